@@ -1,0 +1,1 @@
+"""Checks of who is in the data and who is served worse; one module each."""

@@ -1,0 +1,1 @@
+"""Checks of data, model, performance, shortcuts and deployment; one module each."""

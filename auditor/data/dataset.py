@@ -1,0 +1,79 @@
+"""A dataset role once its manifest is read: plain values that every layer above shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+MISSING_GROUP = ""
+"""The group of images whose attribute has no value."""
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """An attribute of a dataset: its role, its groups in order, its declared population.
+
+    `groups` holds every group seen or declared, without `MISSING_GROUP`. `numeric` says that
+    the groups are bins of a number.
+    """
+
+    name: str
+    role: str
+    groups: tuple[str, ...]
+    population: Mapping[str, float] | None = None
+    numeric: bool = False
+    special_category: bool = False
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The images of one role, in manifest order.
+
+    `frame` has one row an image and the columns ``image_id`` (str, unique), ``path`` (str,
+    absolute; never enters a record), ``label`` (int64 class index, -1 where there is none),
+    ``unit`` and ``annotator`` (str, "" where missing), ``time`` (datetime64, NaT where missing),
+    and for each attribute ``attribute:NAME`` (str group, `MISSING_GROUP` where missing).
+    `digest` is the SHA-256 of the manifest's rows as read.
+    """
+
+    role: str
+    frame: pd.DataFrame
+    classes: tuple[str, ...]
+    attributes: tuple[Attribute, ...]
+    digest: str
+    has_labels: bool
+    has_units: bool
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def image_ids(self) -> np.ndarray:
+        return self.frame["image_id"].to_numpy(dtype=object)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class index of each image, -1 where there is none; shape (n,), int64."""
+        return self.frame["label"].to_numpy(dtype=np.int64)
+
+    @property
+    def units(self) -> np.ndarray | None:
+        """Unit of each image as str, shape (n,); None when the manifest names no unit."""
+        return self.frame["unit"].to_numpy(dtype=object) if self.has_units else None
+
+    def groups(self, attribute: str) -> np.ndarray:
+        """Group of each image under `attribute`, shape (n,), `MISSING_GROUP` where missing."""
+        return self.frame[f"attribute:{attribute}"].to_numpy(dtype=object)
+
+    def attributes_of(self, *roles: str) -> tuple[Attribute, ...]:
+        """Attributes with one of `roles` (all roles when none is named)."""
+        return tuple(a for a in self.attributes if not roles or a.role in roles)
+
+    def take(self, keep: np.ndarray) -> Self:
+        """The images at the positions (or under the mask) `keep`, in that order."""
+        positions = np.flatnonzero(keep) if keep.dtype == bool else keep
+        return replace(self, frame=self.frame.iloc[positions].reset_index(drop=True))

@@ -1,0 +1,1 @@
+"""Plan, sweep, store, evidence, run."""

@@ -1,0 +1,32 @@
+"""Errors that a user can mend.
+
+AuditorError              printed without traceback, exit code 2
+├── SpecError             audit.yaml, a policy or declarations say something that cannot be
+├── DataError             a manifest, an image folder or an image is not what was expected
+├── ModelError            a model file cannot be loaded, or does not do what the spec says
+└── MissingLibraryError   a system library or an optional package is not installed
+
+Every message says what was found, what was expected, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class AuditorError(Exception):
+    """An error that the user can mend; its message says how."""
+
+
+class SpecError(AuditorError):
+    """The audit spec, a policy or a declaration is wrong."""
+
+
+class DataError(AuditorError):
+    """A manifest, an image folder or an image is not what was expected."""
+
+
+class ModelError(AuditorError):
+    """A model file cannot be loaded, or it does not do what the spec says."""
+
+
+class MissingLibraryError(AuditorError):
+    """A system library or an optional package is not installed."""

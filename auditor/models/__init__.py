@@ -1,0 +1,1 @@
+"""Loading and running models; onnxruntime and torch are imported here and nowhere else."""

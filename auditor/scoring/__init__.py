@@ -1,0 +1,1 @@
+"""Per-image scores from predictions and truth."""

@@ -1,0 +1,84 @@
+"""What a classifier answered for each image of one pass, beside the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from auditor.data.dataset import Attribute, Dataset
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Predictions of one pass with the rows of the dataset that they belong to.
+
+    `dataset` and `probabilities` ((n, classes) float32, each row sums to 1 within rounding) are
+    in the same order. Where an image has no label, `correct` is False and `labelled` is False:
+    filter by `labelled` before any accuracy.
+    """
+
+    dataset: Dataset
+    probabilities: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.dataset.classes
+
+    @property
+    def image_ids(self) -> np.ndarray:
+        return self.dataset.image_ids
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.dataset.labels
+
+    @property
+    def units(self) -> np.ndarray | None:
+        return self.dataset.units
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.dataset.attributes
+
+    def groups(self, attribute: str) -> np.ndarray:
+        return self.dataset.groups(attribute)
+
+    @cached_property
+    def labelled(self) -> np.ndarray:
+        return self.labels >= 0
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """Class index answered, shape (n,); the first of equals."""
+        return np.asarray(self.probabilities).argmax(axis=1)
+
+    @cached_property
+    def correct(self) -> np.ndarray:
+        """Whether the answer is the label, shape (n,) bool."""
+        return self.labelled & (self.predicted == self.labels)
+
+    @cached_property
+    def confidence(self) -> np.ndarray:
+        """Probability of the answer, shape (n,), 0-1."""
+        return np.asarray(self.probabilities).max(axis=1)
+
+    @cached_property
+    def true_probability(self) -> np.ndarray:
+        """Probability given to the label, shape (n,), 0-1; NaN where there is no label."""
+        rows = np.arange(len(self))
+        found = np.asarray(self.probabilities)[rows, np.maximum(self.labels, 0)].astype(float)
+        return np.where(self.labelled, found, np.nan)
+
+    def take(self, keep: np.ndarray) -> Outcomes:
+        """The images at the positions (or under the mask) `keep`, in that order."""
+        positions = np.flatnonzero(keep) if keep.dtype == bool else keep
+        return Outcomes(self.dataset.take(positions), np.asarray(self.probabilities)[positions])
+
+    def with_labels(self) -> Outcomes:
+        """The labelled images only."""
+        return self if self.labelled.all() else self.take(self.labelled)

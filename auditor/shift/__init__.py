@@ -1,0 +1,1 @@
+"""Checks of distribution shift and robustness; one module each."""

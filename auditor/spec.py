@@ -1,0 +1,267 @@
+"""The audit spec: what is audited, with what data, against which claims.
+
+Plain frozen values; `read_spec` in `spec_file.py` makes them from `audit.yaml`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+ROLES = ("test", "train", "deployment")
+"""Dataset roles, in the order in which they are read and printed."""
+
+Role = Literal["test", "train", "deployment"]
+Task = Literal["classification", "detection", "segmentation", "instance-segmentation"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class SpecPart(BaseModel):
+    """One mapping of the spec: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class InputSpec(SpecPart):
+    """How an image becomes the model's input.
+
+    Pixels are decoded to RGB, resized to `size` (height, width), reordered to `channels`,
+    divided by `scale`, then ``(x - mean) / std`` in the order of `channels`. With dtype
+    uint8 the pixels go in as they are.
+    """
+
+    size: tuple[int, int]
+    resize: Literal["stretch", "letterbox", "shortest"] = "stretch"
+    shortest: int | None = None
+    crop: Literal["center"] = "center"
+    pad: int = Field(default=0, ge=0, le=255)
+    align: Literal["center", "top-left"] = "center"
+    interpolation: Interpolation = "bilinear"
+    scale: float = Field(default=255.0, gt=0)
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    channels: Literal["rgb", "bgr", "grey"] = "rgb"
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    dtype: Literal["float32", "float16", "uint8"] = "float32"
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if min(self.size) < 1:
+            raise ValueError(f"size is {list(self.size)}; give [height, width], both at least 1")
+        if self.resize == "shortest" and self.shortest is None:
+            raise ValueError(
+                "resize: shortest needs the length of the shortest side, as in `shortest: 256`"
+            )
+        wanted = 1 if self.channels == "grey" else 3
+        for key in ("mean", "std"):
+            found = len(getattr(self, key))
+            if found not in (1, wanted):
+                raise ValueError(
+                    f"{key} has {found} numbers; channels: {self.channels} takes {wanted}"
+                )
+        if any(s <= 0 for s in self.std):
+            raise ValueError(f"std is {list(self.std)}; every entry must be above 0")
+        return self
+
+
+class OutputSpec(SpecPart):
+    """What the model's output means; `background` is the index of a leading class to drop."""
+
+    kind: Literal["logits", "probabilities", "sigmoid"] = "logits"
+    background: int | None = None
+
+
+class ClassCount(SpecPart):
+    count: int = Field(ge=2)
+
+
+class ModelSpec(SpecPart):
+    path: str
+    architecture: str | None = None
+    task: Task = "classification"
+    classes: tuple[str, ...] | str | ClassCount
+    input: InputSpec
+    output: Literal["logits", "probabilities", "sigmoid"] | OutputSpec = "logits"
+    embedding: str | None = "auto"
+    reference: str | None = None
+    """A second file of the same model (the ONNX export's PyTorch original, or the reverse)."""
+    device: str = "cpu"
+
+    @property
+    def output_spec(self) -> OutputSpec:
+        return self.output if isinstance(self.output, OutputSpec) else OutputSpec(kind=self.output)
+
+
+class ColumnsSpec(SpecPart):
+    """Which manifest columns hold what; None where the manifest has no such column."""
+
+    image: str = "image"
+    label: str | None = "label"
+    unit: str | None = None
+    time: str | None = None
+    annotator: str | None = None
+
+
+class DatasetSpec(SpecPart):
+    """A manifest (CSV or Parquet) with its image folder, or a folder of images by class."""
+
+    manifest: str | None = None
+    images: str
+    columns: ColumnsSpec | None = None
+    annotations: str | None = None
+
+
+class AttributeSpec(SpecPart):
+    """An attribute: a manifest column that groups images.
+
+    `population` is the declared share of each group where the model will run (sums to 1);
+    numbers are cut at `bins` edges, or into `quantiles` groups.
+    """
+
+    role: Literal["sensitive", "condition", "nuisance"]
+    of: Literal["image", "object"] = "image"
+    column: str | None = None
+    population: dict[str, Fraction] | None = None
+    bins: tuple[float, ...] | None = None
+    quantiles: int | None = Field(default=None, ge=2, le=20)
+    values: tuple[str, ...] | None = None
+    special_category: bool = False
+
+    @model_validator(mode="after")
+    def _bins_fit(self) -> Self:
+        if self.bins is not None and self.quantiles is not None:
+            raise ValueError("both bins and quantiles are given; keep one")
+        if self.bins is not None and list(self.bins) != sorted(set(self.bins)):
+            raise ValueError(f"bins {list(self.bins)} must be rising, without repeats")
+        if self.population is not None and abs(sum(self.population.values()) - 1) > 0.01:
+            total = sum(self.population.values())
+            raise ValueError(f"population shares sum to {total:.3f}; they must sum to 1")
+        return self
+
+
+class ImageLimits(SpecPart):
+    """How much of the data may be unusable before the audit stops."""
+
+    unreadable_share: Fraction = 0.05
+    max_pixels: int = Field(default=100_000_000, ge=1)
+
+
+class DataSpec(SpecPart):
+    test: DatasetSpec
+    train: DatasetSpec | None = None
+    deployment: DatasetSpec | None = None
+    columns: ColumnsSpec = ColumnsSpec()
+    unit_rule: Literal["mean", "majority", "worst"] = "mean"
+    attributes: dict[str, AttributeSpec] = Field(default_factory=dict)
+    limits: ImageLimits = ImageLimits()
+    missing_share: Fraction = 0.05
+    """Share of rows that may lack an attribute's value before `data/manifest` reports it."""
+
+    def role(self, role: str) -> DatasetSpec | None:
+        found: DatasetSpec | None = getattr(self, role)
+        return found
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(role for role in ROLES if self.role(role) is not None)
+
+
+class ClaimSpec(SpecPart):
+    """A number the model's team states, which the audit tests.
+
+    `measure` is ``accuracy``, ``recall``, ``precision`` (with ``label``), or any measure id such
+    as ``deployment/latency:p99``.
+    """
+
+    measure: str
+    at_least: float | None = None
+    at_most: float | None = None
+    label: str | None = None
+    role: Role = "test"
+    source: str
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("a claim has exactly one of at_least and at_most")
+        return self
+
+
+class CostsSpec(SpecPart):
+    """Cost of an error as ``{true class: {answered class: cost}}``; what is absent costs 0."""
+
+    unit: str
+    matrix: dict[str, dict[str, float]]
+
+
+class ConsequencesSpec(SpecPart):
+    """What an answer does to people: adverse classes, costs, and who bears them."""
+
+    adverse: tuple[str, ...] = ()
+    costs: CostsSpec | None = None
+    borne_by: dict[str, str] = Field(default_factory=dict)
+    """Class answered -> who bears a wrong answer of that class, in words."""
+    when_wrong: str | None = None
+    appeal: str | None = None
+
+
+class ShortcutSpec(SpecPart):
+    """A known artefact to probe: a region (x0, y0, x1, y1) in fractions of the model's frame.
+
+    `patch` is a picture of the artefact (PNG, alpha used) to add in the region. `carried_by`
+    names the attribute value of images known to carry it.
+    """
+
+    name: str
+    region: tuple[Fraction, Fraction, Fraction, Fraction]
+    patch: str | None = None
+    carried_by: dict[str, str] | None = None
+
+    @model_validator(mode="after")
+    def _region_has_area(self) -> Self:
+        x0, y0, x1, y1 = self.region
+        if x0 >= x1 or y0 >= y1:
+            raise ValueError(f"region {list(self.region)} is empty; give [x0, y0, x1, y1] rising")
+        return self
+
+
+class TargetSpec(SpecPart):
+    """Where the model will run, and how fast it must answer there."""
+
+    name: str
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    threads: int = Field(default=1, ge=1)
+    latency: dict[Literal["p50_ms", "p90_ms", "p95_ms", "p99_ms"], float] = Field(
+        default_factory=dict
+    )
+    size_mb: float | None = None
+
+
+class AuditSection(SpecPart):
+    title: str
+    system: dict[str, Any] = Field(default_factory=dict)
+    seed: int = 0
+
+
+class AuditSpec(SpecPart):
+    """A whole `audit.yaml`. Paths are relative to `folder`, the folder the file lies in."""
+
+    audit: AuditSection
+    model: ModelSpec
+    data: DataSpec
+    claims: tuple[ClaimSpec, ...] = ()
+    consequences: ConsequencesSpec = ConsequencesSpec()
+    shortcuts: tuple[ShortcutSpec, ...] = ()
+    target: TargetSpec | None = None
+    policy: str = "default"
+    declarations: str | None = None
+    checks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Parameters of checks, by check id."""
+    folder: Path = Field(default=Path(), exclude=True)
+
+    def resolve(self, path: str) -> Path:
+        """A path of the spec as one that can be opened."""
+        return self.folder / path

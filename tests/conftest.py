@@ -1,0 +1,221 @@
+"""Worlds for checks: evidence made of arrays, so that a check is tested as a pure function."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from auditor.data.dataset import Attribute, Dataset
+from auditor.data.views import AS_SHOT
+from auditor.findings import Measure, ModelFacts, TensorFacts
+from auditor.scoring.outcomes import Outcomes
+from auditor.spec import AuditSpec
+
+MINIMAL_SPEC = {
+    "audit": {"title": "A world", "seed": 7},
+    "model": {"path": "model.onnx", "classes": ("a", "b"), "input": {"size": (8, 8)}},
+    "data": {"test": {"images": "images"}},
+}
+
+
+def make_spec(**changes) -> AuditSpec:
+    """A small valid spec; `changes` replace top-level sections."""
+    return AuditSpec.model_validate(MINIMAL_SPEC | changes)
+
+
+def make_dataset(
+    labels,
+    *,
+    role: str = "test",
+    classes: tuple[str, ...] = ("a", "b"),
+    units=None,
+    attributes: dict[str, tuple[str, list[str]]] | None = None,
+    extra: dict[str, object] | None = None,
+    prefix: str = "",
+) -> Dataset:
+    """A dataset of rows without files; `attributes` maps name -> (role, group of each image)."""
+    n = len(labels)
+    frame = pd.DataFrame(
+        {
+            "image_id": [f"{prefix or role}/{i:05d}.png" for i in range(n)],
+            "path": [f"/nowhere/{i:05d}.png" for i in range(n)],
+            "label": np.asarray(labels, dtype=np.int64),
+            "unit": [str(u) for u in units] if units is not None else [""] * n,
+            "annotator": [""] * n,
+            "time": pd.Series([pd.NaT] * n, dtype="datetime64[ns]"),
+        }
+    )
+    declared = []
+    for name, (attribute_role, groups) in (attributes or {}).items():
+        frame[f"attribute:{name}"] = [str(g) for g in groups]
+        found = tuple(sorted({str(g) for g in groups} - {""}))
+        declared.append(Attribute(name=name, role=attribute_role, groups=found))
+    for column, values in (extra or {}).items():
+        frame[column] = values
+    return Dataset(
+        role=role,
+        frame=frame,
+        classes=classes,
+        attributes=tuple(declared),
+        digest="0" * 64,
+        has_labels=bool((frame["label"] >= 0).any()),
+        has_units=units is not None,
+    )
+
+
+def make_facts(**changes) -> ModelFacts:
+    facts = ModelFacts(
+        task="classification",
+        format="onnx",
+        digest="1" * 64,
+        file_bytes=1_000_000,
+        inputs=(TensorFacts("x", (None, 3, 8, 8), "tensor(float)"),),
+        outputs=(TensorFacts("y", (None, 2), "tensor(float)"),),
+        classes=("a", "b"),
+        n_parameters=1000,
+        flops=10_000,
+        opset=20,
+        differentiable=False,
+        embedding="features",
+    )
+    return dataclasses.replace(facts, **changes)
+
+
+def probabilities_for(answers, *, n_classes: int = 2, confidence=0.9) -> np.ndarray:
+    """Probabilities whose argmax is `answers`, with the given confidence (scalar or (n,))."""
+    answers = np.asarray(answers)
+    confidence = np.broadcast_to(np.asarray(confidence, dtype=float), answers.shape)
+    rest = (1 - confidence) / (n_classes - 1)
+    table = np.repeat(rest[:, None], n_classes, axis=1)
+    table[np.arange(len(answers)), answers] = confidence
+    return table.astype(np.float32)
+
+
+@dataclasses.dataclass
+class FakeEvidence:
+    """Evidence from values. Keys of `passes`: (role, view name, variant, input, part).
+
+    `add` fills them; a part that was not added falls back to the other part.
+    """
+
+    spec: AuditSpec = dataclasses.field(default_factory=make_spec)
+    model: ModelFacts = dataclasses.field(default_factory=make_facts)
+    passes: dict = dataclasses.field(default_factory=dict)
+    datasets: dict = dataclasses.field(default_factory=dict)
+    scans: dict = dataclasses.field(default_factory=dict)
+    embeddings: dict = dataclasses.field(default_factory=dict)
+    frame_stacks: dict = dataclasses.field(default_factory=dict)
+    predictors: dict = dataclasses.field(default_factory=dict)
+    paths: dict = dataclasses.field(default_factory=dict)
+    sound: object = None
+    unmet: tuple = ()
+    check_id: str = "test/check"
+
+    def add(
+        self,
+        dataset,
+        probabilities=None,
+        *,
+        view=AS_SHOT,
+        variant="as-given",
+        input=None,
+        part="sound",
+    ):
+        self.datasets[dataset.role, part] = dataset
+        if probabilities is not None:
+            key = (dataset.role, view.name, variant, input, part)
+            self.passes[key] = Outcomes(dataset, np.asarray(probabilities))
+        return self
+
+    @property
+    def rng(self):
+        return np.random.default_rng([self.spec.audit.seed, zlib.crc32(self.check_id.encode())])
+
+    def has(self, need) -> bool:
+        from auditor.contract import Available
+
+        if need in self.unmet:
+            return False
+        roles = {role: d for (role, _), d in self.datasets.items()}
+        return need.unmet(Available(self.spec, self.model, roles)) is None
+
+    def dataset(self, role, *, part="sound"):
+        return self._part(self.datasets, (role,), part)
+
+    def outcomes(
+        self,
+        role="test",
+        *,
+        view=AS_SHOT,
+        variant="as-given",
+        input=None,
+        sample=None,
+        part="sound",
+    ):
+        return self._part(self.passes, (role, view.name, variant, input), part)
+
+    def embedding(self, role="test", *, part="sound"):
+        return self.embeddings[role]
+
+    def scan(self, role, *, part="sound"):
+        return self._part(self.scans, (role,), part)
+
+    def soundness(self):
+        return self.sound
+
+    def frames(self, role, *, sample):
+        return self.frame_stacks[role][:sample]
+
+    def frame_ids(self, role, *, sample):
+        return tuple(self.dataset(role).image_ids[: len(self.frame_stacks[role][:sample])])
+
+    def predictor(self, variant="as-given"):
+        return self.predictors[variant]
+
+    def model_path(self, variant="as-given"):
+        return self.paths[variant]
+
+    @staticmethod
+    def _part(values, key, part):
+        other = "as-given" if part == "sound" else "sound"
+        return values[(*key, part)] if (*key, part) in values else values[(*key, other)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Worlds:
+    """What tests of checks build their worlds from (the fixture ``worlds``)."""
+
+    spec = staticmethod(make_spec)
+    dataset = staticmethod(make_dataset)
+    facts = staticmethod(make_facts)
+    probabilities = staticmethod(probabilities_for)
+    evidence = FakeEvidence
+
+    @staticmethod
+    def measures(check, evidence) -> dict[str, Measure]:
+        """Run a check; its measures by ``name:subject``."""
+        found = [r for r in check.run(evidence) if isinstance(r, Measure)]
+        named = {f"{m.name}:{m.subject}": m for m in found}
+        assert len(named) == len(found), "two measures share a name and a subject"
+        return named
+
+
+@pytest.fixture(scope="session")
+def worlds() -> Worlds:
+    return Worlds()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real public images and models; skips with a reason when it is absent."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("AUDITOR_TEST_DATA", beside))
+    if not (folder / "models").is_dir():
+        pytest.skip("real test data not found: set AUDITOR_TEST_DATA to its folder")
+    return folder
