@@ -1,0 +1,246 @@
+"""Builders: from arrays to estimates, with an independent reference for every variance."""
+
+import math
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from scipy.stats import mannwhitneyu, ttest_ind, ttest_rel
+from sklearn.metrics import roc_auc_score
+
+from auditor import stats
+from auditor.stats.clusters import design_effect
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(21)
+
+
+def _cluster_robust_variance(y, design, unit):
+    """The sandwich of statsmodels without its (n - 1) / (n - k), which is not ours."""
+    fit = sm.OLS(y, design).fit(
+        cov_type="cluster",
+        cov_kwds={"groups": unit, "use_correction": False},
+    )
+    return fit.cov_params()
+
+
+def test_without_units_counts_stay_counts():
+    y = [1, 0, 1, 1, 0]
+    member = np.array([True, True, False, False, False])
+    assert stats.rate(y) == stats.Rate(3, 5)
+    assert stats.rate_difference(y, member=member) == stats.RateDifference(1, 2, 2, 3)
+    assert stats.rate_ratio(y, member=member) == stats.RateRatio(1, 2, 2, 3)
+    assert stats.two_sample_difference([1, 0], [1, 1, 0]) == stats.RateDifference(1, 2, 2, 3)
+    assert stats.paired_difference([1, 1, 0, 0], [0, 1, 1, 0]) == stats.PairedDifference(1, 1, 4)
+
+
+def test_units_of_one_image_change_nothing_but_the_quantile(rng):
+    y = rng.random(40) < 0.7
+    member = np.arange(40) < 20
+    unit = np.arange(40)
+    plain, units = stats.rate(y), stats.rate(y, unit=unit)
+    assert (units.x, units.n) == pytest.approx((plain.x, plain.n))
+    assert units.df == 39
+    pair = stats.rate_difference(y, member=member, unit=unit)
+    assert (pair.n, pair.n_rest) == pytest.approx((20, 20))
+    assert pair.df == pytest.approx(ttest_ind(y[:20], y[20:], equal_var=False).df)
+
+
+def test_design_effect_agrees_with_a_sandwich(rng):
+    unit = np.repeat(np.arange(25), 6)
+    y = (rng.random(150) < rng.beta(3, 1, 25)[unit]).astype(float)
+    variance = _cluster_robust_variance(y, np.ones((150, 1)), unit)[0, 0] * 25 / 24
+    expected = variance / (y.mean() * (1 - y.mean()) / 149)
+    assert expected > 1.2
+    assert design_effect(y - y.mean(), unit=unit).deff == pytest.approx(expected)
+    estimate = stats.rate(y, unit=unit)
+    assert estimate.n == pytest.approx(150 / expected)
+    assert stats.value(estimate) == pytest.approx(y.mean())
+    assert estimate.df == 24
+
+
+def test_design_effect_of_copies_is_their_number(rng):
+    once = (rng.random(30) < 0.8).astype(float)
+    copies, unit = np.repeat(once, 7), np.repeat(np.arange(30), 7)
+    # (n - 1) / n of 210 against 30: all but 3% of an exact 7.
+    assert stats.rate(copies, unit=unit).n == pytest.approx(30, rel=0.04)
+
+
+def test_negative_correlation_within_units_is_not_believed():
+    y = np.tile([0.0, 1.0], 20)
+    assert stats.rate(y, unit=np.repeat(np.arange(20), 2)) == stats.Rate(20, 40, 19)
+
+
+def test_constant_outcomes_count_units():
+    unit = np.repeat(np.arange(12), 5)
+    assert stats.rate(np.ones(60), unit=unit) == stats.Rate(12, 12, 11)
+    uneven = np.r_[np.zeros(50), 1 + np.arange(10)].astype(int)
+    # One room with 50 of 60 photos is nearly all there is: 3600 / 2510.
+    assert stats.rate(np.ones(60), unit=uneven).n == pytest.approx(3600 / 2510)
+    unchanged = stats.paired_difference(np.ones(60), np.ones(60), unit=unit)
+    assert unchanged == stats.PairedDifference(0, 0, 12, 11)
+
+
+@pytest.mark.parametrize("spanning", [True, False])
+def test_difference_agrees_with_a_sandwich_of_a_regression(spanning, rng):
+    unit = np.repeat(np.arange(40), 6)
+    member = (np.tile(np.arange(6) < 3, 40)) if spanning else unit < 20
+    lift = np.repeat(rng.normal(0, 0.25, 40), 6)
+    y = (rng.random(240) < np.clip(0.7 + lift, 0, 1)).astype(float)
+    design = np.c_[np.ones(240), member]
+    sandwich = _cluster_robust_variance(y, design, unit)[1, 1]
+    units = 40 if spanning else 20
+    expected = sandwich * units / (units - 1)
+    a, b = y[member], y[~member]
+    independent = a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b)
+    found = stats.rate_difference(y, member=member, unit=unit)
+    assert len(a) / found.n == pytest.approx(max(1, expected / independent))
+    assert len(b) / found.n_rest == pytest.approx(len(a) / found.n)
+    assert stats.value(found) == pytest.approx(a.mean() - b.mean())
+    # Shared units are not counted twice.
+    assert found.df <= 39
+
+
+def test_a_group_of_few_units_sets_the_degrees_of_freedom(rng):
+    unit = np.repeat(np.arange(100), 4)
+    y = rng.random(400) < rng.beta(3, 1, 100)[unit]
+    found = stats.rate_difference(y, member=unit < 10, unit=unit)
+    assert 8 <= found.df <= 20
+
+
+def test_two_samples_are_a_difference_of_disjoint_units(rng):
+    a, b = rng.random(30) < 0.5, rng.random(50) < 0.8
+    unit_a, unit_b = np.repeat(np.arange(10), 3), np.repeat(np.arange(10), 5)
+    found = stats.two_sample_difference(a, b, unit_a=unit_a, unit_b=unit_b)
+    joined = stats.rate_difference(
+        np.r_[a, b], member=np.arange(80) < 30, unit=np.r_[unit_a, unit_b + 100]
+    )
+    assert found == joined
+    with pytest.raises(ValueError, match="both or neither"):
+        stats.two_sample_difference(a, b, unit_a=unit_a)
+
+
+def test_ratio_deff_is_that_of_the_linearised_ratio(rng):
+    unit = np.repeat(np.arange(30), 5)
+    member = unit < 15
+    y = (rng.random(150) < rng.beta(1, 2, 30)[unit]).astype(float)
+    p, q = y[member].mean(), y[~member].mean()
+    z = np.where(member, (y - p) / 75, -(p / q) * (y - q) / 75)
+    sums = np.bincount(unit, weights=z) * math.sqrt(15 / 14)
+    expected = (sums @ sums) / (p * (1 - p) / 74 + (p / q) ** 2 * q * (1 - q) / 74)
+    found = stats.rate_ratio(y, member=member, unit=unit)
+    assert 75 / found.n == pytest.approx(max(1, expected))
+    assert stats.value(found) == pytest.approx(p / q)
+
+
+def test_ratio_of_nothing_to_nothing_is_refused():
+    with pytest.raises(ValueError, match="no event"):
+        stats.rate_ratio([0, 0, 0, 0], member=np.array([True, True, False, False]))
+    assert stats.value(
+        stats.rate_ratio([1, 0, 0, 0], member=np.array([True, True, False, False]))
+    ) == math.inf  # fmt: skip
+
+
+def test_paired_difference_scales_by_the_change():
+    unit = np.repeat(np.arange(20), 5)
+    before = np.ones(100)
+    after = np.where(unit < 3, 0.0, 1.0)
+    found = stats.paired_difference(before, after, unit=unit)
+    assert stats.value(found) == pytest.approx(-0.15)
+    assert found.n == pytest.approx(20, rel=0.06)
+    assert found.gained == 0
+    with pytest.raises(ValueError, match="same items"):
+        stats.paired_difference([1, 0], [1])
+
+
+def test_means_agree_with_t_tests(rng):
+    a, b = rng.normal(1, 2, 30), rng.normal(0, 1, 45)
+    welch = ttest_ind(a, b, equal_var=False)
+    found = stats.mean_difference(np.r_[a, b], member=np.arange(75) < 30)
+    assert found.value / found.se == pytest.approx(welch.statistic)
+    assert found.df == pytest.approx(welch.df)
+    paired = stats.paired_mean_difference(b[:30], a)
+    assert paired.value / paired.se == pytest.approx(ttest_rel(a, b[:30]).statistic)
+    assert paired.df == 29
+    single = stats.mean(a)
+    assert (single.value, single.se) == pytest.approx((a.mean(), a.std(ddof=1) / math.sqrt(30)))
+
+
+def test_mean_by_unit_is_the_mean_of_equal_units(rng):
+    unit = np.repeat(np.arange(12), 5)
+    y = rng.normal(size=12)[unit] + 0.1 * rng.normal(size=60)
+    means = y.reshape(12, 5).mean(axis=1)
+    found = stats.mean(y, unit=unit)
+    assert found.se == pytest.approx(means.std(ddof=1) / math.sqrt(12), rel=1e-6)
+    assert found.df == 11
+
+
+def test_auc_agrees_with_sklearn_and_mann_whitney(rng):
+    a, b = np.round(rng.normal(0, 1, 40), 1), np.round(rng.normal(0.8, 1, 60), 1)
+    found = stats.auc(a, b)
+    label = np.r_[np.zeros(40), np.ones(60)]
+    assert found.value == pytest.approx(roc_auc_score(label, np.r_[a, b]))
+    assert found.value == pytest.approx(mannwhitneyu(b, a).statistic / (40 * 60))
+
+
+def test_auc_standard_error_is_delongs(rng):
+    a, b = rng.normal(0, 1, 30), rng.normal(0.7, 1, 25)
+    wins = (a[:, None] < b[None, :]) + 0.5 * (a[:, None] == b[None, :])
+    expected = wins.mean(axis=0).var(ddof=1) / 25 + wins.mean(axis=1).var(ddof=1) / 30
+    assert stats.auc(a, b).se == pytest.approx(math.sqrt(expected))
+
+
+def test_auc_holds_its_level():
+    # P(a < b) for normals a shift of 1 apart is Phi(1 / root 2).
+    truth, held, generator = 0.76025, 0, np.random.default_rng(31)
+    for _ in range(500):
+        found = stats.interval(stats.auc(generator.normal(0, 1, 40), generator.normal(1, 1, 30)))
+        held += found.low <= truth <= found.high
+    assert held / 500 >= 0.92
+
+
+def test_auc_by_unit_is_wider_for_copies(rng):
+    a, b = rng.normal(0, 1, 20), rng.normal(1, 1, 20)
+    once = stats.auc(a, b)
+    units = np.repeat(np.arange(20), 6)
+    copied = stats.auc(np.repeat(a, 6), np.repeat(b, 6), unit_a=units, unit_b=units)
+    assert copied.value == pytest.approx(once.value)
+    assert copied.se == pytest.approx(once.se, rel=1e-6)
+    assert stats.auc(np.repeat(a, 6), np.repeat(b, 6)).se < 0.5 * once.se
+
+
+def test_separated_scores_are_not_certain():
+    found = stats.auc(np.arange(10), np.arange(10) + 100)
+    assert found.value == 1
+    # Newcombe (2006) doi:10.1002/sim.2324: about z**2 / (2 n) below 1 for n a sample.
+    assert 0.75 < stats.bound(found, side="low") < 0.9
+    backwards = stats.auc(np.arange(10) + 100, np.arange(10))
+    assert (backwards.value, backwards.se) == (0, found.se)
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: stats.rate([]), "shape"),
+        (lambda: stats.rate([1, math.nan]), "not finite"),
+        (lambda: stats.rate([0.5, 1]), "other than 0 and 1"),
+        (lambda: stats.rate([0, 1, 1], unit=["a", "a", "a"]), "found 1 unit"),
+        (lambda: stats.rate([0, 1, 1], unit=["a", "b"]), "shape"),
+        (lambda: stats.rate_difference([0, 1], member=np.array([True, True])), "0 in the rest"),
+        (lambda: stats.rate_difference([0, 1], member=np.array([1, 0])), "expected bool"),
+        (
+            lambda: stats.rate_difference(
+                [0, 1, 1], member=np.array([True, False, False]), unit=[1, 2, 3]
+            ),
+            "found 1 unit",
+        ),
+        (lambda: stats.mean([1.0]), "one value"),
+        (lambda: stats.auc([1.0, 2.0], []), "shape"),
+    ],
+)
+def test_what_cannot_be_estimated_is_refused(call, named):
+    with pytest.raises(ValueError, match="found") as caught:
+        call()
+    assert named in str(caught.value)

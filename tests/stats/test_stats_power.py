@@ -1,0 +1,154 @@
+"""What a sample could have shown: against references, and against simulated verdicts."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+from statsmodels.stats.power import NormalIndPower
+from statsmodels.stats.proportion import power_proportions_2indep
+
+from auditor import stats
+from auditor.stats import Draws, Exact, Normal, PairedDifference, Rate, RateDifference
+from auditor.stats import RateRatio as Ratio
+
+
+def _power(estimates, limit, exceeds):
+    p = [stats.p_value(e, limit=limit, exceeds=exceeds) for e in estimates]
+    return np.mean(np.array(p) <= 0.05)
+
+
+def test_images_needed_reproduces_fleiss():
+    # Fleiss, Levin & Paik (2003) table A.4: 0.9 against 0.8, two-sided 5%, power 80%: 199, and
+    # 219 with the continuity correction that this function does not make.
+    assert stats.images_needed(0.8, p_rest=0.9, alpha=0.025) == 199
+    power = power_proportions_2indep(
+        0.1, 0.8, 199, alpha=0.05, alternative="two-sided", return_results=False
+    )
+    assert power == pytest.approx(0.8, abs=0.005)
+
+
+def test_images_needed_reproduces_the_measured_table():
+    # Simulated for ten groups and a rest nine times as large: gap 20, 10, 5 points from 0.9.
+    for gap, expected in ((0.2, 41), (0.1, 144), (0.05, 524)):
+        found = stats.images_needed(0.9 - gap, p_rest=0.9, rest_per_image=9, comparisons=10)
+        assert found == pytest.approx(expected, rel=0.12)
+
+
+def test_smallest_gap_agrees_with_statsmodels():
+    gap = stats.smallest_detectable_gap(n=200, n_rest=800, p=0.9)
+    effect = NormalIndPower().solve_power(
+        nobs1=200, ratio=4, alpha=0.05, power=0.8, alternative="larger"
+    )
+    assert gap == pytest.approx(effect * math.sqrt(0.9 * 0.1), rel=1e-4)
+    many = stats.smallest_detectable_gap(n=200, n_rest=800, p=0.9, comparisons=10)
+    assert many > gap
+
+
+def test_rule_of_three():
+    assert stats.rule_of_three(100) == pytest.approx(0.0295, abs=5e-5)
+    assert stats.rule_of_three(1000) == pytest.approx(3 / 1000, rel=0.01)
+    assert binom.pmf(0, 37, stats.rule_of_three(37)) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("n", "limit", "exceeds"), [(100, 0.85, "below"), (60, 0.05, "above")])
+def test_smallest_excess_of_a_rate_is_found_with_its_power(n, limit, exceeds):
+    excess = stats.smallest_excess(Rate(n // 2, n), limit=limit, exceeds=exceeds)
+    truth = limit - excess if exceeds == "below" else limit + excess
+    mass = binom.pmf(np.arange(n + 1), n, truth)
+    p = [stats.p_value(Rate(x, n), limit=limit, exceeds=exceeds) for x in range(n + 1)]
+    assert mass[np.array(p) <= 0.05].sum() == pytest.approx(0.8, abs=1e-6)
+
+
+def test_smallest_excess_of_comparisons_is_found_with_about_its_power():
+    rng = np.random.default_rng(5)
+    excess = stats.smallest_excess(RateDifference(85, 100, 810, 900), limit=-0.05, exceeds="below")
+    groups = rng.binomial(100, 0.9 - 0.05 - excess, 1500)
+    rests = rng.binomial(900, 0.9, 1500)
+    found = [RateDifference(int(x), 100, int(y), 900) for x, y in zip(groups, rests, strict=True)]
+    assert _power(found, -0.05, "below") == pytest.approx(0.8, abs=0.06)
+
+    excess = stats.smallest_excess(Ratio(30, 200, 80, 800), limit=1.25, exceeds="above")
+    groups = rng.binomial(200, 0.1 * (1.25 + excess), 1500)
+    rests = rng.binomial(800, 0.1, 1500)
+    found = [Ratio(int(x), 200, int(y), 800) for x, y in zip(groups, rests, strict=True)]
+    assert _power(found, 1.25, "above") == pytest.approx(0.8, abs=0.06)
+
+    excess = stats.smallest_excess(PairedDifference(20, 25, 1000), limit=-0.01, exceeds="below")
+    loss = (0.045 + 0.01 + excess) / 2
+    tables = rng.multinomial(1000, [0.045 - loss, loss, 0.955], 1500)
+    found = [PairedDifference(int(g), int(lost), 1000) for g, lost, _ in tables]
+    assert _power(found, -0.01, "below") == pytest.approx(0.8, abs=0.06)
+
+
+def test_smallest_excess_of_other_kinds():
+    assert stats.smallest_excess(Exact(1.0), limit=2, exceeds="above") == 0
+    assert stats.smallest_excess(Normal(0, 0.1), limit=2, exceeds="above") == pytest.approx(
+        0.248648, abs=1e-6
+    )
+    wider = stats.smallest_excess(Normal(0, 0.1, df=5), limit=2, exceeds="above")
+    assert wider > 0.25
+    draws = stats.draws_of(0.0, samples=np.random.default_rng(0).normal(0, 0.1, 20000))
+    assert stats.smallest_excess(draws, limit=2, exceeds="above") == pytest.approx(0.249, rel=0.05)
+
+
+def test_smallest_excess_is_infinite_where_nothing_could_be_shown():
+    # Three of three wrong is still plausible at an accuracy of 0.4.
+    assert stats.smallest_excess(Rate(0, 3), limit=0.3, exceeds="below") == math.inf
+    few = RateDifference(2, 2, 90, 100)
+    assert stats.smallest_excess(few, limit=-0.5, exceeds="below") == math.inf
+    assert stats.smallest_excess(Rate(5, 5), limit=1.0, exceeds="above") == math.inf
+
+
+def test_sample_needed_decides_it_with_its_power():
+    rng = np.random.default_rng(6)
+    seen = RateDifference(78, 100, 810, 900)
+    needed = stats.sample_needed(seen, limit=-0.05, exceeds="below")
+    assert needed.n / 100 == pytest.approx(needed.n_rest / 900, rel=0.01)
+    assert needed.more == needed.n + needed.n_rest - 1000
+    found = [
+        RateDifference(int(x), needed.n, int(y), needed.n_rest)
+        for x, y in zip(
+            rng.binomial(needed.n, 0.78, 600), rng.binomial(needed.n_rest, 0.9, 600), strict=True
+        )
+    ]
+    assert _power(found, -0.05, "below") == pytest.approx(0.8, abs=0.07)
+
+
+def test_sample_needed_to_pass():
+    seen = Rate(92, 100)
+    needed = stats.sample_needed(seen, limit=0.9, exceeds="below")
+    x = np.random.default_rng(7).binomial(needed.n, 0.92, 500)
+    passed = [stats.bound(Rate(int(k), needed.n), side="low") >= 0.9 for k in x]
+    assert np.mean(passed) == pytest.approx(0.8, abs=0.08)
+    # Comparisons make a FAIL dearer, and leave a PASS as it was.
+    assert stats.sample_needed(seen, limit=0.9, exceeds="below", comparisons=9) == needed
+    failing = stats.sample_needed(seen, limit=0.95, exceeds="below")
+    dearer = stats.sample_needed(seen, limit=0.95, exceeds="below", comparisons=9)
+    assert dearer.n > failing.n
+
+
+def test_sample_needed_where_there_is_no_answer():
+    assert stats.sample_needed(Rate(9, 10), limit=0.9, exceeds="below") is None
+    assert stats.sample_needed(Exact(1.0), limit=0.9, exceeds="above") is None
+    decided = stats.sample_needed(Rate(10, 1000), limit=0.9, exceeds="below")
+    assert decided.times < 1
+    assert decided.more == 0
+
+
+def test_sample_needed_without_counts_says_how_many_times():
+    needed = stats.sample_needed(Normal(0.2, 0.1), limit=0, exceeds="above")
+    assert needed == stats.SampleNeeded(
+        pytest.approx(((1.644854 + 0.841621) / 2) ** 2), None, None, None
+    )
+    draws = Draws(0.2, tuple(0.2 + 0.1 * q for q in np.linspace(-3, 3, len(stats.GRID))))
+    assert stats.sample_needed(draws, limit=0.2, exceeds="above") is None
+
+
+def test_impossible_shares_are_refused():
+    with pytest.raises(ValueError, match=r"p: found 1\.2"):
+        stats.images_needed(1.2, p_rest=0.5)
+    with pytest.raises(ValueError, match="two different"):
+        stats.images_needed(0.5, p_rest=0.5)
+    with pytest.raises(ValueError, match="n=0"):
+        stats.rule_of_three(0)

@@ -1,0 +1,87 @@
+"""Bootstraps against formulas, and what they refuse."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from auditor import stats
+from auditor.stats import GRID
+
+
+def _first_share(cells):
+    return cells[:, 0] / cells.sum(axis=1)
+
+
+def test_multinomial_bootstrap_of_a_share_is_binomial():
+    found = stats.multinomial_bootstrap(
+        [300, 500, 200], statistic=_first_share, rng=np.random.default_rng(0), draws=20000
+    )
+    assert found.value == 0.3
+    sd = math.sqrt(0.3 * 0.7 / 1000)
+    expected = 0.3 + sd * norm.ppf(GRID[5:-5])
+    # 20,000 draws: the 0.75% quantile has a standard error of about 0.06 sd.
+    assert np.array(found.quantiles[5:-5]) == pytest.approx(expected, abs=0.2 * sd)
+
+
+def test_cluster_bootstrap_agrees_with_the_standard_error_by_unit():
+    rng = np.random.default_rng(1)
+    successes = rng.binomial(10, rng.beta(4, 1, 60)).astype(float)
+    sums = np.c_[successes, np.full(60, 10.0)]
+    found = stats.cluster_bootstrap(
+        sums, statistic=lambda s: s[:, 0] / s[:, 1], rng=rng, draws=8000
+    )
+    assert found.value == pytest.approx(successes.sum() / 600)
+    low, high = found.quantiles[GRID.index(0.15)], found.quantiles[GRID.index(0.85)]
+    expected = successes.std(ddof=0) / 10 / math.sqrt(60) * 2 * norm.ppf(0.85)
+    assert high - low == pytest.approx(expected, rel=0.05)
+
+
+def test_same_seed_same_draws_whatever_the_blocks():
+    def run(seed):
+        return stats.multinomial_bootstrap(
+            [5, 9, 2], statistic=_first_share, rng=np.random.default_rng(seed), draws=1000
+        )
+
+    assert run(3) == run(3)
+    assert run(3) != run(4)
+
+
+def test_blocks_do_not_change_the_draws(monkeypatch):
+    from auditor.stats import resampling
+
+    def run():
+        return stats.multinomial_bootstrap(
+            [5, 9, 2], statistic=_first_share, rng=np.random.default_rng(3), draws=1000
+        )
+
+    whole = run()
+    monkeypatch.setattr(resampling, "_BLOCK", 300)
+    assert run() == whole
+
+
+def test_draws_leave_out_a_few_undefined_and_refuse_many():
+    samples = np.random.default_rng(2).normal(size=1000)
+    samples[:5] = math.nan
+    found = stats.draws_of(0.0, samples=samples)
+    assert found.quantiles[24] == pytest.approx(np.nanmedian(samples))
+    samples[:50] = math.nan
+    with pytest.raises(ValueError, match="50 of 1000"):
+        stats.draws_of(0.0, samples=samples)
+    with pytest.raises(ValueError, match="value nan"):
+        stats.draws_of(math.nan, samples=np.zeros(1000))
+
+
+@pytest.mark.parametrize("counts", [[], [0, 0], [-1, 3], [0.5, 2], [[1, 2]]])
+def test_multinomial_bootstrap_refuses_what_are_not_counts(counts):
+    with pytest.raises(ValueError, match="bootstrap"):
+        stats.multinomial_bootstrap(counts, statistic=_first_share, rng=np.random.default_rng(0))
+
+
+def test_cluster_bootstrap_refuses_one_unit_and_few_draws():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="two units"):
+        stats.cluster_bootstrap([[1.0, 2.0]], statistic=_first_share, rng=rng)
+    with pytest.raises(ValueError, match="1000 or more"):
+        stats.cluster_bootstrap([[1.0], [2.0]], statistic=_first_share, rng=rng, draws=200)
