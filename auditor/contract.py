@@ -23,8 +23,8 @@ from auditor.findings import ModelFacts, Result
 from auditor.spec import AuditSpec, InputSpec
 
 if TYPE_CHECKING:
+    from auditor.data.expectations import ManifestReport
     from auditor.data.soundness import Soundness
-
     from auditor.models.predictor import Predictor
     from auditor.scoring.outcomes import Outcomes
 
@@ -37,7 +37,8 @@ class Pass:
     """One sweep of inference over a role.
 
     `sample` is a number of images (nested, seeded, taken by unit), None for all; `input` is a
-    preprocessing other than the spec's, None for the spec's own.
+    preprocessing other than the spec's, None for the spec's own; `embedding` asks for the
+    penultimate activations too.
     """
 
     role: str
@@ -45,14 +46,26 @@ class Pass:
     variant: str = AS_GIVEN
     input: InputSpec | None = None
     sample: int | None = None
+    embedding: bool = False
 
     def __str__(self) -> str:
         parts = [self.role, self.view.name, self.variant]
         if self.input is not None:
-            parts.append("other-input")
+            parts.append(f"input {input_name(self.input)}")
         if self.sample is not None:
             parts.append(f"{self.sample} images")
         return " / ".join(parts)
+
+
+def input_name(given: InputSpec) -> str:
+    """A preprocessing in one short line, unique for what it does to the pixels."""
+    resize = f"shortest-{given.shortest}" if given.resize == "shortest" else given.resize
+    numbers = ",".join(f"{v:g}" for v in (*given.mean, *given.std))
+    size = "x".join(str(s) for s in given.size)
+    return (
+        f"{given.channels} {size} {resize} {given.interpolation} /{given.scale:g} ({numbers}) "
+        f"{given.layout} {given.dtype}"
+    )
 
 
 @dataclass(frozen=True)
@@ -150,6 +163,10 @@ class Evidence(Protocol):
 
     def scan(self, role: str, *, part: str = "sound") -> pd.DataFrame:
         """One row an image: `auditor.data.scan.SCAN_COLUMNS`; as-given has unreadable ones too."""
+        ...
+
+    def manifest_report(self, role: str) -> ManifestReport:
+        """What validating the role's manifest found, every failing row included."""
         ...
 
     def soundness(self) -> Soundness:

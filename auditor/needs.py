@@ -151,7 +151,7 @@ class Embedding(Need):
         return missing
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
-        return (Pass(self.role),)
+        return (Pass(self.role, embedding=True),)
 
 
 @dataclass(frozen=True)

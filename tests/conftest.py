@@ -113,6 +113,7 @@ class FakeEvidence:
     frame_stacks: dict = dataclasses.field(default_factory=dict)
     predictors: dict = dataclasses.field(default_factory=dict)
     paths: dict = dataclasses.field(default_factory=dict)
+    manifest_reports: dict = dataclasses.field(default_factory=dict)
     sound: object = None
     unmet: tuple = ()
     check_id: str = "test/check"
@@ -165,6 +166,9 @@ class FakeEvidence:
 
     def scan(self, role, *, part="sound"):
         return self._part(self.scans, (role,), part)
+
+    def manifest_report(self, role):
+        return self.manifest_reports[role]
 
     def soundness(self):
         return self.sound

@@ -1,0 +1,33 @@
+# `make demo` and `make test` set everything up themselves; see README.md.
+PY := .venv/bin/python
+
+.PHONY: demo test lint format types setup clean
+
+setup: .venv/.ready
+
+.venv/.ready: bootstrap pyproject.toml constraints.txt
+	./bootstrap
+	touch $@
+
+demo: setup
+	$(PY) examples/digits/build.py
+	# Exit status 1 and 3 are verdicts (fail, not decided): the demo is done with any of them.
+	.venv/bin/auditor run examples/digits/world/audit.yaml --out demo || \
+	    case $$? in 1|3) ;; *) exit 1 ;; esac
+
+test: setup
+	$(PY) -m pytest
+
+lint: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+format: setup
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+types: setup
+	.venv/bin/mypy
+
+clean:
+	rm -rf .venv demo examples/digits/world
