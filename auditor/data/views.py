@@ -6,10 +6,15 @@ beside the pixels is in `ViewContext`. Views are values: equal views are one pas
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import io
+import math
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 Donor = Literal["same-class", "other-class"]
 
@@ -54,3 +59,132 @@ class AsShot:
 
 
 AS_SHOT = AsShot()
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle in fractions of the frame, ``0 <= x0 < x1 <= 1`` from the left, y from the top.
+
+    Raises
+    ------
+    ValueError
+        If the corners are not rising within the frame.
+    """
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.x0 < self.x1 <= 1 and 0 <= self.y0 < self.y1 <= 1):
+            raise ValueError(
+                f"region: found {self}, expected [x0, y0, x1, y1] rising, from 0 to 1; mend the "
+                "region in the audit spec"
+            )
+
+    def __str__(self) -> str:
+        return ",".join(f"{edge:g}" for edge in (self.x0, self.y0, self.x1, self.y1))
+
+    def within(self, frame: np.ndarray) -> tuple[slice, slice]:
+        """Rows and columns of `frame` (h, w, ...) that the region touches, at least one each.
+
+        Edges are rounded outward: what lies partly inside is inside.
+        """
+        height, width = frame.shape[:2]
+        return _outward(self.y0, self.y1, height), _outward(self.x0, self.x1, width)
+
+
+@dataclass(frozen=True)
+class RegionFromDonor:
+    """The frame with `region` taken from another unit's image, of the same class or another."""
+
+    region: Region
+    donor: Donor
+    version: int = field(default=1, init=False)
+
+    @property
+    def name(self) -> str:
+        return f"region {self.region} from {self.donor} donor"
+
+    def __call__(self, frame: np.ndarray, context: ViewContext) -> np.ndarray:
+        if context.donor is None or context.donor.shape != frame.shape:
+            found = "none" if context.donor is None else f"one of shape {context.donor.shape}"
+            raise ValueError(f"view {self.name}: found donor {found}, expected {frame.shape}")
+        changed = frame.copy()
+        where = self.region.within(frame)
+        changed[where] = context.donor[where]
+        return changed
+
+
+@dataclass(frozen=True)
+class PatchInRegion:
+    """The frame with a picture laid over `region`: `patch` is its PNG file, alpha blends it.
+
+    The picture is stretched to the region. A file that holds no picture raises ValueError when
+    the view is made.
+    """
+
+    region: Region
+    patch: bytes = field(repr=False)
+    version: int = field(default=1, init=False)
+    donor: Donor | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        _patch_pixels(self.patch, 1, 1)
+
+    @property
+    def name(self) -> str:
+        return f"patch {hashlib.sha256(self.patch).hexdigest()[:16]} in region {self.region}"
+
+    def __call__(self, frame: np.ndarray, context: ViewContext) -> np.ndarray:
+        changed = frame.copy()
+        where = self.region.within(frame)
+        under = changed[where].astype(np.float64)
+        picture = _patch_pixels(self.patch, *under.shape[:2]).astype(np.float64)
+        alpha = picture[..., 3:] / 255
+        changed[where] = np.rint(alpha * picture[..., :3] + (1 - alpha) * under).astype(np.uint8)
+        return changed
+
+
+@dataclass(frozen=True)
+class RegionFilled:
+    """The frame with `region` filled with the mean colour of all that lies outside of it.
+
+    A region that is the whole frame is filled with mid-grey.
+    """
+
+    region: Region
+    version: int = field(default=1, init=False)
+    donor: Donor | None = field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        return f"region {self.region} filled"
+
+    def __call__(self, frame: np.ndarray, context: ViewContext) -> np.ndarray:
+        changed = frame.copy()
+        outside = np.ones(frame.shape[:2], dtype=bool)
+        where = self.region.within(frame)
+        outside[where] = False
+        colour = frame[outside].mean(axis=0) if outside.any() else np.full(3, 128.0)
+        changed[where] = np.rint(colour).astype(np.uint8)
+        return changed
+
+
+def _outward(start: float, stop: float, length: int) -> slice:
+    # A tenth is not a binary fraction: without the slack, 0.3 of 10 pixels could end at 4.
+    slack = 1e-9
+    first = min(math.floor(start * length + slack), length - 1)
+    return slice(first, max(first + 1, math.ceil(stop * length - slack)))
+
+
+@lru_cache(maxsize=32)
+def _patch_pixels(patch: bytes, height: int, width: int) -> np.ndarray:
+    """The picture at the region's size, (height, width, 4) uint8."""
+    try:
+        with Image.open(io.BytesIO(patch)) as opened:
+            picture = opened.convert("RGBA").resize((width, height), Image.Resampling.BILINEAR)
+    except (UnidentifiedImageError, OSError) as error:
+        raise ValueError(f"patch: found {len(patch)} bytes that are no picture: {error}") from error
+    return np.asarray(picture)

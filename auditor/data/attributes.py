@@ -1,0 +1,152 @@
+"""Attributes: from a column's text to the group of each image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from auditor.data.dataset import MISSING_GROUP, Attribute
+from auditor.errors import DataError, SpecError
+from auditor.spec import AttributeSpec
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """An attribute and the group of each image, (n,) str, `MISSING_GROUP` where it has none.
+
+    `expected` (n,) bool is False where there is a value but it is no number, lies outside the
+    bins, or is not among the declared values. `edges` are the inner edges of quantile groups.
+    """
+
+    attribute: Attribute
+    groups: np.ndarray
+    expected: np.ndarray
+    edges: tuple[float, ...] | None = None
+
+
+def group_images(
+    text: pd.Series, *, name: str, spec: AttributeSpec, edges: Sequence[float] | None = None
+) -> Grouped:
+    """Group a column's text (missing: NaN) as the spec says.
+
+    Bins hold their lower edge, the last one its upper edge too. Quantile groups are cut at the
+    data's own quantiles unless `edges` (another role's) are given; values that tie at an edge
+    stay together. Otherwise the text itself is the group.
+    """
+    if spec.bins is not None:
+        return _by_bins(text, name=name, spec=spec, bins=spec.bins)
+    if spec.quantiles is not None:
+        return _by_quantiles(text, name=name, spec=spec, parts=spec.quantiles, edges=edges)
+    return _by_text(text, name=name, spec=spec)
+
+
+def bin_names(bins: Sequence[float]) -> tuple[str, ...]:
+    """Names of bins by their edges, as ``18-40``.
+
+    Examples
+    --------
+    >>> bin_names([0, 18, 40.5])
+    ('0-18', '18-40.5')
+    >>> bin_names([-10, 0, 10])
+    ('-10 to 0', '0 to 10')
+    """
+    joint = " to " if min(bins) < 0 else "-"
+    return tuple(f"{low:g}{joint}{high:g}" for low, high in pairwise(bins))
+
+
+def _by_bins(
+    text: pd.Series, *, name: str, spec: AttributeSpec, bins: tuple[float, ...]
+) -> Grouped:
+    if len(bins) < 2:
+        raise SpecError(
+            f"data.attributes.{name}.bins is {list(bins)}; give at least two edges, as in "
+            f"`bins: [0, 18, 65, 120]`."
+        )
+    numbers = _numbers(text)
+    inside = (numbers >= bins[0]) & (numbers <= bins[-1])
+    place = np.minimum(np.searchsorted(bins, numbers, side="right") - 1, len(bins) - 2)
+    names = bin_names(bins)
+    groups = np.array([*names, MISSING_GROUP], dtype=object)[np.where(inside, place, len(names))]
+    return Grouped(
+        attribute=_attribute(name, spec, groups=names, numeric=True),
+        groups=groups,
+        expected=inside | text.isna().to_numpy(),
+    )
+
+
+def _by_quantiles(
+    text: pd.Series,
+    *,
+    name: str,
+    spec: AttributeSpec,
+    parts: int,
+    edges: Sequence[float] | None,
+) -> Grouped:
+    numbers = _numbers(text)
+    known = np.isfinite(numbers)
+    if edges is None:
+        if not known.any():
+            raise DataError(
+                f"data.attributes.{name}: quantiles need numbers, and no test image has one "
+                f"(the column holds {sorted(set(text.dropna()))[:3]}). Drop `quantiles`, or name "
+                f"a column of numbers."
+            )
+        edges = np.quantile(numbers[known], np.arange(1, parts) / parts).tolist()
+    names = tuple(f"q{i + 1}of{parts}" for i in range(parts))
+    place = np.searchsorted(edges, numbers, side="right")
+    groups = np.array([*names, MISSING_GROUP], dtype=object)[np.where(known, place, parts)]
+    return Grouped(
+        attribute=_attribute(name, spec, groups=names, numeric=True),
+        groups=groups,
+        expected=known | text.isna().to_numpy(),
+        edges=tuple(edges),
+    )
+
+
+def _by_text(text: pd.Series, *, name: str, spec: AttributeSpec) -> Grouped:
+    groups = text.fillna(MISSING_GROUP).to_numpy(dtype=object)
+    seen = set(text.dropna().unique())
+    declared = tuple(spec.values or ())
+    others = (seen | set(spec.population or ())) - set(declared)
+    attribute = _attribute(name, spec, groups=(*declared, *_in_order(others)), numeric=False)
+    expected = np.ones(len(text), dtype=bool)
+    if declared:
+        expected = (text.isin(declared) | text.isna()).to_numpy()
+    return Grouped(attribute=attribute, groups=groups, expected=expected)
+
+
+def _attribute(
+    name: str, spec: AttributeSpec, *, groups: tuple[str, ...], numeric: bool
+) -> Attribute:
+    strangers = sorted(set(spec.population or ()) - set(groups))
+    if strangers:
+        raise SpecError(
+            f"data.attributes.{name}.population names {strangers[0]!r}, which is none of its "
+            f"groups ({', '.join(groups)}). Use the groups' names."
+        )
+    return Attribute(
+        name=name,
+        role=spec.role,
+        groups=groups,
+        population=dict(spec.population) if spec.population is not None else None,
+        numeric=numeric,
+        special_category=spec.special_category,
+    )
+
+
+def _in_order(groups: set[str]) -> list[str]:
+    """Numbers by size, else alphabetically."""
+    numbers = _numbers(pd.Series(sorted(groups), dtype="str"))
+    if np.isfinite(numbers).all():
+        return sorted(groups, key=lambda g: (float(g), g))
+    return sorted(groups)
+
+
+def _numbers(text: pd.Series) -> np.ndarray:
+    """Numbers (n,) float64, NaN where the text is none or is infinite."""
+    found = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(found), found, np.nan)

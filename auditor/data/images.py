@@ -1,0 +1,317 @@
+"""From the bytes of a file to RGB pixels, and from pixels to the frame a model takes.
+
+Decoding gives what Pillow gives (`ImageOps.exif_transpose`, then RGB); a file is read whole or
+not at all. Resizing is Pillow's, with its antialiasing, from 8-bit pixels.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import simplejpeg
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from auditor.errors import DataError
+from auditor.spec import InputSpec
+
+DECODER_VERSION = 1
+"""Changes when the same bytes would give other pixels or another frame."""
+
+FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
+"""Raster formats that are read. Others of Pillow's run programs (EPS) or hold no photograph."""
+
+_UPRIGHT = 1
+_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
+_ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
+_PNG_BIT_DEPTH = 24
+_TIFF_BITS_PER_SAMPLE = 258
+_LONGEST_RATIO = 64
+"""Above this ratio of sides only the part that is cropped out is resized (memory)."""
+
+# What Pillow's plugins raise on damaged files, beside OSError.
+_DAMAGED = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, EOFError,
+            OverflowError, struct.error, zlib.error)  # fmt: skip
+
+
+class UnreadableImageError(DataError):
+    """An image that cannot be decoded whole; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What a file is: as stored, except width and height, which are of the upright image.
+
+    `bits` is the depth of a channel; `frames` is above 1 for animations and multi-page files,
+    of which the first frame is used.
+    """
+
+    format: str
+    mode: str
+    bits: int
+    width: int
+    height: int
+    bytes: int
+    exif_rotated: bool
+    has_alpha: bool
+    frames: int
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Pixels (h, w, 3) uint8 RGB, upright, with the facts of their file."""
+
+    pixels: np.ndarray
+    facts: ImageFacts
+
+
+def decode(content: bytes, *, max_pixels: int) -> Decoded:
+    """Decode a file to upright RGB.
+
+    Grey of 16 bits is divided by 257 and rounded, so that 65535 is white; 16-bit colour keeps
+    its high byte (as Pillow does). Transparency is dropped, CMYK converted without a colour
+    profile, of an animation the first frame taken, and no colour profile applied: all as
+    ``Image.convert("RGB")`` does it, and all told in `facts`.
+
+    Raises UnreadableImageError for an empty, truncated, damaged or foreign file, for pixels
+    whose range is unknown (32-bit), and, before decoding, for more than `max_pixels` pixels.
+    Pillow itself refuses more than 178,956,970 pixels.
+    """
+    if not content:
+        raise UnreadableImageError("the file is empty (0 bytes)")
+    try:
+        with _opened(content, max_pixels=max_pixels) as image:
+            return _decode_opened(image, content)
+    except UnreadableImageError:
+        raise
+    except _DAMAGED as error:
+        raise UnreadableImageError(_reason(error)) from error
+
+
+def to_frame(pixels: np.ndarray, input: InputSpec) -> np.ndarray:
+    """Resize pixels (h, w, 3) uint8 to the model's frame, (height, width, 3) uint8 RGB.
+
+    ``stretch`` ignores the aspect. ``shortest`` resizes the shorter side to `input.shortest`
+    and crops the centre, with the rounding of torchvision's Resize and CenterCrop; where the
+    crop is larger than the image, the rest is `input.pad`. ``letterbox`` keeps the aspect and
+    fills with `input.pad`: align ``center`` rounds as Ultralytics' letterbox does, ``top-left``
+    as YOLOX's (sides rounded down). A grey model's frame still has three channels.
+    """
+    height, width = input.size
+    if input.resize == "stretch":
+        return _resized(pixels, height, width, input)
+    if input.resize == "shortest":
+        return _shortest(pixels, input)
+    return _letterbox(pixels, input)
+
+
+@lru_cache(maxsize=1)
+def _readable_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _opened(content: bytes, *, max_pixels: int) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(content), formats=_readable_formats())
+    except UnidentifiedImageError:
+        begins = content[:16]
+        raise UnreadableImageError(
+            f"not an image in a known format (the file begins with {begins!r})"
+        ) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadableImageError(f"too large to decode: {error}") from error
+    n_pixels = image.width * image.height
+    if n_pixels > max_pixels:
+        raise UnreadableImageError(
+            f"{image.width} x {image.height} is {n_pixels:,} pixels, more than the "
+            f"{max_pixels:,} that `data.limits.max_pixels` allows"
+        )
+    return image
+
+
+def _decode_opened(image: Image.Image, content: bytes) -> Decoded:
+    # Facts first: loading and converting change mode and orientation of some formats.
+    stored_mode, stored_format = image.mode, str(image.format)
+    bits, has_alpha = _bits(image, content), _has_alpha(image)
+    frames = int(getattr(image, "n_frames", 1))
+    stored_orientation = _orientation(image)
+    pixels = _fast_jpeg(image, content)
+    orientation = stored_orientation
+    if pixels is None:
+        image.load()
+        # Pillow turns TIFFs while loading; a PNG's EXIF may lie behind its pixels.
+        orientation = _orientation(image)
+        pixels = _rgb(image)
+    pixels = np.ascontiguousarray(_upright(pixels, orientation))
+    height, width = pixels.shape[:2]
+    return Decoded(
+        pixels=pixels,
+        facts=ImageFacts(
+            format=stored_format,
+            mode=stored_mode,
+            bits=bits,
+            width=width,
+            height=height,
+            bytes=len(content),
+            exif_rotated=(stored_orientation, orientation) != (_UPRIGHT, _UPRIGHT),
+            has_alpha=has_alpha,
+            frames=frames,
+        ),
+    )
+
+
+def _fast_jpeg(image: Image.Image, content: bytes) -> np.ndarray | None:
+    """Pixels from libjpeg-turbo directly, equal to Pillow's; None where Pillow must decide."""
+    if image.format != "JPEG" or image.mode not in ("RGB", "L"):
+        return None
+    colorspace = "RGB" if image.mode == "RGB" else "GRAY"
+    try:
+        # Strict: whatever libjpeg warns of is Pillow's to accept or refuse.
+        pixels: np.ndarray = simplejpeg.decode_jpeg(content, colorspace, strict=True)
+    except ValueError:
+        return None
+    return pixels if image.mode == "RGB" else np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, 2)
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    if image.mode in _SIXTEEN_BIT_MODES:
+        return _from_sixteen_bits(np.asarray(image))
+    if image.mode == "I":
+        return _from_sixteen_bits(_within_sixteen_bits(np.asarray(image)))
+    if image.mode == "F":
+        raise UnreadableImageError(
+            "32-bit float pixels have no stated range; store the image with 8 or 16 bits"
+        )
+    # With it, Pillow would look for a transparent colour, and warns about palettes.
+    image.info.pop("transparency", None)
+    return np.asarray(image.convert("RGB"))
+
+
+def _within_sixteen_bits(values: np.ndarray) -> np.ndarray:
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 0xFFFF:
+        raise UnreadableImageError(
+            f"32-bit pixels from {low} to {high} have no stated range; store the image with 8 or "
+            "16 bits"
+        )
+    return values
+
+
+def _from_sixteen_bits(values: np.ndarray) -> np.ndarray:
+    grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _bits(image: Image.Image, content: bytes) -> int:
+    if image.format == "PNG":
+        return content[_PNG_BIT_DEPTH]
+    tags = getattr(image, "tag_v2", None)
+    if tags is not None:
+        return int(max(tags.get(_TIFF_BITS_PER_SAMPLE, (8,))))
+    if image.mode in _SIXTEEN_BIT_MODES:
+        return 16
+    return {"1": 1, "I": 32, "F": 32}.get(image.mode, 8)
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in _ALPHA_MODES or "transparency" in image.info
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, _UPRIGHT)
+    except _DAMAGED:
+        return _UPRIGHT
+    return found if found in _TURNS else _UPRIGHT
+
+
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    1: lambda p: p,
+    2: lambda p: p[:, ::-1],
+    3: lambda p: p[::-1, ::-1],
+    4: lambda p: p[::-1],
+    5: lambda p: p.transpose(1, 0, 2),
+    6: lambda p: p[::-1].transpose(1, 0, 2),
+    7: lambda p: p[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda p: p[:, ::-1].transpose(1, 0, 2),
+}
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    turned: np.ndarray = _TURNS[orientation](pixels)
+    return turned
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    if "truncated" in text.lower():
+        return f"the file ends before its image does ({text})"
+    return f"the image data are damaged ({text})"
+
+
+def _resized(pixels: np.ndarray, height: int, width: int, input: InputSpec) -> np.ndarray:
+    if pixels.shape[:2] == (height, width):
+        return np.ascontiguousarray(pixels)
+    method = Image.Resampling[input.interpolation.upper()]
+    return np.array(Image.fromarray(pixels).resize((width, height), method))
+
+
+def _shortest(pixels: np.ndarray, input: InputSpec) -> np.ndarray:
+    assert input.shortest is not None
+    sides = pixels.shape[:2]
+    short, long = min(sides), max(sides)
+    if long > _LONGEST_RATIO * short:
+        pixels = _middle(pixels, keep=int(short * _LONGEST_RATIO))
+        long = max(pixels.shape[:2])
+    resized_long = int(input.shortest * long / short)
+    rows, columns = (
+        (input.shortest, resized_long)
+        if pixels.shape[0] <= pixels.shape[1]
+        else (resized_long, input.shortest)
+    )
+    return _center_crop(_resized(pixels, rows, columns, input), input)
+
+
+def _middle(pixels: np.ndarray, *, keep: int) -> np.ndarray:
+    """The middle of a very long strip, `keep` pixels of its longer side."""
+    axis = 0 if pixels.shape[0] > pixels.shape[1] else 1
+    start = (pixels.shape[axis] - keep) // 2
+    part = slice(start, start + keep)
+    return np.ascontiguousarray(pixels[part] if axis == 0 else pixels[:, part])
+
+
+def _center_crop(pixels: np.ndarray, input: InputSpec) -> np.ndarray:
+    height, width = input.size
+    rows, columns = pixels.shape[:2]
+    if rows < height or columns < width:
+        top, left = max(height - rows, 0) // 2, max(width - columns, 0) // 2
+        padded = np.full((max(rows, height), max(columns, width), 3), input.pad, dtype=np.uint8)
+        padded[top : top + rows, left : left + columns] = pixels
+        pixels, rows, columns = padded, padded.shape[0], padded.shape[1]
+    # Python's round, halves to even, as torchvision's CenterCrop has it.
+    top, left = round((rows - height) / 2), round((columns - width) / 2)
+    return np.ascontiguousarray(pixels[top : top + height, left : left + width])
+
+
+def _letterbox(pixels: np.ndarray, input: InputSpec) -> np.ndarray:
+    height, width = input.size
+    rows, columns = pixels.shape[:2]
+    ratio = min(height / rows, width / columns)
+    whole = round if input.align == "center" else int
+    new_rows = min(height, max(1, whole(rows * ratio)))
+    new_columns = min(width, max(1, whole(columns * ratio)))
+    top = left = 0
+    if input.align == "center":
+        # The tenth is Ultralytics': an odd margin puts its extra pixel after the image.
+        top = max(0, round((height - new_rows) / 2 - 0.1))
+        left = max(0, round((width - new_columns) / 2 - 0.1))
+    frame = np.full((height, width, 3), input.pad, dtype=np.uint8)
+    resized = _resized(pixels, new_rows, new_columns, input)
+    frame[top : top + new_rows, left : left + new_columns] = resized
+    return frame

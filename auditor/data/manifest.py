@@ -1,0 +1,363 @@
+"""Read the dataset roles of a spec: rows checked, the good ones typed, the others told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from auditor.data.attributes import Grouped, group_images
+from auditor.data.dataset import Dataset
+from auditor.data.expectations import Expectation, ManifestReport, report_of, validate
+from auditor.data.rows import Located, Rows, locate, missing_column, read_rows
+from auditor.errors import DataError, SpecError
+from auditor.spec import AttributeSpec, ClassCount, ColumnsSpec, DataSpec
+
+Edges = Mapping[str, tuple[float, ...]]
+"""Inner edges of quantile groups, by attribute."""
+
+_OPTIONAL = ("unit", "time", "annotator")
+_NO_LABEL, _UNKNOWN_LABEL = -1, -2
+
+
+@dataclass(frozen=True)
+class ReadDataset:
+    """A role once read. `edges` are the quantile edges that its groups were cut at."""
+
+    dataset: Dataset
+    report: ManifestReport
+    edges: Edges
+
+
+def load_classes(given: tuple[str, ...] | str | ClassCount, folder: Path) -> tuple[str, ...]:
+    """Class names in the order of the model's outputs; ``{count: n}`` names them by index.
+
+    Raises SpecError when the file is absent, or when there are not two or more distinct names.
+    """
+    if isinstance(given, ClassCount):
+        return tuple(str(index) for index in range(given.count))
+    names = _class_lines(given, folder) if isinstance(given, str) else given
+    if len(names) < 2:
+        raise SpecError(f"model.classes names {len(names)} class; a classifier has at least two.")
+    repeated = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if repeated is not None:
+        places = [str(i + 1) for i, name in enumerate(names) if name == repeated]
+        raise SpecError(
+            f"model.classes names {repeated!r} more than once (positions {', '.join(places)}). "
+            f"Give every class a name of its own."
+        )
+    return names
+
+
+def read_datasets(
+    data: DataSpec, *, folder: Path, classes: tuple[str, ...]
+) -> dict[str, ReadDataset]:
+    """Read every role, test first: quantile groups are cut at the test images' quantiles."""
+    read: dict[str, ReadDataset] = {}
+    for role in data.roles:
+        edges = read["test"].edges if "test" in read else None
+        read[role] = read_dataset(role, data, folder=folder, classes=classes, edges=edges)
+    return read
+
+
+def read_dataset(
+    role: str,
+    data: DataSpec,
+    *,
+    folder: Path,
+    classes: tuple[str, ...],
+    edges: Edges | None = None,
+) -> ReadDataset:
+    """Read one role. `edges`: quantile edges of another role, to be used instead of its own.
+
+    Left out of the dataset, and listed in the report: rows without an image's name, whose file
+    is absent, whose label is no class, and repeated ones (the first is kept where the labels
+    agree, none where they differ). Other failings (a missing group, a time that is no date)
+    leave the value missing. A column that only another role lacks is a failing of its report.
+
+    Raises DataError where nothing could be read or measured; see `auditor.data.rows`.
+    """
+    spec = data.role(role)
+    assert spec is not None
+    columns = _columns(data, role)
+    rows = read_rows(role, spec, folder=folder, columns=columns)
+    plan = _plan(role, rows, data, columns)
+    typed = _typed(role, rows, plan, classes=classes, edges=edges)
+    results = validate(_checked_frame(rows, plan, typed), _expectations(plan, data, classes))
+    report = report_of(rows.frame, results, image_column=plan.image, set_apart=~typed.good)
+    dataset = _dataset(role, rows, plan, typed, classes)
+    if role == "test" and plan.label is not None and not (dataset.labels >= 0).any():
+        raise _no_known_label(rows, plan.label, classes)
+    if not len(dataset):
+        raise DataError(f"data.{role}: no row of {rows.source!r} can be used; the first failing: "
+                        f"{_first_sentence(report)}")  # fmt: skip
+    return ReadDataset(dataset, report, {n: g.edges for n, g in typed.groups.items() if g.edges})
+
+
+def _class_lines(name: str, folder: Path) -> tuple[str, ...]:
+    path = folder / name
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(
+            f"model.classes: the file {name!r} cannot be read ({error.__class__.__name__}). Give "
+            f"a list of names, a UTF-8 file with one name a line, or `{{count: 1000}}`."
+        ) from error
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _columns(data: DataSpec, role: str) -> ColumnsSpec:
+    """The role's columns; those that it does not name are the data's."""
+    spec = data.role(role)
+    own = spec.columns if spec is not None else None
+    if own is None:
+        return data.columns
+    named = {key: getattr(own, key) for key in own.model_fields_set}
+    return ColumnsSpec.model_validate(
+        {key: getattr(data.columns, key) for key in data.columns.model_fields_set} | named
+    )
+
+
+@dataclass(frozen=True)
+class _ReadingPlan:
+    """Which columns are read for what; `absent` are columns that the role lacks, and may."""
+
+    image: str
+    label: str | None
+    optional: Mapping[str, str]
+    attributes: Mapping[str, AttributeSpec]
+    absent: tuple[str, ...]
+    label_required: bool
+
+    def column_of(self, attribute: str) -> str:
+        return self.attributes[attribute].column or attribute
+
+    @property
+    def used(self) -> set[str]:
+        named = {self.image, *self.optional.values(), *map(self.column_of, self.attributes)}
+        return named | ({self.label} if self.label else set())
+
+
+def _plan(role: str, rows: Rows, data: DataSpec, columns: ColumnsSpec) -> _ReadingPlan:
+    there = set(rows.frame.columns)
+    absent: list[str] = []
+
+    def has(column: str, key: str) -> bool:
+        if column in there:
+            return True
+        if role == "test":
+            raise missing_column(role, rows, column, key=key)
+        absent.append(column)
+        return False
+
+    if columns.image not in there:
+        raise missing_column(role, rows, columns.image, key="data.columns.image")
+    return _ReadingPlan(
+        image=columns.image,
+        label=_label_column(role, rows, columns),
+        optional={
+            key: column
+            for key in _OPTIONAL
+            if (column := getattr(columns, key)) and has(column, f"data.columns.{key}")
+        },
+        attributes={
+            name: spec
+            for name, spec in data.attributes.items()
+            if spec.of == "image" and has(spec.column or name, f"data.attributes.{name}.column")
+        },
+        absent=tuple(absent),
+        label_required=role != "deployment",
+    )
+
+
+def _label_column(role: str, rows: Rows, columns: ColumnsSpec) -> str | None:
+    if columns.label is None or columns.label in rows.frame.columns:
+        return columns.label
+    # Images from where the model will run are mostly unlabelled, training images never.
+    if role == "deployment":
+        return None
+    if rows.from_folder:
+        raise DataError(
+            f"data.{role}: the images of {rows.source!r} lie in no subfolders, so that they have "
+            f"no labels. Sort them into one subfolder a class, or write a manifest."
+        )
+    raise missing_column(role, rows, columns.label, key="data.columns.label")
+
+
+@dataclass(frozen=True)
+class _Typed:
+    """Every row's values, (n,) each; `good` marks the rows that the dataset keeps."""
+
+    located: Located
+    labels: np.ndarray
+    times: pd.Series | None
+    groups: Mapping[str, Grouped]
+    good: np.ndarray = field(repr=False)
+
+
+def _typed(
+    role: str,
+    rows: Rows,
+    plan: _ReadingPlan,
+    *,
+    classes: tuple[str, ...],
+    edges: Edges | None,
+) -> _Typed:
+    located = locate(role, rows, column=plan.image)
+    labels = _labels(rows, plan.label, classes)
+    times = plan.optional.get("time")
+    return _Typed(
+        located=located,
+        labels=labels,
+        times=None if times is None else _times(rows.frame[times]),
+        groups={
+            name: group_images(
+                rows.frame[plan.column_of(name)],
+                name=name,
+                spec=spec,
+                edges=None if edges is None else edges.get(name),
+            )
+            for name, spec in plan.attributes.items()
+        },
+        good=located.there & (labels != _UNKNOWN_LABEL) & _first_of_repeated(located.ids, labels),
+    )
+
+
+def _labels(rows: Rows, column: str | None, classes: tuple[str, ...]) -> np.ndarray:
+    """Class indices; names first, else whole numbers where every label is a class's index."""
+    if column is None:
+        return np.full(len(rows), _NO_LABEL, dtype=np.int64)
+    text = rows.frame[column]
+    index_of = pd.Series(range(len(classes)), index=pd.Index(classes, dtype="str"))
+    found = text.map(index_of)
+    if not found.notna().any():
+        numbers = pd.to_numeric(text, errors="coerce")
+        whole = (numbers >= 0) & (numbers < len(classes)) & (numbers == numbers.round())
+        if (whole | text.isna()).all():
+            found = numbers
+    unlabelled = np.where(text.isna(), _NO_LABEL, _UNKNOWN_LABEL)
+    return np.where(found.notna(), found.fillna(0), unlabelled).astype(np.int64)
+
+
+def _times(text: pd.Series) -> pd.Series:
+    parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
+    return parsed.dt.tz_localize(None).astype("datetime64[ns]")
+
+
+def _first_of_repeated(ids: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    images = pd.Series(labels).groupby(ids, sort=False)
+    # A repeated image with two labels has no label that could be trusted.
+    agreed = images.transform("min") == images.transform("max")
+    first = agreed & ~pd.Series(ids).duplicated()
+    kept: np.ndarray = np.logical_and(first.to_numpy(dtype=bool), ids != "")
+    return kept
+
+
+_FILE, _KNOWN, _TIME = "__file__", "__known__", "__time__"
+
+
+def _checked_frame(rows: Rows, plan: _ReadingPlan, typed: _Typed) -> pd.DataFrame:
+    computed = {
+        _FILE: typed.located.there | (typed.located.ids == ""),
+        _KNOWN: typed.labels != _UNKNOWN_LABEL,
+    }
+    if typed.times is not None:
+        written = rows.frame[plan.optional["time"]].notna()
+        computed[_TIME] = (typed.times.notna() | ~written).to_numpy()
+    computed |= {f"__{name}__": grouped.expected for name, grouped in typed.groups.items()}
+    return rows.frame.assign(**computed)
+
+
+def _expectations(
+    plan: _ReadingPlan, data: DataSpec, classes: tuple[str, ...]
+) -> list[Expectation]:
+    wanted = [
+        *(Expectation("a column of this name", column, "exists") for column in plan.absent),
+        Expectation("an image is named", plan.image, "not-null"),
+        Expectation("no image is listed twice", plan.image, "unique"),
+        Expectation("the file is there", _FILE, "true", of=plan.image),
+    ]
+    if plan.label is not None:
+        known = f"a label is one of the {len(classes)} classes"
+        wanted.append(Expectation(known, _KNOWN, "true", of=plan.label))
+        if plan.label_required:
+            wanted.append(Expectation("a label is given", plan.label, "not-null"))
+    return wanted + _optional_expectations(plan, data)
+
+
+def _optional_expectations(plan: _ReadingPlan, data: DataSpec) -> list[Expectation]:
+    wanted = []
+    if "unit" in plan.optional:
+        wanted.append(Expectation("a unit is named", plan.optional["unit"], "not-null"))
+    if "time" in plan.optional:
+        wanted.append(Expectation("a time is written as ISO 8601 has it", _TIME, "true",
+                                  of=plan.optional["time"]))  # fmt: skip
+    for name, spec in plan.attributes.items():
+        column = plan.column_of(name)
+        wanted.append(Expectation("a value is given", column, "not-null",
+                                  allowed_share=data.missing_share))  # fmt: skip
+        rule = _value_rule(spec)
+        if rule:
+            wanted.append(Expectation(rule, f"__{name}__", "true", of=column))
+    return wanted
+
+
+def _value_rule(spec: AttributeSpec) -> str:
+    if spec.bins is not None:
+        return f"a value is a number from {spec.bins[0]:g} to {spec.bins[-1]:g}"
+    if spec.quantiles is not None:
+        return "a value is a number"
+    return f"a value is one of {', '.join(spec.values)}" if spec.values else ""
+
+
+def _dataset(
+    role: str, rows: Rows, plan: _ReadingPlan, typed: _Typed, classes: tuple[str, ...]
+) -> Dataset:
+    ids = typed.located.ids
+    folder = f"{rows.images.absolute()}/"
+    frame = pd.DataFrame(
+        {
+            "image_id": pd.Series(ids, dtype="str"),
+            "path": pd.Series([folder + name for name in ids], dtype="str"),
+            "label": np.maximum(typed.labels, _NO_LABEL),
+            "unit": _text_column(rows, plan.optional.get("unit")),
+            "annotator": _text_column(rows, plan.optional.get("annotator")),
+            "time": typed.times
+            if typed.times is not None
+            else pd.Series(pd.NaT, index=range(len(ids)), dtype="datetime64[ns]"),
+            **{f"attribute:{name}": g.groups for name, g in typed.groups.items()},
+        }
+    )
+    kept = frame[typed.good].reset_index(drop=True)
+    return Dataset(
+        role=role,
+        frame=kept,
+        classes=classes,
+        attributes=tuple(grouped.attribute for grouped in typed.groups.values()),
+        digest=rows.digest(plan.used),
+        has_labels=bool((kept["label"] >= 0).any()),
+        has_units="unit" in plan.optional,
+    )
+
+
+def _text_column(rows: Rows, column: str | None) -> pd.Series:
+    if column is None:
+        return pd.Series("", index=range(len(rows)), dtype="str")
+    return rows.frame[column].fillna("").reset_index(drop=True)
+
+
+def _no_known_label(rows: Rows, column: str, classes: tuple[str, ...]) -> DataError:
+    found = ", ".join(repr(label) for label in sorted(set(rows.frame[column].dropna()))[:5])
+    return DataError(
+        f"data.test: no usable row of {rows.source!r} has a label that is a class. Found in "
+        f"{column!r}: {found or 'nothing'}; the classes are {', '.join(classes[:5])}"
+        f"{', ...' if len(classes) > 5 else ''}. Correct `model.classes`, or name the column of "
+        f"labels under `data.columns.label`."
+    )
+
+
+def _first_sentence(report: ManifestReport) -> str:
+    return next((r.sentence for r in report.results if not r.success), "none found")

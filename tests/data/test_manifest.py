@@ -1,0 +1,380 @@
+"""Manifests: what is read, what is set apart and told, and what every error says."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from auditor.data.manifest import load_classes, read_dataset, read_datasets
+from auditor.errors import DataError, SpecError
+from auditor.spec import ClassCount, DataSpec
+
+CLASSES = ("cat", "dog")
+
+
+class Folder:
+    """A spec's folder with images and manifests; images are empty files, for none is opened."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def images(self, names, *, folder="images"):
+        for name in names:
+            (self.path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.path / folder / name).touch()
+
+    def rows(self, *, n=4, role="test", **columns) -> pd.DataFrame:
+        names = [f"{role}{i}.png" for i in range(n)]
+        self.images(names)
+        labels = [CLASSES[i % 2] for i in range(n)]
+        table = pd.DataFrame({"image": names, "label": labels} | columns)
+        table.to_csv(self.path / f"{role}.csv", index=False)
+        return table
+
+    def spec(self, *roles, **keys) -> DataSpec:
+        found = {r: {"manifest": f"{r}.csv", "images": "images"} for r in roles or ("test",)}
+        return DataSpec.model_validate(found | keys)
+
+    def read(self, *roles, classes=CLASSES, **keys):
+        return read_datasets(self.spec(*roles, **keys), folder=self.path, classes=classes)
+
+    def error(self, *roles, classes=CLASSES, kind=DataError, **keys) -> str:
+        with pytest.raises(kind) as caught:
+            self.read(*roles, classes=classes, **keys)
+        said = str(caught.value)
+        assert str(self.path) not in said, "an error names a path of this machine"
+        return said
+
+
+@pytest.fixture
+def folder(tmp_path) -> Folder:
+    return Folder(tmp_path)
+
+
+def test_a_plain_manifest(folder):
+    folder.rows(room=["r1", "r1", "r2", ""], when=["2024-01-02", "", "2024-01-02T03:04", None])
+    read = folder.read(columns={"unit": "room", "time": "when"})["test"]
+    dataset = read.dataset
+    assert dataset.image_ids.tolist() == [f"test{i}.png" for i in range(4)]
+    assert dataset.labels.tolist() == [0, 1, 0, 1]
+    assert dataset.units.tolist() == ["r1", "r1", "r2", ""]
+    assert dataset.frame["time"].isna().tolist() == [False, True, False, True]
+    assert dataset.frame["path"].tolist() == [
+        str(folder.path / "images" / name) for name in dataset.image_ids
+    ]
+    assert dataset.has_labels
+    assert dataset.has_units
+    failed = {(r.column, r.n_failing) for r in read.report.results if not r.success}
+    assert failed == {("room", 1)}
+
+
+def test_a_sound_manifest_has_no_failing_row(folder):
+    folder.rows(room=["r1", "r1", "r2", "r3"], light=["day", "night", "day", "day"])
+    read = folder.read(columns={"unit": "room"}, attributes={"light": {"role": "condition"}})
+    report = read["test"].report
+    assert all(r.success for r in report.results)
+    assert len(report.results) >= 6
+    assert report.n_failing_rows == report.n_set_apart == len(report.failing) == 0
+
+
+def test_each_bad_row_is_set_apart_and_told(folder):
+    folder.rows(n=9)
+    table = pd.read_csv(folder.path / "test.csv")
+    table.loc[1, "image"] = "gone.png"
+    table.loc[2, "label"] = "cow"
+    table.loc[4, "image"] = "test3.png"  # listed twice, with another label
+    table.loc[6, "image"], table.loc[6, "label"] = "test5.png", "dog"  # twice, with the same
+    table.loc[7, "image"] = ""
+    table.loc[8, "label"] = ""  # kept, without a label
+    table.to_csv(folder.path / "test.csv", index=False)
+    read = folder.read()["test"]
+    assert read.dataset.image_ids.tolist() == ["test0.png", "test5.png", "test8.png"]
+    assert read.dataset.labels.tolist() == [0, 1, -1]
+    told = read.report.failing.groupby("row")["expectation"].apply(list).to_dict()
+    assert {row: len(reasons) for row, reasons in told.items()} == {
+        2: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1, 8: 1, 9: 1,
+    }  # fmt: skip
+    assert told[2] == ["the file is there"]
+    assert told[8] == ["an image is named"]
+    assert told[9] == ["a label is given"]
+    assert read.report.n_set_apart == 6
+    apart = read.report.failing.set_index("row")["set_apart"]
+    assert not apart[6]
+    assert not apart[9]
+    cow = read.report.failing[read.report.failing["row"] == 3].iloc[0]
+    assert (cow["column"], cow["value"], cow["image"]) == ("label", "cow", "test2.png")
+
+
+def test_parquet_and_csv_give_the_same_dataset(folder):
+    table = folder.rows(
+        n=4,
+        floor=[1, 2, 3, 1],
+        damp=[True, False, True, True],
+        age=[18.0, np.nan, 40.0, 7.5],
+        when=pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-03", None]),
+    )
+    attributes = {name: {"role": "condition"} for name in ("floor", "damp", "age")}
+    keys = {"columns": {"time": "when"}, "attributes": attributes, "missing_share": 0.5}
+    from_csv = folder.read(**keys)["test"].dataset
+    table.to_parquet(folder.path / "test.parquet")
+    spec = DataSpec.model_validate(
+        {"test": {"manifest": "test.parquet", "images": "images"}} | keys
+    )
+    from_parquet = read_dataset("test", spec, folder=folder.path, classes=CLASSES).dataset
+    assert from_parquet.groups("floor").tolist() == ["1", "2", "3", "1"]
+    assert from_parquet.groups("damp").tolist() == ["True", "False", "True", "True"]
+    for name in ("floor", "damp"):
+        assert from_csv.groups(name).tolist() == from_parquet.groups(name).tolist()
+    assert from_csv.frame["time"].tolist()[:3] == from_parquet.frame["time"].tolist()[:3]
+
+
+def test_words_that_pandas_takes_for_missing_are_groups(folder):
+    folder.rows(household=["None", "NA", "null", ""])
+    read = folder.read(attributes={"household": {"role": "sensitive"}}, missing_share=0.3)
+    assert read["test"].dataset.groups("household").tolist() == ["None", "NA", "null", ""]
+    assert read["test"].dataset.attributes[0].groups == ("NA", "None", "null")
+
+
+def test_integer_labels(folder):
+    folder.rows(n=3, label=[2, 0, 1])
+    assert folder.read(classes=("x", "y", "z"))["test"].dataset.labels.tolist() == [2, 0, 1]
+    counted = load_classes(ClassCount(count=3), folder.path)
+    assert folder.read(classes=counted)["test"].dataset.labels.tolist() == [2, 0, 1]
+    # Names win over positions.
+    assert folder.read(classes=("2", "1", "0"))["test"].dataset.labels.tolist() == [0, 2, 1]
+    # With gaps pandas writes 2.0.
+    folder.rows(n=3, label=[2, None, 1])
+    assert folder.read(classes=counted)["test"].dataset.labels.tolist() == [2, -1, 1]
+
+
+def test_an_index_out_of_range_is_no_label(folder):
+    folder.rows(n=3, label=[2, 0, 7])
+    said = folder.error(classes=("x", "y", "z"))
+    assert "'7'" in said
+    assert "model.classes" in said
+
+
+def test_bins_are_closed_on_the_left_and_the_last_on_both_sides(folder):
+    folder.rows(n=8, age=["0", "17.9", "18", "40", "120", "121", "old", ""])
+    attribute = {"role": "sensitive", "bins": (0, 18, 40, 120), "population": {"0-18": 1.0}}
+    read = folder.read(attributes={"age": attribute}, missing_share=0.2)["test"]
+    assert read.dataset.groups("age").tolist() == [
+        "0-18", "0-18", "18-40", "40-120", "40-120", "", "", "",
+    ]  # fmt: skip
+    assert read.dataset.attributes[0].groups == ("0-18", "18-40", "40-120")
+    assert read.dataset.attributes[0].numeric
+    failing = read.report.failing
+    assert failing["value"].tolist() == ["121", "old"]
+    assert not failing["set_apart"].any()
+
+
+def test_quantiles_are_cut_at_the_test_images(folder):
+    folder.rows(n=8, size=[1, 2, 3, 4, 5, 6, 7, 8])
+    folder.rows(n=3, role="deployment", size=[-5, 4, 100])
+    spec = {"size": {"role": "condition", "quantiles": 4}}
+    read = folder.read("test", "deployment", attributes=spec)
+    assert read["test"].dataset.groups("size").tolist() == [
+        f"q{i}of4" for i in (1, 1, 2, 2, 3, 3, 4, 4)
+    ]
+    assert read["deployment"].dataset.groups("size").tolist() == ["q1of4", "q2of4", "q4of4"]
+    assert read["deployment"].edges == read["test"].edges
+
+
+def test_declared_values_and_population_are_groups_although_unseen(folder):
+    folder.rows(light=["day", "night", "day", "fog"])
+    attribute = {
+        "role": "condition", "values": ("day", "night", "dusk"), "population": {"day": 0.5,
+        "snow": 0.5},
+    }  # fmt: skip
+    read = folder.read(attributes={"light": attribute})["test"]
+    assert read.dataset.attributes[0].groups == ("day", "night", "dusk", "fog", "snow")
+    assert read.dataset.groups("light")[3] == "fog"
+    assert read.report.failing["value"].tolist() == ["fog"]
+
+
+def test_groups_that_are_numbers_are_in_their_order(folder):
+    folder.rows(floor=["10", "9", "1", "2"])
+    read = folder.read(attributes={"floor": {"role": "condition"}})["test"]
+    assert read.dataset.attributes[0].groups == ("1", "2", "9", "10")
+
+
+def test_a_column_that_only_deployment_lacks_is_told_not_raised(folder):
+    folder.rows(room=list("abcd"), light=["day"] * 4)
+    folder.rows(role="deployment").drop(columns="label").to_csv(
+        folder.path / "deployment.csv", index=False
+    )
+    keys = {"columns": {"unit": "room"}, "attributes": {"light": {"role": "condition"}}}
+    read = folder.read("test", "deployment", **keys)["deployment"]
+    assert not read.dataset.has_labels
+    assert not read.dataset.has_units
+    assert read.dataset.units is None
+    assert read.dataset.attributes == ()
+    missing = [r for r in read.report.results if not r.success]
+    assert [r.column for r in missing] == ["room", "light"]
+    assert missing[0].sentence == "room: a column of this name; it is missing."
+
+
+def test_a_role_may_name_columns_of_its_own(folder):
+    folder.rows(room=list("abcd"))
+    folder.rows(role="train").rename(columns={"image": "file"}).assign(room=list("efgh")).to_csv(
+        folder.path / "train.csv", index=False
+    )
+    spec = DataSpec.model_validate(
+        {
+            "test": {"manifest": "test.csv", "images": "images"},
+            "train": {"manifest": "train.csv", "images": "images", "columns": {"image": "file"}},
+            "columns": {"unit": "room"},
+        }
+    )
+    train = read_datasets(spec, folder=folder.path, classes=CLASSES)["train"].dataset
+    assert train.image_ids[0] == "train0.png"
+    assert train.units.tolist() == list("efgh")
+
+
+def test_folders_named_after_classes(folder):
+    folder.images(["cat/1.jpg", "cat/deep/2.PNG", "dog/3.jpg", "cow/4.jpg", "cat/notes.txt"])
+    spec = DataSpec.model_validate({"test": {"images": "images"}})
+    read = read_dataset("test", spec, folder=folder.path, classes=CLASSES)
+    assert read.dataset.image_ids.tolist() == ["cat/1.jpg", "cat/deep/2.PNG", "dog/3.jpg"]
+    assert read.dataset.labels.tolist() == [0, 0, 1]
+    assert read.report.failing["value"].tolist() == ["cow"]
+
+
+def test_a_flat_folder_is_unlabelled_deployment_data(folder):
+    folder.rows()
+    folder.images(["1.jpg", "2.jpg"], folder="live")
+    spec = DataSpec.model_validate(
+        {"test": {"manifest": "test.csv", "images": "images"}, "deployment": {"images": "live"}}
+    )
+    read = read_datasets(spec, folder=folder.path, classes=CLASSES)["deployment"]
+    assert len(read.dataset) == 2
+    assert not read.dataset.has_labels
+    flat = DataSpec.model_validate({"test": {"images": "live"}})
+    with pytest.raises(DataError, match="one subfolder a class"):
+        read_dataset("test", flat, folder=folder.path, classes=CLASSES)
+
+
+def test_digest_depends_on_used_values_only(folder):
+    table = folder.rows(remark=["a", "b", "c", "d"])
+    first = folder.read()["test"].dataset.digest
+    assert re.fullmatch("[0-9a-f]{64}", first)
+    table.assign(remark="other").to_csv(folder.path / "test.csv", index=False)
+    assert folder.read()["test"].dataset.digest == first
+    table.assign(label=["dog", "cat", "cat", "dog"]).to_csv(folder.path / "test.csv", index=False)
+    assert folder.read()["test"].dataset.digest != first
+
+
+def test_names_below_the_folder_are_made_plain(folder):
+    folder.rows(n=3)
+    inside = str(folder.path / "images" / "test2.png")
+    pd.DataFrame({"image": ["./test0.png", "x/../test1.png", inside], "label": "cat"}).to_csv(
+        folder.path / "test.csv", index=False
+    )
+    assert folder.read()["test"].dataset.image_ids.tolist() == [f"test{i}.png" for i in range(3)]
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "a/../../secret.png", "/etc/passwd"])
+def test_a_name_that_leads_outside_is_refused(folder, name):
+    folder.rows()
+    (folder.path / "secret.png").touch()
+    pd.DataFrame({"image": ["test0.png", name], "label": "cat"}).to_csv(
+        folder.path / "test.csv", index=False
+    )
+    said = folder.error()
+    assert "row 2" in said
+    assert "outside" in said
+
+
+def test_missing_files_name_close_ones(folder):
+    folder.rows()
+    said = folder.error(test={"manifest": "tset.csv", "images": "images"})
+    assert "data.test.manifest" in said
+    assert "Did you mean 'test.csv'?" in said
+    said = folder.error(test={"manifest": "test.csv", "images": "image"})
+    assert "data.test.images" in said
+    assert "Did you mean 'images'?" in said
+
+
+def test_a_missing_column_names_a_close_one(folder):
+    folder.rows(Building=["old"] * 4)
+    said = folder.error(attributes={"building": {"role": "condition"}})
+    assert "Did you mean 'Building'?" in said
+    assert "data.attributes.building.column" in said
+    said = folder.error(columns={"label": "lable"})
+    assert "Did you mean 'label'?" in said
+    said = folder.error(columns={"image": "file"})
+    assert "data.columns.image" in said
+
+
+def test_an_attribute_needs_a_manifest(folder):
+    folder.images(["cat/1.jpg", "dog/2.jpg"])
+    said = folder.error(test={"images": "images"}, attributes={"light": {"role": "condition"}})
+    assert "without a manifest" in said
+    assert "data.test.manifest" in said
+
+
+@pytest.mark.parametrize("content", ["", "image,label\n"])
+def test_an_empty_manifest(folder, content):
+    folder.rows()
+    (folder.path / "test.csv").write_text(content)
+    assert "no rows" in folder.error()
+
+
+def test_text_that_is_no_utf8(folder):
+    folder.rows()
+    (folder.path / "test.csv").write_bytes("image,label\nä.png,cat\n".encode("latin-1"))
+    assert "not UTF-8" in folder.error()
+
+
+def test_a_byte_order_mark_is_no_part_of_a_column(folder):
+    table = folder.rows()
+    table.to_csv(folder.path / "test.csv", index=False, encoding="utf-8-sig")
+    assert len(folder.read()["test"].dataset) == 4
+
+
+def test_a_broken_parquet_file(folder):
+    folder.rows()
+    (folder.path / "test.parquet").write_bytes(b"PAR1 no")
+    assert "cannot be read" in folder.error(test={"manifest": "test.parquet", "images": "images"})
+
+
+def test_no_image_is_there(folder):
+    folder.rows()
+    (folder.path / "elsewhere").mkdir()
+    said = folder.error(test={"manifest": "test.csv", "images": "elsewhere"})
+    assert "none of the 4 images" in said
+    assert "'test0.png'" in said
+
+
+def test_no_label_is_a_class(folder):
+    folder.rows(label=["Katze", "Hund", "Katze", "Hund"])
+    said = folder.error()
+    assert "'Hund'" in said
+    assert "cat, dog" in said
+
+
+def test_attributes_that_cannot_be(folder):
+    folder.rows(age=["young"] * 4)
+    quantiles = {"age": {"role": "sensitive", "quantiles": 4}}
+    assert "need numbers" in folder.error(attributes=quantiles)
+    population = {"age": {"role": "sensitive", "bins": (0, 9), "population": {"0 to 9": 1.0}}}
+    assert "'0 to 9'" in folder.error(attributes=population, kind=SpecError)
+
+
+def test_classes_from_a_file(folder):
+    (folder.path / "classes.txt").write_text("cat\n\n dog \n", encoding="utf-8")
+    assert load_classes("classes.txt", folder.path) == CLASSES
+    assert load_classes(CLASSES, folder.path) == CLASSES
+    assert load_classes(ClassCount(count=2), folder.path) == ("0", "1")
+
+
+def test_classes_that_cannot_be(folder):
+    with pytest.raises(SpecError, match=r"no\.txt"):
+        load_classes("no.txt", folder.path)
+    with pytest.raises(SpecError, match=r"'cat' more than once \(positions 1, 3\)"):
+        load_classes(("cat", "dog", "cat"), folder.path)
+    with pytest.raises(SpecError, match="at least two"):
+        load_classes(("cat",), folder.path)
