@@ -1,0 +1,207 @@
+"""Whether a model is as often right as it says: calibration error, Brier score, reliability.
+
+Bins hold equally many images (equal-mass), which makes estimates less biased than bins of equal
+width (Nguyen & O'Connor 2015, arXiv:1508.05154; Roelofs et al. 2022, arXiv:2012.08668).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
+
+from auditor.stats import GRID, Draws, Interval, interval, rate
+
+Floats = NDArray[np.float64]
+
+_MOST_BINS = 15
+_IMAGES_PER_BIN = 20
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Images of similar confidence: mean confidence, accuracy, its 95% interval, and n.
+
+    The interval is None where all images of the bin are of one unit.
+    """
+
+    confidence: float
+    accuracy: float
+    interval: Interval | None
+    n: int
+
+
+def confidence_bins(confidence: np.ndarray) -> NDArray[np.int64]:
+    """Bin of each image, (n,), from 0 without gaps; equal confidences share a bin.
+
+    Fifteen bins, fewer where they would hold under twenty images.
+    """
+    wanted = int(np.clip(len(confidence) // _IMAGES_PER_BIN, 1, _MOST_BINS))
+    edges = np.quantile(confidence, np.arange(1, wanted) / wanted)
+    placed = np.searchsorted(edges, confidence, side="left")
+    bins: NDArray[np.int64] = np.unique(placed, return_inverse=True)[1]
+    return bins
+
+
+def reliability(
+    confidence: np.ndarray, correct: np.ndarray, *, unit: np.ndarray | None = None
+) -> tuple[ReliabilityBin, ...]:
+    """Accuracy beside confidence by bin; confidence (n,) 0-1, correct (n,) bool."""
+    bins = confidence_bins(confidence)
+    return tuple(
+        _reliability_bin(
+            confidence[inside], correct[inside], None if unit is None else unit[inside]
+        )
+        for inside in (bins == b for b in range(int(bins.max()) + 1))
+    )
+
+
+def _reliability_bin(
+    confidence: np.ndarray, correct: np.ndarray, unit: np.ndarray | None
+) -> ReliabilityBin:
+    single = unit is not None and len(set(unit.tolist())) < 2
+    ends = None if single else interval(rate(correct, unit=unit))
+    return ReliabilityBin(float(confidence.mean()), float(correct.mean()), ends, len(correct))
+
+
+def calibration_error(
+    confidence: np.ndarray, correct: np.ndarray, *, unit: np.ndarray | None = None
+) -> Draws:
+    """Debiased expected calibration error of the answer's confidence, 0-1.
+
+    The root of the mean square distance between confidence and accuracy over equal-mass bins,
+    weighted by images. Chance alone makes distances, so each square is reduced by the sampling
+    variance of its distance: the debiased estimator of Kumar, Liang & Ma (2019,
+    arXiv:1909.10155), never below 0. It is at least the mean distance (the usual, L1, error)
+    and equal to it where all bins are off by as much.
+
+    The quantiles invert a score: for a true square T the estimate's variance is
+    ``4 r T + 2 trace(S S)``, S being the distances' weighted covariance and r its part along
+    them. S is summed by unit, never below that of an accuracy drawn towards the confidence by
+    two images, and taken as a t statistic with units - 1 degrees of freedom.
+
+    Simulated with 50 to 5,000 images, also in units correlated at 0.3: 95% intervals hold 92%
+    to 98%; at a true error of the limit, 0.05, wrong FAILs are 4% to 7.5% and wrong PASSes up
+    to 10%; a perfectly calibrated model fails in at most 3%.
+
+    Parameters
+    ----------
+    confidence : (n,) probability of the answer, 0-1.
+    correct : (n,) bool.
+    unit : (n,) labels of what was sampled independently, two or more of them; None for images.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two units.
+    """
+    distances = _distances(np.asarray(confidence, dtype=np.float64), np.asarray(correct), unit)
+    directed = distances.means / distances.shares
+    raw = float(distances.means @ directed)
+    weighted = distances.covariance / distances.shares[:, None]
+    square = raw - float(np.trace(weighted))
+    spread = 2 * float((weighted * weighted.T).sum())
+    along = float(directed @ distances.covariance @ directed) / raw if raw > 0 else 0.0
+    grid = np.array(GRID)
+    t = ndtri(grid) if distances.df is None else stdtrit(distances.df, grid)
+    inside = 4 * along * square + (2 * along * t) ** 2 + spread
+    squares = square + 2 * along * t**2 + t * np.sqrt(np.maximum(inside, 0))
+    # Where the square is far below 0 both roots may vanish, and the order with them.
+    quantiles = np.maximum.accumulate(np.sqrt(np.maximum(squares, 0)))
+    return Draws(math.sqrt(max(square, 0.0)), tuple(float(q) for q in quantiles))
+
+
+def mean_distance(bins: tuple[ReliabilityBin, ...]) -> float:
+    """The usual (L1) expected calibration error, with the bias of chance in it; 0-1."""
+    total = sum(b.n for b in bins)
+    return sum(b.n * abs(b.confidence - b.accuracy) for b in bins) / total
+
+
+@dataclass(frozen=True)
+class _Distances:
+    """Confidence minus accuracy by bin, times the bin's share, and their covariance."""
+
+    means: Floats
+    shares: Floats
+    covariance: Floats
+    df: float | None
+
+
+def _distances(confidence: Floats, correct: np.ndarray, unit: np.ndarray | None) -> _Distances:
+    n = len(confidence)
+    bins = confidence_bins(confidence)
+    width = int(bins.max()) + 1
+    owner = np.arange(n) if unit is None else np.unique(unit.astype(str), return_inverse=True)[1]
+    units = int(owner.max()) + 1
+    if units < 2:
+        raise ValueError(f"calibration: found {units} unit, expected two or more for a variance")
+    gap = confidence - correct
+    size = np.bincount(bins, minlength=width)
+    total = np.bincount(bins, weights=gap, minlength=width)
+    residual = gap - (total / size)[bins]
+    covariance = _summed_products(residual, bins, owner, width) * units / (units - 1)
+    drawn = np.bincount(bins, weights=correct + 0.0) + 2 * np.bincount(bins, confidence) / size
+    cautious = drawn / (size + 2)
+    least = size * cautious * (1 - cautious)
+    np.fill_diagonal(covariance, np.maximum(np.diag(covariance), least))
+    df = None if unit is None else units - 1
+    return _Distances(total / n, size / n, covariance / n**2, df)
+
+
+def _summed_products(residual: Floats, bins: np.ndarray, owner: np.ndarray, width: int) -> Floats:
+    """Sum over units of the outer product of each unit's residuals by bin, (width, width)."""
+    cells = np.bincount(owner * width + bins, weights=residual, minlength=0)
+    padded = np.zeros((int(owner.max()) + 1) * width)
+    padded[: len(cells)] = cells
+    by_unit = padded.reshape(-1, width)
+    products: Floats = by_unit.T @ by_unit
+    return products
+
+
+def brier_scores(probabilities: np.ndarray, labels: np.ndarray) -> Floats:
+    """Squared distance between probabilities and truth, (n,); halved for two classes.
+
+    Brier (1950), doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2. Two classes: 0 to 1, the
+    squared error of one probability; more: 0 to 2.
+    """
+    table = np.asarray(probabilities, dtype=np.float64)
+    given = table[np.arange(len(table)), labels]
+    scores = np.maximum((table**2).sum(axis=1) - 2 * given + 1, 0)
+    halved: Floats = scores / 2 if table.shape[1] == 2 else scores
+    return halved
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """Risk among the most confident images, as the model may abstain on the others.
+
+    `risk` (n,): share of errors among the i + 1 most confident; `order` (n,): their positions.
+    `area` is the mean of `risk` (AURC; Geifman, Uziel & El-Yaniv 2019, arXiv:1805.08206), and
+    `influence` (n,), in the order of the images, sums to 0 and gives its variance.
+    """
+
+    order: NDArray[np.int64]
+    risk: Floats
+    area: float
+    influence: Floats
+
+
+def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> RiskCoverage:
+    """The risk-coverage curve of confidence (n,) and correct (n,) bool; equals keep their order."""
+    order = np.argsort(-np.asarray(confidence), kind="stable")
+    wrong = 1.0 - np.asarray(correct, dtype=np.float64)[order]
+    rank = np.arange(1, len(wrong) + 1)
+    risk = np.cumsum(wrong) / rank
+    later = np.cumsum((1 / rank)[::-1])[::-1]
+    later_risk = np.cumsum((risk / rank)[::-1])[::-1]
+    influence = np.empty(len(wrong))
+    influence[order] = risk - risk.mean() + wrong * later - later_risk
+    return RiskCoverage(order, risk, float(risk.mean()), influence)
+
+
+def standard_error_without_errors(n_units: int) -> float:
+    """The standard error of a risk of one in `n_units`, for where no error was seen."""
+    return math.sqrt((1 - 1 / n_units) / n_units**2)

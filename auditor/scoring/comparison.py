@@ -1,0 +1,114 @@
+"""A group's rate beside another's: units on each side, details for a reader, plain words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from auditor.findings import Subject, Unmeasured
+from auditor.stats import PairedDifference, Rate, RateDifference, RateRatio, interval, value
+
+MIN_UNITS = 10
+"""Fewer independent units than this on a side give no measure (`auditor.judge` agrees)."""
+
+MAX_EXAMPLES = 12
+"""Image ids a measure names at most."""
+
+
+def count_units(member: np.ndarray, unit: np.ndarray | None) -> int:
+    """Independent units under a mask (n,); images where `unit` is None."""
+    return int(member.sum()) if unit is None else len(np.unique(unit[member].astype(str)))
+
+
+def too_few(
+    name: str, subject: Subject, *, sides: Mapping[str, int], noun: str = "images"
+) -> Unmeasured | None:
+    """Why there is no measure when a side has fewer than `MIN_UNITS` units; else None.
+
+    `sides` maps a description of each side ("building=old") to its units, `noun` says what the
+    units are.
+    """
+    short = {side: found for side, found in sides.items() if found < MIN_UNITS}
+    if not short:
+        return None
+    had = " and ".join(f"{side} has {found} {noun}" for side, found in short.items())
+    more = " and ".join(f"{MIN_UNITS - n} more {noun} of {side}" for side, n in short.items())
+    return Unmeasured(
+        name=name,
+        subject=subject,
+        reason=f"Too few to compare: {had}, and a rate of fewer than {MIN_UNITS} says nothing.",
+        remedy=f"Collect at least {more}; a verdict will need more than that.",
+    )
+
+
+def rate_details(rate: Rate, *, n: int) -> dict[str, Any]:
+    """A rate with its 95% interval as JSON values; `n` is the images counted."""
+    ends = interval(rate)
+    return {"value": value(rate), "low": ends.low, "high": ends.high, "n": n}
+
+
+def rate_text(rate: Rate, *, n: int) -> str:
+    """A rate as a reader sees it.
+
+    Examples
+    --------
+    >>> rate_text(Rate(14, 110), n=110)
+    '13% [8, 20] of 110'
+    """
+    ends = interval(rate)
+    return f"{percent(value(rate))}% [{percent(ends.low)}, {percent(ends.high)}] of {n:,}"
+
+
+def percent(share: float) -> str:
+    """A share in per cent without its sign, with a decimal where it is within 1% of an end."""
+    shown = 100 * share
+    near_end = 0.05 <= abs(shown) < 0.95 or 99.05 < shown <= 99.95
+    return f"{shown:.1f}" if near_end else f"{shown + 0.0:.0f}"
+
+
+def points_text(difference: RateDifference | PairedDifference) -> str:
+    """A difference of rates in words, from the first side's view.
+
+    Examples
+    --------
+    >>> points_text(RateDifference(78, 100, 450, 500))
+    '12 points lower [4, 21]'
+    """
+    point, ends = value(difference), interval(difference)
+    if point > 0:
+        return f"{points(point)} points higher [{points(ends.low)}, {points(ends.high)}]"
+    return f"{points(-point)} points lower [{points(-ends.high)}, {points(-ends.low)}]"
+
+
+def points(share: float) -> str:
+    """A difference in percentage points, with a decimal below 2; never "-0"."""
+    shown = 100 * share
+    text = f"{shown:.1f}" if 0.05 <= abs(shown) < 1.95 else f"{shown:.0f}"
+    return "0" if text == "-0" else text
+
+
+def times_text(ratio: RateRatio) -> str:
+    """A ratio of rates in words.
+
+    Examples
+    --------
+    >>> times_text(RateRatio(14, 110, 22, 560))
+    '3.2 times as often [1.7, 6.0]'
+    """
+    ends = interval(ratio)
+    if math.isinf(value(ratio)):
+        return f"never seen among the others; at least {ends.low:.1f} times as often"
+    upper = "no end" if math.isinf(ends.high) else f"{ends.high:.1f}"
+    return f"{value(ratio):.1f} times as often [{ends.low:.1f}, {upper}]"
+
+
+def worst_first(
+    image_ids: np.ndarray, *, badness: np.ndarray, among: np.ndarray
+) -> tuple[str, ...]:
+    """Ids of the images under the mask `among`, largest `badness` (n,) first, `MAX_EXAMPLES`."""
+    found = np.flatnonzero(among)
+    order = found[np.argsort(-badness[found], kind="stable")][:MAX_EXAMPLES]
+    return tuple(str(image_id) for image_id in image_ids[order])
