@@ -1,0 +1,113 @@
+"""The groups of an attribute, as the checks of this family compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from auditor.data.dataset import MISSING_GROUP, Attribute
+from auditor.findings import Subject, Unmeasured
+from auditor.scoring.comparison import count_units, too_few
+from auditor.scoring.outcomes import Outcomes
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Labelled images whose group under `attribute` is known; `missing` counts the others."""
+
+    attribute: Attribute
+    outcomes: Outcomes
+    of: np.ndarray
+    missing: int
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Every group declared or seen, in the attribute's order."""
+        seen = sorted(set(self.of.tolist()) - set(self.attribute.groups))
+        return (*self.attribute.groups, *seen)
+
+    def members(self, group: str) -> np.ndarray:
+        """Mask over the images, shape (n,)."""
+        inside: np.ndarray = self.of == group
+        return inside
+
+    def take(self, keep: np.ndarray) -> Grouping:
+        """The images under the mask `keep`."""
+        return Grouping(self.attribute, self.outcomes.take(keep), self.of[keep], self.missing)
+
+    def named(self, group: str) -> str:
+        return f"{group} ({self.attribute.name})"
+
+    @property
+    def single(self) -> str | None:
+        """The only group that has images, None where two or more have."""
+        seen = set(self.of.tolist())
+        return next(iter(seen)) if len(seen) == 1 else None
+
+
+def groupings(outcomes: Outcomes) -> Iterator[Grouping]:
+    """One grouping an attribute, in the spec's order."""
+    labelled = outcomes.with_labels()
+    for attribute in labelled.attributes:
+        groups = labelled.groups(attribute.name)
+        known = groups != MISSING_GROUP
+        yield Grouping(
+            attribute=attribute,
+            outcomes=labelled.take(known),
+            of=groups[known],
+            missing=int((~known).sum()),
+        )
+
+
+def nothing_to_compare(grouping: Grouping, *, name: str) -> Unmeasured | None:
+    """Why an attribute gives no comparison at all: one group or none; else None."""
+    attribute = grouping.attribute.name
+    if not len(grouping.of):
+        reason, group = f"No labelled test image has a value of {attribute}.", MISSING_GROUP
+    elif grouping.single is not None:
+        group = grouping.single
+        reason = f"All labelled test images are of one group, {grouping.named(group)}."
+    else:
+        return None
+    return Unmeasured(
+        name=name,
+        subject=Subject.about({attribute: group}, role="test"),
+        reason=f"{reason} There is no other group to compare with.",
+        remedy=f"Collect test images of at least two groups of {attribute}.",
+    )
+
+
+def too_few_units(
+    grouping: Grouping, group: str, *, name: str, subject: Subject, among: str = ""
+) -> Unmeasured | None:
+    """Why a group cannot be compared with the rest, when a side has too few units; else None."""
+    inside = grouping.members(group)
+    unit = grouping.outcomes.units
+    return too_few(
+        name,
+        subject,
+        sides={
+            f"{grouping.named(group)}{among}": count_units(inside, unit),
+            f"the rest{among}": count_units(~inside, unit),
+        },
+        noun="images" if unit is None else "units",
+    )
+
+
+def disaggregated(grouping: Grouping) -> pd.DataFrame:
+    """Accuracy and image count by group, indexed by group; fairlearn's MetricFrame."""
+    # fairlearn brings scikit-learn: a second that only an audit with groups should pay.
+    from fairlearn.metrics import MetricFrame, count
+    from sklearn.metrics import accuracy_score
+
+    frame = MetricFrame(
+        metrics={"accuracy": accuracy_score, "images": count},
+        y_true=grouping.outcomes.labels,
+        y_pred=grouping.outcomes.predicted,
+        sensitive_features=grouping.of.astype(str),
+    )
+    by_group: pd.DataFrame = frame.by_group
+    return by_group

@@ -1,0 +1,224 @@
+"""How a grouping of images goes with their labels, and whether outcomes follow it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditor.stats import Draws, RateDifference, draws_of, permutation_test
+from auditor.stats.clusters import design_effect
+
+MOST_LABELS = 20
+"""Labels kept apart; rarer ones are one label together, or tables would be all gaps."""
+
+PERMUTED = 5000
+"""Images that the permutation test uses at most."""
+
+_DRAWS = 2000
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Association:
+    """A grouping beside the labels of n images.
+
+    `groups` and `labels` (n,) index `group_names` and `label_names` (class indices, -1 for
+    classes that are pooled). `strength` is the corrected Cramér's V, `p` the test of no
+    association. `aligned` marks images whose label is commoner in their group than elsewhere,
+    `conflicting` those whose label is rarer; `comparable` those of labels that have both.
+    `expected` (groups, labels) are image counts if the two were unrelated.
+    """
+
+    groups: Codes
+    labels: Codes
+    group_names: tuple[str, ...]
+    label_names: tuple[int, ...]
+    strength: Draws
+    p: float
+    expected: Floats
+    aligned: Mask
+    conflicting: Mask
+
+    @property
+    def comparable(self) -> Mask:
+        both = [
+            (self.aligned & (self.labels == c)).any()
+            and (self.conflicting & (self.labels == c)).any()
+            for c in range(len(self.label_names))
+        ]
+        found: Mask = np.array(both, dtype=bool)[self.labels]
+        return found
+
+
+def associated(
+    labels: Codes, groups: NDArray[np.object_], *, unit: NDArray[np.object_] | None,
+    rng: np.random.Generator,
+) -> Association:  # fmt: skip
+    """How `groups` (n,) go with `labels` (n,): two of each or more, two units or more.
+
+    Cramér's V squared is corrected by its bootstrap bias (Efron & Tibshirani 1993, chapter 10),
+    which for independent images is the correction of Bergsma (2013,
+    doi:10.1016/j.jkss.2012.10.002), and for images of units allows for their resemblance; whole
+    units are drawn. The p-value is that of chi-squared divided by the design effect that this
+    bias implies (Rao & Scott 1981, doi:10.1080/01621459.1981.10477633).
+    """
+    folded, names = _folded(labels)
+    group_names, group = np.unique(groups.astype(str), return_inverse=True)
+    shape = (len(group_names), len(names))
+    table = np.bincount(group * shape[1] + folded, minlength=shape[0] * shape[1])
+    counts = table.reshape(shape).astype(np.float64)
+    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
+    excess = (counts - expected)[group, folded]
+    strength, p = _strength(group * shape[1] + folded, shape, unit=unit, rng=rng)
+    return Association(
+        groups=group,
+        labels=folded,
+        group_names=tuple(str(name) for name in group_names),
+        label_names=names,
+        strength=strength,
+        p=p,
+        expected=expected,
+        # Counts and their products are exact below 2**53; the slack is for the division.
+        aligned=excess > 1e-9,
+        conflicting=excess < -1e-9,
+    )
+
+
+def aligned_minus_conflicting(
+    success: Mask, labels: Codes, *, aligned: Mask, conflicting: Mask,
+    unit: NDArray[np.object_] | None = None,
+) -> RateDifference:  # fmt: skip
+    """The rate of success among aligned minus conflicting images of the same label.
+
+    Labels are weighted by ``n_aligned * n_conflicting / (both)`` (Mantel & Haenszel 1959,
+    doi:10.1093/jnci/22.4.719). Without it the mix of labels, which differs between the sides,
+    would make an easy label look like a shortcut. Counts are effective: of the weights (Kish
+    1965) and of units, as in `auditor.stats.clusters`.
+
+    Parameters
+    ----------
+    success : (n,) bool.
+    labels : (n,) the strata; each must have aligned and conflicting images.
+    unit : (n,) labels, None where every image is its own.
+    """
+    sides = (aligned, conflicting)
+    weight = np.zeros(len(labels))
+    residual = np.zeros(len(labels))
+    for label in np.unique(labels[aligned | conflicting]):
+        cells = [side & (labels == label) for side in sides]
+        sizes = [int(cell.sum()) for cell in cells]
+        shared = sizes[0] * sizes[1] / (sizes[0] + sizes[1])
+        for cell, size, sign in zip(cells, sizes, (1.0, -1.0), strict=True):
+            weight[cell] = shared / size
+            residual[cell] = sign * (success[cell] - success[cell].mean()) * shared / size
+    taken = aligned | conflicting
+    worth = design_effect(residual[taken], unit=None if unit is None else unit[taken])
+    rates = [float(weight[s] @ success[s]) / float(weight[s].sum()) for s in sides]
+    sizes_kish = [float(weight[s].sum() ** 2 / (weight[s] ** 2).sum()) for s in sides]
+    n, n_rest = (size / worth.deff for size in sizes_kish)
+    x, x_rest = (min(r, 1.0) * size for r, size in zip(rates, (n, n_rest), strict=True))
+    df = None
+    if unit is not None:
+        # The side with fewer units decides how well the spread is known.
+        df = min(len(np.unique(unit[side].astype(str))) for side in sides) - 1
+    return RateDifference(x, n, x_rest, n_rest, df)
+
+
+def depends_on_group(
+    score: Floats, found: Association, *, unit: NDArray[np.object_] | None,
+    rng: np.random.Generator,
+) -> float:  # fmt: skip
+    """P-value of "given the label, scores do not depend on the group", by permutation.
+
+    Scores (n,) are permuted among images of the same label; the statistic is their variance
+    between the groups of each label. One image a unit and label is used.
+    """
+    chosen = _one_a_unit(found.labels, unit=unit, rng=rng)
+    cell = found.groups[chosen] * len(found.label_names) + found.labels[chosen]
+    labels = found.labels[chosen]
+    centred = score[chosen] - (
+        np.bincount(labels, weights=score[chosen]) / np.maximum(np.bincount(labels), 1)
+    )[labels]  # fmt: skip
+    size = np.maximum(np.bincount(cell), 1)
+
+    def between(values: Floats) -> float:
+        return float((np.bincount(cell, weights=values) ** 2 / size).sum())
+
+    return permutation_test(between, centred, rng=rng, strata=labels).p_value
+
+
+def _folded(labels: Codes) -> tuple[Codes, tuple[int, ...]]:
+    """Codes of the commonest labels, the rest as one; and the class index of each code."""
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) <= MOST_LABELS:
+        return np.searchsorted(classes, labels), tuple(int(c) for c in classes)
+    kept = np.sort(classes[np.argsort(-counts, kind="stable")[: MOST_LABELS - 1]])
+    at = np.minimum(np.searchsorted(kept, labels), len(kept) - 1)
+    code = np.where(kept[at] == labels, at, len(kept))
+    return code, (*(int(c) for c in kept), -1)
+
+
+def _strength(
+    cell: Codes, shape: tuple[int, int], *, unit: NDArray[np.object_] | None,
+    rng: np.random.Generator,
+) -> tuple[Draws, float]:  # fmt: skip
+    from scipy.special import chdtrc
+
+    tables = _resampled(cell, shape[0] * shape[1], unit=unit, rng=rng)
+    observed = np.bincount(cell, minlength=shape[0] * shape[1]).astype(np.float64)
+    phi2 = _phi2(observed[None], shape)[0]
+    resampled = _phi2(tables, shape)
+    bias = max(float(resampled.mean()) - phi2, 0.0)
+    most = min(shape) - 1
+    df = (shape[0] - 1) * (shape[1] - 1)
+    # A resample of a resample is biased once more.
+    draws = np.sqrt(np.clip((resampled - 2 * bias) / most, 0, 1))
+    effect = max(1.0, bias * len(cell) / df)
+    p = float(chdtrc(df, phi2 * len(cell) / effect))
+    return draws_of(float(np.sqrt(np.clip((phi2 - bias) / most, 0, 1))), samples=draws), p
+
+
+def _resampled(
+    cell: Codes, cells: int, *, unit: NDArray[np.object_] | None, rng: np.random.Generator
+) -> Floats:
+    """Tables of resampled images, or of whole units, (draws, cells)."""
+    if unit is None:
+        share = np.bincount(cell, minlength=cells) / len(cell)
+        return rng.multinomial(len(cell), share, size=_DRAWS).astype(np.float64)
+    owner = np.unique(unit.astype(str), return_inverse=True)[1]
+    units = int(owner.max()) + 1
+    by_unit = np.bincount(owner * cells + cell, minlength=units * cells).reshape(units, cells)
+    out = np.empty((_DRAWS, cells))
+    for start in range(0, _DRAWS, 100):
+        drawn = rng.multinomial(units, np.full(units, 1 / units), size=100)
+        out[start : start + 100] = drawn @ by_unit.astype(np.float64)
+    return out
+
+
+def _phi2(tables: Floats, shape: tuple[int, int]) -> Floats:
+    """Chi-squared over n of each table (draws, cells); empty rows and columns add nothing."""
+    counts = tables.reshape(-1, *shape)
+    n = counts.sum(axis=(1, 2), keepdims=True)
+    expected = counts.sum(axis=2, keepdims=True) * counts.sum(axis=1, keepdims=True) / n
+    terms = np.divide(
+        (counts - expected) ** 2, expected, out=np.zeros_like(counts), where=expected > 0
+    )
+    phi2: Floats = terms.sum(axis=(1, 2)) / n[:, 0, 0]
+    return phi2
+
+
+def _one_a_unit(
+    labels: Codes, *, unit: NDArray[np.object_] | None, rng: np.random.Generator
+) -> Codes:
+    shuffled = rng.permutation(len(labels))
+    if unit is not None:
+        owner = np.unique(unit.astype(str), return_inverse=True)[1]
+        key = owner * (int(labels.max()) + 1) + labels
+        shuffled = shuffled[np.unique(key[shuffled], return_index=True)[1]]
+        shuffled = rng.permutation(shuffled)
+    return np.sort(shuffled[:PERMUTED])

@@ -1,0 +1,92 @@
+"""data/duplicates: photographs that are in the data more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pandas as pd
+
+from auditor.checks.data_shares import image_share
+from auditor.contract import Check, Evidence, Need
+from auditor.data.dataset import Dataset
+from auditor.data.soundness import PAIR_COLUMNS, RoleSoundness
+from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
+from auditor.needs import Scan
+from auditor.spec import ROLES
+
+ROLE_NEEDS: dict[str, Need] = {role: Scan(role=role, optional=role != "test") for role in ROLES}
+
+
+@dataclass(frozen=True)
+class Duplicates(Check):
+    """Photographs that are in the data more than once.
+
+    What it measures
+    ----------------
+    The share of images of which an earlier image of the same role is the same photograph: an
+    equal file, equal pixels, or nearly equal 16 x 16 grey thumbnails (a copy that was resized,
+    recompressed or mildly brightened). Duplicates are set apart; the first of them stays. How
+    many of them carry another label than their twin is told too: one of the two labels is wrong.
+
+    Why it matters
+    --------------
+    A photograph that is there ten times counts ten times, and makes every interval too narrow.
+
+    How it can mislead
+    ------------------
+    Cropped, mirrored or turned copies are not found, and one in ten copies at a third of the
+    size with strong compression is missed. Frames of a fixed camera that show an unchanged scene
+    count as duplicates. Images without contrast are compared by file and pixels only.
+    """
+
+    id: ClassVar[str] = "data/duplicates"
+    needs: ClassVar[tuple[Need, ...]] = tuple(ROLE_NEEDS.values())
+    sources: ClassVar[tuple[str, ...]] = (
+        "Barz & Denzler 2020, Do We Train on Test Data? Purging CIFAR of Near-Duplicates, "
+        "doi:10.3390/jimaging6060041",
+    )
+
+    def run(self, evidence: Evidence) -> Iterator[Result]:
+        for role, need in ROLE_NEEDS.items():
+            if evidence.has(need):
+                dataset = evidence.dataset(role, part="as-given")
+                found = evidence.soundness().roles[role]
+                yield _measure(dataset, found)
+                if len(found.duplicates):
+                    yield _pairs(found.duplicates, role)
+
+
+def _measure(dataset: Dataset, found: RoleSoundness) -> Measure | Unmeasured:
+    conflicts = _label_conflicts(found.duplicates)
+    return image_share(
+        "duplicate-share",
+        found.duplicate[found.readable],
+        dataset=dataset.take(found.readable),
+        subject=Subject(role=dataset.role),
+        said=f"repeat an earlier one; {conflicts:,} of them carry another label than it",
+        details={"label_conflicts": conflicts},
+    )
+
+
+def _label_conflicts(pairs: pd.DataFrame) -> int:
+    both = pairs[(pairs["label"] != "") & (pairs["twin_label"] != "")]
+    return int((both["label"] != both["twin_label"]).sum())
+
+
+def _pairs(pairs: pd.DataFrame, role: str) -> Table:
+    values = pairs[list(PAIR_COLUMNS)].astype(object).to_numpy().tolist()
+    return Table(
+        id=f"data-duplicates-{role}",
+        title=f"{role.capitalize()} images that repeat an earlier one",
+        columns=(
+            Column("image"),
+            Column("repeats"),
+            Column("kind"),
+            Column("difference", "grey levels"),
+            Column("label"),
+            Column("label of the earlier"),
+        ),
+        rows=tuple(tuple(row) for row in values),
+    )

@@ -1,0 +1,122 @@
+"""data/images: images that cannot be read, and images of another kind than the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from auditor.checks.data_shares import image_share
+from auditor.contract import Check, Evidence, Need
+from auditor.data.dataset import Dataset
+from auditor.findings import Column, Result, Subject, Table
+from auditor.needs import Scan
+from auditor.spec import ROLES
+
+ROLE_NEEDS: dict[str, Need] = {role: Scan(role=role, optional=role != "test") for role in ROLES}
+
+KINDS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "sixteen-bit": lambda scan: scan["bits"] > 8,
+    "cmyk": lambda scan: scan["mode"] == "CMYK",
+    "alpha": lambda scan: scan["has_alpha"].astype(bool),
+    "exif-rotated": lambda scan: scan["exif_rotated"].astype(bool),
+    "animated": lambda scan: scan["frames"] > 1,
+    "other-colours": lambda scan: _minority_colours(scan),
+}
+"""Kinds of image that pipelines read differently, each a mask over a scan's rows."""
+
+_GREY_MODES = ("L", "LA", "La", "1", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+
+
+@dataclass(frozen=True)
+class Images(Check):
+    """Images that cannot be read, and images of another kind than the rest.
+
+    What it measures
+    ----------------
+    The share of images that cannot be decoded whole (empty, truncated, damaged, not an image,
+    more pixels than allowed), and the share of odd ones, by kind: more than 8 bits a channel,
+    CMYK, an alpha channel, turned only by an EXIF tag, several frames, and grey among colour
+    images (or the reverse, whichever is rarer). An odd image is used; how it was read is fixed:
+    16-bit grey scaled to 8 bits, alpha dropped, EXIF turned, the first frame taken.
+
+    Why it matters
+    --------------
+    Images that fail are often of one device or one site. Odd ones are read differently by other
+    libraries, so that the model meets other pixels in production than in this audit.
+
+    How it can mislead
+    ------------------
+    An image that decodes may still show nothing. A kind that all images share is counted for all
+    of them; it is a fault only if the deployed pipeline reads it otherwise.
+    """
+
+    id: ClassVar[str] = "data/images"
+    needs: ClassVar[tuple[Need, ...]] = tuple(ROLE_NEEDS.values())
+    sources: ClassVar[tuple[str, ...]] = (
+        "Parmar, Zhang & Zhu 2022, On Aliased Resizing and Surprising Subtleties in GAN "
+        "Evaluation, arXiv:2104.11222",
+    )
+
+    def run(self, evidence: Evidence) -> Iterator[Result]:
+        for role, need in ROLE_NEEDS.items():
+            if evidence.has(need):
+                scan = evidence.scan(role, part="as-given")
+                dataset = evidence.dataset(role, part="as-given")
+                yield from _shares(scan, dataset, role)
+                yield _formats(scan, role)
+                if not scan["readable"].all():
+                    yield _unreadable(scan, role)
+
+
+def _shares(scan: pd.DataFrame, dataset: Dataset, role: str) -> Iterator[Result]:
+    unreadable = ~scan["readable"].to_numpy(dtype=bool)
+    whole = Subject(role=role)
+    yield image_share("unreadable-share", unreadable, dataset=dataset, subject=whole,
+                      said="cannot be read")  # fmt: skip
+    kept, readable = dataset.take(~unreadable), scan[~unreadable]
+    masks = {kind: is_kind(readable).to_numpy(dtype=bool) for kind, is_kind in KINDS.items()}
+    odd = np.logical_or.reduce(list(masks.values()))
+    yield image_share("odd-share", odd, dataset=kept, subject=whole, said="are of an odd kind")
+    for kind, mask in masks.items():
+        yield image_share("odd-share", mask, dataset=kept, subject=Subject.of(role=role, kind=kind),
+                          said=f"are of the kind {kind}")  # fmt: skip
+
+
+def _minority_colours(scan: pd.DataFrame) -> pd.Series:
+    grey = scan["mode"].isin(_GREY_MODES)
+    return grey if grey.mean() <= 0.5 else ~grey
+
+
+def _formats(scan: pd.DataFrame, role: str) -> Table:
+    readable = scan[scan["readable"].astype(bool)]
+    kinds = readable.groupby(["format", "mode", "bits"], as_index=False).agg(
+        images=("image_id", "size"), width=("width", "median"), height=("height", "median")
+    )
+    kinds = kinds.sort_values(["images", "format", "mode"], ascending=[False, True, True])
+    return Table(
+        id=f"data-images-formats-{role}",
+        title=f"Kinds of {role} image",
+        columns=(
+            Column("format"),
+            Column("mode"),
+            Column("depth", "bits"),
+            Column("images"),
+            Column("median width", "pixels"),
+            Column("median height", "pixels"),
+        ),
+        rows=tuple(tuple(row) for row in kinds.astype(object).to_numpy().tolist()),
+    )
+
+
+def _unreadable(scan: pd.DataFrame, role: str) -> Table:
+    failing = scan[~scan["readable"].astype(bool)]
+    return Table(
+        id=f"data-images-unreadable-{role}",
+        title=f"{role.capitalize()} images that cannot be read",
+        columns=(Column("image"), Column("reason")),
+        rows=tuple(zip(failing["image_id"].astype(str), failing["error"].astype(str), strict=True)),
+    )

@@ -1,0 +1,121 @@
+"""data/leakage: test images that training has, or whose rooms or persons it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from auditor.checks.data_shares import EXAMPLES, LEAST, image_share, too_few
+from auditor.contract import Check, Evidence, Need
+from auditor.data.dataset import Dataset
+from auditor.data.soundness import RoleSoundness, Soundness
+from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
+from auditor.needs import Scan
+from auditor.stats import rate
+
+TEST = Subject(role="test")
+
+
+@dataclass(frozen=True)
+class Leakage(Check):
+    """Test images that training has too, or of whose units it has images.
+
+    What it measures
+    ----------------
+    Shares of the test images: of which training has the same photograph (equal file, equal
+    pixels, or a resized, recompressed or mildly brightened copy), of whose unit (room, person,
+    video) training has images, and either. Also the share of test units that training has. Seen
+    images are set apart: other checks run on what is left.
+
+    Why it matters
+    --------------
+    A model recognises what it was trained on. Its accuracy there says little of its accuracy on
+    a room, a person or a video that it meets for the first time.
+
+    How it can mislead
+    ------------------
+    Units are compared by their names, which must mean the same in both manifests: if both number
+    their rooms from 1, unrelated rooms count as seen. Cropped, mirrored or turned copies are not
+    found, and training data that were not given cannot be searched. What is counted here was
+    *available* to training; that the model learned it by heart is not shown.
+    """
+
+    id: ClassVar[str] = "data/leakage"
+    needs: ClassVar[tuple[Need, ...]] = (Scan(role="test"), Scan(role="train"))
+    sources: ClassVar[tuple[str, ...]] = (
+        "Barz & Denzler 2020, Do We Train on Test Data? Purging CIFAR of Near-Duplicates, "
+        "doi:10.3390/jimaging6060041",
+        "Kapoor & Narayanan 2023, Leakage and the reproducibility crisis in "
+        "machine-learning-based science, doi:10.1016/j.patter.2023.100804",
+    )
+
+    def run(self, evidence: Evidence) -> Iterator[Result]:
+        soundness = evidence.soundness()
+        found = soundness.roles["test"]
+        dataset = evidence.dataset("test", part="as-given")
+        readable = dataset.take(found.readable)
+        either, image = found.leaked[found.readable], found.seen_image[found.readable]
+        yield image_share("seen-share", either, dataset=readable, subject=TEST,
+                          said="were seen in training, or their unit was")  # fmt: skip
+        yield image_share("seen-image-share", image, dataset=readable, subject=TEST,
+                          said="are also among the training images")  # fmt: skip
+        yield _units(dataset, found, soundness)
+        if found.leaked.any():
+            yield _table(dataset, found)
+
+
+def _units(dataset: Dataset, found: RoleSoundness, soundness: Soundness) -> Measure | Unmeasured:
+    name, units = "seen-unit-share", dataset.units
+    if not soundness.units_compared or units is None:
+        return Unmeasured(
+            name,
+            TEST,
+            reason="The test and training manifests do not both name units.",
+            remedy="Name the column of what was sampled independently (room, person, video) "
+            "under `data.columns.unit`, in both manifests.",
+        )
+    seen_of = dict(zip(units, found.seen_unit, strict=True))
+    seen_of.pop("", None)
+    if len(seen_of) < LEAST:
+        return too_few(name, TEST, n=len(seen_of), what="units")
+    count = int(sum(seen_of.values()))
+    return Measure(
+        name=name,
+        subject=TEST,
+        estimate=rate(np.fromiter(seen_of.values(), dtype=bool)),
+        unit="share of units",
+        better="lower",
+        n=len(seen_of),
+        n_units=len(seen_of),
+        examples=tuple(str(i) for i in dataset.image_ids[found.seen_unit][:EXAMPLES]),
+        details={
+            "count": count,
+            "sentence": f"{count:,} of {len(seen_of):,} test units have images in training.",
+        },
+    )
+
+
+def _table(dataset: Dataset, found: RoleSoundness) -> Table:
+    twins = {pair["image"]: pair for pair in found.seen.to_dict("records")}
+    units = dataset.units
+    rows = []
+    for place in np.flatnonzero(found.leaked):
+        image = str(dataset.image_ids[place])
+        twin = twins.get(image, {"twin": None, "kind": "same unit", "distance": None})
+        unit = str(units[place]) if units is not None and found.seen_unit[place] else None
+        rows.append((image, twin["twin"], twin["kind"], twin["distance"], unit))
+    return Table(
+        id="data-leakage-seen",
+        title="Test images that were seen in training",
+        columns=(
+            Column("test image"),
+            Column("training image"),
+            Column("kind"),
+            Column("difference", "grey levels"),
+            Column("unit in training"),
+        ),
+        rows=tuple(rows),
+    )

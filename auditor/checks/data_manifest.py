@@ -1,0 +1,101 @@
+"""data/manifest: rows of the manifests that do not hold what the spec says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from auditor.checks.data_shares import EXAMPLES, LEAST, too_few
+from auditor.contract import Check, Evidence, Need
+from auditor.data.expectations import FAILING_COLUMNS, ManifestReport
+from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
+from auditor.needs import Rows
+from auditor.spec import ROLES
+from auditor.stats import Rate
+
+ROLE_NEEDS: dict[str, Need] = {role: Rows(role=role, optional=role != "test") for role in ROLES}
+
+
+@dataclass(frozen=True)
+class Manifest(Check):
+    """Rows of the manifests that do not hold what the spec says of them.
+
+    What it measures
+    ----------------
+    The share of rows with at least one value that is not as expected: an image without a name or
+    listed twice, a file that is not there, a label that is no class, a unit that is not named, a
+    time that is no date, an attribute's value that is missing (more often than
+    `data.missing_share` allows), outside its bins or not among its declared values. Every failing
+    row is listed in a table. Rows without a usable image or label are set apart; the others stay,
+    with the failing value missing.
+
+    Why it matters
+    --------------
+    Everything else in the audit rests on these rows. Rows that are left out silently are often
+    not a random part of the data.
+
+    How it can mislead
+    ------------------
+    A wrong value that looks right (a label that is a class, but not the right one) passes. An
+    attribute that few images have is counted only once its missing share exceeds what is allowed.
+    """
+
+    id: ClassVar[str] = "data/manifest"
+    needs: ClassVar[tuple[Need, ...]] = tuple(ROLE_NEEDS.values())
+    sources: ClassVar[tuple[str, ...]] = (
+        "Great Expectations, https://docs.greatexpectations.io (the rules are run by it)",
+        "Gebru et al. 2021, Datasheets for Datasets, doi:10.1145/3458723",
+    )
+
+    def run(self, evidence: Evidence) -> Iterator[Result]:
+        for role, need in ROLE_NEEDS.items():
+            if evidence.has(need):
+                report = evidence.manifest_report(role)
+                yield _measure(report, role)
+                yield _expectations(report, role)
+                if len(report.failing):
+                    yield _failing_rows(report, role)
+
+
+def _measure(report: ManifestReport, role: str) -> Measure | Unmeasured:
+    subject = Subject(role=role)
+    if report.n_rows < LEAST:
+        return too_few("failing-rows", subject, n=report.n_rows, what="rows")
+    broken = [result for result in report.results if not result.success]
+    images = [str(image) for image in report.failing["image"] if image]
+    return Measure(
+        name="failing-rows",
+        subject=subject,
+        estimate=Rate(report.n_failing_rows, report.n_rows),
+        unit="share of rows",
+        better="lower",
+        n=report.n_rows,
+        examples=tuple(dict.fromkeys(images))[:EXAMPLES],
+        details={
+            "failing": report.n_failing_rows,
+            "set_apart": report.n_set_apart,
+            "failed_expectations": [result.sentence for result in broken],
+            "sentence": f"{report.n_failing_rows:,} of {report.n_rows:,} {role} rows have a value "
+            f"that is not as expected; {report.n_set_apart:,} were set apart.",
+        },
+    )
+
+
+def _expectations(report: ManifestReport, role: str) -> Table:
+    return Table(
+        id=f"data-manifest-expectations-{role}",
+        title=f"What was expected of the {role} manifest",
+        columns=(Column("column"), Column("expected"), Column("met"), Column("failing", "rows")),
+        rows=tuple((r.column, r.name, r.success, r.n_failing) for r in report.results),
+    )
+
+
+def _failing_rows(report: ManifestReport, role: str) -> Table:
+    values = report.failing[list(FAILING_COLUMNS)].astype(object).to_numpy().tolist()
+    return Table(
+        id=f"data-manifest-failing-{role}",
+        title=f"Every value of the {role} manifest that is not as expected",
+        columns=tuple(Column(name.replace("_", " ")) for name in FAILING_COLUMNS),
+        rows=tuple(tuple(row) for row in values),
+    )

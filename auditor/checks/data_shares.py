@@ -1,0 +1,71 @@
+"""Shares of images, as the data checks count them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from auditor.data.dataset import Dataset
+from auditor.findings import Measure, Subject, Unmeasured
+from auditor.stats import rate
+
+LEAST = 10
+"""Fewest images, rows or units that a share is counted over."""
+
+EXAMPLES = 12
+
+
+def image_share(
+    name: str,
+    mask: np.ndarray,
+    *,
+    dataset: Dataset,
+    subject: Subject,
+    said: str,
+    details: Mapping[str, Any] | None = None,
+) -> Measure | Unmeasured:
+    """The share of a dataset's images under `mask`, by unit where it names units.
+
+    `said` ends the sentence "3 of 100 test images ...". Fewer than `LEAST` images or units give
+    no share.
+    """
+    units = _units(dataset)
+    n = len(mask) if units is None else len(np.unique(units))
+    if n < LEAST:
+        return too_few(name, subject, n=n, what="images" if units is None else "units")
+    count = int(mask.sum())
+    return Measure(
+        name=name,
+        subject=subject,
+        estimate=rate(mask, unit=units),
+        unit="share of images",
+        better="lower",
+        n=len(mask),
+        n_units=None if units is None else n,
+        examples=tuple(str(i) for i in dataset.image_ids[mask][:EXAMPLES]),
+        details={
+            "count": count,
+            **(details or {}),
+            "sentence": f"{count:,} of {len(mask):,} {dataset.role} images {said}.",
+        },
+    )
+
+
+def too_few(name: str, subject: Subject, *, n: int, what: str) -> Unmeasured:
+    """The reason why there is no share of so few."""
+    return Unmeasured(
+        name,
+        subject,
+        reason=f"There are {n} {subject.role} {what} to count; a share needs {LEAST}.",
+        remedy=f"Add {what} to the {subject.role} data.",
+    )
+
+
+def _units(dataset: Dataset) -> np.ndarray | None:
+    if dataset.units is None:
+        return None
+    # Images without a unit are no unit together: each is its own.
+    own = np.array([f"image {name}" for name in dataset.image_ids], dtype=object)
+    return np.where(dataset.units == "", own, dataset.units).astype(str)

@@ -1,0 +1,178 @@
+"""performance/claims: what the team claims, tested on the data as given and on the sound part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from auditor.contract import AS_GIVEN, Available, Check, Evidence, Need, Pass, Unmet
+from auditor.findings import Measure, Result, Subject, Unmeasured
+from auditor.scoring.comparison import percent
+from auditor.scoring.cost import class_index
+from auditor.scoring.outcomes import Outcomes
+from auditor.scoring.rates import rate_measure
+from auditor.spec import ROLES, AuditSpec, ClaimSpec
+
+_TESTED = ("accuracy", "recall", "precision")
+_PARTS = ("sound", AS_GIVEN)
+
+
+@dataclass(frozen=True)
+class ClaimedAnswers(Need):
+    """The model's answers on every role that a claim on accuracy, recall or precision is about."""
+
+    def unmet(self, available: Available) -> Unmet | None:
+        claims = [claim for _, claim in _claims(available.spec)]
+        if not claims:
+            return Unmet(
+                reason="The spec states no claim on accuracy, recall or precision.",
+                remedy="State what the model's team says of it under `claims`, with its source.",
+            )
+        if not self.passes(available):
+            roles = " and ".join(sorted({claim.role for claim in claims}))
+            return Unmet(
+                reason=f"The claims are about {roles} images, of which none have labels.",
+                remedy="Add labelled images of that role to the audit spec.",
+            )
+        return None
+
+    def passes(self, available: Available) -> tuple[Pass, ...]:
+        claimed = {claim.role for _, claim in _claims(available.spec)}
+        return tuple(
+            Pass(role)
+            for role in ROLES
+            if role in claimed
+            and role in available.datasets
+            and available.datasets[role].has_labels
+        )
+
+
+@dataclass(frozen=True)
+class ClaimedRole(Need):
+    """Labelled images of one role, for claims about it."""
+
+    role: str = "test"
+
+    def unmet(self, available: Available) -> Unmet | None:
+        if self.role in {p.role for p in ClaimedAnswers().passes(available)}:
+            return None
+        return Unmet(
+            reason=f"The spec has no labelled {self.role} images.",
+            remedy=f"Add labelled images under `data.{self.role}`.",
+        )
+
+
+_ROLES = {role: ClaimedRole(role=role, optional=True) for role in ROLES}
+
+
+@dataclass(frozen=True)
+class Claims(Check):
+    """What the model's team claims of its accuracy, recall or precision, measured again.
+
+    What it measures
+    ----------------
+    For every claim in the spec on accuracy, recall or precision: that number, on the data as
+    given and on their sound part (without unreadable and duplicated images and images or units
+    that were seen in training). Claims on other measures, such as latency, are tested on the
+    measure that they name.
+
+    Why it matters
+    --------------
+    A number in a report is trusted because someone measured it. If it holds on the data as
+    given and not on the sound part, it rests on what the model had already seen.
+
+    How it can mislead
+    ------------------
+    A claim may have been measured on other data, with other preprocessing, or for another
+    version; a difference then is no error of arithmetic. A claim of "91%" that was itself
+    measured on few images holds an uncertainty that the claim does not state. The sound part is
+    smaller, so its interval is wider: "not decided" is not "refuted".
+    """
+
+    id: ClassVar[str] = "performance/claims"
+    needs: ClassVar[tuple[Need, ...]] = (ClaimedAnswers(), *_ROLES.values())
+    sources: ClassVar[tuple[str, ...]] = (
+        "Wilson (1927), doi:10.1080/01621459.1927.10502953",
+        "Kapoor & Narayanan (2023), doi:10.1016/j.patter.2023.100804 (leakage behind claims)",
+    )
+
+    def run(self, evidence: Evidence) -> Iterator[Result]:
+        for number, claim in _claims(evidence.spec):
+            if not evidence.has(_ROLES[claim.role]):
+                yield _without_labels(number, claim)
+                continue
+            for part in _PARTS:
+                outcomes = evidence.outcomes(claim.role, part=part).with_labels()
+                yield _tested(number, claim, outcomes, part=part)
+
+
+def _claims(spec: AuditSpec) -> list[tuple[int, ClaimSpec]]:
+    """The claims that this check tests, with their index in the spec, from 1."""
+    return [(i, c) for i, c in enumerate(spec.claims, start=1) if c.measure in _TESTED]
+
+
+def _without_labels(number: int, claim: ClaimSpec) -> Unmeasured:
+    return Unmeasured(
+        name=claim.measure,
+        subject=Subject.of(role=claim.role, claim=str(number)),
+        reason=f"Claim {number} is about {claim.role} images, and none with labels are given.",
+        remedy=f"Add labelled images under `data.{claim.role}`.",
+    )
+
+
+def _tested(
+    number: int, claim: ClaimSpec, outcomes: Outcomes, *, part: str
+) -> Measure | Unmeasured:
+    subject = Subject.of(role=claim.role, claim=str(number), part=part)
+    if claim.measure != "accuracy" and claim.label is None:
+        return Unmeasured(
+            name=claim.measure,
+            subject=subject,
+            reason=f"Claim {number} is on {claim.measure} and names no class.",
+            remedy=f"Name the class under `label` in claim {number}.",
+        )
+    among, of = _among(number, claim, outcomes)
+    kept = outcomes.take(among)
+    return rate_measure(
+        claim.measure,
+        subject=subject,
+        outcomes=kept,
+        success=kept.correct,
+        better="higher",
+        of=f"{of} ({part} part)",
+        said=f"Claimed: {_bound_text(claim)}. Measured on {_part_text(part, claim.role)}",
+        details={
+            "claimed": claim.at_least if claim.at_least is not None else claim.at_most,
+            "direction": "at least" if claim.at_least is not None else "at most",
+            "source": claim.source,
+            "part": part,
+        }
+        | ({} if claim.label is None else {"class": claim.label}),
+    )
+
+
+def _among(number: int, claim: ClaimSpec, outcomes: Outcomes) -> tuple[np.ndarray, str]:
+    """The images that the claim's share is of, as a mask and in words."""
+    if claim.measure == "accuracy" or claim.label is None:
+        return np.ones(len(outcomes), dtype=bool), f"the labelled {claim.role} data"
+    index = class_index(claim.label, classes=outcomes.classes, where=f"claims, number {number}")
+    if claim.measure == "recall":
+        return outcomes.labels == index, f'the {claim.role} data of class "{claim.label}"'
+    return outcomes.predicted == index, f'the {claim.role} data answered "{claim.label}"'
+
+
+def _bound_text(claim: ClaimSpec) -> str:
+    of = f' of "{claim.label}"' if claim.label else ""
+    if claim.at_least is not None:
+        return f"{claim.measure}{of} at least {percent(claim.at_least)}%"
+    assert claim.at_most is not None
+    return f"{claim.measure}{of} at most {percent(claim.at_most)}%"
+
+
+def _part_text(part: str, role: str) -> str:
+    if part == AS_GIVEN:
+        return f"the {role} data as given"
+    return f"the sound part of the {role} data"

@@ -1,0 +1,274 @@
+"""performance/decision-rule: what another threshold, or an eye on costs, would change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+
+from auditor.contract import Available, Check, Evidence, Need, Unmet
+from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
+from auditor.needs import Declared, Predictions, Truth
+from auditor.scoring.comparison import count_units, percent, points_text, worst_first
+from auditor.scoring.cost import (
+    cheapest_answers,
+    class_index,
+    cost_matrix,
+    expected_cost,
+    image_costs,
+)
+from auditor.scoring.outcomes import Outcomes
+from auditor.scoring.rates import independent, n_units, rate_cells, too_few_of
+from auditor.spec import AuditSpec, CostsSpec
+from auditor.stats import interval, paired_difference, value
+
+_COSTS = Declared(
+    path="consequences.costs",
+    remedy="State under `consequences.costs` what each wrong answer costs, and in which unit.",
+    optional=True,
+)
+_GRID = tuple(round(0.05 * i, 2) for i in range(1, 20))
+_AS_IT_IS = "likeliest class"
+
+
+@dataclass(frozen=True)
+class ThresholdClass(Need):
+    """A class to put a threshold on: an adverse one, or the second of two."""
+
+    def unmet(self, available: Available) -> Unmet | None:
+        if _threshold_classes(available.spec, available.model.classes):
+            return None
+        return Unmet(
+            reason="The model has more than two classes, and the spec names none as adverse.",
+            remedy="Name the classes whose answer harms people under `consequences.adverse`.",
+        )
+
+
+def _threshold_classes(spec: AuditSpec, classes: tuple[str, ...]) -> tuple[str, ...]:
+    if spec.consequences.adverse:
+        return spec.consequences.adverse
+    return classes[1:] if len(classes) == 2 else ()
+
+
+@dataclass(frozen=True)
+class DecisionRule(Check):
+    """How much the model's decisions depend on where the threshold is put.
+
+    What it measures
+    ----------------
+    Each adverse class (with two classes and none declared, the second) is answered when its
+    probability reaches a threshold, else the likeliest other class. For a grid of thresholds:
+    accuracy, the share of the class that is found, and the share of other images wrongly called
+    so. ``accuracy-gain``: the threshold that is best on one half of the units, against the
+    model's own rule (its likeliest class), on the other half. With costs in the spec,
+    ``cost-saved``: mean cost under the model's own rule minus that of answering what its
+    probabilities say is cheapest.
+
+    Why it matters
+    --------------
+    "The likeliest class" is a choice that few make on purpose. Where one error costs ten times
+    the other, it is rarely the right one. A large gain says that the model is better than its
+    rule.
+
+    How it can mislead
+    ------------------
+    Picking the best threshold on the images that it is judged on always shows a gain; here half
+    of them pick and the other half judge, so the number is honest and less precise. A gain on
+    test images vanishes where classes are rarer or commoner than in the test. The cheapest
+    answer trusts the model's probabilities: read performance/calibration first.
+    """
+
+    id: ClassVar[str] = "performance/decision-rule"
+    needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth(), ThresholdClass(), _COSTS)
+    sources: ClassVar[tuple[str, ...]] = (
+        'Elkan (2001), "The foundations of cost-sensitive learning", IJCAI',
+        "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
+    )
+
+    thresholds: Annotated[tuple[float, ...], "Probabilities tried as thresholds, in (0, 1)."] = (
+        _GRID
+    )
+
+    def run(self, evidence: Evidence) -> Iterator[Result]:
+        outcomes = evidence.outcomes("test").with_labels()
+        costs = evidence.spec.consequences.costs if evidence.has(_COSTS) else None
+        in_half = _half_of_units(outcomes, rng=evidence.rng)
+        for name in _threshold_classes(evidence.spec, outcomes.classes):
+            rule = _Rule.of(outcomes, name)
+            gain = self._gain(rule, in_half)
+            yield gain
+            if isinstance(gain, Measure):
+                yield _figure(rule, self.thresholds)
+                yield _table(rule, self.thresholds, costs)
+        if costs is not None:
+            yield _cost_saved(outcomes, costs)
+
+    def _gain(self, rule: _Rule, in_half: np.ndarray) -> Measure | Unmeasured:
+        outcomes, subject = rule.outcomes, Subject.about({"class": rule.name}, role="test")
+        smaller = min((outcomes.take(half) for half in (in_half, ~in_half)), key=independent)
+        few = too_few_of("accuracy-gain", subject, smaller, of="half of the labelled test data")
+        return few or _measured_gain(rule, in_half, self.thresholds, subject)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """Labelled images, the class with the threshold, and the likeliest of the others, (n,)."""
+
+    outcomes: Outcomes
+    name: str
+    index: int
+    otherwise: np.ndarray
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, name: str) -> _Rule:
+        index = class_index(name, classes=outcomes.classes, where="consequences.adverse")
+        others = np.array(outcomes.probabilities, copy=True)
+        others[:, index] = -1
+        return cls(outcomes, name, index, others.argmax(axis=1))
+
+    def answers(self, threshold: float) -> np.ndarray:
+        reached = self.outcomes.probabilities[:, self.index] >= threshold
+        return np.where(reached, self.index, self.otherwise)
+
+
+def _half_of_units(outcomes: Outcomes, *, rng: np.random.Generator) -> np.ndarray:
+    """A random half of the units, as a mask over the images, (n,)."""
+    units = outcomes.units
+    if units is None:
+        owner = np.arange(len(outcomes))
+    else:
+        owner = np.unique(units.astype(str), return_inverse=True)[1]
+    count = int(owner.max()) + 1 if len(owner) else 0
+    half: np.ndarray = (rng.permutation(count) < count // 2)[owner]
+    return half
+
+
+def _measured_gain(
+    rule: _Rule, in_half: np.ndarray, thresholds: tuple[float, ...], subject: Subject
+) -> Measure:
+    outcomes = rule.outcomes
+    right = {t: rule.answers(t) == outcomes.labels for t in thresholds}
+    best = max(thresholds, key=lambda t: (right[t][in_half].mean(), -abs(t - 0.5)))
+    improves = right[best][in_half].mean() > outcomes.correct[in_half].mean()
+    after = right[best] if improves else outcomes.correct
+    rest = ~in_half
+    unit = None if outcomes.units is None else outcomes.units[rest]
+    gain = paired_difference(outcomes.correct[rest], after[rest], unit=unit)
+    if improves:
+        said = f'Answering "{rule.name}" from {best:g} is {points_text(gain)} in accuracy.'
+    else:
+        said = f'No threshold on "{rule.name}" is more often right than the likeliest class.'
+    return Measure(
+        name="accuracy-gain",
+        subject=subject,
+        estimate=gain,
+        unit="share",
+        better="lower",
+        n=int(rest.sum()),
+        n_units=None if unit is None else count_units(rest, outcomes.units),
+        examples=worst_first(
+            outcomes.image_ids,
+            badness=outcomes.confidence,
+            among=rest & after & ~outcomes.correct,
+        ),
+        details={"threshold": best if improves else None, "sentence": said},
+    )
+
+
+def _cost_saved(outcomes: Outcomes, costs: CostsSpec) -> Measure | Unmeasured:
+    subject = Subject.of(role="test")
+    few = too_few_of("cost-saved", subject, outcomes, of="the labelled test data")
+    if few is not None:
+        return few
+    matrix = cost_matrix(costs, classes=outcomes.classes)
+    cheap = cheapest_answers(outcomes.probabilities, matrix)
+    own = image_costs(matrix, outcomes.labels, outcomes.predicted)
+    saved = own - image_costs(matrix, outcomes.labels, cheap)
+    estimate = expected_cost(saved, dearest=float(matrix.max()), unit=outcomes.units)
+    ends, changed = interval(estimate), int((cheap != outcomes.predicted).sum())
+    return Measure(
+        name="cost-saved",
+        subject=subject,
+        estimate=estimate,
+        unit=f"{costs.unit} per image",
+        better="lower",
+        n=len(outcomes),
+        n_units=n_units(outcomes),
+        examples=worst_first(outcomes.image_ids, badness=saved, among=saved > 0),
+        details={
+            "answers_changed": changed,
+            "sentence": f"Answering what its probabilities say is cheapest changes {changed:,} of "
+            f"{len(outcomes):,} answers and saves {value(estimate):,.2f} {costs.unit} an image "
+            f"[{ends.low:,.2f}, {ends.high:,.2f}].",
+        },
+    )
+
+
+def _shares(rule: _Rule, answers: np.ndarray) -> tuple[tuple[str, np.ndarray, np.ndarray], ...]:
+    """What is drawn for given answers: name, success (n,), and the images that it is a share of."""
+    labels, called = rule.outcomes.labels, answers == rule.index
+    of_class = labels == rule.index
+    return (
+        ("right answers", answers == labels, np.ones(len(labels), dtype=bool)),
+        (f"{rule.name} found", called, of_class),
+        (f"others wrongly called {rule.name}", called, ~of_class),
+    )
+
+
+def _share_cells(rule: _Rule, success: np.ndarray, among: np.ndarray) -> tuple[Cell, ...]:
+    units = rule.outcomes.units
+    return rate_cells(success[among], unit=None if units is None else units[among])
+
+
+def _figure(rule: _Rule, thresholds: tuple[float, ...]) -> Figure:
+    rows = []
+    for threshold in thresholds:
+        for series, success, among in _shares(rule, rule.answers(threshold)):
+            point, low, high = _share_cells(rule, success, among)
+            if point is not None:
+                rows.append(
+                    {"x": threshold, "y": point, "low": low, "high": high, "series": series}
+                )
+    right = percent(float(rule.outcomes.correct.mean()))
+    return Figure(
+        id=f"performance/decision-rule:{rule.name}",
+        kind="line",
+        title=f'Where the threshold for "{rule.name}" is put',
+        caption=f'Shares of test images when "{rule.name}" is answered from each threshold on, '
+        f"with 95% intervals. The model's own rule, the likeliest class, is right for {right}%.",
+        alt=f'Right answers, "{rule.name}" found and others wrongly called so, at '
+        f"{len(thresholds)} thresholds from {thresholds[0]:g} to {thresholds[-1]:g}.",
+        x=Axis(f"threshold on {rule.name}", "probability"),
+        y=Axis("images", "share"),
+        rows=tuple(rows),
+    )
+
+
+def _table(rule: _Rule, thresholds: tuple[float, ...], costs: CostsSpec | None) -> Table:
+    outcomes = rule.outcomes
+    matrix = None if costs is None else cost_matrix(costs, classes=outcomes.classes)
+    decided = {_AS_IT_IS: outcomes.predicted}
+    if matrix is not None:
+        decided["cheapest by its probabilities"] = cheapest_answers(outcomes.probabilities, matrix)
+    decided |= {f"from {t:g}": rule.answers(t) for t in thresholds}
+    rows: list[tuple[Cell, ...]] = []
+    for name, answers in decided.items():
+        shares = [_share_cells(rule, s, among)[0] for _, s, among in _shares(rule, answers)]
+        spent = (
+            None if matrix is None else float(image_costs(matrix, outcomes.labels, answers).mean())
+        )
+        rows.append((name, *shares, spent))
+    named = [name for name, _, _ in _shares(rule, outcomes.predicted)]
+    cost_unit = "" if costs is None else f"{costs.unit} per image"
+    return Table(
+        id=f"performance/decision-rule:{rule.name}",
+        title=f'Decisions under other rules for "{rule.name}"',
+        columns=(
+            Column("rule"),
+            *(Column(name, "share") for name in named),
+            Column("mean cost", cost_unit),
+        ),
+        rows=tuple(rows),
+    )

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from scipy.special import softmax
+from scipy.stats import entropy, ks_2samp
+
+from auditor.findings import Table, Unmeasured
+from auditor.shift.predictions import PredictionShift
+from auditor.stats import p_value, value
+
+CLASSES = ("a", "b", "c")
+
+
+def world(worlds, *, seed, lean=0.0, sharp=1.0, n=200, copies=1, classes=CLASSES):
+    """Softmax of noise; deployment leans to class b, and is `sharp` times as sure."""
+    rng = np.random.default_rng(seed)
+    evidence = worlds.evidence()
+    for role in ("test", "deployment"):
+        logits = np.repeat(rng.normal(size=(n, len(classes))), copies, axis=0)
+        logits = logits + 0.05 * rng.normal(size=logits.shape)
+        if role == "deployment":
+            logits[:, 1] += lean
+            logits *= sharp
+        units = np.repeat(np.arange(n), copies) if copies > 1 else None
+        labels = np.full(n * copies, -1)
+        dataset = worlds.dataset(labels, role=role, classes=classes, units=units)
+        evidence.add(dataset, softmax(2 * logits, axis=1).astype(np.float32))
+    return evidence
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_answers_that_lean_to_a_class_are_shown(worlds, seed):
+    found = worlds.measures(PredictionShift(), world(worlds, seed=seed, lean=1.0))
+    score, share = found["auc:class=b@deployment"], found["class-share:class=b@deployment"]
+    assert p_value(score.estimate, limit=0.55, exceeds="above") <= 0.05
+    assert score.details["ks_p_holm"] <= 0.01
+    assert p_value(share.estimate, limit=0.0, exceeds="above") <= 0.05
+    assert "points higher" in share.details["sentence"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_surer_model_is_shown_by_certainty_not_by_class(worlds, seed):
+    found = worlds.measures(PredictionShift(), world(worlds, seed=seed, sharp=0.4, n=400))
+    assert found["auc:score=confidence@deployment"].details["ks_p_holm"] <= 0.01
+    assert value(found["auc:score=confidence@deployment"].estimate) < 0.5
+    assert value(found["auc:score=entropy@deployment"].estimate) > 0.5
+    share = found["class-share:class=b@deployment"]
+    assert p_value(share.estimate, limit=0.1, exceeds="above") > 0.05
+
+
+@pytest.mark.parametrize("copies", [1, 4])
+def test_one_source_is_rarely_told_apart(worlds, copies):
+    tested = 0
+    for seed in range(40):
+        evidence = world(worlds, seed=seed, n=60, copies=copies)
+        found = worlds.measures(PredictionShift(), evidence).values()
+        tested += min(m.details.get("ks_p_holm", 1.0) for m in found) <= 0.05
+    assert tested <= 6
+
+
+def test_scores_agree_with_scipy(worlds):
+    evidence = world(worlds, seed=1, lean=0.3)
+    found = worlds.measures(PredictionShift(), evidence)
+    test, deployment = (
+        np.asarray(evidence.outcomes(role).probabilities, dtype=float)
+        for role in ("test", "deployment")
+    )
+    expected = ks_2samp(entropy(test, axis=1), entropy(deployment, axis=1), method="asymp").pvalue
+    assert found["auc:score=entropy@deployment"].details["ks_p"] == pytest.approx(expected)
+    pairs = (test[:, [1]] < deployment[:, 1]).mean()
+    assert value(found["auc:class=b@deployment"].estimate) == pytest.approx(pairs, abs=1e-6)
+
+
+def test_two_classes_give_one_score_and_confidence(worlds):
+    evidence = world(worlds, seed=1, classes=("a", "b"))
+    found = worlds.measures(PredictionShift(), evidence)
+    assert {name for name in found if name.startswith("auc")} == {
+        "auc:class=b@deployment",
+        "auc:score=confidence@deployment",
+    }
+    assert sum(name.startswith("class-share") for name in found) == 2
+
+
+def test_many_classes_are_cut_to_twenty_scores(worlds):
+    evidence = world(worlds, seed=1, classes=tuple(f"c{i}" for i in range(50)))
+    found = worlds.measures(PredictionShift(), evidence)
+    assert sum(name.startswith("auc") for name in found) == 20
+    (table,) = [r for r in PredictionShift().run(evidence) if isinstance(r, Table)]
+    assert len(table.rows) == 20
+    assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_too_few_images_have_a_reason(worlds):
+    (result,) = PredictionShift().run(world(worlds, seed=1, n=29))
+    assert isinstance(result, Unmeasured)
+    assert "29 test images and 29 deployment images" in result.reason
+
+
+def test_a_model_that_answers_all_alike_still_has_shares(worlds):
+    evidence = worlds.evidence()
+    for role in ("test", "deployment"):
+        dataset = worlds.dataset(np.full(50, -1), role=role)
+        evidence.add(dataset, worlds.probabilities(np.zeros(50, int)))
+    found = worlds.measures(PredictionShift(), evidence)
+    assert set(found) == {"class-share:class=a@deployment", "class-share:class=b@deployment"}

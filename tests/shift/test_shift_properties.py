@@ -1,0 +1,186 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from auditor.data.scan import PROPERTY_NAMES
+from auditor.findings import Figure, Measure, Table, Unmeasured
+from auditor.shift.domain_classifier import area_of, cross_fitted_scores, rank_features
+from auditor.shift.properties import Properties
+from auditor.shift.two_sample import Sampled, Sides, shifted
+from auditor.stats import p_value, value
+
+
+def scan(rng, units, *, copies=1, shift=None):
+    """Properties of `units` bursts of nearly equal images."""
+    base = np.repeat(rng.normal(size=(units, len(PROPERTY_NAMES))), copies, axis=0)
+    frame = pd.DataFrame(base + 0.05 * rng.normal(size=base.shape), columns=list(PROPERTY_NAMES))
+    for name, amount in (shift or {}).items():
+        frame[name] += amount
+    frame["width"] = 640.0
+    return frame
+
+
+def world(worlds, *, seed, n=150, n_deployment=None, copies=1, shift=None, units=True):
+    rng = np.random.default_rng(seed)
+    evidence = worlds.evidence()
+    for role, size, moved in (("test", n, None), ("deployment", n_deployment or n, shift)):
+        owners = np.repeat(np.arange(size), copies) if units else None
+        evidence.add(worlds.dataset(np.full(size * copies, -1), role=role, units=owners))
+        evidence.scans[role, "sound"] = scan(rng, size, copies=copies, shift=moved)
+    return evidence
+
+
+def sides_of(n, copies=1):
+    unit = np.repeat(np.arange(n), copies)
+    first = np.zeros(n * copies, dtype=bool)
+    first[::copies] = True
+    one = Sampled(unit, copies > 1, first)
+    return Sides(one, one)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_darker_deployment_images_are_shown(worlds, seed):
+    evidence = world(worlds, seed=seed, shift={"mean": -1.0})
+    found = worlds.measures(Properties(), evidence)
+    darker = found["auc:property=mean@deployment"]
+    assert p_value(darker.estimate, limit=0.4, exceeds="below") <= 0.05
+    assert darker.details["ks_p_holm"] <= 0.01
+    assert darker.details["robust_shift"] == pytest.approx(-1.0, abs=0.6)
+    combined = found["any:@deployment"]
+    assert p_value(combined.estimate, limit=0.55, exceeds="above") <= 0.05
+    assert combined.details["shifted"][0] == "mean"
+
+
+@pytest.mark.parametrize("copies", [1, 4])
+def test_one_source_is_rarely_told_apart(worlds, copies):
+    """Bursts of copies must not count as many: without units this fails in nearly every world."""
+    combined = tested = 0
+    for seed in range(40):
+        found = worlds.measures(Properties(), world(worlds, seed=seed, n=60, copies=copies))
+        combined += p_value(found["any:@deployment"].estimate, limit=0.5, exceeds="above") <= 0.05
+        tested += found["any:@deployment"].details["p"] <= 0.05
+    # 5% of 40 is 2; more than 6 has probability 1%.
+    assert combined <= 6
+    assert tested <= 6
+
+
+def test_bursts_without_units_show_what_units_are_for(worlds):
+    naive = [
+        worlds.measures(Properties(), world(worlds, seed=seed, n=40, copies=6, units=False))
+        for seed in range(5)
+    ]
+    assert sum(found["any:@deployment"].details["p"] <= 0.05 for found in naive) >= 3
+
+
+def test_a_wider_spread_is_found_though_no_property_is_higher(worlds):
+    evidence = world(worlds, seed=0, n=300)
+    evidence.scans["deployment", "sound"]["noise"] *= 3
+    found = worlds.measures(Properties(), evidence)
+    assert value(found["auc:property=noise@deployment"].estimate) == pytest.approx(0.5, abs=0.1)
+    assert found["auc:property=noise@deployment"].details["ks_p_holm"] <= 0.01
+    assert p_value(found["any:@deployment"].estimate, limit=0.5, exceeds="above") <= 0.05
+
+
+def test_the_direction_is_that_of_deployment(worlds):
+    found = worlds.measures(Properties(), world(worlds, seed=0, shift={"sharpness": 2.0}))
+    sharper = found["auc:property=sharpness@deployment"]
+    assert value(sharper.estimate) > 0.85
+    assert sharper.details["sentence"].startswith("Sharpness of a deployment image is higher")
+
+
+def test_constant_properties_are_skipped_and_named(worlds):
+    found = worlds.measures(Properties(), world(worlds, seed=0))
+    assert "auc:property=width@deployment" not in found
+    assert found["any:@deployment"].details["constant"] == ["width"]
+
+
+def test_twenty_nine_units_are_too_few(worlds):
+    evidence = world(worlds, seed=0, n=100, n_deployment=29, copies=5)
+    (result,) = Properties().run(evidence)
+    assert isinstance(result, Unmeasured)
+    assert "29 deployment units" in result.reason
+    assert "1 more deployment units" in result.remedy
+
+
+def test_a_property_with_few_values_has_a_reason(worlds):
+    evidence = world(worlds, seed=0, n=60)
+    evidence.scans["deployment", "sound"].loc[20:, "blockiness"] = np.nan
+    results = list(Properties().run(evidence))
+    (lacking,) = [r for r in results if isinstance(r, Unmeasured)]
+    assert lacking.subject.get("property") == "blockiness"
+    assert "auc:property=blockiness@deployment" not in worlds.measures(Properties(), evidence)
+
+
+def test_all_equal_images_are_not_measured(worlds):
+    evidence = world(worlds, seed=0)
+    for role in ("test", "deployment"):
+        evidence.scans[role, "sound"].loc[:, list(PROPERTY_NAMES)] = 1.0
+    (result,) = Properties().run(evidence)
+    assert "the same in all" in result.reason
+
+
+def test_histograms_of_the_most_shifted_and_a_table_of_all(worlds):
+    evidence = world(worlds, seed=0, shift={"mean": -2.0, "noise": 1.0, "std": 1.5, "p1": 0.9})
+    results = list(Properties().run(evidence))
+    histograms = [r for r in results if isinstance(r, Figure) and r.kind == "histogram"]
+    assert [f.id for f in histograms][:2] == ["shift/properties:mean", "shift/properties:std"]
+    assert len(histograms) == 3
+    for figure in histograms:
+        for series in ("test", "deployment"):
+            shares = [r["value"] for r in figure.rows if r["series"] == series]
+            assert sum(shares) == pytest.approx(1)
+    (table,) = [r for r in results if isinstance(r, Table)]
+    assert len(table.rows) == len(PROPERTY_NAMES) - 1
+    assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_examples_are_the_images_most_unlike_the_test(worlds):
+    evidence = world(worlds, seed=0, n=100)
+    evidence.scans["deployment", "sound"].loc[:39, "mean"] += 50.0
+    evidence.scans["deployment", "sound"].loc[:39, "std"] += 50.0
+    found = worlds.measures(Properties(), evidence)["any:@deployment"]
+    odd = {f"deployment/{i:05d}.png" for i in range(40)}
+    assert len(odd & set(found.examples)) >= 10
+
+
+def test_same_seed_same_numbers(worlds):
+    runs = [list(Properties().run(world(worlds, seed=3, copies=2))) for _ in range(2)]
+    assert runs[0] == runs[1]
+    assert any(isinstance(r, Measure) for r in runs[0])
+
+
+def test_area_agrees_with_pair_counting():
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 10, 70).astype(float), rng.integers(2, 12, 50).astype(float)
+    sides = Sides(sides_of(70).test, sides_of(50).test)
+    by_hand = (a[:, None] < b).mean() + (a[:, None] == b).mean() / 2
+    assert value(shifted(a, b, sides=sides).area) == pytest.approx(by_hand)
+
+
+def test_scores_are_of_models_that_never_saw_the_image():
+    """Pure noise with as many columns as images is fitted perfectly, but not out of fold."""
+    rng = np.random.default_rng(0)
+    test, deployment = rng.normal(size=(60, 60)), rng.normal(size=(60, 60))
+    sides = sides_of(60)
+    scores = cross_fitted_scores(test, deployment, sides=sides, rng=rng)
+    assert 0.3 < value(area_of(*scores, sides=sides)) < 0.7
+
+
+def test_images_of_a_unit_stay_in_one_fold():
+    """Were they apart, a copy in training would give its twin away."""
+    rng = np.random.default_rng(0)
+    test = np.repeat(rng.normal(size=(40, 30)), 5, axis=0)
+    deployment = np.repeat(rng.normal(size=(40, 30)), 5, axis=0)
+    sides = sides_of(40, copies=5)
+    scores = cross_fitted_scores(test, deployment, sides=sides, rng=rng)
+    assert value(area_of(*scores, sides=sides)) < 0.7
+    leaky = Sides(sides_of(200).test, sides_of(200).test)
+    scores = cross_fitted_scores(test, deployment, sides=leaky, rng=rng)
+    assert value(area_of(*scores, sides=leaky)) > 0.8
+
+
+def test_rank_features_give_missing_values_the_middle():
+    features = rank_features(np.array([[1.0], [2.0], [3.0], [np.nan]]))
+    assert features.shape == (4, 2)
+    assert features[3, 0] == pytest.approx(features[1, 0])
+    assert np.isfinite(features).all()
