@@ -62,8 +62,17 @@ class Dataset:
 
     @property
     def units(self) -> np.ndarray | None:
-        """Unit of each image as str, shape (n,); None when the manifest names no unit."""
-        return self.frame["unit"].to_numpy(dtype=object) if self.has_units else None
+        """Unit of each image as str, shape (n,); None when the manifest names no unit.
+
+        An image without one is a unit of its own: taken together, such images would be one unit.
+        """
+        if not self.has_units:
+            return None
+        named = self.frame["unit"].to_numpy(dtype=object)
+        alone = named == ""
+        if alone.any():
+            named = np.where(alone, "image:" + self.image_ids.astype(str).astype(object), named)
+        return named
 
     def groups(self, attribute: str) -> np.ndarray:
         """Group of each image under `attribute`, shape (n,), `MISSING_GROUP` where missing."""

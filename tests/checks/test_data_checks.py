@@ -243,6 +243,18 @@ def test_whole_rooms_are_counted_as_rooms_not_as_images(worlds):
     assert share.estimate.n < 150
 
 
+def test_images_without_a_unit_are_not_counted_among_units(worlds):
+    units = [f"u{i}" for i in range(20)] + [""] * 5
+    test = worlds.dataset([0] * 25, units=units)
+    train = worlds.dataset([0] * 25, role="train", units=["u3"] * 20 + [""] * 5)
+    scans = {"test": scan_of(test, range(25)), "train": scan_of(train, range(100, 125))}
+    evidence = world_of(worlds, scans, test=test, train=train)
+    found = worlds.measures(Leakage(), evidence)
+    assert found["seen-unit-share:@test"].n == 20
+    assert found["seen-unit-share:@test"].details["count"] == 1
+    assert found["seen-share:@test"].details["count"] == 1
+
+
 def test_without_units_the_reason_is_given(worlds):
     evidence, _ = leaky(worlds, seed=0, units=False)
     (reason,) = (r for r in Leakage().run(evidence) if isinstance(r, Unmeasured))
