@@ -68,8 +68,8 @@ class Leakage(Check):
 
 
 def _units(dataset: Dataset, found: RoleSoundness, soundness: Soundness) -> Measure | Unmeasured:
-    name, units = "seen-unit-share", dataset.units
-    if not soundness.units_compared or units is None:
+    name = "seen-unit-share"
+    if not soundness.units_compared:
         return Unmeasured(
             name,
             TEST,
@@ -77,7 +77,7 @@ def _units(dataset: Dataset, found: RoleSoundness, soundness: Soundness) -> Meas
             remedy="Name the column of what was sampled independently (room, person, video) "
             "under `data.columns.unit`, in both manifests.",
         )
-    seen_of = dict(zip(units, found.seen_unit, strict=True))
+    seen_of = dict(zip(dataset.frame["unit"], found.seen_unit, strict=True))
     seen_of.pop("", None)
     if len(seen_of) < LEAST:
         return too_few(name, TEST, n=len(seen_of), what="units")

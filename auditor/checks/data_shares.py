@@ -31,8 +31,8 @@ def image_share(
     `said` ends the sentence "3 of 100 test images ...". Fewer than `LEAST` images or units give
     no share.
     """
-    units = _units(dataset)
-    n = len(mask) if units is None else len(np.unique(units))
+    units = dataset.units
+    n = len(mask) if units is None else len(set(units))
     if n < LEAST:
         return too_few(name, subject, n=n, what="images" if units is None else "units")
     count = int(mask.sum())
@@ -62,10 +62,3 @@ def too_few(name: str, subject: Subject, *, n: int, what: str) -> Unmeasured:
         remedy=f"Add {what} to the {subject.role} data.",
     )
 
-
-def _units(dataset: Dataset) -> np.ndarray | None:
-    if dataset.units is None:
-        return None
-    # Images without a unit are no unit together: each is its own.
-    own = np.array([f"image {name}" for name in dataset.image_ids], dtype=object)
-    return np.where(dataset.units == "", own, dataset.units).astype(str)

@@ -116,40 +116,54 @@ class Metadata(Check):
         )
         if few is not None:
             return few
-        worth = aligned_minus_conflicting(
-            outcomes.correct, found.labels, aligned=aligned, conflicting=conflicting,
-            unit=outcomes.units,
-        )  # fmt: skip
-        here, there = (_rate(outcomes, side) for side in (aligned, conflicting))
-        n, n_conflicting = int(aligned.sum()), int(conflicting.sum())
-        return Measure(
-            name="accuracy-worth",
-            subject=subject,
-            estimate=worth,
-            unit="share",
-            better="lower",
-            n=n + n_conflicting,
-            n_units=None
-            if outcomes.units is None
-            else count_units(aligned | conflicting, outcomes.units),
-            examples=worst_first(
-                outcomes.image_ids,
-                badness=outcomes.confidence,
-                among=conflicting & ~outcomes.correct,
-            ),
-            details={
-                "rate": rate_details(here, n=n),
-                "rest": rate_details(there, n=n_conflicting),
-                "n_conflicting": n_conflicting,
-                "dependence_p": depends_on_group(
-                    outcomes.true_probability, found, unit=outcomes.units, rng=rng
-                ),
-                "sentence": f"Accuracy where {subject.get('attribute')} goes with the label "
-                f"{rate_text(here, n=n)}; where they disagree "
-                f"{rate_text(there, n=n_conflicting)}; among images of the same label "
-                f"{points_text(worth)}.",
-            },
+        return _measured(
+            found, outcomes, subject, aligned=aligned, conflicting=conflicting, rng=rng
         )
+
+
+def _measured(
+    found: Association,
+    outcomes: Outcomes,
+    subject: Subject,
+    *,
+    aligned: np.ndarray,
+    conflicting: np.ndarray,
+    rng: np.random.Generator,
+) -> Measure:
+    worth = aligned_minus_conflicting(
+        outcomes.correct, found.labels, aligned=aligned, conflicting=conflicting,
+        unit=outcomes.units,
+    )  # fmt: skip
+    here, there = (_rate(outcomes, side) for side in (aligned, conflicting))
+    n, n_conflicting = int(aligned.sum()), int(conflicting.sum())
+    return Measure(
+        name="accuracy-worth",
+        subject=subject,
+        estimate=worth,
+        unit="share",
+        better="lower",
+        n=n + n_conflicting,
+        n_units=None
+        if outcomes.units is None
+        else count_units(aligned | conflicting, outcomes.units),
+        examples=worst_first(
+            outcomes.image_ids,
+            badness=outcomes.confidence,
+            among=conflicting & ~outcomes.correct,
+        ),
+        details={
+            "rate": rate_details(here, n=n),
+            "rest": rate_details(there, n=n_conflicting),
+            "n_conflicting": n_conflicting,
+            "dependence_p": depends_on_group(
+                outcomes.true_probability, found, unit=outcomes.units, rng=rng
+            ),
+            "sentence": f"Accuracy where {subject.get('attribute')} goes with the label "
+            f"{rate_text(here, n=n)}; where they disagree "
+            f"{rate_text(there, n=n_conflicting)}; among images of the same label "
+            f"{points_text(worth)}.",
+        },
+    )
 
 
 def _rate(outcomes: Outcomes, keep: np.ndarray) -> Rate:
@@ -166,10 +180,10 @@ def _nothing_to_associate(
         everyone = np.ones(len(outcomes), dtype=bool)
         noun = "images" if outcomes.units is None else "units"
         sides = {"the labelled test data": count_units(everyone, outcomes.units)}
-        return too_few("association", subject, sides=sides, noun=noun)
+        return too_few("accuracy-worth", subject, sides=sides, noun=noun)
     what = "group" if len(groups) < 2 else "label"
     return Unmeasured(
-        name="association",
+        name="accuracy-worth",
         subject=subject,
         reason=f"Labelled test images with a value of {attribute.name} have fewer than two "
         f"{what}s: nothing can go together.",

@@ -122,8 +122,8 @@ def _role_soundness(
 def _seen_units(test: Dataset, train: Dataset) -> np.ndarray:
     if test.units is None or train.units is None:
         return np.zeros(len(test), dtype=bool)
-    known = set(train.units) - {""}
-    seen: np.ndarray = np.isin(test.units.astype(str), sorted(known))
+    known = set(train.frame["unit"]) - {""}
+    seen: np.ndarray = np.isin(test.frame["unit"].to_numpy(dtype=str), sorted(known))
     return seen
 
 

@@ -60,7 +60,7 @@ def test_a_plain_manifest(folder):
     dataset = read.dataset
     assert dataset.image_ids.tolist() == [f"test{i}.png" for i in range(4)]
     assert dataset.labels.tolist() == [0, 1, 0, 1]
-    assert dataset.units.tolist() == ["r1", "r1", "r2", ""]
+    assert dataset.units.tolist() == ["r1", "r1", "r2", "image:test3.png"]
     assert dataset.frame["time"].isna().tolist() == [False, True, False, True]
     assert dataset.frame["path"].tolist() == [
         str(folder.path / "images" / name) for name in dataset.image_ids
