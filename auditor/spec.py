@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 ROLES = ("test", "train", "deployment")
 """Dataset roles, in the order in which they are read and printed."""
 
+SUBJECT_KEYS = frozenset({"artefact", "attribute", "claim", "class", "input", "part", "score"})
+"""Keys of subjects of findings that an attribute's name must not be mistaken for."""
+
 Role = Literal["test", "train", "deployment"]
 Task = Literal["classification", "detection", "segmentation", "instance-segmentation"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
@@ -159,6 +162,16 @@ class DataSpec(SpecPart):
     limits: ImageLimits = ImageLimits()
     missing_share: Fraction = 0.05
     """Share of rows that may lack an attribute's value before `data/manifest` reports it."""
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        taken = sorted(SUBJECT_KEYS & set(self.attributes))
+        if taken:
+            raise ValueError(
+                f"attribute {taken[0]!r} has a name that findings use for something else; give it "
+                f"another name and keep the column: `my-{taken[0]}: {{column: {taken[0]}, ...}}`"
+            )
+        return self
 
     def role(self, role: str) -> DatasetSpec | None:
         found: DatasetSpec | None = getattr(self, role)

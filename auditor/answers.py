@@ -1,0 +1,158 @@
+"""The four questions of page one, answered from findings, counts and declarations alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from auditor import reasons
+from auditor.findings import Finding, Verdict
+from auditor.spec import AuditSpec
+
+if TYPE_CHECKING:
+    from auditor.record import AttributeSummary, DatasetSummary, NotPlannedCheck
+
+MATCHES = "Does the test data match where it will run?"
+REPRESENTS = "Does the training data represent everyone?"
+MEASURED = "Was performance measured per group?"
+WRONG = "What happens when it is wrong, and to whom?"
+
+REPRESENTED = 0.8
+"""A group is under-represented below this part of its share of the population.
+
+The four-fifths convention of 29 CFR 1607.4(D), borrowed from selection rates.
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One of the four questions: `answer` is a few words, `why` a plain sentence or two.
+
+    `findings` are the ids that it rests on; empty where it rests on counts or declarations.
+    """
+
+    question: str
+    answer: str
+    why: str
+    findings: tuple[str, ...] = ()
+
+
+def answer_all(
+    findings: Sequence[Finding],
+    *,
+    spec: AuditSpec,
+    datasets: Sequence[DatasetSummary] = (),
+    not_run: Sequence[NotPlannedCheck] = (),
+) -> tuple[Answer, ...]:
+    """The four answers, in order."""
+    return (
+        _matches(findings, not_run),
+        _represents(datasets),
+        _measured(findings, not_run),
+        _wrong(findings, spec),
+    )
+
+
+def _matches(findings: Sequence[Finding], not_run: Sequence[NotPlannedCheck]) -> Answer:
+    judged = [f for f in findings if f.check.startswith("shift/") and f.verdict is not None]
+    broken = [f for f in judged if f.verdict is Verdict.FAIL]
+    undecided = [f for f in judged if f.verdict is Verdict.INCONCLUSIVE]
+    passed = [f for f in judged if f.verdict is Verdict.PASS]
+    if broken:
+        return _answer(MATCHES, "No", f"They differ in {_names(broken)}.", broken)
+    if undecided:
+        return _answer(
+            MATCHES, "Not decided", f"Too few images for {_names(undecided)}.", undecided
+        )
+    if passed:
+        return _answer(MATCHES, "Yes", "No difference beyond the limits was found.", passed)
+    return Answer(MATCHES, "Not tested", _why_not("shift/", findings, not_run))
+
+
+def _represents(datasets: Sequence[DatasetSummary]) -> Answer:
+    train = next((d for d in datasets if d.role == "train"), None)
+    if train is None:
+        return Answer(REPRESENTS, "Not tested", "The spec names no training data.")
+    stated = [a for a in train.attributes if a.population]
+    if not stated:
+        why = "No attribute of the training data has a declared population to compare with."
+        return Answer(REPRESENTS, "Not tested", why)
+    lacking = [text for attribute in stated for text in _under_represented(attribute)]
+    if lacking:
+        return Answer(REPRESENTS, "No", f"Too few of: {', '.join(lacking)}.")
+    names = ", ".join(a.name for a in stated)
+    return Answer(REPRESENTS, "Yes", f"By {names}, every group has about its share.")
+
+
+def _under_represented(attribute: AttributeSummary) -> Iterable[str]:
+    counts = {group.name: group.n for group in attribute.groups}
+    total = sum(counts.values())
+    for group, share in (attribute.population or {}).items():
+        found = counts.get(group, 0) / total if total else 0.0
+        if found < REPRESENTED * share:
+            yield f"{group} ({100 * found:.0f}% of training images, {100 * share:.0f}% of people)"
+
+
+def _measured(findings: Sequence[Finding], not_run: Sequence[NotPlannedCheck]) -> Answer:
+    groups = [f for f in findings if f.check.startswith("bias/") and f.measure is not None]
+    broken = [f for f in groups if f.verdict is Verdict.FAIL or f.leaning == "worse"]
+    undecided = [f for f in groups if f.verdict is Verdict.INCONCLUSIVE]
+    if not groups:
+        return Answer(MEASURED, "No", _why_not("bias/", findings, not_run))
+    if any(f.verdict is Verdict.FAIL for f in broken):
+        return _answer(MEASURED, "Yes, and it is unequal", f"Worse for {_names(broken)}.", broken)
+    if undecided:
+        why = f"Too few images to decide for {_names(undecided)}."
+        return _answer(MEASURED, "Yes, but not decided for all", why, undecided)
+    if not any(f.verdict is Verdict.PASS for f in groups):
+        return _answer(MEASURED, "Yes, but not judged", "The policy sets no limit on it.", groups)
+    why = "No group is served worse than the limits allow."
+    return _answer(MEASURED, "Yes, and it is equal within the limits", why, groups)
+
+
+def _wrong(findings: Sequence[Finding], spec: AuditSpec) -> Answer:
+    stated = spec.consequences
+    about = [f for f in findings if f.check == "performance/consequences" and f.measure is not None]
+    parts = []
+    if stated.borne_by:
+        parts.append(f"Borne by: {', '.join(dict.fromkeys(stated.borne_by.values()))}.")
+    parts += [
+        reasons.measured(f.measure)
+        for f in about
+        if f.measure and f.measure.name == "expected-cost"
+    ]
+    parts.append(f"Way to object: {stated.appeal or 'not stated'}.")
+    return _answer(WRONG, stated.when_wrong or "Not stated", " ".join(parts), about)
+
+
+def _answer(question: str, answer: str, why: str, findings: Sequence[Finding]) -> Answer:
+    return Answer(question, answer, why, tuple(f.id for f in findings))
+
+
+def _names(findings: Sequence[Finding]) -> str:
+    """What findings are about, each named once: groups, properties, classes, or the measure."""
+    names = dict.fromkeys(_name(f) for f in findings)
+    shown = list(names)[:6]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _name(finding: Finding) -> str:
+    measure = finding.measure
+    if measure is None:
+        return finding.check.partition("/")[2].replace("-", " ")
+    values = [said for key, said in measure.subject.keys if key != "class"]
+    if values:
+        return ", ".join(values)
+    found = measure.subject.get("class")
+    if found is not None:
+        return f"answers of class {found}"
+    return {"lost": "accuracy", "any": "how the images look"}.get(measure.name, measure.name)
+
+
+def _why_not(family: str, findings: Sequence[Finding], not_run: Sequence[NotPlannedCheck]) -> str:
+    """Why a family measured nothing: what it said itself, else what it lacked."""
+    said = [f.reason for f in findings if f.check.startswith(family) and f.reason]
+    lacked = [n.reason for n in not_run if n.check.startswith(family)]
+    return next(iter([*said, *lacked]), "No such check was run.")
