@@ -147,31 +147,6 @@ class PatchInRegion:
         return changed
 
 
-@dataclass(frozen=True)
-class RegionFilled:
-    """The frame with `region` filled with the mean colour of all that lies outside of it.
-
-    A region that is the whole frame is filled with mid-grey.
-    """
-
-    region: Region
-    version: int = field(default=1, init=False)
-    donor: Donor | None = field(default=None, init=False)
-
-    @property
-    def name(self) -> str:
-        return f"region {self.region} filled"
-
-    def __call__(self, frame: np.ndarray, context: ViewContext) -> np.ndarray:
-        changed = frame.copy()
-        outside = np.ones(frame.shape[:2], dtype=bool)
-        where = self.region.within(frame)
-        outside[where] = False
-        colour = frame[outside].mean(axis=0) if outside.any() else np.full(3, 128.0)
-        changed[where] = np.rint(colour).astype(np.uint8)
-        return changed
-
-
 def _outward(start: float, stop: float, length: int) -> slice:
     # A tenth is not a binary fraction: without the slack, 0.3 of 10 pixels could end at 4.
     slack = 1e-9

@@ -10,7 +10,6 @@ from auditor.data.views import (
     AS_SHOT,
     PatchInRegion,
     Region,
-    RegionFilled,
     RegionFromDonor,
     View,
     ViewContext,
@@ -40,14 +39,12 @@ VIEWS = [
     RegionFromDonor(Region(0.0, 0.0, 0.5, 0.5), donor="same-class"),
     PatchInRegion(REGION, png((255, 0, 0))),
     PatchInRegion(REGION, png((0, 0, 255))),
-    RegionFilled(REGION),
 ]
 
 
 def test_views_are_values_with_names_of_their_own():
     assert len({view.name for view in VIEWS}) == len(VIEWS)
     assert len(set(VIEWS)) == len(VIEWS)
-    assert RegionFilled(Region(0.0, 0.9, 0.2, 1.0)) == RegionFilled(REGION)
     assert all(isinstance(view, View) for view in VIEWS)
 
 
@@ -102,13 +99,6 @@ def test_alpha_blends_a_patch():
 def test_a_patch_must_be_a_picture():
     with pytest.raises(ValueError, match="no picture"):
         PatchInRegion(REGION, b"text")
-
-
-def test_filling_takes_the_colour_of_the_rest():
-    given = frame(100)
-    given[18:, :6] = 255
-    assert (seen(RegionFilled(REGION), given) == 100).all()
-    assert (seen(RegionFilled(Region(0, 0, 1, 1)), given) == 128).all()
 
 
 @pytest.mark.parametrize(

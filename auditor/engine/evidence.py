@@ -1,0 +1,220 @@
+"""Evidence: what each check is handed, and nothing that it did not declare."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from auditor.contract import (
+    AS_GIVEN,
+    Available,
+    Check,
+    Need,
+    NotMeasurableError,
+    Pass,
+    UndeclaredNeedError,
+)
+from auditor.data.dataset import Dataset
+from auditor.data.expectations import ManifestReport
+from auditor.data.soundness import Soundness
+from auditor.data.views import AS_SHOT, View
+from auditor.engine.sampling import nested_order, sample_rows
+from auditor.engine.store import Store
+from auditor.engine.sweep import SweptPass, SweptRole, assemble
+from auditor.findings import ModelFacts
+from auditor.models.predictor import Predictor
+from auditor.scoring.outcomes import Outcomes
+from auditor.spec import AuditSpec, InputSpec
+
+
+@dataclass(frozen=True)
+class MissingVariant:
+    """A variant that could not be made, and why."""
+
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """All that the sweeps left behind, for every check."""
+
+    available: Available
+    store: Store
+    roles: Mapping[str, SweptRole]
+    swept: Mapping[Pass, SweptPass]
+    scans: Mapping[str, pd.DataFrame]
+    soundness: Soundness
+    manifest_reports: Mapping[str, ManifestReport]
+    predictors: Mapping[str, Predictor]
+    model_paths: Mapping[str, Path]
+    missing_variants: Mapping[str, MissingVariant] = field(default_factory=dict)
+
+    def readable(self, role: str) -> np.ndarray:
+        """Mask over a role's rows: images that could be decoded."""
+        return self.scans[role]["readable"].to_numpy(dtype=bool)
+
+
+@dataclass(frozen=True)
+class CheckEvidence:
+    """The `Evidence` of one check (see `auditor.contract.Evidence`)."""
+
+    check: Check
+    gathered: Gathered
+
+    @property
+    def spec(self) -> AuditSpec:
+        return self.gathered.available.spec
+
+    @property
+    def model(self) -> ModelFacts:
+        return self.gathered.available.model
+
+    @property
+    def rng(self) -> np.random.Generator:
+        return np.random.default_rng([self.spec.audit.seed, zlib.crc32(self.check.id.encode())])
+
+    def has(self, need: Need) -> bool:
+        if need not in self.check.needs:
+            raise UndeclaredNeedError(
+                f"{self.check.id} asks about {need}, which it does not declare"
+            )
+        return need.unmet(self.gathered.available) is None
+
+    def dataset(self, role: str, *, part: str = "sound") -> Dataset:
+        self._require_role(role)
+        dataset = self.gathered.available.datasets[role]
+        return dataset.take(self._keep(role)) if part == "sound" else dataset
+
+    def outcomes(
+        self,
+        role: str = "test",
+        *,
+        view: View = AS_SHOT,
+        variant: str = AS_GIVEN,
+        input: InputSpec | None = None,
+        sample: int | None = None,
+        part: str = "sound",
+    ) -> Outcomes:
+        wanted = Pass(role, view=view, variant=variant, input=input, sample=sample)
+        self._require_pass(wanted)
+        swept = self._swept(wanted)
+        probabilities = assemble(swept, "predictions", store=self.gathered.store)
+        keep = self._taken(wanted, swept, part)
+        dataset = self.gathered.available.datasets[role]
+        if not keep.any():
+            raise self._nothing_left(role)
+        if keep.all():
+            return Outcomes(dataset.take(swept.rows), probabilities)
+        return Outcomes(dataset.take(swept.rows[keep]), probabilities[keep])
+
+    def embedding(self, role: str = "test", *, part: str = "sound") -> np.ndarray:
+        wanted = Pass(role, embedding=True)
+        self._require_pass(wanted)
+        swept = self._swept(wanted)
+        embedding = assemble(swept, "embeddings", store=self.gathered.store)
+        keep = self._taken(wanted, swept, part)
+        return embedding if keep.all() else embedding[keep]
+
+    def scan(self, role: str, *, part: str = "sound") -> pd.DataFrame:
+        self._require_role(role)
+        scan = self.gathered.scans[role]
+        return scan[self._keep(role)].reset_index(drop=True) if part == "sound" else scan
+
+    def manifest_report(self, role: str) -> ManifestReport:
+        self._require_role(role)
+        return self.gathered.manifest_reports[role]
+
+    def soundness(self) -> Soundness:
+        return self.gathered.soundness
+
+    def frames(self, role: str, *, sample: int) -> np.ndarray:
+        rows = self._frame_rows(role, sample)
+        swept = self.gathered.roles[role]
+        if not len(rows):
+            raise self._nothing_left(role)
+        return np.stack([swept.frame(int(row)) for row in rows])
+
+    def frame_ids(self, role: str, *, sample: int) -> tuple[str, ...]:
+        ids = self.gathered.available.datasets[role].image_ids
+        return tuple(str(ids[row]) for row in self._frame_rows(role, sample))
+
+    def predictor(self, variant: str = AS_GIVEN) -> Predictor:
+        self._require_variant(variant)
+        return self.gathered.predictors[variant]
+
+    def model_path(self, variant: str = AS_GIVEN) -> Path:
+        self._require_variant(variant)
+        return self.gathered.model_paths[variant]
+
+    def _nothing_left(self, role: str) -> NotMeasurableError:
+        counts = self.gathered.soundness.summary()[role]
+        apart = ", ".join(
+            f"{n} {reason.replace('_', ' ')}"
+            for reason, n in counts.items()
+            if n and reason not in ("images", "sound")
+        )
+        return NotMeasurableError(
+            f"Of {counts['images']} {role} images none is left to measure with ({apart}).",
+            remedy=f"Give {role} images that are readable and that training has not seen; "
+            "`data/images` and `data/leakage` list what was set apart.",
+        )
+
+    def _frame_rows(self, role: str, sample: int) -> np.ndarray:
+        available = self.gathered.available
+        if not any(role in need.frame_roles(available) for need in self.check.needs):
+            raise UndeclaredNeedError(f"{self.check.id} asks for frames of {role} undeclared")
+        order = nested_order(available.datasets[role], seed=self.spec.audit.seed)
+        return np.sort(order[self._keep(role)[order]][:sample])
+
+    def _keep(self, role: str) -> np.ndarray:
+        return self.gathered.soundness.keep(role)
+
+    def _taken(self, wanted: Pass, swept: SweptPass, part: str) -> np.ndarray:
+        """Mask over the rows of a swept pass: sampled, readable, and of the part asked for."""
+        dataset = self.gathered.available.datasets[wanted.role]
+        mask = self._keep(wanted.role) if part == "sound" else self.gathered.readable(wanted.role)
+        in_sample = np.zeros(len(dataset), dtype=bool)
+        in_sample[sample_rows(dataset, wanted.sample, seed=self.spec.audit.seed)] = True
+        answered = np.ones(len(swept.rows), dtype=bool)
+        if wanted.view.donor is not None:
+            probabilities = assemble(swept, "predictions", store=self.gathered.store)
+            answered = np.isfinite(probabilities[:, 0])
+        taken: np.ndarray = (mask & in_sample)[swept.rows] & answered
+        return taken
+
+    def _swept(self, wanted: Pass) -> SweptPass:
+        self._require_variant(wanted.variant)
+        return self.gathered.swept[replace(wanted, sample=None, embedding=False)]
+
+    def _require_variant(self, variant: str) -> None:
+        missing = self.gathered.missing_variants.get(variant)
+        if missing is not None:
+            raise NotMeasurableError(missing.reason, remedy=missing.remedy)
+
+    def _require_role(self, role: str) -> None:
+        if role not in self.gathered.available.datasets:
+            raise UndeclaredNeedError(f"{self.check.id} asks for {role}, which is not there")
+        declared = {getattr(need, "role", None) for need in self.check.needs} | {
+            p.role for p in self._declared_passes()
+        }
+        if role not in declared:
+            raise UndeclaredNeedError(f"{self.check.id} asks for {role}, which it does not declare")
+
+    def _require_pass(self, wanted: Pass) -> None:
+        if wanted not in self._declared_passes():
+            raise UndeclaredNeedError(f"{self.check.id} asks for the pass {wanted} undeclared")
+
+    def _declared_passes(self) -> set[Pass]:
+        available = self.gathered.available
+        return {
+            p
+            for need in self.check.needs
+            if need.unmet(available) is None
+            for p in need.passes(available)
+        }

@@ -1,0 +1,227 @@
+"""From a spec to all evidence: read, load, plan, sweep, set the unsound apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from auditor.contract import AS_GIVEN, Available, Pass
+from auditor.data.dataset import Dataset
+from auditor.data.expectations import ManifestReport
+from auditor.data.images import UnreadableImageError, decode, to_frame
+from auditor.data.manifest import load_classes, read_datasets
+from auditor.data.soundness import assess
+from auditor.engine.evidence import Gathered, MissingVariant
+from auditor.engine.plan import Plan, make_plan
+from auditor.engine.sampling import nested_order
+from auditor.engine.store import Store, key_of
+from auditor.engine.sweep import Report, SweptRole, sweep_role, worker_count
+from auditor.errors import DataError, ModelError
+from auditor.models.load import load_model
+from auditor.models.predictor import Predictor
+from auditor.spec import AuditSpec
+
+CALIBRATION_IMAGES = 128
+"""Images that calibrate an INT8 variant; more changes ranges little (methods: 32 sufficed)."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A spec with its model and its manifests read; no image decoded yet."""
+
+    available: Available
+    predictor: Predictor
+    model_path: Path
+    manifest_reports: Mapping[str, ManifestReport]
+    plan: Plan
+
+    @property
+    def spec(self) -> AuditSpec:
+        return self.available.spec
+
+
+def load(spec: AuditSpec, *, only: Sequence[str] = (), trust_code: bool = False) -> Loaded:
+    """Read manifests, load the model, plan. Raises AuditorError for whatever does not fit."""
+    classes = load_classes(spec.model.classes, spec.folder)
+    read = read_datasets(spec.data, folder=spec.folder, classes=classes)
+    predictor = load_model(spec, classes=classes, trust_code=trust_code)
+    datasets = {role: found.dataset for role, found in read.items()}
+    available = Available(spec=spec, model=predictor.facts, datasets=datasets)
+    return Loaded(
+        available=available,
+        predictor=predictor,
+        model_path=spec.resolve(spec.model.path),
+        manifest_reports={role: found.report for role, found in read.items()},
+        plan=make_plan(available, only=only),
+    )
+
+
+def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
+    """Sweep all roles, assess soundness, make variants, sweep what was waiting for them.
+
+    Raises DataError when more of a role than `data.limits.unreadable_share` is unreadable.
+    """
+    datasets = loaded.available.datasets
+    first = {
+        role: _sweep(loaded, role, loaded.plan.early, store=store, report=report)
+        for role in datasets
+    }
+    scans = {role: swept.scan() for role, swept in first.items()}
+    for role, scan in scans.items():
+        _stop_if_unusable(role, scan, loaded.spec)
+    variants = _make_variants(loaded, first, store=store)
+    late = tuple(p for p in loaded.plan.late if p.variant in variants.predictors)
+    second = [
+        _sweep(loaded, role, late, store=store, report=report, earlier=first[role],
+               predictors=variants.predictors)
+        for role in datasets
+        if any(p.role == role for p in late)
+    ]  # fmt: skip
+    return Gathered(
+        available=loaded.available,
+        store=store,
+        roles=first,
+        swept={
+            replace(one.sweep_pass, sample=None, embedding=False): one
+            for role in (*first.values(), *second)
+            for one in role.passes
+        },
+        scans=scans,
+        soundness=assess(datasets, scans),
+        manifest_reports=loaded.manifest_reports,
+        predictors=variants.predictors,
+        model_paths=variants.paths,
+        missing_variants=variants.missing,
+    )
+
+
+def _sweep(
+    loaded: Loaded,
+    role: str,
+    passes: Sequence[Pass],
+    *,
+    store: Store,
+    report: Report,
+    earlier: SweptRole | None = None,
+    predictors: Mapping[str, Predictor] | None = None,
+) -> SweptRole:
+    return sweep_role(
+        loaded.available.datasets[role],
+        [p for p in passes if p.role == role],
+        spec=loaded.spec,
+        store=store,
+        predictors=predictors or {AS_GIVEN: loaded.predictor},
+        keep_frames=role in loaded.plan.kept,
+        report=report,
+        earlier=earlier,
+        stage="decode and predict" if earlier is None else "predict variants and views",
+    )
+
+
+def _stop_if_unusable(role: str, scan: pd.DataFrame, spec: AuditSpec) -> None:
+    unreadable = scan.loc[~scan["readable"], ["image_id", "error"]]
+    allowed = spec.data.limits.unreadable_share
+    if len(unreadable) > allowed * len(scan):
+        shown = "; ".join(f"{row.image_id}: {row.error}" for row in unreadable.head(3).itertuples())
+        raise DataError(
+            f"{len(unreadable)} of {len(scan)} {role} images cannot be read ({shown}). An audit "
+            f"goes on up to a share of {allowed:.0%}. Mend or remove the files, or raise "
+            f"`data.limits.unreadable_share` in the audit spec and say why."
+        )
+
+
+@dataclass(frozen=True)
+class _Variants:
+    predictors: Mapping[str, Predictor]
+    paths: Mapping[str, Path]
+    missing: Mapping[str, MissingVariant]
+
+
+def _make_variants(loaded: Loaded, swept: Mapping[str, SweptRole], *, store: Store) -> _Variants:
+    predictors = {AS_GIVEN: loaded.predictor}
+    paths = {AS_GIVEN: loaded.model_path}
+    missing: dict[str, MissingVariant] = {}
+    for variant in loaded.plan.variants:
+        try:
+            paths[variant] = _int8_file(loaded, swept, store=store)
+            predictors[variant] = load_model(
+                loaded.spec, classes=loaded.predictor.facts.classes, path=paths[variant]
+            )
+        except ModelError as error:
+            missing[variant] = MissingVariant(
+                reason=f"The {variant} form could not be made: {error}",
+                remedy="Give the compressed file that will ship as a model of its own, or leave "
+                "the quantization limits out of the policy if none will ship.",
+            )
+    return _Variants(predictors, paths, missing)
+
+
+def _int8_file(loaded: Loaded, swept: Mapping[str, SweptRole], *, store: Store) -> Path:
+    """The INT8 form, calibrated on training images where there are any, else on test images."""
+    from auditor.models.quantize import QUANTIZER_VERSION, quantize_int8
+
+    role = "train" if "train" in swept else "test"
+    dataset = loaded.available.datasets[role]
+    rows = nested_order(dataset, seed=loaded.spec.audit.seed)[:CALIBRATION_IMAGES]
+    digests = [swept[role].digests[row] for row in rows]
+    key = key_of("int8", QUANTIZER_VERSION, loaded.predictor.digest, digests,
+                 loaded.spec.model.input.model_dump(mode="json"))  # fmt: skip
+    path = store.path("variants", key, ".onnx")
+    if not path.exists():
+        frames = _calibration_frames(dataset, rows, loaded.spec)
+        with store.writing(path) as temporary:
+            quantize_int8(
+                loaded.model_path, calibration=frames, input=loaded.spec.model.input, out=temporary
+            )
+    return path
+
+
+def _calibration_frames(dataset: Dataset, rows: np.ndarray, spec: AuditSpec) -> np.ndarray:
+    frames = []
+    for path in dataset.frame["path"].iloc[rows]:
+        try:
+            content = Path(path).read_bytes()
+            decoded = decode(content, max_pixels=spec.data.limits.max_pixels)
+        except (UnreadableImageError, OSError):
+            continue
+        frames.append(to_frame(decoded.pixels, spec.model.input))
+    if not frames:
+        raise ModelError("no image could be read to calibrate it with")
+    return np.stack(frames)
+
+
+def cost_of(loaded: Loaded, *, images: int = 16) -> CostEstimate:
+    """Time a few decodes and inferences and scale them to the plan; CPU seconds over workers."""
+    dataset = loaded.available.datasets["test"]
+    rows = nested_order(dataset, seed=loaded.spec.audit.seed)[:images]
+    start = time.process_time()
+    frames = _calibration_frames(dataset, rows, loaded.spec)
+    decode_seconds = (time.process_time() - start) / len(frames)
+    loaded.predictor.predict(frames[:1])
+    start = time.process_time()
+    loaded.predictor.predict(frames)
+    infer_seconds = (time.process_time() - start) / len(frames)
+    decodes = sum(len(d) for d in loaded.available.datasets.values())
+    inferences = sum(pass_size(p, loaded.available.datasets) for p in loaded.plan.passes)
+    seconds = (decodes * decode_seconds + inferences * infer_seconds) / worker_count()
+    return CostEstimate(decodes=decodes, inferences=inferences, seconds=seconds)
+
+
+@dataclass(frozen=True)
+class CostEstimate:
+    """Images to decode, images to put through the model, and an estimate of the sweep's time."""
+
+    decodes: int
+    inferences: int
+    seconds: float
+
+
+def pass_size(sweep_pass: Pass, datasets: Mapping[str, Dataset]) -> int:
+    """Images that a pass puts through the model."""
+    whole = len(datasets[sweep_pass.role])
+    return whole if sweep_pass.sample is None else min(whole, sweep_pass.sample)

@@ -1,0 +1,77 @@
+"""Run the planned checks on the evidence; a check that crashes is a reason, not a silence."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from auditor.codec import encode
+from auditor.contract import Check, NotMeasurableError
+from auditor.engine.evidence import CheckEvidence, Gathered
+from auditor.findings import Figure, Measure, Result, Subject, Table, Unmeasured
+from auditor.record import CheckResults, keep_table
+from auditor.tables import table_digest
+
+
+@dataclass(frozen=True)
+class CheckRun:
+    """What one check yielded, and its tables whole (the record keeps their first rows)."""
+
+    results: CheckResults
+    tables: tuple[Table, ...]
+
+
+def run_checks(
+    checks: tuple[Check, ...], gathered: Gathered, *, report: Callable[[str, int, int], None]
+) -> tuple[CheckRun, ...]:
+    """Run checks one after the other, linear algebra on one thread so that results agree."""
+    runs = []
+    with _one_blas_thread():
+        for i, check in enumerate(checks):
+            report("checks", i, len(checks))
+            runs.append(_run(check, CheckEvidence(check, gathered)))
+    report("checks", len(checks), len(checks))
+    return tuple(runs)
+
+
+def _run(check: Check, evidence: CheckEvidence) -> CheckRun:
+    results: list[Result] = []
+    crash: str | None = None
+    try:
+        for result in check.run(evidence):
+            # What JSON cannot hold is this check's fault, not a reason to lose the whole record.
+            encode(result)
+            results.append(result)
+    except NotMeasurableError as error:
+        results = [Unmeasured("check", Subject(), error.reason, error.remedy)]
+    except Exception as error:  # noqa: BLE001 - the engine alone turns a crash into NOT_RUN
+        crash = traceback.format_exc()
+        reason = f"The check crashed: {type(error).__name__}: {error}"
+        remedy = "Report this with the traceback that the record keeps; the check measured nothing."
+        results = [Unmeasured("check", Subject(), reason, remedy)]
+    if not any(isinstance(r, Measure | Unmeasured) for r in results):
+        reason = "The check ended without a measure and without a reason."
+        results.append(
+            Unmeasured("check", Subject(), reason, "Report this as a fault of the check.")
+        )
+    tables = tuple(r for r in results if isinstance(r, Table))
+    kept = CheckResults(
+        check=check.id,
+        measures=tuple(r for r in results if isinstance(r, Measure)),
+        unmeasured=tuple(r for r in results if isinstance(r, Unmeasured)),
+        figures=tuple(r for r in results if isinstance(r, Figure)),
+        tables=tuple(keep_table(table, digest=table_digest(table)) for table in tables),
+        traceback=crash,
+    )
+    return CheckRun(kept, tables)
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    # scikit-learn's and numpy's results change with the number of BLAS threads.
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        yield

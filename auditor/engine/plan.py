@@ -1,0 +1,121 @@
+"""What will run, what will not and why, before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from auditor.contract import AS_GIVEN, Available, Check, Pass, check_classes, make_check
+from auditor.errors import SpecError
+
+
+@dataclass(frozen=True)
+class NotPlanned:
+    """A check that will not run, why, and what would make it run."""
+
+    check: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Checks in the order in which they run, and the union of the passes they need.
+
+    `scanned` are the roles whose every image is described, `kept` those whose frames are
+    cached. Early passes run in the first sweep; late ones need frames that it kept.
+    """
+
+    checks: tuple[Check, ...]
+    not_run: tuple[NotPlanned, ...]
+    passes: tuple[Pass, ...]
+    scanned: tuple[str, ...]
+    kept: tuple[str, ...]
+
+    @property
+    def early(self) -> tuple[Pass, ...]:
+        return tuple(p for p in self.passes if not is_late(p))
+
+    @property
+    def late(self) -> tuple[Pass, ...]:
+        return tuple(p for p in self.passes if is_late(p))
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        return tuple(sorted({p.variant for p in self.passes} - {AS_GIVEN}))
+
+
+def is_late(sweep_pass: Pass) -> bool:
+    """Whether a pass needs what only a finished first sweep has (donors, calibration)."""
+    return sweep_pass.variant != AS_GIVEN or sweep_pass.view.donor is not None
+
+
+def make_plan(available: Available, *, only: Sequence[str] = ()) -> Plan:
+    """Plan the checks named in `only` (all when empty); raises SpecError for unknown names."""
+    checks, not_run = _sort_checks(available, _selected(only), available.spec.checks)
+    needs = [need for check in checks for need in check.needs if need.unmet(available) is None]
+    passes = _merged(p for need in needs for p in need.passes(available))
+    roles = tuple(available.datasets)
+    return Plan(
+        checks=checks,
+        not_run=not_run,
+        passes=passes,
+        # Every role is scanned: the sound part, on which all checks rest, follows from it.
+        scanned=roles,
+        kept=tuple(r for r in roles if any(r in need.frame_roles(available) for need in needs)),
+    )
+
+
+def _selected(only: Sequence[str]) -> dict[str, type[Check]]:
+    classes = dict(check_classes())
+    unknown = sorted(set(only) - set(classes))
+    if unknown:
+        raise SpecError(
+            f"There is no check {unknown[0]!r}; `auditor checks` lists the {len(classes)} that are."
+        )
+    return {name: classes[name] for name in classes if not only or name in only}
+
+
+def _sort_checks(
+    available: Available, classes: dict[str, type[Check]], parameters: dict[str, dict[str, object]]
+) -> tuple[tuple[Check, ...], tuple[NotPlanned, ...]]:
+    checks: list[Check] = []
+    not_run: list[NotPlanned] = []
+    for name, cls in sorted(classes.items(), key=lambda item: (item[0].startswith("deploy"), item)):
+        unmet = [
+            found
+            for need in cls.needs
+            if not need.optional and (found := need.unmet(available)) is not None
+        ]
+        if unmet:
+            not_run.append(NotPlanned(name, unmet[0].reason, unmet[0].remedy))
+        else:
+            checks.append(_configured(cls, parameters.get(name, {})))
+    return tuple(checks), tuple(not_run)
+
+
+def _configured(cls: type[Check], parameters: dict[str, object]) -> Check:
+    try:
+        return make_check(cls, parameters)
+    except TypeError as error:
+        known = ", ".join(f for f in cls.__dataclass_fields__) or "none"
+        raise SpecError(
+            f"checks.{cls.id}: {error}. Its parameters are: {known}. "
+            f"`auditor explain {cls.id}` documents them."
+        ) from error
+
+
+def _merged(passes: Iterable[Pass]) -> tuple[Pass, ...]:
+    """One pass for each kind: the largest sample (all images if any wants all)."""
+    merged: dict[Pass, Pass] = {}
+    for wanted in passes:
+        kind = replace(wanted, sample=None, embedding=False)
+        known = merged.get(kind)
+        if known is None:
+            merged[kind] = wanted
+            continue
+        sizes = (known.sample, wanted.sample)
+        sample = None if None in sizes else max(s for s in sizes if s is not None)
+        embedding = known.embedding or wanted.embedding
+        merged[kind] = replace(wanted, sample=sample, embedding=embedding)
+    return tuple(sorted(merged.values(), key=str))

@@ -1,0 +1,114 @@
+"""From what an audit gathered to its record."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from auditor.contract import Check
+from auditor.data.dataset import Attribute, Dataset
+from auditor.documentation import check_text
+from auditor.engine.evidence import Gathered
+from auditor.engine.gather import Loaded, pass_size
+from auditor.record import (
+    AttributeSummary,
+    CheckText,
+    DatasetSummary,
+    GroupCount,
+    NotPlannedCheck,
+    PassFacts,
+    PlanSummary,
+    SetApart,
+)
+
+
+def plan_summary(loaded: Loaded) -> PlanSummary:
+    plan = loaded.plan
+    return PlanSummary(
+        checks=tuple(check.id for check in plan.checks),
+        not_run=tuple(NotPlannedCheck(n.check, n.reason, n.remedy) for n in plan.not_run),
+        passes=tuple(str(p) for p in plan.passes),
+    )
+
+
+def pass_facts(loaded: Loaded) -> tuple[PassFacts, ...]:
+    datasets = loaded.available.datasets
+    return tuple(PassFacts(str(p), pass_size(p, datasets)) for p in loaded.plan.passes)
+
+
+def check_texts(checks: Sequence[Check]) -> tuple[CheckText, ...]:
+    """The documentation of each check with the parameters that it ran with."""
+    return tuple(
+        check_text(
+            type(check),
+            values={f.name: getattr(check, f.name) for f in dataclasses.fields(check)},
+        )
+        for check in checks
+    )
+
+
+def input_digests(loaded: Loaded, gathered: Gathered) -> dict[str, str]:
+    """SHA-256 of everything that was read, by the name it has in the spec."""
+    digests = {"model": loaded.predictor.facts.digest}
+    for role, dataset in loaded.available.datasets.items():
+        digests[f"data.{role}"] = dataset.digest
+        digests[f"data.{role}.images"] = _images_digest(dataset, gathered)
+    return digests
+
+
+def dataset_summaries(loaded: Loaded, gathered: Gathered) -> tuple[DatasetSummary, ...]:
+    """Counts of every role, as given and in its sound part."""
+    return tuple(
+        _dataset_summary(dataset, gathered) for dataset in loaded.available.datasets.values()
+    )
+
+
+def _dataset_summary(dataset: Dataset, gathered: Gathered) -> DatasetSummary:
+    keep = gathered.soundness.keep(dataset.role)
+    labels = dataset.labels
+    return DatasetSummary(
+        role=dataset.role,
+        n=len(dataset),
+        n_sound=int(keep.sum()),
+        n_units=None if dataset.units is None else len(np.unique(dataset.units.astype(str))),
+        has_labels=dataset.has_labels,
+        labels=tuple(
+            GroupCount(name, int((labels == i).sum()), int((labels[keep] == i).sum()))
+            for i, name in enumerate(dataset.classes)
+        ),
+        attributes=tuple(_attribute_summary(a, dataset, keep) for a in dataset.attributes),
+        set_apart=tuple(
+            SetApart(reason, n)
+            for reason, n in gathered.soundness.summary()[dataset.role].items()
+            if reason not in ("images", "sound")
+        ),
+        digest=dataset.digest,
+        images_digest=_images_digest(dataset, gathered),
+    )
+
+
+def _attribute_summary(
+    attribute: Attribute, dataset: Dataset, keep: np.ndarray
+) -> AttributeSummary:
+    groups = dataset.groups(attribute.name)
+    return AttributeSummary(
+        name=attribute.name,
+        role=attribute.role,
+        groups=tuple(
+            GroupCount(g, int((groups == g).sum()), int((groups[keep] == g).sum()))
+            for g in attribute.groups
+        ),
+        missing=int((groups == "").sum()),
+        population=attribute.population,
+        numeric=attribute.numeric,
+        special_category=attribute.special_category,
+    )
+
+
+def _images_digest(dataset: Dataset, gathered: Gathered) -> str:
+    pairs = sorted(zip(dataset.image_ids, gathered.roles[dataset.role].digests, strict=True))
+    text = "".join(f"{digest}  {image_id}\n" for image_id, digest in pairs)
+    return hashlib.sha256(text.encode("utf-8", errors="backslashreplace")).hexdigest()

@@ -1,0 +1,136 @@
+"""A whole audit: load, sweep, measure, judge, write. The engine's front door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from auditor.declarations import read_declarations
+from auditor.engine.gather import CostEstimate, Loaded, cost_of, gather, load, pass_size
+from auditor.engine.measure import run_checks
+from auditor.engine.recording import (
+    check_texts,
+    dataset_summaries,
+    input_digests,
+    pass_facts,
+    plan_summary,
+)
+from auditor.engine.store import Store
+from auditor.engine.sweep import Progress
+from auditor.policy import PolicyFile, load_policy
+from auditor.provenance import collect_provenance
+from auditor.record import AuditRecord, make_record, read_record, rejudge, write_record
+from auditor.spec import AuditSpec
+from auditor.spec_file import read_spec
+from auditor.tables import write_tables
+
+Show = Callable[[str, int, int], None]
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Say nothing."""
+
+
+def run(
+    spec: str | Path,
+    *,
+    out: str | Path,
+    only: Sequence[str] = (),
+    policy: str | None = None,
+    trust_code: bool = False,
+    report: Show = _silent,
+) -> AuditRecord:
+    """Audit what `spec` says; write ``audit.json`` and ``tables/`` under `out`.
+
+    `only` names checks to run (all when empty); limits of checks left out are then not decided.
+    `policy` overrides the spec's. Raises AuditorError for whatever the user can mend.
+    """
+    started = datetime.now(UTC)
+    file = read_spec(Path(spec))
+    policy_file = _policy(policy, file.spec)
+    declared = file.spec.declarations
+    declarations = None if declared is None else read_declarations(file.spec.resolve(declared))
+    loaded = load(file.spec, only=only, trust_code=trust_code)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    gathered = gather(loaded, store=Store(folder / "store"), report=_as_show(report))
+    runs = run_checks(loaded.plan.checks, gathered, report=report)
+    provenance = collect_provenance(
+        seed=file.spec.audit.seed,
+        started=started,
+        finished=datetime.now(UTC),
+        inputs=input_digests(loaded, gathered),
+        trusted_code=loaded.predictor.facts.trusted_code,
+    )
+    record = make_record(
+        spec=file,
+        policy=policy_file,
+        provenance=provenance,
+        model=loaded.predictor.facts,
+        datasets=dataset_summaries(loaded, gathered),
+        plan=plan_summary(loaded),
+        passes=pass_facts(loaded),
+        results=tuple(each.results for each in runs),
+        check_texts=check_texts(loaded.plan.checks),
+        declarations=declarations,
+    )
+    write_tables([table for each in runs for table in each.tables], folder / "tables")
+    write_record(record, folder / "audit.json")
+    return record
+
+
+def judge(record: str | Path, *, policy: str, out: str | Path | None = None) -> AuditRecord:
+    """Judge the record in an ``audit.json`` by another policy, without model or data.
+
+    With `out`, the new record is written there as ``audit.json``. Raises AuditorError for a
+    record or a policy that cannot be read.
+    """
+    judged = rejudge(read_record(record), policy=load_policy(policy))
+    if out is not None:
+        write_record(judged, Path(out) / "audit.json")
+    return judged
+
+
+def _policy(given: str | None, spec: AuditSpec) -> PolicyFile:
+    """The policy named on the command line (relative to here), else the spec's own."""
+    return load_policy(spec.policy, folder=spec.folder) if given is None else load_policy(given)
+
+
+def plan(spec: str | Path, *, only: Sequence[str] = (), trust_code: bool = False) -> list[str]:
+    """What `run` would do: lines for a reader. Loads model and manifests, decodes a few images."""
+    file = read_spec(Path(spec))
+    loaded = load(file.spec, only=only, trust_code=trust_code)
+    return [*_check_lines(loaded), "", *_pass_lines(loaded, cost_of(loaded))]
+
+
+def _as_show(report: Show) -> Callable[[Progress], None]:
+    def show(progress: Progress) -> None:
+        report(progress.stage, progress.done, progress.total)
+
+    return show
+
+
+def _check_lines(loaded: Loaded) -> list[str]:
+    plan = loaded.plan
+    lines = [f"Will run ({len(plan.checks)}):"]
+    lines += [f"  {check.id}" for check in plan.checks]
+    lines += ["", f"Will not run ({len(plan.not_run)}):"]
+    for left_out in plan.not_run:
+        lines += [f"  {left_out.check}: {left_out.reason}", f"      {left_out.remedy}"]
+    return lines
+
+
+def _pass_lines(loaded: Loaded, cost: CostEstimate) -> list[str]:
+    datasets = loaded.available.datasets
+    lines = [f"Passes ({len(loaded.plan.passes)}):"]
+    lines += [f"  {p}: {pass_size(p, datasets)} images" for p in loaded.plan.passes]
+    minutes = cost.seconds / 60
+    about = f"{minutes:.1f} minutes" if minutes >= 1.5 else f"{max(cost.seconds, 1):.0f} seconds"
+    lines += [
+        "",
+        f"{cost.decodes} images to decode, {cost.inferences} to put through the model: about "
+        f"{about} of sweeping on this machine, without what an earlier run has kept; the checks "
+        "on the target hardware come on top.",
+    ]
+    return lines

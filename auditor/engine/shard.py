@@ -1,0 +1,309 @@
+"""One shard: some images of a role, decoded once, through every pass that is still missing.
+
+`run_shard` is stateless and idempotent: what it computes lies in files of the store, named by
+everything that they depend on. A thread pool drives it here; any executor may elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from auditor.data.images import DECODER_VERSION, Decoded, UnreadableImageError, decode, to_frame
+from auditor.data.scan import SCAN_VERSION, describe, unreadable_row
+from auditor.data.views import AS_SHOT, View, ViewContext
+from auditor.engine.store import Store, key_of
+from auditor.models.predictor import Predictor
+from auditor.spec import InputSpec
+
+BATCH = 8
+"""Frames a call of the model: more gains nothing on a CPU, and fixed so that results agree."""
+
+_GEOMETRY = ("size", "resize", "shortest", "crop", "pad", "align", "interpolation")
+
+
+class KeptFrames(Protocol):
+    """Frames kept by an earlier sweep, by row of the role."""
+
+    def frame(self, row: int) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class PassWork:
+    """A pass over one shard: the places (rows within the shard) it takes, and its donors.
+
+    `donors` and `donor_digests` have one entry a place: the donor's row in the role (-1 for
+    none) and the digest of its file.
+    """
+
+    view: View
+    variant: str
+    input: InputSpec
+    places: np.ndarray
+    embedding: bool = False
+    donors: np.ndarray | None = None
+    donor_digests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """What to do with one shard: its images, the passes over it, what to keep."""
+
+    role: str
+    image_ids: tuple[str, ...]
+    paths: tuple[str, ...]
+    labels: np.ndarray
+    passes: tuple[PassWork, ...]
+    frame_input: InputSpec
+    keep_frames: bool
+    seed: int
+    max_pixels: int
+    digests: tuple[str, ...] = ()
+    """SHA-256 of each file, when an earlier sweep of this run has read them."""
+
+
+@dataclass(frozen=True)
+class ShardFiles:
+    """Where the outputs of a shard lie in the store; pass by pass for predictions."""
+
+    digests: tuple[str, ...]
+    scan: Path
+    frames: Path | None
+    probabilities: tuple[Path, ...]
+    embeddings: tuple[Path | None, ...]
+
+    def missing_passes(self) -> tuple[int, ...]:
+        return tuple(
+            i
+            for i, (path, embedding) in enumerate(
+                zip(self.probabilities, self.embeddings, strict=True)
+            )
+            if not path.exists() or (embedding is not None and not embedding.exists())
+        )
+
+
+def run_shard(
+    task: ShardTask,
+    *,
+    store: Store,
+    predictors: Mapping[str, Predictor],
+    kept: KeptFrames | None = None,
+) -> ShardFiles:
+    """Compute what the store lacks for this shard; `kept` serves the frames of donors."""
+    files = shard_files(task, store=store, predictors=predictors)
+    missing = files.missing_passes()
+    need_scan = not files.scan.exists()
+    need_frames = files.frames is not None and not files.frames.exists()
+    if not (missing or need_scan or need_frames):
+        return files
+    states = [_PassState.start(task.passes[i], predictors) for i in missing]
+    redecode = need_scan or need_frames or files.frames is None
+    redecode = redecode or any(
+        _geometry(s.work.input) != _geometry(task.frame_input) for s in states
+    )
+    images = _decoded_images(task) if redecode else _kept_images(task, files)
+    rows: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        frames = stack.enter_context(_frames_out(task, files, store)) if need_frames else None
+        for image in images:
+            rows.append(image.row)
+            if image.readable:
+                if frames is not None:
+                    frames[image.place] = image.frame(task.frame_input)
+                for state in states:
+                    state.offer(image, task, kept)
+        for state in states:
+            state.flush()
+    _write_states(files, missing, states, store)
+    if need_scan:
+        store.write_table(files.scan, pd.DataFrame(rows))
+    return files
+
+
+def shard_files(
+    task: ShardTask, *, store: Store, predictors: Mapping[str, Predictor]
+) -> ShardFiles:
+    """The files that hold, or will hold, this shard's outputs; reads and hashes its images."""
+    digests = task.digests or tuple(_file_digest(path) for path in task.paths)
+    images = list(zip(task.image_ids, digests, strict=True))
+    scan_key = key_of("scan", SCAN_VERSION, DECODER_VERSION, task.max_pixels, images)
+    frames_key = key_of(
+        "frames", DECODER_VERSION, task.max_pixels, images, _geometry(task.frame_input)
+    )
+    keys = [_prediction_key(task, work, images, predictors[work.variant]) for work in task.passes]
+    return ShardFiles(
+        digests=digests,
+        scan=store.path("scan", scan_key, ".parquet"),
+        frames=store.path("frames", frames_key) if task.keep_frames else None,
+        probabilities=tuple(store.path("predictions", key) for key in keys),
+        embeddings=tuple(
+            store.path("embeddings", key) if work.embedding else None
+            for key, work in zip(keys, task.passes, strict=True)
+        ),
+    )
+
+
+def _prediction_key(
+    task: ShardTask, work: PassWork, images: list[tuple[str, str]], predictor: Predictor
+) -> str:
+    # The seed and the donors matter only to views that use them: predictions of frames as
+    # shot survive a change of seed.
+    seen = None if work.view == AS_SHOT else [task.seed, list(work.donor_digests)]
+    labels = None if work.view == AS_SHOT else task.labels[work.places].tolist()
+    return key_of(
+        "predictions",
+        [DECODER_VERSION, BATCH, task.max_pixels],
+        [images[place] for place in work.places],
+        [work.view.name, work.view.version, seen, labels],
+        predictor.digest,
+        work.input.model_dump(mode="json"),
+    )
+
+
+def _geometry(given: InputSpec) -> list[Any]:
+    return [getattr(given, name) for name in _GEOMETRY]
+
+
+def _file_digest(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "unreadable"
+
+
+@dataclass
+class _Image:
+    """One image of the shard as the passes see it; frames are made once a geometry."""
+
+    place: int
+    row: dict[str, Any]
+    decoded: Decoded | None = None
+    kept: np.ndarray | None = None
+    _frames: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def readable(self) -> bool:
+        return self.decoded is not None or self.kept is not None
+
+    def frame(self, given: InputSpec) -> np.ndarray:
+        if self.decoded is None:
+            assert self.kept is not None
+            return self.kept
+        key = str(_geometry(given))
+        if key not in self._frames:
+            self._frames[key] = to_frame(self.decoded.pixels, given)
+        return self._frames[key]
+
+
+def _decoded_images(task: ShardTask) -> Iterator[_Image]:
+    for place, (image_id, path) in enumerate(zip(task.image_ids, task.paths, strict=True)):
+        content = b""
+        try:
+            content = Path(path).read_bytes()
+            decoded = decode(content, max_pixels=task.max_pixels)
+        except UnreadableImageError as error:
+            yield _Image(place, unreadable_row(image_id, content, str(error)))
+        except OSError as error:
+            # Its own text holds the path, which must not enter the record.
+            reason = error.strerror or type(error).__name__
+            yield _Image(place, unreadable_row(image_id, content, reason))
+        else:
+            yield _Image(place, describe(image_id, decoded, content), decoded=decoded)
+
+
+def _kept_images(task: ShardTask, files: ShardFiles) -> Iterator[_Image]:
+    assert files.frames is not None
+    frames = Store.read_array(files.frames)
+    readable = pd.read_parquet(files.scan, columns=["readable"])["readable"].to_numpy()
+    for place in range(len(task.image_ids)):
+        yield _Image(place, {}, kept=np.asarray(frames[place]) if readable[place] else None)
+
+
+def _frames_out(task: ShardTask, files: ShardFiles, store: Store) -> Any:
+    assert files.frames is not None
+    shape = (len(task.image_ids), *task.frame_input.size, 3)
+    return store.growing_array(files.frames, shape, np.uint8)
+
+
+@dataclass
+class _PassState:
+    """A pass under way over one shard: frames wait until a batch is full."""
+
+    work: PassWork
+    predictor: Predictor
+    slot_of: dict[int, int]
+    probabilities: np.ndarray
+    embedding: np.ndarray | None = None
+    waiting: list[np.ndarray] = field(default_factory=list)
+    slots: list[int] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, work: PassWork, predictors: Mapping[str, Predictor]) -> _PassState:
+        predictor = predictors[work.variant]
+        shape = (len(work.places), len(predictor.facts.classes))
+        return cls(
+            work=work,
+            predictor=predictor,
+            slot_of={int(place): slot for slot, place in enumerate(work.places)},
+            probabilities=np.full(shape, np.nan, dtype=np.float32),
+        )
+
+    def offer(self, image: _Image, task: ShardTask, kept: KeptFrames | None) -> None:
+        slot = self.slot_of.get(image.place)
+        if slot is None:
+            return
+        frame = image.frame(self.work.input)
+        if self.work.view != AS_SHOT:
+            donor = self._donor(slot, kept)
+            if self.work.view.donor is not None and donor is None:
+                return
+            context = ViewContext(
+                image_id=task.image_ids[image.place],
+                seed=task.seed,
+                label=int(task.labels[image.place]),
+                donor=donor,
+            )
+            frame = self.work.view(frame, context)
+        self.waiting.append(frame)
+        self.slots.append(slot)
+        if len(self.waiting) == BATCH:
+            self.flush()
+
+    def _donor(self, slot: int, kept: KeptFrames | None) -> np.ndarray | None:
+        if self.work.donors is None or kept is None or self.work.donors[slot] < 0:
+            return None
+        return kept.frame(int(self.work.donors[slot]))
+
+    def flush(self) -> None:
+        if not self.waiting:
+            return
+        answer = self.predictor.predict(
+            np.stack(self.waiting), input=self.work.input, embedding=self.work.embedding
+        )
+        self.probabilities[self.slots] = answer.probabilities
+        if answer.embedding is not None:
+            if self.embedding is None:
+                shape = (len(self.probabilities), answer.embedding.shape[1])
+                self.embedding = np.full(shape, np.nan, dtype=np.float32)
+            self.embedding[self.slots] = answer.embedding
+        self.waiting.clear()
+        self.slots.clear()
+
+
+def _write_states(
+    files: ShardFiles, missing: tuple[int, ...], states: list[_PassState], store: Store
+) -> None:
+    for i, state in zip(missing, states, strict=True):
+        embedding = files.embeddings[i]
+        if embedding is not None:
+            empty = np.empty((len(state.probabilities), 0), dtype=np.float32)
+            store.write_array(embedding, empty if state.embedding is None else state.embedding)
+        store.write_array(files.probabilities[i], state.probabilities)

@@ -1,0 +1,225 @@
+"""The sweep: every shard of every role through its passes, driven by a pool of threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from auditor.contract import Pass
+from auditor.data.dataset import Dataset
+from auditor.engine.sampling import donor_rows, sample_rows
+from auditor.engine.shard import PassWork, ShardFiles, ShardTask, run_shard
+from auditor.engine.store import Store, key_of
+from auditor.models.predictor import Predictor
+from auditor.spec import AuditSpec
+
+SHARD = 256
+"""Images a shard: the unit of resuming, small enough that two threads share a small dataset."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a sweep stands: images done of all, and the pass or role being worked on."""
+
+    stage: str
+    done: int
+    total: int
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class SweptPass:
+    """A pass whose outputs lie in the store: rows of the role, and the files shard by shard."""
+
+    sweep_pass: Pass
+    rows: np.ndarray
+    probabilities: tuple[Path, ...]
+    embeddings: tuple[Path | None, ...]
+
+
+@dataclass(frozen=True)
+class SweptRole:
+    """A role whose images were all decoded: digests, scan files, kept frames, passes."""
+
+    role: str
+    digests: tuple[str, ...]
+    scans: tuple[Path, ...]
+    frames: tuple[Path | None, ...]
+    passes: tuple[SweptPass, ...]
+
+    def scan(self) -> pd.DataFrame:
+        """One row an image, in manifest order."""
+        return pd.concat([pd.read_parquet(path) for path in self.scans], ignore_index=True)
+
+    def frame(self, row: int) -> np.ndarray:
+        """The kept frame of a row, (h, w, 3) uint8."""
+        path = self.frames[row // SHARD]
+        assert path is not None, f"frames of {self.role} were not kept"
+        return np.asarray(_frames_of(path)[row % SHARD])
+
+
+@lru_cache(maxsize=64)
+def _frames_of(path: Path) -> np.ndarray:
+    return Store.read_array(path)
+
+
+def sweep_role(
+    dataset: Dataset,
+    passes: Sequence[Pass],
+    *,
+    spec: AuditSpec,
+    store: Store,
+    predictors: Mapping[str, Predictor],
+    keep_frames: bool,
+    report: Report,
+    earlier: SweptRole | None = None,
+    stage: str = "sweep",
+) -> SweptRole:
+    """Run `passes` over a role; with `earlier`, passes may use its frames and readable images."""
+    takes = [sample_rows(dataset, p.sample, seed=spec.audit.seed) for p in passes]
+    donors = [_donors(dataset, p, spec, earlier) for p in passes]
+    tasks = [
+        _task(dataset, range(start, min(start + SHARD, len(dataset))), passes, takes, donors,
+              spec=spec, keep_frames=keep_frames, earlier=earlier)
+        for start in range(0, len(dataset), SHARD)
+    ]  # fmt: skip
+    files = _run_all(tasks, store=store, predictors=predictors, kept=earlier, report=report,
+                     stage=f"{stage} {dataset.role}")  # fmt: skip
+    return SweptRole(
+        role=dataset.role,
+        digests=tuple(d for f in files for d in f.digests),
+        scans=tuple(f.scan for f in files),
+        frames=tuple(f.frames for f in files),
+        passes=tuple(
+            SweptPass(
+                sweep_pass=p,
+                rows=takes[i],
+                probabilities=tuple(f.probabilities[i] for f in files),
+                embeddings=tuple(f.embeddings[i] for f in files),
+            )
+            for i, p in enumerate(passes)
+        ),
+    )
+
+
+def assemble(swept: SweptPass, kind: str, *, store: Store) -> np.ndarray:
+    """One memory map (rows, columns) of a pass's shards; `kind` is predictions or embeddings."""
+    paths = swept.probabilities if kind == "predictions" else swept.embeddings
+    found = [path for path in paths if path is not None]
+    if len(found) == 1:
+        return store.read_array(found[0])
+    whole = store.path(f"{kind}-whole", key_of([path.stem for path in found]))
+    if not whole.exists():
+        parts = [store.read_array(path) for path in found]
+        # A shard in which no image could be read has no columns for its embedding.
+        width = max((part.shape[1] for part in parts), default=0)
+        with store.growing_array(whole, (len(swept.rows), width), np.float32) as out:
+            start = 0
+            for part in parts:
+                stop = start + len(part)
+                out[start:stop] = part if part.shape[1] == width else np.nan
+                start = stop
+    return store.read_array(whole)
+
+
+def _donors(
+    dataset: Dataset, sweep_pass: Pass, spec: AuditSpec, earlier: SweptRole | None
+) -> np.ndarray | None:
+    if sweep_pass.view.donor is None or earlier is None:
+        return None
+    usable = earlier.scan()["readable"].to_numpy(dtype=bool)
+    return donor_rows(dataset, sweep_pass.view.donor, usable=usable, seed=spec.audit.seed)
+
+
+def _task(
+    dataset: Dataset,
+    rows: range,
+    passes: Sequence[Pass],
+    takes: Sequence[np.ndarray],
+    donors: Sequence[np.ndarray | None],
+    *,
+    spec: AuditSpec,
+    keep_frames: bool,
+    earlier: SweptRole | None,
+) -> ShardTask:
+    part = dataset.frame.iloc[rows.start : rows.stop]
+    work = []
+    for sweep_pass, take, donated in zip(passes, takes, donors, strict=True):
+        mine = take[(take >= rows.start) & (take < rows.stop)]
+        from_whom = None if donated is None else donated[mine]
+        work.append(
+            PassWork(
+                view=sweep_pass.view,
+                variant=sweep_pass.variant,
+                input=sweep_pass.input or spec.model.input,
+                places=mine - rows.start,
+                embedding=sweep_pass.embedding,
+                donors=from_whom,
+                donor_digests=_digests_of(from_whom, earlier),
+            )
+        )
+    return ShardTask(
+        role=dataset.role,
+        image_ids=tuple(part["image_id"]),
+        paths=tuple(part["path"]),
+        labels=part["label"].to_numpy(dtype=np.int64),
+        passes=tuple(work),
+        frame_input=spec.model.input,
+        keep_frames=keep_frames,
+        seed=spec.audit.seed,
+        max_pixels=spec.data.limits.max_pixels,
+        digests=earlier.digests[rows.start : rows.stop] if earlier is not None else (),
+    )
+
+
+def _digests_of(rows: np.ndarray | None, earlier: SweptRole | None) -> tuple[str, ...]:
+    if rows is None or earlier is None:
+        return ()
+    return tuple(earlier.digests[row] if row >= 0 else "" for row in rows)
+
+
+def _run_all(
+    tasks: Sequence[ShardTask],
+    *,
+    store: Store,
+    predictors: Mapping[str, Predictor],
+    kept: SweptRole | None,
+    report: Report,
+    stage: str,
+) -> list[ShardFiles]:
+    """All shards' files in order; the first error cancels what has not begun and is raised."""
+    total = sum(len(task.image_ids) for task in tasks)
+    done = 0
+    report(Progress(stage, done, total))
+    with ThreadPoolExecutor(max_workers=worker_count()) as pool:
+        futures: list[Future[ShardFiles]] = [
+            pool.submit(run_shard, task, store=store, predictors=predictors, kept=kept)
+            for task in tasks
+        ]
+        size_of = {future: len(task.image_ids) for future, task in zip(futures, tasks, strict=True)}
+        waiting = set(futures)
+        try:
+            while waiting:
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    future.result()
+                    done += size_of[future]
+                report(Progress(stage, done, total))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [future.result() for future in futures]
+
+
+def worker_count() -> int:
+    """Threads to drive: the cores this process may use."""
+    return max(1, len(os.sched_getaffinity(0)))

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from auditor.engine.sampling import donor_rows, nested_order, sample_rows
+
+
+@pytest.fixture
+def rooms(worlds):
+    labels = np.repeat([0, 1, 2], 40)
+    units = np.arange(120) // 4
+    return worlds.dataset(labels, classes=("a", "b", "c"), units=units)
+
+
+def test_samples_are_nested_and_in_manifest_order(rooms):
+    small, large = sample_rows(rooms, 20, seed=7), sample_rows(rooms, 60, seed=7)
+    assert set(small) < set(large)
+    assert (np.diff(large) > 0).all()
+    assert sample_rows(rooms, None, seed=7).tolist() == list(range(120))
+
+
+def test_a_sample_holds_whole_units(rooms):
+    rows = sample_rows(rooms, 40, seed=3)
+    assert len(set(rooms.units[rows])) == 10
+
+
+def test_another_seed_takes_other_units(rooms):
+    assert nested_order(rooms, seed=1).tolist() != nested_order(rooms, seed=2).tolist()
+    assert nested_order(rooms, seed=1).tolist() == nested_order(rooms, seed=1).tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_donors_are_of_another_unit_and_of_the_class_asked_for(rooms, seed):
+    usable = np.ones(120, dtype=bool)
+    usable[5] = False
+    for kind, same in (("same-class", True), ("other-class", False)):
+        donors = donor_rows(rooms, kind, usable=usable, seed=seed)
+        assert donors[5] == -1
+        takers = np.flatnonzero(usable)
+        assert (donors[takers] >= 0).all()
+        assert 5 not in donors
+        assert (rooms.units[donors[takers]] != rooms.units[takers]).all()
+        assert ((rooms.labels[donors[takers]] == rooms.labels[takers]) == same).all()
+        assert np.bincount(donors[takers]).max() <= 6
+
+
+def test_a_class_in_one_unit_alone_has_no_same_class_donor(worlds):
+    rooms = worlds.dataset([0, 0, 1, 1, 1, 1], units=["x", "x", "y", "y", "z", "z"])
+    donors = donor_rows(rooms, "same-class", usable=np.ones(6, dtype=bool), seed=0)
+    assert donors[:2].tolist() == [-1, -1]
+    assert (donors[2:] >= 2).all()

@@ -1,0 +1,212 @@
+"""The sweep over real files with a model that is a few lines of numpy."""
+
+import dataclasses
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from auditor.contract import AS_GIVEN, Pass
+from auditor.data.views import ViewContext
+from auditor.engine import sweep as sweep_module
+from auditor.engine.store import Store
+from auditor.engine.sweep import SHARD, assemble, sweep_role
+from auditor.models.predictor import Prediction
+
+
+class BrightnessModel:
+    """Says class b in proportion to brightness; counts the frames it is shown."""
+
+    digest = "brightness-1"
+
+    def __init__(self, facts, *, fail_after=None):
+        self.facts = facts
+        self.frames_seen = 0
+        self.fail_after = fail_after
+        self.lock = threading.Lock()
+
+    def predict(self, frames, *, input=None, embedding=False):
+        with self.lock:
+            self.frames_seen += len(frames)
+            if self.fail_after is not None and self.frames_seen > self.fail_after:
+                raise KeyboardInterrupt
+        bright = frames.reshape(len(frames), -1).mean(axis=1) / 255
+        scale = 255.0 if input is None else input.scale
+        bright = np.clip(bright * 255 / scale, 0, 1)
+        probabilities = np.stack([1 - bright, bright], axis=1).astype(np.float32)
+        return Prediction(probabilities, probabilities * 2 if embedding else None)
+
+    def gradients(self, frames, classes):
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class OnlyDonor:
+    """A view that answers with the donor's frame, so that a test sees who it was."""
+
+    name: str = "only-donor"
+    version: int = 1
+    donor: str | None = "other-class"
+
+    def __call__(self, frame: np.ndarray, context: ViewContext) -> np.ndarray:
+        return context.donor
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory, worlds):
+    """300 images of 12x10 whose brightness is (row * 7) % 256; three of them are broken."""
+    folder = tmp_path_factory.mktemp("rooms")
+    dataset = worlds.dataset([i % 2 for i in range(300)])
+    paths = []
+    for i in range(300):
+        path = folder / f"{i:05d}.png"
+        Image.fromarray(np.full((12, 10, 3), brightness(i), np.uint8)).save(path)
+        paths.append(str(path))
+    for broken in (3, 100, 299):
+        (folder / f"{broken:05d}.png").write_bytes(b"this is text")
+    return dataclasses.replace(dataset, frame=dataset.frame.assign(path=paths))
+
+
+def brightness(row: int) -> int:
+    return (row * 7) % 256
+
+
+TEST = Pass("test")
+
+
+def swept(rooms, worlds, store, *, model=None, passes=(TEST,), keep=False, earlier=None):
+    model = model or BrightnessModel(worlds.facts())
+    return sweep_role(
+        rooms,
+        list(passes),
+        spec=worlds.spec(),
+        store=store,
+        predictors={AS_GIVEN: model, "int8": model},
+        keep_frames=keep,
+        report=lambda progress: None,
+        earlier=earlier,
+    )
+
+
+def all_bytes(store):
+    return {
+        path.relative_to(store.folder).as_posix(): path.read_bytes()
+        for path in sorted(store.folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_each_image_gets_its_answer_and_broken_ones_none(rooms, worlds, tmp_path):
+    store = Store(tmp_path)
+    result = swept(rooms, worlds, store)
+    probabilities = assemble(result.passes[0], "predictions", store=store)
+    readable = result.scan()["readable"].to_numpy()
+    assert np.flatnonzero(~readable).tolist() == [3, 100, 299]
+    assert np.isnan(probabilities[~readable]).all()
+    wanted = np.array([brightness(i) / 255 for i in range(300)], dtype=np.float32)
+    np.testing.assert_allclose(probabilities[readable, 1], wanted[readable], atol=1e-6)
+    assert result.scan()["image_id"].tolist() == rooms.image_ids.tolist()
+
+
+def test_a_second_run_asks_the_model_nothing(rooms, worlds, tmp_path):
+    store = Store(tmp_path)
+    swept(rooms, worlds, store)
+    before = all_bytes(store)
+    model = BrightnessModel(worlds.facts())
+    swept(rooms, worlds, store, model=model)
+    assert model.frames_seen == 0
+    assert all_bytes(store) == before
+
+
+def test_killed_and_started_again_it_computes_the_rest_and_ends_the_same(
+    rooms, worlds, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sweep_module, "worker_count", lambda: 1)
+    whole, broken = Store(tmp_path / "whole"), Store(tmp_path / "broken")
+    swept(rooms, worlds, whole)
+    with pytest.raises(KeyboardInterrupt):
+        swept(rooms, worlds, broken, model=BrightnessModel(worlds.facts(), fail_after=SHARD + 20))
+    assert not [p for p in broken.folder.rglob("*") if ".part" in p.name]
+    model = BrightnessModel(worlds.facts())
+    swept(rooms, worlds, broken, model=model)
+    assert 0 < model.frames_seen <= 300 - SHARD
+    left = all_bytes(broken)
+    assert {name: left[name] for name in all_bytes(whole)} == all_bytes(whole)
+
+
+def test_results_do_not_depend_on_the_number_of_threads(rooms, worlds, tmp_path, monkeypatch):
+    stores = []
+    for workers in (1, 4):
+        monkeypatch.setattr(sweep_module, "worker_count", lambda n=workers: n)
+        store = Store(tmp_path / str(workers))
+        swept(rooms, worlds, store, passes=[Pass("test"), Pass("test", sample=64)], keep=True)
+        stores.append(all_bytes(store))
+    assert stores[0] == stores[1]
+
+
+def test_a_changed_image_is_computed_again_and_the_others_are_not(worlds, rooms, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    paths = []
+    for i, path in enumerate(rooms.frame["path"]):
+        copy = folder / f"{i:05d}.png"
+        copy.write_bytes(Path(path).read_bytes())
+        paths.append(str(copy))
+    copied = dataclasses.replace(rooms, frame=rooms.frame.assign(path=paths))
+    store = Store(tmp_path / "store")
+    swept(copied, worlds, store)
+    Image.fromarray(np.full((12, 10, 3), 9, np.uint8)).save(paths[280])
+    model = BrightnessModel(worlds.facts())
+    result = swept(copied, worlds, store, model=model)
+    assert 0 < model.frames_seen <= 300 - SHARD
+    answers = assemble(result.passes[0], "predictions", store=store)
+    assert answers[280, 1] == pytest.approx(9 / 255)
+
+
+def test_another_preprocessing_or_variant_is_another_pass(rooms, worlds, tmp_path):
+    store = Store(tmp_path)
+    other = worlds.spec().model.input.model_copy(update={"scale": 510.0})
+    passes = [Pass("test"), Pass("test", input=other)]
+    result = swept(rooms, worlds, store, passes=passes)
+    first, second = (assemble(p, "predictions", store=store) for p in result.passes)
+    assert second[10, 1] == pytest.approx(first[10, 1] / 2)
+
+
+def test_late_passes_read_kept_frames_and_need_no_image_file(rooms, worlds, tmp_path):
+    store = Store(tmp_path / "store")
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    paths = []
+    for i, path in enumerate(rooms.frame["path"]):
+        os.link(path, copies / f"{i}.png")
+        paths.append(str(copies / f"{i}.png"))
+    dataset = dataclasses.replace(rooms, frame=rooms.frame.assign(path=paths))
+    first = swept(dataset, worlds, store, keep=True)
+    for path in paths:
+        os.unlink(path)
+    late = [Pass("test", view=OnlyDonor()), Pass("test", variant="int8")]
+    second = swept(dataset, worlds, store, passes=late, keep=True, earlier=first)
+    donated = assemble(second.passes[0], "predictions", store=store)
+    readable = first.scan()["readable"].to_numpy()
+    assert np.isfinite(donated[readable]).all()
+    assert np.isnan(donated[~readable]).all()
+    np.testing.assert_array_equal(first.frame(7), np.full((8, 8, 3), brightness(7), np.uint8))
+
+
+def test_an_embedding_is_kept_beside_the_predictions(rooms, worlds, tmp_path):
+    store = Store(tmp_path)
+    result = swept(rooms, worlds, store, passes=[Pass("test", embedding=True)])
+    embedding = assemble(result.passes[0], "embeddings", store=store)
+    predictions = assemble(result.passes[0], "predictions", store=store)
+    np.testing.assert_allclose(embedding, predictions * 2)
+
+
+def test_a_sample_is_a_part_of_the_whole_pass(rooms, worlds, tmp_path):
+    store = Store(tmp_path)
+    result = swept(rooms, worlds, store, passes=[Pass("test"), Pass("test", sample=50)])
+    whole, part = (assemble(p, "predictions", store=store) for p in result.passes)
+    np.testing.assert_array_equal(part, whole[result.passes[1].rows])
+    assert len(part) == 50
