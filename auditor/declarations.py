@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +17,7 @@ from auditor.yaml_source import load, validate
 
 def _day(text: str) -> str:
     try:
-        date.fromisoformat(text)
+        datetime.date.fromisoformat(text)
     except ValueError as error:
         raise ValueError(f"{text!r} is no date; write it as 2026-11-30") from error
     return text
@@ -41,8 +41,8 @@ class Declaration(SpecPart):
     expires: Day | None = None
     evidence_ref: str | None = None
 
-    def is_expired(self, *, as_of: date) -> bool:
-        return self.expires is not None and date.fromisoformat(self.expires) < as_of
+    def is_expired(self, *, as_of: datetime.date) -> bool:
+        return self.expires is not None and datetime.date.fromisoformat(self.expires) < as_of
 
 
 class Declarations(SpecPart):

@@ -23,6 +23,7 @@ from auditor.scoring.comparison import (
 from auditor.stats import Rate, interval, rate, rate_ratio, value
 
 Kind = Literal["false-positive-ratio", "false-negative-ratio"]
+KINDS: tuple[Kind, Kind] = ("false-positive-ratio", "false-negative-ratio")
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,8 @@ class ErrorRates(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rows: list[tuple[Cell, ...]] = []
         for grouping in groupings(evidence.outcomes()):
-            nothing = nothing_to_compare(grouping, name="false-positive-ratio")
-            if nothing is not None:
-                yield nothing
+            if nothing_to_compare(grouping, name=KINDS[0]) is not None:
+                yield from filter(None, (nothing_to_compare(grouping, name=k) for k in KINDS))
                 continue
             for errors in _kinds_of_errors(grouping, evidence.spec.consequences.adverse):
                 results = [_compared(errors, group) for group in grouping.groups]
@@ -104,7 +104,7 @@ class _Errors:
         return f"{self.adverse} missed"
 
     def rate(self, keep: np.ndarray) -> Rate:
-        units = self.grouping.outcomes.units
+        units = self.grouping.unit
         return rate(self.wrong[keep], unit=None if units is None else units[keep])
 
 
@@ -131,7 +131,7 @@ def _compared(errors: _Errors, group: str) -> Measure | Unmeasured:
     inside = grouping.members(group)
     if not errors.wrong.any():
         return _no_error(errors, subject)
-    units = grouping.outcomes.units
+    units = grouping.unit
     ratio = rate_ratio(errors.wrong, member=inside, unit=units)
     own, rest = errors.rate(inside), errors.rate(~inside)
     n, n_rest = int(inside.sum()), int((~inside).sum())

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.findings import Subject, Unmeasured
-from auditor.scoring.comparison import count_units, too_few
+from auditor.scoring.comparison import count_units, too_few, unit_codes
 from auditor.scoring.outcomes import Outcomes
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """Labelled images whose group under `attribute` is known; `missing` counts the others."""
+    """Labelled images whose group under `attribute` is known; `missing` counts the others.
+
+    `of` (n,) is the group of each image, `unit` (n,) a code of its unit, None where the manifest
+    names none.
+    """
 
     attribute: Attribute
     outcomes: Outcomes
     of: np.ndarray
+    unit: np.ndarray | None
     missing: int
 
     @property
@@ -36,7 +41,12 @@ class Grouping:
 
     def take(self, keep: np.ndarray) -> Grouping:
         """The images under the mask `keep`."""
-        return Grouping(self.attribute, self.outcomes.take(keep), self.of[keep], self.missing)
+        return replace(
+            self,
+            outcomes=self.outcomes.take(keep),
+            of=self.of[keep],
+            unit=None if self.unit is None else self.unit[keep],
+        )
 
     def named(self, group: str) -> str:
         return f"{group} ({self.attribute.name})"
@@ -51,6 +61,8 @@ class Grouping:
 def groupings(outcomes: Outcomes) -> Iterator[Grouping]:
     """One grouping an attribute, in the spec's order."""
     labelled = outcomes.with_labels()
+    # Codes once: comparing names, once a group and class, would take most of the time.
+    unit = None if labelled.units is None else unit_codes(labelled.units)
     for attribute in labelled.attributes:
         groups = labelled.groups(attribute.name)
         known = groups != MISSING_GROUP
@@ -58,6 +70,7 @@ def groupings(outcomes: Outcomes) -> Iterator[Grouping]:
             attribute=attribute,
             outcomes=labelled.take(known),
             of=groups[known],
+            unit=None if unit is None else unit[known],
             missing=int((~known).sum()),
         )
 
@@ -85,7 +98,7 @@ def too_few_units(
 ) -> Unmeasured | None:
     """Why a group cannot be compared with the rest, when a side has too few units; else None."""
     inside = grouping.members(group)
-    unit = grouping.outcomes.units
+    unit = grouping.unit
     return too_few(
         name,
         subject,

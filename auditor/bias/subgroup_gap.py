@@ -100,7 +100,7 @@ def _compared(grouping: Grouping, group: str, *, label: str | None = None) -> Me
     if few is not None:
         return few
     outcomes, inside = grouping.outcomes, grouping.members(group)
-    gap = rate_difference(outcomes.correct, member=inside, unit=outcomes.units)
+    gap = rate_difference(outcomes.correct, member=inside, unit=grouping.unit)
     own = _rate(grouping, inside)
     rest = _rate(grouping, ~inside)
     said = "Accuracy" if label is None else f"Share of {label} that is found"
@@ -112,7 +112,7 @@ def _compared(grouping: Grouping, group: str, *, label: str | None = None) -> Me
         unit="share",
         better="higher",
         n=n,
-        n_units=None if outcomes.units is None else count_units(inside, outcomes.units),
+        n_units=None if grouping.unit is None else count_units(inside, grouping.unit),
         examples=worst_first(
             outcomes.image_ids, badness=outcomes.confidence, among=inside & ~outcomes.correct
         ),
@@ -128,7 +128,7 @@ def _compared(grouping: Grouping, group: str, *, label: str | None = None) -> Me
 
 
 def _rate(grouping: Grouping, keep: np.ndarray) -> Rate:
-    units = grouping.outcomes.units
+    units = grouping.unit
     return rate(grouping.outcomes.correct[keep], unit=None if units is None else units[keep])
 
 
@@ -161,7 +161,7 @@ def _rows(grouping: Grouping, compared: list[Measure | Unmeasured]) -> list[tupl
     for group, result in zip(grouping.groups, compared, strict=True):
         inside = grouping.members(group)
         point = float(accuracy[group]) if inside.any() else None
-        units = grouping.outcomes.units
+        units = grouping.unit
         head = (
             grouping.attribute.name,
             grouping.attribute.role,

@@ -91,15 +91,20 @@ class Pair:
     @property
     def broken(self) -> np.ndarray:
         """Right as given and wrong as INT8, (n,) bool."""
-        return self.given.correct & ~self.int8.correct
+        broken: np.ndarray = self.given.correct & ~self.int8.correct
+        return broken
 
     @property
     def mended(self) -> np.ndarray:
-        return ~self.given.correct & self.int8.correct
+        """Wrong as given and right as INT8, (n,) bool."""
+        mended: np.ndarray = ~self.given.correct & self.int8.correct
+        return mended
 
     @property
     def flipped(self) -> np.ndarray:
-        return self.given.predicted != self.int8.predicted
+        """Answered otherwise as INT8, (n,) bool."""
+        flipped: np.ndarray = self.given.predicted != self.int8.predicted
+        return flipped
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,17 @@ from auditor.needs import Predictions, Truth
 from auditor.scoring.calibration import (
     RiskCoverage,
     risk_coverage,
-    standard_error_without_errors,
 )
-from auditor.scoring.comparison import worst_first
+from auditor.scoring.comparison import unit_codes, worst_first
 from auditor.scoring.outcomes import Outcomes
-from auditor.scoring.rates import independent, n_units, rate_cells, rate_measure, too_few_of
+from auditor.scoring.rates import (
+    independent,
+    least_standard_error,
+    n_units,
+    rate_cells,
+    rate_measure,
+    too_few_of,
+)
 from auditor.stats import Normal, mean
 
 
@@ -66,19 +72,21 @@ class Abstention(Check):
             return
         rows: list[tuple[Cell, ...]] = []
         for coverage in self.coverages:
-            kept = _surest(outcomes, coverage)
+            kept = outcomes.take(_surest(outcomes, coverage))
             yield _at_coverage(kept, coverage, total=len(outcomes))
             rows.append((coverage, *_row(kept, total=len(outcomes))))
         yield _figure(outcomes, most=self.points)
         yield _table(rows)
 
 
-def _surest(outcomes: Outcomes, coverage: float) -> Outcomes:
+def _surest(outcomes: Outcomes, coverage: float) -> np.ndarray:
+    """Mask of the surest images, with all that are as sure as the last of them, (n,)."""
     if not 0 < coverage <= 1:
         raise ValueError(f"coverages: found {coverage}, expected shares above 0 and up to 1")
     kept = int(np.ceil(coverage * len(outcomes) - 1e-9))
     least = np.sort(outcomes.confidence)[::-1][kept - 1]
-    return outcomes.take(outcomes.confidence >= least)
+    surest: np.ndarray = outcomes.confidence >= least
+    return surest
 
 
 def _at_coverage(kept: Outcomes, coverage: float, *, total: int) -> Measure | Unmeasured:
@@ -120,7 +128,8 @@ def _area(outcomes: Outcomes) -> Measure | Unmeasured:
 
 def _area_estimate(curve: RiskCoverage, outcomes: Outcomes) -> Normal:
     estimate = mean(curve.area + curve.influence, unit=outcomes.units)
-    least = standard_error_without_errors(independent(outcomes)) if curve.area == 0 else 0.0
+    alike = curve.area in (0, 1)
+    least = least_standard_error(independent(outcomes)) if alike else 0.0
     return Normal(curve.area, max(estimate.se, least), estimate.df)
 
 
@@ -131,10 +140,12 @@ def _row(kept: Outcomes, *, total: int) -> tuple[Cell, ...]:
 
 def _figure(outcomes: Outcomes, *, most: int) -> Figure:
     shares = np.linspace(1 / most, 1, most)
+    codes = None if outcomes.units is None else unit_codes(outcomes.units)
     rows = []
     for share in shares:
         kept = _surest(outcomes, float(share))
-        accuracy, low, high = rate_cells(kept.correct, unit=kept.units)
+        unit = None if codes is None else codes[kept]
+        accuracy, low, high = rate_cells(outcomes.correct[kept], unit=unit)
         if accuracy is not None:
             rows.append(
                 {"x": float(share), "y": accuracy, "low": low, "high": high, "series": "accuracy"}

@@ -20,7 +20,7 @@ from auditor.scoring.calibration import (
 )
 from auditor.scoring.comparison import points, worst_first
 from auditor.scoring.outcomes import Outcomes
-from auditor.scoring.rates import independent, n_units, too_few_of
+from auditor.scoring.rates import independent, least_standard_error, n_units, too_few_of
 from auditor.stats import Draws, Estimate, Normal, interval, mean, value
 
 
@@ -76,8 +76,7 @@ def _measures(outcomes: Outcomes, bins: tuple[ReliabilityBin, ...]) -> Iterator[
     unit, confidence = outcomes.units, outcomes.confidence.astype(np.float64)
     error = calibration_error(confidence, outcomes.correct, unit=unit)
     over = mean(confidence - outcomes.correct, unit=unit)
-    # A model that is right on every image seen may yet be wrong on one like them.
-    least = 1 / independent(outcomes)
+    least = least_standard_error(independent(outcomes))
     over = Normal(over.value, max(over.se, least), over.df)
     brier = mean(brier_scores(outcomes.probabilities, outcomes.labels), unit=unit)
     entries: tuple[tuple[str, Estimate, str, dict[str, Any]], ...] = (

@@ -11,7 +11,7 @@ import numpy as np
 from auditor.contract import Available, Check, Evidence, Need, Unmet
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.needs import Declared, Predictions, Truth
-from auditor.scoring.comparison import count_units, percent, points_text, worst_first
+from auditor.scoring.comparison import percent, points_text, unit_codes, worst_first
 from auditor.scoring.cost import (
     cheapest_answers,
     class_index,
@@ -20,7 +20,7 @@ from auditor.scoring.cost import (
     image_costs,
 )
 from auditor.scoring.outcomes import Outcomes
-from auditor.scoring.rates import independent, n_units, rate_cells, too_few_of
+from auditor.scoring.rates import n_units, rate_cells, too_few_of
 from auditor.spec import AuditSpec, CostsSpec
 from auditor.stats import interval, paired_difference, value
 
@@ -107,39 +107,50 @@ class DecisionRule(Check):
 
     def _gain(self, rule: _Rule, in_half: np.ndarray) -> Measure | Unmeasured:
         outcomes, subject = rule.outcomes, Subject.about({"class": rule.name}, role="test")
-        smaller = min((outcomes.take(half) for half in (in_half, ~in_half)), key=independent)
-        few = too_few_of("accuracy-gain", subject, smaller, of="half of the labelled test data")
+        few = too_few_of(
+            "accuracy-gain",
+            subject,
+            outcomes.take(in_half),
+            of="half of the labelled test data",
+        )
         return few or _measured_gain(rule, in_half, self.thresholds, subject)
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """Labelled images, the class with the threshold, and the likeliest of the others, (n,)."""
+    """Labelled images, the class with the threshold, and what is answered without it.
+
+    `otherwise` (n,) is the likeliest of the other classes; `unit` (n,) numbers the units, None
+    where the manifest names none.
+    """
 
     outcomes: Outcomes
     name: str
     index: int
     otherwise: np.ndarray
+    unit: np.ndarray | None
 
     @classmethod
     def of(cls, outcomes: Outcomes, name: str) -> _Rule:
         index = class_index(name, classes=outcomes.classes, where="consequences.adverse")
         others = np.array(outcomes.probabilities, copy=True)
         others[:, index] = -1
-        return cls(outcomes, name, index, others.argmax(axis=1))
+        unit = None if outcomes.units is None else unit_codes(outcomes.units)
+        return cls(outcomes, name, index, others.argmax(axis=1), unit)
 
     def answers(self, threshold: float) -> np.ndarray:
         reached = self.outcomes.probabilities[:, self.index] >= threshold
         return np.where(reached, self.index, self.otherwise)
 
+    def cells(self, success: np.ndarray, among: np.ndarray) -> tuple[Cell, ...]:
+        """Share of `success` among some images, with its interval."""
+        return rate_cells(success[among], unit=None if self.unit is None else self.unit[among])
+
 
 def _half_of_units(outcomes: Outcomes, *, rng: np.random.Generator) -> np.ndarray:
     """A random half of the units, as a mask over the images, (n,)."""
     units = outcomes.units
-    if units is None:
-        owner = np.arange(len(outcomes))
-    else:
-        owner = np.unique(units.astype(str), return_inverse=True)[1]
+    owner = np.arange(len(outcomes)) if units is None else unit_codes(units)
     count = int(owner.max()) + 1 if len(owner) else 0
     half: np.ndarray = (rng.permutation(count) < count // 2)[owner]
     return half
@@ -154,7 +165,7 @@ def _measured_gain(
     improves = right[best][in_half].mean() > outcomes.correct[in_half].mean()
     after = right[best] if improves else outcomes.correct
     rest = ~in_half
-    unit = None if outcomes.units is None else outcomes.units[rest]
+    unit = None if rule.unit is None else rule.unit[rest]
     gain = paired_difference(outcomes.correct[rest], after[rest], unit=unit)
     if improves:
         said = f'Answering "{rule.name}" from {best:g} is {points_text(gain)} in accuracy.'
@@ -167,7 +178,7 @@ def _measured_gain(
         unit="share",
         better="lower",
         n=int(rest.sum()),
-        n_units=None if unit is None else count_units(rest, outcomes.units),
+        n_units=None if unit is None else len(np.unique(unit)),
         examples=worst_first(
             outcomes.image_ids,
             badness=outcomes.confidence,
@@ -217,16 +228,11 @@ def _shares(rule: _Rule, answers: np.ndarray) -> tuple[tuple[str, np.ndarray, np
     )
 
 
-def _share_cells(rule: _Rule, success: np.ndarray, among: np.ndarray) -> tuple[Cell, ...]:
-    units = rule.outcomes.units
-    return rate_cells(success[among], unit=None if units is None else units[among])
-
-
 def _figure(rule: _Rule, thresholds: tuple[float, ...]) -> Figure:
     rows = []
     for threshold in thresholds:
         for series, success, among in _shares(rule, rule.answers(threshold)):
-            point, low, high = _share_cells(rule, success, among)
+            point, low, high = rule.cells(success, among)
             if point is not None:
                 rows.append(
                     {"x": threshold, "y": point, "low": low, "high": high, "series": series}
@@ -255,7 +261,7 @@ def _table(rule: _Rule, thresholds: tuple[float, ...], costs: CostsSpec | None) 
     decided |= {f"from {t:g}": rule.answers(t) for t in thresholds}
     rows: list[tuple[Cell, ...]] = []
     for name, answers in decided.items():
-        shares = [_share_cells(rule, s, among)[0] for _, s, among in _shares(rule, answers)]
+        shares = [rule.cells(s, among)[0] for _, s, among in _shares(rule, answers)]
         spent = (
             None if matrix is None else float(image_costs(matrix, outcomes.labels, answers).mean())
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,11 +14,14 @@ from auditor.findings import Cell, Column, Measure, Result, Subject, Table, Unme
 from auditor.needs import Predictions, Truth, Units
 from auditor.scoring.comparison import MAX_EXAMPLES, MIN_UNITS, rate_details, too_few
 from auditor.scoring.outcomes import Outcomes
-from auditor.scoring.rates import count_text, rate_cells
-from auditor.scoring.units import UNIT_RULES, UnitDecisions, decide_units
+from auditor.scoring.rates import count_text, least_standard_error, rate_cells
+from auditor.scoring.units import UNIT_RULES, UnitDecisions, UnitVotes, unit_votes
 from auditor.stats import Normal, mean, rate
 
 _SHARES = (Column("share", "share"), Column("low", "share"), Column("high", "share"))
+
+MOST_MIXED = 0.5
+"""Share of units with images of several labels above which units are not decided on as a whole."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class UnitDecision(Check):
     The rule in use may be another than the one in the spec, and more photos of a unit may be
     taken than the test has. Units whose images carry different labels are given the commonest;
     they are counted in the details, and for the rule "worst" they are often right to differ.
-    Images without a unit are left out.
+    An image without a unit decides by itself. Where most units hold images of several labels
+    (a sheet of different digits), nothing is measured.
     """
 
     id: ClassVar[str] = "performance/unit-decision"
@@ -56,13 +59,17 @@ class UnitDecision(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         outcomes = evidence.outcomes("test")
         rule, adverse = evidence.spec.data.unit_rule, evidence.spec.consequences.adverse
-        decisions = decide_units(outcomes, rule=rule, adverse=adverse)
+        votes = unit_votes(outcomes, adverse=adverse)
+        decisions = votes.decide(rule)
         if len(decisions) < MIN_UNITS:
             yield from _too_few(len(decisions))
             return
+        if decisions.conflicting.mean() > MOST_MIXED:
+            yield from _mixed(decisions)
+            return
         yield _accuracy(decisions, outcomes, rule=rule)
         yield _difference(decisions, outcomes)
-        yield _rules(outcomes, adverse=adverse)
+        yield _rules(votes)
         yield from _adverse(decisions, outcomes.classes, adverse)
 
 
@@ -73,6 +80,18 @@ def _too_few(found: int) -> Iterator[Unmeasured]:
         )
         if few is not None:
             yield few
+
+
+def _mixed(decisions: UnitDecisions) -> Iterator[Unmeasured]:
+    mixed = int(decisions.conflicting.sum())
+    for name in ("unit-accuracy", "unit-minus-image"):
+        yield Unmeasured(
+            name,
+            Subject.of(role="test"),
+            reason=f"{mixed} of {len(decisions)} units hold images with different labels, so that "
+            "one answer for a unit would mean nothing.",
+            remedy="If units do get one answer each, give all images of a unit its label.",
+        )
 
 
 def _accuracy(decisions: UnitDecisions, outcomes: Outcomes, *, rule: str) -> Measure:
@@ -109,9 +128,8 @@ def _wrong_units(decisions: UnitDecisions, outcomes: Outcomes) -> tuple[str, ...
 
 def _difference(decisions: UnitDecisions, outcomes: Outcomes) -> Measure:
     images = outcomes.with_labels()
-    owner = pd.Index(decisions.names).get_indexer(images.dataset.frame["unit"])
-    owned = owner >= 0
-    correct, owner = images.correct[owned].astype(float), owner[owned]
+    owner = pd.Index(decisions.names).get_indexer(np.asarray(images.units, dtype=object))
+    correct = images.correct.astype(float)
     by_image, by_unit = float(correct.mean()), float(decisions.correct.mean())
     return Measure(
         name="unit-minus-image",
@@ -137,15 +155,13 @@ def _linearised(
     units = len(right)
     own = np.bincount(owner, weights=residuals, minlength=units) * units / len(residuals)
     estimate = mean(difference + (right - right.mean()) - own)
-    # Units that are all alike would claim certainty; one unlike the others may yet come.
-    least = math.sqrt((1 - 1 / units) / units**2)
-    return Normal(difference, max(estimate.se, least), estimate.df)
+    return Normal(difference, max(estimate.se, least_standard_error(units)), estimate.df)
 
 
-def _rules(outcomes: Outcomes, *, adverse: tuple[str, ...]) -> Table:
+def _rules(votes: UnitVotes) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for rule in UNIT_RULES:
-        right = decide_units(outcomes, rule=rule, adverse=adverse).correct
+        right = votes.decide(rule).correct
         rows.append((rule, len(right), *rate_cells(right)))
     return Table(
         id="performance/unit-decision:rules",

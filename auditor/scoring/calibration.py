@@ -200,8 +200,3 @@ def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> RiskCoverage:
     influence = np.empty(len(wrong))
     influence[order] = risk - risk.mean() + wrong * later - later_risk
     return RiskCoverage(order, risk, float(risk.mean()), influence)
-
-
-def standard_error_without_errors(n_units: int) -> float:
-    """The standard error of a risk of one in `n_units`, for where no error was seen."""
-    return math.sqrt((1 - 1 / n_units) / n_units**2)

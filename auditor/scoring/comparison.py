@@ -20,7 +20,13 @@ MAX_EXAMPLES = 12
 
 def count_units(member: np.ndarray, unit: np.ndarray | None) -> int:
     """Independent units under a mask (n,); images where `unit` is None."""
-    return int(member.sum()) if unit is None else len(np.unique(unit[member].astype(str)))
+    return int(member.sum()) if unit is None else len(np.unique(unit[member]))
+
+
+def unit_codes(names: np.ndarray) -> np.ndarray:
+    """An integer for each unit name, (n,) in the order of `names`."""
+    codes: np.ndarray = np.unique(names.astype(str), return_inverse=True)[1]
+    return codes
 
 
 def too_few(

@@ -57,8 +57,10 @@ def cheapest_answers(probabilities: np.ndarray, matrix: np.ndarray) -> NDArray[n
     Elkan (2001), "The foundations of cost-sensitive learning", IJCAI. Of equally cheap answers
     the likelier one.
     """
-    table = np.asarray(probabilities, dtype=np.float64)
-    expected = table @ matrix
+    table = np.asarray(probabilities)
+    # Of a thousand classes few have costs; the others' rows add nothing.
+    costly = matrix.any(axis=1)
+    expected = table[:, costly].astype(np.float64) @ matrix[costly]
     scale = np.abs(matrix).max() or 1.0
     cheapest = expected <= expected.min(axis=1, keepdims=True) + 1e-9 * scale
     answers: NDArray[np.int64] = np.where(cheapest, table, -1.0).argmax(axis=1)

@@ -55,17 +55,20 @@ class Outcomes:
     @cached_property
     def predicted(self) -> np.ndarray:
         """Class index answered, shape (n,); the first of equals."""
-        return np.asarray(self.probabilities).argmax(axis=1)
+        found: np.ndarray = np.asarray(self.probabilities).argmax(axis=1)
+        return found
 
     @cached_property
     def correct(self) -> np.ndarray:
         """Whether the answer is the label, shape (n,) bool."""
-        return self.labelled & (self.predicted == self.labels)
+        correct: np.ndarray = self.labelled & (self.predicted == self.labels)
+        return correct
 
     @cached_property
     def confidence(self) -> np.ndarray:
         """Probability of the answer, shape (n,), 0-1."""
-        return np.asarray(self.probabilities).max(axis=1)
+        found: np.ndarray = np.asarray(self.probabilities).max(axis=1)
+        return found
 
     @cached_property
     def true_probability(self) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,6 +77,15 @@ def independent(outcomes: Outcomes) -> int:
 def n_units(outcomes: Outcomes) -> int | None:
     """How many units the images are of; None where the manifest names no unit."""
     return None if outcomes.units is None else independent(outcomes)
+
+
+def least_standard_error(units: int) -> float:
+    """The standard error of a share of one in so many units.
+
+    For means over units that all came out alike, whose own standard error would be 0 and claim
+    that no unit is otherwise.
+    """
+    return math.sqrt((1 - 1 / units) / units**2)
 
 
 def rate_cells(success: np.ndarray, *, unit: np.ndarray | None = None) -> tuple[Cell, ...]:

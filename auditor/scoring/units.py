@@ -23,7 +23,7 @@ class UnitDecisions:
     `names` (u,) str in order of appearance; `labels` and `answers` (u,) class indices;
     `confidence` (u,) mean probability of the answer over the unit's images; `sizes` (u,)
     images; `conflicting` (u,) bool, units whose images carry different labels. `left_out`
-    counts units without a labelled image and images without a unit.
+    counts units without a labelled image.
     """
 
     names: np.ndarray
@@ -55,66 +55,90 @@ def severities(classes: Sequence[str], *, adverse: Sequence[str] = ()) -> NDArra
     return ranks
 
 
-def decide_units(
-    outcomes: Outcomes, *, rule: UnitRule, adverse: Sequence[str] = ()
-) -> UnitDecisions:
-    """Answer and label of every unit.
+@dataclass(frozen=True)
+class UnitVotes:
+    """What the images of each unit say, before a rule makes one answer of it.
 
-    ``mean``: the class with the highest mean probability. ``majority``: the class answered for
-    most images, of equals the one with the higher mean probability. ``worst``: the gravest class
-    answered for any image (see `severities`). The label is the one most images carry, of equals
-    the gravest. All images of a unit take part in its answer, labelled ones in its label.
+    `means` (u, classes): mean probabilities; `answered` and `labelled` (u, classes): images
+    with that answer, that label; `severity` (classes,) as `severities` gives it.
+    """
+
+    names: np.ndarray
+    sizes: NDArray[np.int64]
+    means: NDArray[np.float64]
+    answered: NDArray[np.int64]
+    labelled: NDArray[np.int64]
+    severity: NDArray[np.int64]
+
+    def decide(self, rule: UnitRule) -> UnitDecisions:
+        """Answer and label of every unit.
+
+        ``mean``: the class with the highest mean probability. ``majority``: the class answered
+        for most images, of equals the one with the higher mean probability. ``worst``: the
+        gravest class answered for any image. The label is the one most images carry, of equals
+        the gravest. All images of a unit take part in its answer, labelled ones in its label.
+        """
+        answers = self._answers(rule)
+        has_label = self.labelled.any(axis=1)
+        return UnitDecisions(
+            names=self.names[has_label],
+            labels=_most(self.labelled, tie_break=self.severity)[has_label],
+            answers=answers[has_label],
+            confidence=self.means[np.arange(len(answers)), answers][has_label],
+            sizes=self.sizes[has_label],
+            conflicting=((self.labelled > 0).sum(axis=1) > 1)[has_label],
+            left_out=int((~has_label).sum()),
+        )
+
+    def _answers(self, rule: UnitRule) -> NDArray[np.int64]:
+        match rule:
+            case "mean":
+                likeliest: NDArray[np.int64] = self.means.argmax(axis=1)
+                return likeliest
+            case "majority":
+                return _most(self.answered, tie_break=self.means)
+            case "worst":
+                return _most(self.answered > 0, tie_break=self.severity)
+
+
+def unit_votes(outcomes: Outcomes, *, adverse: Sequence[str] = ()) -> UnitVotes:
+    """Gather the images of every unit; `adverse` classes are the gravest.
 
     Raises ValueError when the manifest names no unit.
     """
     units = outcomes.units
     if units is None:
         raise ValueError("units: the manifest names none; declare `Units` among the needs")
-    owned = units != ""
-    kept = outcomes if owned.all() else outcomes.take(owned)
-    owner, names = pd.factorize(units[owned])
-    n_classes = len(outcomes.classes)
-    severity = severities(outcomes.classes, adverse=adverse)
+    owner, names = pd.factorize(units)
+    n_classes, has = len(outcomes.classes), outcomes.labelled
     sizes = np.bincount(owner, minlength=len(names))
-    means = _mean_probabilities(kept.probabilities, owner, sizes)
-    answered = _votes(owner, kept.predicted, len(names), n_classes)
-    labelled = _votes(owner[kept.labelled], kept.labels[kept.labelled], len(names), n_classes)
-    answers = _decide(rule, means=means, votes=answered, severity=severity)
-    has_label = labelled.any(axis=1)
-    return UnitDecisions(
-        names=np.asarray(names, dtype=object)[has_label],
-        labels=_most(labelled, tie_break=severity)[has_label],
-        answers=answers[has_label],
-        confidence=means[np.arange(len(names)), answers][has_label],
-        sizes=sizes[has_label],
-        conflicting=((labelled > 0).sum(axis=1) > 1)[has_label],
-        left_out=int((~has_label).sum() + (~owned).sum()),
+    return UnitVotes(
+        names=np.asarray(names, dtype=object),
+        sizes=sizes,
+        means=_mean_probabilities(outcomes.probabilities, owner, sizes),
+        answered=_votes(owner, outcomes.predicted, len(names), n_classes),
+        labelled=_votes(owner[has], outcomes.labels[has], len(names), n_classes),
+        severity=severities(outcomes.classes, adverse=adverse),
     )
 
 
-def _decide(
-    rule: UnitRule, *, means: np.ndarray, votes: np.ndarray, severity: np.ndarray
+def _votes(
+    owner: np.ndarray, chosen: np.ndarray, n_units: int, n_classes: int
 ) -> NDArray[np.int64]:
-    match rule:
-        case "mean":
-            decided: NDArray[np.int64] = means.argmax(axis=1)
-            return decided
-        case "majority":
-            return _most(votes, tie_break=means)
-        case "worst":
-            return _most(votes > 0, tie_break=np.broadcast_to(severity, votes.shape))
-
-
-def _votes(owner: np.ndarray, chosen: np.ndarray, n_units: int, n_classes: int) -> np.ndarray:
-    counts = np.bincount(owner * n_classes + chosen, minlength=n_units * n_classes)
+    counts: NDArray[np.int64] = np.bincount(
+        owner * n_classes + chosen, minlength=n_units * n_classes
+    )
     return counts.reshape(n_units, n_classes)
 
 
 def _mean_probabilities(
     probabilities: np.ndarray, owner: np.ndarray, sizes: np.ndarray
 ) -> NDArray[np.float64]:
-    sums = np.zeros((len(sizes), probabilities.shape[1]))
-    np.add.at(sums, owner, probabilities)
+    if not len(sizes):
+        return np.zeros((0, probabilities.shape[1]))
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    together = probabilities[np.argsort(owner, kind="stable")]
+    sums = np.add.reduceat(together, starts, axis=0, dtype=np.float64)
     means: NDArray[np.float64] = sums / sizes[:, None]
     return means
 

@@ -38,6 +38,8 @@ def rows() -> pd.DataFrame:
     cuts = {"train": sheets[:80], "test": sheets[80:145], "deployment": sheets[145:]}
     role_of = {int(sheet): role for role, members in cuts.items() for sheet in members}
     table["role"] = table["sheet"].map(role_of)
+    trays = rng.choice(["left", "right"], size=len(sheets))
+    table["tray"] = trays[table["sheet"]]
     return table
 
 
@@ -77,7 +79,7 @@ def write_images(table: pd.DataFrame) -> None:
         writers="run-" + (table["writers"] + 1).astype(str),
     )
     for role, part in table.groupby("role"):
-        columns = ["file", "label", "sheet", "writers"]
+        columns = ["file", "label", "sheet", "writers", "tray"]
         part[columns].to_csv(WORLD / f"{role}.csv", index=False)
 
 

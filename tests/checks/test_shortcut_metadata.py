@@ -144,6 +144,7 @@ def test_one_phone_cannot_go_with_anything(worlds):
     evidence = worlds.evidence().add(dataset, worlds.probabilities([0, 1] * 50))
     (result,) = Metadata().run(evidence)
     assert isinstance(result, Unmeasured)
+    assert result.name == "accuracy-worth"
     assert "fewer than two groups" in result.reason
 
 

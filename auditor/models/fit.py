@@ -1,0 +1,74 @@
+"""Whether a graph's input is the one that the spec declares."""
+
+from __future__ import annotations
+
+from auditor.errors import ModelError
+from auditor.findings import TensorFacts
+from auditor.models.inputs import channel_count, tensor_shape
+from auditor.models.onnx_graph import OnnxGraph, tensor_facts
+from auditor.spec import InputSpec
+
+_DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
+
+
+def only_input(graph: OnnxGraph) -> TensorFacts:
+    """The graph's input; raises ModelError when it has several or none."""
+    if len(graph.inputs) != 1:
+        names = ", ".join(repr(i.name) for i in graph.inputs) or "none"
+        raise ModelError(
+            f"The model takes {len(graph.inputs)} inputs ({names}); an image classifier takes one. "
+            "Export a graph whose only input is the image."
+        )
+    return tensor_facts(graph.inputs[0])
+
+
+def require_fit(found: TensorFacts, input: InputSpec) -> None:
+    """Raise ModelError where the graph's input is not what the spec declares."""
+    dtype = _DTYPES.get(found.dtype)
+    if dtype is None:
+        raise ModelError(
+            f"The model's input {found.name!r} is {found.dtype}; images go in as float32, float16 "
+            "or uint8. Export it with one of these."
+        )
+    if dtype != input.dtype:
+        raise ModelError(
+            f"The model's input {found.name!r} is {dtype}, but the spec says {input.dtype}. Set "
+            f"`model.input.dtype: {dtype}`."
+        )
+    if len(found.shape) != 4:
+        raise ModelError(
+            f"The model's input {found.name!r} has shape {_shown(found.shape)}; a batch of images "
+            "has four axes. Name an image classifier."
+        )
+    _require_shape(found, input)
+
+
+def _require_shape(found: TensorFacts, input: InputSpec) -> None:
+    if _agrees(found.shape[1:], tensor_shape(input)):
+        return
+    other = "nhwc" if input.layout == "nchw" else "nchw"
+    if _agrees(found.shape[1:], tensor_shape(input.model_copy(update={"layout": other}))):
+        raise ModelError(
+            f"The model's input has shape {_shown(found.shape)}, which is {other}, but the spec "
+            f"says {input.layout}. Set `model.input.layout: {other}`."
+        )
+    channels = found.shape[1 if input.layout == "nchw" else 3]
+    if channels in (1, 3) and channels != channel_count(input):
+        wanted = "grey" if channels == 1 else "rgb"
+        raise ModelError(
+            f"The model's input has {channels} channels, but the spec says channels: "
+            f"{input.channels}. Set `model.input.channels: {wanted}`."
+        )
+    size = found.shape[2:] if input.layout == "nchw" else found.shape[1:3]
+    raise ModelError(
+        f"The model takes images of {_shown(size)} (height, width), but the spec says "
+        f"{list(input.size)}. Set `model.input.size: {_shown(size)}`, or name another file."
+    )
+
+
+def _agrees(found: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:
+    return all(f is None or f == w for f, w in zip(found, wanted, strict=True))
+
+
+def _shown(shape: tuple[int | None, ...]) -> str:
+    return "[" + ", ".join("free" if s is None else str(s) for s in shape) + "]"

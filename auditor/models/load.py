@@ -1,0 +1,58 @@
+"""From the spec's model file to a predictor, whatever its format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from auditor.errors import ModelError
+from auditor.models.formats import detect_format
+from auditor.models.predictor import Predictor
+from auditor.spec import AuditSpec
+
+
+def load_model(
+    spec: AuditSpec,
+    *,
+    classes: tuple[str, ...],
+    trust_code: bool = False,
+    path: Path | None = None,
+) -> Predictor:
+    """Load the model of `spec`, or another form of it.
+
+    Parameters
+    ----------
+    classes : names of the model's classes in its order, background left out.
+    trust_code : whether Python code of the model's author may be run.
+    path : a file to load in place of the spec's: a variant, or the reference. Such a file
+        gives no embedding, because no check compares any.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, is no model, holds code that is not trusted, or does not do
+        what the spec says (classes, size, layout, type, output).
+    MissingLibraryError
+        If a torchvision network is named and torchvision cannot be imported.
+    """
+    if spec.model.task != "classification":
+        raise ModelError(
+            f"model.task is {spec.model.task}; this version audits classification. Name a "
+            "classifier, and set `model.task: classification`."
+        )
+    file = spec.resolve(spec.model.path) if path is None else path
+    model = spec.model if path is None else spec.model.model_copy(update={"embedding": None})
+    format = detect_format(file)
+    if format == "onnx":
+        from auditor.models.onnx_model import open_onnx
+
+        return open_onnx(file, model=model, classes=classes)
+    from auditor.models.torch_model import open_torch
+
+    return open_torch(
+        file,
+        format=format,
+        model=model,
+        classes=classes,
+        folder=spec.folder,
+        trust_code=trust_code,
+    )

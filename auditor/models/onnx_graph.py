@@ -1,0 +1,262 @@
+"""An ONNX file read without running it: its graph, its constants, how it ends."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]
+from onnx import external_data_helper, numpy_helper
+
+from auditor.errors import ModelError
+from auditor.findings import TensorFacts
+from auditor.models.outputs import Dequantisation, Ending
+
+RESHAPING = frozenset(
+    {"Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
+)
+"""Operators that move numbers and change none."""
+
+REQUANTISING = frozenset({"DequantizeLinear", "QuantizeLinear"})
+
+_DERIVING = RESHAPING | REQUANTISING
+_SOFTMAX = frozenset({"Softmax", "QLinearSoftmax"})
+_SIGMOID = frozenset({"Sigmoid", "QLinearSigmoid"})
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """A model file with its external data read in; `digest` is the SHA-256 of all its bytes.
+
+    Without external data that is the SHA-256 of the file itself.
+    """
+
+    model: onnx.ModelProto
+    digest: str
+    file_bytes: int
+
+
+def read_onnx(path: Path) -> OnnxFile:
+    """Read an ONNX file; raises ModelError when it, or its external data, cannot be had."""
+    try:
+        shell = onnx.load(str(path), load_external_data=False)
+    except (DecodeError, ValueError, OSError) as error:
+        raise ModelError(
+            f"{path.name} is not an ONNX model ({_first_line(error)}). Give a file written by an "
+            "ONNX exporter."
+        ) from error
+    if not shell.graph.node:
+        raise ModelError(f"{path.name} holds an ONNX model without a single operator. Export it.")
+    names = _external_files(shell)
+    if not names:
+        return OnnxFile(shell, _digest([path]), path.stat().st_size)
+    try:
+        # onnx refuses data outside of the folder, links included; onnxruntime follows hard links.
+        model = onnx.load(str(path))
+    except (onnx.checker.ValidationError, OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{path.name} keeps its weights in {', '.join(names)}, which cannot be read: "
+            f"{_first_line(error)}. Put the file that was exported with it in the same folder (a "
+            "plain file, no link)."
+        ) from error
+    files = [path, *(path.parent / name for name in names)]
+    return OnnxFile(model, _digest(files), sum(f.stat().st_size for f in files))
+
+
+def _external_files(model: onnx.ModelProto) -> list[str]:
+    tensors = external_data_helper._get_all_tensors(model)
+    return sorted(
+        {
+            external_data_helper.ExternalDataInfo(tensor).location
+            for tensor in tensors
+            if external_data_helper.uses_external_data(tensor)
+        }
+    )
+
+
+def _digest(files: list[Path]) -> str:
+    if len(files) == 1:
+        return _sha256(files[0])
+    return hashlib.sha256("".join(_sha256(f) for f in files).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxGraph:
+    """The top level of a model's graph, to walk in both directions."""
+
+    model: onnx.ModelProto
+
+    @property
+    def nodes(self) -> list[onnx.NodeProto]:
+        return list(self.model.graph.node)
+
+    @cached_property
+    def initializers(self) -> dict[str, onnx.TensorProto]:
+        return {each.name: each for each in self.model.graph.initializer}
+
+    @cached_property
+    def producers(self) -> dict[str, onnx.NodeProto]:
+        return {name: node for node in self.model.graph.node for name in node.output if name}
+
+    @cached_property
+    def inputs(self) -> tuple[onnx.ValueInfoProto, ...]:
+        """Inputs that a caller must give: old files list their weights among the inputs too."""
+        return tuple(i for i in self.model.graph.input if i.name not in self.initializers)
+
+    @property
+    def outputs(self) -> tuple[onnx.ValueInfoProto, ...]:
+        return tuple(self.model.graph.output)
+
+    @property
+    def opset(self) -> int:
+        versions = [o.version for o in self.model.opset_import if o.domain in ("", "ai.onnx")]
+        return int(max(versions, default=1))
+
+    @cached_property
+    def constants(self) -> frozenset[str]:
+        """Tensors that no image changes: initialisers and whatever is computed from them alone."""
+        found = set(self.initializers)
+        for node in self.model.graph.node:
+            given = [name for name in node.input if name]
+            if node.op_type == "Constant" or (given and found.issuperset(given)):
+                found.update(node.output)
+        return frozenset(found)
+
+    def value(self, name: str) -> np.ndarray | None:
+        """Numbers of an initialiser or Constant; None where the tensor is neither."""
+        if name in self.initializers:
+            return np.asarray(numpy_helper.to_array(self.initializers[name]))
+        node = self.producers.get(name)
+        if node is None:
+            return None
+        if node.op_type == "Constant":
+            held = [a.t for a in node.attribute if a.name == "value"]
+            return np.asarray(numpy_helper.to_array(held[0])) if held else None
+        return self.value(node.input[0]) if node.op_type == "Identity" else None
+
+    def shape_of_constant(self, name: str) -> tuple[int, ...] | None:
+        """Shape of a constant, followed through operators that keep it; None where unknown."""
+        if name in self.initializers:
+            return tuple(self.initializers[name].dims)
+        found = self.value(name)
+        if found is not None:
+            return found.shape
+        node = self.producers.get(name)
+        if node is None or not node.input or node.op_type not in _DERIVING - {"Reshape", "Flatten"}:
+            return None
+        shape = self.shape_of_constant(node.input[0])
+        if shape is None or node.op_type != "Transpose":
+            return shape
+        order = attribute(node, "perm") or tuple(reversed(range(len(shape))))
+        return tuple(shape[axis] for axis in order)
+
+    def data_input(self, node: onnx.NodeProto) -> str | None:
+        """The node's only input that an image changes; None where there are several."""
+        moving = [name for name in node.input if name and name not in self.constants]
+        return moving[0] if len(moving) == 1 else None
+
+    def back_from(self, name: str) -> Iterator[onnx.NodeProto]:
+        """Nodes from the one that makes `name` towards the input, while each has one data input."""
+        at: str | None = name
+        while at is not None and (node := self.producers.get(at)) is not None:
+            yield node
+            at = self.data_input(node)
+
+
+def attribute(node: onnx.NodeProto, name: str) -> tuple[int, ...] | None:
+    """An attribute of integers; None where the node does not have it."""
+    for each in node.attribute:
+        if each.name == name:
+            return tuple(each.ints) if each.type == onnx.AttributeProto.INTS else (each.i,)
+    return None
+
+
+def tensor_facts(info: onnx.ValueInfoProto) -> TensorFacts:
+    """Name, shape and element type of a graph's input or output."""
+    tensor = info.type.tensor_type
+    shape = tuple(
+        int(d.dim_value) if d.HasField("dim_value") and d.dim_value > 0 else None
+        for d in tensor.shape.dim
+    )
+    return TensorFacts(info.name, shape, _TYPE_NAMES.get(tensor.elem_type, "not a tensor"))
+
+
+_TYPE_NAMES = {
+    onnx.TensorProto.FLOAT: "tensor(float)",
+    onnx.TensorProto.FLOAT16: "tensor(float16)",
+    onnx.TensorProto.DOUBLE: "tensor(double)",
+    onnx.TensorProto.UINT8: "tensor(uint8)",
+    onnx.TensorProto.INT8: "tensor(int8)",
+    onnx.TensorProto.INT32: "tensor(int32)",
+    onnx.TensorProto.INT64: "tensor(int64)",
+    onnx.TensorProto.BOOL: "tensor(bool)",
+    onnx.TensorProto.STRING: "tensor(string)",
+}
+
+
+def ending_of(graph: OnnxGraph, output: str) -> Ending:
+    """What the graph's last operator that changes numbers is, for the output of that name."""
+    for node in graph.back_from(output):
+        if node.op_type in _SOFTMAX:
+            return "softmax"
+        if node.op_type in _SIGMOID:
+            return "sigmoid"
+        if node.op_type not in _DERIVING:
+            return "none"
+    return "none"
+
+
+def dequantisation_of(graph: OnnxGraph, output: str) -> Dequantisation | None:
+    """Scale and zero point of an integer output that a QuantizeLinear makes; None elsewhere."""
+    for node in graph.back_from(output):
+        if node.op_type == "QuantizeLinear":
+            return _scale_of(graph, node)
+        if node.op_type not in RESHAPING:
+            return None
+    return None
+
+
+def _scale_of(graph: OnnxGraph, node: onnx.NodeProto) -> Dequantisation | None:
+    scale = graph.value(node.input[1])
+    zero = graph.value(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros(1)
+    if scale is None or zero is None or scale.size != 1:
+        return None
+    return Dequantisation(float(scale.item()), int(zero.item()))
+
+
+def serialised(model: onnx.ModelProto, *, extra_output: str | None = None) -> bytes:
+    """The model's bytes, with one more graph output where asked for.
+
+    The output is left untyped, which onnxruntime accepts, because its shape need not be known.
+    Raises ModelError above protobuf's limit of 2 GB.
+    """
+    known = {o.name for o in model.graph.output}
+    try:
+        if extra_output is None or extra_output in known:
+            content: bytes = model.SerializeToString()
+            return content
+        model.graph.output.append(onnx.ValueInfoProto(name=extra_output))
+        try:
+            content = model.SerializeToString()
+        finally:
+            model.graph.output.pop()
+    except (EncodeError, ValueError) as error:
+        raise ModelError(
+            "The model is larger than 2 GB, which is more than can be loaded. Export it in "
+            "float16, or audit a smaller form."
+        ) from error
+    return content

@@ -1,0 +1,338 @@
+"""A PyTorch classifier behind the `Predictor` protocol, with gradients."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from auditor.errors import ModelError
+from auditor.findings import ModelFacts, TensorFacts
+from auditor.models.architecture import ArchitectureFacts
+from auditor.models.identity import cpu_features, digest_of
+from auditor.models.inputs import InputBuffers, tensor_shape
+from auditor.models.outputs import OutputReading, reading_for
+from auditor.models.penultimate import as_vectors
+from auditor.models.predictor import Prediction
+from auditor.models.probe import probe_frames
+from auditor.models.steps import no_answers, predict_in_steps
+from auditor.models.torch_gradients import input_gradients
+from auditor.models.torch_head import Head, HeadTap, find_head, named_head
+from auditor.models.torch_layers import TorchNetwork, ending_of_layers, torch_architecture, trace
+from auditor.models.torch_weights import (
+    build_architecture,
+    fill_weights,
+    load_exported_program,
+    load_state,
+    load_torchscript,
+)
+from auditor.models.torchscript_layers import scripted_network
+from auditor.spec import InputSpec, ModelSpec
+
+TorchFormat = Literal["torchscript", "torch-weights", "safetensors", "pt2"]
+
+# What a module's forward, which may be anybody's code, raises on an input that it cannot take.
+_ERRORS = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    IndexError,
+    AttributeError,
+    KeyError,
+    AssertionError,
+)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is fixed about a module before it runs on images."""
+
+    reading: OutputReading
+    head: Head | None
+    architecture: ArchitectureFacts
+    facts: ModelFacts
+    device: str
+    code: str
+
+
+class TorchPredictor:
+    """One shared module in evaluation mode; calls are safe from several threads."""
+
+    def __init__(self, module: nn.Module, plan: _Plan, *, input: InputSpec) -> None:
+        self._module = module
+        self._plan = plan
+        self._input = input
+        self._buffers = InputBuffers()
+        self._tap = None if plan.head is None else HeadTap(module, plan.head)
+        self._step: int | None = None
+        self._width = 0
+        self._try_out()
+
+    @property
+    def facts(self) -> ModelFacts:
+        return self._plan.facts
+
+    @property
+    def architecture(self) -> ArchitectureFacts:
+        return self._plan.architecture
+
+    @property
+    def device(self) -> str:
+        """Where it runs: the spec's device, or the CPU where that is absent."""
+        return self._plan.device
+
+    @property
+    def digest(self) -> str:
+        plan = self._plan
+        return digest_of(
+            plan.facts.digest,
+            plan.code,
+            ["torch", torch.__version__, plan.device],
+            cpu_features(),
+            [asdict(plan.reading), self._step],
+            None if plan.head is None else asdict(plan.head),
+        )
+
+    def predict(
+        self, frames: np.ndarray, *, input: InputSpec | None = None, embedding: bool = False
+    ) -> Prediction:
+        """Answer for frames (see `Predictor`); safe from several threads."""
+        if embedding and self._tap is None:
+            raise ModelError(
+                "No penultimate layer was found in the network. Name the module under "
+                "`model.embedding`."
+            )
+        if not len(frames):
+            return no_answers(
+                self._plan.reading.n_classes, width=self._width if embedding else None
+            )
+        given = input or self._input
+        return predict_in_steps(
+            frames, step=self._step, answer=lambda batch: self._answer(batch, given, embedding)
+        )
+
+    def gradients(self, frames: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """See `Predictor`: by the model's own input values, channels turned to RGB.
+
+        Probabilities are turned back into logits first. A grey model's gradient is shared
+        equally among the three channels.
+        """
+        if not self.facts.differentiable:
+            raise ModelError(
+                f"This {self.facts.format} model gives no gradients. Audit the PyTorch weights "
+                "(`model.path` with `model.architecture`) with a float32 input."
+            )
+        tensor = self._tensor(frames, self._input)
+        return input_gradients(
+            lambda x: _class_tensor(_called(self._module, x)),
+            tensor,
+            classes,
+            reading=self._plan.reading,
+            input=self._input,
+        )
+
+    def _tensor(self, frames: np.ndarray, given: InputSpec) -> torch.Tensor:
+        return torch.from_numpy(self._buffers.fill(frames, input=given)).to(self._plan.device)
+
+    def _answer(self, frames: np.ndarray, given: InputSpec, embedding: bool) -> Prediction:
+        tensor, n = self._tensor(frames, given), len(frames)
+        with torch.inference_mode():
+            if not embedding or self._tap is None:
+                raw = _class_tensor(_called(self._module, tensor))
+                return Prediction(self._plan.reading.read(_array(raw), n=n), None)
+            with self._tap.reading() as tap:
+                raw = _class_tensor(_called(self._module, tensor))
+                vectors = as_vectors(_array(tap.found), features=tap.head.features, n=n)
+        return Prediction(self._plan.reading.read(_array(raw), n=n), vectors)
+
+    def _try_out(self) -> None:
+        """One image, then two: an exported program may have its batch fixed."""
+        frames = probe_frames(self._input, n=2)
+        first = self.predict(frames[:1], embedding=self._tap is not None)
+        if first.embedding is not None:
+            self._width = first.embedding.shape[1]
+        try:
+            self.predict(frames)
+        except ModelError:
+            self._step = 1
+
+
+def open_torch(
+    path: Path,
+    *,
+    format: TorchFormat,
+    model: ModelSpec,
+    classes: tuple[str, ...],
+    folder: Path,
+    trust_code: bool,
+) -> TorchPredictor:
+    """Load a PyTorch classifier; raises ModelError for whatever does not fit the spec.
+
+    `folder` is where code named by ``model.architecture`` is looked for.
+    """
+    n_outputs = len(classes) + (model.output_spec.background is not None)
+    if format == "torchscript":
+        module: nn.Module = load_torchscript(path)
+    elif format == "pt2":
+        module = load_exported_program(path, trust_code=trust_code)
+    else:
+        module = build_architecture(
+            model.architecture, n_outputs=n_outputs, folder=folder, trust_code=trust_code
+        )
+        state = load_state(path, safetensors=format == "safetensors")
+        fill_weights(module, state, name=str(model.architecture))
+    device = _device(model.device)
+    module = _settled(module, model.input, device=device, exported=format == "pt2")
+    plan = _plan_of(path, module, format=format, model=model, classes=classes, device=device)
+    code = _code_digest(model.architecture, folder) if format not in ("torchscript", "pt2") else ""
+    return TorchPredictor(module, replace(plan, code=code), input=model.input)
+
+
+def _settled(module: nn.Module, input: InputSpec, *, device: str, exported: bool) -> nn.Module:
+    """The module where and as it will run: on its device, evaluating, without weights' gradients."""
+    if not exported:  # exported programs refuse it: their mode was fixed at export
+        module.eval()
+    if input.dtype == "float16":
+        module = module.half()
+    return module.to(device).requires_grad_(False)
+
+
+def _plan_of(
+    path: Path,
+    module: nn.Module,
+    *,
+    format: TorchFormat,
+    model: ModelSpec,
+    classes: tuple[str, ...],
+    device: str,
+) -> _Plan:
+    spec = model.output_spec
+    example = torch.from_numpy(
+        InputBuffers().fill(probe_frames(model.input, n=1), input=model.input)
+    ).to(device)
+    with torch.inference_mode():
+        raw = _class_tensor(_called(module, example))
+    network = _network(module, example)
+    reading = reading_for(spec, n_classes=len(classes), ending=ending_of_layers(network.layers))
+    head = _head(module, example, wanted=model.embedding, width=reading.width)
+    architecture = torch_architecture(network, module=module, example=example, input=model.input)
+    facts = ModelFacts(
+        task=model.task,
+        format="torchscript" if format == "torchscript" else "torch",
+        digest=_file_digest(path),
+        file_bytes=path.stat().st_size,
+        inputs=(_facts("image", (None, *tensor_shape(model.input)), example),),
+        outputs=(_facts("output", (None, *raw.shape[1:]), raw),),
+        classes=classes,
+        n_parameters=architecture.n_parameters,
+        flops=architecture.flops,
+        opset=None,
+        differentiable=_is_differentiable(module, example),
+        embedding=None if head is None else head.label,
+        quantised=architecture.quantised,
+        trusted_code=format == "pt2" or ":" in (model.architecture or ""),
+    )
+    return _Plan(reading, head, architecture, facts, device, code="")
+
+
+def _network(module: nn.Module, example: torch.Tensor) -> TorchNetwork:
+    if isinstance(module, torch.jit.ScriptModule):
+        return scripted_network(module)
+    return trace(module, example)
+
+
+def _head(
+    module: nn.Module, example: torch.Tensor, *, wanted: str | None, width: int
+) -> Head | None:
+    # The layers inside of TorchScript call no hooks.
+    if wanted is None or (isinstance(module, torch.jit.ScriptModule) and wanted == "auto"):
+        return None
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError(
+            "model.embedding cannot be read from a TorchScript model. Set `model.embedding: auto`, "
+            "or audit the weights (`model.architecture`) or an ONNX export."
+        )
+    if wanted != "auto":
+        return named_head(module, wanted)
+    return find_head(module, example, width=width)
+
+
+def _is_differentiable(module: nn.Module, example: torch.Tensor) -> bool:
+    if not example.is_floating_point():
+        return False
+    varied = example.clone().requires_grad_(True)
+    try:
+        made = _class_tensor(_called(module, varied))
+        (gradient,) = torch.autograd.grad(made.float().sum(), varied)
+    except (ModelError, RuntimeError):
+        return False
+    return bool(torch.isfinite(gradient).all())
+
+
+def _called(module: nn.Module, tensor: torch.Tensor) -> Any:
+    with _told():
+        return module(tensor)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except _ERRORS as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        raise ModelError(
+            f"The model fails on an image of the declared input ({type(error).__name__}: {first}). "
+            "Correct `model.input` (size, channels, layout, dtype), or export the model again."
+        ) from error
+
+
+def _class_tensor(made: Any) -> torch.Tensor:
+    """The scores among what a module gives: the tensor, ``logits``, ``out``, or the first."""
+    if isinstance(made, Mapping):
+        made = next((made[k] for k in ("logits", "out") if k in made), next(iter(made.values())))
+    if hasattr(made, "logits"):
+        made = made.logits
+    if isinstance(made, tuple | list) and made:
+        made = made[0]
+    if torch.is_tensor(made):
+        return made
+    raise ModelError(
+        f"The model gives a {type(made).__name__}, expected a tensor of class scores. Name an "
+        "image classifier, or wrap it in a module that returns its scores."
+    )
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    plain = tensor.detach().to("cpu")
+    return np.asarray((plain.float() if plain.is_floating_point() else plain).numpy())
+
+
+def _facts(name: str, shape: tuple[int | None, ...], tensor: torch.Tensor) -> TensorFacts:
+    dtype = str(tensor.dtype).removeprefix("torch.").replace("float32", "float")
+    return TensorFacts(name, shape, f"tensor({dtype})")
+
+
+def _device(wanted: str) -> str:
+    if wanted.startswith("cuda") and torch.cuda.is_available():
+        return wanted
+    return "cpu"
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _code_digest(architecture: str | None, folder: Path) -> str:
+    """What names the network's code: its name, and its file's digest where it lies in `folder`."""
+    name = architecture or ""
+    file = folder / Path(*name.partition(":")[0].split(".")).with_suffix(".py")
+    found = ":" in name and file.is_file()
+    return f"{name} {_file_digest(file)}" if found else name

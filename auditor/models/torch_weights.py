@@ -1,0 +1,225 @@
+"""PyTorch modules from files: weights into an architecture, TorchScript, exported programs.
+
+No path here runs code from a file unless the caller has said that it may.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import pickle
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from auditor.errors import ModelError
+from auditor.models.torchvision_ops import import_torchvision
+
+_jit_load: Any = torch.jit.load  # torch leaves it without types
+
+_NESTS = ("state_dict", "model_state_dict", "model")
+"""Keys under which training scripts keep the weights in a checkpoint."""
+
+
+def load_state(path: Path, *, safetensors: bool) -> dict[str, torch.Tensor]:
+    """The tensors of a weights file by name; nothing in the file is ever run.
+
+    A checkpoint's inner state dict is taken, and the ``module.`` that DataParallel puts before
+    every name dropped. Raises ModelError for a pickle that holds more than tensors.
+    """
+    stored = _load_safetensors(path) if safetensors else _load_pickle(path)
+    for nest in _NESTS:
+        if isinstance(stored, Mapping) and isinstance(stored.get(nest), Mapping):
+            stored = stored[nest]
+    if not isinstance(stored, Mapping) or not any(torch.is_tensor(v) for v in stored.values()):
+        raise ModelError(
+            f"{path.name} holds a {type(stored).__name__}, expected a state dict (names and "
+            "tensors). Save it with `torch.save(model.state_dict(), path)`."
+        )
+    tensors = {str(k): v for k, v in stored.items() if torch.is_tensor(v)}
+    if all(name.startswith("module.") for name in tensors):
+        return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+def _load_safetensors(path: Path) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(str(path))
+    except SafetensorError as error:
+        raise ModelError(
+            f"{path.name} is a damaged safetensors file ({error}). Save or copy it again."
+        ) from error
+
+
+def _load_pickle(path: Path) -> Any:
+    try:
+        # Said explicitly, so that TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD cannot turn code back on.
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{path.name} holds Python objects beside tensors, which could run code; nothing of "
+            "it was run. Save the weights alone with `torch.save(model.state_dict(), path)`, or "
+            "as .safetensors."
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            f"{path.name} cannot be read as PyTorch weights ({first}). Save or copy it again."
+        ) from error
+
+
+def build_architecture(
+    name: str | None, *, n_outputs: int, folder: Path, trust_code: bool
+) -> nn.Module:
+    """An untrained network: a torchvision name, or ``module:function`` of trusted code.
+
+    The module is looked for in `folder` first. The function is called with ``num_classes`` when
+    it takes that, else without arguments.
+
+    Raises ModelError for no name, an unknown one, and for code without `trust_code`.
+    """
+    if name is None:
+        raise ModelError(
+            "The model file holds weights without their network. Set `model.architecture` to a "
+            "torchvision name (as resnet18) or to `module:function`."
+        )
+    if ":" not in name:
+        return _torchvision_model(name, n_outputs=n_outputs)
+    if not trust_code:
+        raise ModelError(
+            f"model.architecture {name!r} is Python code, which is not run unless you say so. "
+            "Read it, then run with --trust-code; or export the model to ONNX."
+        )
+    with _code_errors(name):
+        return _built_by_code(name, n_outputs=n_outputs, folder=folder)
+
+
+def fill_weights(module: nn.Module, state: Mapping[str, torch.Tensor], *, name: str) -> None:
+    """Load `state` into `module`, every tensor in its place; raises ModelError otherwise."""
+    own = module.state_dict()
+    missing, left = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    other = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
+    if not (missing or left or other):
+        module.load_state_dict(dict(state), strict=True)
+        return
+    shapes = [f"{k} is {list(state[k].shape)}, expected {list(own[k].shape)}" for k in other]
+    parts = (("missing", missing), ("not in the network", left), ("of another shape", shapes))
+    told = "; ".join(
+        f"{len(keys)} {what} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+        for what, keys in parts
+        if keys
+    )
+    raise ModelError(
+        f"The weights do not fit model.architecture {name}: {told}. Name the network that they "
+        "were trained in, and list as many classes as its last layer has."
+    )
+
+
+def load_torchscript(path: Path) -> torch.jit.ScriptModule:
+    """A TorchScript module; its operators are TorchScript's, it runs no Python."""
+    try:
+        module: torch.jit.ScriptModule = _jit_load(str(path), map_location="cpu")
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"{path.name} cannot be read as TorchScript ({str(error).splitlines()[0]}). Export it "
+            "again with the torch that is installed here, or to ONNX."
+        ) from error
+    return module
+
+
+def load_exported_program(path: Path, *, trust_code: bool) -> nn.Module:
+    """A ``.pt2`` file's module. Loading one can run any code, so it takes `trust_code`."""
+    if not trust_code:
+        raise ModelError(
+            f"{path.name} is an exported program (.pt2); reading one can run code that is in it. "
+            "Run with --trust-code if you trust its maker, or export the model to ONNX."
+        )
+    try:
+        module: nn.Module = torch.export.load(path).module()
+    except (RuntimeError, ValueError, KeyError, OSError, AssertionError) as error:
+        raise ModelError(
+            f"{path.name} cannot be read as an exported program ({error}). Export it again."
+        ) from error
+    return module
+
+
+def _torchvision_model(name: str, *, n_outputs: int) -> nn.Module:
+    models = import_torchvision().models
+    known = models.list_models(module=models)
+    if name not in known:
+        near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise ModelError(
+            f"model.architecture is {name!r}, which is no classification network of torchvision."
+            f"{hint} For a network of your own give `module:function`."
+        )
+    module: nn.Module = models.get_model(name, weights=None, num_classes=n_outputs)
+    return module
+
+
+def _built_by_code(name: str, *, n_outputs: int, folder: Path) -> nn.Module:
+    module_name, _, function_name = name.partition(":")
+    with _importable(folder):
+        function = getattr(_import_from(module_name, folder), function_name)
+        takes_classes = "num_classes" in inspect.signature(function).parameters
+        built = function(num_classes=n_outputs) if takes_classes else function()
+    if not isinstance(built, nn.Module):
+        raise ModelError(
+            f"model.architecture {name} gave a {type(built).__name__}, expected a torch.nn.Module. "
+            "Have the function return the network."
+        )
+    return built
+
+
+def _import_from(module_name: str, folder: Path) -> ModuleType:
+    file = folder / Path(*module_name.split(".")).with_suffix(".py")
+    if not file.is_file():
+        return importlib.import_module(module_name)
+    # From its file, under a name of its own: a module of that name may be loaded already.
+    private = f"_audited_{module_name.replace('.', '_')}"
+    spec = importlib.util.spec_from_file_location(private, file)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"No module named {module_name!r}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[private] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Let the model's code import its neighbours while it is being loaded."""
+    entry = str(folder.resolve())
+    sys.path.insert(0, entry)
+    try:
+        yield
+    finally:
+        sys.path.remove(entry)
+
+
+@contextmanager
+def _code_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ModelError:
+        raise
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"model.architecture {name}: {error}. The module is looked for in the spec's folder, "
+            "then among installed packages; correct the name or install what it imports."
+        ) from error
+    except Exception as error:
+        raise ModelError(
+            f"model.architecture {name} failed with {type(error).__name__}: {error}. Correct the "
+            "code, or the name after the colon."
+        ) from error

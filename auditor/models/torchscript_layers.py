@@ -1,0 +1,91 @@
+"""Layers of a TorchScript module, from its graph with the weights frozen into it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from auditor.models.architecture import Layer
+from auditor.models.torch_layers import TorchNetwork, function_role
+
+_NO_LAYERS = frozenset({"dim", "size", "Int", "__getitem__", "len", "eq", "ne"})
+_CONVOLUTIONS = frozenset({"_convolution", "conv1d", "conv2d", "conv3d"})
+_POOLINGS = frozenset({"avg_pool2d", "max_pool2d"})
+
+# torch leaves these without types.
+_freeze: Any = torch.jit.freeze
+
+
+def scripted_network(module: torch.jit.ScriptModule) -> TorchNetwork:
+    """Layers and links of `module`; unlinked where control flow hides which layers run."""
+    try:
+        graph = _freeze(module, optimize_numerics=False).inlined_graph
+    except RuntimeError:
+        graph = module.inlined_graph
+    nodes = list(graph.nodes())
+    layers = [_layer(node) for node in nodes if _is_layer(node)]
+    return TorchNetwork(tuple(layers), linked=not any(list(node.blocks()) for node in nodes))
+
+
+def _is_layer(node: Any) -> bool:
+    family, _, name = str(node.kind()).partition("::")
+    return family == "aten" and name not in _NO_LAYERS
+
+
+def _layer(node: Any) -> Layer:
+    name = str(node.kind()).partition("::")[2]
+    inputs = tuple(v.debugName() for v in _tensors(node) if _moves(v))
+    role = function_role(name, n_inputs=len(inputs))
+    kernel = _window(node, name)
+    strides, dilations = (2, 4) if role == "pooling" else (3, 5)
+    return Layer(
+        op=name,
+        role=role,
+        inputs=inputs,
+        outputs=tuple(v.debugName() for v in node.outputs()),
+        kernel=kernel,
+        stride=_numbers(node, strides, len(kernel)),
+        dilation=_numbers(node, dilations, len(kernel)) if name != "avg_pool2d" else (1, 1),
+        depthwise=bool(kernel) and role == "convolution" and _is_depthwise(node, name),
+        local=bool(kernel) or role in ("normalisation", "activation", "add", "concat", "pointwise"),
+    )
+
+
+def _tensors(node: Any) -> list[Any]:
+    """Tensors among a node's inputs; those of a list that it reads are taken out of the list."""
+    found: list[Any] = []
+    for value in node.inputs():
+        if value.node().kind() == "prim::ListConstruct":
+            found.extend(v for v in value.node().inputs() if _is_tensor(v))
+        elif _is_tensor(value):
+            found.append(value)
+    return found
+
+
+def _is_tensor(value: Any) -> bool:
+    return bool(value.type().isSubtypeOf(torch._C.TensorType.get()))
+
+
+def _moves(value: Any) -> bool:
+    return value.node().kind() not in ("prim::Constant", "prim::GetAttr")
+
+
+def _window(node: Any, name: str) -> tuple[int, ...]:
+    if name in _POOLINGS:
+        return _numbers(node, 1, 2)
+    weight = node.inputsAt(1).toIValue() if name in _CONVOLUTIONS else None
+    return tuple(weight.shape[2:]) if torch.is_tensor(weight) else ()
+
+
+def _numbers(node: Any, place: int, axes: int) -> tuple[int, ...]:
+    held = node.inputsAt(place).toIValue() if node.inputsSize() > place else None
+    if not isinstance(held, list) or not held:
+        return (1,) * axes
+    return tuple(held) if len(held) == axes else (held[0],) * axes
+
+
+def _is_depthwise(node: Any, name: str) -> bool:
+    groups = node.inputsAt(8 if name == "_convolution" else 6).toIValue()
+    weight = node.inputsAt(1).toIValue()
+    return isinstance(groups, int) and groups > 1 and weight.shape[1] == 1

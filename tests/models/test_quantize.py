@@ -1,0 +1,374 @@
+"""INT8 forms: what they hold, what they are calibrated on, what is refused, what is left behind."""
+
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper, version_converter
+
+from auditor.errors import ModelError
+from auditor.models.inputs import InputBuffers
+from auditor.models.onnx_graph import OnnxGraph
+from auditor.models.quantize import (
+    is_quantised,
+    needs_reduced_range,
+    quantization_notes,
+    quantize_int8,
+)
+from auditor.spec import InputSpec
+
+SIZE = (16, 16)
+SPEC = InputSpec(size=SIZE, mean=(0.5,), std=(0.25,))
+U8_SPEC = InputSpec(size=SIZE, dtype="uint8", layout="nhwc")
+
+
+def array(name, values):
+    return numpy_helper.from_array(np.asarray(values), name)
+
+
+def classifier(*, opset=17, batch="N", uint8=False, dtype=np.float32, channels=64):
+    """A small net with batch normalisation, as exporters leave it; weights from a fixed seed."""
+    rng = np.random.default_rng(5)
+
+    def normal(name, *shape, scale=0.2):
+        return array(name, rng.normal(scale=scale, size=shape).astype(dtype))
+
+    float_type = TensorProto.FLOAT if dtype == np.float32 else TensorProto.FLOAT16
+    nodes, at, shape, kind = [], "x", [batch, 3, *SIZE], float_type
+    if uint8:
+        nodes += [
+            helper.make_node("Cast", ["x"], ["cast"], to=float_type),
+            helper.make_node("Transpose", ["cast"], ["moved"], perm=[0, 3, 1, 2]),
+            helper.make_node("Div", ["moved", "scale"], ["scaled"]),
+        ]
+        at, shape, kind = "scaled", [batch, *SIZE, 3], TensorProto.UINT8
+    nodes += [
+        helper.make_node("Conv", [at, "w1"], ["c1"], pads=[1, 1, 1, 1]),
+        helper.make_node("BatchNormalization", ["c1", "g", "b", "m", "v"], ["n1"]),
+        helper.make_node("Relu", ["n1"], ["r1"]),
+        helper.make_node("Conv", ["r1", "w2"], ["c2"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c2"], ["r2"]),
+        helper.make_node("GlobalAveragePool", ["r2"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("Gemm", ["f", "w3"], ["y"]),
+    ]
+    weights = [
+        normal("w1", channels, 3, 3, 3),
+        array("g", np.linspace(0.5, 1.5, channels, dtype=dtype)),
+        normal("b", channels),
+        normal("m", channels),
+        array("v", np.linspace(0.5, 2, channels, dtype=dtype)),
+        normal("w2", channels, channels, 3, 3, scale=0.05),
+        normal("w3", channels, 10),
+        array("scale", np.array(255, dtype=dtype)),
+    ]
+    if not uint8:
+        weights = weights[:-1]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("x", kind, shape)],
+        [helper.make_tensor_value_info("y", float_type, [batch, 10])],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    onnx.checker.check_model(model)
+    return model
+
+
+def saved(model, path):
+    onnx.save(model, path)
+    return path
+
+
+def frames(n, *, seed=0, darkest=0, brightest=256):
+    shape = (n, *SIZE, 3)
+    return np.random.default_rng(seed).integers(darkest, brightest, shape, dtype=np.uint8)
+
+
+def answers(model, images, *, spec=SPEC, batch=1):
+    content = model if isinstance(model, bytes) else str(model)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    tensor = InputBuffers().fill(images, input=spec)
+    parts = [tensor[i : i + batch] for i in range(0, len(tensor), batch)]
+    return np.concatenate([session.run(None, {"x": part})[0] for part in parts])
+
+
+def relative_error(path, int8_path, images, **kwargs):
+    before = answers(path, images, **kwargs).astype(np.float64)
+    after = answers(int8_path, images, **kwargs).astype(np.float64)
+    return float(np.sqrt(((after - before) ** 2).mean() / before.var()))
+
+
+def quantise(model, tmp_path, *, calibration=None, spec=SPEC):
+    path = saved(model, tmp_path / "model.onnx")
+    given = frames(24) if calibration is None else calibration
+    return path, quantize_int8(path, calibration=given, input=spec, out=tmp_path / "int8.onnx")
+
+
+def test_the_int8_form_answers_nearly_the_same_and_is_smaller(tmp_path):
+    path, made = quantise(classifier(), tmp_path)
+    assert relative_error(path, made.path, frames(32, seed=1)) < 0.1
+    assert made.bytes == made.path.stat().st_size < 0.5 * path.stat().st_size
+
+
+def test_weights_are_signed_by_channel_and_activations_unsigned(tmp_path):
+    _, made = quantise(classifier(), tmp_path)
+    graph = OnnxGraph(onnx.load(made.path))
+    held = {name: numpy_helper.to_array(t) for name, t in graph.initializers.items()}
+    inputs = [
+        node.input for node in graph.nodes
+        if node.op_type == "DequantizeLinear" and held.get(node.input[0], np.zeros(0)).ndim == 4
+    ]  # fmt: skip
+    assert len(inputs) == 2
+    for weight, scale, _ in inputs:
+        assert held[weight].dtype == np.int8
+        assert held[scale].shape == (64,)
+    zeros = {held[n.input[2]].dtype for n in graph.nodes if n.op_type == "QuantizeLinear"}
+    assert zeros == {np.dtype(np.uint8)}
+
+
+def test_batch_normalisation_is_folded_away(tmp_path):
+    _, made = quantise(classifier(), tmp_path)
+    assert "BatchNormalization" not in {n.op_type for n in onnx.load(made.path).graph.node}
+
+
+def test_the_input_range_is_that_of_the_normalised_calibration_images(tmp_path):
+    calibration = frames(12, darkest=20, brightest=150)
+    _, made = quantise(classifier(), tmp_path, calibration=calibration)
+    graph = OnnxGraph(onnx.load(made.path))
+    first = next(n for n in graph.nodes if n.op_type == "QuantizeLinear" and n.input[0] == "x")
+    reference = (calibration / 255 - 0.5) / 0.25
+    span = max(reference.max(), 0) - min(reference.min(), 0)
+    assert float(graph.value(first.input[1])) == pytest.approx(span / 255, rel=1e-5)
+
+
+def test_images_unlike_the_calibration_images_lose_more(tmp_path):
+    _, dark = quantise(classifier(), tmp_path, calibration=frames(24, brightest=30))
+    bright = frames(32, seed=1, darkest=200)
+    badly = relative_error(tmp_path / "model.onnx", dark.path, bright)
+    _, light = quantise(classifier(), tmp_path, calibration=frames(24, darkest=200))
+    assert badly > 3 * relative_error(tmp_path / "model.onnx", light.path, bright)
+
+
+@pytest.mark.parametrize(
+    ("changes", "spec", "batch"),
+    [
+        ({"batch": 4}, SPEC, 4),
+        ({"batch": 1}, SPEC, 1),
+        ({"uint8": True}, U8_SPEC, 1),
+        ({"uint8": True, "batch": 1}, U8_SPEC, 1),
+        ({"opset": 20}, SPEC, 8),
+    ],
+    ids=str,
+)
+def test_every_form_of_input_is_fed(tmp_path, changes, spec, batch):
+    path, made = quantise(classifier(**changes), tmp_path, spec=spec, calibration=frames(10))
+    error = relative_error(path, made.path, frames(16, seed=2), spec=spec, batch=batch)
+    assert error < 0.15
+
+
+def test_a_half_precision_model_is_quantised_too(tmp_path):
+    spec = SPEC.model_copy(update={"dtype": "float16"})
+    path, made = quantise(classifier(dtype=np.float16, opset=20), tmp_path, spec=spec)
+    assert relative_error(path, made.path, frames(16, seed=2), spec=spec) < 0.1
+    assert made.bytes < 0.7 * path.stat().st_size
+
+
+def test_the_same_arguments_give_the_same_bytes_in_any_process(tmp_path):
+    path, made = quantise(classifier(), tmp_path)
+    np.save(tmp_path / "frames.npy", frames(24))
+    code = (
+        "import sys, numpy as np; from pathlib import Path\n"
+        "from auditor.models.quantize import quantize_int8\n"
+        "from auditor.spec import InputSpec\n"
+        "spec = InputSpec(size=(16, 16), mean=(0.5,), std=(0.25,))\n"
+        "quantize_int8(Path(sys.argv[1]), calibration=np.load(sys.argv[2]), input=spec,"
+        " out=Path(sys.argv[3]))\n"
+    )
+    again = tmp_path / "again.onnx"
+    subprocess.run(
+        [sys.executable, "-c", code, str(path), str(tmp_path / "frames.npy"), str(again)],
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "99"},
+    )
+    assert again.read_bytes() == made.path.read_bytes()
+
+
+def test_an_old_opset_is_converted_and_the_notes_say_so(tmp_path):
+    path, made = quantise(classifier(opset=11), tmp_path)
+    assert relative_error(path, made.path, frames(16, seed=3)) < 0.1
+    assert any("from opset 11 to 13" in note for note in made.notes)
+    assert quantization_notes(made.path) == made.notes
+    assert any("24 calibration images" in note for note in made.notes)
+
+
+def test_a_file_of_another_maker_has_no_notes(tmp_path):
+    assert quantization_notes(saved(classifier(), tmp_path / "model.onnx")) == ()
+
+
+def test_a_quantised_model_is_not_quantised_again(tmp_path):
+    _, made = quantise(classifier(), tmp_path)
+    with pytest.raises(ModelError, match="quantised already"):
+        quantize_int8(made.path, calibration=frames(4), input=SPEC, out=tmp_path / "twice.onnx")
+    assert not (tmp_path / "twice.onnx").exists()
+
+
+def test_quantised_is_told_from_float():
+    assert not is_quantised(OnnxGraph(classifier()))
+    model = classifier()
+    rounded = helper.make_node("DequantizeLinear", ["r1_q", "s"], ["unused"])
+    model.graph.node.append(helper.make_node("QuantizeLinear", ["r1", "s"], ["r1_q"]))
+    model.graph.node.append(rounded)
+    assert not is_quantised(OnnxGraph(model)), "rounded activations are no rounded weights"
+    rounded.input[0] = "w1"
+    model.graph.node.append(helper.make_node("DequantizeLinear", ["w1", "s"], ["w"]))
+    assert is_quantised(OnnxGraph(model))
+
+
+def without_weights():
+    graph = helper.make_graph(
+        [helper.make_node("GlobalAveragePool", ["x"], ["p"]),
+         helper.make_node("Flatten", ["p"], ["y"])],
+        "pool",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, *SIZE])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3])],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def with_two_inputs():
+    model = classifier()
+    model.graph.input.append(helper.make_tensor_value_info("size", TensorProto.FLOAT, [1]))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [(without_weights, "no convolution or matrix product"), (with_two_inputs, "x, size")],
+)
+def test_what_cannot_be_quantised_is_refused_with_the_reason(tmp_path, make, said):
+    with pytest.raises(ModelError, match=said):
+        quantise(make(), tmp_path)
+
+
+def test_a_file_that_is_no_onnx_model_is_refused(tmp_path):
+    path = tmp_path / "weights.pt"
+    path.write_bytes(b"PK\x03\x04 something else altogether")
+    with pytest.raises(ModelError, match="not an ONNX model"):
+        quantize_int8(path, calibration=frames(4), input=SPEC, out=tmp_path / "int8.onnx")
+
+
+def test_without_images_there_is_no_calibration(tmp_path):
+    with pytest.raises(ModelError, match="found no image"):
+        quantise(classifier(), tmp_path, calibration=frames(0))
+
+
+def test_a_failure_inside_the_quantizer_is_an_error_that_can_be_mended(tmp_path):
+    model = classifier()
+    model.graph.node[0].op_type = "NoSuchOperator"
+    with pytest.raises(ModelError, match=r"cannot quantise this model.*audit that file"):
+        quantise(model, tmp_path)
+
+
+def test_nothing_is_left_behind_printed_or_configured(tmp_path, monkeypatch, capfd):
+    scratch, out = tmp_path / "scratch", tmp_path / "out"
+    scratch.mkdir(), out.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.chdir(scratch)
+    root = logging.getLogger()
+    before = (list(root.handlers), logging.root.manager.disable)
+    path = saved(classifier(), tmp_path / "model.onnx")
+    quantize_int8(path, calibration=frames(4), input=SPEC, out=out / "int8.onnx")
+    broken = classifier()
+    broken.graph.node[0].op_type = "NoSuchOperator"
+    with pytest.raises(ModelError):
+        quantize_int8(
+            saved(broken, path), calibration=frames(4), input=SPEC, out=out / "other.onnx"
+        )
+    assert [p.name for p in out.iterdir()] == ["int8.onnx"]
+    assert not list(scratch.iterdir())
+    assert capfd.readouterr() == ("", "")
+    assert (list(root.handlers), logging.root.manager.disable) == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "machine", "reduced"),
+    [
+        ({"avx2", "avx512_vnni"}, "x86_64", False),
+        ({"avx2", "avx_vnni"}, "AMD64", False),
+        ({"avx2", "avx512f"}, "x86_64", True),
+        (set(), "x86_64", True),
+        ({"asimd", "asimddp"}, "aarch64", False),
+        (set(), "arm64", False),
+    ],
+)
+def test_weights_keep_seven_bits_where_sums_would_overflow(flags, machine, reduced):
+    assert needs_reduced_range(frozenset(flags), machine=machine) is reduced
+
+
+def test_a_reduced_range_keeps_weights_within_seven_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr("auditor.models.quantize._cpu_flags", frozenset)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    _, made = quantise(classifier(), tmp_path)
+    graph = OnnxGraph(onnx.load(made.path))
+    weights = [numpy_helper.to_array(t) for t in graph.initializers.values()]
+    extremes = [int(np.abs(w.astype(int)).max()) for w in weights if w.dtype == np.int8 and w.ndim]
+    assert max(extremes) == 64
+    assert any("no VNNI" in note for note in made.notes)
+
+
+SQUEEZENET = InputSpec(size=(224, 224), scale=1, mean=(103.939, 116.779, 123.68), channels="bgr")
+MOBILENET = InputSpec(size=(224, 224), dtype="uint8", layout="nhwc")
+
+
+def photos(shared_data, start, count):
+    from PIL import Image
+
+    names = sorted(p for p in (shared_data / "imagenet-mini/images").rglob("*") if p.is_file())
+    chosen = names[start : start + count]
+    return np.stack(
+        [np.asarray(Image.open(p).convert("RGB").resize((224, 224), 2)) for p in chosen]
+    )
+
+
+def run_real(content, images, spec):
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    tensor = InputBuffers().fill(images, input=spec)
+    found = [session.run(None, {name: tensor[i : i + 1]})[0] for i in range(len(tensor))]
+    return np.concatenate([f.reshape(1, -1) for f in found])
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("imagenet_squeezenet1.1_fp32", SQUEEZENET),
+        ("imagenet_mobilenetv2_1.0_224_fp32", MOBILENET),
+    ],
+)
+def test_real_networks_keep_their_answers_at_a_quarter_of_the_size(
+    tmp_path, shared_data, name, spec
+):
+    path = shared_data / f"models/{name}.onnx"
+    calibration = photos(shared_data, 0, 24)
+    made = quantize_int8(path, calibration=calibration, input=spec, out=tmp_path / "int8.onnx")
+    images = photos(shared_data, 100, 24)
+    before = run_real(path.read_bytes(), images, spec).argmax(axis=1)
+    after = run_real(made.path.read_bytes(), images, spec).argmax(axis=1)
+    assert made.bytes < 0.3 * path.stat().st_size
+    assert (before == after).mean() > 0.75
+
+
+def test_converting_squeezenet_from_opset_7_changes_no_bit(shared_data):
+    path = shared_data / "models/imagenet_squeezenet1.1_fp32.onnx"
+    images = photos(shared_data, 50, 4)
+    converted = version_converter.convert_version(onnx.load(path), 13).SerializeToString()
+    before = run_real(path.read_bytes(), images, SQUEEZENET)
+    assert np.array_equal(run_real(converted, images, SQUEEZENET), before)

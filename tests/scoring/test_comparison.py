@@ -1,0 +1,82 @@
+import json
+
+import numpy as np
+import pytest
+
+from auditor.findings import Subject
+from auditor.scoring.comparison import (
+    count_units,
+    percent,
+    points,
+    points_text,
+    rate_details,
+    times_text,
+    too_few,
+    unit_codes,
+    worst_first,
+)
+from auditor.stats import PairedDifference, Rate, RateDifference, RateRatio, interval
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0"), (1, "100"), (0.127, "13"), (0.004, "0.4"), (0.0001, "0"), (0.996, "99.6"),
+     (0.99, "99")],
+)  # fmt: skip
+def test_percent_keeps_a_decimal_only_near_the_ends(share, text):
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0"), (-0.0001, "0"), (0.012, "1.2"), (-0.07, "-7"), (0.196, "20")]
+)
+def test_points_never_say_minus_nothing(share, text):
+    assert points(share) == text
+
+
+def test_a_gain_and_a_loss_are_told_apart():
+    assert points_text(RateDifference(95, 100, 400, 500)).startswith("15 points higher [")
+    assert points_text(PairedDifference(2, 12, 100)).startswith("10 points lower [")
+
+
+def test_a_loss_turns_its_interval_round():
+    difference = RateDifference(78, 100, 450, 500)
+    ends = interval(difference)
+    text = f"[{points(-ends.high)}, {points(-ends.low)}]"
+    assert points_text(difference) == f"12 points lower {text}"
+
+
+def test_ratios_without_end_are_said_in_words():
+    assert times_text(RateRatio(5, 100, 0, 100)).startswith("never seen among the others; at least")
+    assert times_text(RateRatio(0, 100, 5, 100)).startswith("0.0 times as often [0.0, ")
+
+
+def test_rate_details_are_json_values():
+    details = rate_details(Rate(13, 100), n=100)
+    assert json.loads(json.dumps(details)) == pytest.approx(details)
+    assert details["low"] < details["value"] < details["high"]
+
+
+def test_units_are_counted_once():
+    unit = np.array(["r1", "r1", "r2", "r3"], dtype=object)
+    inside = np.array([True, True, True, False])
+    assert count_units(inside, unit) == count_units(inside, unit_codes(unit)) == 2
+    assert count_units(inside, None) == 3
+
+
+def test_too_few_names_the_short_side_and_how_many_more():
+    subject = Subject.of(building="old")
+    assert too_few("accuracy", subject, sides={"old": 10, "the rest": 10}) is None
+    reason = too_few("accuracy", subject, sides={"old": 7, "the rest": 90}, noun="rooms")
+    assert "old has 7 rooms" in reason.reason
+    assert "the rest" not in reason.reason
+    assert "at least 3 more rooms of old" in reason.remedy
+
+
+def test_worst_first_keeps_twelve_of_those_asked_for():
+    ids = np.array([f"i{k:02d}" for k in range(40)], dtype=object)
+    badness = np.arange(40.0)
+    among = np.arange(40) % 2 == 0
+    found = worst_first(ids, badness=badness, among=among)
+    assert found == tuple(f"i{k:02d}" for k in range(38, 14, -2))
+    assert worst_first(ids, badness=badness, among=np.zeros(40, dtype=bool)) == ()

@@ -1,0 +1,157 @@
+"""Calibration error by simulation against a known truth; Brier and risk-coverage by definition."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from sklearn.metrics import brier_score_loss
+
+from auditor.scoring.calibration import (
+    brier_scores,
+    calibration_error,
+    confidence_bins,
+    mean_distance,
+    reliability,
+    risk_coverage,
+)
+from auditor.stats import bound, interval, p_value, value
+
+LIMIT = 0.05
+
+
+def answers(rng, n, *, off=0.0, units=None):
+    """Confidence, right or wrong, and units whose images are correlated at 0.3."""
+    confidence = np.clip(rng.beta(6, 1.5, n), 0.34, 0.999)
+    chance = np.clip(confidence - off, 0, 1)
+    if units is None:
+        return confidence, rng.random(n) < chance, None
+    unit = np.repeat(np.arange(units), n // units)
+    shared = np.sqrt(0.3) * rng.standard_normal(units)[unit]
+    latent = shared + np.sqrt(0.7) * rng.standard_normal(n)
+    return confidence, norm.cdf(latent) < chance, unit
+
+
+def share(world, judge, *, runs=200, **settings):
+    rng = np.random.default_rng(11)
+    found = 0
+    for _ in range(runs):
+        confidence, correct, unit = answers(rng, *world, **settings)
+        found += judge(calibration_error(confidence, correct, unit=unit))
+    return found / runs
+
+
+def fails(estimate):
+    return p_value(estimate, limit=LIMIT, exceeds="above") <= 0.05
+
+
+def passes(estimate):
+    return bound(estimate, side="high") <= LIMIT
+
+
+@pytest.mark.parametrize(
+    ("n", "units"), [(60, None), (200, None), (1000, None), (5000, None), (200, 20), (1000, 50)]
+)
+def test_a_perfectly_calibrated_model_does_not_fail(n, units):
+    assert share((n,), fails, units=units) <= 0.05
+
+
+@pytest.mark.parametrize(("n", "units"), [(200, None), (1000, None), (200, 20), (1000, 50)])
+def test_at_the_limit_neither_verdict_comes_often(n, units):
+    assert share((n,), fails, off=LIMIT, units=units) <= 0.11
+    assert share((n,), passes, off=LIMIT, units=units) <= 0.11
+
+
+@pytest.mark.parametrize(("n", "least"), [(1000, 0.95), (400, 0.75)])
+def test_an_overconfident_model_fails(n, least):
+    assert share((n,), fails, off=0.12) >= least
+
+
+def test_enough_images_of_a_calibrated_model_pass():
+    assert share((5000,), passes, runs=60) >= 0.95
+
+
+@pytest.mark.parametrize(("off", "units"), [(0.0, None), (0.05, None), (0.1, None), (0.1, 40)])
+def test_the_interval_holds_the_true_error(off, units):
+    def holds(estimate):
+        ends = interval(estimate)
+        return ends.low <= off <= ends.high
+
+    assert share((800,), holds, off=off, units=units) >= 0.91
+
+
+def test_all_right_at_full_confidence_is_no_error_yet_not_certain():
+    estimate = calibration_error(np.ones(50), np.ones(50, dtype=bool))
+    assert value(estimate) == 0
+    assert value(calibration_error(np.full(50, 0.99), np.ones(50, dtype=bool))) <= 0.01
+    assert interval(calibration_error(np.full(50, 0.95), np.ones(50, dtype=bool))).high > 0.04
+
+
+def test_all_wrong_at_full_confidence_is_the_largest_error():
+    estimate = calibration_error(np.ones(50), np.zeros(50, dtype=bool))
+    assert value(estimate) > 0.95
+    assert fails(estimate)
+
+
+def test_equal_confidences_share_a_bin_so_that_order_does_not_matter():
+    confidence = np.repeat([0.6, 0.8, 0.9], [70, 100, 130])
+    correct = np.random.default_rng(5).random(300) < confidence
+    order = np.random.default_rng(6).permutation(300)
+    bins = confidence_bins(confidence)
+    assert [len(set(bins[confidence == c])) for c in (0.6, 0.8, 0.9)] == [1, 1, 1]
+    first = calibration_error(confidence, correct)
+    second = calibration_error(confidence[order], correct[order])
+    np.testing.assert_allclose(first.quantiles, second.quantiles, atol=1e-12)
+
+
+def test_few_images_make_few_bins():
+    assert confidence_bins(np.linspace(0.5, 1, 39)).max() == 0
+    assert confidence_bins(np.linspace(0.5, 1, 1000)).max() == 14
+
+
+def test_reliability_rows_cover_all_images():
+    rng = np.random.default_rng(7)
+    confidence, correct, _ = answers(rng, 600, off=0.1)
+    bins = reliability(confidence, correct)
+    assert sum(b.n for b in bins) == 600
+    assert all(b.interval.low <= b.accuracy <= b.interval.high for b in bins)
+    weighted = sum(b.n * b.accuracy for b in bins) / 600
+    assert weighted == pytest.approx(correct.mean())
+    assert mean_distance(bins) == pytest.approx(0.1, abs=0.04)
+
+
+def test_a_bin_of_one_unit_has_no_interval():
+    bins = reliability(np.full(30, 0.7), np.arange(30) % 2 == 0, unit=np.zeros(30))
+    assert [b.interval for b in bins] == [None]
+
+
+def test_brier_is_scikit_learns():
+    rng = np.random.default_rng(8)
+    for classes in (2, 4):
+        probabilities = rng.dirichlet(np.ones(classes), size=200)
+        labels = rng.integers(classes, size=200)
+        if classes == 2:
+            expected = brier_score_loss(labels, probabilities[:, 1])
+        else:
+            expected = brier_score_loss(labels, probabilities, labels=range(classes))
+        assert brier_scores(probabilities, labels).mean() == pytest.approx(expected)
+
+
+def test_the_area_is_the_mean_of_risks_and_its_influence_sums_to_nothing():
+    rng = np.random.default_rng(9)
+    confidence, correct, _ = answers(rng, 300)
+    curve = risk_coverage(confidence, correct)
+    order = np.argsort(-confidence, kind="stable")
+    risks = [1 - correct[order[: i + 1]].mean() for i in range(300)]
+    np.testing.assert_allclose(curve.risk, risks)
+    assert curve.area == pytest.approx(np.mean(risks))
+    assert curve.influence.sum() == pytest.approx(0, abs=1e-9)
+
+
+def test_the_influence_gives_the_areas_standard_error():
+    rng = np.random.default_rng(10)
+    areas, errors = [], []
+    for _ in range(400):
+        confidence, correct, _ = answers(rng, 300)
+        curve = risk_coverage(confidence, correct)
+        areas.append(curve.area)
+        errors.append(curve.influence.std(ddof=1) / np.sqrt(300))
+    assert np.mean(errors) == pytest.approx(np.std(areas), rel=0.12)

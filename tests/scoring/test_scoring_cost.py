@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from auditor.errors import SpecError
+from auditor.scoring.cost import (
+    cheapest_answers,
+    cost_matrix,
+    expected_cost,
+    image_costs,
+)
+from auditor.spec import CostsSpec
+from auditor.stats import bound, interval, value
+
+CLASSES = ("fine", "serious")
+COSTS = CostsSpec(unit="EUR", matrix={"fine": {"serious": 4000.0}, "serious": {"fine": 50000.0}})
+
+
+def test_what_is_not_stated_costs_nothing():
+    np.testing.assert_array_equal(cost_matrix(COSTS, classes=CLASSES), [[0, 4000], [50000, 0]])
+
+
+def test_an_unknown_class_is_named_with_the_nearest():
+    wrong = CostsSpec(unit="EUR", matrix={"fine": {"serous": 1.0}})
+    with pytest.raises(SpecError, match=r"found class 'serous'.*Did you mean 'serious'"):
+        cost_matrix(wrong, classes=CLASSES)
+
+
+def test_each_image_costs_what_its_answer_costs():
+    matrix = cost_matrix(COSTS, classes=CLASSES)
+    costs = image_costs(matrix, np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))
+    assert costs.tolist() == [0, 4000, 50000, 0]
+
+
+def test_the_cheapest_answer_turns_where_the_costs_say():
+    matrix = cost_matrix(COSTS, classes=CLASSES)
+    turn = 4000 / 54000
+    p = np.array([turn - 0.01, turn + 0.01, 0.5])
+    answers = cheapest_answers(np.column_stack([1 - p, p]), matrix)
+    assert answers.tolist() == [0, 1, 1]
+
+
+def test_without_costs_the_cheapest_answer_is_the_likeliest():
+    p = np.random.default_rng(1).dirichlet(np.ones(4), size=50)
+    np.testing.assert_array_equal(cheapest_answers(p, np.zeros((4, 4))), p.argmax(axis=1))
+
+
+@pytest.mark.parametrize("share", [0.004, 0.01, 0.02, 0.05, 0.2])
+def test_the_upper_bound_is_rarely_below_the_true_cost(share):
+    rng = np.random.default_rng(2)
+    truth = share * 100
+    below = 0
+    for _ in range(1000):
+        costs = 100.0 * (rng.random(200) < share)
+        below += bound(expected_cost(costs, dearest=100.0), side="high") < truth
+    assert below / 1000 <= 0.08
+
+
+def test_a_sample_without_errors_claims_no_certainty():
+    estimate = expected_cost(np.zeros(100), dearest=50.0)
+    assert value(estimate) == 0
+    assert 1 < interval(estimate).high < 2.5
+
+
+def test_units_widen_the_interval():
+    costs = np.repeat(np.random.default_rng(3).random(50) < 0.3, 8).astype(float)
+    alone = expected_cost(costs, dearest=1.0)
+    together = expected_cost(costs, dearest=1.0, unit=np.repeat(np.arange(50), 8))
+    assert together.se > 2 * alone.se
+
+
+def test_unlike_costs_have_the_mean_and_spread_of_their_sample():
+    costs = np.random.default_rng(4).gamma(2.0, 10.0, size=5000)
+    estimate = expected_cost(costs, dearest=100.0)
+    assert value(estimate) == pytest.approx(costs.mean())
+    assert estimate.se == pytest.approx(costs.std(ddof=1) / np.sqrt(5000), rel=0.02)
