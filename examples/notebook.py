@@ -47,7 +47,7 @@ for finding in record.findings:
 # The same record under another policy: no model, no data, a moment.
 
 # %%
-strict = auditor.judge(out / "audit.json", policy="strict")
+strict = auditor.judge_again(out / "audit.json", policy="strict")
 print(strict.verdict, [f.id for f in strict.findings if f.verdict == "FAIL"])
 
 # %% [markdown]

@@ -80,7 +80,7 @@ def run(
     return record
 
 
-def judge(record: str | Path, *, policy: str, out: str | Path | None = None) -> AuditRecord:
+def judge_again(record: str | Path, *, policy: str, out: str | Path | None = None) -> AuditRecord:
     """Judge the record in an ``audit.json`` by another policy, without model or data.
 
     With `out`, the new record is written there as ``audit.json``. Raises AuditorError for a

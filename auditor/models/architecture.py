@@ -116,9 +116,9 @@ def _ops(layers: Sequence[Layer], role: Role) -> tuple[str, ...]:
 
 def flops_of(layers: Sequence[Layer]) -> int | None:
     """Twice the multiply-adds of one image; None where a layer's are unknown, or there are none."""
-    macs = [layer.macs for layer in layers]
-    known = [m for m in macs if m is not None]
-    return 2 * sum(known) if len(known) == len(macs) and sum(known) else None
+    known = [layer.macs for layer in layers if layer.macs is not None]
+    total = sum(known)
+    return 2 * total if len(known) == len(layers) and total > 0 else None
 
 
 def _depths(layers: Sequence[Layer]) -> dict[str, int]:

@@ -21,7 +21,7 @@ def input_gradients(
     reading: OutputReading,
     input: InputSpec,
 ) -> np.ndarray:
-    """d logit[class] / d input for each image, (n, 3, h, w) float32 in RGB order.
+    """Gradient of logit[class] by the input of each image, (n, 3, h, w) float32 in RGB order.
 
     Parameters
     ----------

@@ -196,7 +196,7 @@ def open_torch(
 
 
 def _settled(module: nn.Module, input: InputSpec, *, device: str, exported: bool) -> nn.Module:
-    """The module where and as it will run: on its device, evaluating, without weights' gradients."""
+    """The module as it will run: on its device, evaluating, its weights without gradients."""
     if not exported:  # exported programs refuse it: their mode was fixed at export
         module.eval()
     if input.dtype == "float16":

@@ -18,6 +18,7 @@ import torch
 from auditor.errors import MissingLibraryError
 
 _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+_Library: Any = torch.library.Library  # torch leaves it without types
 _defining = threading.Lock()
 _defined: list[Any] = []
 
@@ -55,7 +56,7 @@ def _forget_half_imported() -> None:
 def _define_operators() -> None:
     if _defined:
         return
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library: Any = _Library("torchvision", "FRAGMENT")
     for name in ("nms", "qnms"):
         library.define(f"{name}{_SIGNATURE}")
     library.impl("nms", kept_boxes, "CPU")

@@ -1,0 +1,222 @@
+"""The command line: thin over `auditor.engine.run`, with errors that say what to do."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from auditor.errors import AuditorError
+
+if TYPE_CHECKING:
+    from auditor.record import AuditRecord
+
+USAGE_ERROR = 2
+INTERNAL_ERROR = 4
+EXIT_CODES = {"PASS": 0, "PASS_WITH_WAIVERS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "NOT_RUN": 3}
+
+app = typer.Typer(
+    name="auditor",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Decide whether a vision model may go live, and prove why.\n\n"
+    "Exit codes: 0 meets the policy, 1 does not, 2 usage or input error, 3 not decided, "
+    "4 internal error.\n\n"
+    "Begin with:  auditor init model.onnx photos/  then  auditor run audit.yaml",
+)
+
+SpecPath = Annotated[Path, typer.Argument(metavar="AUDIT.YAML", help="The audit spec.")]
+RecordPath = Annotated[Path, typer.Argument(metavar="AUDIT.JSON", help="The record of an audit.")]
+Only = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
+    typer.Option("--only", metavar="ID", help="Run only this check; may be given several times."),
+]
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-code",
+        help="Run the model author's own code (module:function architectures, .pt2 files). "
+        "The record and page one say so.",
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for all outputs.")]
+PolicyName = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads the annotation at run time
+    typer.Option("--policy", metavar="NAME|FILE", help="default, strict, or a policy of yours."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+
+
+@app.command()
+def init(
+    model: Annotated[Path, typer.Argument(help="The model file.")],
+    data: Annotated[Path, typer.Argument(help="A manifest (CSV, Parquet) or an image folder.")],
+    out: Annotated[Path, typer.Option("--out", help="Where to write.")] = Path("audit.yaml"),
+    images: Annotated[
+        Optional[Path],  # noqa: UP045 - typer reads the annotation at run time
+        typer.Option("--images", help="Image folder of a manifest, when it is not beside it."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Look at a model and its data and write a working audit.yaml.
+
+    Example:  auditor init model.onnx photos/ --out audit.yaml
+    """
+    from auditor.init import write_spec
+
+    for line in write_spec(model, data, out=out, images=images, force=force):
+        typer.echo(line)
+
+
+@app.command()
+def plan(
+    spec: SpecPath,
+    only: Only = None,
+    trust_code: TrustCode = False,
+) -> None:
+    """Print what will run, what will not and why, and how long it may take.
+
+    Example:  auditor plan audit.yaml
+    """
+    from auditor.engine import run as engine
+
+    for line in engine.plan(spec, only=only or (), trust_code=trust_code):
+        typer.echo(line)
+
+
+@app.command()
+def run(
+    spec: SpecPath,
+    out: Out = Path("audit-out"),
+    only: Only = None,
+    policy: PolicyName = None,
+    trust_code: TrustCode = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the audit: measure, judge, write the record, render the report.
+
+    Killed and started again, it computes only what is missing.
+
+    Example:  auditor run audit.yaml --out audit-out
+    """
+    from auditor.engine import run as engine
+    from auditor.progress import progress
+
+    with progress(quiet=quiet) as show:
+        record = engine.run(
+            spec, out=out, only=only or (), policy=policy, trust_code=trust_code, report=show
+        )
+    _render_and_finish(record, out)
+
+
+@app.command()
+def judge(
+    record: RecordPath,
+    policy: Annotated[str, typer.Option("--policy", metavar="NAME|FILE", help="The policy.")],
+    out: Annotated[
+        Optional[Path],  # noqa: UP045 - typer reads the annotation at run time
+        typer.Option("--out", metavar="DIR", help="Write record and report there."),
+    ] = None,
+) -> None:
+    """Judge a record again by another policy, without model or data.
+
+    Example:  auditor judge audit-out/audit.json --policy strict --out judged-strict
+    """
+    from auditor.engine import run as engine
+
+    judged = engine.judge_again(record, policy=policy, out=out)
+    _render_and_finish(judged, out)
+
+
+@app.command()
+def report(
+    record: RecordPath,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045 - typer reads the annotation at run time
+        typer.Option("--out", metavar="DIR", help="Default: the record's own folder."),
+    ] = None,
+) -> None:
+    """Render report, model card and tables again from a record alone.
+
+    Example:  auditor report audit-out/audit.json
+    """
+    from auditor.record import read_record
+    from auditor.reports.render import render
+
+    for path in render(read_record(record), out or record.parent):
+        typer.echo(path)
+
+
+@app.command()
+def explain(
+    check: Annotated[str, typer.Argument(metavar="CHECK", help="Such as bias/subgroup-gap.")],
+) -> None:
+    """Say what a check measures, why it matters and how it can mislead.
+
+    Example:  auditor explain bias/subgroup-gap
+    """
+    from auditor.catalogue import explain as explanation
+
+    typer.echo(explanation(check))
+
+
+@app.command()
+def checks() -> None:
+    """List all checks, one line each.
+
+    Example:  auditor checks
+    """
+    from auditor.catalogue import summaries
+
+    for line in summaries():
+        typer.echo(line)
+
+
+def _render_and_finish(record: AuditRecord, out: Path | None) -> None:
+    from auditor.reports.summary import summary_lines
+
+    rendered: tuple[Path, ...] = ()
+    problem = ""
+    if out is not None:
+        from auditor.errors import MissingLibraryError
+        from auditor.reports.render import render
+
+        try:
+            rendered = render(record, out)
+        except MissingLibraryError as error:
+            # The HTML is written before the PDF is tried: the verdict is not lost.
+            problem = str(error)
+    for line in summary_lines(record):
+        typer.echo(line)
+    for path in rendered:
+        if path.suffix in (".html", ".pdf"):
+            typer.echo(f"Report: {path}")
+    if problem:
+        typer.echo(f"auditor: {problem}", err=True)
+    raise typer.Exit(EXIT_CODES[str(record.verdict)])
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is printed without a traceback."""
+    try:
+        app()
+    except AuditorError as error:
+        typer.echo(f"auditor: {error}", err=True)
+        sys.exit(USAGE_ERROR)
+    except Exception:  # noqa: BLE001 - the outermost frame: say that the fault is ours
+        traceback.print_exc()
+        typer.echo(
+            "auditor: internal error; the traceback above is for its maintainers. What was "
+            "computed is kept: the same command goes on from there.",
+            err=True,
+        )
+        sys.exit(INTERNAL_ERROR)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""What a model file shows of its input and output, for `auditor init` to write down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from auditor.models.formats import Format, detect_format
+
+_SIZE = (224, 224)
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+_WITH_BACKGROUND = 1001
+"""Outputs of TensorFlow's ImageNet models: 1,000 classes behind a background class."""
+
+
+@dataclass(frozen=True)
+class GuessedModel:
+    """What `model.input` and `model.output` would say, and which of it is only a guess.
+
+    `guesses` names the fields that the file does not show; `reason` says in words what was seen
+    and what was assumed. `n_outputs` is None where unknown; `background` is the index of a
+    leading background class or None.
+    """
+
+    format: Format
+    reason: str
+    guesses: tuple[str, ...]
+    size: tuple[int, int] = _SIZE
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    dtype: Literal["float32", "float16", "uint8"] = "float32"
+    channels: Literal["rgb", "grey"] = "rgb"
+    scale: float = 255.0
+    mean: tuple[float, ...] = _IMAGENET_MEAN
+    std: tuple[float, ...] = _IMAGENET_STD
+    n_outputs: int | None = None
+    background: int | None = None
+    output: Literal["logits", "probabilities", "sigmoid"] = "logits"
+
+
+@dataclass(frozen=True)
+class _Normalisation:
+    """How pixels should go in, and why; `certain` where the graph shows it."""
+
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    reason: str
+    certain: bool
+
+
+def guess_model_spec(path: Path) -> GuessedModel:
+    """Look at a model file without running it.
+
+    Raises ModelError for a missing file and for what is no model.
+    """
+    format = detect_format(path)
+    return _guess_onnx(path) if format == "onnx" else _guess_torch(path, format)
+
+
+def _guess_onnx(path: Path) -> GuessedModel:
+    from auditor.models.fit import only_input
+    from auditor.models.onnx_graph import OnnxGraph, ending_of, read_onnx, tensor_facts
+
+    graph = OnnxGraph(read_onnx(path).model)
+    given = only_input(graph)
+    guess = _from_input(given.shape, given.dtype)
+    outputs = [tensor_facts(each) for each in graph.outputs]
+    ending = ending_of(graph, outputs[0].name)
+    kinds: dict[str, Literal["probabilities", "sigmoid"]] = {
+        "softmax": "probabilities",
+        "sigmoid": "sigmoid",
+    }
+    wide = [n for n in outputs[0].shape[1:] if n != 1]
+    n_outputs = wide[0] if len(wide) == 1 else (1 if not wide else None)
+    background = 0 if n_outputs == _WITH_BACKGROUND else None
+    normalisation = _normalisation(leading_constants(graph), guess)
+    return replace(
+        guess,
+        scale=normalisation.scale,
+        mean=normalisation.mean,
+        std=normalisation.std,
+        n_outputs=n_outputs,
+        background=background,
+        output=kinds.get(ending, "logits"),
+        guesses=(
+            *guess.guesses,
+            *(() if normalisation.certain else ("scale", "mean", "std", "channels")),
+            *(("background",) if background is not None else ()),
+        ),
+        reason=f"{guess.reason}; {_told_output(n_outputs, ending)}; {normalisation.reason}.",
+    )
+
+
+def _from_input(shape: tuple[int | None, ...], dtype: str) -> GuessedModel:
+    """Size, layout, type and channels from the shape of the graph's input."""
+    if len(shape) != 4:
+        shape = (None, 3, None, None)
+    nhwc = shape[3] in (1, 3) and shape[1] not in (1, 3)
+    height, width = (shape[1], shape[2]) if nhwc else (shape[2], shape[3])
+    grey = (shape[3] if nhwc else shape[1]) == 1
+    known: dict[str, Literal["float32", "float16", "uint8"]] = {
+        "tensor(float16)": "float16",
+        "tensor(uint8)": "uint8",
+    }
+    size = (height or _SIZE[0], width or _SIZE[1])
+    layout: Literal["nchw", "nhwc"] = "nhwc" if nhwc else "nchw"
+    kind = known.get(dtype, "float32")
+    sized = height is not None and width is not None
+    told = f"of {size[0]}x{size[1]}" if sized else f"of free size ({size[0]}x{size[1]} assumed)"
+    colour = "grey" if grey else "colour"
+    return GuessedModel(
+        format="onnx",
+        reason=f"ONNX, {colour} images {told}, {layout}, {kind}",
+        guesses=("resize",) if sized else ("size", "resize"),
+        size=size,
+        layout=layout,
+        dtype=kind,
+        channels="grey" if grey else "rgb",
+    )
+
+
+def _told_output(n_outputs: int | None, ending: str) -> str:
+    count = "an unknown number of" if n_outputs is None else f"{n_outputs:,}"
+    said = f"{count} outputs, " + (f"ending in a {ending}" if ending != "none" else "logits")
+    if n_outputs == _WITH_BACKGROUND:
+        return f"{said} (guess: the first is a background class)"
+    return said
+
+
+def leading_constants(graph: object) -> list[tuple[str, np.ndarray]]:
+    """Constants that the graph applies to its input before its first layer, in their order.
+
+    Pairs of an operator (Sub, Div, Mul, Add, BatchNormalization) and its numbers.
+    """
+    from auditor.models.onnx_graph import RESHAPING, OnnxGraph
+
+    assert isinstance(graph, OnnxGraph)
+    at, found = graph.inputs[0].name, []
+    for node in graph.nodes:
+        if at not in node.input:
+            continue
+        if node.op_type == "BatchNormalization":
+            found.append((node.op_type, np.zeros(1)))
+        elif node.op_type in ("Sub", "Div", "Mul", "Add"):
+            other = next((name for name in node.input if name != at), at)
+            values = graph.value(other)
+            if values is None:
+                break
+            found.append((node.op_type, values))
+        elif node.op_type not in RESHAPING:
+            break
+        at = node.output[0]
+    return found
+
+
+def _normalisation(constants: list[tuple[str, np.ndarray]], guess: GuessedModel) -> _Normalisation:
+    """What is left to do outside of the graph."""
+    count = 1 if guess.channels == "grey" else 3
+    nothing = ((0.0,) * count, (1.0,) * count)
+    if guess.dtype == "uint8":
+        return _Normalisation(255.0, *nothing, "pixels go in as they are (uint8)", certain=True)
+    if not constants:
+        if count == 1:
+            said = "guess: pixels divided by 255; check with model/preprocessing"
+            return _Normalisation(255.0, *nothing, said, certain=False)
+        said = "guess: normalised as for ImageNet, RGB; check with model/preprocessing"
+        return _Normalisation(255.0, _IMAGENET_MEAN, _IMAGENET_STD, said, certain=False)
+    # A graph that takes away over one unit, or divides by over ten, was made for 0 to 255.
+    from_255 = any(_is_for_255(op, values) for op, values in constants)
+    scale = 1.0 if from_255 else 255.0
+    steps = ", ".join(dict.fromkeys(op for op, _ in constants))
+    said = (
+        f"the graph normalises by itself ({steps}); guess: it takes pixels from 0 to "
+        f"{'255' if from_255 else '1'}, RGB; check with model/preprocessing"
+    )
+    return _Normalisation(scale, *nothing, said, certain=False)
+
+
+def _is_for_255(op: str, values: np.ndarray) -> bool:
+    size = float(np.abs(values).max(initial=0))
+    if op in ("Sub", "Add"):
+        return size > 2
+    return size > 10 if op == "Div" else op == "Mul" and 0 < size < 0.1
+
+
+def _guess_torch(path: Path, format: Format) -> GuessedModel:
+    n_outputs, seen = _last_width(path, format)
+    names = {
+        "torchscript": "TorchScript",
+        "torch-weights": "PyTorch weights (name their network under `model.architecture`)",
+        "safetensors": "safetensors weights (name their network under `model.architecture`)",
+        "pt2": "an exported program (needs --trust-code)",
+    }
+    return GuessedModel(
+        format=format,
+        reason=f"{names[format]}; {seen}; guess: {_SIZE[0]}x{_SIZE[1]} RGB, normalised as for "
+        "ImageNet, logits; check with model/preprocessing.",
+        guesses=("size", "resize", "layout", "dtype", "channels", "scale", "mean", "std", "output"),
+        n_outputs=n_outputs,
+    )
+
+
+def _last_width(path: Path, format: Format) -> tuple[int | None, str]:
+    """Outputs of the last layer by the names' order in a weights file, and what was seen."""
+    if format not in ("torch-weights", "safetensors"):
+        return None, "the file does not show how many outputs it has"
+    from auditor.models.torch_weights import load_state
+
+    weights = [t for t in load_state(path, safetensors=format == "safetensors").values()]
+    wide = [tensor.shape[0] for tensor in weights if tensor.ndim >= 2]
+    if not wide:
+        return None, "it holds no layer"
+    return int(wide[-1]), f"its last layer has {wide[-1]:,} outputs"

@@ -1,0 +1,271 @@
+"""Whole audits through the command line: a small world of coloured rooms and a two-line model."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from onnx import TensorProto, helper
+from PIL import Image
+from typer.testing import CliRunner
+
+import auditor
+from auditor.cli import app
+from auditor.volatile import volatile_free
+
+QUICK = (
+    "data/manifest", "data/images", "data/duplicates", "data/leakage", "performance/overall",
+    "performance/baseline", "performance/claims", "bias/subgroup-gap", "shift/accuracy",
+    "shift/predictions",
+)  # fmt: skip
+
+SPEC = """
+audit: {{title: Coloured rooms, seed: 3}}
+model:
+  path: model.onnx
+  classes: [red, blue]
+  input: {{size: [16, 16], scale: 255, mean: [0, 0, 0], std: [1, 1, 1]}}
+  output: logits
+data:
+  test: {{manifest: test.csv, images: .}}
+  train: {{manifest: train.csv, images: .}}
+  deployment: {{manifest: deployment.csv, images: .}}
+  columns: {{image: file, label: label, unit: room}}
+  attributes:
+    building: {{role: condition}}
+claims:
+  - {{measure: accuracy, at_least: {claim}, source: the team}}
+policy: policy.yaml
+"""
+
+POLICY = """
+schema: auditor/policy/v1
+id: rooms
+version: "1"
+owner: {name: a test}
+limits:
+  - {id: better-than-guessing, measure: "performance/baseline:gain", above: 0, why: a test}
+  - {id: groups, measure: "bias/subgroup-gap:accuracy", at_least: -0.1, why: a test}
+"""
+
+
+def write_model(path: Path) -> None:
+    """Logits are the means of the red and the blue channel, ten times."""
+    weights = np.array([[10, -10], [0, 0], [-10, 10]], dtype=np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("GlobalAveragePool", ["x"], ["pooled"]),
+            helper.make_node("Flatten", ["pooled"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+        ],
+        "rooms",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 16, 16])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 2])],
+        [onnx.numpy_helper.from_array(weights, "weights")],
+    )
+    opset = helper.make_opsetid("", 17)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
+
+
+def write_role(folder: Path, role: str, n: int, *, wrong_in_old=0.05, seed=0) -> None:
+    """Rooms of noise tinted red or blue; `wrong_in_old` is the share of old ones mislabelled."""
+    rng = np.random.default_rng([seed, len(role)])
+    rows = []
+    (folder / role).mkdir()
+    for i in range(n):
+        label = int(rng.integers(2))
+        building = "old" if i % 3 == 0 else "new"
+        wrong = rng.random() < (wrong_in_old if building == "old" else 0.05)
+        pixels = rng.integers(0, 200, (20, 24, 3))
+        pixels[:, :, 2 * (label ^ int(wrong))] += 40
+        name = f"{role}/{i:04d}.png"
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / name)
+        rows.append((name, ("red", "blue")[label], f"{role}-{i // 2}", building))
+    table = pd.DataFrame(rows, columns=["file", "label", "room", "building"])
+    table.to_csv(folder / f"{role}.csv", index=False)
+
+
+def make_world(folder: Path, *, wrong_in_old=0.05, claim=0.85, sizes=(400, 200, 200)) -> Path:
+    folder.mkdir()
+    write_model(folder / "model.onnx")
+    for role, n in zip(("test", "train", "deployment"), sizes, strict=True):
+        write_role(folder, role, n, wrong_in_old=wrong_in_old if role == "test" else 0.05)
+    (folder / "policy.yaml").write_text(POLICY)
+    (folder / "audit.yaml").write_text(SPEC.format(claim=claim))
+    return folder / "audit.yaml"
+
+
+@pytest.fixture(scope="module")
+def fair(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("worlds") / "fair")
+
+
+@pytest.fixture(scope="module")
+def unfair(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("worlds") / "unfair", wrong_in_old=0.5)
+
+
+@pytest.fixture(scope="module")
+def audited(fair, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    return auditor.run(fair, out=out, only=QUICK), out
+
+
+def verdicts(record) -> dict[str, str]:
+    return {str(r.limit["id"]): str(r.verdict) for r in record.limit_results}
+
+
+def test_a_fair_world_meets_its_policy(audited):
+    record, out = audited
+    assert record.verdict == "PASS", verdicts(record)
+    assert auditor.read_record(out / "audit.json") == record
+
+
+def test_an_unfair_world_fails_for_the_group_that_is_served_worse(unfair, tmp_path):
+    record = auditor.run(unfair, out=tmp_path, only=QUICK)
+    assert record.verdict == "FAIL"
+    assert verdicts(record)["groups"] == "FAIL"
+    failing = [f.id for f in record.findings if f.verdict == "FAIL" and f.limit == "groups"]
+    assert failing == ["bias/subgroup-gap:accuracy:building=old@test"]
+    assert verdicts(record)["better-than-guessing"] == "PASS"
+
+
+def test_the_same_audit_twice_gives_the_same_record(audited, fair, tmp_path):
+    record, _ = audited
+    again = auditor.run(fair, out=tmp_path, only=QUICK)
+    assert volatile_free(again) == volatile_free(record)
+
+
+def test_a_second_run_over_the_same_store_computes_nothing_and_says_the_same(audited, fair):
+    record, out = audited
+    before = {p: p.stat().st_mtime_ns for p in (out / "store").rglob("*") if p.is_file()}
+    again = auditor.run(fair, out=out, only=QUICK)
+    after = {p: p.stat().st_mtime_ns for p in (out / "store").rglob("*") if p.is_file()}
+    assert after == before
+    assert volatile_free(again) == volatile_free(record)
+
+
+def test_another_policy_judges_the_record_without_model_or_data(audited, tmp_path):
+    _, out = audited
+    harsh = tmp_path / "harsh.yaml"
+    harsh.write_text(POLICY.replace("above: 0", "above: 0.99"))
+    judged = auditor.judge_again(out / "audit.json", policy=str(harsh))
+    assert verdicts(judged)["better-than-guessing"] == "FAIL"
+    assert judged.verdict == "FAIL"
+
+
+def test_an_audit_in_which_every_check_crashes_does_not_pass(fair, tmp_path, monkeypatch):
+    from auditor.bias.subgroup_gap import SubgroupGap
+    from auditor.checks.performance_baseline import Baseline
+    from auditor.checks.performance_claims import Claims
+
+    def crash(self, evidence):
+        raise ZeroDivisionError("planted")
+
+    for check in (SubgroupGap, Baseline, Claims):
+        monkeypatch.setattr(check, "run", crash)
+    record = auditor.run(
+        fair, out=tmp_path, only=("bias/subgroup-gap", "performance/baseline", "performance/claims")
+    )
+    assert record.verdict == "INCONCLUSIVE"
+    assert set(verdicts(record).values()) == {"NOT_RUN"}
+    assert all("planted" in r.traceback for r in record.results)
+
+
+def test_the_command_line_runs_renders_and_says_the_verdict(unfair, tmp_path):
+    arguments = ["run", str(unfair), "--out", str(tmp_path), "--quiet"]
+    for check in QUICK:
+        arguments += ["--only", check]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1, result.output
+    assert "DOES NOT MEET" in result.output.upper()
+    for name in ("audit.json", "report.html", "report.pdf", "MODEL_CARD.md", "findings.csv"):
+        assert (tmp_path / name).stat().st_size > 500, name
+    assert list((tmp_path / "tables").glob("*.csv"))
+    assert list((tmp_path / "figures").glob("*.svg"))
+
+
+def test_plan_says_what_will_run_and_what_not_and_why(fair):
+    result = CliRunner().invoke(app, ["plan", str(fair)])
+    assert result.exit_code == 0, result.output
+    assert "bias/subgroup-gap" in result.output
+    assert "deployment/latency: The spec does not state `target`." in result.output
+    assert "images to decode" in result.output
+
+
+def test_no_network_is_used(fair, tmp_path, monkeypatch):
+    def refuse(*arguments, **more):
+        raise AssertionError(f"a socket was opened to {arguments[1:]}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    record = auditor.run(fair, out=tmp_path, only=QUICK)
+    assert record.verdict == "PASS"
+
+
+def run_cli(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "auditor.cli", *arguments], capture_output=True, text=True, cwd=cwd
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("path: model.onnx", "path: modell.onnx"), "modell.onnx"),
+        (("[red, blue]", "[red, blue, green]"), "3"),
+        (("size: [16, 16]", "size: [20, 20]"), "16"),
+        (("manifest: test.csv", "manifest: tset.csv"), "tset.csv"),
+        (("label: label", "label: lable"), "lable"),
+        (("policy: policy.yaml", "policy: strickt"), "strickt"),
+    ],
+)
+def test_errors_of_the_user_are_one_message_without_traceback(fair, change, says):
+    text = fair.read_text()
+    assert change[0] in text
+    wrong = fair.with_name("wrong.yaml")
+    wrong.write_text(text.replace(*change))
+    done = run_cli("run", "wrong.yaml", "--out", "never", cwd=fair.parent)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (fair.parent / "never" / "audit.json").exists()
+
+
+def test_too_many_broken_images_stop_the_audit(tmp_path):
+    spec = make_world(tmp_path / "world", sizes=(40, 20, 20))
+    for i in range(10):
+        (spec.parent / f"test/{i:04d}.png").write_bytes(b"text, not an image")
+    with pytest.raises(auditor.AuditorError, match="10 of 40 test images cannot be read"):
+        auditor.run(spec, out=tmp_path / "out", only=QUICK)
+
+
+def test_the_record_holds_no_path_of_this_machine(audited, fair):
+    _, out = audited
+    text = (out / "audit.json").read_text()
+    assert str(fair.parent) not in text
+    assert str(out) not in text
+    assert json.loads(text)["schema"] == "auditor/audit/v1"
+
+
+def test_killed_by_the_system_and_started_again_it_ends_with_the_same_bytes(fair, tmp_path):
+    arguments = ["run", str(fair), "--only", "performance/overall", "--out"]
+    command = [sys.executable, "-m", "auditor.cli", *arguments]
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    with subprocess.Popen([*command, str(broken)], stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not list(broken.glob("store/*/*")):
+            time.sleep(0.01)
+        process.kill()
+    assert not (broken / "audit.json").exists()
+    for out in (broken, whole):
+        subprocess.run([*command, str(out)], capture_output=True, check=False)
+    records = [auditor.read_record(out / "audit.json") for out in (broken, whole)]
+    assert volatile_free(records[0]) == volatile_free(records[1])
+    for path in (whole / "store").rglob("*.*"):
+        assert (broken / path.relative_to(whole)).read_bytes() == path.read_bytes()
