@@ -44,8 +44,8 @@ class InputSpec(SpecPart):
     align: Literal["center", "top-left"] = "center"
     interpolation: Interpolation = "bilinear"
     scale: float = Field(default=255.0, gt=0)
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
     channels: Literal["rgb", "bgr", "grey"] = "rgb"
     layout: Literal["nchw", "nhwc"] = "nchw"
     dtype: Literal["float32", "float16", "uint8"] = "float32"
