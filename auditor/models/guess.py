@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from auditor.models.formats import Format, detect_format
+
+if TYPE_CHECKING:
+    from auditor.models.onnx_graph import OnnxGraph
 
 _SIZE = (224, 224)
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -131,14 +134,13 @@ def _told_output(n_outputs: int | None, ending: str) -> str:
     return said
 
 
-def leading_constants(graph: object) -> list[tuple[str, np.ndarray]]:
+def leading_constants(graph: OnnxGraph) -> list[tuple[str, np.ndarray]]:
     """Constants that the graph applies to its input before its first layer, in their order.
 
     Pairs of an operator (Sub, Div, Mul, Add, BatchNormalization) and its numbers.
     """
-    from auditor.models.onnx_graph import RESHAPING, OnnxGraph
+    from auditor.models.onnx_graph import RESHAPING
 
-    assert isinstance(graph, OnnxGraph)
     at, found = graph.inputs[0].name, []
     for node in graph.nodes:
         if at not in node.input:
@@ -210,8 +212,8 @@ def _last_width(path: Path, format: Format) -> tuple[int | None, str]:
         return None, "the file does not show how many outputs it has"
     from auditor.models.torch_weights import load_state
 
-    weights = [t for t in load_state(path, safetensors=format == "safetensors").values()]
-    wide = [tensor.shape[0] for tensor in weights if tensor.ndim >= 2]
+    tensors = load_state(path, safetensors=format == "safetensors").values()
+    wide = [tensor.shape[0] for tensor in tensors if tensor.ndim >= 2]
     if not wide:
         return None, "it holds no layer"
     return int(wide[-1]), f"its last layer has {wide[-1]:,} outputs"

@@ -14,14 +14,14 @@ from auditor.models.architecture import ArchitectureFacts, Layer, Role, describe
 from auditor.models.outputs import Ending
 from auditor.spec import InputSpec
 
-_ADDING = frozenset({"add", "add_", "iadd", "sum"})
+_ADDING = frozenset({"add", "iadd", "sum"})
 _JOINING = frozenset({"cat", "concat", "concatenate"})
 _ACTIVATING = frozenset(
     {"elu", "gelu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_softmax", "mish",
-     "relu", "relu6", "relu_", "sigmoid", "silu", "softmax", "softplus", "tanh"}
+     "relu", "relu6", "sigmoid", "silu", "softmax", "softplus", "tanh"}
 )  # fmt: skip
 _POINTWISE = frozenset(
-    {"clamp", "contiguous", "div", "dropout", "float", "half", "identity", "mul", "mul_", "neg",
+    {"clamp", "contiguous", "div", "dropout", "float", "half", "identity", "mul", "neg",
      "pad", "permute", "stochastic_depth", "sub", "to", "transpose", "truediv"}
 )  # fmt: skip
 _NO_LAYERS = frozenset(
@@ -182,6 +182,7 @@ def _function_layer(name: str, node: fx.Node, *, inputs: tuple[str, ...], root: 
 
 def function_role(name: str, *, n_inputs: int) -> Role:
     """The role of a function by torch's name for it; `n_inputs` are tensors, weights left out."""
+    name = name.rstrip("_")  # in-place forms
     if name in _ADDING:
         return "add" if n_inputs > 1 else "pointwise"
     if name in ("linear", "addmm"):

@@ -201,7 +201,9 @@ def _settled(module: nn.Module, input: InputSpec, *, device: str, exported: bool
         module.eval()
     if input.dtype == "float16":
         module = module.half()
-    return module.to(device).requires_grad_(False)
+    for parameter in module.parameters():  # not all at once: TorchScript does not offer that
+        parameter.requires_grad_(False)
+    return module.to(device)
 
 
 def _plan_of(

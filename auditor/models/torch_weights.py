@@ -9,6 +9,7 @@ import importlib.util
 import inspect
 import pickle
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -63,8 +64,11 @@ def _load_safetensors(path: Path) -> Any:
 
 def _load_pickle(path: Path) -> Any:
     try:
-        # Said explicitly, so that TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD cannot turn code back on.
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of unusual pickles torch only warns; what it cannot read it refuses.
+            warnings.simplefilter("ignore")
+            # Said explicitly, so that TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD cannot turn code back on.
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path.name} holds Python objects beside tensors, which could run code; nothing of "
@@ -128,7 +132,9 @@ def fill_weights(module: nn.Module, state: Mapping[str, torch.Tensor], *, name: 
 def load_torchscript(path: Path) -> torch.jit.ScriptModule:
     """A TorchScript module; its operators are TorchScript's, it runs no Python."""
     try:
-        module: torch.jit.ScriptModule = _jit_load(str(path), map_location="cpu")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch's wish to see .pt2 used
+            module: torch.jit.ScriptModule = _jit_load(str(path), map_location="cpu")
     except (RuntimeError, ValueError) as error:
         raise ModelError(
             f"{path.name} cannot be read as TorchScript ({str(error).splitlines()[0]}). Export it "

@@ -9,7 +9,7 @@ import torch
 from auditor.models.architecture import Layer
 from auditor.models.torch_layers import TorchNetwork, function_role
 
-_NO_LAYERS = frozenset({"dim", "size", "Int", "__getitem__", "len", "eq", "ne"})
+_NO_LAYERS = frozenset({"__getitem__", "detach"})
 _CONVOLUTIONS = frozenset({"_convolution", "conv1d", "conv2d", "conv3d"})
 _POOLINGS = frozenset({"avg_pool2d", "max_pool2d"})
 
@@ -25,12 +25,18 @@ def scripted_network(module: torch.jit.ScriptModule) -> TorchNetwork:
         graph = module.inlined_graph
     nodes = list(graph.nodes())
     layers = [_layer(node) for node in nodes if _is_layer(node)]
-    return TorchNetwork(tuple(layers), linked=not any(list(node.blocks()) for node in nodes))
+    # Checks of shapes are control flow too, but no tensor comes out of them.
+    hidden = any(list(node.blocks()) and _makes_tensor(node) for node in nodes)
+    return TorchNetwork(tuple(layers), linked=not hidden)
 
 
 def _is_layer(node: Any) -> bool:
     family, _, name = str(node.kind()).partition("::")
-    return family == "aten" and name not in _NO_LAYERS
+    return family == "aten" and name not in _NO_LAYERS and _makes_tensor(node)
+
+
+def _makes_tensor(node: Any) -> bool:
+    return any(_is_tensor(value) for value in node.outputs())
 
 
 def _layer(node: Any) -> Layer:

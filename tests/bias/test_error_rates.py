@@ -147,3 +147,10 @@ def test_figures_and_table_hold_both_errors(worlds):
     ]
     assert len(table.rows) == 4
     assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_an_attribute_with_one_group_says_so_for_both_errors(worlds):
+    evidence = world(worlds, seed=1, wrong_of={"x": 0.1})
+    results = list(ErrorRates().run(evidence))
+    assert [r.name for r in results] == ["false-positive-ratio", "false-negative-ratio"]
+    assert all(isinstance(r, Unmeasured) and "one group, x" in r.reason for r in results)

@@ -1,0 +1,160 @@
+"""Other ways in which a model may have been trained: preprocessings and orders of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from auditor.spec import InputSpec
+
+Channels = Literal["rgb", "bgr"]
+
+_CROP_RATIO = 256 / 224
+"""Shortest side before the centre crop, over the crop: ImageNet's usual 256 to 224."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A preprocessing by a short name that will stay what it is."""
+
+    name: str
+    input: InputSpec
+
+
+@dataclass(frozen=True)
+class ClassOrder:
+    """`meaning` (classes,): the class that each output would stand for under this order."""
+
+    name: str
+    meaning: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Scaling:
+    name: str
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+_COLOUR = (
+    _Scaling("imagenet", 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    _Scaling("0..1", 255, (0, 0, 0), (1, 1, 1)),
+    _Scaling("-1..1", 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    _Scaling("0..255", 1, (0, 0, 0), (1, 1, 1)),
+    _Scaling("minus-mean", 1, (123.68, 116.779, 103.939), (1, 1, 1)),
+)
+"""Means and deviations in the order red, green, blue."""
+
+_GREY = (
+    _Scaling("0..1", 255, (0,), (1,)),
+    _Scaling("-1..1", 255, (0.5,), (0.5,)),
+    _Scaling("0..255", 1, (0,), (1,)),
+    _Scaling("mnist", 255, (0.1307,), (0.3081,)),
+)
+
+
+def candidates_for(declared: InputSpec) -> tuple[Candidate, ...]:
+    """The usual preprocessings that differ from the declared one in what they do to a pixel.
+
+    Scalings and channel orders are tried with the declared resize, resizes with the declared
+    scaling; a model of uint8 input takes pixels as they are, so nothing is scaled for it.
+    """
+    found: dict[tuple[object, ...], Candidate] = {}
+    for candidate in _all(declared):
+        found.setdefault(effect_of(candidate.input), candidate)
+    found.pop(effect_of(declared), None)
+    return tuple(found.values())
+
+
+def effect_of(given: InputSpec) -> tuple[object, ...]:
+    """What a preprocessing does to the pixels: equal for specs that differ in words alone."""
+    count = 1 if given.channels == "grey" else 3
+    mean, std = (np.resize(np.asarray(v, dtype=float), count) for v in (given.mean, given.std))
+    scaled = given.dtype != "uint8"
+    factor = np.round(1 / (given.scale * std), 9) if scaled else np.ones(count)
+    offset = np.round(mean / std, 6) if scaled else np.zeros(count)
+    resize = (
+        given.resize,
+        given.shortest if given.resize == "shortest" else None,
+        (given.pad, given.align) if given.resize == "letterbox" else None,
+    )
+    return (given.channels, *factor.tolist(), *offset.tolist(), resize, given.interpolation)
+
+
+def _all(declared: InputSpec) -> Iterator[Candidate]:
+    if declared.channels != "grey":
+        other: Channels = "bgr" if declared.channels == "rgb" else "rgb"
+        yield Candidate(f"channels-{other}", _with_channels(declared, other))
+    if declared.dtype != "uint8":
+        yield from _scaled(declared)
+    yield from _resized(declared)
+
+
+def _scaled(declared: InputSpec) -> Iterator[Candidate]:
+    if declared.channels == "grey":
+        for scaling in _GREY:
+            yield Candidate(f"grey-{scaling.name}", _with_scaling(declared, scaling))
+        return
+    orders: tuple[Channels, ...] = ("rgb", "bgr")
+    for channels in orders:
+        for scaling in _COLOUR:
+            in_rgb = _with_scaling(declared.model_copy(update={"channels": "rgb"}), scaling)
+            yield Candidate(f"{channels}-{scaling.name}", _with_channels(in_rgb, channels))
+
+
+def _with_scaling(declared: InputSpec, scaling: _Scaling) -> InputSpec:
+    given = {"scale": float(scaling.scale), "mean": scaling.mean, "std": scaling.std}
+    return InputSpec.model_validate(declared.model_dump() | given)
+
+
+def _with_channels(given: InputSpec, channels: Channels) -> InputSpec:
+    """The same numbers for each colour, in the other order."""
+    if given.channels == channels:
+        return given
+    turned = {"mean": given.mean[::-1], "std": given.std[::-1], "channels": channels}
+    return InputSpec.model_validate(given.model_dump() | turned)
+
+
+def _resized(declared: InputSpec) -> Iterator[Candidate]:
+    shortest = round(min(declared.size) * _CROP_RATIO)
+    for name, given in (
+        ("stretch", {"resize": "stretch", "shortest": None}),
+        ("shortest", {"resize": "shortest", "shortest": shortest}),
+        ("letterbox", {"resize": "letterbox", "shortest": None}),
+    ):
+        if declared.resize != name:
+            resized = InputSpec.model_validate(declared.model_dump() | given)
+            yield Candidate(f"resize-{name}", resized)
+
+
+def class_orders(classes: Sequence[str]) -> tuple[ClassOrder, ...]:
+    """Usual mistakes in the order of classes that would change what an output means.
+
+    Shifted by one, reversed, and the orders in which folders and tables are sorted.
+    """
+    n = len(classes)
+    own = np.arange(n)
+    tried = [
+        ClassOrder("shifted+1", (own + 1) % n),
+        ClassOrder("shifted-1", (own - 1) % n),
+        ClassOrder("reversed", own[::-1].copy()),
+        ClassOrder("alphabetical", _sorted(classes, [(c,) for c in classes])),
+        ClassOrder("alphabetical-any-case", _sorted(classes, [(c.lower(), c) for c in classes])),
+    ]
+    if all(c.isdecimal() for c in classes):
+        tried.append(ClassOrder("numeric", _sorted(classes, [(int(c), c) for c in classes])))
+    kept: list[ClassOrder] = []
+    for order in tried:
+        known = [own, *(k.meaning for k in kept)]
+        if not any(np.array_equal(order.meaning, each) for each in known):
+            kept.append(order)
+    return tuple(kept)
+
+
+def _sorted(classes: Sequence[str], keys: Sequence[tuple[object, ...]]) -> np.ndarray:
+    """Output k stands for the k-th class by `keys`."""
+    return np.asarray(sorted(range(len(classes)), key=lambda i: keys[i]), dtype=np.int64)

@@ -1,0 +1,146 @@
+"""model/consistency: whether the same image gets the same answer twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+
+from auditor.contract import Check, Evidence, Need
+from auditor.errors import ModelError
+from auditor.findings import Measure, Result, Subject, Unmeasured
+from auditor.models.load import load_model
+from auditor.models.predictor import Predictor
+from auditor.needs import LiveModel
+from auditor.scoring.comparison import rate_text, too_few, worst_first
+from auditor.stats import Exact, rate
+
+_BATCH = 8
+_WAYS = {
+    "batch": "beside other images or alone",
+    "order": "in another order",
+    "repeat": "a second time",
+    "reference": "by the reference file",
+}
+
+
+@dataclass(frozen=True)
+class Consistency(Check):
+    """Whether answers depend on the batch, on the order, on chance, or on the file format.
+
+    What it measures
+    ----------------
+    The same images are put through the model in batches of eight, one by one, all at once,
+    shuffled, and again; and, where the spec names `model.reference`, through that file. For
+    each way the share of images whose answer changes, and the largest change of a probability.
+
+    Why it matters
+    --------------
+    A model whose answer depends on the images beside it, or on luck, cannot be tested: the
+    number in the report is one of many that it could have given. An export that answers
+    otherwise than its original is another model than the one that was tried.
+
+    How it can mislead
+    ------------------
+    A sample of images can miss rare changes. Changes of the last digits are usual between
+    batch sizes and harmless, unless a decision lies on the edge. Same answers on this machine
+    say nothing about another processor.
+    """
+
+    id: ClassVar[str] = "model/consistency"
+    needs: ClassVar[tuple[Need, ...]] = (LiveModel(),)
+    sources: ClassVar[tuple[str, ...]] = (
+        "Clopper & Pearson (1934), doi:10.1093/biomet/26.4.404 (bounds of a share)",
+    )
+
+    sample: Annotated[int, "How many images are put through the model in every way."] = 64
+
+    def run(self, evidence: Evidence) -> Iterator[Result]:
+        frames = evidence.frames("test", sample=self.sample)
+        ids = np.asarray(evidence.frame_ids("test", sample=self.sample), dtype=object)
+        few = too_few("batch-disagreement", _subject(), sides={"the sample": len(ids)})
+        if few is not None:
+            yield few
+            return
+        model = evidence.predictor()
+        base = _in_batches(model, frames, size=_BATCH)
+        order = evidence.rng.permutation(len(frames))
+        shuffled = np.empty_like(base)
+        shuffled[order] = _in_batches(model, frames[order], size=_BATCH)
+        alone = _in_batches(model, frames, size=1)
+        together = _in_batches(model, frames, size=len(frames))
+        yield from _compared("batch", base, [alone, together], ids)
+        yield from _compared("order", base, [shuffled], ids)
+        again = [_in_batches(model, frames, size=_BATCH) for _ in range(2)]
+        yield from _compared("repeat", base, again, ids)
+        yield from _reference(evidence, base, frames, ids)
+
+
+def _in_batches(model: Predictor, frames: np.ndarray, *, size: int) -> np.ndarray:
+    parts = [model.predict(frames[at : at + size]) for at in range(0, len(frames), size)]
+    return np.concatenate([part.probabilities for part in parts])
+
+
+def _subject() -> Subject:
+    return Subject(role="test")
+
+
+def _compared(
+    way: str, base: np.ndarray, others: Sequence[np.ndarray], ids: np.ndarray
+) -> Iterator[Measure]:
+    """Answers that change in any of `others`, and the largest change of a probability."""
+    answers = base.argmax(axis=1)
+    changed = np.any([other.argmax(axis=1) != answers for other in others], axis=0)
+    moved = np.max([np.abs(other - base).max(axis=1) for other in others], axis=0)
+    share = rate(changed)
+    n, largest = len(ids), float(moved.max())
+    yield Measure(
+        name=f"{way}-disagreement",
+        subject=_subject(),
+        estimate=share,
+        unit="share",
+        better="lower",
+        n=n,
+        examples=worst_first(ids, badness=moved, among=changed),
+        details={
+            "largest_probability_difference": largest,
+            "sentence": f"Images answered otherwise {_WAYS[way]}: {rate_text(share, n=n)}; "
+            f"probabilities move by at most {largest:.2g}.",
+        },
+    )
+    yield Measure(
+        name="largest-probability-difference",
+        subject=Subject.of(role="test", way=way),
+        estimate=Exact(largest),
+        unit="probability",
+        better="lower",
+        n=n,
+        examples=worst_first(ids, badness=moved, among=moved > 0),
+    )
+
+
+def _reference(
+    evidence: Evidence, base: np.ndarray, frames: np.ndarray, ids: np.ndarray
+) -> Iterator[Result]:
+    named = evidence.spec.model.reference
+    if named is None:
+        return
+    try:
+        reference = load_model(
+            evidence.spec,
+            classes=evidence.model.classes,
+            trust_code=evidence.model.trusted_code,
+            path=evidence.spec.resolve(named),
+        )
+        answered = _in_batches(reference, frames, size=_BATCH)
+    except ModelError as error:
+        yield Unmeasured(
+            name="reference-disagreement",
+            subject=_subject(),
+            reason=f"The reference file could not be asked: {error}",
+            remedy="Correct `model.reference`, or leave it out.",
+        )
+        return
+    yield from _compared("reference", base, [answered], ids)

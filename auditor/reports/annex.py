@@ -1,0 +1,264 @@
+"""What stands behind the findings: data, declarations, waivers, what was not tested, methods."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from auditor.findings import EvidenceStatus, Verdict
+from auditor.record import AttributeSummary, AuditRecord, CheckText, DatasetSummary
+from auditor.reports.ordering import Ordered
+from auditor.reports.titles import title, topic
+
+NOT_TESTED_ROWS = 40
+CANNOT_TEST = (
+    "Whether the declared statements are true.",
+    "Whether the labels are right: they are taken as the truth.",
+    "Groups, places and circumstances that the manifest does not name.",
+    "People, rooms and times that the data do not hold.",
+    "How people act on an answer, who watches the system in use, and who may object.",
+    "Attacks by someone who wants a wrong answer.",
+)
+GLOSSARY = (
+    ("Limit", "A line of the policy: a measured quantity and the bound that it is held to."),
+    ("Blocking, advisory", "A blocking limit decides the verdict; an advisory one is printed."),
+    ("Not decided", "The data neither show that the limit is met nor that it is not."),
+    ("Not measured", "There was nothing to measure it on, or too little; the remedy says what."),
+    ("Leaning worse", "Shown to be worse than the others, though not by how much."),
+    ("Range in brackets", "Where the true figure plausibly lies: in 95 of 100 such audits."),
+    ("Points", "Difference of two percentages: 90% is 5 points above 85%."),
+    ("Unit", "What was sampled independently: a room, a person, a video."),
+    ("Group, attribute", "Images that share a value of a column such as building or household."),
+    ("Sound part", "The data without unreadable and duplicated images and those seen in training."),
+    ("Adverse answer", "An answer that harms the person it is about when it is wrong."),
+    ("Waiver", "A named person accepts a failure for a stated time; it stays a failure."),
+    ("Measured", "Computed by this audit from the named files."),
+    ("Declared", "Stated by a person; repeated here, not tested."),
+)
+
+_WANTED = ("intended_use", "users", "out_of_scope", "owner", "contact", "monitoring")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A named text; `status` is its evidence status where it has one."""
+
+    name: str
+    text: str
+    status: str = ""
+
+
+@dataclass(frozen=True)
+class WaiverView:
+    id: str
+    about: str
+    reason: str
+    owner: str
+    approved_by: str
+    issued: str
+    expires: str
+    state: str
+
+
+@dataclass(frozen=True)
+class NotTested:
+    what: str
+    reason: str
+    remedy: str
+    check: str
+
+
+@dataclass(frozen=True)
+class Method:
+    """A check's documentation: its sections as paragraphs."""
+
+    id: str
+    summary: str
+    sections: tuple[tuple[str, tuple[str, ...]], ...]
+    parameters: tuple[Entry, ...]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Annex:
+    data: tuple[DatasetSummary, ...]
+    attributes: tuple[Entry, ...]
+    declared: tuple[Entry, ...]
+    waivers: tuple[WaiverView, ...]
+    not_tested: tuple[NotTested, ...]
+    not_tested_more: int
+    cannot_test: tuple[str, ...]
+    methods: tuple[Method, ...]
+    model: tuple[Entry, ...]
+    digests: tuple[Entry, ...]
+    environment: tuple[Entry, ...]
+    glossary: tuple[tuple[str, str], ...]
+
+
+def annex(record: AuditRecord, order: Ordered) -> Annex:
+    """Everything behind the findings, from a record alone."""
+    lacking = list(_not_tested(record, order))
+    return Annex(
+        data=record.datasets,
+        attributes=tuple(
+            _attribute_entry(d.role, a) for d in record.datasets for a in d.attributes
+        ),
+        declared=tuple(declared(record)),
+        waivers=tuple(_waivers(record)),
+        not_tested=tuple(lacking[:NOT_TESTED_ROWS]),
+        not_tested_more=max(len(lacking) - NOT_TESTED_ROWS, 0),
+        cannot_test=CANNOT_TEST,
+        methods=tuple(_method(text) for text in record.check_texts),
+        model=tuple(_model(record)),
+        digests=tuple(_digests(record)),
+        environment=tuple(_environment(record)),
+        glossary=GLOSSARY,
+    )
+
+
+def _attribute_entry(role: str, attribute: AttributeSummary) -> Entry:
+    groups = sorted(attribute.groups, key=lambda g: -g.n_sound)
+    shown = [f"{g.name}: {g.n_sound:,} of {g.n:,}" for g in groups[:12]]
+    more = [f"and {len(groups) - 12} more groups"] if len(groups) > 12 else []
+    missing = [f"without a value: {attribute.missing:,}"] if attribute.missing else []
+    name = f"{attribute.name} ({attribute.role}), {role} data"
+    return Entry(name, "; ".join([*shown, *more, *missing]), EvidenceStatus.MEASURED)
+
+
+def declared(record: AuditRecord) -> Iterator[Entry]:
+    """Statements of people in the spec; what is wanted and absent is said to be missing."""
+    system: Mapping[str, Any] = record.spec.parsed["audit"].get("system") or {}
+    for name in dict.fromkeys([*_WANTED, *sorted(system)]):
+        yield _statement(name.replace("_", " "), system.get(name))
+    stated = record.spec.parsed.get("consequences") or {}
+    yield _statement("what happens when it is wrong", stated.get("when_wrong"))
+    yield _statement("way to object", stated.get("appeal"))
+    borne = [f"wrong “{label}”: {who}" for label, who in _sorted(stated.get("borne_by"))]
+    yield _statement("who bears a wrong answer", borne)
+    yield _statement("answers that harm", list(stated.get("adverse") or ()))
+    for i, claim in enumerate(record.spec.parsed.get("claims") or (), start=1):
+        bounds = [f"{k.replace('_', ' ')} {claim[k]:g}" for k in ("at_least", "at_most")
+                  if claim.get(k) is not None]  # fmt: skip
+        text = f"{claim['measure']} {' '.join(bounds)}, from: {claim['source']}"
+        yield _statement(f"claim {i}", text)
+    if record.declarations is not None:
+        for name, text in _sorted(record.declarations.parsed):
+            yield _statement(name.replace("_", " "), text)
+
+
+def _statement(name: str, found: Any) -> Entry:
+    text = _plain(found)
+    if not text:
+        return Entry(name, "not stated", EvidenceStatus.MISSING)
+    return Entry(name, text, EvidenceStatus.DECLARED)
+
+
+def _sorted(found: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    # audit.json sorts its keys: a record read back must render as the one that was written.
+    return sorted((found or {}).items())
+
+
+def _plain(found: Any) -> str:
+    if found is None:
+        return ""
+    if isinstance(found, Mapping):
+        return "; ".join(f"{k}: {_plain(v)}" for k, v in _sorted(found))
+    if isinstance(found, list | tuple):
+        return "; ".join(_plain(v) for v in found)
+    return str(found)
+
+
+def _waivers(record: AuditRecord) -> Iterator[WaiverView]:
+    used = {f.waived_by for f in record.findings if f.waived_by}
+    for waiver in record.policy.parsed.get("waivers") or ():
+        said = next((w for w in record.warnings if f"Waiver {waiver['id']} " in w), "")
+        state = "accepts a failure" if waiver["id"] in used else said or "waived nothing"
+        yield WaiverView(
+            id=waiver["id"],
+            about=str(waiver.get("limit") or waiver.get("finding")),
+            state=state,
+            **{k: str(waiver[k]) for k in ("reason", "owner", "approved_by", "issued", "expires")},
+        )
+
+
+def _not_tested(record: AuditRecord, order: Ordered) -> Iterator[NotTested]:
+    for left_out in record.plan.not_run:
+        what = topic(left_out.check)
+        what = what[:1].upper() + what[1:]
+        yield NotTested(what, left_out.reason, left_out.remedy, left_out.check)
+    asked = {n.check for n in record.plan.not_run}
+    for result in order.limits:
+        check = str(result.limit.get("measure", "")).partition(":")[0]
+        if result.verdict is Verdict.NOT_RUN and not result.findings and check not in asked:
+            yield NotTested(f"Limit {result.limit['id']}", result.reason, "", check)
+    for finding in order.findings:
+        if finding.unmeasured is not None:
+            yield NotTested(title(finding), finding.reason, finding.remedy, finding.check)
+
+
+def _method(text: CheckText) -> Method:
+    return Method(
+        id=text.id,
+        summary=text.summary,
+        sections=tuple((name, paragraphs(body)) for name, body in text.sections),
+        parameters=tuple(Entry(k, _plain(v)) for k, v in _sorted(text.parameters)),
+        sources=text.sources,
+    )
+
+
+def paragraphs(body: str) -> tuple[str, ...]:
+    """The paragraphs of a docstring's section, each in one line."""
+    return tuple(" ".join(part.split()) for part in re.split(r"\n\s*\n", body) if part.strip())
+
+
+def _model(record: AuditRecord) -> Iterator[Entry]:
+    model = record.model
+    yield Entry("task", model.task)
+    yield Entry("format", model.format)
+    yield Entry("file", f"{model.file_bytes / 1e6:,.1f} MB")
+    for kind, tensors in (("input", model.inputs), ("output", model.outputs)):
+        for tensor in tensors:
+            shape = " × ".join("any" if n is None else str(n) for n in tensor.shape)
+            yield Entry(f"{kind} “{tensor.name}”", f"{shape}, {tensor.dtype}")
+    yield Entry("classes", _first(model.classes, most=30))
+    yield Entry("parameters", "" if model.n_parameters is None else f"{model.n_parameters:,}")
+    yield Entry("multiply-adds", "" if model.flops is None else f"{model.flops:,}")
+    if model.trusted_code or record.provenance.trusted_code:
+        yield Entry("model authors’ code", "was run (--trust-code)")
+
+
+def _first(names: Sequence[str], *, most: int) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _digests(record: AuditRecord) -> Iterator[Entry]:
+    yield Entry("audit.json", record.digest)
+    yield Entry(f"spec {record.spec.name}", record.spec.digest)
+    yield Entry(f"policy {record.policy.name}", record.policy.digest)
+    yield Entry("model", record.model.digest)
+    yield from (Entry(k, v) for k, v in _sorted(record.provenance.inputs) if k != "model")
+    yield Entry("installed packages", record.provenance.packages_digest)
+    if record.provenance.previous:
+        yield Entry("record before this one", record.provenance.previous)
+
+
+def _environment(record: AuditRecord) -> Iterator[Entry]:
+    found = record.provenance
+    yield Entry("auditor", found.auditor_version)
+    yield Entry("started", found.started)
+    yield Entry("duration", f"{found.duration_s:,.0f} s")
+    yield Entry("seed", str(found.seed))
+    yield Entry("python", found.python)
+    yield Entry("system", found.os)
+    memory = f", {found.memory_bytes / 1e9:.0f} GB" if found.memory_bytes else ""
+    yield Entry("processor", f"{found.cpu}, {found.cores} cores{memory}")
+    if found.accelerator:
+        yield Entry("accelerator", found.accelerator)
+    for each in record.passes:
+        yield Entry(f"pass {each.name}", f"{each.images:,} images")
+    kept = ("torch", "onnxruntime", "onnx", "numpy", "pillow", "pandas", "scikit-learn")
+    names = [f"{name} {found.packages[name]}" for name in kept if name in found.packages]
+    yield Entry("packages", f"{', '.join(names)}; all in audit.json")

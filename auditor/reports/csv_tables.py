@@ -1,0 +1,77 @@
+"""Findings and tables as CSV files, for those who go on with a spreadsheet or a script."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from auditor.findings import Cell, Finding, Table
+from auditor.record import AuditRecord
+from auditor.reports.ordering import Ordered, ordered
+from auditor.reports.titles import title
+from auditor.stats import interval, value
+from auditor.tables import csv_text
+
+_COLUMNS = (
+    "number", "id", "title", "verdict", "leaning", "severity", "limit", "bound", "bound value",
+    "value", "low", "high", "unit", "images", "units", "reason", "remedy", "examples", "clauses",
+    "waived by",
+)  # fmt: skip
+_BOUNDS = ("at_least", "at_most", "above", "below")
+
+
+def findings_csv(record: AuditRecord) -> str:
+    """Every finding in one row, worst first, numbers as they are in the record.
+
+    `low` and `high` are the two-sided 95% interval; cells are empty where there is no number.
+    """
+    order = ordered(record)
+    return csv_text(_COLUMNS, (_row(finding, order) for finding in order.findings))
+
+
+def whole_tables(record: AuditRecord) -> Iterator[Table]:
+    """The tables of which the record holds every row; longer ones were written by the audit."""
+    for result in record.results:
+        for kept in result.tables:
+            if kept.total == len(kept.rows):
+                yield Table(kept.id, kept.title, kept.columns, kept.rows)
+
+
+def _row(finding: Finding, order: Ordered) -> tuple[Cell, ...]:
+    measure = finding.measure
+    limit = order.limit_of(finding)
+    bound = next((name for name in _BOUNDS if limit.get(name) is not None), None)
+    return (
+        order.numbers[finding.id],
+        finding.id,
+        title(finding),
+        finding.verdict,
+        finding.leaning,
+        finding.severity,
+        finding.limit,
+        bound,
+        _bound_value(limit, bound),
+        *_numbers(finding),
+        measure.unit if measure else None,
+        measure.n if measure else None,
+        measure.n_units if measure else None,
+        finding.reason,
+        finding.remedy,
+        "; ".join(measure.examples) if measure else None,
+        "; ".join(finding.clauses) or None,
+        finding.waived_by,
+    )
+
+
+def _bound_value(limit: Mapping[str, Any], bound: str | None) -> float | None:
+    return None if bound is None else float(limit[bound])
+
+
+def _numbers(finding: Finding) -> tuple[Cell, ...]:
+    """Value and interval, empty where they are not finite."""
+    if finding.measure is None:
+        return (None, None, None)
+    ends = interval(finding.measure.estimate)
+    numbers = (value(finding.measure.estimate), ends.low, ends.high)
+    return tuple(float(n) if math.isfinite(n) else None for n in numbers)

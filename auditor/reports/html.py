@@ -1,0 +1,49 @@
+"""The report as one HTML page that needs nothing beside it: no script, no font, no network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from auditor.record import AuditRecord
+from auditor.reports.annex import annex
+from auditor.reports.chapters import chapters
+from auditor.reports.limits_section import bare_views, glance, limit_views, met_views
+from auditor.reports.matrix import matrices
+from auditor.reports.ordering import ordered
+from auditor.reports.page_one import RANGE_NOTE, page_one
+from auditor.reports.svg import xml_text
+from auditor.reports.templates import environment, template_text
+
+FOOTER = "Measured and declared items are marked. No statement of legal conformity."
+
+
+def report_html(
+    record: AuditRecord, *, pictures: Mapping[str, str], for_browser: bool = True
+) -> str:
+    """The whole report; `pictures` maps the ids of the record's figures to their SVG.
+
+    `for_browser` adds what only browsers understand: dark colours, small screens. Every text of
+    the record is escaped: names of groups, classes and images come from others.
+    """
+    order = ordered(record)
+    text = (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            record=record,
+            one=page_one(record, order),
+            open_limits=limit_views(order),
+            glance=glance(order),
+            bare_limits=bare_views(order),
+            met_limits=met_views(order),
+            matrices=matrices(record, order),
+            chapters=chapters(record, order, pictures=pictures),
+            annex=annex(record, order),
+            css=template_text("report.css"),
+            browser_css=template_text("browser.css") if for_browser else "",
+            footer=FOOTER,
+            range_note=RANGE_NOTE,
+        )
+    )
+    return xml_text(re.sub(r"\n\s*\n+", "\n", text))

@@ -1,0 +1,73 @@
+"""The order in which findings are read, and the numbers that pages refer to them by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from auditor.findings import Finding, LimitResult, Verdict
+from auditor.record import AuditRecord
+from auditor.verdicts import worst
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """Findings worst first, numbered from 1: what failed, what is open, what passed, the rest."""
+
+    findings: tuple[Finding, ...]
+    limits: tuple[LimitResult, ...]
+
+    @cached_property
+    def numbers(self) -> Mapping[str, int]:
+        """The number of each finding by its id."""
+        return {finding.id: n for n, finding in enumerate(self.findings, start=1)}
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Finding]:
+        return {finding.id: finding for finding in self.findings}
+
+    @cached_property
+    def stated(self) -> Mapping[str, Mapping[str, Any]]:
+        """Each limit as the policy states it, by its id."""
+        return {str(result.limit["id"]): result.limit for result in self.limits}
+
+    def limit_of(self, finding: Finding) -> Mapping[str, Any]:
+        """The limit that a finding met; empty where it met none."""
+        return self.stated.get(finding.limit or "", {})
+
+    def of(self, identifiers: Iterable[str]) -> tuple[Finding, ...]:
+        """The findings of these ids, in order."""
+        wanted = set(identifiers)
+        return tuple(finding for finding in self.findings if finding.id in wanted)
+
+
+def ordered(record: AuditRecord) -> Ordered:
+    """A record's findings in reading order; limits worst first."""
+    urgent = worst(
+        record.findings, limit_results=record.limit_results, k=max(len(record.findings), 1)
+    )
+    met = tuple(f for f in record.findings if f.verdict is Verdict.PASS)
+    plain = tuple(f for f in record.findings if f.verdict is None)
+    findings = (*urgent, *met, *plain)
+    first = {finding.limit: place for place, finding in reversed(list(enumerate(findings)))}
+    limits = sorted(
+        record.limit_results, key=lambda r: (_rank(r), first.get(str(r.limit["id"]), 0))
+    )
+    return Ordered(findings, tuple(limits))
+
+
+_RANKS = {
+    Verdict.FAIL: 0,
+    Verdict.INCONCLUSIVE: 1,
+    Verdict.NOT_RUN: 2,
+    Verdict.PASS_WITH_WAIVERS: 3,
+    Verdict.PASS: 3,
+}
+
+
+def _rank(result: LimitResult) -> tuple[int, bool, int]:
+    """Passed limits last; before them blocking ones first."""
+    rank = _RANKS[result.verdict]
+    return (rank == 3, result.limit["severity"] != "blocking", rank)

@@ -1,0 +1,90 @@
+"""The report as a tagged PDF with the record attached: the one place that drives WeasyPrint."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import datetime
+from typing import Any
+
+from auditor.errors import MissingLibraryError
+from auditor.record import AuditRecord, to_json
+from auditor.reports.templates import font_data_uri
+
+VARIANT = "pdf/a-3a"
+PACKAGES = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"
+
+_FACES = (
+    ("Auditor Sans", "normal", "AuditorSans-Regular"),
+    ("Auditor Sans", "bold", "AuditorSans-Bold"),
+    ("Auditor Mono", "normal", "AuditorMono-Regular"),
+)
+
+
+def report_pdf(html: str, record: AuditRecord, *, attach: bool = True) -> bytes:
+    """The page that `report_html` made, as PDF; equal records give equal bytes.
+
+    `attach` puts ``audit.json`` into the file. Nothing is fetched: addresses other than
+    ``data:`` are refused.
+
+    Raises
+    ------
+    MissingLibraryError
+        When Pango or HarfBuzz are not installed; the message holds the command that does it.
+    """
+    weasyprint = _weasyprint()
+    options = {
+        "pdf_variant": VARIANT,
+        "pdf_identifier": record.digest[:32].encode("ascii"),
+        "attachments": [_attachment(weasyprint, record)] if attach else None,
+    }
+    document = laid_out(html, **options)
+    with warnings.catch_warnings():
+        # WeasyPrint 70 leaves its colour profile open until it is collected.
+        warnings.simplefilter("ignore", ResourceWarning)
+        pdf: bytes = document.write_pdf(**options)
+    return pdf
+
+
+def laid_out(html: str, **options: Any) -> Any:
+    """The pages of a report as WeasyPrint's document, with the bundled fonts; fetches nothing."""
+    weasyprint = _weasyprint()
+    from weasyprint.text.fonts import FontConfiguration
+    from weasyprint.urls import URLFetcher
+
+    fetcher = URLFetcher(allowed_protocols=("data",), allow_redirects=False)
+    fonts = FontConfiguration()
+    faces = weasyprint.CSS(string=_font_faces(), font_config=fonts, url_fetcher=fetcher)
+    page = weasyprint.HTML(string=html, url_fetcher=fetcher, media_type="print")
+    return page.render(stylesheets=[faces], font_config=fonts, **options)
+
+
+def _weasyprint() -> Any:
+    try:
+        import weasyprint
+    except OSError as error:
+        raise MissingLibraryError(
+            f"A system library that makes PDFs was not found ({error}). The HTML report is "
+            "written. For the PDF, install it and run `auditor report` again: "
+            f"apt-get install -y --no-install-recommends {PACKAGES}"
+        ) from error
+    return weasyprint
+
+
+def _attachment(weasyprint: Any, record: AuditRecord) -> Any:
+    when = datetime.fromisoformat(record.provenance.started)
+    return weasyprint.Attachment(
+        string=to_json(record).encode("utf-8", errors="backslashreplace"),
+        name="audit.json",
+        description="The record of the audit that this report was made from",
+        relationship="Data",
+        created=when,
+        modified=when,
+    )
+
+
+def _font_faces() -> str:
+    return "\n".join(
+        f'@font-face {{ font-family: "{family}"; font-weight: {weight}; '
+        f'src: url("{font_data_uri(name)}") format("truetype"); }}'
+        for family, weight, name in _FACES
+    )

@@ -1,0 +1,33 @@
+"""The end of a run on a terminal: verdict, the worst findings, what was not decided."""
+
+from __future__ import annotations
+
+from auditor.findings import Verdict
+from auditor.record import AuditRecord
+from auditor.verdicts import worst
+
+VERDICT_SENTENCES = {
+    Verdict.PASS: "MEETS policy",
+    Verdict.PASS_WITH_WAIVERS: "MEETS, with waivers, policy",
+    Verdict.FAIL: "DOES NOT MEET policy",
+    Verdict.INCONCLUSIVE: "NOT DECIDED against policy",
+    Verdict.NOT_RUN: "NOT DECIDED against policy",
+}
+
+
+def summary_lines(record: AuditRecord) -> list[str]:
+    """Lines for a reader who just ran the audit."""
+    policy = record.policy.parsed
+    sentence = VERDICT_SENTENCES[record.verdict]
+    lines = ["", f'{record.title}: {sentence} "{policy["id"]} {policy["version"]}".', ""]
+    for finding in worst(record.findings, limit_results=record.limit_results):
+        lines += [f"  {finding.verdict}  {finding.id}", f"      {finding.reason}"]
+    open_limits = [
+        str(r.limit["id"])
+        for r in record.limit_results
+        if r.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN) and r.limit["required"]
+    ]
+    if open_limits:
+        lines += ["", f"  Not decided: {', '.join(open_limits)}"]
+    lines += [f"  Warning: {warning}" for warning in record.warnings]
+    return [*lines, ""]

@@ -1,0 +1,51 @@
+"""Where templates, style sheets and fonts lie: in the wheel, or in a checkout."""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@cache
+def template_folder() -> Path:
+    """The folder of templates; a wheel carries it inside the package, a checkout beside it."""
+    inside = _PACKAGE / "templates"
+    return inside if inside.is_dir() else _PACKAGE.parent / "templates"
+
+
+def template_text(name: str) -> str:
+    """The text of a file under the folder of templates."""
+    return (template_folder() / name).read_text(encoding="utf-8")
+
+
+def font_path(name: str) -> Path:
+    """A bundled font by its file name without ending, such as ``AuditorSans-Bold``."""
+    return template_folder() / "fonts" / f"{name}.ttf"
+
+
+def font_data_uri(name: str) -> str:
+    """A bundled font as a ``data:`` address, so that a style sheet needs no file."""
+    encoded = base64.b64encode(font_path(name).read_bytes()).decode("ascii")
+    return f"data:font/ttf;base64,{encoded}"
+
+
+@cache
+def environment() -> Environment:
+    """Jinja as all reports use it: escaping on, and an unknown name is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(template_folder()),
+        autoescape=lambda name: name is not None and ".html" in name,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )

@@ -1,0 +1,215 @@
+import numpy as np
+import pytest
+
+from auditor.checks.input_candidates import candidates_for, class_orders, effect_of
+from auditor.checks.model_preprocessing import OtherInputs, Preprocessing, input_words
+from auditor.contract import Available, Pass
+from auditor.findings import Figure, Unmeasured
+from auditor.spec import InputSpec
+from auditor.stats import holm, p_value, value
+
+LIMIT = 0.05
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+COLOUR = InputSpec(size=(224, 224), resize="shortest", shortest=256, **IMAGENET)
+GREY = InputSpec(size=(28, 28), channels="grey", mean=(0.0,), std=(1.0,))
+RAW = InputSpec(size=(224, 224), layout="nhwc", dtype="uint8")
+
+
+def world(worlds, *, seed, true_name=None, order=None, given=COLOUR, classes=6, n=256, gap=0.3):
+    """A model that is right with `true_name` (None: as declared) more often than otherwise."""
+    rng = np.random.default_rng(seed)
+    names = tuple(f"c{i}" for i in rng.permutation(classes))
+    labels = rng.integers(0, classes, n)
+    spec = worlds.spec(
+        model={"path": "m.onnx", "classes": names, "input": given.model_dump(),
+               "output": "logits"}
+    )  # fmt: skip
+    dataset = worlds.dataset(labels, classes=names)
+    evidence = worlds.evidence(spec=spec)
+
+    def answers(right):
+        hit = rng.random(n) < right
+        given_answers = np.where(hit, labels, (labels + rng.integers(1, classes, n)) % classes)
+        if order is not None:
+            # The model says index k for what is class meaning[k].
+            place = np.argsort(order(names).meaning)
+            given_answers = place[given_answers]
+        return worlds.probabilities(given_answers, n_classes=classes)
+
+    evidence.add(dataset, answers(0.9 if true_name is None else 0.9 - gap))
+    for candidate in candidates_for(given):
+        right = 0.9 if candidate.name == true_name else 0.9 - gap
+        evidence.add(dataset, answers(right), input=candidate.input)
+    return evidence
+
+
+def failing(found):
+    """Names of the measures that exceed the limit, as the policy decides it (Holm)."""
+    measures = list(found.values())
+    p = holm([p_value(m.estimate, limit=LIMIT, exceeds="above") for m in measures])
+    return {str(m.subject.keys[0][1]) for m, q in zip(measures, p, strict=True) if q <= 0.05}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", ["bgr-minus-mean", "rgb-0..1", "resize-stretch"])
+def test_the_planted_preprocessing_is_named_and_no_other(worlds, seed, name):
+    found = worlds.measures(Preprocessing(), world(worlds, seed=seed, true_name=name))
+    assert failing(found) == {name}
+    measure = found[f"accuracy-gain:input={name}@test"]
+    assert measure.details["sentence"].startswith("The labels fit far better with channels")
+    assert InputSpec.model_validate(measure.details["input"], strict=False) == next(
+        c.input for c in candidates_for(COLOUR) if c.name == name
+    )
+    assert measure.n == 256
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_model_fed_as_it_was_trained_shows_nothing(worlds, seed):
+    found = worlds.measures(Preprocessing(), world(worlds, seed=seed))
+    assert failing(found) == set()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_equally_good_ways_show_nothing(worlds, seed):
+    found = worlds.measures(Preprocessing(), world(worlds, seed=seed, gap=0.0))
+    assert failing(found) == set()
+
+
+@pytest.mark.parametrize("name", ["shifted+1", "shifted-1", "reversed", "alphabetical"])
+def test_a_planted_order_of_classes_is_named(worlds, name):
+    def order(names):
+        return next(o for o in class_orders(names) if o.name == name)
+
+    found = worlds.measures(Preprocessing(), world(worlds, seed=3, order=order))
+    assert name in failing(found)
+    # Other orders share some classes with the planted one; only the best is called the fit.
+    fits = [m for m in found.values() if "fit far better" in m.details["sentence"]]
+    assert [str(m.subject.keys[0][1]) for m in fits] == [name]
+    assert value(fits[0].estimate) == max(value(m.estimate) for m in found.values())
+
+
+def test_the_gain_is_paired_and_its_examples_are_what_it_wins(worlds):
+    evidence = world(worlds, seed=1, true_name="bgr-minus-mean")
+    found = worlds.measures(Preprocessing(), evidence)["accuracy-gain:input=bgr-minus-mean@test"]
+    true_input = next(c.input for c in candidates_for(COLOUR) if c.name == "bgr-minus-mean")
+    before = evidence.outcomes().correct
+    after = evidence.outcomes(input=true_input).correct
+    assert value(found.estimate) == pytest.approx(after.mean() - before.mean())
+    assert found.estimate.gained == (after & ~before).sum()
+    won = set(evidence.outcomes().image_ids[after & ~before])
+    assert found.examples
+    assert set(found.examples) <= won
+
+
+def test_the_figure_holds_every_way_beside_the_declared_one(worlds):
+    evidence = world(worlds, seed=1, true_name="bgr-minus-mean")
+    results = list(Preprocessing().run(evidence))
+    (figure,) = [r for r in results if isinstance(r, Figure)]
+    assert len(figure.rows) == len(results)
+    assert figure.rows[0]["label"] == "as declared"
+    assert "bgr-minus-mean" in figure.alt
+
+
+def test_too_few_labelled_images_are_not_measured(worlds):
+    (result,) = Preprocessing().run(world(worlds, seed=0, n=9))
+    assert isinstance(result, Unmeasured)
+
+
+def test_candidates_differ_from_the_declared_one_and_from_each_other():
+    for declared in (COLOUR, GREY, RAW):
+        effects = [effect_of(c.input) for c in candidates_for(declared)]
+        assert effect_of(declared) not in effects
+        assert len(set(effects)) == len(effects)
+        assert len({c.name for c in candidates_for(declared)}) == len(effects)
+        assert all(c.input.size == declared.size for c in candidates_for(declared))
+
+
+def test_the_same_numbers_in_other_words_are_no_candidate():
+    in_bytes = COLOUR.model_copy(
+        update={"scale": 1.0, "mean": tuple(255 * m for m in COLOUR.mean),
+                "std": tuple(255 * s for s in COLOUR.std)}
+    )  # fmt: skip
+    assert effect_of(in_bytes) == effect_of(COLOUR)
+    assert "rgb-imagenet" not in {c.name for c in candidates_for(in_bytes)}
+
+
+def test_other_channels_take_their_own_numbers_with_them():
+    turned = next(c.input for c in candidates_for(COLOUR) if c.name == "channels-bgr")
+    assert turned.mean == (0.406, 0.456, 0.485)
+    caffe = next(c.input for c in candidates_for(COLOUR) if c.name == "bgr-minus-mean")
+    assert (caffe.scale, caffe.mean, caffe.channels) == (1.0, (103.939, 116.779, 123.68), "bgr")
+
+
+def test_raw_and_grey_inputs_get_only_what_applies_to_them():
+    assert {c.name for c in candidates_for(RAW)} == {
+        "channels-bgr", "resize-shortest", "resize-letterbox"
+    }  # fmt: skip
+    names = {c.name for c in candidates_for(GREY)}
+    assert names == {"grey--1..1", "grey-0..255", "grey-mnist", "resize-shortest",
+                     "resize-letterbox"}  # fmt: skip
+
+
+def test_orders_of_integer_names_hold_the_order_of_text():
+    classes = tuple(str(i) for i in range(12))
+    orders = {o.name: o.meaning for o in class_orders(classes)}
+    assert [classes[i] for i in orders["alphabetical"][:4]] == ["0", "1", "10", "11"]
+    assert "numeric" not in orders
+    by_text = tuple(sorted(classes))
+    numeric = next(o for o in class_orders(by_text) if o.name == "numeric")
+    assert [by_text[i] for i in numeric.meaning] == list(classes)
+
+
+def test_two_classes_have_one_other_order():
+    assert [o.name for o in class_orders(("a", "b"))] == ["shifted+1"]
+
+
+def test_the_need_plans_every_candidate_on_one_sample(worlds):
+    evidence = world(worlds, seed=0)
+    available = Available(evidence.spec, evidence.model, {"test": evidence.dataset("test")})
+    need = OtherInputs()
+    assert need.unmet(available) is None
+    passes = need.passes(available)
+    assert passes[0] == Pass("test", sample=256)
+    assert {p.input for p in passes[1:]} == {c.input for c in candidates_for(COLOUR)}
+    assert {p.sample for p in passes} == {256}
+    assert need.unmet(Available(evidence.spec, evidence.model, {})) is not None
+
+
+def test_words_can_be_written_into_a_spec():
+    assert input_words(COLOUR) == (
+        "channels rgb, scale 255, mean [0.485, 0.456, 0.406], std [0.229, 0.224, 0.225], resize "
+        "shortest to 256"
+    )
+    assert "pixels as they are" in input_words(RAW)
+
+
+def test_squeezenet_declared_as_rgb_is_told_how_it_was_trained(worlds, shared_data):
+    import pandas as pd
+
+    from auditor.data.images import decode, to_frame
+    from auditor.models.load import load_model
+
+    classes = tuple(str(i) for i in range(1000))
+    spec = worlds.spec(
+        model={"path": str(shared_data / "models/imagenet_squeezenet1.1_fp32.onnx"),
+               "classes": classes, "input": COLOUR.model_dump(), "output": "probabilities"}
+    )  # fmt: skip
+    model = load_model(spec, classes=classes)
+    folder = shared_data / "imagenet-mini"
+    rows = pd.read_csv(folder / "manifest.csv").iloc[::12]
+    pixels = [decode((folder / p).read_bytes(), max_pixels=10**8).pixels for p in rows["path"]]
+    dataset = worlds.dataset(rows["label"].to_numpy(), classes=classes)
+    evidence = worlds.evidence(spec=spec)
+
+    def answered(given):
+        frames = np.stack([to_frame(p, given) for p in pixels])
+        return model.predict(frames, input=given).probabilities
+
+    evidence.add(dataset, answered(COLOUR))
+    for candidate in candidates_for(COLOUR):
+        evidence.add(dataset, answered(candidate.input), input=candidate.input)
+    found = worlds.measures(Preprocessing(), evidence)
+    best = max(found.values(), key=lambda m: value(m.estimate))
+    assert str(best.subject) == "input=bgr-minus-mean@test"
+    assert failing(found) >= {"bgr-minus-mean"}
+    assert "channels bgr, scale 1, mean [103.939, 116.779, 123.68]" in best.details["sentence"]

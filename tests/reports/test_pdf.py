@@ -1,0 +1,143 @@
+"""The PDF: the same bytes each time, tagged, the record inside, nothing fetched, no warning."""
+
+import builtins
+import dataclasses
+import logging
+import os
+import re
+import subprocess
+import sys
+import zlib
+
+import pytest
+
+from auditor.errors import MissingLibraryError
+from auditor.record import to_json, write_record
+from auditor.reports.html import report_html
+from auditor.reports.pdf import PACKAGES, laid_out, report_pdf
+from auditor.reports.render import render
+
+MARGIN = 16 / 25.4 * 96
+
+
+@pytest.fixture
+def complaints():
+    """What WeasyPrint complains of."""
+    found = []
+    handler = logging.Handler()
+    handler.emit = lambda record: found.append(record.getMessage())
+    logger = logging.getLogger("weasyprint")
+    logger.addHandler(handler)
+    yield found
+    logger.removeHandler(handler)
+
+
+@pytest.fixture(scope="module")
+def small(failing):
+    """The record with two checks, so that a PDF takes a second."""
+    kept = tuple(r for r in failing.results if r.check in ("performance/overall", "data/leakage"))
+    names = {r.check for r in kept}
+    findings = tuple(f for f in failing.findings if f.check in names)
+    ids = {f.id for f in findings}
+    return dataclasses.replace(
+        failing,
+        results=kept,
+        findings=findings,
+        limit_results=tuple(r for r in failing.limit_results if set(r.findings) <= ids),
+        check_texts=failing.check_texts[:1],
+    )
+
+
+def html(record):
+    from auditor.figures import svg
+
+    pictures = {f.id: svg(f) for r in record.results for f in r.figures}
+    return report_html(record, pictures=pictures, for_browser=False)
+
+
+def test_the_whole_report_raises_no_complaint_and_nothing_leaves_its_page(failing, complaints):
+    document = laid_out(html(failing), pdf_variant="pdf/a-3a")
+    assert not complaints
+    assert 10 < len(document.pages) < 60
+    for page in document.pages:
+        for box in page._page_box.descendants():
+            if getattr(box, "text", "").strip():
+                right = box.position_x + box.width
+                assert box.position_x >= MARGIN - 1, box.text
+                assert right <= page.width - MARGIN + 1, (box.text, right)
+
+
+def test_headings_do_not_stand_alone_at_the_foot_of_a_page(failing):
+    for page in laid_out(html(failing)).pages:
+        body = next(c for c in page._page_box.children if c.element_tag == "html")
+        lines = [b for b in body.descendants() if getattr(b, "text", "").strip()]
+        last = max(lines, key=lambda b: b.position_y)
+        assert last.element_tag not in ("h2", "h3", "h4", "caption"), last.text
+
+
+def test_bytes_are_equal_in_another_process(small, tmp_path, complaints):
+    first = report_pdf(html(small), small)
+    assert not complaints
+    write_record(small, tmp_path / "audit.json")
+    code = (
+        "import sys\n"
+        "from auditor.record import read_record; from auditor.reports.render import render\n"
+        "render(read_record(sys.argv[1]), sys.argv[2], formats=['pdf'])"
+    )
+    environment = os.environ | {"PYTHONHASHSEED": "77", "TZ": "Asia/Tokyo"}
+    command = [sys.executable, "-c", code, str(tmp_path / "audit.json"), str(tmp_path / "out")]
+    subprocess.run(command, check=True, env=environment)
+    assert (tmp_path / "out" / "report.pdf").read_bytes() == first
+
+
+def test_it_is_tagged_archival_and_carries_the_record(small):
+    with_record = report_pdf(html(small), small)
+    without = report_pdf(html(small), small, attach=False)
+    unpacked = streams(with_record)
+    assert any(b'part="3"' in data or b"part>3<" in data for data in unpacked)
+    assert any(b"/StructTreeRoot" in data for data in unpacked)
+    assert any(b"/EmbeddedFile" in data for data in (with_record, *unpacked))
+    assert not any(b"/EmbeddedFile" in data for data in (without, *streams(without)))
+    assert to_json(small).encode() in unpacked
+
+
+def streams(pdf: bytes) -> list[bytes]:
+    """The streams of a PDF, unpacked."""
+    found = []
+    for match in re.finditer(rb"stream\r?\n(.*?)\r?\nendstream", pdf, flags=re.DOTALL):
+        try:
+            found.append(zlib.decompress(match.group(1)))
+        except zlib.error:
+            found.append(match.group(1))
+    return found
+
+
+def test_nothing_is_fetched(complaints, tmp_path):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(b"not an image, never read")
+    page = f'<html lang="en"><title>x</title><img alt="x" src="file://{secret}">'
+    laid_out(f'{page}<link rel="attachment" href="file://{secret}"><p>text</p></html>')
+    assert any("not allowed" in text.lower() or "failed to load" in text.lower()
+               for text in complaints)  # fmt: skip
+
+
+def test_without_its_libraries_the_other_files_are_written_and_the_way_out_is_told(
+    small, tmp_path, monkeypatch
+):
+    real = builtins.__import__
+
+    def lacking(name, *args, **kwargs):
+        if name.split(".")[0] == "weasyprint":
+            raise OSError("cannot load library 'libpango-1.0-0'")
+        return real(name, *args, **kwargs)
+
+    (tmp_path / "report.pdf").write_bytes(b"of an earlier audit")
+    monkeypatch.setattr(builtins, "__import__", lacking)
+    with pytest.raises(
+        MissingLibraryError, match="apt-get install -y --no-install-recommends"
+    ) as e:
+        render(small, tmp_path)
+    assert PACKAGES in str(e.value)
+    assert (tmp_path / "report.html").exists()
+    assert (tmp_path / "MODEL_CARD.md").exists()
+    assert not (tmp_path / "report.pdf").exists()
