@@ -61,4 +61,3 @@ def too_few(name: str, subject: Subject, *, n: int, what: str) -> Unmeasured:
         reason=f"There are {n} {subject.role} {what} to count; a share needs {LEAST}.",
         remedy=f"Add {what} to the {subject.role} data.",
     )
-
