@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 import auditor
 from auditor.cli import app
+from auditor.stats import value
 from auditor.volatile import volatile_free
 
 QUICK = (
@@ -149,6 +150,19 @@ def test_a_second_run_over_the_same_store_computes_nothing_and_says_the_same(aud
     after = {p: p.stat().st_mtime_ns for p in (out / "store").rglob("*") if p.is_file()}
     assert after == before
     assert volatile_free(again) == volatile_free(record)
+
+
+def test_every_image_of_every_pass_has_its_score_in_the_store(audited, fair):
+    record, out = audited
+    tables = [pd.read_parquet(path) for path in (out / "store" / "scores").glob("*.parquet")]
+    test = next(t for t in tables if len(t) == 400)
+    labels = pd.read_csv(fair.parent / "test.csv").set_index("file")["label"]
+    assert (labels[test["image_id"]].to_numpy() == test["label"]).all()
+    right = test["label"] == test["answer"]
+    assert (right == test["correct"]).all()
+    measured = record.finding("performance/overall:accuracy@test").measure
+    assert right.mean() == pytest.approx(value(measured.estimate))
+    np.testing.assert_allclose(test["log_loss"], -np.log(test["true_probability"]))
 
 
 def test_another_policy_judges_the_record_without_model_or_data(audited, tmp_path):

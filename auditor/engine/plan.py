@@ -7,15 +7,7 @@ from dataclasses import dataclass, replace
 
 from auditor.contract import AS_GIVEN, Available, Check, Pass, check_classes, make_check
 from auditor.errors import SpecError
-
-
-@dataclass(frozen=True)
-class NotPlanned:
-    """A check that will not run, why, and what would make it run."""
-
-    check: str
-    reason: str
-    remedy: str
+from auditor.record import NotPlannedCheck
 
 
 @dataclass(frozen=True)
@@ -27,7 +19,7 @@ class Plan:
     """
 
     checks: tuple[Check, ...]
-    not_run: tuple[NotPlanned, ...]
+    not_run: tuple[NotPlannedCheck, ...]
     passes: tuple[Pass, ...]
     scanned: tuple[str, ...]
     kept: tuple[str, ...]
@@ -78,9 +70,9 @@ def _selected(only: Sequence[str]) -> dict[str, type[Check]]:
 
 def _sort_checks(
     available: Available, classes: dict[str, type[Check]], parameters: dict[str, dict[str, object]]
-) -> tuple[tuple[Check, ...], tuple[NotPlanned, ...]]:
+) -> tuple[tuple[Check, ...], tuple[NotPlannedCheck, ...]]:
     checks: list[Check] = []
-    not_run: list[NotPlanned] = []
+    not_run: list[NotPlannedCheck] = []
     for name, cls in sorted(classes.items(), key=lambda item: (item[0].startswith("deploy"), item)):
         unmet = [
             found
@@ -88,7 +80,7 @@ def _sort_checks(
             if not need.optional and (found := need.unmet(available)) is not None
         ]
         if unmet:
-            not_run.append(NotPlanned(name, unmet[0].reason, unmet[0].remedy))
+            not_run.append(NotPlannedCheck(name, unmet[0].reason, unmet[0].remedy))
         else:
             checks.append(_configured(cls, parameters.get(name, {})))
     return tuple(checks), tuple(not_run)

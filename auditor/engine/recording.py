@@ -18,7 +18,6 @@ from auditor.record import (
     CheckText,
     DatasetSummary,
     GroupCount,
-    NotPlannedCheck,
     PassFacts,
     PlanSummary,
     SetApart,
@@ -29,7 +28,7 @@ def plan_summary(loaded: Loaded) -> PlanSummary:
     plan = loaded.plan
     return PlanSummary(
         checks=tuple(check.id for check in plan.checks),
-        not_run=tuple(NotPlannedCheck(n.check, n.reason, n.remedy) for n in plan.not_run),
+        not_run=plan.not_run,
         passes=tuple(str(p) for p in plan.passes),
     )
 

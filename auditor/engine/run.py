@@ -16,6 +16,7 @@ from auditor.engine.recording import (
     pass_facts,
     plan_summary,
 )
+from auditor.engine.scores import write_scores
 from auditor.engine.store import Store
 from auditor.engine.sweep import Progress
 from auditor.policy import PolicyFile, load_policy
@@ -55,6 +56,7 @@ def run(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     gathered = gather(loaded, store=Store(folder / "store"), report=_as_show(report))
+    write_scores(gathered)
     runs = run_checks(loaded.plan.checks, gathered, report=report)
     provenance = collect_provenance(
         seed=file.spec.audit.seed,
