@@ -54,6 +54,8 @@ class Gathered:
     predictors: Mapping[str, Predictor]
     model_paths: Mapping[str, Path]
     missing_variants: Mapping[str, MissingVariant] = field(default_factory=dict)
+    handed_out: dict[tuple[Pass, str], Outcomes] = field(default_factory=dict, compare=False)
+    """Outcomes handed out so far: what they derive (answers, confidences) is derived once."""
 
     def readable(self, role: str) -> np.ndarray:
         """Mask over a role's rows: images that could be decoded."""
@@ -103,12 +105,18 @@ class CheckEvidence:
     ) -> Outcomes:
         wanted = Pass(role, view=view, variant=variant, input=input, sample=sample)
         self._require_pass(wanted)
+        known = self.gathered.handed_out
+        if (wanted, part) not in known:
+            known[wanted, part] = self._outcomes_of(wanted, part)
+        return known[wanted, part]
+
+    def _outcomes_of(self, wanted: Pass, part: str) -> Outcomes:
         swept = self._swept(wanted)
         probabilities = assemble(swept, "predictions", store=self.gathered.store)
         keep = self._taken(wanted, swept, part)
-        dataset = self.gathered.available.datasets[role]
+        dataset = self.gathered.available.datasets[wanted.role]
         if not keep.any():
-            raise self._nothing_left(role)
+            raise self._nothing_left(wanted.role)
         if keep.all():
             return Outcomes(dataset.take(swept.rows), probabilities)
         return Outcomes(dataset.take(swept.rows[keep]), probabilities[keep])
