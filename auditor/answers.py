@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auditor import reasons
-from auditor.findings import Finding, Verdict
+from auditor.findings import Finding, Measure, Verdict
 from auditor.spec import AuditSpec
+from auditor.stats import interval, value
 
 if TYPE_CHECKING:
     from auditor.record import AttributeSummary, DatasetSummary, NotPlannedCheck
@@ -23,6 +24,18 @@ REPRESENTED = 0.8
 
 The four-fifths convention of 29 CFR 1607.4(D), borrowed from selection rates.
 """
+
+
+PROPERTIES = 3
+"""Properties of images that an answer names at most."""
+
+NAMES = 3
+"""Groups, classes or measures that an answer names at most."""
+
+CRASHED = "check"
+"""Name of the `Unmeasured` of a check that crashed, or ended without a result."""
+
+_PROPERTIES = {"std": "contrast", "saturated_share": "overexposure"}
 
 
 @dataclass(frozen=True)
@@ -60,14 +73,50 @@ def _matches(findings: Sequence[Finding], not_run: Sequence[NotPlannedCheck]) ->
     undecided = [f for f in judged if f.verdict is Verdict.INCONCLUSIVE]
     passed = [f for f in judged if f.verdict is Verdict.PASS]
     if broken:
-        return _answer(MATCHES, "No", f"They differ in {_names(broken)}.", broken)
+        return _answer(MATCHES, "No", _differences(broken, findings), broken)
     if undecided:
         return _answer(
             MATCHES, "Not decided", f"Too few images for {_names(undecided)}.", undecided
         )
     if passed:
         return _answer(MATCHES, "Yes", "No difference beyond the limits was found.", passed)
-    return Answer(MATCHES, "Not tested", _why_not("shift/", findings, not_run))
+    return _not_measured(MATCHES, "Not tested", "shift/", findings, not_run)
+
+
+def _differences(broken: Sequence[Finding], findings: Sequence[Finding]) -> str:
+    """What differs where the model will run, in one line: accuracy, properties, scores."""
+    parts = [_lost_words(f.measure) for f in broken if f.measure and f.measure.name == "lost"]
+    if any(f.check == "shift/properties" for f in broken):
+        names = _differing_properties(findings)[:PROPERTIES]
+        parts.append(f"{_and(names)} differ" if names else "the images look different")
+    if any(f.check == "shift/predictions" for f in broken):
+        parts.append("its scores differ")
+    parts = parts or [f"they differ in {_names(broken)}"]
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _lost_words(measure: Measure) -> str:
+    lost = 100 * value(measure.estimate)
+    return f"accuracy is {abs(lost):.0f} points {'lower' if lost >= 0 else 'higher'} there"
+
+
+def _differing_properties(findings: Sequence[Finding]) -> list[str]:
+    """Properties whose range excludes "no difference", the most different first."""
+    found: dict[str, float] = {}
+    for finding in findings:
+        measure = finding.measure
+        if finding.check != "shift/properties" or measure is None or measure.name != "auc":
+            continue
+        ends, name = interval(measure.estimate), measure.subject.get("property")
+        if name and not ends.low <= 0.5 <= ends.high:
+            found[name] = abs(value(measure.estimate) - 0.5)
+    named = {_PROPERTIES.get(name, name.replace("_", " ")): far for name, far in found.items()}
+    return sorted(named, key=lambda name: -named[name])
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), names[-1]])
 
 
 def _represents(datasets: Sequence[DatasetSummary]) -> Answer:
@@ -99,11 +148,16 @@ def _measured(findings: Sequence[Finding], not_run: Sequence[NotPlannedCheck]) -
     broken = [f for f in groups if f.verdict is Verdict.FAIL or f.leaning == "worse"]
     undecided = [f for f in groups if f.verdict is Verdict.INCONCLUSIVE]
     if not groups:
-        return Answer(MEASURED, "No", _why_not("bias/", findings, not_run))
+        return _not_measured(MEASURED, "No", "bias/", findings, not_run)
     if any(f.verdict is Verdict.FAIL for f in broken):
         return _answer(MEASURED, "Yes, and it is unequal", f"Worse for {_names(broken)}.", broken)
     if undecided:
         why = f"Too few images to decide for {_names(undecided)}."
+        leaning = [f for f in undecided if f.leaning == "worse"]
+        if leaning:
+            rest = [f for f in undecided if f not in leaning]
+            more = f" Too few images to decide for {_names(rest)}." if rest else ""
+            why = f"Leaning worse for {_names(leaning)}.{more}"
         return _answer(MEASURED, "Yes, but not decided for all", why, undecided)
     if not any(f.verdict is Verdict.PASS for f in groups):
         return _answer(MEASURED, "Yes, but not judged", "The policy sets no limit on it.", groups)
@@ -122,7 +176,7 @@ def _wrong(findings: Sequence[Finding], spec: AuditSpec) -> Answer:
         for f in about
         if f.measure and f.measure.name == "expected-cost"
     ]
-    parts.append(f"Way to object: {stated.appeal or 'not stated'}.")
+    parts.append(f"Way to object: {(stated.appeal or 'not stated').rstrip('.')}.")
     return _answer(WRONG, stated.when_wrong or "Not stated", " ".join(parts), about)
 
 
@@ -131,28 +185,48 @@ def _answer(question: str, answer: str, why: str, findings: Sequence[Finding]) -
 
 
 def _names(findings: Sequence[Finding]) -> str:
-    """What findings are about, each named once: groups, properties, classes, or the measure."""
-    names = dict.fromkeys(_name(f) for f in findings)
-    shown = list(names)[:6]
+    """What findings are about, each named once: groups with their attribute, classes, measures."""
+    names = list(dict.fromkeys(name for f in findings for name in _named(f)))
+    shown = names[:NAMES]
+    by = dict.fromkeys(attribute for attribute, _ in shown)
+    parts = [
+        ", ".join(said for key, said in shown if key == a) + (f" ({a})" if a else "") for a in by
+    ]
     more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    return ", ".join(parts) + (f" and {more} more" if more else "")
 
 
-def _name(finding: Finding) -> str:
+def _named(finding: Finding) -> list[tuple[str, str]]:
+    """Attribute and value of each group of a finding; an empty attribute with other names."""
     measure = finding.measure
     if measure is None:
-        return finding.check.partition("/")[2].replace("-", " ")
-    values = [said for key, said in measure.subject.keys if key != "class"]
+        return [("", finding.check.partition("/")[2].replace("-", " "))]
+    values = [(key, said) for key, said in measure.subject.keys if key != "class"]
     if values:
-        return ", ".join(values)
+        return values
     found = measure.subject.get("class")
     if found is not None:
-        return f"answers of class {found}"
-    return {"lost": "accuracy", "any": "how the images look"}.get(measure.name, measure.name)
+        return [("", f"answers of class {found}")]
+    return [
+        ("", {"lost": "accuracy", "any": "how the images look"}.get(measure.name, measure.name))
+    ]
 
 
-def _why_not(family: str, findings: Sequence[Finding], not_run: Sequence[NotPlannedCheck]) -> str:
-    """Why a family measured nothing: what it said itself, else what it lacked."""
-    said = [f.reason for f in findings if f.check.startswith(family) and f.reason]
+def _not_measured(
+    question: str,
+    answer: str,
+    family: str,
+    findings: Sequence[Finding],
+    not_run: Sequence[NotPlannedCheck],
+) -> Answer:
+    """Why a family measured nothing: what it said itself, else what it lacked.
+
+    The text of an error is for the finding, not for this answer.
+    """
+    said = [f for f in findings if f.check.startswith(family) and f.unmeasured is not None]
+    crashed = [f for f in said if f.unmeasured and f.unmeasured.name == CRASHED]
+    if crashed:
+        return _answer(question, answer, "It could not be measured: see the finding.", crashed)
     lacked = [n.reason for n in not_run if n.check.startswith(family)]
-    return next(iter([*said, *lacked]), "No such check was run.")
+    why = next(iter([*(f.reason for f in said), *lacked]), "No such check was run.")
+    return Answer(question, answer, why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
 
@@ -100,3 +101,7 @@ def _stated_fields(need: Need) -> Iterator[str]:
 
 def _anchor(identifier: str) -> str:
     return identifier.replace("/", "")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_catalogue())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from auditor.findings import Finding, Measure, Subject, Verdict
 from auditor.policy import Bound, Limit
 from auditor.stats import (
     Exact,
+    Interval,
     PairedDifference,
     RateDifference,
     RateRatio,
@@ -23,7 +25,11 @@ from auditor.stats.inference import Side
 MIN_UNITS = 10
 """Fewer units than this are not judged."""
 
-_SHARES = frozenset({"share", "probability", "fraction"})
+_SHARES = ("share", "probability", "fraction")
+_SIGNED = ("gain", "gap", "lost", "worth", "saved", "difference", "confidence", "change")
+"""Last words of names of measures that may be below zero."""
+
+_PARTS = {"as-given": "as given", "sound": "sound part"}
 _BOUND_WORDS = {
     "at_least": "at least",
     "at_most": "at most",
@@ -48,14 +54,44 @@ def size(measure: Measure) -> int:
     return measure.n if measure.n_units is None else measure.n_units
 
 
+def is_share(measure: Measure) -> bool:
+    """Whether a measure is printed in per cent: a share or probability, not a difference."""
+    if isinstance(measure.estimate, RateDifference | PairedDifference | RateRatio):
+        return False
+    return measure.unit.startswith(_SHARES)
+
+
+def printed_range(measure: Measure) -> Interval:
+    """The 95% range as it is printed: never where the quantity cannot be.
+
+    A normal approximation or draws may reach beyond 100% or below 0; verdicts use the estimate
+    itself, not this. Signed shares (a gain, a gap) end at -1 and 1.
+    """
+    ends = interval(measure.estimate)
+    return Interval(*(_printable(end, measure) for end in (ends.low, ends.high)))
+
+
+def _printable(number: float, measure: Measure) -> float:
+    signed = measure.name.endswith(_SIGNED)
+    if is_share(measure):
+        return min(max(number, -1.0 if signed else 0.0), 1.0)
+    return max(number, 0.0) if "cost" in measure.name and not signed else number
+
+
 def subject_words(subject: Subject) -> str:
     """``building=old, deployment data, int8``; empty for the whole test set."""
-    parts = [f"{key}={said}" for key, said in subject.keys]
+    parts = [_key_words(key, said) for key, said in subject.keys]
     if subject.role not in (None, "test"):
         parts.append(f"{subject.role} data")
     if subject.variant not in (None, "as-given"):
         parts.append(str(subject.variant))
     return ", ".join(parts)
+
+
+def _key_words(key: str, said: str) -> str:
+    if key == "claim":
+        return f"claim {said}"
+    return _PARTS.get(said, said) if key == "part" else f"{key}={said}"
 
 
 def amount(number: float, measure: Measure) -> str:
@@ -69,32 +105,41 @@ def _scaled(number: float, measure: Measure) -> tuple[str, str]:
         return _figures(100 * number), " points"
     if isinstance(measure.estimate, RateRatio):
         return _figures(number), " times"
-    if measure.unit in _SHARES:
+    if is_share(measure):
         return _figures(100 * number), "%"
     return _figures(number), f" {measure.unit}" if measure.unit not in ("", "ratio") else ""
 
 
 def _figures(number: float) -> str:
     if math.isinf(number):
-        return "∞" if number > 0 else "-∞"
-    if abs(number) >= 1000:
-        return f"{number:,.0f}"
-    text = f"{number:.3g}"
-    return "0" if float(text) == 0 else text
+        return "∞" if number > 0 else "−∞"
+    text = f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
+    return "0" if float(text.replace(",", "")) == 0 else minus_signs(text)
+
+
+def minus_signs(text: str) -> str:
+    """Real minus signs before numbers; hyphens in names such as ``run-1`` stay.
+
+    Examples
+    --------
+    >>> minus_signs("run-1: -2 points [-12, -0.5]")
+    'run-1: −2 points [−12, −0.5]'
+    """
+    return re.sub(r"(?<![^\s\[(])-(?=[\d.∞])", "−", text)
 
 
 def measured(measure: Measure) -> str:
     """One sentence with value, interval and size; the check's own where it wrote one."""
     own = str(measure.details.get("sentence", "")).strip()
     if own:
-        return own if own.endswith((".", "!", "?")) else f"{own}."
+        return minus_signs(own if own.endswith((".", "!", "?")) else f"{own}.")
     name = measure.name.replace("-", " ").capitalize()
     about = subject_words(measure.subject)
     of = f" of {about}" if about else ""
     said = f"{name}{of} is {amount(value(measure.estimate), measure)}"
     if isinstance(measure.estimate, Exact):
         return f"{said}."
-    ends = interval(measure.estimate)
+    ends = printed_range(measure)
     low, high = (_scaled(end, measure)[0] for end in (ends.low, ends.high))
     return f"{said} [{low}, {high}], from {size(measure)} {noun(measure)}."
 
@@ -105,10 +150,15 @@ def limit_words(limit: Bound, measure: Measure) -> str:
 
 
 def _bounded(kind: str, number: float, measure: Measure) -> str:
-    difference = isinstance(measure.estimate, RateDifference | PairedDifference)
-    if difference and kind == "at_least" and number < 0:
+    if _below(kind, number, measure):
         return f"at most {amount(-number, measure)} below"
     return f"{_BOUND_WORDS[kind]} {amount(number, measure)}"
+
+
+def _below(kind: str, number: float, measure: Measure) -> bool:
+    """Whether a number is said as so many points below the rest."""
+    difference = isinstance(measure.estimate, RateDifference | PairedDifference)
+    return difference and kind == "at_least" and number < 0
 
 
 def reason(limit: Limit, measure: Measure, *, verdict: Verdict, compared: int = 1) -> str:
@@ -123,10 +173,17 @@ def reason(limit: Limit, measure: Measure, *, verdict: Verdict, compared: int = 
     end = bound(measure.estimate, side=good_side(limit))
     if verdict is Verdict.PASS:
         kind = "at_least" if limit.exceeds == "below" else "at_most"
-        shown = _bounded(kind, end, measure)
+        shown = _bounded(kind, _printable(end, measure), measure)
         return f"{start} It is shown to be within: {shown}, with 95% confidence."
-    far = amount(end, measure)
+    far = _reach(limit, _printable(end, measure), measure)
     return f"{start} Not decided: the truth may be as far as {far}; {_could_show(limit, measure)}."
+
+
+def _reach(limit: Bound, number: float, measure: Measure) -> str:
+    """How far a value may be, in the words that `limit_words` has for the limit."""
+    if _below(limit.kind, number, measure):
+        return f"{amount(-number, measure)} below"
+    return amount(number, measure)
 
 
 def _could_show(limit: Limit, measure: Measure) -> str:
@@ -135,7 +192,9 @@ def _could_show(limit: Limit, measure: Measure) -> str:
     if math.isinf(excess):
         return "a sample of this size could not have shown any excess over the limit"
     level = limit.value + (excess if limit.exceeds == "above" else -excess)
-    return f"a sample of this size would have shown an excess from {amount(level, measure)} on"
+    return (
+        f"a sample of this size would have shown an excess from {_reach(limit, level, measure)} on"
+    )
 
 
 def what_would_decide(limit: Limit, measure: Measure, *, compared: int = 1) -> str:

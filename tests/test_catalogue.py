@@ -1,6 +1,9 @@
 """The catalogue says what the classes say, of every check, in one voice."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +73,16 @@ def test_needs_in_words():
     )
     assert need_text(Declared(path="consequences.costs")) == "declared (path consequences.costs)"
     assert need_text(LiveModel()) == "live model (role test)"
+
+
+def test_the_page_in_docs_is_current(catalogue):
+    page = Path(__file__).resolve().parents[1] / "docs" / "checks.md"
+    assert page.read_text(encoding="utf-8") == catalogue, (
+        "docs/checks.md is not current: run `python -m auditor.catalogue > docs/checks.md`"
+    )
+
+
+def test_the_module_prints_the_page(catalogue):
+    command = [sys.executable, "-m", "auditor.catalogue"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed == catalogue

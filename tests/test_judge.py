@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from datetime import date
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auditor import reasons
 from auditor.answers import answer_all
-from auditor.findings import Measure, Subject, Unmeasured, Verdict
+from auditor.findings import Finding, Measure, Subject, Unmeasured, Verdict
 from auditor.judge import judge
 from auditor.policy import Gate, Limit, Where, load_policy
 from auditor.record import (
@@ -82,7 +84,7 @@ def test_a_gap_that_exceeds_the_limit_fails_and_says_so_plainly():
     assert finding.verdict is FAIL
     assert finding.id == "bias/subgroup-gap:accuracy:building=old@test"
     assert finding.reason == (
-        "Accuracy of building=old is -16 points [-21.1, -11.4], from 300 images. "
+        "Accuracy of building=old is −16 points [−21.1, −11.4], from 300 images. "
         "The limit is at most 5 points below. It is shown to be beyond the limit."
     )
     assert judgement.verdict is FAIL
@@ -99,7 +101,11 @@ def test_too_small_to_decide_says_what_would_decide():
     finding = only(judged(group(8, 60)))
     assert finding.verdict is INCONCLUSIVE
     assert "Not decided: the truth may be as far as" in finding.reason
-    assert "a sample of this size would have shown an excess from -" in finding.reason
+    assert re.search(
+        r"truth may be as far as [\d.]+ points below; a sample of this size would have shown an "
+        r"excess from [\d.]+ points below on",
+        finding.reason,
+    )
     assert "more images of building=old, and the rest in proportion, would decide" in finding.remedy
     assert finding.leaning == "worse"
 
@@ -550,12 +556,12 @@ def test_the_four_questions(worlds):
     first, second, third, fourth = answer_all(
         judgement.findings, spec=spec, datasets=[dataset("train", household)]
     )
-    assert (first.answer, first.why) == ("No", "They differ in accuracy.")
+    assert (first.answer, first.why) == ("No", "Accuracy is 30 points lower there.")
     assert first.findings == ("shift/accuracy:lost@deployment",)
     assert second.answer == "No"
     assert "accessible (2% of training images, 10% of people)" in second.why
     assert "family (10% of training images, 20% of people)" in second.why
-    assert (third.answer, third.why) == ("Yes, and it is unequal", "Worse for old.")
+    assert (third.answer, third.why) == ("Yes, and it is unequal", "Worse for old (building).")
     assert fourth.answer == "Fine, or out within 48 hours"
     assert fourth.why == "Borne by: tenants. Way to object: not stated."
 
@@ -576,3 +582,42 @@ def test_own_prose_never_praises(worlds):
     said = " ".join(f.reason + f.remedy for f in judgement.findings).lower()
     banned = ("compliant", "certified", "unbiased", "safe", "guarantee", "tamper-proof")
     assert not [word for word in banned if word in said]
+
+
+SHARE_AT_THE_END = [
+    ("auc", "probability", 0.99, "99% [97, 100]"),
+    ("odd-share", "share of images", 0.005, "0.5% [0, 2.46]"),
+    ("accuracy-gap", "share", 0.005, "0.5% [−1.46, 2.46]"),
+    ("expected-cost", "minutes per image", 0.005, "0.005 minutes per image [0, 0.0246]"),
+    ("cost-saved", "minutes per image", 0.005, "0.005 minutes per image [−0.0146, 0.0246]"),
+]
+
+
+@pytest.mark.parametrize(("name", "unit", "centre", "said"), SHARE_AT_THE_END)
+def test_no_range_is_printed_beyond_what_the_quantity_can_be(name, unit, centre, said):
+    found = measure(Normal(centre, 0.01, None), name=name, unit=unit)
+    assert said in reasons.measured(found)
+
+
+def test_a_claim_is_named_in_words():
+    given = Subject.of(role="test", claim="1", part="as-given")
+    assert reasons.subject_words(given) == "claim 1, as given"
+
+
+def test_a_crash_is_not_retold_on_page_one(worlds):
+    crash = Unmeasured("check", Subject(), "The check crashed: KeyError: 'x'", "Report this.")
+    found = [
+        Finding(id=f"{check}:check", check=check, measure=None, unmeasured=crash,
+                verdict=Verdict.NOT_RUN, reason=crash.reason)
+        for check in ("shift/accuracy", "bias/subgroup-gap")
+    ]  # fmt: skip
+    first, _, third, _ = answer_all(found, spec=worlds.spec())
+    for answer, finding in zip((first, third), found, strict=True):
+        assert "KeyError" not in answer.why
+        assert answer.findings == (finding.id,)
+
+
+def test_groups_are_named_once_and_three_at_most(worlds):
+    groups = [group(60, 300, building=str(i)) for i in range(5)]
+    third = answer_all(judged(results(*groups)).findings, spec=worlds.spec())[2]
+    assert third.why == "Worse for 0, 1, 2 (building) and 2 more."

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditor.findings import Measure
+from auditor.reasons import printed_range
 from auditor.record import AuditRecord
-from auditor.stats import interval, value
+from auditor.stats import value
 
 _OVERALL = ("accuracy", "balanced-accuracy", "macro-f1", "top-5-accuracy")
 _KINDS = {"macro-f1": "f1"}
@@ -58,7 +59,7 @@ def _numbers(check: str, measure: Measure) -> Iterator[SliceNumber]:
 
 
 def _own(measure: Measure, of: str) -> SliceNumber:
-    ends = interval(measure.estimate)
+    ends = printed_range(measure)
     number = value(measure.estimate)
     return SliceNumber(of, _kind(measure), measure.name, number, ends.low, ends.high, measure.n)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from auditor.declarations import Declaration, declarations_of
 from auditor.findings import EvidenceStatus, Verdict
 from auditor.record import AttributeSummary, AuditRecord, CheckText, DatasetSummary
 from auditor.reports.ordering import Ordered
@@ -143,9 +145,17 @@ def declared(record: AuditRecord) -> Iterator[Entry]:
                   if claim.get(k) is not None]  # fmt: skip
         text = f"{claim['measure']} {' '.join(bounds)}, from: {claim['source']}"
         yield _statement(f"claim {i}", text)
-    if record.declarations is not None:
-        for name, text in _sorted(record.declarations.parsed):
-            yield _statement(name.replace("_", " "), text)
+    yield from (_declaration(found, record) for found in declarations_of(record.declarations))
+
+
+def _declaration(found: Declaration, record: AuditRecord) -> Entry:
+    """A statement of the declarations file, with who makes it, from when and until when."""
+    owner = f"{found.owner.name}, {found.owner.role}" if found.owner.role else found.owner.name
+    until = f", valid until {found.expires}" if found.expires else ""
+    day = datetime.fromisoformat(record.provenance.started).date()
+    late = " Out of date when this audit ran." if found.is_expired(as_of=day) else ""
+    text = f"{found.statement} Stated by {owner} on {found.date}{until}.{late}"
+    return _statement(found.key.replace("_", " "), text)
 
 
 def _statement(name: str, found: Any) -> Entry:
@@ -257,8 +267,8 @@ def _environment(record: AuditRecord) -> Iterator[Entry]:
     yield Entry("processor", f"{found.cpu}, {found.cores} cores{memory}")
     if found.accelerator:
         yield Entry("accelerator", found.accelerator)
-    for each in record.passes:
-        yield Entry(f"pass {each.name}", f"{each.images:,} images")
+    images = sum(each.images for each in record.passes)
+    yield Entry("passes", f"{len(record.passes)} over {images:,} images; each in audit.json")
     kept = ("torch", "onnxruntime", "onnx", "numpy", "pillow", "pandas", "scikit-learn")
     names = [f"{name} {found.packages[name]}" for name in kept if name in found.packages]
     yield Entry("packages", f"{', '.join(names)}; all in audit.json")

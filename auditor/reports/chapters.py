@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from auditor.findings import Cell, Column, Figure
+from auditor.findings import Cell, Column, Figure, Finding
 from auditor.record import AuditRecord, CheckResults, KeptTable
 from auditor.reports.limits_section import FindingView, finding_view
 from auditor.reports.ordering import Ordered
 from auditor.reports.svg import figure_file_name, svg_data_uri
 from auditor.reports.titles import FAMILY_TITLES, topic
 from auditor.reports.wording import minus
+from auditor.stats import Exact, Rate, value
 from auditor.tables import table_file_name
 
-TABLE_ROWS = 12
-MEASURE_ROWS = 12
+TABLE_ROWS = 10
+MEASURE_ROWS = 10
 TABLE_COLUMNS = 10
 FIGURES = 6
 
@@ -86,17 +87,52 @@ def _check_view(
     text = next((t for t in record.check_texts if t.id == result.check), None)
     findings = [f for f in order.findings if f.check == result.check]
     name = topic(result.check)
+    rows = tuple(_rows(findings, order))
     return CheckView(
         id=result.check,
         title=name[:1].upper() + name[1:],
         summary=text.summary if text else "",
-        findings=tuple(finding_view(f, order) for f in findings[:MEASURE_ROWS]),
-        more=max(len(findings) - MEASURE_ROWS, 0),
+        findings=rows[:MEASURE_ROWS],
+        more=max(len(rows) - MEASURE_ROWS, 0),
         figures=tuple(_figure_view(f, pictures) for f in result.figures[:FIGURES]),
         more_figures=max(len(result.figures) - FIGURES, 0),
         tables=tuple(_table_view(table) for table in result.tables),
         crashed=result.traceback is not None,
     )
+
+
+def _rows(findings: Sequence[Finding], order: Ordered) -> Iterator[FindingView]:
+    """Findings in short; information that is zero in several kinds is one row."""
+    zero = [f for f in findings if _is_zero_information(f)]
+    for finding in findings:
+        same = [f for f in zero if _measure_name(f) == _measure_name(finding)]
+        if finding not in zero or len(same) < 2:
+            yield finding_view(finding, order)
+        elif finding is same[0]:
+            yield _none_found(same, order)
+
+
+def _is_zero_information(finding: Finding) -> bool:
+    measure = finding.measure
+    return (
+        finding.verdict is None
+        and measure is not None
+        and isinstance(measure.estimate, Exact | Rate)
+        and measure.unit.startswith("share")
+        and value(measure.estimate) == 0
+    )
+
+
+def _measure_name(finding: Finding) -> str:
+    return finding.measure.name if finding.measure else ""
+
+
+def _none_found(findings: Sequence[Finding], order: Ordered) -> FindingView:
+    """One row for many findings that counted nothing."""
+    first = finding_view(findings[0], order)
+    what = f"{topic(findings[0].check)}, {_measure_name(findings[0]).replace('-', ' ')}"
+    title = f"{what[:1].upper()}{what[1:]}: {len(findings)} more kinds, none found"
+    return replace(first, title=title, value="0%", size="", examples=())
 
 
 def _figure_view(figure: Figure, pictures: Mapping[str, str]) -> FigureView:

@@ -18,11 +18,11 @@ from auditor.reports.wording import (
     verdict_word,
 )
 
-CARDS = 3
+CARDS = 2
 """Undecided findings of a limit that are told at length; the others are rows of a table."""
 
-FAILURES = 12
-"""Failures of a limit that are told at length."""
+FAILURES = {"blocking": 12, "advisory": 3}
+"""Failures of a limit that are told at length, by the limit's severity."""
 
 ROWS = 16
 
@@ -144,7 +144,7 @@ def met_views(order: Ordered) -> tuple[LimitView, ...]:
 def limit_view(result: LimitResult, order: Ordered) -> LimitView:
     """A limit with its findings, worst first."""
     findings = order.of(result.findings)
-    told = _told(findings)
+    told = _told(findings, str(result.limit["severity"]))
     rest = tuple(f for f in findings if f not in told)
     word = f"{VERDICT_WORDS[result.verdict]}, waived" if result.waived_by else None
     return LimitView(
@@ -169,11 +169,11 @@ def stated(limit: Mapping[str, Any], findings: tuple[Finding, ...]) -> str:
     return limit_text(limit, measure)
 
 
-def _told(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """All failures, and what is open up to `CARDS`; what passed is told in a row."""
+def _told(findings: tuple[Finding, ...], severity: str) -> tuple[Finding, ...]:
+    """The worst failures, and what is open up to `CARDS`; what passed is told in a row."""
     urgent = [f for f in findings if f.verdict is Verdict.FAIL or f.leaning == "worse"]
     undecided = [f for f in findings if f.verdict is Verdict.INCONCLUSIVE and f not in urgent]
-    return (*urgent[:FAILURES], *undecided[: max(CARDS - len(urgent), 0)])
+    return (*urgent[: FAILURES[severity]], *undecided[: max(CARDS - len(urgent), 0)])
 
 
 def _limit_title(limit: Mapping[str, Any], findings: tuple[Finding, ...]) -> str:

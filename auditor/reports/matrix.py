@@ -75,7 +75,7 @@ def _cells(attribute: str, order: Ordered) -> Iterator[tuple[tuple[str, str], Ma
     seen: set[tuple[str, str]] = set()
     for finding in order.findings:
         result = finding.measure or finding.unmeasured
-        if result is None or set(group_keys(result.subject)) != {attribute}:
+        if result is None or set(group_keys(result.subject, check=finding.check)) != {attribute}:
             continue
         column = _column(finding.check, result.name, result.subject)
         place = (str(result.subject.get(attribute)), column)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from auditor.findings import Finding, LimitResult, Measure, Verdict
+from auditor.findings import Finding, LimitResult, Verdict
+from auditor.reasons import is_share
 from auditor.record import AuditRecord
 from auditor.reports.ordering import Ordered
 from auditor.reports.titles import action, group_text, short_name, title, topic
@@ -20,6 +21,7 @@ from auditor.reports.wording import (
     subject_text,
     value_text,
 )
+from auditor.scoring.comparison import percent
 from auditor.stats import value
 
 RANGE_NOTE = "Brackets hold the range in which the true figure plausibly lies."
@@ -121,7 +123,7 @@ def _claim_sentence(record: AuditRecord, order: Ordered) -> str:
         given = next((f.measure for f in as_given if f.measure), None)
         if measured is None:
             continue
-        claimed = f"{100 * float(stated):.3g}%" if _is_share(measured) else f"{float(stated):g}"
+        claimed = f"{100 * float(stated):.3g}%" if is_share(measured) else f"{float(stated):g}"
         if given is not None and value(given.estimate) >= float(stated) > value(measured.estimate):
             return f"The claimed {claimed} rests on {_unsound(record)}."
         return f"The claimed {claimed} does not hold: measured {value_text(measured)}."
@@ -130,10 +132,6 @@ def _claim_sentence(record: AuditRecord, order: Ordered) -> str:
 
 def _findings_of(order: Ordered, limit: str) -> Sequence[str]:
     return next((r.findings for r in order.limits if r.limit["id"] == limit), ())
-
-
-def _is_share(measure: Measure) -> bool:
-    return measure.unit == "share"
 
 
 def _unsound(record: AuditRecord) -> str:
@@ -182,9 +180,10 @@ def _headline(record: AuditRecord) -> tuple[str, ...]:
         lines.append(f"Per {noun}: {value_text(unit)} right, {unit.n_units:,} {noun}s.")
     gain = measures.get(("performance/baseline", "gain", "test"))
     if gain is not None and "rest" in gain.details:
-        always = f"{100 * float(gain.details['rest']['value']):.0f}%"
+        always = f"{percent(float(gain.details['rest']['value']))}%"
         answer = shortened(str(gain.details.get("commonest", "")), 40)
-        lines.append(f"Always answering “{answer}” would give {always}.")
+        named = f"class {answer}" if answer.isdigit() else f"“{answer}”"
+        lines.append(f"Always answering {named} would give {always}.")
     return tuple(lines) or ("Accuracy was not measured.",)
 
 
@@ -283,7 +282,12 @@ def _before_release(record: AuditRecord, order: Ordered) -> tuple[str, ...]:
 
 def _not_decided(order: Ordered, unit: str) -> tuple[str, ...]:
     undecided = [f for f in order.findings if f.verdict is Verdict.INCONCLUSIVE]
-    lines = [f"{shortened(short_name(f), 70)}: {_needed(f, unit)}" for f in undecided[:3]]
+    undecided.sort(key=lambda f: f.leaning != "worse")
+    lines = [
+        f"{shortened(short_name(f), 70)}{', leaning worse' if f.leaning == 'worse' else ''}: "
+        f"{_needed(f, unit)}"
+        for f in undecided[:3]
+    ]
     more = len(undecided) - len(lines)
     return (*lines, f"and {more} more") if more > 0 else tuple(lines)
 
@@ -292,7 +296,8 @@ def _needed(finding: Finding, unit: str) -> str:
     """What would decide a finding, in a few words."""
     found = re.match(r"(About [\d,]+ more|A few more) (\w+)", finding.remedy)
     if found is None:
-        return shortened(finding.remedy, 110)
+        short = finding.remedy.partition(": ")[0].rstrip(".")
+        return shortened(f"{short[:1].lower()}{short[1:]}", 110)
     counted = f"{unit}s" if found[2] == "units" else found[2]
     return f"{found[1][:1].lower()}{found[1][1:]} {counted} would decide"
 
@@ -307,7 +312,9 @@ def _not_tested(record: AuditRecord, order: Ordered) -> str:
 
 
 def _group(finding: Finding) -> str:
-    return group_text(finding.unmeasured.subject) if finding.unmeasured else ""
+    if finding.unmeasured is None:
+        return ""
+    return group_text(finding.unmeasured.subject, check=finding.check)
 
 
 def _notes(record: AuditRecord) -> tuple[str, ...]:

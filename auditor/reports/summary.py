@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auditor.findings import Verdict
+from auditor.findings import LimitResult, Verdict
 from auditor.record import AuditRecord
 from auditor.verdicts import worst
 
@@ -21,9 +21,10 @@ def summary_lines(record: AuditRecord) -> list[str]:
     sentence = VERDICT_SENTENCES[record.verdict]
     lines = ["", f'{record.title}: {sentence} "{policy["id"]} {policy["version"]}".', ""]
     for finding in worst(record.findings, limit_results=record.limit_results):
-        lines += [f"  {finding.verdict}  {finding.id}", f"      {finding.reason}"]
+        leaning = f", leaning {finding.leaning}" if finding.leaning else ""
+        lines += [f"  {finding.verdict}{leaning}  {finding.id}", f"      {finding.reason}"]
     open_limits = [
-        str(r.limit["id"])
+        f"{r.limit['id']}{' (leaning worse)' if _leans(r, record) else ''}"
         for r in record.limit_results
         if r.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN) and r.limit["required"]
     ]
@@ -31,3 +32,8 @@ def summary_lines(record: AuditRecord) -> list[str]:
         lines += ["", f"  Not decided: {', '.join(open_limits)}"]
     lines += [f"  Warning: {warning}" for warning in record.warnings]
     return [*lines, ""]
+
+
+def _leans(result: LimitResult, record: AuditRecord) -> bool:
+    """Whether something under a limit is shown to be worse, though not by how much."""
+    return any(f.leaning == "worse" and f.id in result.findings for f in record.findings)

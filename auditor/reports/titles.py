@@ -149,6 +149,7 @@ _TOPICS = {
     "model/preprocessing": "whether it is fed as it was trained",
     "performance/claims": "the team's claims",
     "performance/unit-decision": "decisions per unit",
+    "performance/decision-rule": "whether another way to decide does better",
     "performance/overfitting": "whether it learnt its training images by heart",
     "performance/consequences": "what errors cost, and whom",
     "bias/subgroup-gap": "accuracy per group",
@@ -230,8 +231,8 @@ def _filled(template: str, finding: Finding) -> str:
     fields = dict(subject.keys) | {
         "role": subject.role or "test",
         "variant": subject.variant or "as-given",
-        "group": group_text(subject) or "\0",
-        "of_group": f", {group}" if (group := group_text(subject)) else "",
+        "group": (group := group_text(subject, check=finding.check)) or "\0",
+        "of_group": f", {group}" if group else "",
     }
     if "part" in fields:
         fields["part"] = {"sound": "without unsound images"}.get(fields["part"], "as given")
@@ -253,14 +254,18 @@ _NOT_GROUPS = frozenset(
 )  # fmt: skip
 
 
-def group_keys(subject: Subject) -> Mapping[str, str]:
-    """The attributes and groups that a subject is about; empty for all images."""
-    return {key: said for key, said in subject.keys if key not in _NOT_GROUPS}
+def group_keys(subject: Subject, *, check: str) -> Mapping[str, str]:
+    """The attributes and groups that a check's subject is about; empty for all images."""
+    # A column of the manifest may be called "kind" or "part": checks of groups have no such keys.
+    others = {"class", "classes"} if check.startswith("bias/") else _NOT_GROUPS
+    if check == "deployment/quantization" and subject.get("kind") not in ("harmful", None):
+        others = others - {"kind"}
+    return {key: said for key, said in subject.keys if key not in others}
 
 
-def group_text(subject: Subject) -> str:
+def group_text(subject: Subject, *, check: str) -> str:
     """The group of a subject as ``accessible (household)``; empty for all images."""
-    return ", ".join(f"{said} ({key})" for key, said in group_keys(subject).items())
+    return ", ".join(f"{said} ({key})" for key, said in group_keys(subject, check=check).items())
 
 
 def _result(finding: Finding) -> Measure | Unmeasured:

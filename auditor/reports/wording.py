@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from auditor.findings import Finding, Measure, Subject, Verdict
+from auditor.reasons import is_share, printed_range
 from auditor.scoring.comparison import percent, points
-from auditor.stats import Exact, PairedDifference, RateDifference, RateRatio, interval, value
+from auditor.stats import Exact, PairedDifference, RateDifference, RateRatio, value
 
 AUDIT_WORDS = {
     Verdict.PASS: "Meets",
@@ -35,7 +36,6 @@ SYMBOLS = {
 }
 NO_LIMIT = "no limit"
 
-_SHARES = ("share", "probability", "fraction")
 _BOUND_WORDS = {
     "at_least": "at least",
     "at_most": "at most",
@@ -67,7 +67,7 @@ def value_text(measure: Measure, *, exact: bool = False) -> str:
     point = value(measure.estimate)
     if exact or isinstance(measure.estimate, Exact):
         return _with_unit(_figures(point, measure), measure)
-    ends = interval(measure.estimate)
+    ends = printed_range(measure)
     low, high = _figures(ends.low, measure), _figures(ends.high, measure)
     if math.isinf(point):
         return f"never among the others [at least {low} times]"
@@ -79,7 +79,7 @@ def _with_unit(figures: str, measure: Measure) -> str:
         return f"{figures} points"
     if isinstance(measure.estimate, RateRatio):
         return f"{figures} times"
-    if measure.unit.startswith(_SHARES):
+    if is_share(measure):
         return f"{figures}%"
     return f"{figures} {measure.unit}".rstrip() if measure.unit != "ratio" else figures
 
@@ -89,7 +89,7 @@ def _figures(number: float, measure: Measure) -> str:
         return "no end"
     if isinstance(measure.estimate, RateDifference | PairedDifference):
         return minus(points(number))
-    if measure.unit.startswith(_SHARES) and not isinstance(measure.estimate, RateRatio):
+    if is_share(measure):
         return minus(percent(number))
     return minus(_plain_number(number))
 
@@ -120,8 +120,7 @@ def limit_text(limit: Mapping[str, Any], measure: Measure | None) -> str:
         if kind == "at_least" and number < 0:
             return f"at most {-100 * number:g} points lower"
         return f"{_BOUND_WORDS[kind]} {minus(f'{100 * number:g}')} points"
-    share = measure.unit.startswith(_SHARES) and not isinstance(measure.estimate, RateRatio)
-    figures = minus(f"{100 * number if share else number:g}")
+    figures = minus(f"{100 * number if is_share(measure) else number:g}")
     return f"{_BOUND_WORDS[kind]} {_with_unit(figures, measure)}"
 
 

@@ -169,7 +169,7 @@ def test_a_crashed_check_is_not_silent(page):
 
 
 def test_tables_say_where_the_rest_is(page):
-    assert "(first 12 of 1,500 rows)" in page.said()
+    assert "(first 10 of 1,500 rows)" in page.said()
     assert "tables/data-leakage-pairs.csv" in page.said()
 
 
