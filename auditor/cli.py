@@ -105,13 +105,20 @@ def run(
     Example:  auditor run audit.yaml --out audit-out
     """
     from auditor.engine import run as engine
+    from auditor.engine.output import output_folder
     from auditor.progress import progress
 
-    with progress(quiet=quiet) as show:
-        record = engine.run(
-            spec, out=out, only=only or (), policy=policy, trust_code=trust_code, report=show
-        )
-    _render_and_finish(record, out)
+    with output_folder(out) as folder:
+        with progress(quiet=quiet) as show:
+            record = engine.audit_into(
+                folder,
+                spec=spec,
+                only=only or (),
+                policy=policy,
+                trust_code=trust_code,
+                report=show,
+            )
+        _render_and_finish(record, folder)
 
 
 @app.command()
@@ -145,11 +152,14 @@ def report(
 
     Example:  auditor report audit-out/audit.json
     """
+    from auditor.engine.output import output_folder
     from auditor.record import read_record
     from auditor.reports.render import render
 
-    for path in render(read_record(record), out or record.parent):
-        typer.echo(path)
+    found = read_record(record)
+    with output_folder(out or record.parent) as folder:
+        for path in render(found, folder):
+            typer.echo(path)
 
 
 @app.command()

@@ -45,6 +45,11 @@ def write_spec(
     """
     if out.exists() and not force:
         raise SpecError(f"{out} exists already. Give another --out, or --force to overwrite it.")
+    if out.is_dir() or not out.parent.is_dir():
+        raise SpecError(
+            f"--out {out} is a folder, or lies in none that exists. Give a file in a folder that "
+            "exists, such as audit.yaml."
+        )
     guessed = guess_model_spec(model)
     found = look_at_data(data, images=images)
     out.write_text(_spec_text(model, guessed, found, folder=out.parent), encoding="utf-8")

@@ -14,6 +14,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from auditor.answers import Answer, answer_all
 from auditor.codec import CodecError, decode, dumps, schema_of
 from auditor.errors import DataError
@@ -34,6 +36,7 @@ from auditor.policy import Policy, PolicyFile, limits_of
 from auditor.provenance import Provenance
 from auditor.spec import AuditSpec
 from auditor.spec_file import SpecFile
+from auditor.verdicts import overall
 
 SCHEMA = "auditor/audit/v1"
 TABLE_ROWS = 1000
@@ -334,7 +337,25 @@ def from_json(text: str, *, name: str = "audit.json") -> AuditRecord:
             f"{name} is not a record of an audit: {error}. Was it edited by hand? Run the audit "
             "again."
         ) from error
+    _require_sense(record, name=name)
     return record
+
+
+def _require_sense(record: AuditRecord, *, name: str) -> None:
+    """Raise DataError for a spec that is none, or a verdict that its limits do not give."""
+    try:
+        AuditSpec.model_validate_json(json.dumps(record.spec.parsed))
+        follows = overall(record.limit_results, findings=record.findings)
+    except (ValidationError, KeyError) as error:
+        raise DataError(
+            f"{name} is not a record of an audit: its spec or its limits are not whole. Was it "
+            "edited by hand? Run the audit again."
+        ) from error
+    if follows is not record.verdict:
+        raise DataError(
+            f"{name} says {record.verdict}, but its limits give {follows}. Was it edited by hand? "
+            "Run the audit again, or judge an unedited record by another policy."
+        )
 
 
 def write_record(record: AuditRecord, path: Path) -> Path:

@@ -20,6 +20,7 @@ Role = Literal["test", "train", "deployment"]
 Task = Literal["classification", "detection", "segmentation", "instance-segmentation"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class SpecPart(BaseModel):
@@ -247,16 +248,16 @@ class TargetSpec(SpecPart):
     name: str
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     threads: int = Field(default=1, ge=1)
-    latency: dict[Literal["p50_ms", "p90_ms", "p95_ms", "p99_ms"], float] = Field(
+    latency: dict[Literal["p50_ms", "p90_ms", "p95_ms", "p99_ms"], Positive] = Field(
         default_factory=dict
     )
-    size_mb: float | None = None
+    size_mb: Positive | None = None
 
 
 class AuditSection(SpecPart):
     title: str
     system: dict[str, Any] = Field(default_factory=dict)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
 
 
 class AuditSpec(SpecPart):

@@ -130,6 +130,10 @@ def _claim_problems(spec: AuditSpec) -> Iterator[Problem]:
                 f"found {claim.measure!r}, expected accuracy, recall, precision, or a measure's id "
                 f"such as deployment/latency:p99.{hint if 'mean' in hint else ''}",
             )
+        bound = claim.at_most if claim.at_least is None else claim.at_least
+        if claim.measure in CLAIM_MEASURES and bound is not None and not 0 <= bound <= 1:
+            text = f"found {bound:g}, expected a share from 0 to 1; write 91% as 0.91."
+            yield Problem((*here, "at_most" if claim.at_least is None else "at_least"), text)
         if claim.measure in ("recall", "precision") and claim.label is None:
             text = f"a claim on {claim.measure} needs the class that it is about; add `label: NAME`"
             yield Problem(here, f"{text}.")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from auditor.contract import AS_GIVEN, Available, Check, Pass, check_classes, make_check
 from auditor.errors import SpecError
@@ -44,6 +49,7 @@ def is_late(sweep_pass: Pass) -> bool:
 
 def make_plan(available: Available, *, only: Sequence[str] = ()) -> Plan:
     """Plan the checks named in `only` (all when empty); raises SpecError for unknown names."""
+    _check_parameters(available.spec.checks)
     checks, not_run = _sort_checks(available, _selected(only), available.spec.checks)
     needs = [need for check in checks for need in check.needs if need.unmet(available) is None]
     passes = _merged(p for need in needs for p in need.passes(available))
@@ -62,14 +68,32 @@ def _selected(only: Sequence[str]) -> dict[str, type[Check]]:
     classes = dict(check_classes())
     unknown = sorted(set(only) - set(classes))
     if unknown:
-        raise SpecError(
-            f"There is no check {unknown[0]!r}; `auditor checks` lists the {len(classes)} that are."
-        )
+        raise unknown_check(unknown[0], classes)
     return {name: classes[name] for name in classes if not only or name in only}
 
 
+def unknown_check(name: str, known: Iterable[str], *, where: str = "") -> SpecError:
+    """The error for a check's id that is none; `where` says who named it, as ``policy.yaml: ``."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return SpecError(
+        f"{where}There is no check {name!r}.{hint} `auditor checks` lists all that there are."
+    )
+
+
+def _check_parameters(parameters: Mapping[str, Mapping[str, object]]) -> None:
+    """Raise SpecError for parameters of no check, or that a check does not take."""
+    known = check_classes()
+    for name, given in parameters.items():
+        if name not in known:
+            raise unknown_check(name, known, where="checks: ")
+        _configured(known[name], given)
+
+
 def _sort_checks(
-    available: Available, classes: dict[str, type[Check]], parameters: dict[str, dict[str, object]]
+    available: Available,
+    classes: dict[str, type[Check]],
+    parameters: Mapping[str, Mapping[str, object]],
 ) -> tuple[tuple[Check, ...], tuple[NotPlannedCheck, ...]]:
     checks: list[Check] = []
     not_run: list[NotPlannedCheck] = []
@@ -86,14 +110,25 @@ def _sort_checks(
     return tuple(checks), tuple(not_run)
 
 
-def _configured(cls: type[Check], parameters: dict[str, object]) -> Check:
+def _configured(cls: type[Check], parameters: Mapping[str, object]) -> Check:
+    known = [field.name for field in fields(cls)]
+    for name in parameters:
+        if name not in known:
+            raise SpecError(
+                f"checks.{cls.id}: unknown parameter {name!r}. Its parameters are: "
+                f"{', '.join(known) or 'none'}. `auditor explain {cls.id}` documents them."
+            )
+    hints = get_type_hints(cls)
+    return make_check(cls, {n: _typed(cls, n, v, hints[n]) for n, v in parameters.items()})
+
+
+def _typed(cls: type[Check], name: str, value: object, kind: Any) -> Any:
     try:
-        return make_check(cls, parameters)
-    except TypeError as error:
-        known = ", ".join(f for f in cls.__dataclass_fields__) or "none"
+        return TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
         raise SpecError(
-            f"checks.{cls.id}: {error}. Its parameters are: {known}. "
-            f"`auditor explain {cls.id}` documents them."
+            f"checks.{cls.id}.{name}: found {value!r}. {error.errors()[0]['msg']}. "
+            f"`auditor explain {cls.id}` documents it."
         ) from error
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from auditor.contract import check_classes
 from auditor.declarations import read_declarations
 from auditor.engine.gather import CostEstimate, Loaded, cost_of, gather, load, pass_size
 from auditor.engine.measure import run_checks
+from auditor.engine.output import output_folder
+from auditor.engine.plan import unknown_check
 from auditor.engine.recording import (
     check_texts,
     dataset_summaries,
@@ -19,9 +22,9 @@ from auditor.engine.recording import (
 from auditor.engine.scores import write_scores
 from auditor.engine.store import Store
 from auditor.engine.sweep import Progress
-from auditor.policy import PolicyFile, load_policy
+from auditor.policy import Limit, PolicyFile, limits_of, load_policy
 from auditor.provenance import collect_provenance
-from auditor.record import AuditRecord, make_record, read_record, rejudge, write_record
+from auditor.record import AuditRecord, Document, make_record, read_record, rejudge, write_record
 from auditor.spec import AuditSpec
 from auditor.spec_file import read_spec
 from auditor.tables import write_tables
@@ -47,14 +50,28 @@ def run(
     `only` names checks to run (all when empty); limits of checks left out are then not decided.
     `policy` overrides the spec's. Raises AuditorError for whatever the user can mend.
     """
+    with output_folder(Path(out)) as folder:
+        return audit_into(
+            folder, spec=spec, only=only, policy=policy, trust_code=trust_code, report=report
+        )
+
+
+def audit_into(
+    folder: Path,
+    *,
+    spec: str | Path,
+    only: Sequence[str] = (),
+    policy: str | None = None,
+    trust_code: bool = False,
+    report: Show = _silent,
+) -> AuditRecord:
+    """As `run`, into a folder that the caller holds (`auditor.engine.output.output_folder`)."""
     started = datetime.now(UTC)
     file = read_spec(Path(spec))
     policy_file = _policy(policy, file.spec)
-    declared = file.spec.declarations
-    declarations = None if declared is None else read_declarations(file.spec.resolve(declared))
+    _require_known_checks(limits_of(file.spec, policy_file.policy))
+    declarations = _declarations(file.spec)
     loaded = load(file.spec, only=only, trust_code=trust_code)
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     gathered = gather(loaded, store=Store(folder / "store"), report=_as_show(report))
     write_scores(gathered)
     runs = run_checks(loaded.plan.checks, gathered, report=report)
@@ -88,10 +105,26 @@ def judge_again(record: str | Path, *, policy: str, out: str | Path | None = Non
     With `out`, the new record is written there as ``audit.json``. Raises AuditorError for a
     record or a policy that cannot be read.
     """
-    judged = rejudge(read_record(record), policy=load_policy(policy))
+    policy_file = load_policy(policy)
+    _require_known_checks(policy_file.policy.limits)
+    judged = rejudge(read_record(record), policy=policy_file)
     if out is not None:
-        write_record(judged, Path(out) / "audit.json")
+        with output_folder(Path(out)) as folder:
+            write_record(judged, folder / "audit.json")
     return judged
+
+
+def _declarations(spec: AuditSpec) -> Document | None:
+    declared = spec.declarations
+    return None if declared is None else read_declarations(spec.resolve(declared))
+
+
+def _require_known_checks(limits: Iterable[Limit]) -> None:
+    """Raise SpecError for a limit on a check that does not exist: it could never be decided."""
+    known = check_classes()
+    for limit in limits:
+        if limit.check not in known:
+            raise unknown_check(limit.check, known, where=f"limit {limit.id!r}: ")
 
 
 def _policy(given: str | None, spec: AuditSpec) -> PolicyFile:
@@ -102,6 +135,8 @@ def _policy(given: str | None, spec: AuditSpec) -> PolicyFile:
 def plan(spec: str | Path, *, only: Sequence[str] = (), trust_code: bool = False) -> list[str]:
     """What `run` would do: lines for a reader. Loads model and manifests, decodes a few images."""
     file = read_spec(Path(spec))
+    _require_known_checks(limits_of(file.spec, _policy(None, file.spec).policy))
+    _declarations(file.spec)
     loaded = load(file.spec, only=only, trust_code=trust_code)
     return [*_check_lines(loaded), "", *_pass_lines(loaded, cost_of(loaded))]
 

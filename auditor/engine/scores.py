@@ -32,7 +32,7 @@ def _write(gathered: Gathered, swept: SweptPass) -> Path:
     truth = [list(dataset.classes), dataset.labels.tolist()]
     key = key_of("scores", SCORER_VERSION, [path.stem for path in swept.probabilities], truth)
     path = gathered.store.path("scores", key, ".parquet")
-    if not path.exists():
+    if not gathered.store.holds(path):
         probabilities = assemble(swept, "predictions", store=gathered.store)
         answered = np.isfinite(probabilities[:, 0])
         outcomes = Outcomes(dataset, probabilities)

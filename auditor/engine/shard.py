@@ -85,7 +85,7 @@ class ShardFiles:
             for i, (path, embedding) in enumerate(
                 zip(self.probabilities, self.embeddings, strict=True)
             )
-            if not path.exists() or (embedding is not None and not embedding.exists())
+            if not Store.holds(path) or (embedding is not None and not Store.holds(embedding))
         )
 
 
@@ -99,8 +99,8 @@ def run_shard(
     """Compute what the store lacks for this shard; `kept` serves the frames of donors."""
     files = shard_files(task, store=store, predictors=predictors)
     missing = files.missing_passes()
-    need_scan = not files.scan.exists()
-    need_frames = files.frames is not None and not files.frames.exists()
+    need_scan = not store.holds(files.scan)
+    need_frames = files.frames is not None and not store.holds(files.frames)
     if not (missing or need_scan or need_frames):
         return files
     states = [_PassState.start(task.passes[i], predictors) for i in missing]

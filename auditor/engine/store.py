@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,22 @@ class Store:
         finally:
             temporary.unlink(missing_ok=True)
 
+    @staticmethod
+    def holds(path: Path) -> bool:
+        """Whether `path` is there whole; a file that a failing disk cut short is computed anew.
+
+        Arrays must have the size that their header says, tables their closing mark.
+        """
+        try:
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                if path.suffix == ".parquet":
+                    file.seek(max(size - 4, 0))
+                    return size >= 12 and file.read() == b"PAR1"
+                return path.suffix != ".npy" or size == _size_of_array(file)
+        except (OSError, ValueError):
+            return False
+
     def write_array(self, path: Path, array: np.ndarray) -> None:
         with self.writing(path) as temporary, temporary.open("wb") as file:
             np.save(file, array, allow_pickle=False)
@@ -70,3 +87,15 @@ class Store:
         """A memory map of a stored array."""
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
         return array
+
+
+def _size_of_array(file: BinaryIO) -> int:
+    """Bytes of a whole ``.npy`` file by its header; raises ValueError where there is none."""
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(np.lib.format.read_magic(file))
+    if read_header is None:
+        raise ValueError("an array of an unknown version")
+    shape, _, dtype = read_header(file)
+    return file.tell() + math.prod(shape) * dtype.itemsize

@@ -118,7 +118,7 @@ def assemble(swept: SweptPass, kind: str, *, store: Store) -> np.ndarray:
     if len(found) == 1:
         return store.read_array(found[0])
     whole = store.path(f"{kind}-whole", key_of([path.stem for path in found]))
-    if not whole.exists():
+    if not store.holds(whole):
         parts = [store.read_array(path) for path in found]
         # A shard in which no image could be read has no columns for its embedding.
         width = max((part.shape[1] for part in parts), default=0)

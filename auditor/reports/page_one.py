@@ -18,7 +18,6 @@ from auditor.reports.wording import (
     limit_text,
     listed,
     shortened,
-    subject_text,
     value_text,
 )
 from auditor.scoring.comparison import percent
@@ -228,9 +227,8 @@ def _nobody_shown(order: Ordered) -> Harm:
     tested = [f for f in order.findings if f.check.startswith("bias/") and f.measure]
     if not tested:
         return Harm("Not tested", "no result by group of people or of circumstances")
-    groups = len({subject_text(f.measure.subject) for f in tested if f.measure})
     open_ones = sum(f.verdict is Verdict.INCONCLUSIVE for f in tested)
-    said = f"{groups} comparisons of groups; none shown to be worse than the limits allow"
+    said = f"{len(tested)} comparisons of groups; none shown to be worse than the limits allow"
     return Harm("No group shown", f"{said}, {open_ones} not decided" if open_ones else said)
 
 
