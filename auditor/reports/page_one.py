@@ -237,7 +237,7 @@ def _questions(record: AuditRecord, order: Ordered) -> tuple[Question, ...]:
         Question(
             question=answer.question,
             answer=shortened(answer.answer, 80),
-            why=shortened(answer.why, 150),
+            why=shortened(answer.why, 230),
             findings=_numbers(answer.findings, order),
         )
         for answer in record.answers
