@@ -51,9 +51,8 @@ def command(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["auditor", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             cli.main()
-            sys.exit(0)
         said = capsys.readouterr()
-        return ended.value.code, said.out, said.err
+        return ended.value.code or 0, said.out, said.err
 
     return run
 
@@ -264,3 +263,34 @@ def test_all_checks_crashing_leave_a_record_that_does_not_pass(world, tmp_path, 
     assert record.results
     assert all("planted" in r.traceback for r in record.results)
     assert {r.verdict for r in record.limit_results} == {"NOT_RUN"}
+
+
+def test_two_whole_audits_in_fresh_folders_give_the_same_record(world, tmp_path):
+    first, second = (auditor.run(world, out=tmp_path / name) for name in ("first", "second"))
+    assert len(first.results) > 15
+    assert not any(r.traceback for r in first.results)
+    assert volatile_free(first) == volatile_free(second)
+
+
+WAIVER = """
+waivers:
+  - {{id: w-1, finding: "bias/subgroup-gap:accuracy:building=old@test", reason: known,
+      owner: {owner}, approved_by: {approver}, issued: 2026-01-01, expires: {expires}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("owner", "approver", "expires", "says"),
+    [
+        ("Ann", "Ann", "2999-01-01", "Ann"),
+        ("Ann", "Bo", "soon", "soon"),
+        ("Ann", "Bo", "2025-01-01", "expires"),
+    ],
+)
+def test_a_waiver_that_cannot_hold_is_refused(
+    command, world, audited, tmp_path, owner, approver, expires, says
+):
+    policy = tmp_path / "policy.yaml"
+    waiver = WAIVER.format(owner=owner, approver=approver, expires=expires)
+    policy.write_text(world.with_name("policy.yaml").read_text() + waiver)
+    refused(command("judge", audited / "audit.json", "--policy", policy), says)

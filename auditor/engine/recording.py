@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from auditor.codec import encode
 from auditor.contract import Check
 from auditor.data.dataset import Attribute, Dataset
 from auditor.documentation import check_text
@@ -43,7 +44,8 @@ def check_texts(checks: Sequence[Check]) -> tuple[CheckText, ...]:
     return tuple(
         check_text(
             type(check),
-            values={f.name: getattr(check, f.name) for f in dataclasses.fields(check)},
+            # As JSON holds them, so that a record reads back equal to the one written.
+            values={f.name: encode(getattr(check, f.name)) for f in dataclasses.fields(check)},
         )
         for check in checks
     )
