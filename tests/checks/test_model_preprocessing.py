@@ -213,3 +213,13 @@ def test_squeezenet_declared_as_rgb_is_told_how_it_was_trained(worlds, shared_da
     assert str(best.subject) == "input=bgr-minus-mean@test"
     assert failing(found) >= {"bgr-minus-mean"}
     assert "channels bgr, scale 1, mean [103.939, 116.779, 123.68]" in best.details["sentence"]
+
+
+def test_a_way_that_gives_the_very_same_answers_is_no_other_way(worlds):
+    evidence = world(worlds, seed=0)
+    same = next(c for c in candidates_for(COLOUR) if c.name == "resize-stretch")
+    declared = evidence.outcomes("test")
+    evidence.add(declared.dataset, declared.probabilities.copy(), input=same.input)
+    found = worlds.measures(Preprocessing(), evidence)
+    assert "accuracy-gain:input=resize-stretch@test" not in found
+    assert "accuracy-gain:input=resize-letterbox@test" in found
