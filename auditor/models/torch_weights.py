@@ -104,6 +104,8 @@ def build_architecture(
             f"model.architecture {name!r} is Python code, which is not run unless you say so. "
             "Read it, then run with --trust-code; or export the model to ONNX."
         )
+    # Such code often imports torchvision, whose plain import fails beside a CPU build of torch.
+    import_torchvision()
     with _code_errors(name):
         return _built_by_code(name, n_outputs=n_outputs, folder=folder)
 
