@@ -40,14 +40,20 @@ def too_few(
     short = {side: found for side, found in sides.items() if found < MIN_UNITS}
     if not short:
         return None
-    had = " and ".join(f"{side} has {found} {noun}" for side, found in short.items())
-    more = " and ".join(f"{MIN_UNITS - n} more {noun} of {side}" for side, n in short.items())
+    had = " and ".join(f"{side} has {_counted(n, noun)}" for side, n in short.items())
+    more = " and ".join(
+        f"{_counted(MIN_UNITS - n, f'more {noun}')} of {side}" for side, n in short.items()
+    )
     return Unmeasured(
         name=name,
         subject=subject,
         reason=f"Too few to compare: {had}, and a rate of fewer than {MIN_UNITS} says nothing.",
         remedy=f"Collect at least {more}; a verdict will need more than that.",
     )
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun.removesuffix('s') if n == 1 else noun}"
 
 
 def rate_details(rate: Rate, *, n: int) -> dict[str, Any]:

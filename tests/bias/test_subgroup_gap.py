@@ -124,7 +124,7 @@ def test_a_group_of_nine_has_a_reason_and_a_remedy_in_place_of_a_number(worlds):
     results = list(SubgroupGap().run(evidence))
     reasons = [r for r in results if isinstance(r, Unmeasured) and r.name == "accuracy"]
     assert {str(r.subject) for r in reasons} == {"g=few@test", "g=many@test"}
-    assert all("1 more images of few (g)" in r.remedy or "the rest" in r.remedy for r in reasons)
+    assert all("1 more image of few (g)" in r.remedy or "the rest" in r.remedy for r in reasons)
     assert not any(isinstance(r, Measure) for r in results)
 
 
