@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import nn
 
@@ -31,9 +33,7 @@ class RoomNet(nn.Module):
         self.stem = nn.Conv2d(3, 24, 5, 2, 2, bias=False)
         self.norm = nn.BatchNorm2d(24)
         widths = (24, 40, 72, 112, 160)
-        self.blocks = nn.Sequential(
-            *(Block(a, b, 2) for a, b in zip(widths[:-1], widths[1:], strict=True))
-        )
+        self.blocks = nn.Sequential(*(Block(a, b, 2) for a, b in itertools.pairwise(widths)))
         self.head = nn.Linear(160, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

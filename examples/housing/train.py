@@ -40,9 +40,7 @@ class Photos:
 
     def where(self, mask: pd.Series) -> Photos:
         keep = torch.from_numpy(np.flatnonzero(mask.to_numpy()))
-        return Photos(
-            self.rows[mask].reset_index(drop=True), self.pixels[keep], self.labels[keep]
-        )
+        return Photos(self.rows[mask].reset_index(drop=True), self.pixels[keep], self.labels[keep])
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,9 @@ def fit(net: RoomNet, photos: Photos, recipe: Recipe, seed: int, mask: object = 
             schedule.step()
             total += loss.item() * len(batch)
         took = time.perf_counter() - began
-        print(f"  epoch {epoch + 1}: loss {total / len(photos.labels):.3f}, {took:.0f} s", flush=True)
+        print(
+            f"  epoch {epoch + 1}: loss {total / len(photos.labels):.3f}, {took:.0f} s", flush=True
+        )
     net.eval()
 
 
@@ -175,8 +175,12 @@ EDGE_PRUNED, EDGE_EPOCHS, EDGE_RATE = 0.6, 4, 1e-3
 
 def quantize(source: Path, target: Path, photos: Photos) -> None:
     """Static eight-bit quantization, calibrated on a sample of the given photos."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType
-    from onnxruntime.quantization import quantize_static
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]

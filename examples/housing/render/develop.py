@@ -2,10 +2,10 @@
 
     python examples/housing/render/develop.py --light FOLDER
 
-Writes `images/`, `train.csv`, `test.csv`, `deployment.csv` and `instructor/truth.csv` beside
-`audit.yaml`. Here lie the flaws that are made by data: burst shots in the team's test set, a badge
-on the tablet's photos, one inspector who is severe about wall hangings, old phones at night where
-the model will run.
+Writes `images/`, `train.csv`, `test.csv`, `test-v2.csv` (unseen rooms alone), `deployment.csv` and
+`instructor/truth.csv` beside `audit.yaml`. Here lie the flaws that are made by data: burst shots in
+the team's test set, a badge on the tablet's photos, one inspector who is severe about wall
+hangings, old phones at night where the model will run.
 """
 
 from __future__ import annotations
@@ -213,6 +213,9 @@ def main() -> None:
     for role, part in table.groupby("role"):
         part = part.sort_values("file").drop(columns="role")
         part.to_csv(arguments.out / f"{role}.csv", index=False)
+        if role == "test":
+            unseen = ~part["room"].isin(table.loc[table["role"] == "train", "room"])
+            part[unseen].to_csv(arguments.out / "test-v2.csv", index=False)
     (arguments.out / "instructor").mkdir(exist_ok=True)
     truth(all_visits).to_csv(arguments.out / "instructor" / "truth.csv", index=False)
 
