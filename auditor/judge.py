@@ -81,6 +81,7 @@ def judge(
     attributes: Mapping[str, str] | None = None,
     not_run: Sequence[NotPlannedCheck] = (),
     required_attributes: Sequence[str] = (),
+    not_applicable: Mapping[str, str] | None = None,
 ) -> Judgement:
     """Judge results by limits.
 
@@ -90,6 +91,7 @@ def judge(
     not_run : checks whose needs were not met, with the reason; a check in neither `results` nor
         here was left out by the user, and its limits are not decided.
     required_attributes : attributes of which at least one group must have been measured.
+    not_applicable : those that a named owner declares not to apply, with what was declared.
     as_of : the day on which waivers must hold.
     """
     roles = dict(attributes or {})
@@ -102,7 +104,10 @@ def judge(
         _limit_result(limit, by_limit.get(limit.id, []), ran=ran, not_run=not_run)
         for limit in limits
     ]
-    limit_results += [_attribute_result(name, items, roles) for name in required_attributes]
+    declared = dict(not_applicable or {})
+    limit_results += [
+        _attribute_result(name, items, roles, declared.get(name)) for name in required_attributes
+    ]
     verdict = overall(limit_results, findings=waived.findings)
     return Judgement(waived.findings, tuple(limit_results), verdict, waived.warnings)
 
@@ -329,7 +334,9 @@ def _nothing_met(limit: Limit, ran: set[str], left_out: NotPlannedCheck | None) 
     return f"{limit.check} was not run. Run the audit with it to decide this limit."
 
 
-def _attribute_result(name: str, items: Sequence[_Item], roles: Mapping[str, str]) -> LimitResult:
+def _attribute_result(
+    name: str, items: Sequence[_Item], roles: Mapping[str, str], declared: str | None
+) -> LimitResult:
     about = [
         item
         for item in items
@@ -339,12 +346,16 @@ def _attribute_result(name: str, items: Sequence[_Item], roles: Mapping[str, str
         and name in attribute_names(item.result.subject, roles)
     ]
     why = f"The policy asks for results by group of {name}"
-    verdict = Verdict.PASS if about else Verdict.NOT_RUN
-    reason = (
-        f"{len(about)} results by group of {name}."
-        if about
-        else f"No group of {name} was measured. Declare {name} under `data.attributes`, with at "
-        f"least {MIN_UNITS} units a group."
-    )
+    verdict = Verdict.PASS if about or declared else Verdict.NOT_RUN
+    if about:
+        reason = f"{len(about)} results by group of {name}."
+    elif declared:
+        reason = f"Declared not to apply, not measured. {declared}"
+    else:
+        reason = (
+            f"No group of {name} was measured. Declare {name} under `data.attributes`, with at "
+            f"least {MIN_UNITS} units a group; or let a named owner declare that it does not "
+            f"apply, as `not-applicable:{name}` in the declarations."
+        )
     limit = {"id": f"attribute:{name}", "severity": "blocking", "required": True, "why": why}
     return LimitResult(limit=limit, findings=(), verdict=verdict, reason=reason)

@@ -36,7 +36,7 @@ from auditor.policy import Policy, PolicyFile, limits_of
 from auditor.provenance import Provenance
 from auditor.spec import AuditSpec
 from auditor.spec_file import SpecFile
-from auditor.verdicts import overall
+from auditor.verdicts import not_applicable, overall
 
 SCHEMA = "auditor/audit/v1"
 TABLE_ROWS = 1000
@@ -275,14 +275,16 @@ def _policy_document(file: PolicyFile) -> Document:
 def _judged(
     record: AuditRecord, *, spec: AuditSpec, policy: Policy, as_of: date | None
 ) -> AuditRecord:
+    day = as_of or datetime.fromisoformat(record.provenance.started).date()
     judgement = judge(
         record.results,
         limits=limits_of(spec, policy),
-        as_of=as_of or datetime.fromisoformat(record.provenance.started).date(),
+        as_of=day,
         waivers=policy.waivers,
         attributes={name: stated.role for name, stated in spec.data.attributes.items()},
         not_run=record.plan.not_run,
         required_attributes=policy.required_attributes,
+        not_applicable=not_applicable(record.declarations, as_of=day),
     )
     return replace(
         record,
@@ -290,10 +292,7 @@ def _judged(
         limit_results=judgement.limit_results,
         verdict=judgement.verdict,
         answers=answer_all(
-            judgement.findings,
-            spec=spec,
-            datasets=record.datasets,
-            not_run=record.plan.not_run,
+            judgement.findings, spec=spec, datasets=record.datasets, not_run=record.plan.not_run
         ),
         warnings=(*record.run_warnings, *judgement.warnings),
     )

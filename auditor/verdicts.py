@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 from auditor.findings import Finding, LimitResult, Verdict
 from auditor.stats import value
+
+if TYPE_CHECKING:
+    from auditor.record import Document
 
 
 def limit_verdict(verdicts: Sequence[Verdict | None]) -> Verdict:
@@ -43,6 +47,29 @@ def overall(limit_results: Iterable[LimitResult], *, findings: Iterable[Finding]
     if any(r.waived_by and (r in blocking or r.limit["required"]) for r in results):
         return Verdict.PASS_WITH_WAIVERS
     return Verdict.PASS
+
+
+NOT_APPLICABLE = "not-applicable:"
+"""Begins the key of a declaration that an attribute does not apply to this audit."""
+
+
+def not_applicable(declarations: Document | None, *, as_of: date) -> dict[str, str]:
+    """Attributes that a named owner declares not to apply, with who says so, why and since when.
+
+    A declaration that has expired by `as_of` says nothing.
+    """
+    said: dict[str, str] = {}
+    for stated in declarations.parsed["declarations"] if declarations else ():
+        expires = stated.get("expires")
+        if expires is not None and date.fromisoformat(expires) < as_of:
+            continue
+        if str(stated["key"]).startswith(NOT_APPLICABLE):
+            owner = stated["owner"]
+            role = f" ({owner['role']})" if owner.get("role") else ""
+            name = str(stated["key"]).removeprefix(NOT_APPLICABLE)
+            statement = str(stated["statement"]).strip()
+            said[name] = f"{owner['name']}{role} on {stated['date']}: {statement}"
+    return said
 
 
 def worst(

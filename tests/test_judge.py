@@ -19,6 +19,7 @@ from auditor.record import (
     AttributeSummary,
     CheckResults,
     DatasetSummary,
+    Document,
     GroupCount,
     NotPlannedCheck,
 )
@@ -32,7 +33,7 @@ from auditor.stats import (
     RateRatio,
     p_value,
 )
-from auditor.verdicts import limit_verdict, worst
+from auditor.verdicts import limit_verdict, not_applicable, worst
 from auditor.waivers import Waiver
 
 TODAY = date(2026, 11, 22)
@@ -486,6 +487,30 @@ def test_required_attributes_must_be_measured():
     lacking = judged(group(5, 3000, wrong_rest=5, n_rest=3000), required_attributes=["phone"])
     assert lacking.verdict is INCONCLUSIVE
     assert "Declare phone under `data.attributes`" in lacking.limit_results[-1].reason
+    assert "as `not-applicable:phone` in the declarations" in lacking.limit_results[-1].reason
+
+
+@pytest.mark.parametrize(("expires", "verdict"), [(None, PASS), ("2026-01-01", INCONCLUSIVE)])
+def test_a_required_attribute_may_be_declared_not_to_apply_by_a_named_owner(expires, verdict):
+    stated = {
+        "key": "not-applicable:phone",
+        "statement": "All photos are taken with one camera.",
+        "owner": {"name": "A. Owner", "role": "head of housing"},
+        "date": "2025-05-01",
+        "expires": expires,
+    }
+    document = Document("d.yaml", "", "0", {"declarations": [stated]})
+    declared = not_applicable(document, as_of=TODAY)
+    found = judged(
+        group(5, 3000, wrong_rest=5, n_rest=3000),
+        required_attributes=["phone"],
+        not_applicable=declared,
+    )
+    assert found.verdict is verdict
+    if verdict is PASS:
+        reason = found.limit_results[-1].reason
+        assert "A. Owner (head of housing) on 2025-05-01: All photos" in reason
+        assert reason.startswith("Declared not to apply, not measured.")
 
 
 # --- sentences, worst, answers -------------------------------------------------------------
