@@ -10,6 +10,7 @@ from auditor import reasons
 from auditor.findings import Finding, Measure, Verdict
 from auditor.spec import AuditSpec
 from auditor.stats import interval, value
+from auditor.verdicts import is_by_group
 
 if TYPE_CHECKING:
     from auditor.record import AttributeSummary, DatasetSummary, NotPlannedCheck
@@ -61,7 +62,7 @@ def answer_all(
     """The four answers, in order."""
     return (
         _matches(findings, not_run),
-        _represents(datasets),
+        _represents(findings, datasets),
         _measured(findings, not_run),
         _wrong(findings, spec),
     )
@@ -119,10 +120,41 @@ def _and(names: Sequence[str]) -> str:
     return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), names[-1]])
 
 
-def _represents(datasets: Sequence[DatasetSummary]) -> Answer:
+def _represents(findings: Sequence[Finding], datasets: Sequence[DatasetSummary]) -> Answer:
     train = next((d for d in datasets if d.role == "train"), None)
     if train is None:
         return Answer(REPRESENTS, "Not tested", "The spec names no training data.")
+    about = [f for f in findings if f.check == "bias/representation" and _is_of_training(f)]
+    lacking = [f for f in about if f.verdict is Verdict.FAIL]
+    if lacking:
+        return _answer(REPRESENTS, "No", f"Too few of: {_shares(lacking)}.", lacking)
+    undecided = [f for f in about if f.verdict is Verdict.INCONCLUSIVE]
+    if undecided:
+        why = f"Too few images to decide for {_names(undecided)}."
+        return _answer(REPRESENTS, "Not decided", why, undecided)
+    judged = [f for f in about if f.verdict is Verdict.PASS]
+    if judged:
+        why = "No group has less than the allowed part of its share."
+        return _answer(REPRESENTS, "Yes", why, judged)
+    return _represented_by_count(train)
+
+
+def _is_of_training(finding: Finding) -> bool:
+    measure = finding.measure
+    return measure is not None and (measure.name, measure.subject.role) == ("share-ratio", "train")
+
+
+def _shares(lacking: Sequence[Finding]) -> str:
+    parts = []
+    for finding in lacking[:NAMES]:
+        said = finding.measure.details if finding.measure else {}
+        found, due = said["rate"]["value"], said["rest"]["value"]
+        parts.append(f"{_names([finding])}: {100 * found:.0f}% where {100 * due:.0f}% are due")
+    more = len(lacking) - NAMES
+    return "; ".join(parts) + (f"; and {more} more" if more > 0 else "")
+
+
+def _represented_by_count(train: DatasetSummary) -> Answer:
     stated = [a for a in train.attributes if a.population]
     if not stated:
         why = "No attribute of the training data has a declared population to compare with."
@@ -144,7 +176,7 @@ def _under_represented(attribute: AttributeSummary) -> Iterable[str]:
 
 
 def _measured(findings: Sequence[Finding], not_run: Sequence[NotPlannedCheck]) -> Answer:
-    groups = [f for f in findings if f.check.startswith("bias/") and f.measure is not None]
+    groups = [f for f in findings if is_by_group(f.check) and f.measure is not None]
     broken = [f for f in groups if f.verdict is Verdict.FAIL or f.leaning == "worse"]
     undecided = [f for f in groups if f.verdict is Verdict.INCONCLUSIVE]
     if not groups:

@@ -17,6 +17,9 @@ IMAGE_COLUMNS = ("image", "file", "path", "filename", "file_name", "image_path",
 LABEL_COLUMNS = ("label", "class", "target", "category", "y")
 UNIT_COLUMNS = ("unit", "room", "patient_id", "patient", "person", "subject", "video", "sheet",
                 "sequence", "site_id", "group_id")  # fmt: skip
+ANNOTATOR_COLUMNS = ("annotator", "inspector", "rater", "grader", "labeller", "labeler",
+                     "annotated_by", "labelled_by", "labeled_by")  # fmt: skip
+GOLD_COLUMNS = ("gold", "gold_label", "expert", "expert_label", "expert_grade", "adjudicated")
 MOST_GROUPS = 20
 """A column with more different values than this is not taken for an attribute."""
 
@@ -32,6 +35,9 @@ class FoundData:
     image_column: str | None = None
     label_column: str | None = None
     unit_column: str | None = None
+    annotator_column: str | None = None
+    gold_column: str | None = None
+    rating_columns: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
 
 
@@ -109,17 +115,37 @@ def _look_at_manifest(path: Path, images: Path | None) -> FoundData:
         )
     labels = table[label_column]
     integers = bool(labels.str.fullmatch(r"\d+").all())
-    unit = _column(table, UNIT_COLUMNS)
+    classes = tuple(sorted(labels.unique()))
+    unit, annotator = _column(table, UNIT_COLUMNS), _column(table, ANNOTATOR_COLUMNS)
+    gold = _column(table, GOLD_COLUMNS)
+    if gold is not None and not _holds_classes(table[gold], classes):
+        gold = None
+    taken = {image_column, label_column, unit, annotator, gold}
+    # Numbers from 0 may be anything; names of classes in another column are somebody's labels.
+    ratings = tuple(
+        str(column)
+        for column in table.columns
+        if column not in taken and not integers and _holds_classes(table[column], classes)
+    )
     return FoundData(
         manifest=path,
         images=_image_folder(path, table[image_column], images),
-        classes=tuple(sorted(labels.unique())),
+        classes=classes,
         integer_labels=integers,
         image_column=image_column,
         label_column=label_column,
         unit_column=unit,
-        attributes=_attributes(table, taken={image_column, label_column, unit}),
+        annotator_column=annotator,
+        gold_column=gold,
+        rating_columns=ratings,
+        attributes=_attributes(table, taken={*taken, *ratings}),
     )
+
+
+def _holds_classes(column: pd.Series, classes: tuple[str, ...]) -> bool:
+    """Whether a column holds nothing but classes, two of them or more."""
+    seen = set(column.replace("nan", pd.NA).dropna().unique())
+    return len(seen) >= 2 and seen <= set(classes)
 
 
 def _column(table: pd.DataFrame, names: Sequence[str]) -> str | None:
@@ -245,10 +271,24 @@ def _data_lines(found: FoundData, folder: Path) -> list[str]:
     columns = f"image: {found.image_column}, label: {found.label_column}"
     if found.unit_column:
         columns += f", unit: {found.unit_column}"
-    lines = [f"  test: {{manifest: {manifest}, images: {images}}}", f"  columns: {{{columns}}}"]
+    if found.annotator_column:
+        columns += f", annotator: {found.annotator_column}"
+    lines = [f"  test: {{manifest: {manifest}, images: {images}}}", *_column_lines(found, columns)]
     if found.attributes:
         lines.append("  attributes:   # guess: roles; sensitive | condition | nuisance")
         lines += [f"    {_quoted(name)}: {{role: condition}}" for name in found.attributes]
+    return lines
+
+
+def _column_lines(found: FoundData, columns: str) -> list[str]:
+    if not (found.gold_column or found.rating_columns):
+        return [f"  columns: {{{columns}}}"]
+    lines = ["  columns:", *(f"    {part}" for part in columns.split(", "))]
+    if found.rating_columns:
+        named = ", ".join(f"{_quoted(name)}: {_quoted(name)}" for name in found.rating_columns)
+        lines.append(f"    ratings: {{{named}}}   # guess: annotator: column with their labels")
+    if found.gold_column:
+        lines.append(f"    gold: {_quoted(found.gold_column)}   # guess: an expert's labels")
     return lines
 
 

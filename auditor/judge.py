@@ -21,6 +21,7 @@ from auditor.policy import Gate, Limit, attribute_names
 from auditor.reasons import MIN_UNITS, good_side
 from auditor.stats import (
     Exact,
+    Normal,
     PairedDifference,
     RateDifference,
     RateRatio,
@@ -29,7 +30,7 @@ from auditor.stats import (
     p_value,
     value,
 )
-from auditor.verdicts import limit_verdict, overall
+from auditor.verdicts import is_by_group, limit_verdict, overall
 from auditor.waivers import Waiver, apply_waivers
 
 if TYPE_CHECKING:
@@ -187,6 +188,8 @@ def _leaning(limit: Limit, tested: Mapping[int, Measure]) -> set[int]:
 def _equality(measure: Measure) -> float | None:
     if isinstance(measure.estimate, RateDifference | PairedDifference):
         return 0.0
+    if isinstance(measure.estimate, Normal) and "rest" in measure.details:
+        return 0.0
     return 1.0 if isinstance(measure.estimate, RateRatio) else None
 
 
@@ -340,7 +343,7 @@ def _attribute_result(
     about = [
         item
         for item in items
-        if item.check.startswith("bias/")
+        if is_by_group(item.check)
         and isinstance(item.result, Measure)
         and reasons.size(item.result) >= MIN_UNITS
         and name in attribute_names(item.result.subject, roles)

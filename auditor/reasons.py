@@ -26,7 +26,19 @@ MIN_UNITS = 10
 """Fewer units than this are not judged."""
 
 _SHARES = ("share", "probability", "fraction")
-_SIGNED = ("gain", "gap", "lost", "worth", "saved", "difference", "confidence", "change")
+_SIGNED = (
+    "gain",
+    "gap",
+    "lost",
+    "worth",
+    "saved",
+    "difference",
+    "confidence",
+    "change",
+    "widening",
+    "severity",
+    "excess",
+)
 """Last words of names of measures that may be below zero."""
 
 _PARTS = {"as-given": "as given", "sound": "sound part"}

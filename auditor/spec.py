@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 ROLES = ("test", "train", "deployment")
 """Dataset roles, in the order in which they are read and printed."""
 
-SUBJECT_KEYS = frozenset({"artefact", "attribute", "claim", "class", "input", "part", "score"})
+SUBJECT_KEYS = frozenset(
+    {"annotator", "artefact", "attribute", "claim", "class", "input", "part", "score"}
+)
 """Keys of subjects of findings that an attribute's name must not be mistaken for."""
 
 Role = Literal["test", "train", "deployment"]
@@ -87,6 +89,8 @@ class ModelSpec(SpecPart):
     architecture: str | None = None
     task: Task = "classification"
     classes: tuple[str, ...] | str | ClassCount
+    ordinal: bool = False
+    """Whether the classes are grades, listed from the mildest to the most severe."""
     input: InputSpec
     output: Literal["logits", "probabilities", "sigmoid"] | OutputSpec = "logits"
     embedding: str | None = "auto"
@@ -100,13 +104,38 @@ class ModelSpec(SpecPart):
 
 
 class ColumnsSpec(SpecPart):
-    """Which manifest columns hold what; None where the manifest has no such column."""
+    """Which manifest columns hold what; None where the manifest has no such column.
+
+    `annotator` says who gave `label`. `ratings` maps a name of an annotator to the column of that
+    annotator's own labels, `gold` is the column of an expert's; in both an empty cell means that
+    this hand did not label the image.
+    """
 
     image: str = "image"
     label: str | None = "label"
     unit: str | None = None
     time: str | None = None
     annotator: str | None = None
+    ratings: dict[str, str] = Field(default_factory=dict)
+    gold: str | None = None
+
+    @model_validator(mode="after")
+    def _hands_differ(self) -> Self:
+        by_column: dict[str, str] = {}
+        for name, column in self.ratings.items():
+            if column in by_column:
+                raise ValueError(
+                    f"ratings: {by_column[column]!r} and {name!r} both have the column {column!r}; "
+                    "give every annotator a column of their own"
+                )
+            by_column[column] = name
+        if self.gold is not None and self.gold in (*by_column, self.label):
+            other = f"ratings.{by_column[self.gold]}" if self.gold in by_column else "label"
+            raise ValueError(
+                f"gold and {other} are the same column {self.gold!r}; name a column of labels that "
+                "an expert gave without seeing those, or drop gold"
+            )
+        return self
 
 
 class DatasetSpec(SpecPart):

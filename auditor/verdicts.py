@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from auditor.record import Document
 
 
+_ABOUT_DATA = ("bias/representation", "bias/coverage", "bias/label-", "bias/slices")
+"""Bias checks that are not about how the model serves a declared group."""
+
+
+def is_by_group(check: str) -> bool:
+    """Whether a check measures how the model serves declared groups."""
+    return check.startswith("bias/") and not check.startswith(_ABOUT_DATA)
+
+
 def limit_verdict(verdicts: Sequence[Verdict | None]) -> Verdict:
     """The verdict of a limit over all that it met; of nothing, NOT_RUN."""
     if Verdict.FAIL in verdicts:

@@ -38,8 +38,15 @@ def make_dataset(
     attributes: dict[str, tuple[str, list[str]]] | None = None,
     extra: dict[str, object] | None = None,
     prefix: str = "",
+    annotator=None,
+    ratings: dict[str, object] | None = None,
+    gold=None,
 ) -> Dataset:
-    """A dataset of rows without files; `attributes` maps name -> (role, group of each image)."""
+    """A dataset of rows without files; `attributes` maps name -> (role, group of each image).
+
+    `annotator` names who gave each label; `ratings` maps a name to class indices, -1 for none,
+    and `gold` holds the expert's.
+    """
     n = len(labels)
     frame = pd.DataFrame(
         {
@@ -47,10 +54,14 @@ def make_dataset(
             "path": [f"/nowhere/{i:05d}.png" for i in range(n)],
             "label": np.asarray(labels, dtype=np.int64),
             "unit": [str(u) for u in units] if units is not None else [""] * n,
-            "annotator": [""] * n,
+            "annotator": [""] * n if annotator is None else [str(a) for a in annotator],
             "time": pd.Series([pd.NaT] * n, dtype="datetime64[ns]"),
         }
     )
+    for name, given in (ratings or {}).items():
+        frame[f"rating:{name}"] = np.asarray(given, dtype=np.int64)
+    if gold is not None:
+        frame["gold"] = np.asarray(gold, dtype=np.int64)
     declared = []
     for name, (attribute_role, groups) in (attributes or {}).items():
         frame[f"attribute:{name}"] = [str(g) for g in groups]
@@ -66,6 +77,8 @@ def make_dataset(
         digest="0" * 64,
         has_labels=bool((frame["label"] >= 0).any()),
         has_units=units is not None,
+        annotators=tuple(ratings or ()),
+        has_gold=gold is not None and bool((frame["gold"] >= 0).any()),
     )
 
 

@@ -101,3 +101,22 @@ def test_a_spec_for_real_models_is_guessed_from_the_graph(shared_data, tmp_path)
         assert spec.model.classes.count == 1000
     assert spec.model.output_spec.background == 0
     assert spec.model.input.dtype == "uint8"
+
+
+def test_labels_of_several_hands_are_found(world, tmp_path):
+    table = pd.read_csv(world / "test.csv")
+    other = table["label"].where(table.index % 5 > 0)
+    table = table.assign(inspector="ames", grade_birk=other, expert_grade=other.shift(1))
+    table.to_csv(world / "rated.csv", index=False)
+    found = look_at_data(world / "rated.csv")
+    assert found.attributes == ("building",)
+    out = world / "rated.yaml"
+    write_spec(world / "model.onnx", world / "rated.csv", out=out)
+    columns = read_spec(out).spec.data.columns
+    assert (columns.image, columns.label, columns.unit) == ("file", "label", "room")
+    assert columns.annotator == "inspector"
+    assert columns.ratings == {"grade_birk": "grade_birk"}
+    assert columns.gold == "expert_grade"
+    record = auditor.run(out, out=tmp_path, only=("bias/label-agreement", "bias/label-errors"))
+    measured = {m.name for results in record.results for m in results.measures}
+    assert measured >= {"raw-agreement", "agreement", "alpha", "label-error", "flagged"}

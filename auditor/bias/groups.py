@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,8 @@ class Grouping:
     """Labelled images whose group under `attribute` is known; `missing` counts the others.
 
     `of` (n,) is the group of each image, `unit` (n,) a code of its unit, None where the manifest
-    names none.
+    names none. `controls` maps every other attribute of role condition to the code of each
+    image's group under it, (n,), -1 where it has none.
     """
 
     attribute: Attribute
@@ -27,6 +28,7 @@ class Grouping:
     of: np.ndarray
     unit: np.ndarray | None
     missing: int
+    controls: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -46,6 +48,7 @@ class Grouping:
             outcomes=self.outcomes.take(keep),
             of=self.of[keep],
             unit=None if self.unit is None else self.unit[keep],
+            controls={name: codes[keep] for name, codes in self.controls.items()},
         )
 
     def named(self, group: str) -> str:
@@ -63,6 +66,10 @@ def groupings(outcomes: Outcomes) -> Iterator[Grouping]:
     labelled = outcomes.with_labels()
     # Codes once: comparing names, once a group and class, would take most of the time.
     unit = None if labelled.units is None else unit_codes(labelled.units)
+    conditions = {
+        a.name: _group_codes(labelled.groups(a.name))
+        for a in labelled.dataset.attributes_of("condition")
+    }
     for attribute in labelled.attributes:
         groups = labelled.groups(attribute.name)
         known = groups != MISSING_GROUP
@@ -72,7 +79,13 @@ def groupings(outcomes: Outcomes) -> Iterator[Grouping]:
             of=groups[known],
             unit=None if unit is None else unit[known],
             missing=int((~known).sum()),
+            controls={n: c[known] for n, c in conditions.items() if n != attribute.name},
         )
+
+
+def _group_codes(groups: np.ndarray) -> np.ndarray:
+    codes: np.ndarray = pd.factorize(groups)[0].astype(np.int64)
+    return np.where(groups == MISSING_GROUP, -1, codes)
 
 
 def nothing_to_compare(grouping: Grouping, *, name: str) -> Unmeasured | None:
@@ -124,3 +137,26 @@ def disaggregated(grouping: Grouping) -> pd.DataFrame:
     )
     by_group: pd.DataFrame = frame.by_group
     return by_group
+
+
+def disaggregated_errors(grouping: Grouping, *, label: str) -> pd.DataFrame:
+    """False-positive and false-negative rates of a class by group; fairlearn's MetricFrame.
+
+    Columns ``false-positive`` and ``false-negative``, indexed by group. Where a group has no
+    image that could suffer the error fairlearn gives 0; here it is NaN.
+    """
+    from fairlearn.metrics import MetricFrame, false_negative_rate, false_positive_rate
+
+    index = grouping.outcomes.classes.index(label)
+    truth = (grouping.outcomes.labels == index).astype(int)
+    frame = MetricFrame(
+        metrics={"false-positive": false_positive_rate, "false-negative": false_negative_rate},
+        y_true=truth,
+        y_pred=(grouping.outcomes.predicted == index).astype(int),
+        sensitive_features=grouping.of.astype(str),
+    )
+    found: pd.DataFrame = frame.by_group.astype(float)
+    positives = pd.Series(truth).groupby(grouping.of.astype(str)).agg(["sum", "size"])
+    found.loc[positives["sum"] == positives["size"], "false-positive"] = np.nan
+    found.loc[positives["sum"] == 0, "false-negative"] = np.nan
+    return found

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from auditor.bias.adjustment import (
+    adjusted_difference,
+    adjusted_mean_difference,
+    adjusted_table,
+    amount_words,
+)
 from auditor.bias.groups import (
     Grouping,
     disaggregated,
@@ -18,6 +24,7 @@ from auditor.bias.groups import (
 from auditor.contract import Check, Evidence, Need
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.needs import Attributes, Predictions, Truth
+from auditor.scoring.accuracy import log_losses
 from auditor.scoring.comparison import (
     MIN_UNITS,
     count_units,
@@ -26,19 +33,22 @@ from auditor.scoring.comparison import (
     rate_text,
     worst_first,
 )
-from auditor.stats import Rate, interval, rate, rate_difference, value
+from auditor.stats import Rate, interval, mean, mean_difference, rate, rate_difference, value
 
 
 @dataclass(frozen=True)
 class SubgroupGap(Check):
-    """Accuracy, and recall of each class, of every group against all other images.
+    """Accuracy, log-loss, and recall of each class, of every group against all other images.
 
     What it measures
     ----------------
     For every group of every declared attribute: accuracy of its test images minus accuracy of
     all images of the other groups, and the same for the share of each class that is found
-    (recall). Images without a value of the attribute are counted, and are in neither side.
-    Intervals and tests take units (rooms, persons) into account, not images.
+    (recall) and for log-loss, which also counts how sure the model was. Images without a value
+    of the attribute are counted, and are in neither side. Intervals and tests take units (rooms,
+    persons) into account, not images. Each gap is given once more among images of the same group
+    of every other attribute of role condition (Mantel-Haenszel), and the sentence says where a
+    condition explains the gap, hides one, or leaves it as it is.
 
     Why it matters
     --------------
@@ -52,7 +62,10 @@ class SubgroupGap(Check):
     reverse). Groups that were not declared are not compared. A small group shows large gaps by
     luck, so the interval counts, not the point; that no gap was shown for a small group does not
     mean that there is none. Attributes of role nuisance are compared too: their gaps speak of
-    devices and overlays, not of people.
+    devices and overlays, not of people. That a condition explains a gap does not excuse it:
+    people who live in old buildings bear the errors made there. A condition that was not
+    recorded explains nothing here, and one that goes with the group everywhere cannot be told
+    apart from it. A few answers that are wrong and sure carry most of a log-loss.
     """
 
     id: ClassVar[str] = "bias/subgroup-gap"
@@ -60,6 +73,8 @@ class SubgroupGap(Check):
     sources: ClassVar[tuple[str, ...]] = (
         "Newcombe (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I",
         "Rao & Scott (1992), doi:10.2307/2532311",
+        "Mantel & Haenszel (1959), doi:10.1093/jnci/22.4.719 (adjusted gaps)",
+        "Sato (1989), doi:10.2307/2531784; Yan & Su (2010), doi:10.1198/sbr.2009.0049",
         "Barocas, Guo, Kamar et al. (2021), doi:10.1145/3461702.3462610 (disaggregation)",
     )
 
@@ -68,21 +83,39 @@ class SubgroupGap(Check):
     ] = 10
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        adverse = evidence.spec.consequences.adverse
         rows: list[tuple[Cell, ...]] = []
+        measures: list[Measure] = []
         for grouping in groupings(evidence.outcomes()):
-            nothing = nothing_to_compare(grouping, name="accuracy")
-            if nothing is not None:
-                yield nothing
+            nothing = [nothing_to_compare(grouping, name=n) for n in ("accuracy", "log-loss")]
+            if any(nothing):
+                yield from filter(None, nothing)
                 continue
             compared = [_compared(grouping, group) for group in grouping.groups]
+            others = list(self._others(grouping, evidence.spec.consequences.adverse))
             yield from compared
             rows.extend(_rows(grouping, compared))
             yield _forest(grouping, compared)
-            for group in grouping.groups:
-                yield from _recalls(grouping, group, self._classes(grouping), adverse)
+            yield from others
+            measures += [m for m in (*compared, *others) if isinstance(m, Measure)]
         if rows:
             yield _table(rows)
+        adjusted = adjusted_table(
+            "bias/subgroup-gap:adjusted",
+            title="Differences among images of the same condition",
+            measures=measures,
+        )
+        if adjusted is not None:
+            yield adjusted
+
+    def _others(
+        self, grouping: Grouping, adverse: tuple[str, ...]
+    ) -> Iterator[Measure | Unmeasured]:
+        """Log-loss and recalls of every group."""
+        outcomes = grouping.outcomes
+        losses = log_losses(outcomes.probabilities, outcomes.labels).values
+        for group in grouping.groups:
+            yield _lost(grouping, group, losses)
+            yield from _recalls(grouping, group, self._classes(grouping), adverse)
 
     def _classes(self, grouping: Grouping) -> tuple[str, ...] | None:
         """Classes whose recall is compared, None for the adverse ones only."""
@@ -105,6 +138,7 @@ def _compared(grouping: Grouping, group: str, *, label: str | None = None) -> Me
     rest = _rate(grouping, ~inside)
     said = "Accuracy" if label is None else f"Share of {label} that is found"
     n, n_rest = int(inside.sum()), int((~inside).sum())
+    adjusted = adjusted_difference(grouping, group, outcomes.correct, gap=gap)
     return Measure(
         name=name,
         subject=subject,
@@ -121,10 +155,54 @@ def _compared(grouping: Grouping, group: str, *, label: str | None = None) -> Me
             "rest": rate_details(rest, n=n_rest),
             "attribute_role": grouping.attribute.role,
             "missing": grouping.missing,
+            "adjusted": list(adjusted.entries),
             "sentence": f"{said}, {grouping.named(group)}: {rate_text(own, n=n)}; "
-            f"all others {rate_text(rest, n=n_rest)}; {points_text(gap)}.",
+            f"all others {rate_text(rest, n=n_rest)}; {points_text(gap)}.{adjusted.clause}",
         },
     )
+
+
+def _lost(grouping: Grouping, group: str, losses: np.ndarray) -> Measure | Unmeasured:
+    """Mean log-loss of a group minus the rest's, from that of each image (n,)."""
+    subject = Subject.about({grouping.attribute.name: group}, role="test")
+    few = too_few_units(grouping, group, name="log-loss", subject=subject)
+    if few is not None:
+        return few
+    inside, unit = grouping.members(group), grouping.unit
+    gap = mean_difference(losses, member=inside, unit=unit)
+    adjusted = adjusted_mean_difference(grouping, group, losses, gap=gap)
+    own, rest = (_mean_details(losses, side, unit) for side in (inside, ~inside))
+    return Measure(
+        name="log-loss",
+        subject=subject,
+        estimate=gap,
+        unit="nats",
+        better="lower",
+        n=own["n"],
+        n_units=None if unit is None else count_units(inside, unit),
+        examples=worst_first(grouping.outcomes.image_ids, badness=losses, among=inside),
+        details={
+            # Not `rate`: that is a share, and is shown as one.
+            "mean": own,
+            "rest": rest,
+            "attribute_role": grouping.attribute.role,
+            "missing": grouping.missing,
+            "adjusted": list(adjusted.entries),
+            "sentence": "Log-loss (how sure it was of wrong answers; lower is better), "
+            f"{grouping.named(group)}: {_mean_text(own)}; all others {_mean_text(rest)}; "
+            f"{amount_words(gap.value, interval(gap))}.{adjusted.clause}",
+        },
+    )
+
+
+def _mean_details(losses: np.ndarray, side: np.ndarray, unit: np.ndarray | None) -> dict[str, Any]:
+    found = mean(losses[side], unit=None if unit is None else unit[side])
+    ends = interval(found)
+    return {"value": found.value, "low": ends.low, "high": ends.high, "n": int(side.sum())}
+
+
+def _mean_text(mean: dict[str, Any]) -> str:
+    return f"{mean['value']:.2f} [{max(mean['low'], 0):.2f}, {mean['high']:.2f}] of {mean['n']:,}"
 
 
 def _rate(grouping: Grouping, keep: np.ndarray) -> Rate:
@@ -134,7 +212,7 @@ def _rate(grouping: Grouping, keep: np.ndarray) -> Rate:
 
 def _recalls(
     grouping: Grouping, group: str, classes: tuple[str, ...] | None, adverse: tuple[str, ...]
-) -> Iterator[Result]:
+) -> Iterator[Measure | Unmeasured]:
     """Recall of each class; classes that are not adverse and too rare share one reason."""
     rare = []
     for index, label in enumerate(grouping.outcomes.classes):

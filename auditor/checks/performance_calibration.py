@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from auditor.contract import Check, Evidence, Need
-from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table
+from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.needs import Predictions, Truth
 from auditor.scoring.calibration import (
     ReliabilityBin,
@@ -51,7 +51,12 @@ class Calibration(Check):
     """
 
     id: ClassVar[str] = "performance/calibration"
-    needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth())
+    needs: ClassVar[tuple[Need, ...]] = (
+        Predictions(),
+        Truth(),
+        Predictions(role="deployment", optional=True),
+        Truth(role="deployment", optional=True),
+    )
     sources: ClassVar[tuple[str, ...]] = (
         "Kumar, Liang & Ma (2019), arXiv:1909.10155 (debiased calibration error)",
         "Guo, Pleiss, Sun & Weinberger (2017), arXiv:1706.04599 (reliability of networks)",
@@ -60,19 +65,29 @@ class Calibration(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         outcomes = evidence.outcomes("test").with_labels()
-        few = [
-            too_few_of(name, Subject.of(role="test"), outcomes, of="the labelled test data")
-            for name in ("ece", "overconfidence", "brier")
-        ]
-        yield from (reason for reason in few if reason is not None)
-        if not any(few):
+        found = list(_of_role(outcomes, "test"))
+        yield from found
+        if any(isinstance(each, Measure) for each in found):
             bins = reliability(outcomes.confidence, outcomes.correct, unit=outcomes.units)
-            yield from _measures(outcomes, bins)
             yield _figure(bins)
             yield _table(bins)
+        there = Predictions(role="deployment", optional=True)
+        if evidence.has(there) and evidence.has(Truth(role="deployment", optional=True)):
+            yield from _of_role(evidence.outcomes("deployment").with_labels(), "deployment")
 
 
-def _measures(outcomes: Outcomes, bins: tuple[ReliabilityBin, ...]) -> Iterator[Measure]:
+def _of_role(outcomes: Outcomes, role: str) -> Iterator[Measure | Unmeasured]:
+    few = [
+        too_few_of(name, Subject.of(role=role), outcomes, of=f"the labelled {role} data")
+        for name in ("ece", "overconfidence", "brier")
+    ]
+    yield from (reason for reason in few if reason is not None)
+    if not any(few):
+        bins = reliability(outcomes.confidence, outcomes.correct, unit=outcomes.units)
+        yield from _measures(outcomes, bins, role)
+
+
+def _measures(outcomes: Outcomes, bins: tuple[ReliabilityBin, ...], role: str) -> Iterator[Measure]:
     unit, confidence = outcomes.units, outcomes.confidence.astype(np.float64)
     error = calibration_error(confidence, outcomes.correct, unit=unit)
     over = mean(confidence - outcomes.correct, unit=unit)
@@ -87,7 +102,7 @@ def _measures(outcomes: Outcomes, bins: tuple[ReliabilityBin, ...]) -> Iterator[
     for name, estimate, measured_in, details in entries:
         yield Measure(
             name=name,
-            subject=Subject.of(role="test"),
+            subject=Subject.of(role=role),
             estimate=estimate,
             unit=measured_in,
             better="lower",
@@ -96,20 +111,20 @@ def _measures(outcomes: Outcomes, bins: tuple[ReliabilityBin, ...]) -> Iterator[
             examples=worst_first(
                 outcomes.image_ids, badness=outcomes.confidence, among=~outcomes.correct
             ),
-            details=details | {"sentence": _sentence(name, estimate, outcomes)},
+            details=details | {"sentence": _sentence(name, estimate, outcomes, role)},
         )
 
 
-def _sentence(name: str, estimate: Estimate, outcomes: Outcomes) -> str:
-    ends = interval(estimate)
+def _sentence(name: str, estimate: Estimate, outcomes: Outcomes, role: str) -> str:
+    ends, where = interval(estimate), "" if role == "test" else f" on {role} images"
     if name == "brier":
-        return f"Brier score {value(estimate):.3f} [{ends.low:.3f}, {ends.high:.3f}]."
+        return f"Brier score{where} {value(estimate):.3f} [{ends.low:.3f}, {ends.high:.3f}]."
     said = 100 * float(outcomes.confidence.mean())
     right = 100 * float(outcomes.correct.mean())
     if isinstance(estimate, Draws):
         off = f"{points(value(estimate))} points [{points(ends.low)}, {points(ends.high)}]"
-        return f"Confidence is off by {off} for images of the same confidence."
-    return f"On average the model claims {said:.0f}% and is right {right:.0f}% of the time."
+        return f"Confidence is off by {off} for images of the same confidence{where}."
+    return f"On average the model claims {said:.0f}% and is right {right:.0f}% of the time{where}."
 
 
 def _figure(bins: tuple[ReliabilityBin, ...]) -> Figure:

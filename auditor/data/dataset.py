@@ -36,7 +36,9 @@ class Dataset:
     `frame` has one row an image and the columns ``image_id`` (str, unique), ``path`` (str,
     absolute; never enters a record), ``label`` (int64 class index, -1 where there is none),
     ``unit`` and ``annotator`` (str, "" where missing), ``time`` (datetime64, NaT where missing),
-    and for each attribute ``attribute:NAME`` (str group, `MISSING_GROUP` where missing).
+    and for each attribute ``attribute:NAME`` (str group, `MISSING_GROUP` where missing). Where
+    the spec names them: ``rating:NAME`` for each of `annotators` and ``gold`` (int64 class index,
+    -1 where that hand did not label the image).
     `digest` is the SHA-256 of the manifest's rows as read.
     """
 
@@ -47,6 +49,8 @@ class Dataset:
     digest: str
     has_labels: bool
     has_units: bool
+    annotators: tuple[str, ...] = ()
+    has_gold: bool = False
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -73,6 +77,17 @@ class Dataset:
         if alone.any():
             named = np.where(alone, "image:" + self.image_ids.astype(str).astype(object), named)
         return named
+
+    def rating(self, annotator: str) -> np.ndarray:
+        """Class index that one of `annotators` gave each image, -1 where none; (n,) int64."""
+        return self.frame[f"rating:{annotator}"].to_numpy(dtype=np.int64)
+
+    @property
+    def gold(self) -> np.ndarray:
+        """Class index that the expert gave each image, -1 where none; shape (n,), int64."""
+        if not self.has_gold:
+            return np.full(len(self), -1, dtype=np.int64)
+        return self.frame["gold"].to_numpy(dtype=np.int64)
 
     def groups(self, attribute: str) -> np.ndarray:
         """Group of each image under `attribute`, shape (n,), `MISSING_GROUP` where missing."""

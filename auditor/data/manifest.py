@@ -10,6 +10,16 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.attributes import Grouped, group_images
+from auditor.data.class_labels import (
+    GOLD,
+    NO_LABEL,
+    UNKNOWN_LABEL,
+    class_indices,
+    known_column,
+    require_known,
+    second_columns,
+)
+from auditor.data.class_labels import expectations as label_expectations
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import Expectation, ManifestReport, report_of, validate
 from auditor.data.rows import Located, Rows, locate, missing_column, read_rows
@@ -20,7 +30,6 @@ Edges = Mapping[str, tuple[float, ...]]
 """Inner edges of quantile groups, by attribute."""
 
 _OPTIONAL = ("unit", "time", "annotator")
-_NO_LABEL, _UNKNOWN_LABEL = -1, -2
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,8 @@ def read_dataset(
     dataset = _dataset(role, rows, plan, typed, classes)
     if role == "test" and plan.label is not None and not (dataset.labels >= 0).any():
         raise _no_known_label(rows, plan.label, classes)
+    if role == "test":
+        require_known(rows, plan.second, typed.second, classes=classes)
     if not len(dataset):
         raise DataError(f"data.{role}: no row of {rows.source!r} can be used; the first failing: "
                         f"{_first_sentence(report)}")  # fmt: skip
@@ -128,6 +139,7 @@ class _ReadingPlan:
     image: str
     label: str | None
     optional: Mapping[str, str]
+    second: Mapping[str, str]
     attributes: Mapping[str, AttributeSpec]
     absent: tuple[str, ...]
     label_required: bool
@@ -138,7 +150,7 @@ class _ReadingPlan:
     @property
     def used(self) -> set[str]:
         named = {self.image, *self.optional.values(), *map(self.column_of, self.attributes)}
-        return named | ({self.label} if self.label else set())
+        return named | set(self.second.values()) | ({self.label} if self.label else set())
 
 
 def _plan(role: str, rows: Rows, data: DataSpec, columns: ColumnsSpec) -> _ReadingPlan:
@@ -162,6 +174,11 @@ def _plan(role: str, rows: Rows, data: DataSpec, columns: ColumnsSpec) -> _Readi
             key: column
             for key in _OPTIONAL
             if (column := getattr(columns, key)) and has(column, f"data.columns.{key}")
+        },
+        second={
+            name: column
+            for name, (column, key) in second_columns(columns).items()
+            if has(column, key)
         },
         attributes={
             name: spec
@@ -193,6 +210,7 @@ class _Typed:
 
     located: Located
     labels: np.ndarray
+    second: Mapping[str, np.ndarray]
     times: pd.Series | None
     groups: Mapping[str, Grouped]
     good: np.ndarray = field(repr=False)
@@ -207,11 +225,15 @@ def _typed(
     edges: Edges | None,
 ) -> _Typed:
     located = locate(role, rows, column=plan.image)
-    labels = _labels(rows, plan.label, classes)
+    unlabelled = np.full(len(rows), NO_LABEL, dtype=np.int64)
+    labels = unlabelled if plan.label is None else class_indices(rows.frame[plan.label], classes)
     times = plan.optional.get("time")
     return _Typed(
         located=located,
         labels=labels,
+        second={
+            name: class_indices(rows.frame[column], classes) for name, column in plan.second.items()
+        },
         times=None if times is None else _times(rows.frame[times]),
         groups={
             name: group_images(
@@ -222,24 +244,8 @@ def _typed(
             )
             for name, spec in plan.attributes.items()
         },
-        good=located.there & (labels != _UNKNOWN_LABEL) & _first_of_repeated(located.ids, labels),
+        good=located.there & (labels != UNKNOWN_LABEL) & _first_of_repeated(located.ids, labels),
     )
-
-
-def _labels(rows: Rows, column: str | None, classes: tuple[str, ...]) -> np.ndarray:
-    """Class indices; names first, else whole numbers where every label is a class's index."""
-    if column is None:
-        return np.full(len(rows), _NO_LABEL, dtype=np.int64)
-    text = rows.frame[column]
-    index_of = pd.Series(range(len(classes)), index=pd.Index(classes, dtype="str"))
-    found = text.map(index_of)
-    if not found.notna().any():
-        numbers = pd.to_numeric(text, errors="coerce")
-        whole = (numbers >= 0) & (numbers < len(classes)) & (numbers == numbers.round())
-        if (whole | text.isna()).all():
-            found = numbers
-    unlabelled = np.where(text.isna(), _NO_LABEL, _UNKNOWN_LABEL)
-    return np.where(found.notna(), found.fillna(0), unlabelled).astype(np.int64)
 
 
 def _times(text: pd.Series) -> pd.Series:
@@ -262,11 +268,12 @@ _FILE, _KNOWN, _TIME = "__file__", "__known__", "__time__"
 def _checked_frame(rows: Rows, plan: _ReadingPlan, typed: _Typed) -> pd.DataFrame:
     computed = {
         _FILE: typed.located.there | (typed.located.ids == ""),
-        _KNOWN: typed.labels != _UNKNOWN_LABEL,
+        _KNOWN: typed.labels != UNKNOWN_LABEL,
     }
     if typed.times is not None:
         written = rows.frame[plan.optional["time"]].notna()
         computed[_TIME] = (typed.times.notna() | ~written).to_numpy()
+    computed |= {known_column(name): found != UNKNOWN_LABEL for name, found in typed.second.items()}
     computed |= {f"__{name}__": grouped.expected for name, grouped in typed.groups.items()}
     return rows.frame.assign(**computed)
 
@@ -285,6 +292,7 @@ def _expectations(
         wanted.append(Expectation(known, _KNOWN, "true", of=plan.label))
         if plan.label_required:
             wanted.append(Expectation("a label is given", plan.label, "not-null"))
+    wanted += label_expectations(plan.second, len(classes))
     return wanted + _optional_expectations(plan, data)
 
 
@@ -322,12 +330,13 @@ def _dataset(
         {
             "image_id": pd.Series(ids, dtype="str"),
             "path": pd.Series([folder + name for name in ids], dtype="str"),
-            "label": np.maximum(typed.labels, _NO_LABEL),
+            "label": np.maximum(typed.labels, NO_LABEL),
             "unit": _text_column(rows, plan.optional.get("unit")),
             "annotator": _text_column(rows, plan.optional.get("annotator")),
             "time": typed.times
             if typed.times is not None
             else pd.Series(pd.NaT, index=range(len(ids)), dtype="datetime64[ns]"),
+            **{name: np.maximum(found, NO_LABEL) for name, found in typed.second.items()},
             **{f"attribute:{name}": g.groups for name, g in typed.groups.items()},
         }
     )
@@ -340,6 +349,8 @@ def _dataset(
         digest=rows.digest(plan.used),
         has_labels=bool((kept["label"] >= 0).any()),
         has_units="unit" in plan.optional,
+        annotators=tuple(name.partition(":")[2] for name in plan.second if name != GOLD),
+        has_gold=bool(GOLD in kept and (kept[GOLD] >= 0).any()),
     )
 
 

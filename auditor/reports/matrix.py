@@ -12,6 +12,7 @@ from auditor.reports.ordering import Ordered
 from auditor.reports.titles import group_keys
 from auditor.reports.wording import shortened, value_text, verdict_word
 from auditor.scoring.comparison import percent
+from auditor.verdicts import is_by_group
 
 COLUMNS = 6
 GROUPS = 24
@@ -21,6 +22,9 @@ _COLUMN_WORDS = {
     "bias/subgroup-gap:recall": "“{class}” found",
     "bias/error-rates:false-positive-ratio": "wrongly called “{class}”",
     "bias/error-rates:false-negative-ratio": "“{class}” missed",
+    "bias/error-rates:false-positive-difference": "wrongly called “{class}” (points)",
+    "bias/error-rates:false-negative-difference": "“{class}” missed (points)",
+    "bias/selection-rate:selection-ratio": "called “{class}”",
     "deployment/quantization:accuracy-lost": "lost in {variant}",
 }
 
@@ -76,6 +80,8 @@ def _cells(attribute: str, order: Ordered) -> Iterator[tuple[tuple[str, str], Ma
     for finding in order.findings:
         result = finding.measure or finding.unmeasured
         if result is None or set(group_keys(result.subject, check=finding.check)) != {attribute}:
+            continue
+        if finding.check.startswith("bias/") and not is_by_group(finding.check):
             continue
         column = _column(finding.check, result.name, result.subject)
         place = (str(result.subject.get(attribute)), column)

@@ -22,6 +22,7 @@ from auditor.reports.wording import (
 )
 from auditor.scoring.comparison import percent
 from auditor.stats import value
+from auditor.verdicts import is_by_group
 
 RANGE_NOTE = "Brackets hold the range in which the true figure plausibly lies."
 NEVER_TESTED = ("who watches it in use", "what happens when it fails")
@@ -195,9 +196,9 @@ def _unit_noun(record: AuditRecord) -> str:
 
 def _harms(record: AuditRecord, order: Ordered) -> tuple[Harm, ...]:
     """At most three: groups shown to be served worse, and adverse answers over everyone."""
-    hurt = [f for f in order.findings if f.check.startswith("bias/") and f.measure
+    hurt = [f for f in order.findings if is_by_group(f.check) and f.measure
             and (f.verdict is Verdict.FAIL or f.leaning == "worse")]  # fmt: skip
-    hurt.sort(key=lambda f: f.check != "bias/error-rates")
+    hurt.sort(key=lambda f: (f.check != "bias/error-rates", not _is_about_people(f, record)))
     harms = [_group_harm(f, order.limit_of(f)) for f in hurt[:2]]
     if not hurt:
         harms.append(_nobody_shown(order))
@@ -209,13 +210,21 @@ def _harms(record: AuditRecord, order: Ordered) -> tuple[Harm, ...]:
     return tuple(harms)
 
 
+def _is_about_people(finding: Finding, record: AuditRecord) -> bool:
+    stated = record.spec.parsed["data"]["attributes"]
+    keys = finding.measure.subject.keys if finding.measure else ()
+    return any(stated.get(name, {}).get("role") == "sensitive" for name, _ in keys)
+
+
 def _group_harm(finding: Finding, limit: Mapping[str, Any]) -> Harm:
     measure = finding.measure
     if measure is None:
         raise ValueError(f"finding {finding.id} has no measure")
-    sentence = shortened(str(measure.details.get("sentence") or value_text(measure)), 190)
-    said = limit_text(limit, measure)
-    bound = f"; the limit is {said}" if said else ""
+    # The first sentence says whom it hurts; what it stays so among is for the finding.
+    said = str(measure.details.get("sentence") or value_text(measure))
+    sentence = shortened(re.split(r"\.\s+(?=[A-Z])", said)[0], 190)
+    allowed = limit_text(limit, measure)
+    bound = f"; the limit is {allowed}" if allowed else ""
     what = measure.details.get("what") or _LESS.get(measure.name, short_name(finding))
     return Harm(shortened(str(what), 50), f"{sentence.rstrip('.')}{bound}")
 
@@ -224,7 +233,7 @@ _LESS = {"accuracy": "fewer right answers", "recall": "fewer found"}
 
 
 def _nobody_shown(order: Ordered) -> Harm:
-    tested = [f for f in order.findings if f.check.startswith("bias/") and f.measure]
+    tested = [f for f in order.findings if is_by_group(f.check) and f.measure]
     if not tested:
         return Harm("Not tested", "no result by group of people or of circumstances")
     open_ones = sum(f.verdict is Verdict.INCONCLUSIVE for f in tested)
@@ -237,7 +246,7 @@ def _questions(record: AuditRecord, order: Ordered) -> tuple[Question, ...]:
         Question(
             question=answer.question,
             answer=shortened(answer.answer, 80),
-            why=shortened(answer.why, 230),
+            why=shortened(answer.why, 190),
             findings=_numbers(answer.findings, order),
         )
         for answer in record.answers

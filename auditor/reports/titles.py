@@ -99,6 +99,51 @@ _WORDS = {
     "bias/error-rates:false-negative-ratio": Words(
         "“{class}” missed: {group}, against all others", "{group}: “{class}” missed"
     ),
+    "bias/error-rates:false-positive-difference": Words(
+        "Wrongly called “{class}”, in points: {group}, against all others",
+        "{group}: wrongly called “{class}”",
+    ),
+    "bias/error-rates:false-negative-difference": Words(
+        "“{class}” missed, in points: {group}, against all others", "{group}: “{class}” missed"
+    ),
+    "bias/error-rates:equalised-odds": Words(
+        "Largest gap in errors between groups of {attribute}, “{class}”", "{attribute}: error gap"
+    ),
+    "bias/representation:share-ratio": Words(
+        "Share of {group} in the {role} data, against the share due", "{group}: missing in {role}"
+    ),
+    "bias/selection-rate:selection-ratio": Words(
+        "Called “{class}”, rightly or not: {group}, against all others",
+        "{group}: called “{class}”",
+    ),
+    "bias/amplification:widening": Words(
+        "Gap in “{class}” that the model adds to that of the labels: {group}",
+        "{group}: gap widened",
+    ),
+    "bias/calibration:overconfidence-difference": Words(
+        "How much surer than right: {group}, against all others", "{group}: too sure"
+    ),
+    "bias/calibration:auc-difference": Words(
+        "How well “{class}” is ranked: {group}, against all others", "{group}: ranking"
+    ),
+    "bias/harm:cost-ratio": Words(
+        "Cost of errors per image: {group}, against all others", "{group}: cost of errors"
+    ),
+    "bias/label-agreement:severity": Words(
+        "How severely {annotator} labels {group}, against the expert", "labels of {annotator}"
+    ),
+    "bias/label-agreement:agreement": Words(
+        "Agreement between annotators: {group}, against all others", "{group}: disputed labels"
+    ),
+    "bias/label-errors:label-error": Words(
+        "Labels that the expert corrects: {group}, against all others", "{group}: wrong labels"
+    ),
+    "bias/label-errors:flagged-excess": Words(
+        "Labels that look wrong: {group}, against all others", "{group}: suspect labels"
+    ),
+    "bias/intersections:accuracy": Words(
+        "Accuracy for {group}, against all others", "{group}: right answers"
+    ),
     "shift/accuracy:lost": Words(
         "Accuracy lost on the data of where it will run", "accuracy lost where it runs"
     ),
@@ -154,6 +199,17 @@ _TOPICS = {
     "performance/consequences": "what errors cost, and whom",
     "bias/subgroup-gap": "accuracy per group",
     "bias/error-rates": "harmful errors per group",
+    "bias/representation": "who is in the data",
+    "bias/coverage": "what the data are too few to say",
+    "bias/label-agreement": "who labelled, and how",
+    "bias/label-errors": "wrong labels",
+    "bias/selection-rate": "who is called what",
+    "bias/amplification": "gaps that the model widens",
+    "bias/calibration": "how sure it is, per group",
+    "bias/harm": "what errors cost, per group",
+    "bias/intersections": "accuracy where two groups meet",
+    "bias/threshold": "whether another threshold would help",
+    "bias/slices": "failing groups that nobody named",
     "shift/accuracy": "accuracy where it will run",
     "shift/properties": "how images differ where it will run",
     "shift/predictions": "how answers differ where it will run",
@@ -175,6 +231,9 @@ _ACTIONS = {
     "performance/overfitting": "train again with more varied images",
     "bias/subgroup-gap": "mend and test again for {group}",
     "bias/error-rates": "mend and test again for {group}; a person reviews each “{class}”",
+    "bias/representation": "collect images of {group}, and train again",
+    "bias/label-agreement": "have {group} labelled again by others, and train again",
+    "bias/label-errors": "have {group} labelled again, and train again",
     "shift/accuracy": "label images from where it will run, and train and test with them",
     "shortcut/metadata": "train without {attribute} in the pictures, and test again",
     "shortcut/toggle": "train without {artefact} in the pictures, and test again",
@@ -254,10 +313,13 @@ _NOT_GROUPS = frozenset(
 )  # fmt: skip
 
 
+_NOT_GROUPS_OF_BIAS = frozenset({"class", "classes", "annotator", "attribute"})
+
+
 def group_keys(subject: Subject, *, check: str) -> Mapping[str, str]:
     """The attributes and groups that a check's subject is about; empty for all images."""
     # A column of the manifest may be called "kind" or "part": checks of groups have no such keys.
-    others = {"class", "classes"} if check.startswith("bias/") else _NOT_GROUPS
+    others = _NOT_GROUPS_OF_BIAS if check.startswith("bias/") else _NOT_GROUPS
     if check == "deployment/quantization" and subject.get("kind") not in ("harmful", None):
         others = others - {"kind"}
     return {key: said for key, said in subject.keys if key not in others}

@@ -54,6 +54,7 @@ from auditor.stats.intervals import (
     tukey_newcombe_gap,
     wilson,
 )
+from auditor.stats.largest_gap import largest_gap
 from auditor.stats.multiplicity import holm
 from auditor.stats.power import (
     SampleNeeded,
@@ -64,9 +65,17 @@ from auditor.stats.power import (
     smallest_excess,
 )
 from auditor.stats.resampling import cluster_bootstrap, draws_of, multinomial_bootstrap
+from auditor.stats.strata import (
+    Adjusted,
+    comparable,
+    stratified_difference,
+    stratified_mean_difference,
+    stratified_ratio,
+)
 
 __all__ = [
     "GRID",
+    "Adjusted",
     "Draws",
     "Estimate",
     "Exact",
@@ -87,6 +96,7 @@ __all__ = [
     "bound",
     "clopper_pearson",
     "cluster_bootstrap",
+    "comparable",
     "difference_score_test",
     "draws_of",
     "fisher_midp",
@@ -95,6 +105,7 @@ __all__ = [
     "holm",
     "images_needed",
     "interval",
+    "largest_gap",
     "mcnemar_exact",
     "mean",
     "mean_difference",
@@ -116,6 +127,9 @@ __all__ = [
     "sample_needed",
     "smallest_detectable_gap",
     "smallest_excess",
+    "stratified_difference",
+    "stratified_mean_difference",
+    "stratified_ratio",
     "tango",
     "tukey_newcombe_gap",
     "two_sample_difference",

@@ -1,12 +1,16 @@
+import fairlearn.metrics as fairlearn
 import numpy as np
 import pytest
 
+from auditor.bias.equalised_odds import equalised_odds
 from auditor.bias.error_rates import ErrorRates
+from auditor.bias.groups import groupings
 from auditor.errors import SpecError
 from auditor.findings import Figure, Table, Unmeasured
-from auditor.stats import interval, p_value, value
+from auditor.stats import Draws, bound, interval, p_value, rate_difference, value
 
 LIMIT = 1.25
+POINTS = 0.05
 
 
 def world(worlds, *, seed, wrong_of, missed_of=None, n=2000, images_a_unit=1):
@@ -28,8 +32,22 @@ def world(worlds, *, seed, wrong_of, missed_of=None, n=2000, images_a_unit=1):
     return worlds.evidence(spec=spec).add(dataset, worlds.probabilities(answers))
 
 
-def exceeds(measure):
-    return p_value(measure.estimate, limit=LIMIT, exceeds="above") <= 0.05
+def exceeds(measure, limit=LIMIT):
+    return p_value(measure.estimate, limit=limit, exceeds="above") <= 0.05
+
+
+def many(worlds, *, seed, classes, groups, adverse=(), n=3000, rare=()):
+    """Several classes and groups, 20% errors; groups named in `rare` hardly have class c."""
+    rng = np.random.default_rng(seed)
+    group = np.array(groups)[rng.integers(0, len(groups), n)]
+    labels = rng.integers(0, len(classes), n)
+    labels = np.where(np.isin(group, rare) & (labels == 2), 0, labels)
+    shift = rng.integers(1, len(classes), n) * (rng.random(n) < 0.2)
+    answers = (labels + shift) % len(classes)
+    dataset = worlds.dataset(labels, classes=classes, attributes={"g": ("sensitive", list(group))})
+    spec = worlds.spec(consequences={"adverse": adverse})
+    probabilities = worlds.probabilities(answers, n_classes=len(classes))
+    return worlds.evidence(spec=spec).add(dataset, probabilities)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -53,13 +71,16 @@ def test_missed_cases_of_one_group_are_shown(worlds, seed):
 
 @pytest.mark.parametrize("images_a_unit", [1, 5])
 def test_equal_rates_fail_in_few_worlds(worlds, images_a_unit):
-    failed = 0
+    failed = differ = 0
     for seed in range(40):
         evidence = world(
             worlds, seed=seed, wrong_of={"x": 0.06, "y": 0.06}, n=1000, images_a_unit=images_a_unit
         )
-        failed += any(exceeds(m) for m in worlds.measures(ErrorRates(), evidence).values())
+        found = worlds.measures(ErrorRates(), evidence).values()
+        failed += any(exceeds(m) for m in found if m.name.endswith("-ratio"))
+        differ += any(exceeds(m, POINTS) for m in found if m.name.endswith("-difference"))
     assert failed <= 6
+    assert differ <= 3
 
 
 def test_rates_are_those_of_the_images_at_risk(worlds):
@@ -136,21 +157,217 @@ def test_an_unknown_adverse_class_is_an_error_the_user_can_mend(worlds):
         list(ErrorRates().run(evidence))
 
 
-def test_figures_and_table_hold_both_errors(worlds):
+def test_one_figure_an_attribute_and_a_table_hold_both_errors(worlds):
     evidence = world(worlds, seed=1, wrong_of={"x": 0.1, "y": 0.1})
     results = list(ErrorRates().run(evidence))
-    figures = [r for r in results if isinstance(r, Figure)]
+    (figure,) = [r for r in results if isinstance(r, Figure)]
     (table,) = [r for r in results if isinstance(r, Table)]
-    assert [f.title for f in figures] == [
-        "Images wrongly called b, by household",
-        "Images b missed, by household",
-    ]
+    assert figure.title == "Errors by household"
+    assert [(row["label"], row["series"]) for row in figure.rows] == [
+        ("x", "wrongly called b"), ("y", "wrongly called b"), ("x", "b missed"), ("y", "b missed"),
+    ]  # fmt: skip
+    assert all(row["low"] <= row["value"] <= row["high"] for row in figure.rows)
     assert len(table.rows) == 4
     assert all(len(row) == len(table.columns) for row in table.rows)
+    names = [column.name for column in table.columns]
+    row = dict(zip(names, table.rows[0], strict=True))
+    measure = worlds.measures(ErrorRates(), evidence)[
+        "false-positive-difference:class=b,household=x@test"
+    ]
+    assert row["difference"] == pytest.approx(value(measure.estimate))
+    assert row["rate"] == measure.details["rate"]["value"]
+    assert row["errors"] / row["images at risk"] == pytest.approx(row["rate"])
 
 
-def test_an_attribute_with_one_group_says_so_for_both_errors(worlds):
+def test_an_attribute_with_one_group_says_so_for_every_measure(worlds):
     evidence = world(worlds, seed=1, wrong_of={"x": 0.1})
     results = list(ErrorRates().run(evidence))
-    assert [r.name for r in results] == ["false-positive-ratio", "false-negative-ratio"]
+    assert [r.name for r in results] == [
+        "false-positive-ratio", "false-negative-ratio",
+        "false-positive-difference", "false-negative-difference",
+    ]  # fmt: skip
     assert all(isinstance(r, Unmeasured) and "one group, x" in r.reason for r in results)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_planted_difference_is_shown_in_its_own_error_only(worlds, seed):
+    evidence = world(worlds, seed=seed, wrong_of={"accessible": 0.2, "single": 0.05})
+    found = worlds.measures(ErrorRates(), evidence)
+    assert exceeds(found["false-positive-difference:class=b,household=accessible@test"], POINTS)
+    assert not exceeds(found["false-positive-difference:class=b,household=single@test"], 0.0)
+    assert not exceeds(found["false-negative-difference:class=b,household=accessible@test"], POINTS)
+    assert value(found["equalised-odds:attribute=household,class=b@test"].estimate) > 0.1
+
+
+def test_a_difference_is_that_of_units_with_its_sentence(worlds):
+    evidence = world(worlds, seed=3, wrong_of={"x": 0.3, "y": 0.1}, images_a_unit=5, n=1500)
+    measure = worlds.measures(ErrorRates(), evidence)[
+        "false-positive-difference:class=b,household=x@test"
+    ]
+    outcomes = evidence.outcomes()
+    clear = outcomes.labels == 0
+    expected = rate_difference(
+        outcomes.predicted[clear] == 1,
+        member=(outcomes.groups("household") == "x")[clear],
+        unit=outcomes.units[clear].astype(str),
+    )
+    assert measure.estimate == expected
+    assert measure.n_units == measure.n / 5
+    assert measure.details["what"] == "wrongly called b"
+    assert measure.details["sentence"].startswith("Wrongly called b, x (household): ")
+    assert " points higher [" in measure.details["sentence"]
+
+
+def test_all_classes_have_differences_and_the_adverse_ones_ratios(worlds):
+    evidence = many(worlds, seed=0, classes=("a", "b", "c"), groups=("x", "y"), adverse=("c",))
+    found = worlds.measures(ErrorRates(), evidence).values()
+    by_name = {
+        name: {m.subject.get("class") for m in found if m.name == name}
+        for name in {m.name for m in found}
+    }
+    assert by_name == {
+        "false-positive-difference": {"a", "b", "c"},
+        "false-negative-difference": {"a", "b", "c"},
+        "false-positive-ratio": {"c"},
+        "false-negative-ratio": {"c"},
+        "equalised-odds": {"c"},
+    }
+    (figure,) = [r for r in ErrorRates().run(evidence) if isinstance(r, Figure)]
+    assert {row["series"] for row in figure.rows} == {"wrongly called c", "c missed"}
+
+
+def test_without_adverse_classes_differences_stand_and_the_remedy_is_told(worlds):
+    evidence = world(worlds, seed=0, wrong_of={"x": 0.1, "y": 0.1})
+    evidence.spec = worlds.spec()
+    results = list(ErrorRates().run(evidence))
+    (reason,) = [r for r in results if isinstance(r, Unmeasured)]
+    assert reason.name == "adverse-ratios"
+    assert "`consequences.adverse`" in reason.remedy
+    found = worlds.measures(ErrorRates(), evidence)
+    assert {m.name for m in found.values()} == {
+        "false-positive-difference", "false-negative-difference", "equalised-odds",
+    }  # fmt: skip
+    assert {m.subject.get("class") for m in found.values()} == {"b"}
+
+
+def test_many_classes_compare_the_adverse_ones_only(worlds):
+    classes = tuple(f"c{i}" for i in range(12))
+    evidence = many(worlds, seed=0, classes=classes, groups=("x", "y"), adverse=("c3",), n=4000)
+    found = worlds.measures(ErrorRates(), evidence).values()
+    assert {m.subject.get("class") for m in found} == {"c3"}
+    more = worlds.measures(ErrorRates(most_classes=12), evidence).values()
+    assert {m.subject.get("class") for m in more} == set(classes)
+
+
+def test_many_classes_and_none_adverse_is_a_reason_for_every_measure(worlds):
+    evidence = many(worlds, seed=0, classes=tuple("abcdef"), groups=("x", "y"))
+    results = list(ErrorRates().run(evidence))
+    assert [r.name for r in results] == [
+        "adverse-ratios", "false-positive-difference", "false-negative-difference",
+    ]  # fmt: skip
+    assert "6 classes are too many" in results[1].reason
+    assert all("`consequences.adverse`" in r.remedy for r in results)
+
+
+def test_rare_classes_that_are_not_adverse_share_one_reason(worlds):
+    evidence = many(
+        worlds, seed=0, classes=("a", "b", "c"), groups=("x", "y"), adverse=("a",), rare=("x",)
+    )
+    reasons = [r for r in ErrorRates().run(evidence) if isinstance(r, Unmeasured)]
+    assert [(r.name, str(r.subject)) for r in reasons] == [
+        ("false-negative-difference", "g=x@test"), ("false-negative-difference", "g=y@test"),
+    ]  # fmt: skip
+    assert "x (g) or the rest has fewer than 10 units of class c." in reasons[0].reason
+
+
+@pytest.mark.parametrize("groups", [2, 3, 7, 24])
+def test_points_equal_those_of_fairlearn(worlds, groups):
+    """MetricFrame's rates and equalized_odds_difference, for any number of groups."""
+    names = tuple(f"g{i:02}" for i in range(groups))
+    evidence = many(
+        worlds, seed=groups, classes=("a", "b", "c"), groups=names, adverse=("b",), n=300 * groups
+    )
+    outcomes = evidence.outcomes()
+    truth, answer = (outcomes.labels == 1).astype(int), (outcomes.predicted == 1).astype(int)
+    sensitive = outcomes.groups("g").astype(str)
+    metrics = {
+        "false-positive": fairlearn.false_positive_rate,
+        "false-negative": fairlearn.false_negative_rate,
+    }
+    frame = fairlearn.MetricFrame(
+        metrics=metrics, y_true=truth, y_pred=answer, sensitive_features=sensitive
+    )
+    found = worlds.measures(ErrorRates(), evidence)
+    for kind in metrics:
+        for name in names:
+            measure = found[f"{kind}-difference:class=b,g={name}@test"]
+            rest = sensitive != name
+            expected = metrics[kind](truth[rest], answer[rest])
+            assert measure.details["rate"]["value"] == pytest.approx(frame.by_group[kind][name])
+            assert measure.details["rest"]["value"] == pytest.approx(expected)
+            assert value(measure.estimate) == pytest.approx(frame.by_group[kind][name] - expected)
+    odds = found["equalised-odds:attribute=g,class=b@test"]
+    assert value(odds.estimate) == pytest.approx(
+        fairlearn.equalized_odds_difference(truth, answer, sensitive_features=sensitive)
+    )
+    by_error = odds.details["by_error"]
+    assert by_error["false-positive"] == pytest.approx(dict(frame.by_group["false-positive"]))
+
+
+def test_equalised_odds_has_bounds_that_a_fair_model_keeps(worlds):
+    """Never a bootstrapped maximum: 12 equal groups are not shown to be apart."""
+    apart = 0
+    for seed in range(20):
+        names = tuple(f"g{i:02}" for i in range(12))
+        evidence = many(worlds, seed=seed, classes=("a", "b"), groups=names, adverse=("b",), n=1800)
+        grouping = next(groupings(evidence.outcomes()))
+        odds = equalised_odds(grouping, "b")
+        assert isinstance(odds.estimate, Draws)
+        assert value(odds.estimate) > 0.05
+        apart += bound(odds.estimate, side="low") > 0
+    assert apart <= 3
+
+
+def test_equalised_odds_leaves_out_small_groups_and_names_them(worlds):
+    rng = np.random.default_rng(0)
+    group = np.array(["x"] * 300 + ["y"] * 300 + ["few"] * 8)
+    labels = rng.integers(0, 2, 608)
+    answers = np.where(group == "few", 1 - labels, labels)
+    dataset = worlds.dataset(labels, attributes={"g": ("sensitive", list(group))})
+    spec = worlds.spec(consequences={"adverse": ("b",)})
+    evidence = worlds.evidence(spec=spec).add(dataset, worlds.probabilities(answers))
+    odds = worlds.measures(ErrorRates(), evidence)["equalised-odds:attribute=g,class=b@test"]
+    assert value(odds.estimate) == 0
+    assert odds.details["left_out"] == {"false-positive": ["few"], "false-negative": ["few"]}
+    assert odds.n == 600
+
+
+def test_equalised_odds_of_one_group_with_enough_has_a_reason(worlds):
+    group = ["x"] * 200 + ["few"] * 8
+    labels = np.arange(208) % 2
+    dataset = worlds.dataset(labels, attributes={"g": ("sensitive", group)})
+    spec = worlds.spec(consequences={"adverse": ("b",)})
+    evidence = worlds.evidence(spec=spec).add(dataset, worlds.probabilities(labels))
+    (reason,) = [
+        r for r in ErrorRates().run(evidence)
+        if isinstance(r, Unmeasured) and r.name == "equalised-odds"
+    ]  # fmt: skip
+    assert reason.reason == (
+        "Fewer than two groups of g have 10 units not of class b and of class b."
+    )
+
+
+def test_equalised_odds_says_which_groups_are_apart(worlds):
+    evidence = world(worlds, seed=1, wrong_of={"x": 0.3, "y": 0.05, "z": 0.1}, n=3000)
+    odds = worlds.measures(ErrorRates(), evidence)[
+        "equalised-odds:attribute=household,class=b@test"
+    ]
+    said = odds.details["sentence"]
+    assert said.startswith("Groups of household are at most 2")
+    assert "in how often they are wrongly called b: x " in said
+    assert "%, y " in said
+    outcomes = evidence.outcomes()
+    at = [list(outcomes.image_ids).index(i) for i in odds.examples]
+    assert set(outcomes.groups("household")[at]) == {"x"}
+    assert set(outcomes.labels[at]) == {0}
+    assert set(outcomes.predicted[at]) == {1}

@@ -1,10 +1,12 @@
+import fairlearn.metrics as fairlearn
 import numpy as np
 import pytest
+from sklearn.metrics import accuracy_score, log_loss, recall_score
 
-from auditor.bias.groups import disaggregated, groupings
+from auditor.bias.groups import disaggregated, disaggregated_errors, groupings
 from auditor.bias.subgroup_gap import SubgroupGap
 from auditor.findings import Figure, Measure, Table, Unmeasured
-from auditor.stats import holm, p_value, rate_difference, value
+from auditor.stats import holm, mean_difference, p_value, rate_difference, value
 
 LIMIT = -0.05
 
@@ -143,14 +145,15 @@ def test_an_attribute_with_one_group_is_not_compared(worlds):
     dataset = worlds.dataset(np.zeros(50, int), attributes={"g": ("sensitive", ["only"] * 50)})
     evidence = worlds.evidence().add(dataset, worlds.probabilities(np.zeros(50, int)))
     results = list(SubgroupGap().run(evidence))
-    assert [type(r) for r in results] == [Unmeasured]
+    assert [type(r) for r in results] == [Unmeasured, Unmeasured]
+    assert [r.name for r in results] == ["accuracy", "log-loss"]
     assert "no other group" in results[0].reason
 
 
 def test_an_attribute_without_a_value_is_not_compared(worlds):
     dataset = worlds.dataset(np.zeros(50, int), attributes={"g": ("sensitive", [""] * 50)})
     evidence = worlds.evidence().add(dataset, worlds.probabilities(np.zeros(50, int)))
-    (result,) = SubgroupGap().run(evidence)
+    result, _ = SubgroupGap().run(evidence)
     assert result.reason.startswith("No labelled test image has a value of g.")
 
 
@@ -204,6 +207,94 @@ def test_unlabelled_images_are_left_out(worlds):
     assert (
         found["accuracy:building=old@test"].estimate == fewer["accuracy:building=old@test"].estimate
     )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_group_that_it_is_sure_and_wrong_about_has_a_larger_log_loss(worlds, seed):
+    """Equal accuracy; errors about old buildings are made with confidence."""
+    rng = np.random.default_rng(seed)
+    labels, right = rng.integers(0, 2, 1200), rng.random(1200) < 0.9
+    group = np.where(rng.random(1200) < 0.4, "old", "new")
+    confidence = np.where((group == "old") & ~right, 0.99, 0.7)
+    dataset = worlds.dataset(labels, attributes={"building": ("condition", list(group))})
+    answers = np.where(right, labels, 1 - labels)
+    evidence = worlds.evidence().add(dataset, worlds.probabilities(answers, confidence=confidence))
+    found = worlds.measures(SubgroupGap(), evidence)
+    assert not exceeds(found["accuracy:building=old@test"])
+    loss = found["log-loss:building=old@test"]
+    assert p_value(loss.estimate, limit=0.1, exceeds="above") <= 0.05
+    assert loss.better == "lower"
+    at = [list(evidence.outcomes().image_ids).index(i) for i in loss.examples]
+    assert set(group[at]) == {"old"}
+    assert not right[at].any()
+
+
+def test_log_loss_is_that_of_sklearn_with_units(worlds):
+    evidence = world(worlds, seed=3, accuracy_of={"old": 0.7, "new": 0.9}, images_a_unit=4)
+    measure = worlds.measures(SubgroupGap(), evidence)["log-loss:building=old@test"]
+    outcomes = evidence.outcomes()
+    old = outcomes.groups("building") == "old"
+    table = np.asarray(outcomes.probabilities, dtype=float)
+    table /= table.sum(axis=1, keepdims=True)
+    own, rest = (log_loss(outcomes.labels[s], table[s], labels=[0, 1]) for s in (old, ~old))
+    assert measure.details["mean"]["value"] == pytest.approx(own, rel=1e-5)
+    assert measure.details["rest"]["value"] == pytest.approx(rest, rel=1e-5)
+    assert value(measure.estimate) == pytest.approx(own - rest, rel=1e-4)
+    losses = -np.log(outcomes.true_probability)
+    expected = mean_difference(losses, member=old, unit=outcomes.units.astype(str))
+    assert measure.estimate.se == pytest.approx(expected.se, rel=1e-5)
+    assert measure.n_units == len(set(outcomes.units[old]))
+    assert measure.details["sentence"].startswith(
+        "Log-loss (how sure it was of wrong answers; lower is better), old (building): "
+    )
+    assert " higher [" in measure.details["sentence"]
+
+
+def test_log_loss_of_equal_groups_is_rarely_called_apart(worlds):
+    apart = 0
+    for seed in range(60):
+        evidence = world(
+            worlds, seed=seed, accuracy_of={"old": 0.9, "new": 0.9}, n=400, images_a_unit=4
+        )
+        measure = worlds.measures(SubgroupGap(), evidence)["log-loss:building=old@test"]
+        apart += p_value(measure.estimate, limit=0.0, exceeds="above") <= 0.05
+    assert apart <= 8
+
+
+@pytest.mark.parametrize("groups", [2, 5, 24])
+def test_points_equal_those_of_fairlearn(worlds, groups):
+    names = [f"g{i:02}" for i in range(groups)]
+    evidence = world(
+        worlds, seed=groups, accuracy_of=dict.fromkeys(names, 0.8), n=200 * groups, missing=0.05
+    )
+    outcomes = evidence.outcomes()
+    keep = outcomes.groups("building") != ""
+    frame = fairlearn.MetricFrame(
+        metrics={
+            "accuracy": accuracy_score,
+            "recall": lambda t, p: recall_score(t, p, pos_label=1),
+        },
+        y_true=outcomes.labels[keep],
+        y_pred=outcomes.predicted[keep],
+        sensitive_features=outcomes.groups("building")[keep].astype(str),
+    )
+    found = worlds.measures(SubgroupGap(), evidence)
+    for name in names:
+        accuracy = found[f"accuracy:building={name}@test"]
+        recall = found[f"recall:building={name},class=b@test"]
+        assert accuracy.details["rate"]["value"] == pytest.approx(frame.by_group["accuracy"][name])
+        assert recall.details["rate"]["value"] == pytest.approx(frame.by_group["recall"][name])
+
+
+def test_error_rates_of_a_group_without_such_images_are_no_rates(worlds):
+    """fairlearn gives 0 where a group has no image that could suffer the error."""
+    labels = np.r_[np.zeros(20, int), np.arange(20) % 2]
+    dataset = worlds.dataset(labels, attributes={"g": ("sensitive", ["x"] * 20 + ["y"] * 20)})
+    evidence = worlds.evidence().add(dataset, worlds.probabilities(1 - labels))
+    (grouping,) = groupings(evidence.outcomes())
+    found = disaggregated_errors(grouping, label="b")
+    assert np.isnan(found["false-negative"]["x"])
+    assert found["false-positive"]["x"] == found["false-negative"]["y"] == 1.0
 
 
 @pytest.mark.parametrize(("size", "worlds_run"), [(30, 1000), (100, 1000), (300, 1000)])

@@ -62,3 +62,15 @@ def test_figure_and_table_show_the_same_bins(worlds):
     (table,) = (r for r in found if isinstance(r, Table))
     assert [row["n"] for row in figure.rows] == [row[0] for row in table.rows]
     assert sum(row["n"] for row in figure.rows) == 1000
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_labelled_deployment_images_are_measured_beside_the_test(worlds, seed):
+    here, there = world(worlds, seed=seed), world(worlds, seed=seed + 50, off=0.15)
+    o = there.outcomes("test")
+    dataset = worlds.dataset(o.labels, role="deployment")
+    found = worlds.measures(Calibration(), here.add(dataset, o.probabilities))
+    assert exceeds(found["ece:@deployment"])
+    assert not exceeds(found["ece:@test"])
+    said = found["overconfidence:@deployment"].details["sentence"]
+    assert said.endswith("of the time on deployment images.")

@@ -378,3 +378,134 @@ def test_classes_that_cannot_be(folder):
         load_classes(("cat", "dog", "cat"), folder.path)
     with pytest.raises(SpecError, match="at least two"):
         load_classes(("cat",), folder.path)
+
+
+RATED = {"ratings": {"ames": "by_ames", "birk": "by_birk"}, "gold": "expert"}
+
+
+def rated(folder, **changes):
+    columns = {
+        "by_ames": ["cat", "dog", "", "cat"],
+        "by_birk": ["dog", "", "", "cat"],
+        "expert": ["", "dog", "cat", ""],
+        "who": ["ames", "ames", "birk", ""],
+    }
+    return folder.rows(**(columns | changes))
+
+
+def test_labels_of_several_hands_are_read(folder):
+    rated(folder)
+    read = folder.read(columns={**RATED, "annotator": "who"})["test"]
+    dataset = read.dataset
+    assert dataset.annotators == ("ames", "birk")
+    assert dataset.rating("ames").tolist() == [0, 1, -1, 0]
+    assert dataset.rating("birk").tolist() == [1, -1, -1, 0]
+    assert dataset.gold.tolist() == [-1, 1, 0, -1]
+    assert dataset.has_gold
+    assert dataset.frame["annotator"].tolist() == ["ames", "ames", "birk", ""]
+    assert all(r.success for r in read.report.results)
+    assert dataset.take(np.array([1, 3])).rating("ames").tolist() == [1, 0]
+
+
+def test_without_such_columns_there_is_one_hand(folder):
+    folder.rows()
+    dataset = folder.read()["test"].dataset
+    assert dataset.annotators == ()
+    assert not dataset.has_gold
+    assert dataset.gold.tolist() == [-1] * 4
+    assert not [c for c in dataset.frame if c.startswith("rating:") or c == "gold"]
+
+
+def test_an_expert_who_labelled_nothing_is_no_gold(folder):
+    rated(folder, expert=[""] * 4)
+    assert not folder.read(columns=RATED)["test"].dataset.has_gold
+
+
+def test_numbered_ratings_are_class_indices(folder):
+    rated(folder, by_ames=["0", "1", "", "1"], by_birk=[1.0, None, None, 0.0])
+    dataset = folder.read(columns=RATED)["test"].dataset
+    assert dataset.rating("ames").tolist() == [0, 1, -1, 1]
+
+
+def test_a_rating_that_is_no_class_is_told_and_the_image_kept(folder):
+    rated(folder, by_birk=["dog", "cow", "", "cat"], expert=["", "dgo", "cat", ""])
+    read = folder.read(columns=RATED)["test"]
+    assert len(read.dataset) == 4
+    assert read.dataset.rating("birk").tolist() == [1, -1, -1, 0]
+    assert read.dataset.gold.tolist() == [-1, -1, 0, -1]
+    told = read.report.failing
+    assert set(zip(told["row"], told["column"], told["value"], strict=True)) == {
+        (2, "by_birk", "cow"),
+        (2, "expert", "dgo"),
+    }
+    assert set(told["expectation"]) == {"a label is one of the 2 classes"}
+    assert not told["set_apart"].any()
+
+
+def test_a_column_without_any_class_is_the_wrong_column(folder):
+    rated(folder, by_birk=["5", "3", "", "1"], expert=["", "yes", "no", ""])
+    said = folder.error(columns={"ratings": {"birk": "by_birk"}})
+    assert said == (
+        "data.test: no value of 'by_birk' in 'test.csv' is a class. Found '5' in row 1, '3' in "
+        "row 2, '1' in row 4; the classes are cat, dog. Name the column of labels under "
+        "`data.columns.ratings.birk`, or write its values as the classes are written."
+    )
+    assert "`data.columns.gold`" in folder.error(columns={"gold": "expert"})
+
+
+def test_a_missing_column_of_ratings_is_an_error_in_test_and_told_in_train(folder):
+    folder.rows(by_ames=["cat"] * 4)
+    said = folder.error(columns={"ratings": {"birk": "by_ame"}})
+    assert "no column 'by_ame' (data.columns.ratings.birk)" in said
+    assert "Did you mean 'by_ames'?" in said
+    assert "data.columns.gold" in folder.error(columns={"gold": "expert"})
+    folder.rows(role="train")
+    read = folder.read("test", "train", columns={"ratings": {"ames": "by_ames"}})
+    assert read["train"].dataset.annotators == ()
+    missing = [r.column for r in read["train"].report.results if not r.success]
+    assert missing == ["by_ames"]
+
+
+def test_ratings_of_one_role_only(folder):
+    folder.rows()
+    folder.rows(role="train", by_ames=["cat"] * 4)
+    spec = {
+        "test": {"manifest": "test.csv", "images": "images"},
+        "train": {
+            "manifest": "train.csv",
+            "images": "images",
+            "columns": {"ratings": {"ames": "by_ames"}},
+        },
+    }
+    read = read_datasets(DataSpec.model_validate(spec), folder=folder.path, classes=CLASSES)
+    assert read["test"].dataset.annotators == ()
+    assert read["train"].dataset.annotators == ("ames",)
+
+
+def test_the_digest_covers_the_labels_of_every_hand(folder):
+    rated(folder)
+    before = folder.read(columns=RATED)["test"].dataset.digest
+    unnamed = folder.read()["test"].dataset.digest
+    rated(folder, expert=["", "cat", "cat", ""])
+    assert folder.read(columns=RATED)["test"].dataset.digest != before
+    assert folder.read()["test"].dataset.digest == unnamed
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"ratings": {"ames": "a", "birk": "a"}}, "'ames' and 'birk' both have the column 'a'"),
+        ({"ratings": {"ames": "a"}, "gold": "a"}, "gold and ratings.ames are the same column 'a'"),
+        ({"gold": "label"}, "gold and label are the same column 'label'"),
+    ],
+)
+def test_hands_must_differ(columns, said):
+    data = {"test": {"images": "images"}, "columns": columns}
+    with pytest.raises(ValueError, match=said):
+        DataSpec.model_validate(data)
+
+
+def test_an_attribute_may_not_take_the_annotators_key():
+    data = {"test": {"images": "images"}, "attributes": {"annotator": {"role": "nuisance"}}}
+    with pytest.raises(ValueError, match=r"`my-annotator: {column: annotator, ...}`"):
+        DataSpec.model_validate(data)

@@ -1,0 +1,249 @@
+"""What a dataset role is made of: its groups of one attribute, counted by unit where it can be."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from auditor.data.dataset import Attribute, Dataset
+from auditor.scoring.comparison import count_units
+from auditor.stats import (
+    GRID,
+    Draws,
+    Rate,
+    RateDifference,
+    RateRatio,
+    bound,
+    rate,
+    rate_ratio,
+    two_sample_difference,
+    value,
+)
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A role's groups of one attribute.
+
+    `codes` (m,) are places in `groups` of what is counted: of units where every unit of every
+    role has one group (`unit` is then None: units are independent), else of images, with the
+    unit of each in `unit` (m,), None where the manifest names none. Only images with a value
+    count; `missing` are the others. `spanning` counts units with images of several groups.
+    """
+
+    role: str
+    attribute: Attribute
+    groups: tuple[str, ...]
+    codes: np.ndarray
+    unit: np.ndarray | None
+    by_unit: bool
+    n_images: int
+    n_units: int | None
+    images_of: Mapping[str, int]
+    missing: int
+    spanning: int
+    image_ids: Mapping[str, tuple[str, ...]]
+
+    @property
+    def n(self) -> int:
+        """How many are counted: units, or images."""
+        return len(self.codes)
+
+    @property
+    def independent(self) -> int:
+        """Units, or images where there are none."""
+        return self.n_images if self.n_units is None else self.n_units
+
+    @property
+    def noun(self) -> str:
+        return "units" if self.by_unit else "images"
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How many of each of `groups`, (k,) int64."""
+        found: np.ndarray = np.bincount(self.codes, minlength=len(self.groups))
+        return found
+
+    def members(self, group: str) -> np.ndarray:
+        """Mask over what is counted, (m,)."""
+        inside: np.ndarray = self.codes == self.groups.index(group)
+        return inside
+
+    def share(self, group: str) -> Rate:
+        """A group's share of what is counted; ValueError where nothing is."""
+        return self._shares[group]
+
+    @functools.cached_property
+    def _shares(self) -> Mapping[str, Rate]:
+        return {group: rate(self.members(group), unit=self.unit) for group in self.groups}
+
+    def images(self, counted: int) -> int:
+        """About how many images so many of what is counted bring."""
+        return math.ceil(counted * self.n_images / self.n) if self.by_unit else counted
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Shares that a composition is held against, and whose they are in words.
+
+    `deployment` holds them where they were counted, None where they were declared.
+    """
+
+    shares: Mapping[str, float]
+    of: str
+    deployment: Composition | None = None
+
+
+def compositions(datasets: Sequence[Dataset], *, attribute: str) -> tuple[Composition, ...]:
+    """The composition of every role whose manifest has the attribute, over the same groups."""
+    roles = [d for d in datasets if attribute in {a.name for a in d.attributes}]
+    declared = [next(a for a in d.attributes if a.name == attribute) for d in roles]
+    groups = tuple(dict.fromkeys(group for a in declared for group in a.groups))
+    known = [_known(d, attribute, groups) for d in roles]
+    by_unit = all(k.unit is not None and not k.spanning for k in known)
+    return tuple(
+        _composition(d, a, groups, k, by_unit=by_unit)
+        for d, a, k in zip(roles, declared, known, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Images with a value: their place in the manifest, group and unit, (n,) each."""
+
+    places: np.ndarray
+    codes: np.ndarray
+    unit: np.ndarray | None
+
+    @property
+    def first_of_unit(self) -> np.ndarray:
+        """Group of the first image of each unit, (units,)."""
+        assert self.unit is not None
+        found: np.ndarray = self.codes[np.unique(self.unit, return_index=True)[1]]
+        return found
+
+    @property
+    def spanning(self) -> int:
+        if self.unit is None:
+            return 0
+        other = self.codes != self.first_of_unit[self.unit]
+        return len(np.unique(self.unit[other]))
+
+
+def _known(dataset: Dataset, attribute: str, groups: tuple[str, ...]) -> _Known:
+    of = pd.Index(groups, dtype=object).get_indexer(
+        pd.Index(dataset.groups(attribute), dtype=object)
+    )
+    places = np.flatnonzero(of >= 0)
+    units = dataset.units
+    return _Known(
+        places=places,
+        codes=of[places],
+        unit=None if units is None else pd.factorize(units[places])[0],
+    )
+
+
+def _composition(
+    dataset: Dataset,
+    attribute: Attribute,
+    groups: tuple[str, ...],
+    known: _Known,
+    *,
+    by_unit: bool,
+) -> Composition:
+    ids = dataset.image_ids[known.places]
+    images = np.bincount(known.codes, minlength=len(groups))
+    return Composition(
+        role=dataset.role,
+        attribute=attribute,
+        groups=groups,
+        codes=known.first_of_unit if by_unit else known.codes,
+        unit=None if by_unit else known.unit,
+        by_unit=by_unit,
+        n_images=len(known.codes),
+        n_units=None if known.unit is None else count_units(np.ones(len(ids), bool), known.unit),
+        images_of={group: int(images[i]) for i, group in enumerate(groups)},
+        missing=len(dataset) - len(known.codes),
+        spanning=known.spanning,
+        image_ids={g: _first(ids, known.codes == i) for i, g in enumerate(groups)},
+    )
+
+
+def _first(ids: np.ndarray, keep: np.ndarray, *, most: int = 12) -> tuple[str, ...]:
+    return tuple(str(i) for i in ids[np.flatnonzero(keep)[:most]])
+
+
+def ratio_to_share(found: Rate, *, share: float) -> Draws:
+    """A proportion over a known share, in (0, 1], as the distribution of its exact bounds.
+
+    The quantile at p is the one-sided bound at that confidence (Clopper & Pearson 1934; as a
+    confidence distribution: Xie & Singh 2013, doi:10.1111/insr.12000). So bounds and p-values
+    are those of the exact binomial test, also where nothing was found: the ratio is then 0 and
+    its upper bound at most ``3 / n`` over the share.
+    """
+    point = value(found)
+    quantiles = [
+        point
+        if p == 0.5
+        else bound(found, side="low" if p < 0.5 else "high", confidence=max(p, 1 - p))
+        for p in GRID
+    ]
+    return Draws(point / share, tuple(q / share for q in quantiles))
+
+
+def ratio_of_shares(here: Composition, there: Composition, *, group: str) -> RateRatio:
+    """A group's share in one role over its share in another; at least one has the group."""
+    unit_a, unit_b = _both_units(here, there)
+    unit = None
+    if unit_a is not None and unit_b is not None:
+        # Units of the same name in two roles count as different ones: the cautious reading.
+        unit = np.concatenate([unit_a, unit_b + int(unit_a.max()) + 1])
+    return rate_ratio(
+        np.concatenate([here.members(group), there.members(group)]),
+        member=np.arange(here.n + there.n) < here.n,
+        unit=unit,
+    )
+
+
+def difference_of_shares(here: Composition, there: Composition, *, group: str) -> RateDifference:
+    """A group's share in one role minus its share in another, drawn independently."""
+    unit_a, unit_b = _both_units(here, there)
+    return two_sample_difference(
+        here.members(group), there.members(group), unit_a=unit_a, unit_b=unit_b
+    )
+
+
+def _both_units(
+    here: Composition, there: Composition
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Units of both or of neither: an image without a unit is one of its own."""
+    if here.unit is None and there.unit is None:
+        return None, None
+    a, b = (np.arange(c.n) if c.unit is None else c.unit for c in (here, there))
+    return a, b
+
+
+def known_attributes(datasets: Sequence[Dataset]) -> Iterator[str]:
+    """Names of the attributes that any of the roles has, in the spec's order."""
+    yield from dict.fromkeys(a.name for d in datasets for a in d.attributes)
+
+
+def strangers(here: Composition, shares: Mapping[str, float]) -> tuple[str, ...]:
+    """Groups with images here that have no share above 0."""
+    return tuple(g for g in here.groups if here.images_of[g] and not shares.get(g, 0) > 0)
+
+
+def still_missing(here: Composition, *, group: str, share: float) -> int:
+    """How many more of a group bring it to `share`, the others staying as they are; from 0.
+
+    0 too where the share is 1, which no number reaches.
+    """
+    found = int(here.members(group).sum())
+    if share >= 1:
+        return 0
+    return max(0, math.ceil((share * here.n - found) / (1 - share) - 1e-9))

@@ -1,0 +1,109 @@
+"""The smallest gap to all others that a test set could have seen, group by group."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from auditor.bias.cells import Wanted
+from auditor.bias.groups import Grouping, nothing_to_compare, too_few_units
+from auditor.findings import Subject, Unmeasured
+from auditor.scoring.comparison import count_units
+from auditor.stats import RateDifference, rate_difference, sample_needed, smallest_excess
+
+SMALLEST_GAP = "smallest-gap"
+
+
+@dataclass(frozen=True)
+class GroupGap:
+    """What a group of the test set could have shown.
+
+    `gap` is the smallest true gap in accuracy that is shown to be beyond the limit with power
+    80%, at 5% over `comparisons`; infinite where none is. `units_to_show` would show the gap
+    asked about, `units_to_pass` that the group is within the limit if it is answered as the
+    rest is (the rest in proportion); None where no number would.
+    """
+
+    grouping: Grouping
+    group: str
+    estimate: RateDifference
+    n_units: int
+    comparisons: int
+    gap: float
+    units_to_show: int | None
+    units_to_pass: int | None
+
+
+def group_gaps(
+    found: Sequence[Grouping], *, limit: float, gap: float
+) -> list[GroupGap | Unmeasured]:
+    """One for every group of every attribute; one reason for an attribute of one group."""
+    compared: list[tuple[Grouping, str, RateDifference] | Unmeasured] = []
+    for grouping in found:
+        nothing = nothing_to_compare(grouping, name=SMALLEST_GAP)
+        if nothing is not None:
+            compared.append(nothing)
+            continue
+        compared += [_compared(grouping, group) for group in grouping.groups]
+    comparisons = sum(not isinstance(each, Unmeasured) for each in compared)
+    return [
+        each
+        if isinstance(each, Unmeasured)
+        else _group_gap(*each, comparisons=comparisons, limit=limit, gap=gap)
+        for each in compared
+    ]
+
+
+def _compared(grouping: Grouping, group: str) -> tuple[Grouping, str, RateDifference] | Unmeasured:
+    subject = Subject.about({grouping.attribute.name: group}, role="test")
+    few = too_few_units(grouping, group, name=SMALLEST_GAP, subject=subject)
+    if few is not None:
+        return few
+    inside = grouping.members(group)
+    gap = rate_difference(grouping.outcomes.correct, member=inside, unit=grouping.unit)
+    return grouping, group, gap
+
+
+def _group_gap(
+    grouping: Grouping,
+    group: str,
+    estimate: RateDifference,
+    *,
+    comparisons: int,
+    limit: float,
+    gap: float,
+) -> GroupGap:
+    n_units = count_units(grouping.members(group), grouping.unit)
+    excess = smallest_excess(estimate, limit=-limit, exceeds="below", alpha=0.05 / comparisons)
+    rest = (estimate.x_rest + 0.5) / (estimate.n_rest + 1)
+    wanted = Wanted(limit, gap, rest, comparisons)
+    df_each = None if estimate.df is None else np.array([estimate.df / estimate.n])
+    least = float(wanted.least(np.array([estimate.n_rest]), df_each=df_each)[0])
+    return GroupGap(
+        grouping=grouping,
+        group=group,
+        estimate=estimate,
+        n_units=n_units,
+        comparisons=comparisons,
+        gap=limit + excess,
+        units_to_show=_whole(least * n_units / estimate.n),
+        units_to_pass=_units_to_pass(estimate, n_units=n_units, limit=limit),
+    )
+
+
+def _units_to_pass(estimate: RateDifference, *, n_units: int, limit: float) -> int | None:
+    if limit == 0:
+        return None
+    p = estimate.x_rest / estimate.n_rest
+    alike = RateDifference(
+        p * estimate.n, estimate.n, estimate.x_rest, estimate.n_rest, estimate.df
+    )
+    needed = sample_needed(alike, limit=-limit, exceeds="below")
+    return None if needed is None else _whole(needed.times * n_units)
+
+
+def _whole(units: float) -> int | None:
+    return math.ceil(units) if math.isfinite(units) else None

@@ -1,0 +1,149 @@
+"""Agreement between annotators: raw, and Krippendorff's alpha, with whole units resampled.
+
+Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability",
+https://repository.upenn.edu/asc_papers/43: for any number of annotators, with missing ratings,
+``alpha = 1 - observed / expected disagreement``. 1 is agreement on everything, 0 is what ratings
+dealt out by chance would show, below 0 is disagreement beyond chance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations, permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditor.stats import Draws, draws_of, multinomial_bootstrap
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+_DRAWS = 2000
+MOST_GRADES = 50
+"""Ordinal alpha needs a table of all pairs of classes for each unit; beyond this many classes it
+is not asked for."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Every pair of ratings of one image: whether they agree, and the image's row."""
+
+    agree: NDArray[np.bool_]
+    row: Codes
+
+
+def pairs(ratings: Codes) -> Pairs:
+    """The pairs of ratings (n, annotators) of class indices, -1 where there is none."""
+    packed = _packed(ratings)
+    agree, rows = [np.zeros(0, dtype=bool)], [np.zeros(0, dtype=np.int64)]
+    for a, b in combinations(range(packed.shape[1]), 2):
+        both = np.flatnonzero(packed[:, b] >= 0)
+        agree.append(packed[both, a] == packed[both, b])
+        rows.append(both)
+    return Pairs(np.concatenate(agree), np.concatenate(rows))
+
+
+def alpha(ratings: Codes, *, ordinal: bool = False) -> float:
+    """Krippendorff's alpha of (n, annotators) class indices, -1 where there is no rating.
+
+    `ordinal` weighs a disagreement by how many ratings lie between the two classes; else all
+    disagreements are alike. NaN where all ratings are of one class: there is nothing to agree on.
+    """
+    sums = _sums(ratings, np.zeros(len(ratings), dtype=np.int64), ordinal=ordinal)
+    return float(_alphas(sums, ordinal=ordinal)[0])
+
+
+def alpha_draws(
+    ratings: Codes, *, unit: NDArray[np.generic] | None, ordinal: bool, rng: np.random.Generator
+) -> Draws | None:
+    """Alpha with the quantiles of its resampling distribution, whole units resampled.
+
+    None where it cannot be told: one class in all ratings, or in more than 1% of the resamples.
+    Where nobody ever disagrees, resampling would claim certainty; the share of disagreements is
+    then drawn from its posterior under Jeffreys' prior, Beta(1/2, units + 1/2).
+    """
+    paired = (ratings >= 0).sum(axis=1) > 1
+    if len(np.unique(ratings[paired][ratings[paired] >= 0])) < 2:
+        return None
+    owner = np.arange(len(ratings)) if unit is None else unit
+    owner = np.unique(owner[paired], return_inverse=True)[1]
+    if pairs(ratings).agree.all():
+        return _never_disagreeing(ratings[paired], int(owner.max()) + 1, rng)
+    # Units alike are one cell: the cost is that of the patterns, not of the images.
+    sums = _sums(ratings[paired], owner, ordinal=ordinal)
+    patterns, counts = np.unique(sums, axis=0, return_counts=True)
+    try:
+        return multinomial_bootstrap(
+            counts,
+            statistic=lambda drawn: _alphas(drawn @ patterns, ordinal=ordinal),
+            rng=rng,
+            draws=_DRAWS,
+        )
+    except ValueError:
+        return None
+
+
+def _never_disagreeing(ratings: Codes, units: int, rng: np.random.Generator) -> Draws:
+    counts = np.bincount(ratings[ratings >= 0])
+    differ = 1 - float(((counts / counts.sum()) ** 2).sum())
+    return draws_of(1.0, samples=1 - rng.beta(0.5, units + 0.5, _DRAWS) / differ)
+
+
+def _packed(ratings: Codes) -> Codes:
+    """Each image's ratings first, in as few columns as hold them; who gave them is lost."""
+    most = int((ratings >= 0).sum(axis=1).max(initial=0))
+    packed: Codes = -np.sort(-ratings, axis=1)[:, :most]
+    return packed
+
+
+def _sums(ratings: Codes, owner: Codes, *, ordinal: bool) -> Floats:
+    """What alpha needs, summed by unit: coincidences of the classes in use, or their margins.
+
+    Each ordered pair of ratings of an image counts 1 / (ratings of the image - 1). Ordinal:
+    (units, classes * classes) coincidences; else (units, classes + 1), margins and the
+    coincidences that disagree.
+    """
+    packed = _packed(ratings)
+    classes = np.unique(packed[packed >= 0])
+    coded = np.where(packed >= 0, np.searchsorted(classes, packed), -1)
+    width = len(classes)
+    table = np.zeros((int(owner.max()) + 1, width**2 if ordinal else width + 1))
+    given = (coded >= 0).sum(axis=1)
+    for a, b in permutations(range(coded.shape[1]), 2):
+        both = np.flatnonzero((coded[:, a] >= 0) & (coded[:, b] >= 0))
+        one, other, at = coded[both, a], coded[both, b], owner[both]
+        weight = 1 / (given[both] - 1)
+        np.add.at(table, (at, one * width + other if ordinal else one), weight)
+        if not ordinal:
+            np.add.at(table, (at, np.full(len(at), width)), weight * (one != other))
+    return table
+
+
+def _alphas(sums: Floats, *, ordinal: bool) -> Floats:
+    """Alpha of each row of sums (draws, k); NaN without two classes."""
+    width = round(sums.shape[1] ** 0.5) if ordinal else sums.shape[1] - 1
+    if ordinal:
+        matrix = sums.reshape(len(sums), width, width)
+        margin = matrix.sum(axis=2)
+        distance = _ordinal(margin)
+        observed = (matrix * distance).sum(axis=(1, 2))
+        expected = (margin[:, :, None] * margin[:, None, :] * distance).sum(axis=(1, 2))
+    else:
+        margin, observed = sums[:, :-1], sums[:, -1]
+        expected = margin.sum(axis=1) ** 2 - (margin**2).sum(axis=1)
+    n = margin.sum(axis=1)
+    found: Floats = np.full(len(sums), np.nan)
+    # Roundings of sums are no disagreement.
+    there = expected > 1e-9 * n**2
+    found[there] = 1 - (n[there] - 1) * observed[there] / expected[there]
+    return found
+
+
+def _ordinal(margin: Floats) -> Floats:
+    """Squared ordinal distances, (draws, classes, classes): the ratings from one class to the
+    other, half of those of the two classes themselves.
+    """
+    middle = np.cumsum(margin, axis=1) - margin / 2
+    squared: Floats = (middle[:, :, None] - middle[:, None, :]) ** 2
+    return squared

@@ -1,0 +1,371 @@
+"""bias/slices: failing groups that nobody declared, found on one half, confirmed on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+
+from auditor.bias.halves import first_half
+from auditor.bias.slice_features import Described, Trait, described, seen_by_model, traits
+from auditor.bias.slice_search import Candidate, beyond_alike, candidates
+from auditor.contract import Check, Evidence, Need
+from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
+from auditor.needs import Embedding, Predictions, Scan, Truth
+from auditor.scoring.comparison import (
+    MIN_UNITS,
+    count_units,
+    percent,
+    points_text,
+    rate_details,
+    rate_text,
+    unit_codes,
+    worst_first,
+)
+from auditor.scoring.outcomes import Outcomes
+from auditor.stats import (
+    Exact,
+    RateDifference,
+    holm,
+    interval,
+    mean_difference,
+    p_value,
+    rate,
+    rate_difference,
+    value,
+)
+
+ALPHA = 0.05
+LEAST_UNITS = 4 * MIN_UNITS
+"""Fewer units than this hold no slice and rest with ten each in both halves."""
+
+_EMBEDDING = Embedding(optional=True)
+_TRAITS_TOLD = 3
+_LEAST_PHI = 0.1
+
+
+@dataclass(frozen=True)
+class Slices(Check):
+    """Groups of images that fail more often and that nobody declared.
+
+    What it measures
+    ----------------
+    On one half of the units, groups of images are looked for that are wrong more often than
+    others of the same label and answer: by attributes and properties of the images (brightness,
+    sharpness, compression), and by how the model sees them, its embedding without the directions
+    that the answer follows from. The most suspicious are candidates. On the other half, which
+    had no part in it, each candidate's accuracy is compared with that of all other images. A
+    candidate is confirmed when it is shown to be worse (5% for all candidates together, Holm):
+    overall, than others of the same label, and than others with the same answer. Only confirmed
+    slices are measured, on that other half; of the others there is only the count.
+
+    Why it matters
+    --------------
+    The groups that a manifest names are those that somebody thought of. A model fails elsewhere
+    too: behind a certain lens, in a certain light, for a kind of room that has no name.
+
+    How it can mislead
+    ------------------
+    No slice found is no sign that there is none: methods of this kind find about a third of
+    planted ones, and half of the images are spent on looking. A slice may be a declared group
+    again, or two mixed; its traits say so, and they are what goes with the slice, not its cause.
+    Rules come from trees, which would split elsewhere on other images. Of slices that were just
+    confirmed the gap is a little overstated. Slices of the embedding depend on what this model
+    sees: what it cannot tell apart is not found.
+    """
+
+    id: ClassVar[str] = "bias/slices"
+    needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth(), Scan(), _EMBEDDING)
+    sources: ClassVar[tuple[str, ...]] = (
+        "Eyuboglu et al. (2022), arXiv:2203.14960 (Domino)",
+        "d'Eon et al. (2022), arXiv:2107.00758 (Spotlight)",
+        "Chung et al. (2020), arXiv:1807.06068 (Slice Finder)",
+        "Belrose et al. (2023), arXiv:2306.03819 (taking the answer out of the embedding)",
+        "Holm (1979), www.jstor.org/stable/4615733",
+    )
+
+    most_candidates: Annotated[
+        int, "Candidates that the other half is asked about; more find more and confirm less."
+    ] = 8
+    depth: Annotated[int, "Conditions that describe a candidate at most."] = 3
+
+    def run(self, evidence: Evidence) -> Iterator[Result]:
+        outcomes = evidence.outcomes()
+        labelled, rng = outcomes.labelled, evidence.rng
+        known = outcomes.with_labels()
+        unit = None if known.units is None else unit_codes(known.units)
+        found = count_units(np.ones(len(known), dtype=bool), unit)
+        if found < LEAST_UNITS:
+            yield _too_few(found, unit)
+            return
+        half = first_half(len(known), unit=unit, stratum=known.labels, rng=rng)
+        told = described(known, evidence.scan("test"))
+        seen = None
+        if evidence.has(_EMBEDDING):
+            embedding = evidence.embedding("test")
+            seen = seen_by_model(
+                embedding if labelled.all() else embedding[labelled],
+                known.probabilities,
+                learn=np.flatnonzero(half),
+                rng=rng,
+            )
+        suspects = candidates(
+            _excess(known, half),
+            told=told,
+            seen=seen,
+            half=half,
+            unit=unit,
+            depth=self.depth,
+            most=self.most_candidates,
+            rng=rng,
+        )
+        other = _Other.of(known, told, half, unit)
+        confirmed = _confirmed(other, suspects)
+        distinct = _distinct(other, confirmed)
+        yield _count(other, distinct, len(confirmed), len(suspects), with_seen=seen is not None)
+        yield from _results(other, distinct)
+
+
+def _excess(outcomes: Outcomes, half: np.ndarray) -> np.ndarray:
+    """Wrong answers beyond what label and answer lead one to expect, in equal parts, (n,)."""
+    by = (outcomes.labels, outcomes.predicted)
+    found = [beyond_alike(~outcomes.correct, of, half=half) for of in by]
+    mean: np.ndarray = (found[0] + found[1]) / 2
+    return mean
+
+
+@dataclass(frozen=True)
+class _Other:
+    """The half of the units that confirms, and the mask `keep` (n,) that it was taken by."""
+
+    outcomes: Outcomes
+    unit: np.ndarray | None
+    traits: tuple[Trait, ...]
+    keep: np.ndarray
+
+    @classmethod
+    def of(
+        cls, outcomes: Outcomes, told: Described, half: np.ndarray, unit: np.ndarray | None
+    ) -> _Other:
+        keep = ~half
+        rest = outcomes.take(keep)
+        return cls(
+            outcomes=rest,
+            unit=None if unit is None else unit[keep],
+            traits=traits(rest, Described(told.features, told.values[keep])),
+            keep=keep,
+        )
+
+    def p_worse(self, inside: np.ndarray) -> float:
+        """P-value of "not worse than all others, than those of its labels, or of its answers"."""
+        wrong, everyone = ~self.outcomes.correct, np.ones(len(inside), dtype=bool)
+        alike = (
+            mean_difference(beyond_alike(wrong, of, half=everyone), member=inside, unit=self.unit)
+            for of in (self.outcomes.labels, self.outcomes.predicted)
+        )
+        return max(
+            p_value(self.gap(inside), limit=0, exceeds="below"),
+            *(p_value(gap, limit=0, exceeds="above") for gap in alike),
+        )
+
+    def gap(self, inside: np.ndarray) -> RateDifference:
+        return rate_difference(self.outcomes.correct, member=inside, unit=self.unit)
+
+    def is_worse_among(self, inside: np.ndarray, among: np.ndarray) -> bool:
+        """Whether a slice's images under a mask are shown to be worse than the mask's others."""
+        part = replace(
+            self,
+            outcomes=self.outcomes.take(among),
+            unit=None if self.unit is None else self.unit[among],
+        )
+        own = inside[among]
+        return part.has_both_sides(own) and part.p_worse(own) <= ALPHA
+
+    def has_both_sides(self, inside: np.ndarray) -> bool:
+        return all(count_units(side, self.unit) >= MIN_UNITS for side in (inside, ~inside))
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """A confirmed candidate: its images on the confirming half, and its adjusted p-value."""
+
+    inside: np.ndarray
+    rule: str
+    p: float
+
+
+def _confirmed(other: _Other, suspects: tuple[Candidate, ...]) -> list[_Slice]:
+    """Candidates shown to be worse, the most clearly worse first."""
+    sides = [(c.member[other.keep], c.rule) for c in suspects]
+    asked = [(inside, rule) for inside, rule in sides if other.has_both_sides(inside)]
+    adjusted = holm([other.p_worse(inside) for inside, _ in asked])
+    found = [
+        _Slice(inside, rule, p)
+        for (inside, rule), p in zip(asked, adjusted, strict=True)
+        if p <= ALPHA
+    ]
+    return sorted(found, key=lambda s: s.p)
+
+
+def _distinct(other: _Other, confirmed: list[_Slice]) -> list[_Slice]:
+    """Confirmed slices that are not others over again, in order.
+
+    One is another over again when it is shown to be worse neither outside of that other one nor
+    within it: "dark", where only "old and dark" fails, or a part of that which fails no more.
+    """
+    kept: list[_Slice] = []
+    for one in confirmed:
+        if all(
+            other.is_worse_among(one.inside, ~earlier.inside)
+            or other.is_worse_among(one.inside, earlier.inside)
+            for earlier in kept
+        ):
+            kept.append(one)
+    return kept
+
+
+def _results(other: _Other, found: list[_Slice]) -> Iterator[Result]:
+    measures = [_measure(other, one, number) for number, one in enumerate(found, start=1)]
+    yield from measures
+    if measures:
+        yield _table(other, found, measures)
+        yield _forest(measures)
+
+
+def _count(
+    other: _Other, distinct: list[_Slice], confirmed: int, asked: int, *, with_seen: bool
+) -> Measure:
+    noun = "candidate" if asked == 1 else "candidates"
+    told = f"{asked} {noun} for failing slices, {confirmed} confirmed on the other half"
+    again = confirmed - len(distinct)
+    told += f", {again} of them another one over again." if again else "."
+    looked = "attributes, image properties" + (" and the embedding" if with_seen else "")
+    blind = "" if with_seen else " There is no embedding to look in."
+    return Measure(
+        name="confirmed-slices",
+        subject=Subject.of(role="test"),
+        estimate=Exact(float(len(distinct))),
+        unit="slices",
+        better="lower",
+        n=len(other.outcomes),
+        n_units=None if other.unit is None else len(np.unique(other.unit)),
+        details={
+            "candidates": asked,
+            "confirmed": confirmed,
+            "sentence": f"Looked for in {looked}: {told}{blind}",
+        },
+    )
+
+
+def _measure(other: _Other, one: _Slice, number: int) -> Measure:
+    outcomes, unit, inside = other.outcomes, other.unit, one.inside
+    own, rest = (
+        rate(outcomes.correct[side], unit=None if unit is None else unit[side])
+        for side in (inside, ~inside)
+    )
+    n, n_rest = int(inside.sum()), int((~inside).sum())
+    gap = other.gap(inside)
+    told = _telling(other.traits, inside)
+    return Measure(
+        name="accuracy",
+        subject=Subject.of(role="test", slice=str(number)),
+        estimate=gap,
+        unit="share",
+        better="higher",
+        n=n,
+        n_units=None if unit is None else count_units(inside, unit),
+        examples=worst_first(
+            outcomes.image_ids, badness=outcomes.confidence, among=inside & ~outcomes.correct
+        ),
+        details={
+            "rate": rate_details(own, n=n),
+            "rest": rate_details(rest, n=n_rest),
+            "rule": one.rule or None,
+            "traits": told,
+            "confidence": float(outcomes.confidence[inside].mean()),
+            "p_confirmed": one.p,
+            "sentence": f"Slice {number}, {_words(one.rule, told)}: accuracy "
+            f"{rate_text(own, n=n)}; all others {rate_text(rest, n=n_rest)}; "
+            f"{points_text(gap)}; found on one half of the images, confirmed on the other.",
+        },
+    )
+
+
+def _telling(traits: tuple[Trait, ...], inside: np.ndarray) -> list[dict[str, Any]]:
+    """Traits that go with the slice most (phi coefficient), one of a kind, strongest first."""
+    found: list[dict[str, Any]] = []
+    for trait in traits:
+        here, elsewhere = float(trait.member[inside].mean()), float(trait.member[~inside].mean())
+        share, size = float(trait.member.mean()), float(inside.mean())
+        if not 0 < share < 1:
+            continue
+        phi = (here - elsewhere) * (size * (1 - size) / (share * (1 - share))) ** 0.5
+        found.append({"of": trait.name, "trait": trait.words, "here": here,
+                      "elsewhere": elsewhere, "phi": phi})  # fmt: skip
+    found.sort(key=lambda t: -t["phi"])
+    best: dict[str, dict[str, Any]] = {}
+    for trait_found in found:
+        best.setdefault(trait_found["of"], trait_found)
+    return [t for t in best.values() if t["phi"] >= _LEAST_PHI][:_TRAITS_TOLD]
+
+
+def _words(rule: str, told: list[dict[str, Any]]) -> str:
+    shares = ", ".join(
+        f"{t['trait']} in {percent(t['here'])}% ({percent(t['elsewhere'])}% elsewhere)"
+        for t in told
+    )
+    if rule:
+        return rule
+    return f"images that look alike to the model, {shares or 'with no declared trait in common'}"
+
+
+def _too_few(found: int, unit: np.ndarray | None) -> Unmeasured:
+    noun = "images" if unit is None else "units"
+    return Unmeasured(
+        name="confirmed-slices",
+        subject=Subject.of(role="test"),
+        reason=f"The test data has {found} labelled {noun}; with fewer than {LEAST_UNITS} nothing "
+        "can be looked for on one half and confirmed on the other.",
+        remedy=f"Label test images of at least {LEAST_UNITS} {noun}; hundreds, to find much.",
+    )
+
+
+def _table(other: _Other, found: list[_Slice], measures: list[Measure]) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for number, (one, measure) in enumerate(zip(found, measures, strict=True), start=1):
+        gap, own = interval(measure.estimate), measure.details["rate"]
+        told = measure.details["traits"] or [{"trait": None, "here": None, "elsewhere": None}]
+        rows += [
+            (number, one.rule or None, measure.n, own["value"], own["low"], own["high"],
+             value(measure.estimate), gap.low, gap.high, t["trait"], t["here"], t["elsewhere"])
+            for t in told
+        ]  # fmt: skip
+    names = ("slice", "rule", "images", "accuracy", "low", "high", "difference",
+             "difference low", "difference high", "trait", "share in the slice",
+             "share elsewhere")  # fmt: skip
+    return Table(
+        id="bias/slices:slices",
+        title=f"Confirmed slices on {len(other.outcomes):,} images, and what goes with them",
+        columns=tuple(
+            Column(n, "" if n in ("slice", "rule", "images", "trait") else "share") for n in names
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _forest(measures: list[Measure]) -> Figure:
+    return Figure(
+        id="bias/slices:accuracy",
+        kind="forest",
+        title="Accuracy of confirmed slices",
+        caption="Accuracy of each slice with its 95% interval, on the half of the images that had "
+        "no part in finding it.",
+        alt="; ".join(str(m.details["sentence"]) for m in measures),
+        x=Axis("accuracy", "share"),
+        y=Axis("slice"),
+        rows=tuple(
+            {"label": f"slice {m.subject.get('slice')}", **m.details["rate"]} for m in measures
+        ),
+    )

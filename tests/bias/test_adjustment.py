@@ -1,0 +1,258 @@
+"""Gaps among images alike in another respect: what is said of them, and how often wrongly."""
+
+import json
+import math
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from auditor.bias.adjustment import Reading, adjusted_difference, reading_of
+from auditor.bias.error_rates import ErrorRates
+from auditor.bias.groups import groupings
+from auditor.bias.subgroup_gap import SubgroupGap
+from auditor.findings import Table
+from auditor.stats import (
+    Adjusted,
+    Interval,
+    Normal,
+    rate_difference,
+    stratified_difference,
+    stratified_ratio,
+)
+
+OLD = "accuracy:household=accessible@test"
+
+
+def world(
+    worlds,
+    *,
+    seed,
+    by_building=(0.0, 0.0),
+    by_household=0.0,
+    shares=(0.2, 0.8),
+    rooms=500,
+    photos=4,
+    missing=0.0,
+    attributes=None,
+):
+    """Rooms of households and buildings; errors 10% plus what building and household add.
+
+    `by_building` adds to (new, old); `shares` are those of old buildings among single and
+    accessible households. Photos of a room are correlated.
+    """
+    rng = np.random.default_rng(seed)
+    accessible = rng.random(rooms) < 0.3
+    old = rng.random(rooms) < np.where(accessible, shares[1], shares[0])
+    p = 0.1 + np.where(old, by_building[1], by_building[0]) + by_household * accessible
+    p = rng.beta(p * 9, (1 - p) * 9)
+    unit = np.repeat(np.arange(rooms), photos)
+    labels = rng.integers(0, 2, rooms)[unit]
+    answers = np.where(rng.random(len(unit)) < p[unit], 1 - labels, labels)
+    building = np.where(old, "old", "new")[unit]
+    building = np.where(rng.random(len(unit)) < missing, "", building)
+    light = np.array(["day", "lamp"])[rng.integers(0, 2, rooms)][unit]
+    given = {
+        "household": ("sensitive", list(np.where(accessible, "accessible", "single")[unit])),
+        "building": ("condition", list(building)),
+        "light": ("condition", list(light)),
+        "phone": ("nuisance", list(light)),
+    }
+    kept = {k: v for k, v in given.items() if k in (attributes or given)}
+    dataset = worlds.dataset(labels, units=unit, attributes=kept)
+    spec = worlds.spec(consequences={"adverse": ("b",)})
+    return worlds.evidence(spec=spec).add(dataset, worlds.probabilities(answers))
+
+
+def adjusted(measure):
+    return {entry["for"]: entry for entry in measure.details["adjusted"]}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_gap_of_the_buildings_is_explained_by_building_not_by_light(worlds, seed):
+    evidence = world(worlds, seed=seed, by_building=(0.0, 0.3))
+    measure = worlds.measures(SubgroupGap(), evidence)[OLD]
+    found = adjusted(measure)
+    assert found["building"]["reading"] == "explained"
+    assert found["light"]["reading"] == "remains"
+    assert abs(found["building"]["value"]) < 0.08 < -found["light"]["value"]
+    assert " Explained by building: " in measure.details["sentence"]
+    assert measure.details["sentence"].endswith(" among images of the same building.")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_gap_of_the_household_stays(worlds, seed):
+    evidence = world(worlds, seed=seed, by_household=0.25)
+    measure = worlds.measures(SubgroupGap(), evidence)[OLD]
+    assert {e["reading"] for e in adjusted(measure).values()} == {"remains"}
+    assert measure.details["sentence"].endswith(
+        " It stays so among images of the same building or light."
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_gap_that_the_buildings_hide_is_told(worlds, seed):
+    evidence = world(
+        worlds, seed=seed, by_building=(0.36, 0.0), by_household=0.2, shares=(0.2, 0.75)
+    )
+    measure = worlds.measures(SubgroupGap(), evidence)[OLD]
+    entry = adjusted(measure)["building"]
+    assert entry["reading"] == "hidden"
+    assert entry["high"] < 0
+    assert " A gap is hidden by building: " in measure.details["sentence"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_condition_of_all_of_a_group_cannot_be_told_apart(worlds, seed):
+    evidence = world(worlds, seed=seed, by_building=(0.0, 0.3), shares=(0.0, 1.0))
+    measure = worlds.measures(SubgroupGap(), evidence)[OLD]
+    entry = adjusted(measure)["building"]
+    assert (entry["reading"], entry["value"], entry["low"], entry["high"]) == (
+        "not comparable", None, None, None,
+    )  # fmt: skip
+    assert entry["sentence"] == "Too little to compare among images of the same building."
+    assert measure.details["sentence"].endswith("; whether building explains it cannot be told.")
+    assert "It stays so among images of the same light (" in measure.details["sentence"]
+
+
+def test_half_a_group_without_like_ones_is_not_compared(worlds):
+    """Nearly all accessible rooms are in old buildings that hold nobody else."""
+    evidence = world(worlds, seed=1, by_building=(0.0, 0.3), shares=(0.0, 0.8))
+    measure = worlds.measures(SubgroupGap(), evidence)[OLD]
+    assert adjusted(measure)["building"]["reading"] == "not comparable"
+
+
+def test_one_condition_that_cannot_be_told_apart_is_a_sentence_of_its_own(worlds):
+    evidence = world(
+        worlds, seed=0, by_building=(0.0, 0.3), shares=(0.0, 1.0),
+        attributes=("household", "building"),
+    )  # fmt: skip
+    measure = worlds.measures(SubgroupGap(), evidence)[OLD]
+    assert measure.details["sentence"].endswith(". Whether building explains it cannot be told.")
+
+
+def test_the_numbers_are_those_of_the_strata(worlds):
+    evidence = world(worlds, seed=2, by_building=(0.0, 0.3), missing=0.1)
+    found = worlds.measures(SubgroupGap(), evidence)[OLD]
+    outcomes = evidence.outcomes()
+    building = outcomes.groups("building")
+    known = building != ""
+    expected = stratified_difference(
+        outcomes.correct[known],
+        member=(outcomes.groups("household") == "accessible")[known],
+        stratum=building[known].astype(str),
+        unit=outcomes.units[known].astype(str),
+    )
+    entry = adjusted(found)["building"]
+    assert (entry["value"], entry["low"], entry["high"]) == pytest.approx(
+        (expected.value, expected.interval.low, expected.interval.high)
+    )
+    assert f"from {expected.n:,} images and {expected.n_rest:,} others." in entry["sentence"]
+    assert entry["sentence"].startswith("Among images of the same building: ")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_errors_are_adjusted_as_differences_and_as_ratios(worlds, seed):
+    evidence = world(worlds, seed=seed, by_building=(0.0, 0.4), rooms=700)
+    found = worlds.measures(ErrorRates(), evidence)
+    for kind in ("false-positive", "false-negative"):
+        for form in ("difference", "ratio"):
+            measure = found[f"{kind}-{form}:class=b,household=accessible@test"]
+            assert adjusted(measure)["building"]["reading"] == "explained"
+            assert "Explained by building" in measure.details["sentence"]
+    outcomes = evidence.outcomes()
+    clear = outcomes.labels == 0
+    expected = stratified_ratio(
+        outcomes.predicted[clear] == 1,
+        member=(outcomes.groups("household") == "accessible")[clear],
+        stratum=outcomes.groups("building")[clear].astype(str),
+        unit=outcomes.units[clear].astype(str),
+    )
+    entry = adjusted(found["false-positive-ratio:class=b,household=accessible@test"])["building"]
+    assert entry["value"] == pytest.approx(expected.value)
+    assert "times as often [" in entry["sentence"]
+
+
+def test_conditions_are_other_attributes_of_that_role(worlds):
+    evidence = world(worlds, seed=0)
+    by_name = {g.attribute.name: tuple(g.controls) for g in groupings(evidence.outcomes())}
+    assert by_name == {
+        "household": ("building", "light"),
+        "building": ("light",),
+        "light": ("building",),
+        "phone": ("building", "light"),
+    }
+
+
+def test_without_conditions_nothing_is_added(worlds):
+    evidence = world(worlds, seed=0, by_household=0.3, attributes=("household",))
+    results = list(SubgroupGap().run(evidence))
+    measure = worlds.measures(SubgroupGap(), evidence)[OLD]
+    assert measure.details["adjusted"] == []
+    assert measure.details["sentence"].endswith("].")
+    assert [r.id for r in results if isinstance(r, Table)] == ["bias/subgroup-gap:groups"]
+
+
+@pytest.mark.parametrize("check", [SubgroupGap(), ErrorRates()])
+def test_table_and_details_are_plain_and_whole(worlds, check):
+    evidence = world(worlds, seed=3, by_building=(0.0, 0.3))
+    measures = worlds.measures(check, evidence).values()
+    table = next(
+        r for r in check.run(evidence) if isinstance(r, Table) and r.id.endswith(":adjusted")
+    )
+    entries = [e for m in measures for e in m.details.get("adjusted", ())]
+    assert len(table.rows) == len(entries) > 0
+    assert all(len(row) == len(table.columns) for row in table.rows)
+    for measure in measures:
+        assert json.loads(json.dumps(measure.details)) == measure.details
+        for entry in measure.details.get("adjusted", ()):
+            assert {"for", "value", "low", "high", "sentence"} <= set(entry)
+
+
+@pytest.mark.parametrize(
+    ("shown", "value", "half", "change", "se", "reading"),
+    [
+        (-1, -0.10, 0.04, -0.01, 0.01, "remains"),
+        (-1, -0.01, 0.04, -0.09, 0.02, "explained"),
+        (-1, 0.02, 0.04, -0.12, 0.02, "explained"),
+        (1, 0.01, 0.04, 0.09, 0.02, "explained"),
+        # Gone for lack of images: the change itself may be luck.
+        (-1, -0.01, 0.10, -0.09, 0.06, "open"),
+        # More than half of it stays, though no longer shown.
+        (-1, -0.07, 0.08, -0.03, 0.01, "open"),
+        (-1, 0.09, 0.04, -0.19, 0.03, "reversed"),
+        (0, 0.00, 0.04, 0.01, 0.01, "not shown"),
+        (0, -0.10, 0.04, 0.09, 0.02, "hidden"),
+        # Shown at 95%, not at what several conditions ask for.
+        (0, -0.05, 0.045, 0.05, 0.01, "not shown"),
+        # Shown, but building did not change it.
+        (0, -0.10, 0.04, 0.005, 0.02, "not shown"),
+        # The change is on the other side: nothing was hidden.
+        (0, -0.10, 0.04, -0.09, 0.02, "not shown"),
+    ],
+)
+def test_what_is_read_from_a_gap_before_and_after(shown, value, half, change, se, reading):
+    found = Adjusted(
+        value, Interval(value - half, value + half), Normal(value, half / 1.96),
+        Normal(change, se), n=100, n_rest=100, strata=2,
+    )  # fmt: skip
+    assert reading_of(found, shown=shown, neutral=0.0, tested=2) == reading
+
+
+@pytest.mark.parametrize("household", [0.0, 0.12])
+def test_a_condition_is_rarely_said_to_explain_or_hide_what_it_does_not(worlds, household):
+    """Fair and unfair models, neither condition goes with the household: at most 5% of worlds."""
+    wrong, repeats = 0, 300
+    for seed in range(repeats):
+        evidence = world(
+            worlds, seed=seed, by_household=household, by_building=(0.0, 0.1), shares=(0.4, 0.4),
+            rooms=150,
+        )  # fmt: skip
+        grouping = next(groupings(evidence.outcomes()))
+        correct = grouping.outcomes.correct
+        gap = rate_difference(correct, member=grouping.members("accessible"), unit=grouping.unit)
+        found = adjusted_difference(grouping, "accessible", correct, gap=gap)
+        said = {entry["reading"] for entry in found.entries}
+        assert said <= set(get_args(Reading))
+        wrong += bool(said & {"explained", "hidden", "reversed"})
+    assert wrong / repeats <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / repeats)

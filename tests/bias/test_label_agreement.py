@@ -1,0 +1,531 @@
+import numpy as np
+import pytest
+
+from auditor.bias.label_agreement import LabelAgreement, SecondLabels
+from auditor.bias.severity import net_difference, scale_of
+from auditor.contract import Available
+from auditor.findings import Figure, Measure, Table, Unmeasured
+from auditor.needs import Rows
+from auditor.stats import holm, interval, p_value, rate_difference, value
+
+LIMIT = 0.05
+GRADES = ("compliant", "minor", "serious")
+
+
+def spec_of(worlds, *, ordinal=True, adverse=("serious",)):
+    model = worlds.spec().model.model_dump(exclude={"classes", "ordinal"})
+    return worlds.spec(
+        model=model | {"classes": GRADES, "ordinal": ordinal}, consequences={"adverse": adverse}
+    )
+
+
+def graded(rng, truth, *, noise=0.06, up=0.0):
+    """Grades of one hand: a step up or down by chance, and more steps up where `up` says."""
+    chance = rng.random(len(truth))
+    found = truth + (chance < noise) - ((chance >= noise) & (chance < 2 * noise))
+    return np.clip(found + (rng.random(len(truth)) < up), 0, 2)
+
+
+def world(
+    worlds,
+    *,
+    seed,
+    severe=0.0,
+    n=600,
+    n_gold=250,
+    images_a_unit=1,
+    grades_of=None,
+    role="test",
+    **spec,
+):
+    """Two inspectors grade every room; `ames` grades dense ones up with probability `severe`."""
+    rng = np.random.default_rng(seed)
+    unit = np.repeat(np.arange(n // images_a_unit), images_a_unit)
+    rooms = int(unit[-1]) + 1
+    hangings = rng.choice(["none", "some", "dense"], rooms, p=(0.4, 0.35, 0.25))[unit]
+    shares = {"none": (0.5, 0.3, 0.2), "some": (0.5, 0.3, 0.2), "dense": (0.5, 0.3, 0.2)}
+    shares |= grades_of or {}
+    truth = np.array([rng.choice(3, p=shares[h]) for h in hangings])
+    ames = graded(rng, truth, up=severe * (hangings == "dense"))
+    birk = graded(rng, truth)
+    by = rng.choice(["ames", "birk"], n)
+    dataset = worlds.dataset(
+        np.where(by == "ames", ames, birk),
+        role=role,
+        classes=GRADES,
+        units=unit if images_a_unit > 1 else None,
+        attributes={"hangings": ("condition", list(hangings))},
+        annotator=by,
+        ratings={"ames": ames, "birk": birk},
+        gold=np.where(np.arange(n) < n_gold, truth, -1),
+    )
+    return worlds.evidence(spec=spec_of(worlds, **spec)).add(dataset)
+
+
+def measures(worlds, evidence):
+    return worlds.measures(LabelAgreement(), evidence)
+
+
+def failing(found, name="severity"):
+    """Subjects that a limit of 5 points fails, over the family of that name, as a policy does."""
+    family = [m for m in found.values() if m.name == name]
+    p = holm([p_value(m.estimate, limit=LIMIT, exceeds="above") for m in family])
+    return {str(m.subject) for m, adjusted in zip(family, p, strict=True) if adjusted <= 0.05}
+
+
+def with_frame(dataset, **changes):
+    """The dataset with other fields; `frame` may be a function of the old one."""
+    return dataset.__class__(**{**vars(dataset), **changes})
+
+
+def test_the_severe_inspector_is_shown_and_the_other_is_not_blamed(worlds):
+    shown = 0
+    for seed in range(20):
+        failed = failing(measures(worlds, world(worlds, seed=seed, severe=0.35)))
+        shown += "annotator=ames,hangings=dense@test" in failed
+        assert not any("annotator=birk" in subject for subject in failed)
+        assert not any("none" in s or "some" in s for s in failed)
+    assert shown >= 15
+
+
+def test_fair_inspectors_fail_in_few_worlds(worlds):
+    """Also where dense rooms are graded otherwise because they are otherwise."""
+    other = {"dense": (0.85, 0.1, 0.05)}
+    failed = [
+        bool(failing(measures(worlds, world(worlds, seed=seed, grades_of=shares))))
+        for seed in range(30)
+        for shares in (None, other)
+    ]
+    assert sum(failed) <= 3
+
+
+def test_other_true_grades_are_no_severity():
+    """Errors alike everywhere: without the expert's grades as strata, groups would differ."""
+    rng = np.random.default_rng(1)
+    stratified, plain = [], []
+    for _ in range(60):
+        member = rng.random(800) < 0.4
+        truth = np.where(member, rng.random(800) < 0.15, rng.random(800) < 0.85) * 2
+        wrong = rng.random(800) < 0.2
+        up, down = wrong & (truth == 0), wrong & (truth == 2)
+        for strata, out in ((truth, stratified), (np.zeros(800, int), plain)):
+            found = net_difference(
+                up.astype(float), down.astype(float), member=member, stratum=strata, unit=None
+            )
+            out.append(found.estimate.value)
+    assert abs(np.mean(stratified)) < 0.01
+    assert np.mean(plain) > 0.2
+
+
+def test_the_check_compares_rooms_that_the_expert_grades_alike(worlds):
+    """Inspectors who err alike everywhere; dense rooms are hardly ever truly serious."""
+    found = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        dense = rng.random(800) < 0.4
+        truth = np.where(dense, rng.random(800) < 0.1, rng.random(800) < 0.9) * 2
+        dataset = worlds.dataset(
+            graded(rng, truth, noise=0.2),
+            classes=GRADES,
+            attributes={"hangings": ("condition", list(np.where(dense, "dense", "none")))},
+            gold=truth,
+        )
+        evidence = worlds.evidence(spec=spec_of(worlds)).add(dataset)
+        found.append(value(measures(worlds, evidence)["severity:hangings=dense@test"].estimate))
+    assert abs(np.mean(found)) < 0.03
+
+
+@pytest.mark.parametrize("n", [60, 250, 600])
+def test_severity_at_the_limit_fails_rarely_and_holds_its_interval(n):
+    """At most 6% wrong FAILs and wrong PASSes where the truth is the limit; coverage of .95."""
+    rng = np.random.default_rng(n)
+    failed = passed = held = 0
+    worlds_run = 1200
+    for _ in range(worlds_run):
+        member = rng.permutation(n) < n // 4
+        like = rng.integers(0, 2, n)
+        up = rng.random(n) < 0.05 + LIMIT * member
+        down = ~up & (rng.random(n) < 0.05)
+        expected = LIMIT * (1 - 0.05)
+        found = net_difference(
+            up.astype(float), down.astype(float), member=member, stratum=like, unit=None
+        ).estimate
+        ends = interval(found)
+        held += ends.low <= expected <= ends.high
+        failed += p_value(found, limit=expected, exceeds="above") <= 0.05
+        passed += p_value(found, limit=expected, exceeds="below") <= 0.05
+    assert failed / worlds_run <= 0.06
+    assert passed / worlds_run <= 0.06
+    assert held / worlds_run >= 0.935
+
+
+def test_units_widen_severity_and_cover():
+    """Rooms of four photos graded alike; ignoring rooms would cover far too little."""
+    rng = np.random.default_rng(2)
+    held, ignored = 0, 0
+    for _ in range(400):
+        rooms = np.repeat(np.arange(60), 4)
+        member = (np.arange(60) < 24)[rooms]
+        steps = rng.choice(3, 60, p=(0.7, 0.2, 0.1))[rooms]
+        shape = {"member": member, "stratum": np.zeros(240, int)}
+        up, down = (steps == 1).astype(float), (steps == 2).astype(float)
+        for unit, of in ((rooms, "held"), (None, "ignored")):
+            ends = interval(net_difference(up, down, unit=unit, **shape).estimate)
+            inside = ends.low <= 0 <= ends.high
+            held += inside and of == "held"
+            ignored += inside and of == "ignored"
+    assert held / 400 >= 0.93
+    assert ignored / 400 <= 0.85
+
+
+def test_severity_is_the_stratified_difference_by_hand():
+    rng = np.random.default_rng(5)
+    n = 300
+    member, like = rng.random(n) < 0.3, rng.integers(0, 3, n)
+    step = rng.integers(-1, 2, n)
+    found = net_difference(
+        (step > 0).astype(float), (step < 0).astype(float), member=member, stratum=like, unit=None
+    )
+    total = weight = 0.0
+    for stratum in range(3):
+        a, b = step[member & (like == stratum)], step[~member & (like == stratum)]
+        shared = len(a) * len(b) / (len(a) + len(b))
+        total += shared * (a.mean() - b.mean())
+        weight += shared
+    assert found.estimate.value == pytest.approx(total / weight)
+    assert found.taken.all()
+
+
+def test_no_disagreement_is_not_certainty():
+    member = np.arange(60) < 20
+    none = np.zeros(60)
+    found = net_difference(none, none, member=member, stratum=np.zeros(60, int), unit=None)
+    assert found.estimate.value == 0
+    assert interval(found.estimate).high > 0.1
+
+
+def test_images_without_a_counterpart_are_left_out():
+    member = np.array([True] * 20 + [False] * 20)
+    like = np.array([0] * 10 + [1] * 10 + [0] * 20)
+    up = np.array([0.0] * 10 + [1.0] * 10 + [0.0] * 20)
+    found = net_difference(up, np.zeros(40), member=member, stratum=like, unit=None)
+    assert found.estimate.value == 0
+    assert found.taken.sum() == 30
+
+
+@pytest.mark.parametrize(
+    ("ordinal", "adverse", "severity"),
+    [
+        (True, ("serious",), [0, 1, 2]),
+        (True, (), [0, 1, 2]),
+        (True, ("minor", "serious"), [0, 1, 2]),
+        (True, ("compliant",), [0, -1, -2]),
+        (False, ("serious",), [0, 0, 1]),
+        (False, ("minor", "serious"), [0, 1, 1]),
+    ],
+)
+def test_what_is_severe(ordinal, adverse, severity):
+    assert scale_of(GRADES, adverse=adverse, ordinal=ordinal).severity.tolist() == severity
+
+
+def test_without_order_and_adverse_class_severity_has_a_remedy(worlds):
+    evidence = world(worlds, seed=0, ordinal=False, adverse=())
+    reasons = [r for r in LabelAgreement().run(evidence) if isinstance(r, Unmeasured)]
+    assert [r.name for r in reasons] == ["severity", "relative-severity"]
+    assert "consequences.adverse" in reasons[0].remedy
+    assert "model.ordinal" in reasons[0].remedy
+
+
+def test_unordered_classes_are_severe_by_the_adverse_one(worlds):
+    """A step from compliant to minor is no severity where only serious is adverse."""
+    evidence = world(worlds, seed=3, severe=0.6, ordinal=False, n_gold=600)
+    found = measures(worlds, evidence)
+    measure = found["severity:annotator=ames,hangings=dense@test"]
+    dataset = evidence.dataset("test")
+    dense = dataset.groups("hangings") == "dense"
+    wrong = (dataset.rating("ames") == 2) & (dataset.gold != 2)
+    assert measure.details["rate"]["value"] == pytest.approx(wrong[dense].mean())
+    assert "alpha-ordinal" not in {m.name for m in found.values()}
+
+
+def test_measures_are_those_of_the_images(worlds):
+    evidence = world(worlds, seed=1, severe=0.3)
+    found = measures(worlds, evidence)
+    dataset = evidence.dataset("test")
+    ames, gold = dataset.rating("ames"), dataset.gold
+    dense, known = dataset.groups("hangings") == "dense", gold >= 0
+    measure = found["severity:annotator=ames,hangings=dense@test"]
+    assert measure.n == (dense & known).sum()
+    assert measure.details["rate"]["value"] == pytest.approx((ames > gold)[dense & known].mean())
+    assert measure.details["rest"]["value"] == pytest.approx((ames > gold)[~dense & known].mean())
+    assert measure.details["more_lenient"]["rate"] == pytest.approx(
+        (ames < gold)[dense & known].mean()
+    )
+    at = [list(dataset.image_ids).index(i) for i in measure.examples]
+    assert len(at) == 12
+    assert (dense & known & (ames > gold))[at].all()
+    steps = list((ames - gold)[at])
+    assert steps == sorted(steps, reverse=True)
+    assert steps[0] == 2
+    agreement = found["agreement:hangings=dense@test"]
+    same = ames == dataset.rating("birk")
+    assert agreement.estimate == rate_difference(same, member=dense)
+    assert agreement.details["rate"]["value"] == pytest.approx(same[dense].mean())
+    at = [list(dataset.image_ids).index(i) for i in agreement.examples]
+    assert (dense & ~same)[at].all()
+    assert value(found["raw-agreement:@test"].estimate) == pytest.approx(same.mean())
+
+
+def test_agreement_is_worse_where_one_inspector_is_severe(worlds):
+    shown = 0
+    for seed in range(10):
+        gap = measures(worlds, world(worlds, seed=seed, severe=0.35))[
+            "agreement:hangings=dense@test"
+        ]
+        shown += p_value(gap.estimate, limit=-0.05, exceeds="below") <= 0.05
+    assert shown >= 9
+
+
+def test_relative_severity_mirrors_itself_and_needs_no_expert(worlds):
+    evidence = world(worlds, seed=2, severe=0.4, n_gold=0)
+    found = measures(worlds, evidence)
+    assert not [m for m in found.values() if m.name == "severity"]
+    own = found["relative-severity:annotator=ames,hangings=dense@test"]
+    other = found["relative-severity:annotator=birk,hangings=dense@test"]
+    assert value(own.estimate) == pytest.approx(-value(other.estimate))
+    assert p_value(own.estimate, limit=LIMIT, exceeds="above") <= 0.05
+
+
+def test_two_fair_annotators_do_not_differ_by_composition(worlds):
+    failed = 0
+    for seed in range(30):
+        evidence = world(worlds, seed=seed, grades_of={"dense": (0.9, 0.05, 0.05)}, n_gold=0)
+        failed += bool(failing(measures(worlds, evidence), "relative-severity"))
+    assert failed <= 3
+
+
+def test_label_and_gold_alone_are_enough(worlds):
+    """No rating columns: who gave the label is named, and an expert graded a sample."""
+    evidence = world(worlds, seed=4, severe=0.8, n_gold=600)
+    dataset = evidence.dataset("test")
+    frame = dataset.frame.drop(columns=["rating:ames", "rating:birk"])
+    evidence.add(with_frame(dataset, frame=frame, annotators=()))
+    found = measures(worlds, evidence)
+    assert {m.name for m in found.values()} == {"severity"}
+    assert {m.subject.get("annotator") for m in found.values()} == {None, "ames", "birk"}
+    failed = failing(found)
+    assert "annotator=ames,hangings=dense@test" in failed
+    assert "hangings=dense@test" in failed, "the labels as a whole are too severe"
+    assert not any("birk" in subject for subject in failed)
+
+
+def test_images_not_given_out_at_random_are_said_to_be_so(worlds):
+    evidence = world(worlds, seed=4, severe=0.5, n_gold=600)
+    dataset = evidence.dataset("test")
+    dense = dataset.groups("hangings") == "dense"
+    by = np.where(dense, "ames", dataset.frame["annotator"])
+    by[np.flatnonzero(dense)[:30]] = "birk"
+    frame = dataset.frame.drop(columns=["rating:ames", "rating:birk"]).assign(annotator=by)
+    evidence.add(with_frame(dataset, frame=frame, annotators=()))
+    said = measures(worlds, evidence)["severity:annotator=ames,hangings=dense@test"].details
+    assert said["labelled"]["at_random"] is False
+    assert "images were not given out at random" in said["sentence"]
+    even = measures(worlds, world(worlds, seed=4))["severity:annotator=ames,hangings=dense@test"]
+    assert even.details["labelled"]["at_random"] is True
+    assert "at random" not in even.details["sentence"]
+
+
+def test_the_sentence_can_be_repeated(worlds):
+    n = 100
+    gold = np.zeros(2 * n, int)
+    ames = np.concatenate([np.arange(n) < 30, np.arange(n) < 10]).astype(int)
+    dataset = worlds.dataset(
+        gold,
+        classes=GRADES,
+        attributes={"hangings": ("condition", ["dense"] * n + ["none"] * n)},
+        ratings={"ames": ames},
+        gold=gold,
+    )
+    evidence = worlds.evidence(spec=spec_of(worlds)).add(dataset)
+    found = measures(worlds, evidence)
+    assert found["severity:annotator=ames,hangings=dense@test"].details["sentence"] == (
+        "The labels of ames are more severe than the expert's for dense (hangings) in 30% "
+        "[22, 40] of 100 images, for all others in 10% [6, 17] of 100; more lenient in 0% and 0%; "
+        "on balance 20 points [9, 31] more severe on dense (hangings), among images that the "
+        "expert labels alike."
+    )
+    mirrored = found["severity:annotator=ames,hangings=none@test"].details["sentence"]
+    assert "on balance 20 points [9, 31] less severe on none (hangings)" in mirrored
+
+
+def test_units_are_what_counts(worlds):
+    evidence = world(worlds, seed=1, severe=0.3, images_a_unit=4)
+    found = measures(worlds, evidence)
+    dataset = evidence.dataset("test")
+    same = dataset.rating("ames") == dataset.rating("birk")
+    dense = dataset.groups("hangings") == "dense"
+    gap = found["agreement:hangings=dense@test"]
+    assert gap.estimate == rate_difference(same, member=dense, unit=dataset.units)
+    assert gap.n_units == len(set(dataset.units[dense]))
+    severe = found["severity:annotator=ames,hangings=dense@test"]
+    assert severe.n_units == len(set(dataset.units[dense & (dataset.gold >= 0)]))
+    alone = with_frame(dataset, has_units=False)
+    by_image = measures(worlds, worlds.evidence(spec=evidence.spec).add(alone))
+    same_value = by_image["severity:annotator=ames,hangings=dense@test"].estimate
+    assert severe.estimate.value == same_value.value
+    assert severe.estimate.df < same_value.df / 2
+
+
+def test_units_of_alike_photos_widen_the_checks_severity(worlds):
+    rooms = np.repeat(np.arange(60), 5)
+    dense = rooms % 3 == 0
+    gold = np.zeros(300, int)
+    ames = (np.random.default_rng(0).random(60) < 0.3)[rooms].astype(int)
+    shape = {
+        "classes": GRADES,
+        "attributes": {"hangings": ("condition", list(np.where(dense, "dense", "none")))},
+        "ratings": {"ames": ames},
+        "gold": gold,
+    }
+    widths = []
+    for units in (rooms, None):
+        evidence = worlds.evidence(spec=spec_of(worlds)).add(
+            worlds.dataset(gold, units=units, **shape)
+        )
+        found = measures(worlds, evidence)["severity:annotator=ames,hangings=dense@test"]
+        ends = interval(found.estimate)
+        widths.append(ends.high - ends.low)
+    assert widths[0] > 1.7 * widths[1]
+
+
+def test_a_label_is_compared_with_the_other_hand_and_not_with_itself(worlds):
+    """`label` is ames's or birk's as the manifest says; birk has a column of his own."""
+    evidence = world(worlds, seed=1, n_gold=0)
+    dataset = evidence.dataset("test")
+    frame = dataset.frame.drop(columns=["rating:ames"])
+    evidence.add(with_frame(dataset, frame=frame, annotators=("birk",)))
+    found = measures(worlds, evidence)
+    by_ames = frame["annotator"].to_numpy() == "ames"
+    dense = dataset.groups("hangings") == "dense"
+    for name in ("ames", "birk"):
+        measure = found[f"relative-severity:annotator={name},hangings=dense@test"]
+        assert measure.n == measure.details["rate"]["n"] == (dense & by_ames).sum()
+    assert found["raw-agreement:@test"].n == by_ames.sum()
+
+
+def test_three_annotators_count_by_pairs_of_an_image(worlds):
+    evidence = world(worlds, seed=1)
+    dataset = evidence.dataset("test")
+    frame = dataset.frame.assign(**{"rating:cole": dataset.rating("birk")})
+    evidence.add(with_frame(dataset, frame=frame, annotators=("ames", "birk", "cole")))
+    found = measures(worlds, evidence)
+    overall = found["raw-agreement:@test"]
+    ames_alone = (dataset.rating("ames") == dataset.rating("birk")).mean()
+    assert value(overall.estimate) == pytest.approx((2 * ames_alone + 1) / 3)
+    assert overall.details["pairs"] == 1800
+    assert overall.n == 600
+    assert overall.estimate.n < 1000, "three pairs of one image are not three images"
+    assert "1,800 pairs of labels (600 images)" in overall.details["sentence"]
+    relative = found["relative-severity:annotator=ames,hangings=dense@test"]
+    assert relative.details["rate"]["n"] == 2 * relative.n
+
+
+def test_few_double_labels_have_a_reason_and_a_remedy(worlds):
+    evidence = world(worlds, seed=0, n_gold=9)
+    dataset = evidence.dataset("test")
+    second = np.where(np.arange(600) < 8, dataset.rating("birk"), -1)
+    frame = dataset.frame.assign(**{"rating:birk": second, "annotator": ""})
+    evidence.add(with_frame(dataset, frame=frame))
+    results = list(LabelAgreement().run(evidence))
+    assert not any(isinstance(r, Measure) for r in results)
+    reasons = {r.name: r for r in results}
+    assert set(reasons) == {
+        "raw-agreement", "agreement", "alpha", "alpha-ordinal", "severity", "relative-severity",
+    }  # fmt: skip
+    assert reasons["agreement"].reason.startswith("Only 8 images of the test data have labels")
+    assert "at least 2 more images" in reasons["agreement"].remedy
+    assert "the labels" in reasons["severity"].reason
+
+
+def test_a_group_with_few_double_labels_has_a_reason(worlds):
+    evidence = world(worlds, seed=0, n_gold=600)
+    dataset = evidence.dataset("test")
+    dense = np.flatnonzero(dataset.groups("hangings") == "dense")
+    frame = dataset.frame.copy()
+    frame.loc[dense[9:], ["rating:birk", "gold"]] = -1
+    frame["annotator"] = ""
+    evidence.add(with_frame(dataset, frame=frame))
+    reasons = {
+        f"{r.name}:{r.subject}": r
+        for r in LabelAgreement().run(evidence)
+        if isinstance(r, Unmeasured)
+    }
+    about = reasons["agreement:hangings=dense@test"]
+    assert "dense (hangings) with labels from two annotators has 9 images" in about.reason
+    assert "alpha:hangings=dense@test" in reasons
+    severe = reasons["severity:annotator=ames,hangings=dense@test"]
+    assert "dense (hangings) also labelled by the expert has 9 images" in severe.reason
+
+
+def test_annotators_with_little_share_one_reason(worlds):
+    evidence = world(worlds, seed=0, n_gold=600)
+    dataset = evidence.dataset("test")
+    by = dataset.frame["annotator"].to_numpy(dtype=object).copy()
+    by[:20] = [f"guest{i // 5}" for i in range(20)]
+    frame = dataset.frame.drop(columns=["rating:ames", "rating:birk"]).assign(annotator=by)
+    evidence.add(with_frame(dataset, frame=frame, annotators=()))
+    (reason,) = [r for r in LabelAgreement().run(evidence) if isinstance(r, Unmeasured)]
+    assert str(reason.subject) == "annotator=others@test"
+    assert "guest0, guest1, guest2, guest3" in reason.reason
+
+
+def test_without_attributes_groups_are_not_compared_and_that_is_said(worlds):
+    evidence = world(worlds, seed=0)
+    dataset = evidence.dataset("test")
+    evidence.add(with_frame(dataset, attributes=()))
+    results = list(LabelAgreement().run(evidence))
+    assert {r.name for r in results if isinstance(r, Measure)} == {
+        "raw-agreement", "alpha", "alpha-ordinal",
+    }  # fmt: skip
+    assert {r.name for r in results if isinstance(r, Unmeasured)} == {
+        "agreement", "severity", "relative-severity",
+    }  # fmt: skip
+
+
+def test_every_role_is_measured_for_itself(worlds):
+    evidence = world(worlds, seed=0)
+    evidence.add(world(worlds, seed=1, severe=0.5, role="train").dataset("train"))
+    found = measures(worlds, evidence)
+    assert {m.subject.role for m in found.values()} == {"test", "train"}
+    assert failing(found) == {"annotator=ames,hangings=dense@train"}
+
+
+def test_one_hand_alone_is_an_unmet_need(worlds):
+    alone = worlds.dataset([0, 1] * 20, annotator=["ames"] * 40)
+    unmet = SecondLabels().unmet(Available(worlds.spec(), worlds.facts(), {"test": alone}))
+    assert "`data.columns.ratings`" in unmet.remedy
+    assert "`data.columns.gold`" in unmet.remedy
+    same_hand = worlds.dataset([0, 1] * 20, annotator=["ames"] * 40, ratings={"ames": [0, 1] * 20})
+    available = Available(worlds.spec(), worlds.facts(), {"test": same_hand})
+    assert SecondLabels().unmet(available) is not None
+    twice = worlds.dataset([0, 1] * 20, annotator=["birk"] * 40, ratings={"ames": [0, 1] * 20})
+    available = Available(worlds.spec(), worlds.facts(), {"test": twice})
+    assert SecondLabels().unmet(available) is None
+    assert Rows(role="train", optional=True) in LabelAgreement.needs
+
+
+def test_tables_and_figures_hold_every_group(worlds):
+    results = list(LabelAgreement().run(world(worlds, seed=0)))
+    tables = {r.id: r for r in results if isinstance(r, Table)}
+    figures = {r.id: r for r in results if isinstance(r, Figure)}
+    assert set(tables) == {"bias/label-agreement:groups", "bias/label-agreement:severity"}
+    assert len(tables["bias/label-agreement:groups"].rows) == 3
+    assert len(tables["bias/label-agreement:severity"].rows) == 15
+    for table in tables.values():
+        assert all(len(row) == len(table.columns) for row in table.rows)
+    severity = figures["bias/label-agreement:severity:hangings@test"]
+    assert {row["series"] for row in severity.rows} == {"all labels", "ames", "birk"}
+    assert "nearer to serious than to compliant" in severity.caption
+    assert all(row["low"] <= row["value"] <= row["high"] for row in severity.rows)
+    agreement = figures["bias/label-agreement:agreement:hangings@test"]
+    assert [row["label"] for row in agreement.rows] == ["all images", "dense", "none", "some"]

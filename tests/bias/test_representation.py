@@ -1,0 +1,468 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from scipy import stats as reference
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+
+from auditor.bias.composition import compositions, ratio_to_share, still_missing
+from auditor.bias.departure import departure_from_shares, departure_of_roles
+from auditor.bias.representation import Representation
+from auditor.findings import Figure, Measure, Table, Unmeasured
+from auditor.stats import GRID, Rate, bound, interval, p_value, rate, value
+
+LIMIT = 0.5
+PEOPLE = {"single": 0.6, "family": 0.3, "accessible": 0.1}
+
+
+def data(
+    worlds, role, *, rng, shares, units=400, images=3, population=None, spread=False, missing=0.0
+):
+    """Rooms of the groups' shares; with `spread`, each image has its own group."""
+    names = np.array(list(shares))
+    unit = np.repeat(np.arange(units), images)
+    drawn = rng.choice(len(names), len(unit) if spread else units, p=list(shares.values()))
+    group = names[drawn if spread else drawn[unit]]
+    group = np.where(rng.random(len(group)) < missing, "", group)
+    dataset = worlds.dataset(
+        np.zeros(len(unit), dtype=int),
+        role=role,
+        units=[f"{role} {u}" for u in unit],
+        attributes={"household": ("sensitive", list(group))},
+    )
+    return declare(dataset, population)
+
+
+def declare(dataset, population):
+    """The dataset with a declared population of its only attribute."""
+    (attribute,) = dataset.attributes
+    groups = tuple(sorted({*attribute.groups, *(population or {})}))
+    stated = dataclasses.replace(attribute, population=population, groups=groups)
+    return dataclasses.replace(dataset, attributes=(stated,))
+
+
+def world(worlds, *, seed, train, test=PEOPLE, deployment=None, population=PEOPLE, **how):
+    rng = np.random.default_rng(seed)
+    evidence = worlds.evidence()
+    roles = {"train": train, "test": test, "deployment": deployment}
+    for role, shares in roles.items():
+        if shares is not None:
+            stated = population
+            evidence.add(data(worlds, role, rng=rng, shares=shares, population=stated, **how))
+    return evidence
+
+
+def grouped(worlds, groups, *, role="test", units=None, population=None):
+    dataset = worlds.dataset(
+        np.zeros(len(groups), dtype=int),
+        role=role,
+        units=units,
+        attributes={"household": ("sensitive", list(groups))},
+    )
+    return declare(dataset, population)
+
+
+def composed(worlds, groups, **how):
+    (found,) = compositions([grouped(worlds, groups, **how)], attribute="household")
+    return found
+
+
+def fails(measure, limit=LIMIT):
+    return p_value(measure.estimate, limit=limit, exceeds="below") <= 0.05
+
+
+# Planted and clean worlds
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_group_with_a_fifth_of_its_share_is_shown_and_no_other_is_blamed(worlds, seed):
+    train = {"single": 0.66, "family": 0.32, "accessible": 0.02}
+    found = worlds.measures(Representation(), world(worlds, seed=seed, train=train))
+    assert fails(found["share-ratio:household=accessible@train"])
+    assert not fails(found["share-ratio:household=single@train"])
+    assert not fails(found["share-ratio:household=family@train"])
+    assert not fails(found["share-ratio:household=accessible@test"])
+
+
+@pytest.mark.parametrize("spread", [False, True])
+def test_clean_data_fail_in_no_world(worlds, spread):
+    for seed in range(20):
+        evidence = world(worlds, seed=seed, train=PEOPLE, deployment=PEOPLE, spread=spread)
+        found = worlds.measures(Representation(), evidence)
+        ratios = [m for m in found.values() if m.name == "share-ratio"]
+        assert len(ratios) == 9
+        assert not any(fails(m) for m in ratios)
+
+
+def test_clean_data_pass_with_enough_rooms(worlds):
+    evidence = world(worlds, seed=3, train=PEOPLE, units=1500, images=1)
+    found = worlds.measures(Representation(), evidence)
+    low = bound(found["share-ratio:household=accessible@train"].estimate, side="low")
+    assert low > LIMIT
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_without_a_population_the_deployment_data_are_the_reference(worlds, seed):
+    train = {"single": 0.67, "family": 0.3, "accessible": 0.03}
+    deployment = {"single": 0.5, "family": 0.3, "accessible": 0.2}
+    evidence = world(
+        worlds, seed=seed, train=train, test=deployment, deployment=deployment, population=None
+    )
+    found = worlds.measures(Representation(), evidence)
+    scarce = found["share-ratio:household=accessible@train"]
+    assert fails(scarce)
+    assert scarce.details["reference"] == "the deployment data"
+    assert "of the deployment data" in scarce.details["sentence"]
+    assert not fails(found["share-ratio:household=accessible@test"])
+    assert not any(m.name == "share-ratio" and m.subject.role == "deployment"
+                   for m in found.values())  # fmt: skip
+
+
+def test_a_group_without_any_image_has_ratio_zero_and_an_exact_bound(worlds):
+    train = {"single": 0.7, "family": 0.3}
+    evidence = world(worlds, seed=0, train=train, units=200)
+    measure = worlds.measures(Representation(), evidence)["share-ratio:household=accessible@train"]
+    assert value(measure.estimate) == 0
+    assert bound(measure.estimate, side="high") == pytest.approx((1 - 0.05 ** (1 / 200)) / 0.1)
+    assert fails(measure)
+    assert measure.details["missing_units"] == 23
+    assert measure.details["missing_images"] == 69
+    assert measure.details["sentence"].startswith(
+        "accessible (household): none of 200 train units; 10% of the declared population;"
+    )
+
+
+def test_groups_that_the_population_does_not_name_are_told(worlds):
+    train = {"single": 0.55, "family": 0.3, "accessible": 0.1, "shared flat": 0.05}
+    found = worlds.measures(Representation(), world(worlds, seed=1, train=train))
+    measure = found["unnamed-share:attribute=household@train"]
+    assert measure.details["groups"] == ["shared flat"]
+    assert value(measure.estimate) == pytest.approx(0.05, abs=0.03)
+    assert (
+        "that the declared population does not have: shared flat (" in (measure.details["sentence"])
+    )
+    assert not any("shared flat" in key and key.startswith("share-ratio") for key in found)
+    assert "unnamed-share:attribute=household@test" not in found
+
+
+# What is counted
+
+
+def test_rooms_are_counted_not_photos(worlds):
+    """Accessible rooms were photographed ten times as often: that does not make more rooms."""
+    photos = np.array([1] * 90 + [10] * 10)
+    units = np.repeat(np.arange(100), photos)
+    groups = np.where(units >= 90, "accessible", "single")
+    train = grouped(worlds, groups, role="train", units=units,
+                    population={"single": 0.8, "accessible": 0.2})  # fmt: skip
+    test = grouped(worlds, groups, units=units, population={"single": 0.8, "accessible": 0.2})
+    found = worlds.measures(Representation(), worlds.evidence().add(train).add(test))
+    measure = found["share-ratio:household=accessible@train"]
+    assert value(measure.estimate) == pytest.approx(0.5)
+    assert (measure.n, measure.n_units) == (190, 100)
+    assert measure.details["missing_units"] == 13
+    assert measure.details["missing_images"] == 25
+
+
+def test_images_are_counted_where_a_unit_has_several_groups(worlds):
+    rng = np.random.default_rng(0)
+    evidence = world(worlds, seed=0, train=PEOPLE, spread=True)
+    found = worlds.measures(Representation(), evidence)["share-ratio:household=single@train"]
+    assert found.details["counted"] == "images"
+    assert found.details["spanning_units"] > 0
+    assert "train images" in found.details["sentence"]
+    alone = composed(worlds, rng.choice(["a", "b"], 50))
+    assert not alone.by_unit
+    assert alone.independent == 50
+
+
+def test_alike_photos_of_a_room_do_not_narrow_the_interval(worlds):
+    rng = np.random.default_rng(5)
+    rooms = rng.choice(["a", "b"], 60, p=[0.3, 0.7])
+    units = np.repeat(np.arange(60), 20)
+    groups = rooms[units].copy()
+    groups[0] = "b" if groups[0] == "a" else "a"
+    images = composed(worlds, groups, units=units)
+    assert not images.by_unit
+    ends, by_room = interval(images.share("a")), interval(composed(worlds, rooms).share("a"))
+    assert ends.high - ends.low == pytest.approx(by_room.high - by_room.low, rel=0.1)
+
+
+def test_images_without_a_value_are_left_out_and_counted(worlds):
+    evidence = world(worlds, seed=2, train=PEOPLE, missing=0.2)
+    found = worlds.measures(Representation(), evidence)["share-ratio:household=single@train"]
+    groups = evidence.dataset("train").groups("household")
+    assert found.details["missing"] == (groups == "").sum() > 0
+    assert found.n == (groups != "").sum()
+
+
+def test_examples_are_images_of_the_group(worlds):
+    evidence = world(worlds, seed=2, train=PEOPLE)
+    found = worlds.measures(Representation(), evidence)["share-ratio:household=accessible@train"]
+    dataset = evidence.dataset("train")
+    at = [list(dataset.image_ids).index(i) for i in found.examples]
+    assert len(at) == 12
+    assert set(dataset.groups("household")[at]) == {"accessible"}
+
+
+# Between roles
+
+
+def test_roles_are_compared_with_each_other(worlds):
+    deployment = {"single": 0.4, "family": 0.3, "accessible": 0.3}
+    evidence = world(worlds, seed=4, train=PEOPLE, deployment=deployment)
+    found = worlds.measures(Representation(), evidence)
+    gap = found["share-against-deployment:household=accessible@train"]
+    groups = {r: evidence.dataset(r).groups("household") for r in ("train", "deployment")}
+    own, there = ((groups[r] == "accessible").mean() for r in groups)
+    assert value(gap.estimate) == pytest.approx(own - there)
+    assert interval(gap.estimate).high < 0
+    assert gap.better == "higher"
+    assert found["share-against-test:household=accessible@train"].better == "none"
+    assert "points lower" in gap.details["sentence"]
+    assert gap.details["sentence"].endswith("in the train data.")
+
+
+def test_the_ratio_of_two_roles_is_that_of_statsmodels(worlds):
+    here = ["a"] * 12 + ["b"] * 188
+    there = ["a"] * 40 + ["b"] * 160
+    evidence = worlds.evidence()
+    for role, groups in (("train", here), ("test", there), ("deployment", there)):
+        evidence.add(grouped(worlds, groups, role=role))
+    found = worlds.measures(Representation(), evidence)["share-ratio:household=a@train"]
+    low, high = confint_proportions_2indep(12, 200, 40, 200, compare="ratio", method="score")
+    ends = interval(found.estimate)
+    assert value(found.estimate) == pytest.approx(0.3)
+    assert (ends.low, ends.high) == pytest.approx((low, high), rel=0.01)
+
+
+# The exact ratio
+
+
+@pytest.mark.parametrize(("x", "n"), [(0, 40), (3, 50), (47, 300), (50, 50)])
+def test_the_ratio_is_that_of_the_exact_interval(x, n):
+    found = ratio_to_share(Rate(x, n), share=0.4)
+    ends = interval(found)
+    low, high = proportion_confint(x, n, method="beta")
+    assert (ends.low, ends.high) == pytest.approx((low / 0.4, high / 0.4))
+    for p in (0.01, 0.05):
+        at = bound(found, side="high", confidence=1 - p)
+        exact = 1.0 if x == n else reference.beta.ppf(1 - p, x + 1, n - x)
+        assert at == pytest.approx(exact / 0.4, rel=1e-6)
+
+
+@pytest.mark.parametrize("limit", [0.5, 0.8])
+def test_p_values_are_those_of_the_exact_binomial_test(limit):
+    for x, n, share in ((2, 80, 0.1), (5, 60, 0.2), (20, 400, 0.1), (150, 300, 0.9)):
+        found = ratio_to_share(Rate(x, n), share=share)
+        exact = reference.binomtest(x, n, limit * share, alternative="less").pvalue
+        p = p_value(found, limit=limit, exceeds="below")
+        if value(found) < limit:
+            assert p == pytest.approx(max(exact, GRID[0]), rel=0.06, abs=1e-4)
+        else:
+            assert p >= 0.5
+
+
+@pytest.mark.parametrize("limit", [0.5, 0.8])
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.9])
+def test_errors_at_the_limit_are_held_for_any_size(limit, share):
+    """Enumerated: a share exactly at the limit FAILs, or PASSes, at most 5% of the time."""
+    for n in (10, 30, 100, 300):
+        x = np.arange(n + 1)
+        chance = reference.binom.pmf(x, n, limit * share)
+        x, chance = x[chance > 1e-7], chance[chance > 1e-7]
+        found = [ratio_to_share(Rate(float(k), n), share=share) for k in x]
+        wrong = [p_value(f, limit=limit, exceeds="below") <= 0.05 for f in found]
+        passed = [bound(f, side="low") > limit for f in found]
+        assert chance[wrong].sum() <= 0.0505
+        assert chance[passed].sum() <= 0.0505
+
+
+def test_intervals_hold_with_clustered_images():
+    """Images of a unit that resemble each other, 30 units of 5: at least 90% coverage."""
+    rng = np.random.default_rng(1)
+    held = 0
+    for _ in range(300):
+        own = rng.beta(0.3 * 2.33, 0.7 * 2.33, 30)
+        inside = rng.random((30, 5)) < own[:, None]
+        found = rate(inside.ravel(), unit=np.repeat(np.arange(30), 5))
+        ends = interval(ratio_to_share(found, share=0.6))
+        held += ends.low <= 0.5 <= ends.high
+    assert held / 300 >= 0.92
+
+
+# The whole composition
+
+
+def test_the_g_test_is_that_of_scipy(worlds):
+    groups = ["single"] * 130 + ["family"] * 60 + ["accessible"] * 10 + ["other"] * 7
+    here = composed(worlds, groups)
+    found = departure_from_shares(here, PEOPLE)
+    expected = reference.power_divergence(
+        [130, 60, 10], 200 * np.array([0.6, 0.3, 0.1]), lambda_="log-likelihood"
+    )
+    assert (found.statistic, found.df) == (pytest.approx(expected.statistic), 2)
+    assert found.p_value == pytest.approx(expected.pvalue)
+
+
+def test_the_g_test_of_two_roles_is_that_of_scipy(worlds):
+    a = grouped(worlds, ["x"] * 50 + ["y"] * 30 + ["z"] * 20, role="train")
+    b = grouped(worlds, ["x"] * 20 + ["y"] * 40 + ["z"] * 15)
+    found = departure_of_roles(*compositions([a, b], attribute="household"))
+    expected = reference.chi2_contingency(
+        [[50, 30, 20], [20, 40, 15]], correction=False, lambda_="log-likelihood"
+    )
+    assert found.statistic == pytest.approx(expected.statistic)
+    assert found.p_value == pytest.approx(expected.pvalue)
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.5])
+def test_the_g_test_of_images_holds_its_level_with_clusters(worlds, alike):
+    """Each image its room's group with probability `alike`, else its own: 60 rooms of 8."""
+    rng = np.random.default_rng(7)
+    names, shares = np.array(list(PEOPLE)), list(PEOPLE.values())
+    unit = np.repeat(np.arange(60), 8)
+    template = composed(worlds, ["single", "family"] + ["accessible"] * 478, units=unit)
+    order = np.array([template.groups.index(name) for name in names])
+    wrong = 0
+    for _ in range(400):
+        room = rng.choice(3, 60, p=shares)[unit]
+        own = rng.choice(3, 480, p=shares)
+        codes = order[np.where(rng.random(480) < alike, room, own)]
+        here = dataclasses.replace(template, codes=codes)
+        wrong += departure_from_shares(here, PEOPLE).p_value <= 0.05
+    assert 0.005 <= wrong / 400 <= 0.085
+
+
+def test_two_roles_of_alike_images_depart_no_more_than_luck(worlds):
+    rng = np.random.default_rng(8)
+    unit = np.repeat(np.arange(50), 6)
+    roles = [
+        grouped(worlds, ["a", "b"] + ["c"] * 298, role=role, units=unit)
+        for role in ("train", "test")
+    ]
+    templates = compositions(roles, attribute="household")
+    wrong = 0
+    for _ in range(300):
+        codes = []
+        for _ in templates:
+            room, own = rng.integers(0, 3, 50)[unit], rng.integers(0, 3, 300)
+            codes.append(np.where(rng.random(300) < 0.6, room, own))
+        pair = [dataclasses.replace(t, codes=c) for t, c in zip(templates, codes, strict=True)]
+        wrong += departure_of_roles(*pair).p_value <= 0.05
+    assert 0.005 <= wrong / 300 <= 0.09
+
+
+def test_how_many_are_missing():
+    here = type("Counted", (), {"n": 200, "members": staticmethod(lambda g: np.arange(200) < 10)})
+    assert still_missing(here, group="a", share=0.1) == 12
+    assert (10 + 12) / (200 + 12) >= 0.1 > (10 + 11) / (200 + 11)
+    assert still_missing(here, group="a", share=0.05) == 0
+    assert still_missing(here, group="a", share=1.0) == 0
+
+
+# Where nothing can be said
+
+
+def reasons(check, evidence):
+    return [r for r in check.run(evidence) if isinstance(r, Unmeasured)]
+
+
+def test_an_attribute_with_nothing_to_compare_with_says_what_to_declare(worlds):
+    evidence = world(worlds, seed=0, train=PEOPLE, population=None)
+    found = reasons(Representation(), evidence)
+    assert {str(r.subject) for r in found} == {
+        "attribute=household@train",
+        "attribute=household@test",
+    }
+    assert all(r.name == "share-ratio" for r in found)
+    assert "data.attributes.household.population" in found[0].remedy
+    assert any(isinstance(r, Measure) for r in Representation().run(evidence))
+
+
+def test_nine_rooms_say_nothing(worlds):
+    evidence = world(worlds, seed=0, train=PEOPLE, units=9, images=40)
+    found = reasons(Representation(), evidence)
+    assert len([r for r in found if r.name == "share-ratio"]) == 2
+    assert "9 train units have a value of household" in found[0].reason
+    assert not any(isinstance(r, Measure) for r in Representation().run(evidence))
+
+
+def test_few_deployment_images_are_no_reference(worlds):
+    evidence = world(worlds, seed=0, train=PEOPLE, population=None)
+    evidence.add(grouped(worlds, ["single"] * 5, role="deployment"))
+    names = {r.name for r in reasons(Representation(), evidence)}
+    assert names == {"share-ratio", "share-against-deployment"}
+    assert not any(
+        isinstance(r, Measure) and r.name == "share-ratio" for r in Representation().run(evidence)
+    )
+
+
+def test_training_without_the_column_is_told(worlds):
+    evidence = world(worlds, seed=0, train=PEOPLE)
+    bare = dataclasses.replace(evidence.dataset("train"), attributes=())
+    evidence.add(bare)
+    (found,) = reasons(Representation(), evidence)
+    assert found.reason == "The train manifest has no column for household."
+
+
+def test_a_role_where_no_image_has_a_value(worlds):
+    evidence = world(worlds, seed=0, train=PEOPLE)
+    evidence.add(grouped(worlds, [""] * 40, role="train", population=PEOPLE))
+    results = list(Representation().run(evidence))
+    assert any(isinstance(r, Unmeasured) and "0 train images" in r.reason for r in results)
+    (table, _) = [r for r in results if isinstance(r, Table)]
+    assert any(row[2] == "train" and row[6] is None for row in table.rows)
+
+
+def test_test_data_alone_are_enough(worlds):
+    evidence = world(worlds, seed=0, train=None)
+    found = worlds.measures(Representation(), evidence)
+    assert {m.subject.role for m in found.values()} == {"test"}
+
+
+# What a reader sees
+
+
+def test_sentences_and_remedies_can_be_repeated(worlds):
+    groups = ["single"] * 120 + ["family"] * 70 + ["accessible"] * 10
+    train = grouped(worlds, groups, role="train", population=PEOPLE)
+    test = grouped(worlds, groups, population=PEOPLE)
+    found = worlds.measures(Representation(), worlds.evidence().add(train).add(test))
+    scarce = found["share-ratio:household=accessible@train"]
+    assert scarce.details["sentence"] == (
+        "accessible (household): 5% [3, 9] of 200 train images; 10% of the declared population; "
+        "0.50 times its share [0.24, 0.90]; 12 more images would bring it there."
+    )
+    assert scarce.details["remedy"] == (
+        "Add 12 images of accessible (household) to the train data, which brings it to its 10%, "
+        "or correct the declared population."
+    )
+    plenty = found["share-ratio:household=family@train"].details
+    assert plenty["sentence"].endswith("1.17 times its share [0.95, 1.40].")
+    assert "remedy" not in plenty
+
+
+def test_table_and_figure_hold_every_group_of_every_role(worlds):
+    evidence = world(worlds, seed=1, train=PEOPLE, deployment=PEOPLE)
+    results = list(Representation().run(evidence))
+    groups, wholes = [r for r in results if isinstance(r, Table)]
+    (figure,) = [r for r in results if isinstance(r, Figure)]
+    assert len(groups.rows) == 9
+    assert len(wholes.rows) == 6
+    for table in (groups, wholes):
+        assert all(len(row) == len(table.columns) for row in table.rows)
+        json.dumps(table.rows, allow_nan=False)
+    assert {row["series"] for row in figure.rows} == {"population", "train", "test", "deployment"}
+    assert all(row["low"] <= row["value"] <= row["high"] for row in figure.rows)
+    assert "scarcest in train: " in figure.alt
+    assert "train against the declared population: 0." in figure.caption
+
+
+def test_details_are_json(worlds):
+    evidence = world(worlds, seed=1, train=PEOPLE, deployment={"single": 0.5, "other": 0.5})
+    for measure in worlds.measures(Representation(), evidence).values():
+        json.dumps(dict(measure.details), allow_nan=False)
+        assert measure.details["sentence"].endswith(".")
+        assert not any(word in measure.details["sentence"] for word in ("nan", "inf ", "inf]"))
