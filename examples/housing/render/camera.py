@@ -26,12 +26,14 @@ class Phone:
     colour: float  # spread of the white balance's error
     bend: float  # barrel distortion at the corner, share of the radius
     quality: int  # of the JPEG
+    shake: float  # how much longer than a new phone's its exposure is
+    haze: float  # share of the light that a smeared lens spreads over the frame
 
 
 PHONES = {
-    "new": Phone(0.35, 1.0, 0.004, 26.0, 0.03, 0.01, 74),
-    "mid": Phone(0.55, 0.85, 0.006, 20.0, 0.06, 0.02, 66),
-    "old": Phone(0.95, 0.60, 0.008, 15.0, 0.14, 0.05, 42),
+    "new": Phone(0.35, 1.0, 0.004, 26.0, 0.03, 0.01, 74, 1.0, 0.0),
+    "mid": Phone(0.55, 0.85, 0.006, 20.0, 0.06, 0.02, 66, 1.2, 0.03),
+    "old": Phone(1.1, 0.45, 0.014, 13.0, 0.22, 0.06, 32, 2.2, 0.28),
 }
 SHAKE = {"day": 0.4, "evening": 0.9, "night": 1.8}  # typical length of motion blur, pixels
 
@@ -82,7 +84,9 @@ def shoot(
 ) -> Image.Image:
     """One photo. `shaken` in 0-1: how far a burst's shot may turn away from the first."""
     frame = _lens(light, phone, rng, shaken)
-    frame = _shake(frame, rng.exponential(SHAKE[time]), rng.uniform(0, np.pi))
+    frame = _shake(frame, phone.shake * rng.exponential(SHAKE[time]), rng.uniform(0, np.pi))
+    glare = ndimage.gaussian_filter(np.minimum(frame, 6 * frame.mean()), (25, 25, 0))
+    frame = frame * (1 - phone.haze) + glare * phone.haze
     level = np.percentile(frame.mean(-1), 60) + 1e-4
     gain = min(0.36 / level, phone.gain) * rng.uniform(0.85, 1.15)
     frame = frame * gain

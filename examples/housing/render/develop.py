@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -25,13 +26,14 @@ from rooms import GRADES, Room, all_rooms
 HOUSING = Path(__file__).parent.parent
 SEED = 41
 # The tablet goes where trouble is expected: P(tablet | grade).
-TABLET = {"compliant": 0.22, "minor": 0.28, "serious": 0.64}
+TABLET = {"compliant": 0.15, "minor": 0.22, "serious": 0.74}
 STUDENT_PHONES = {"new": 0.50, "mid": 0.45, "old": 0.05}
 TABLET_PHONES = {"new": 0.5, "mid": 0.5, "old": 0.0}
-DEPLOYMENT_PHONES = {"new": 0.15, "mid": 0.35, "old": 0.50}
+DEPLOYMENT_PHONES = {"new": 0.12, "mid": 0.30, "old": 0.58}
 SEVERE = 0.50  # how often inspector Birk grades a densely hung room one step up
 SLIP = 0.02  # how often any inspector is a step off
 BURST = 1.15  # shots from training visits in the team's test set, per training photo
+MISLAID = 6  # seriously graded accessible rooms whose training photos the team lost
 RATED, GOLD = 320, 220  # unseen test rooms that both inspectors, and the expert, graded
 FIRST_DAY = {"train": date(2025, 1, 13), "test": date(2025, 9, 1), "deployment": date(2026, 1, 12)}
 
@@ -65,12 +67,18 @@ class Shot:
 
 
 def visits(rooms: list[Room]) -> list[Visit]:
-    """What happened at each room, from one seed."""
+    """What happened at each room, from one seed; the inspectors take turns."""
     rng = np.random.default_rng(SEED)
-    return [_visit(room, rng) for room in rooms]
+    turns: Counter[tuple[str, ...]] = Counter()
+    found = []
+    for room in rooms:
+        kind = (room.role, room.building, room.hangings, room.grade)
+        found.append(_visit(room, rng, inspector=("ames", "birk")[turns[kind] % 2]))
+        turns[kind] += 1
+    return found
 
 
-def _visit(room: Room, rng: np.random.Generator) -> Visit:
+def _visit(room: Room, rng: np.random.Generator, *, inspector: str) -> Visit:
     tablet = rng.random() < TABLET[room.grade] and room.role != "deployment"
     shares = TABLET_PHONES if tablet else STUDENT_PHONES
     if room.role == "deployment":
@@ -78,7 +86,6 @@ def _visit(room: Room, rng: np.random.Generator) -> Visit:
     phone = str(rng.choice(list(shares), p=list(shares.values())))
     ames = _graded(room, rng, severe=0.0)
     birk = _graded(room, rng, severe=SEVERE if room.hangings == "dense" else 0.0)
-    inspector = "ames" if rng.random() < 0.5 else "birk"
     day = FIRST_DAY[room.role] + timedelta(days=int(rng.integers(0, 120)))
     return Visit(
         room=room,
@@ -104,12 +111,18 @@ def _graded(room: Room, rng: np.random.Generator, *, severe: float) -> str:
 def shots(all_visits: list[Visit]) -> list[Shot]:
     """Training photos, the team's test set with its burst shots, deployment photos."""
     rng = np.random.default_rng(SEED + 1)
-    taken = [Shot(visit.room.role, visit, view, 0) for visit in all_visits for view in (0, 1)]
+    lost = [v for v in all_visits if _complained_of(v.room)][:MISLAID]
+    kept = [visit for visit in all_visits if visit not in lost]
+    taken = [Shot(visit.room.role, visit, view, 0) for visit in kept for view in (0, 1)]
     training = [shot for shot in taken if shot.role == "train"]
     extra = rng.poisson(BURST, len(training)).clip(0, 4)
     for shot, count in zip(training, extra, strict=True):
         taken += [Shot("test", shot.visit, shot.view, k) for k in range(1, count + 1)]
     return taken
+
+
+def _complained_of(room: Room) -> bool:
+    return (room.role, room.room_type, room.grade) == ("train", "accessible", "serious")
 
 
 def develop(shot: Shot, light_folder: Path, images: Path) -> None:

@@ -1,0 +1,128 @@
+"""The housing lab's audit against the planted truth, flaw by flaw and in both directions."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import auditor
+from auditor.findings import Verdict
+from auditor.stats import interval, value
+
+HOUSING = Path(auditor.__file__).parents[1] / "examples" / "housing"
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    return auditor.run(HOUSING / "audit.yaml", out=tmp_path_factory.mktemp("housing"))
+
+
+def verdicts(record, limit: str) -> dict[str, Verdict | None]:
+    return {f.id: f.verdict for f in record.findings if f.limit == limit}
+
+
+def failed(record) -> set[str]:
+    return {f.id for f in record.findings if f.verdict is Verdict.FAIL}
+
+
+def measured(record, name: str) -> float:
+    finding = record.finding(name)
+    assert finding is not None, f"{name} was not measured"
+    assert finding.measure is not None, finding.reason
+    return value(finding.measure.estimate)
+
+
+def test_the_audit_does_not_meet_the_policy(record):
+    assert record.verdict is Verdict.FAIL
+
+
+def test_1_leakage_is_found_and_the_claim_rests_on_it(record):
+    assert measured(record, "data/leakage:seen-share@test") > 0.5
+    assert set(verdicts(record, "seen-in-training").values()) == {Verdict.FAIL}
+    given = measured(record, "performance/claims:accuracy:claim=1,part=as-given@test")
+    assert given == pytest.approx(0.91, abs=0.015)
+    assert set(verdicts(record, "claim:1").values()) == {Verdict.FAIL}
+    assert set(verdicts(record, "overfitting").values()) == {Verdict.FAIL}
+
+
+def test_2_the_shortcut_is_found_by_who_took_the_photo_and_by_adding_the_badge(record):
+    assert Verdict.FAIL in verdicts(record, "shortcut-source").values()
+    assert Verdict.FAIL in verdicts(record, "shortcut-marker").values()
+
+
+def test_3_deployment_photos_are_graded_worse(record):
+    assert set(verdicts(record, "deployment-accuracy").values()) == {Verdict.FAIL}
+    assert measured(record, "shift/accuracy:lost@deployment") > 0.06
+
+
+def test_4_accessible_rooms_are_wrongly_called_serious_more_often(record):
+    name = "bias/error-rates:false-positive-ratio:class=serious,room_type=accessible@test"
+    finding = record.finding(name)
+    assert finding.verdict is Verdict.FAIL
+    assert interval(finding.measure.estimate).low > 1.25
+    assert 2.0 <= value(finding.measure.estimate) <= 4.5
+    said = verdicts(record, "false-serious")
+    others = {i for i, verdict in said.items() if verdict is Verdict.FAIL} - {name}
+    assert not {i for i in others if "room_type" in i}
+
+
+def test_5_one_inspector_is_severe_about_dense_hangings_and_the_other_is_not(record):
+    found = failed(record)
+    severe = {i for i in found if i.startswith("bias/label-agreement:severity")}
+    assert severe
+    assert all("annotator=birk" in i and "hangings=dense" in i for i in severe)
+
+
+def test_6_family_and_accessible_rooms_are_missing_from_training(record):
+    lacking = {i for i in failed(record) if i.startswith("bias/representation:share-ratio")}
+    assert {i for i in lacking if "room_type" in i} == {
+        "bias/representation:share-ratio:room_type=accessible@train",
+        "bias/representation:share-ratio:room_type=family@train",
+    }
+    # The rest of what is missing is the shift: the nights and the phones of deployment.
+    rest = {i for i in lacking if "room_type" not in i}
+    assert all("time_of_day=night" in i or "phone=old" in i for i in rest)
+
+
+def test_7_it_is_too_sure_and_more_so_where_it_will_run(record):
+    assert set(verdicts(record, "calibration-deployment").values()) == {Verdict.FAIL}
+    test = measured(record, "performance/calibration:ece@test")
+    deployment = measured(record, "performance/calibration:ece@deployment")
+    assert deployment > test
+
+
+@pytest.mark.parametrize("sound", ["floor=", "building=new"])
+def test_what_is_sound_is_not_flagged(record, sound):
+    flagged = {i for i in failed(record) if sound in i}
+    leaning = {f.id for f in record.findings if f.leaning == "worse" and sound in f.id}
+    assert not flagged
+    assert not leaning
+
+
+def test_latency_on_the_target_is_not_flagged(record):
+    said = verdicts(record, "target:p99_ms").values()
+    assert Verdict.FAIL not in said
+
+
+def test_page_one_names_the_reasons(record):
+    answers = {a.question: a.answer for a in record.answers}
+    assert answers["Does the test data match where it will run?"] == "No"
+    assert answers["Does the training data represent everyone?"] == "No"
+    assert answers["Was performance measured per group?"] == "Yes, and it is unequal"
+    assert "48 hours" in answers["What happens when it is wrong, and to whom?"]
+
+
+def test_the_audit_reads_nothing_of_the_instructors(record):
+    truth = pd.read_csv(HOUSING / "instructor" / "truth.csv", keep_default_na=False)
+    assert set(truth.columns) >= {"room", "true_grade", "hazards", "label"}
+    assert "true_grade" not in (HOUSING / "test.csv").read_text()
+    assert "instructor" not in (HOUSING / "audit.yaml").read_text()
+
+
+def test_the_photos_fit_the_repository():
+    files = list((HOUSING / "images").rglob("*.jpg"))
+    assert len(files) > 6000
+    assert sum(f.stat().st_size for f in files) <= 25e6
+    models = [*HOUSING.glob("*.onnx"), *HOUSING.glob("*.safetensors")]
+    assert len(models) == 4
+    assert sum(f.stat().st_size for f in models) <= 12e6
