@@ -126,3 +126,45 @@ def test_the_photos_fit_the_repository():
     models = [*HOUSING.glob("*.onnx"), *HOUSING.glob("*.safetensors")]
     assert len(models) == 4
     assert sum(f.stat().st_size for f in models) <= 12e6
+
+
+def spec_with(folder: Path, *changes: tuple[str, str]) -> Path:
+    """The lab's spec as a student might leave it, its paths made absolute."""
+    text = (HOUSING / "audit-v2.yaml").read_text().replace("model-v2.onnx", "model.onnx")
+    for name in ("model.onnx", "marker.png", "policy.yaml", "declarations.yaml", "images"):
+        text = text.replace(f": {name}", f": {(HOUSING / name).as_posix()}")
+    for role in ("train", "test-v2", "deployment"):
+        text = text.replace(f"{role}.csv", (HOUSING / f"{role}.csv").as_posix())
+    for old, new in changes:
+        assert old in text, f"audit-v2.yaml has no {old!r}"
+        text = text.replace(old, new)
+    path = folder / "audit.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("label: label", "label: grade"), ("'grade'", "label")),
+        (("unit: room\n", "unit: rom\n"), ("'rom'", "room")),
+        (("train.csv", "trian.csv"), ("trian.csv",)),
+        (("model.onnx", "modle.onnx"), ("modle.onnx",)),
+        (("    hangings: {role: condition}", "    posters: {role: condition}"), ("posters",)),
+        (("[compliant, minor, serious]", "[compliant, minor, severe]"), ("serious", "severe")),
+        (("gold: expert_grade", "gold: expert"), ("'expert'", "expert_grade")),
+    ],
+)
+def test_what_a_student_gets_wrong_is_said_in_a_sentence(tmp_path, change, said):
+    with pytest.raises(auditor.AuditorError) as caught:
+        auditor.plan(spec_with(tmp_path, change))
+    for words in said:
+        assert words in str(caught.value)
+
+
+def test_a_wrong_class_order_is_found_and_the_right_one_named(tmp_path):
+    wrong = ("classes: [compliant, minor, serious]", "classes: [minor, compliant, serious]")
+    spec = spec_with(tmp_path, wrong)
+    found = auditor.run(spec, out=tmp_path / "out", only=("model/preprocessing",))
+    failing = [f for f in found.findings if f.verdict is Verdict.FAIL]
+    assert [f.measure.details["classes"] for f in failing] == [["compliant", "minor", "serious"]]
