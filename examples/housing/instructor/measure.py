@@ -75,7 +75,7 @@ def interval(
         if group is not None:
             rest = (weights @ b) / (weights @ m)
             draws = draws / rest if ratio else draws - rest
-    low, high = np.nanquantile(draws[1:], [0.025, 0.975])
+    low, high = np.nanquantile(draws[1:], [0.025, 0.975], method="inverted_cdf")
     return f"{draws[0]:.2f} [{low:.2f}, {high:.2f}]"
 
 
