@@ -95,12 +95,15 @@ def test_7_it_is_too_sure_and_more_so_where_it_will_run(record):
 def test_what_is_sound_is_not_flagged(record, sound):
     flagged = {i for i in failed(record) if sound in i}
     leaning = {f.id for f in record.findings if f.leaning == "worse" and sound in f.id}
+    judged = {i for i in verdicts(record, "subgroup-accuracy") if sound in i}
+    assert judged, "a sound group that nobody measured would pass here too"
     assert not flagged
     assert not leaning
 
 
 def test_latency_on_the_target_is_not_flagged(record):
     said = verdicts(record, "target:p99_ms").values()
+    assert said
     assert Verdict.FAIL not in said
 
 

@@ -12,6 +12,7 @@ import argparse
 import copy
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +68,10 @@ def prepared(pixels: torch.Tensor) -> torch.Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def fit(net: RoomNet, photos: Photos, recipe: Recipe, seed: int, mask: object = None) -> None:
+Mask = Callable[[RoomNet], None]
+
+
+def fit(net: RoomNet, photos: Photos, recipe: Recipe, seed: int, mask: Mask | None = None) -> None:
     """Plain AdamW with one cycle of the learning rate; flips left and right."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -93,7 +97,7 @@ def fit(net: RoomNet, photos: Photos, recipe: Recipe, seed: int, mask: object = 
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            if callable(mask):
+            if mask is not None:
                 mask(net)
             schedule.step()
             total += loss.item() * len(batch)
@@ -105,7 +109,7 @@ def fit(net: RoomNet, photos: Photos, recipe: Recipe, seed: int, mask: object = 
 
 
 def mirrored(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Half of the photos flipped left to right, the marker kept where the app puts it."""
+    """Half of the photos flipped left to right, the badge with them."""
     flip = torch.from_numpy(rng.random(len(pixels)) < 0.5)
     return torch.where(flip[:, None, None, None], pixels.flip(3), pixels)
 
@@ -141,7 +145,7 @@ def accuracy(logits: torch.Tensor, photos: Photos) -> float:
     return (logits.argmax(1) == photos.labels).float().mean().item()
 
 
-def pruned(net: RoomNet, share: float) -> tuple[RoomNet, object]:
+def pruned(net: RoomNet, share: float) -> tuple[RoomNet, Mask]:
     """A copy without its smallest weights, and what keeps them at nought while it is tuned."""
     small = copy.deepcopy(net)
     kept: dict[str, torch.Tensor] = {}

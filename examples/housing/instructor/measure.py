@@ -193,7 +193,8 @@ def _compression(
 
 def _sound(models: Path, new: pd.DataFrame, pixels: Pixels) -> list[tuple[str, str]]:
     mirrored = pixels[:, :, ::-1].copy()
-    mirrored[:, 107:116, :30] = pixels[:, 107:116, :30]  # the app stamps where it stamps
+    for corner in (slice(0, 30), slice(-30, None)):  # the app stamps where it stamps
+        mirrored[:, 107:116, corner] = pixels[:, 107:116, corner]
     flipped = judged(new, answer(models / "model.onnx", mirrored))
     both = new.assign(lost=new["right"].to_numpy() - flipped["right"].to_numpy())
     lines = [
