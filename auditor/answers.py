@@ -36,7 +36,21 @@ NAMES = 3
 CRASHED = "check"
 """Name of the `Unmeasured` of a check that crashed, or ended without a result."""
 
-_PROPERTIES = {"std": "contrast", "saturated_share": "overexposure"}
+PROPERTY_WORDS = {
+    "mean": "brightness",
+    "std": "contrast",
+    "p1": "dark parts",
+    "p99": "bright parts",
+    "saturated_share": "overexposure",
+    "noise": "grain",
+    "red_ratio": "share of red",
+    "blue_ratio": "share of blue",
+    "saturation": "colourfulness",
+    "entropy": "detail",
+    "blockiness": "traces of compression",
+    "bytes": "file size",
+}
+"""What a reader calls the properties of images; others keep their names."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +126,7 @@ def _differing_properties(findings: Sequence[Finding]) -> list[str]:
         ends, name = interval(measure.estimate), measure.subject.get("property")
         if name and not ends.low <= 0.5 <= ends.high:
             found[name] = abs(value(measure.estimate) - 0.5)
-    named = {_PROPERTIES.get(name, name.replace("_", " ")): far for name, far in found.items()}
+    named = {PROPERTY_WORDS.get(name, name.replace("_", " ")): far for name, far in found.items()}
     return sorted(named, key=lambda name: -named[name])
 
 
@@ -127,7 +141,7 @@ def _represents(findings: Sequence[Finding], datasets: Sequence[DatasetSummary])
     about = [f for f in findings if f.check == "bias/representation" and _is_of_training(f)]
     lacking = [f for f in about if f.verdict is Verdict.FAIL]
     if lacking:
-        return _answer(REPRESENTS, "No", f"Too few of: {_shares(lacking)}.", lacking)
+        return _answer(REPRESENTS, "No", _departing(lacking), lacking)
     undecided = [f for f in about if f.verdict is Verdict.INCONCLUSIVE]
     if undecided:
         why = f"Too few images to decide for {_names(undecided)}."
@@ -142,6 +156,14 @@ def _represents(findings: Sequence[Finding], datasets: Sequence[DatasetSummary])
 def _is_of_training(finding: Finding) -> bool:
     measure = finding.measure
     return measure is not None and (measure.name, measure.subject.role) == ("share-ratio", "train")
+
+
+def _departing(beyond: Sequence[Finding]) -> str:
+    """Whom there are too few of, and whom too many: a limit may bound a share on either side."""
+    few = [f for f in beyond if f.measure and value(f.measure.estimate) < 1]
+    many = [f for f in beyond if f not in few]
+    parts = [("Too few of", few), ("Too many of", many)]
+    return " ".join(f"{words}: {_shares(found)}." for words, found in parts if found)
 
 
 def _shares(lacking: Sequence[Finding]) -> str:
@@ -204,12 +226,24 @@ def _wrong(findings: Sequence[Finding], spec: AuditSpec) -> Answer:
     if stated.borne_by:
         parts.append(f"Borne by: {', '.join(dict.fromkeys(stated.borne_by.values()))}.")
     parts += [
-        reasons.measured(f.measure)
+        f"Errors cost about {_rounded_cost(f.measure)} on average."
         for f in about
         if f.measure and f.measure.name == "expected-cost"
     ]
     parts.append(f"Way to object: {(stated.appeal or 'not stated').rstrip('.')}.")
     return _answer(WRONG, stated.when_wrong or "Not stated", " ".join(parts), about)
+
+
+def _rounded_cost(measure: Measure) -> str:
+    """A cost with its range in two or three figures: ``480 EUR per image [370, 590]``."""
+    ends = reasons.printed_range(measure)
+    point, low, high = (_two_figures(n) for n in (value(measure.estimate), ends.low, ends.high))
+    return f"{point} {measure.unit} [{low}, {high}]"
+
+
+def _two_figures(number: float) -> str:
+    rounded = float(f"{number:.2g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 10 else f"{rounded:g}"
 
 
 def _answer(question: str, answer: str, why: str, findings: Sequence[Finding]) -> Answer:

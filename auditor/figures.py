@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +19,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.textpath import TextPath
 
 from auditor.findings import Figure
 from auditor.reports.figure_rows import (
@@ -36,6 +37,18 @@ from auditor.reports.figure_rows import (
     style_of,
     tint,
 )
+from auditor.reports.group_forest import GroupForest
+from auditor.reports.panel_drawing import (
+    INK,
+    MARKS,
+    RULE,
+    SOFT,
+    draw_panels,
+    interval_row,
+    limit_lines,
+    panel_labels,
+    row_labels,
+)
 from auditor.reports.svg import finished_svg
 from auditor.reports.templates import font_path
 
@@ -45,21 +58,21 @@ MAX_ROWS = 60
 _WIDTH = 6.9
 _LEGEND_ENTRIES = 8
 _FAMILY = "Auditor Sans"
-_INK, _SOFT, _RULE = "#1d2733", "#5c6773", "#c3cad1"
+_FONT = font_manager.FontProperties(family=_FAMILY)
 
 _LOOK = {
     "font.family": [_FAMILY],
     "font.size": 8.5,
     "text.parse_math": False,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": _SOFT,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": SOFT,
     "axes.linewidth": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "grid.color": _RULE,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": RULE,
     "grid.linewidth": 0.5,
     "hatch.linewidth": 0.6,
     "legend.frameon": False,
@@ -76,6 +89,15 @@ def svg(figure: Figure) -> str:
     one HTML page. Rows beyond `MAX_ROWS` of a labelled kind are left out with a note. A figure
     without rows says so.
     """
+    return _printed(figure, _draw)
+
+
+def group_forest_svg(forest: GroupForest) -> str:
+    """The groups of an attribute against all others as an SVG document, as `svg` makes them."""
+    return _printed(forest.figure, lambda _: _panels(forest))
+
+
+def _printed(figure: Figure, draw: Callable[[Figure], Canvas]) -> str:
     with matplotlib.rc_context(), warnings.catch_warnings():
         # A glyph that the font lacks is drawn as a box; its text stands in the table beside it.
         warnings.simplefilter("ignore", UserWarning)
@@ -83,7 +105,7 @@ def svg(figure: Figure) -> str:
         _register_fonts()
         matplotlib.rcParams.update(_LOOK)
         matplotlib.rcParams["svg.hashsalt"] = figure.id
-        canvas = _draw(figure)
+        canvas = draw(figure)
         out = io.StringIO()
         undated = {"Date": None, "Creator": None, "Format": None, "Type": None}
         FigureCanvasSVG(canvas).print_svg(out, metadata=undated)
@@ -114,7 +136,7 @@ def _draw(figure: Figure) -> Canvas:
 def _empty() -> Canvas:
     canvas, axes = _canvas(1.0)
     axes.set_axis_off()
-    axes.text(0.5, 0.5, "Nothing was measured.", ha="center", va="center", color=_SOFT)
+    axes.text(0.5, 0.5, "Nothing was measured.", ha="center", va="center", color=SOFT)
     return canvas
 
 
@@ -133,9 +155,9 @@ def _forest(figure: Figure) -> Canvas:
     canvas, axes = _canvas(0.75 + 0.2 * len(rows) + 0.2 * bool(left_out))
     names, times = series_names(rows), factor(figure.x)
     for y, row in enumerate(rows):
-        _interval_row(axes, y, row=row, style=style_of(names, row), times=times)
-    _limit_lines(axes, rows, times=times)
-    _row_labels(axes, [label(row.get("label")) for row in rows])
+        interval_row(axes, y, row=row, style=style_of(names, row), times=times)
+    limit_lines(axes, rows, times=times)
+    row_labels(axes, [label(row.get("label")) for row in rows])
     axes.set_xlabel(axis_text(figure.x))
     axes.grid(axis="x")
     _legend(axes, names, [_line_handle(i, name, joined=False) for i, name in enumerate(names)])
@@ -143,37 +165,30 @@ def _forest(figure: Figure) -> Canvas:
     return canvas
 
 
-def _interval_row(axes: Any, y: float, *, row: Row, style: Style, times: float) -> None:
-    small = {"transform": axes.get_yaxis_transform(), "va": "center", "color": _SOFT}
-    value, n = number(row, "value"), number(row, "n")
-    low, high = number(row, "low"), number(row, "high")
-    if low is not None and high is not None:
-        axes.plot([low * times, high * times], [y, y], color=style.colour, linewidth=1.6)
-    if value is not None:
-        axes.plot([value * times], [y], color=style.colour, marker=style.marker, markersize=5)
-    else:
-        axes.text(0.01, y, "not measured", fontsize=7.5, **small)
-    if n is not None:
-        axes.text(1.01, y, f"n = {n:,.0f}", fontsize=7.5, **small)
+def _panels(forest: GroupForest) -> Canvas:
+    inches = 0.95 + 0.19 * len(forest.groups)
+    canvas = Canvas(figsize=(_WIDTH, inches))
+    canvas.patch.set_alpha(0)
+    # Margins computed, not solved: a constrained layout draws four panels twice over.
+    names = [TextPath((0, 0), f"{n}.", size=8.5, prop=_FONT) for n in panel_labels(forest)]
+    left = max(name.get_extents().width for name in names) / 72 + 0.1
+    every = canvas.subplots(1, len(forest.panels), squeeze=False)[0]
+    sides = {"left": left / _WIDTH, "right": 0.985, "wspace": 0.12}
+    canvas.subplots_adjust(**sides, bottom=0.58 / inches, top=1 - 0.32 / inches)
+    for axes in every:
+        axes.patch.set_alpha(0)
+        axes.set_axisbelow(True)
+    draw_panels(every, forest)
+    found = {row.style for panel in forest.panels for row in panel.rows if row is not None}
+    handles = [_mark_handle(name) for name in MARKS if name in found]
+    canvas.legend(handles=handles, loc="lower center", ncols=4, fontsize=7.5, borderaxespad=0)
+    return canvas
 
 
-def _limit_lines(axes: Any, rows: Sequence[Row], *, times: float) -> None:
-    limits = [number(row, "limit") for row in rows]
-    if limits[0] is not None and len(set(limits)) == 1:
-        where = limits[0] * times
-        axes.axvline(where, color=_INK, linestyle=(0, (4, 2)), linewidth=1)
-        axes.text(where, -0.75, "limit", ha="center", fontsize=7.5, color=_INK)
-        return
-    for y, limit in enumerate(limits):
-        if limit is not None:
-            axes.plot([limit * times] * 2, [y - 0.4, y + 0.4], color=_INK, linewidth=1.4)
-
-
-def _row_labels(axes: Any, labels: Sequence[str]) -> None:
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
+def _mark_handle(name: str) -> Line2D:
+    style = MARKS[name]
+    look: dict[str, Any] = {"color": style.colour, "marker": style.marker, "markersize": 6}
+    return Line2D([], [], label=style.words, markerfacecolor=style.fill, **look)
 
 
 def _bars(figure: Figure) -> Canvas:
@@ -187,7 +202,7 @@ def _bars(figure: Figure) -> Canvas:
             offset = thickness * (names.index(series_of(row)) + 0.5) - 0.4
             style = style_of(names, row)
             _bar(axes, y + offset, row=row, style=style, times=times, thickness=thickness)
-    _row_labels(axes, [label(text) for text in labels])
+    row_labels(axes, [label(text) for text in labels])
     axes.set_xlabel(axis_text(figure.x))
     axes.grid(axis="x")
     _legend(axes, names, [_filled_handle(i, name) for i, name in enumerate(names)])
@@ -200,7 +215,7 @@ def _bar(axes: Any, y: float, *, row: Row, style: Style, times: float, thickness
     if value is not None:
         axes.barh(y, value * times, height=thickness * 0.92, linewidth=0.8, **_fill(style))
     if low is not None and high is not None:
-        axes.plot([low * times, high * times], [y, y], color=_INK, linewidth=1.2)
+        axes.plot([low * times, high * times], [y, y], color=INK, linewidth=1.2)
 
 
 def _line(figure: Figure) -> Canvas:
@@ -248,7 +263,7 @@ def _reliability(figure: Figure) -> Canvas:
     above, below = canvas.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     across, up = factor(figure.x), factor(figure.y)
     diagonal = "dashed: as sure as it is right"
-    above.plot([0, across], [0, up], color=_SOFT, linestyle=(0, (4, 2)), linewidth=1)
+    above.plot([0, across], [0, up], color=SOFT, linestyle=(0, (4, 2)), linewidth=1)
     above.text(0.99, 0.04, diagonal, transform=above.transAxes, ha="right", fontsize=7.5)
     width = _bar_width([x for row in figure.rows if (x := number(row, "confidence")) is not None])
     for row in figure.rows:
@@ -326,9 +341,9 @@ def _heat_text(cell: Row) -> str:
 def _heat_cell(axes: Any, x: float, y: float, *, text: str, depth: float) -> None:
     shade = 1 - 0.8 * depth
     across, up = [x - 0.5, x + 0.5, x + 0.5, x - 0.5], [y - 0.5, y - 0.5, y + 0.5, y + 0.5]
-    axes.fill(across, up, facecolor=(shade,) * 3, edgecolor=_RULE, linewidth=0.5)
+    axes.fill(across, up, facecolor=(shade,) * 3, edgecolor=RULE, linewidth=0.5)
     if text:
-        ink = "white" if shade < 0.55 else _INK
+        ink = "white" if shade < 0.55 else INK
         axes.text(x, y, text, ha="center", va="center", fontsize=7.5, color=ink)
 
 
@@ -381,4 +396,4 @@ def _legend(axes: Any, names: Sequence[str], handles: Sequence[Any]) -> None:
 def _note(canvas: Canvas, left_out: int) -> None:
     if left_out > 0:
         text = f"{left_out} more in the table."
-        canvas.supxlabel(text, fontsize=7.5, color=_SOFT, x=0.99, ha="right")
+        canvas.supxlabel(text, fontsize=7.5, color=SOFT, x=0.99, ha="right")

@@ -114,7 +114,8 @@ def amount(number: float, measure: Measure) -> str:
 
 def _scaled(number: float, measure: Measure) -> tuple[str, str]:
     if isinstance(measure.estimate, RateDifference | PairedDifference):
-        return _figures(100 * number), " points"
+        said = _figures(100 * number)
+        return said, " point" if said in ("1", "−1") else " points"
     if isinstance(measure.estimate, RateRatio):
         return _figures(number), " times"
     if is_share(measure):

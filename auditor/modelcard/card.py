@@ -16,7 +16,7 @@ from auditor.findings import Verdict
 from auditor.modelcard.slices import SliceNumber, slice_numbers
 from auditor.record import AuditRecord
 from auditor.reports.annex import CANNOT_TEST, declared
-from auditor.reports.limits_section import finding_view
+from auditor.reports.finding_view import finding_view
 from auditor.reports.ordering import ordered
 from auditor.reports.page_one import page_one
 from auditor.reports.svg import xml_text

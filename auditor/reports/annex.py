@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,10 +11,13 @@ from typing import Any
 from auditor.declarations import Declaration, declarations_of
 from auditor.findings import EvidenceStatus, Verdict
 from auditor.record import AttributeSummary, AuditRecord, CheckText, DatasetSummary
+from auditor.reports.chapters import is_open
 from auditor.reports.ordering import Ordered
 from auditor.reports.titles import title, topic
+from auditor.reports.wording import listed
 
 NOT_TESTED_ROWS = 40
+NAMES = 6
 CANNOT_TEST = (
     "Whether the declared statements are true.",
     "Whether the labels are right: they are taken as the truth.",
@@ -74,9 +77,14 @@ class NotTested:
 
 @dataclass(frozen=True)
 class Method:
-    """A check's documentation: its sections as paragraphs."""
+    """A check's documentation: its sections as paragraphs.
+
+    `decides` says that a verdict other than a pass rests on it: a printed report has such checks
+    in full.
+    """
 
     id: str
+    decides: bool
     summary: str
     sections: tuple[tuple[str, tuple[str, ...]], ...]
     parameters: tuple[Entry, ...]
@@ -101,7 +109,7 @@ class Annex:
 
 def annex(record: AuditRecord, order: Ordered) -> Annex:
     """Everything behind the findings, from a record alone."""
-    lacking = list(_not_tested(record, order))
+    lacking = _merged(_not_tested(record, order))
     return Annex(
         data=record.datasets,
         attributes=tuple(
@@ -112,7 +120,7 @@ def annex(record: AuditRecord, order: Ordered) -> Annex:
         not_tested=tuple(lacking[:NOT_TESTED_ROWS]),
         not_tested_more=max(len(lacking) - NOT_TESTED_ROWS, 0),
         cannot_test=CANNOT_TEST,
-        methods=tuple(_method(text) for text in record.check_texts),
+        methods=tuple(_method(text, order) for text in record.check_texts),
         model=tuple(_model(record)),
         digests=tuple(_digests(record)),
         environment=tuple(_environment(record)),
@@ -208,9 +216,21 @@ def _not_tested(record: AuditRecord, order: Ordered) -> Iterator[NotTested]:
             yield NotTested(title(finding), finding.reason, finding.remedy, finding.check)
 
 
-def _method(text: CheckText) -> Method:
+def _merged(every: Iterable[NotTested]) -> list[NotTested]:
+    """One entry for all of a check that lacked the same."""
+    same: dict[tuple[str, str, str], list[str]] = {}
+    for one in every:
+        same.setdefault((one.check, one.reason, one.remedy), []).append(one.what)
+    return [
+        NotTested(listed(names, most=NAMES, join="; "), reason, remedy, check)
+        for (check, reason, remedy), names in same.items()
+    ]
+
+
+def _method(text: CheckText, order: Ordered) -> Method:
     return Method(
         id=text.id,
+        decides=is_open(text.id, order),
         summary=text.summary,
         sections=tuple((name, paragraphs(body)) for name, body in text.sections),
         parameters=tuple(Entry(k, _plain(v)) for k, v in _sorted(text.parameters)),

@@ -1,24 +1,37 @@
-"""Chapters by family: what each check measured, with its pictures and the start of its tables."""
+"""Chapters by family: each check in a few lines, with all that it found folded behind them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from auditor.findings import Cell, Column, Figure, Finding
-from auditor.record import AuditRecord, CheckResults, KeptTable
-from auditor.reports.limits_section import FindingView, finding_view
+from auditor.findings import Figure, Finding, Verdict
+from auditor.record import AuditRecord, CheckResults
+from auditor.reports.finding_view import FindingView, Mark, finding_view, mark
 from auditor.reports.ordering import Ordered
 from auditor.reports.svg import figure_file_name, svg_data_uri
-from auditor.reports.titles import FAMILY_TITLES, topic
-from auditor.reports.wording import minus
+from auditor.reports.table_view import TableView, table_view
+from auditor.reports.titles import group_keys, short_name, topic
+from auditor.reports.vocabulary import CHAPTERS, FAMILY_TITLES
+from auditor.reports.wording import value_text
 from auditor.stats import Exact, Rate, value
-from auditor.tables import table_file_name
 
-TABLE_ROWS = 10
-MEASURE_ROWS = 10
-TABLE_COLUMNS = 10
-FIGURES = 6
+ALWAYS = ("performance/overall", "performance/per-class")
+"""Checks whose pictures and small tables are never folded."""
+
+TOLD = ("bias/slices",)
+"""Checks whose findings are groups that no other page names: each is told in its sentence."""
+
+FACTS = 8
+"""Results without a limit, of all images, that a check names in its line."""
+
+ROWS = 200
+FIGURES = 30
+NUMBERS = 6
+OPEN_TABLE_ROWS = 8
+OPEN_TABLE_COLUMNS = 8
+
+_WEIGHTS = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.NOT_RUN: 2, Verdict.PASS: 3}
 
 
 @dataclass(frozen=True)
@@ -33,30 +46,49 @@ class FigureView:
 
 
 @dataclass(frozen=True)
-class TableView:
-    """The first rows and columns of a table; `file` is its name under ``tables/``."""
+class Judged:
+    """Findings of a check with one verdict: how many, and the numbers of the first."""
 
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    total: int
-    more_columns: int
-    file: str
+    mark: Mark
+    n: int
+    numbers: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A result without a limit, in a few words."""
+
+    number: int
+    name: str
+    value: str
 
 
 @dataclass(frozen=True)
 class CheckView:
-    """A check's results: `findings` in short, `more` of them left to findings.csv."""
+    """A check's results: what is open to the eye, and what is folded.
+
+    Open: `judged` counts its findings by verdict, `facts` are results of all images that no limit
+    is on, `told` the sentences of groups that it found, `figures` and `tables` explain a failure.
+    Folded: `rows` are all its findings (`more` are left to findings.csv), `folded_figures` and
+    `folded_tables` the rest.
+    """
 
     id: str
     title: str
     summary: str
-    findings: tuple[FindingView, ...]
-    more: int
-    figures: tuple[FigureView, ...]
-    more_figures: int
-    tables: tuple[TableView, ...]
     crashed: bool
+    judged: tuple[Judged, ...]
+    facts: tuple[Fact, ...]
+    more_facts: int
+    told: tuple[str, ...]
+    figures: tuple[FigureView, ...]
+    tables: tuple[TableView, ...]
+    rows: tuple[FindingView, ...]
+    more: int
+    by_group: int
+    folded_figures: tuple[FigureView, ...]
+    more_figures: int
+    folded_tables: tuple[TableView, ...]
 
 
 @dataclass(frozen=True)
@@ -67,75 +99,145 @@ class Chapter:
 
 
 def chapters(
-    record: AuditRecord, order: Ordered, *, pictures: Mapping[str, str]
+    record: AuditRecord, order: Ordered, *, pictures: Mapping[str, str], folded: bool = True
 ) -> tuple[Chapter, ...]:
-    """Chapters in order; families without results have none. `pictures` maps ids to SVG."""
-    families = dict.fromkeys([*FAMILY_TITLES, *(r.check.split("/")[0] for r in record.results)])
+    """Chapters in order; families without results have none. `pictures` maps ids to SVG.
+
+    Without `folded` the checks have no rows: a printed page cannot unfold them.
+
+    In a chapter the checks of which something failed come first, then those of which something
+    is not decided, then those that passed, then information.
+    """
+    families = dict.fromkeys([*CHAPTERS, *(r.check.split("/")[0] for r in record.results)])
     found = []
     for family in families:
         results = [r for r in record.results if r.check.startswith(f"{family}/")]
+        results.sort(key=lambda r: _weight(r.check, order))
         if results:
-            checks = tuple(_check_view(r, record, order, pictures) for r in results)
+            checks = tuple(_check_view(r, record, order, pictures, folded) for r in results)
             name = FAMILY_TITLES.get(family, family.capitalize())
             found.append(Chapter(key=family, title=name, checks=checks))
     return tuple(found)
 
 
+def _weight(check: str, order: Ordered) -> int:
+    """0 where something of a check failed, 1 undecided, 2 not run, 3 passed, 4 no limit."""
+    verdicts = {f.verdict for f in order.findings if f.check == check and f.verdict}
+    return min((_WEIGHTS.get(verdict, 3) for verdict in verdicts), default=4)
+
+
+def is_open(check: str, order: Ordered) -> bool:
+    """Whether something of a check is not met, not decided or not measured although judged."""
+    return _weight(check, order) < _WEIGHTS[Verdict.PASS]
+
+
 def _check_view(
-    result: CheckResults, record: AuditRecord, order: Ordered, pictures: Mapping[str, str]
+    result: CheckResults,
+    record: AuditRecord,
+    order: Ordered,
+    pictures: Mapping[str, str],
+    folded: bool,
 ) -> CheckView:
     text = next((t for t in record.check_texts if t.id == result.check), None)
     findings = [f for f in order.findings if f.check == result.check]
     name = topic(result.check)
-    rows = tuple(_rows(findings, order))
+    facts = tuple(_facts([f for f in findings if _is_fact(f)], order))
+    shown = 1 if _is_explained(result.check, order) else 0
+    figures = [figure_view(f, pictures) for f in result.figures[: FIGURES + shown]]
+    tables = [table_view(table) for table in result.tables]
+    opened = [t for t in tables if shown and _is_small(t)]
     return CheckView(
         id=result.check,
         title=name[:1].upper() + name[1:],
         summary=text.summary if text else "",
-        findings=rows[:MEASURE_ROWS],
-        more=max(len(rows) - MEASURE_ROWS, 0),
-        figures=tuple(_figure_view(f, pictures) for f in result.figures[:FIGURES]),
-        more_figures=max(len(result.figures) - FIGURES, 0),
-        tables=tuple(_table_view(table) for table in result.tables),
         crashed=result.traceback is not None,
+        judged=tuple(_judged(findings, order)),
+        facts=facts[:FACTS],
+        more_facts=max(len(facts) - FACTS, 0),
+        told=tuple(_told(findings)) if result.check in TOLD else (),
+        figures=tuple(figures[:shown]),
+        tables=tuple(opened),
+        rows=tuple(finding_view(f, order) for f in findings[:ROWS] if folded),
+        more=max(len(findings) - ROWS, 0),
+        by_group=sum(_is_by_group(f) for f in findings if f.verdict is None),
+        folded_figures=tuple(figures[shown:]),
+        more_figures=max(len(result.figures) - len(figures), 0),
+        folded_tables=tuple(t for t in tables if t not in opened),
     )
 
 
-def _rows(findings: Sequence[Finding], order: Ordered) -> Iterator[FindingView]:
-    """Findings in short; information that is zero in several kinds is one row."""
-    zero = [f for f in findings if _is_zero_information(f)]
+def _is_explained(check: str, order: Ordered) -> bool:
+    """Whether a check shows a picture and its small tables: it failed, or is of the first facts.
+
+    Pictures of groups are never shown here: the picture of each attribute has their intervals.
+    """
+    return check in ALWAYS or (is_open(check, order) and not check.startswith("bias/"))
+
+
+def _is_small(table: TableView) -> bool:
+    return table.total <= OPEN_TABLE_ROWS and table.all_columns <= OPEN_TABLE_COLUMNS
+
+
+def _judged(findings: Sequence[Finding], order: Ordered) -> Iterator[Judged]:
+    for verdict in _WEIGHTS:
+        same = [order.numbers[f.id] for f in findings if f.verdict is verdict]
+        if same:
+            more = f" and {len(same) - NUMBERS} more" if len(same) > NUMBERS else ""
+            numbers = ", ".join(str(n) for n in same[:NUMBERS]) + more
+            yield Judged(mark(verdict), len(same), numbers)
+
+
+def _told(findings: Sequence[Finding]) -> list[str]:
+    """The sentences of a check's first groups."""
+    measures = [f.measure for f in findings if f.measure and _is_by_group(f)]
+    return [str(m.details["sentence"]) for m in measures if "sentence" in m.details][:NUMBERS]
+
+
+def _is_by_group(finding: Finding) -> bool:
+    found = finding.measure or finding.unmeasured
+    return found is not None and bool(group_keys(found.subject, check=finding.check))
+
+
+def _is_fact(finding: Finding) -> bool:
+    return finding.verdict is None and finding.measure is not None and not _is_by_group(finding)
+
+
+def _facts(findings: Sequence[Finding], order: Ordered) -> Iterator[Fact]:
+    """Results in a few words; those that are zero in several kinds are one."""
+    zero = [f for f in findings if _is_zero(f)]
     for finding in findings:
-        same = [f for f in zero if _measure_name(f) == _measure_name(finding)]
-        if finding not in zero or len(same) < 2:
-            yield finding_view(finding, order)
-        elif finding is same[0]:
-            yield _none_found(same, order)
+        measure = finding.measure
+        same = [f for f in zero if f.measure and measure and f.measure.name == measure.name]
+        if measure is None or (finding in zero and finding is not same[0]):
+            continue
+        number, name = order.numbers[finding.id], _fact_name(finding)
+        if finding in zero and len(same) > 1:
+            kinds = f"{measure.name.replace('-', ' ')}, {len(same)} kinds"
+            yield Fact(number, kinds, "none found")
+        else:
+            yield Fact(number, name, value_text(measure))
 
 
-def _is_zero_information(finding: Finding) -> bool:
+def _fact_name(finding: Finding) -> str:
+    """A result's short name without the check's topic, which stands above it."""
+    name = short_name(finding).removeprefix(f"{topic(finding.check)}, ")
+    subject = finding.measure.subject if finding.measure else None
+    role = subject.role if subject else None
+    return name if role in (None, "test") or role in name else f"{name}, {role} data"
+
+
+def _is_zero(finding: Finding) -> bool:
     measure = finding.measure
     return (
-        finding.verdict is None
-        and measure is not None
+        measure is not None
         and isinstance(measure.estimate, Exact | Rate)
         and measure.unit.startswith("share")
         and value(measure.estimate) == 0
     )
 
 
-def _measure_name(finding: Finding) -> str:
-    return finding.measure.name if finding.measure else ""
-
-
-def _none_found(findings: Sequence[Finding], order: Ordered) -> FindingView:
-    """One row for many findings that counted nothing."""
-    first = finding_view(findings[0], order)
-    what = f"{topic(findings[0].check)}, {_measure_name(findings[0]).replace('-', ' ')}"
-    title = f"{what[:1].upper()}{what[1:]}: {len(findings)} more kinds, none found"
-    return replace(first, title=title, value="0%", size="", examples=())
-
-
-def _figure_view(figure: Figure, pictures: Mapping[str, str]) -> FigureView:
+def figure_view(figure: Figure, pictures: Mapping[str, str]) -> FigureView:
+    """A picture as it stands in the page; `pictures` maps ids to SVG."""
     return FigureView(
         title=figure.title,
         caption=figure.caption,
@@ -143,43 +245,3 @@ def _figure_view(figure: Figure, pictures: Mapping[str, str]) -> FigureView:
         address=svg_data_uri(pictures[figure.id]),
         file=figure_file_name(figure.id),
     )
-
-
-def _table_view(table: KeptTable) -> TableView:
-    columns = table.columns[:TABLE_COLUMNS]
-    return TableView(
-        title=table.title,
-        columns=tuple(_heading(column) for column in columns),
-        rows=tuple(_row(row[:TABLE_COLUMNS], columns) for row in table.rows[:TABLE_ROWS]),
-        total=table.total,
-        more_columns=len(table.columns) - len(columns),
-        file=table_file_name(table.id),
-    )
-
-
-def _heading(column: Column) -> str:
-    unit = "%" if column.unit == "share" else column.unit
-    return f"{column.name} ({unit})" if unit else column.name
-
-
-def _row(row: Sequence[Cell], columns: Sequence[Column]) -> tuple[str, ...]:
-    return tuple(cell_text(cell, column) for cell, column in zip(row, columns, strict=True))
-
-
-def cell_text(cell: Cell, column: Column) -> str:
-    """A cell as it is printed: shares in per cent, numbers with three figures, nothing for None."""
-    if cell is None:
-        return ""
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    if isinstance(cell, int):
-        return minus(f"{cell:,}")
-    if isinstance(cell, float):
-        return minus(_number(cell, column))
-    return cell
-
-
-def _number(cell: float, column: Column) -> str:
-    if column.unit == "share":
-        return f"{100 * cell:.1f}"
-    return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.3g}"

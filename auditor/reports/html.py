@@ -7,9 +7,11 @@ from collections.abc import Mapping
 
 from auditor.record import AuditRecord
 from auditor.reports.annex import annex
-from auditor.reports.chapters import chapters
+from auditor.reports.chapters import chapters, figure_view
+from auditor.reports.group_forest import NOTE, group_forests
+from auditor.reports.group_results import group_results
 from auditor.reports.limits_section import bare_views, glance, limit_views, met_views
-from auditor.reports.matrix import matrices
+from auditor.reports.matrix import matrix
 from auditor.reports.ordering import ordered
 from auditor.reports.page_one import RANGE_NOTE, page_one
 from auditor.reports.svg import xml_text
@@ -23,10 +25,13 @@ def report_html(
 ) -> str:
     """The whole report; `pictures` maps the ids of the record's figures to their SVG.
 
-    `for_browser` adds what only browsers understand: dark colours, small screens. Every text of
-    the record is escaped: names of groups, classes and images come from others.
+    `for_browser` adds what only browsers understand: dark colours, small screens, and what a
+    reader may unfold; a printed report names the files that hold it. Every text of the record is
+    escaped: names of groups, classes and images come from others.
     """
     order = ordered(record)
+    groups = group_results(record, order)
+    forests = group_forests(groups, order)
     text = (
         environment()
         .get_template("report.html.j2")
@@ -37,9 +42,12 @@ def report_html(
             glance=glance(order),
             bare_limits=bare_views(order),
             met_limits=met_views(order),
-            matrices=matrices(record, order),
-            chapters=chapters(record, order, pictures=pictures),
+            matrix=matrix(groups, order),
+            forests=[figure_view(forest.figure, pictures) for forest in forests],
+            chapters=chapters(record, order, pictures=pictures, folded=for_browser),
             annex=annex(record, order),
+            forest_note=NOTE,
+            folded=for_browser,
             css=template_text("report.css"),
             browser_css=template_text("browser.css") if for_browser else "",
             footer=FOOTER,

@@ -2,57 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from auditor.findings import Finding, LimitResult, Measure, Verdict
+from auditor.reports.finding_view import FindingView, Mark, finding_view, mark
 from auditor.reports.ordering import Ordered
 from auditor.reports.titles import title, topic
-from auditor.reports.wording import (
-    VERDICT_WORDS,
-    limit_text,
-    size_text,
-    symbol,
-    value_text,
-    verdict_word,
-)
-
-CARDS = 2
-"""Undecided findings of a limit that are told at length; the others are rows of a table."""
+from auditor.reports.wording import VERDICT_WORDS, limit_text
 
 FAILURES = {"blocking": 12, "advisory": 3}
 """Failures of a limit that are told at length, by the limit's severity."""
 
-ROWS = 16
+OPEN_ROWS = 40
+"""Findings of a limit that are neither told at length nor passed, as rows of a table."""
 
-
-@dataclass(frozen=True)
-class Mark:
-    """A verdict as it is printed: a sign, a word, and the name of its style."""
-
-    sign: str
-    word: str
-    style: str
-
-
-@dataclass(frozen=True)
-class FindingView:
-    number: int
-    id: str
-    title: str
-    mark: Mark
-    value: str
-    size: str
-    reason: str
-    remedy: str
-    examples: tuple[str, ...]
-    waived_by: str
+PASSED_ROWS = 60
+"""Passed findings of a limit that are named; the others are counted."""
 
 
 @dataclass(frozen=True)
 class LimitView:
-    """A limit with its findings: `cards` at length, `rows` in short, `more` left out."""
+    """A limit with its findings: `cards` at length, `rows` in short, `passed` folded.
+
+    `more` and `more_passed` count what is left to findings.csv; `sides` heads the columns of the
+    rows that compare two sides; `alone` says that the limit met one finding, told under its name.
+    """
 
     id: str
     title: str
@@ -60,12 +36,17 @@ class LimitView:
     severity: str
     stated: str
     why: str
+    counted: str
     reason: str
     clauses: tuple[str, ...]
     waived_by: str
     cards: tuple[FindingView, ...]
     rows: tuple[FindingView, ...]
     more: int
+    sides: tuple[str, str] | None
+    passed: tuple[FindingView, ...]
+    more_passed: int
+    alone: bool
 
 
 @dataclass(frozen=True)
@@ -82,13 +63,6 @@ class Glance:
     rows: tuple[GlanceRow, ...]
 
 
-def mark(verdict: Verdict | None, word: str | None = None) -> Mark:
-    """The printed form of a verdict; None where no limit applies."""
-    if verdict is None:
-        return Mark(symbol(None), word or "no limit", "none")
-    return Mark(symbol(verdict), word or VERDICT_WORDS[verdict], verdict.value.lower())
-
-
 def glance(order: Ordered) -> Glance:
     """Limits counted by severity and verdict."""
     verdicts = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_RUN, Verdict.PASS)
@@ -103,24 +77,6 @@ def glance(order: Ordered) -> Glance:
         for severity in ("blocking", "advisory")
     )
     return Glance(marks=tuple(mark(verdict) for verdict in verdicts), rows=rows)
-
-
-def finding_view(finding: Finding, order: Ordered) -> FindingView:
-    """A finding in the words of the report."""
-    measure = finding.measure
-    exact = bool(order.limit_of(finding).get("exact"))
-    return FindingView(
-        number=order.numbers[finding.id],
-        id=finding.id,
-        title=title(finding),
-        mark=mark(finding.verdict, verdict_word(finding)),
-        value=value_text(measure, exact=exact) if measure else "",
-        size=size_text(measure) if measure else "",
-        reason=finding.reason,
-        remedy=finding.remedy,
-        examples=measure.examples if measure else (),
-        waived_by=finding.waived_by or "",
-    )
 
 
 def limit_views(order: Ordered) -> tuple[LimitView, ...]:
@@ -144,23 +100,52 @@ def met_views(order: Ordered) -> tuple[LimitView, ...]:
 def limit_view(result: LimitResult, order: Ordered) -> LimitView:
     """A limit with its findings, worst first."""
     findings = order.of(result.findings)
+    passed = [f for f in findings if f.verdict is Verdict.PASS]
     told = _told(findings, str(result.limit["severity"]))
-    rest = tuple(f for f in findings if f not in told)
+    rest = [f for f in findings if f not in told and f not in passed]
     word = f"{VERDICT_WORDS[result.verdict]}, waived" if result.waived_by else None
+    several = len({_label(f) for f in findings} - {""}) > 1
+    rows = tuple(_row(f, order, several=several) for f in rest[:OPEN_ROWS])
+    sides = next((f.comparison for f in rows if f.comparison), None)
     return LimitView(
         id=str(result.limit["id"]),
         title=_limit_title(result.limit, findings),
         mark=mark(result.verdict, word),
         severity=str(result.limit["severity"]),
         stated=stated(result.limit, findings),
-        why=str(result.limit.get("why", "")),
+        why=str(result.limit.get("why", "")).rstrip("."),
+        counted=_counted(findings),
         reason=result.reason,
         clauses=tuple(str(c) for c in result.limit.get("clauses", ())),
         waived_by=result.waived_by or "",
         cards=tuple(finding_view(f, order) for f in told),
-        rows=tuple(finding_view(f, order) for f in rest[:ROWS]),
-        more=max(len(rest) - ROWS, 0),
+        rows=rows,
+        more=max(len(rest) - OPEN_ROWS, 0),
+        sides=(sides.here_name, sides.there_name) if sides else None,
+        passed=tuple(_row(f, order, several=several) for f in passed[:PASSED_ROWS]),
+        more_passed=max(len(passed) - PASSED_ROWS, 0),
+        alone=len(findings) == 1,
     )
+
+
+def _label(finding: Finding) -> str:
+    found = finding.measure or finding.unmeasured
+    return (found.subject.get("class") if found else "") or ""
+
+
+def _row(finding: Finding, order: Ordered, *, several: bool) -> FindingView:
+    """A finding in short; its class is named where the limit is on several."""
+    view, label = finding_view(finding, order), _label(finding)
+    if not (several and label):
+        return view
+    return replace(view, subject=f"{view.subject}, “{label}”")
+
+
+def _counted(findings: Sequence[Finding]) -> str:
+    """How many findings of a limit have each verdict, in words."""
+    counts = {v: sum(f.verdict is v for f in findings) for v in Verdict}
+    parts = [f"{n} {VERDICT_WORDS[verdict]}" for verdict, n in counts.items() if n]
+    return f"Of {len(findings)}: {', '.join(parts)}."
 
 
 def stated(limit: Mapping[str, Any], findings: tuple[Finding, ...]) -> str:
@@ -170,10 +155,11 @@ def stated(limit: Mapping[str, Any], findings: tuple[Finding, ...]) -> str:
 
 
 def _told(findings: tuple[Finding, ...], severity: str) -> tuple[Finding, ...]:
-    """The worst failures, and what is open up to `CARDS`; what passed is told in a row."""
+    """What failed or leans worse, the worst first; all that a limit met where that is one."""
     urgent = [f for f in findings if f.verdict is Verdict.FAIL or f.leaning == "worse"]
-    undecided = [f for f in findings if f.verdict is Verdict.INCONCLUSIVE and f not in urgent]
-    return (*urgent[: FAILURES[severity]], *undecided[: max(CARDS - len(urgent), 0)])
+    if len(findings) == 1 and findings[0].verdict is not Verdict.PASS:
+        return findings
+    return tuple(urgent[: FAILURES[severity]])
 
 
 def _limit_title(limit: Mapping[str, Any], findings: tuple[Finding, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,10 @@ from auditor.verdicts import worst
 
 @dataclass(frozen=True)
 class Ordered:
-    """Findings worst first, numbered from 1: what failed, what is open, what passed, the rest."""
+    """Findings worst first, numbered from 1: what failed, what is open, what passed, the rest.
+
+    Of one limit and verdict, groups of people come before circumstances.
+    """
 
     findings: tuple[Finding, ...]
     limits: tuple[LimitResult, ...]
@@ -50,12 +53,34 @@ def ordered(record: AuditRecord) -> Ordered:
     )
     met = tuple(f for f in record.findings if f.verdict is Verdict.PASS)
     plain = tuple(f for f in record.findings if f.verdict is None)
-    findings = (*urgent, *met, *plain)
+    findings = (*_people_first(urgent, record), *met, *plain)
     first = {finding.limit: place for place, finding in reversed(list(enumerate(findings)))}
     limits = sorted(
         record.limit_results, key=lambda r: (_rank(r), first.get(str(r.limit["id"]), 0))
     )
     return Ordered(findings, tuple(limits))
+
+
+def is_about_people(finding: Finding, record: AuditRecord) -> bool:
+    """Whether a finding is about a group of a sensitive attribute."""
+    stated = record.spec.parsed["data"]["attributes"]
+    found = finding.measure or finding.unmeasured
+    keys = found.subject.keys if found else ()
+    return any(stated.get(name, {}).get("role") == "sensitive" for name, _ in keys)
+
+
+def _people_first(urgent: Sequence[Finding], record: AuditRecord) -> list[Finding]:
+    """Findings in their order, the places of each limit and verdict given to people first."""
+    places: dict[tuple[object, ...], list[int]] = {}
+    for place, finding in enumerate(urgent):
+        key = (finding.limit, finding.verdict, finding.leaning)
+        places.setdefault(key, []).append(place)
+    found = list(urgent)
+    for same in places.values():
+        members = sorted((urgent[i] for i in same), key=lambda f: not is_about_people(f, record))
+        for place, finding in zip(same, members, strict=True):
+            found[place] = finding
+    return found
 
 
 _RANKS = {

@@ -10,7 +10,8 @@ from typing import Any
 from auditor.findings import Finding, LimitResult, Verdict
 from auditor.reasons import is_share
 from auditor.record import AuditRecord
-from auditor.reports.ordering import Ordered
+from auditor.reports.finding_view import needed
+from auditor.reports.ordering import Ordered, is_about_people
 from auditor.reports.titles import action, group_text, short_name, title, topic
 from auditor.reports.wording import (
     AUDIT_WORDS,
@@ -198,7 +199,7 @@ def _harms(record: AuditRecord, order: Ordered) -> tuple[Harm, ...]:
     """At most three: groups shown to be served worse, and adverse answers over everyone."""
     hurt = [f for f in order.findings if is_by_group(f.check) and f.measure
             and (f.verdict is Verdict.FAIL or f.leaning == "worse")]  # fmt: skip
-    hurt.sort(key=lambda f: (f.check != "bias/error-rates", not _is_about_people(f, record)))
+    hurt.sort(key=lambda f: (f.check != "bias/error-rates", not is_about_people(f, record)))
     harms = [_group_harm(f, order.limit_of(f)) for f in hurt[:2]]
     if not hurt:
         harms.append(_nobody_shown(order))
@@ -208,12 +209,6 @@ def _harms(record: AuditRecord, order: Ordered) -> tuple[Harm, ...]:
         label = shortened(str(missed.subject.get("class")), 40)
         harms.append(Harm(f"“{label}” missed", f"{value_text(missed)} of {missed.n:,} images"))
     return tuple(harms)
-
-
-def _is_about_people(finding: Finding, record: AuditRecord) -> bool:
-    stated = record.spec.parsed["data"]["attributes"]
-    keys = finding.measure.subject.keys if finding.measure else ()
-    return any(stated.get(name, {}).get("role") == "sensitive" for name, _ in keys)
 
 
 def _group_harm(finding: Finding, limit: Mapping[str, Any]) -> Harm:
@@ -289,24 +284,19 @@ def _before_release(record: AuditRecord, order: Ordered) -> tuple[str, ...]:
 
 def _not_decided(order: Ordered, unit: str) -> tuple[str, ...]:
     undecided = [f for f in order.findings if f.verdict is Verdict.INCONCLUSIVE]
-    undecided.sort(key=lambda f: f.leaning != "worse")
+    undecided.sort(key=lambda f: (f.leaning != "worse", not _is_within_reach(f)))
     lines = [
         f"{shortened(short_name(f), 70)}{', leaning worse' if f.leaning == 'worse' else ''}: "
-        f"{_needed(f, unit)}"
+        f"{needed(f, unit)}{' would decide' if _is_within_reach(f) else ''}"
         for f in undecided[:3]
     ]
     more = len(undecided) - len(lines)
     return (*lines, f"and {more} more") if more > 0 else tuple(lines)
 
 
-def _needed(finding: Finding, unit: str) -> str:
-    """What would decide a finding, in a few words."""
-    found = re.match(r"(About [\d,]+ more|A few more) (\w+)", finding.remedy)
-    if found is None:
-        short = finding.remedy.partition(": ")[0].rstrip(".")
-        return shortened(f"{short[:1].lower()}{short[1:]}", 110)
-    counted = f"{unit}s" if found[2] == "units" else found[2]
-    return f"{found[1][:1].lower()}{found[1][1:]} {counted} would decide"
+def _is_within_reach(finding: Finding) -> bool:
+    """Whether a number of further images that someone may collect would decide a finding."""
+    return re.match(r"(About [\d,]+|A few) more ", finding.remedy) is not None
 
 
 def _not_tested(record: AuditRecord, order: Ordered) -> str:

@@ -10,6 +10,7 @@ from auditor.errors import MissingLibraryError, SpecError
 from auditor.record import AuditRecord
 from auditor.reports.csv_tables import findings_csv, whole_tables
 from auditor.reports.html import report_html
+from auditor.reports.pictures import pictures
 from auditor.reports.svg import figure_file_name
 from auditor.tables import write_tables
 
@@ -36,10 +37,10 @@ def render(
         raise SpecError(f"There is no format {unknown[0]!r}. Expected any of {', '.join(FORMATS)}.")
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = _pictures(record) if {"html", "pdf", "figures"} & set(formats) else {}
+    drawn = pictures(record) if {"html", "pdf", "figures"} & set(formats) else {}
     written: list[Path] = []
     if "html" in formats:
-        html = report_html(record, pictures=pictures)
+        html = report_html(record, pictures=drawn)
         written.append(_write(folder / "report.html", html))
     if "card" in formats:
         from auditor.modelcard.card import model_card
@@ -49,27 +50,21 @@ def render(
         written.append(_write(folder / "findings.csv", findings_csv(record)))
         written += write_tables(whole_tables(record), folder / "tables")
     if "figures" in formats:
-        written += _write_figures(pictures, folder / "figures")
+        written += _write_figures(drawn, folder / "figures")
     if "pdf" in formats:
-        written.append(_write_pdf(record, pictures, folder / "report.pdf"))
+        written.append(_write_pdf(record, drawn, folder / "report.pdf"))
     return tuple(written)
 
 
-def _pictures(record: AuditRecord) -> dict[str, str]:
-    from auditor.figures import svg
-
-    return {figure.id: svg(figure) for result in record.results for figure in result.figures}
-
-
-def _write_figures(pictures: Mapping[str, str], folder: Path) -> list[Path]:
+def _write_figures(drawn: Mapping[str, str], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
-    return [_write(folder / figure_file_name(name), svg) for name, svg in pictures.items()]
+    return [_write(folder / figure_file_name(name), svg) for name, svg in drawn.items()]
 
 
-def _write_pdf(record: AuditRecord, pictures: Mapping[str, str], path: Path) -> Path:
+def _write_pdf(record: AuditRecord, drawn: Mapping[str, str], path: Path) -> Path:
     from auditor.reports.pdf import report_pdf
 
-    html = report_html(record, pictures=pictures, for_browser=False)
+    html = report_html(record, pictures=drawn, for_browser=False)
     try:
         return _write_bytes(path, report_pdf(html, record))
     except MissingLibraryError:

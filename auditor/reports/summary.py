@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from auditor.findings import LimitResult, Verdict
+from auditor.findings import Finding, LimitResult, Verdict
 from auditor.record import AuditRecord
-from auditor.verdicts import worst
+from auditor.reports.ordering import ordered
 
 VERDICT_SENTENCES = {
     Verdict.PASS: "MEETS policy",
@@ -20,7 +20,7 @@ def summary_lines(record: AuditRecord) -> list[str]:
     policy = record.policy.parsed
     sentence = VERDICT_SENTENCES[record.verdict]
     lines = ["", f'{record.title}: {sentence} "{policy["id"]} {policy["version"]}".', ""]
-    for finding in worst(record.findings, limit_results=record.limit_results):
+    for finding in _worst(record):
         leaning = f", leaning {finding.leaning}" if finding.leaning else ""
         lines += [f"  {finding.verdict}{leaning}  {finding.id}", f"      {finding.reason}"]
     open_limits = [
@@ -32,6 +32,12 @@ def summary_lines(record: AuditRecord) -> list[str]:
         lines += ["", f"  Not decided: {', '.join(open_limits)}"]
     lines += [f"  Warning: {warning}" for warning in record.warnings]
     return [*lines, ""]
+
+
+def _worst(record: AuditRecord) -> tuple[Finding, ...]:
+    """The five findings that the report has first, of what failed or is open."""
+    findings = ordered(record).findings
+    return tuple(f for f in findings if f.verdict not in (None, Verdict.PASS))[:5]
 
 
 def _leans(result: LimitResult, record: AuditRecord) -> bool:

@@ -66,25 +66,26 @@ def value_text(measure: Measure, *, exact: bool = False) -> str:
     """
     point = value(measure.estimate)
     if exact or isinstance(measure.estimate, Exact):
-        return _with_unit(_figures(point, measure), measure)
+        return _with_unit(figures(point, measure), measure)
     ends = printed_range(measure)
-    low, high = _figures(ends.low, measure), _figures(ends.high, measure)
+    low, high = figures(ends.low, measure), figures(ends.high, measure)
     if math.isinf(point):
         return f"never among the others [at least {low} times]"
-    return f"{_with_unit(_figures(point, measure), measure)} [{low}, {high}]"
+    return f"{_with_unit(figures(point, measure), measure)} [{low}, {high}]"
 
 
-def _with_unit(figures: str, measure: Measure) -> str:
+def _with_unit(number: str, measure: Measure) -> str:
     if isinstance(measure.estimate, RateDifference | PairedDifference):
-        return f"{figures} points"
+        return f"{number} point{'' if number in ('1', '−1') else 's'}"
     if isinstance(measure.estimate, RateRatio):
-        return f"{figures} times"
+        return f"{number} times"
     if is_share(measure):
-        return f"{figures}%"
-    return f"{figures} {measure.unit}".rstrip() if measure.unit != "ratio" else figures
+        return f"{number}%"
+    return f"{number} {measure.unit}".rstrip() if measure.unit != "ratio" else number
 
 
-def _figures(number: float, measure: Measure) -> str:
+def figures(number: float, measure: Measure) -> str:
+    """A number in the scale in which the measure is printed, without its unit."""
     if math.isinf(number):
         return "no end"
     if isinstance(measure.estimate, RateDifference | PairedDifference):
@@ -118,10 +119,10 @@ def limit_text(limit: Mapping[str, Any], measure: Measure | None) -> str:
         return f"{_BOUND_WORDS[kind]} {minus(f'{number:g}')}"
     if isinstance(measure.estimate, RateDifference | PairedDifference):
         if kind == "at_least" and number < 0:
-            return f"at most {-100 * number:g} points lower"
-        return f"{_BOUND_WORDS[kind]} {minus(f'{100 * number:g}')} points"
-    figures = minus(f"{100 * number if is_share(measure) else number:g}")
-    return f"{_BOUND_WORDS[kind]} {_with_unit(figures, measure)}"
+            return f"at most {_with_unit(f'{-100 * number:g}', measure)} lower"
+        return f"{_BOUND_WORDS[kind]} {_with_unit(minus(f'{100 * number:g}'), measure)}"
+    stated = minus(f"{100 * number if is_share(measure) else number:g}")
+    return f"{_BOUND_WORDS[kind]} {_with_unit(stated, measure)}"
 
 
 def size_text(measure: Measure) -> str:

@@ -15,6 +15,7 @@ from auditor.errors import MissingLibraryError
 from auditor.record import to_json, write_record
 from auditor.reports.html import report_html
 from auditor.reports.pdf import PACKAGES, laid_out, report_pdf
+from auditor.reports.pictures import pictures
 from auditor.reports.render import render
 
 MARGIN = 16 / 25.4 * 96
@@ -49,10 +50,7 @@ def small(failing):
 
 
 def html(record):
-    from auditor.figures import svg
-
-    pictures = {f.id: svg(f) for r in record.results for f in r.figures}
-    return report_html(record, pictures=pictures, for_browser=False)
+    return report_html(record, pictures=pictures(record), for_browser=False)
 
 
 def test_the_whole_report_raises_no_complaint_and_nothing_leaves_its_page(failing, complaints):

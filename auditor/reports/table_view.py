@@ -1,0 +1,71 @@
+"""The start of a table as texts: shares in per cent, numbers with three figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from auditor.findings import Cell, Column
+from auditor.record import KeptTable
+from auditor.reports.wording import minus
+from auditor.tables import table_file_name
+
+ROWS = 10
+COLUMNS = 10
+
+
+@dataclass(frozen=True)
+class TableView:
+    """The first rows and columns of a table; `file` is its name under ``tables/``."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    total: int
+    all_columns: int
+    file: str
+
+    @property
+    def more_columns(self) -> int:
+        return self.all_columns - len(self.columns)
+
+
+def table_view(table: KeptTable) -> TableView:
+    """A table's first `ROWS` rows and `COLUMNS` columns."""
+    columns = table.columns[:COLUMNS]
+    return TableView(
+        title=table.title,
+        columns=tuple(_heading(column) for column in columns),
+        rows=tuple(_row(row[:COLUMNS], columns) for row in table.rows[:ROWS]),
+        total=table.total,
+        all_columns=len(table.columns),
+        file=table_file_name(table.id),
+    )
+
+
+def _heading(column: Column) -> str:
+    unit = "%" if column.unit == "share" else column.unit
+    return f"{column.name} ({unit})" if unit else column.name
+
+
+def _row(row: Sequence[Cell], columns: Sequence[Column]) -> tuple[str, ...]:
+    return tuple(cell_text(cell, column) for cell, column in zip(row, columns, strict=True))
+
+
+def cell_text(cell: Cell, column: Column) -> str:
+    """A cell as it is printed: shares in per cent, numbers with three figures, nothing for None."""
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, int):
+        return minus(f"{cell:,}")
+    if isinstance(cell, float):
+        return minus(_number(cell, column))
+    return cell
+
+
+def _number(cell: float, column: Column) -> str:
+    if column.unit == "share":
+        return f"{100 * cell:.1f}"
+    return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.3g}"
