@@ -1,11 +1,13 @@
 """Path-trace every room twice and keep the light that reached the camera.
 
     python examples/housing/render/render.py --out FOLDER [--part 0/2] [--limit N]
+                                             [--seed N] [--role test]
 
 Writes one file a photo, linear light as float16 at 176x132 pixels: larger than the photo, so that
 a burst of shots can be cut from it as a hand-held camera would. Rendering is split over processes
-by `--part`; what is there already is not rendered again. Needs the packages of the extra
-`housing-renderer`; the audit never needs them.
+by `--part`; what is there already is not rendered again. Another `--seed` gives other rooms, to
+choose a recipe on or to confirm it with. Needs the packages of the extra `housing-renderer`; the
+audit never needs them.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import mitsuba as mi
 import numpy as np
 import numpy.typing as npt
 import scene as scenes
-from rooms import Room, all_rooms
+from rooms import SEED, Room, all_rooms
 from shapes import Builder, T
 
 Image = npt.NDArray[np.float32]
@@ -153,11 +155,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--part", default="0/1", help="which share of the rooms, e.g. 0/2")
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--seed", type=int, default=SEED, help="of the rooms")
+    parser.add_argument("--role", help="rooms of this role only")
     arguments = parser.parse_args()
     part, parts = (int(n) for n in arguments.part.split("/"))
     arguments.out.mkdir(parents=True, exist_ok=True)
     # Shuffled, so that an unfinished run holds rooms of every role.
-    mine = sorted(all_rooms(), key=lambda room: room.seed)[part::parts][: arguments.limit]
+    rooms = [r for r in all_rooms(arguments.seed) if arguments.role in (None, r.role)]
+    mine = sorted(rooms, key=lambda room: room.seed)[part::parts][: arguments.limit]
     dr.set_thread_count(1)
     unseen: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
