@@ -275,7 +275,11 @@ def _data_lines(found: FoundData, folder: Path) -> list[str]:
         columns += f", annotator: {found.annotator_column}"
     lines = [f"  test: {{manifest: {manifest}, images: {images}}}", *_column_lines(found, columns)]
     if found.attributes:
-        lines.append("  attributes:   # guess: roles; sensitive | condition | nuisance")
+        lines += [
+            "  # smallest_cell: 10   # pool groups of fewer units, so that none can be told",
+            "  attributes:   # guess: roles; sensitive | condition | nuisance",
+            "    # a sensitive one needs a basis: the key basis-NAME in the file of `declarations`",
+        ]
         lines += [f"    {_quoted(name)}: {{role: condition}}" for name in found.attributes]
     return lines
 

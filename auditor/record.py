@@ -67,7 +67,12 @@ class GroupCount:
 
 @dataclass(frozen=True)
 class AttributeSummary:
-    """An attribute of a role: counts of its groups, of images without a value, population."""
+    """An attribute of a role: counts of its groups, of images without a value, population.
+
+    `basis` says on what declared ground it is used, and who declared it. `smallest_cell` is the
+    least number of units of a group; `pooled` maps a group that stands for smaller ones, which
+    cannot be told apart, to their names. Counts by label may be of still fewer groups.
+    """
 
     name: str
     role: str
@@ -76,6 +81,9 @@ class AttributeSummary:
     population: Mapping[str, float] | None = None
     numeric: bool = False
     special_category: bool = False
+    basis: str | None = None
+    smallest_cell: int | None = None
+    pooled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,9 @@ class DataSpec(SpecPart):
     limits: ImageLimits = ImageLimits()
     missing_share: Fraction = 0.05
     """Share of rows that may lack an attribute's value before `data/manifest` reports it."""
+    smallest_cell: int | None = Field(default=None, ge=2)
+    """Units that a group must hold, in all and by label, to be told apart; smaller ones are pooled
+    with the next smallest before anything is measured. None: no group is pooled."""
 
     @model_validator(mode="after")
     def _names_are_free(self) -> Self:

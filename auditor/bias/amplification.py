@@ -78,7 +78,7 @@ class Amplification(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         adverse = evidence.spec.consequences.adverse
         rows: list[tuple[Cell, ...]] = []
-        for grouping in groupings(evidence.outcomes()):
+        for grouping in groupings(evidence.outcomes(), by_label=True):
             nothing = nothing_to_compare(grouping, name=NAME)
             if nothing is not None:
                 yield nothing

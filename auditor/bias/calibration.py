@@ -70,7 +70,7 @@ class GroupCalibration(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         adverse = evidence.spec.consequences.adverse
         rows: list[tuple[Cell, ...]] = []
-        for grouping in groupings(evidence.outcomes()):
+        for grouping in groupings(evidence.outcomes(), by_label=True):
             labels = self._ranked(grouping, adverse)
             names = (ECE, OVERCONFIDENCE, *([AUC] if labels else []))
             nothing = [nothing_to_compare(grouping, name=name) for name in names]

@@ -16,6 +16,8 @@ from auditor.bias.detectable import SMALLEST_GAP, GroupGap, group_gaps
 from auditor.bias.groups import groupings
 from auditor.contract import Check, Evidence, Need
 from auditor.data.dataset import Attribute, Dataset
+from auditor.data.pooling import by_label as by_label_of
+from auditor.data.pooling import crossed
 from auditor.findings import Measure, Result, Subject, Unmeasured
 from auditor.needs import Attributes, Predictions, Rows, Truth
 from auditor.scoring.comparison import MIN_UNITS, points, rate_details, unit_codes, worst_first
@@ -85,13 +87,14 @@ class Coverage(Check):
             return
         classes = self._classes(outcomes, evidence.spec.consequences.adverse)
         test = _Columns.of(outcomes, classes)
-        by_label, pairs = self._by_label(test), self._by_pair(test)
+        by_label = self._by_label(_Columns.of(outcomes.by_label(), classes))
+        pairs = self._by_pair(test, outcomes.dataset)
         for found in by_label:
             yield _undecidable(found, outcomes, self.gap)
         if pairs:
             yield _undecidable_pairs(pairs, outcomes, self.gap)
         if evidence.has(TRAIN):
-            yield from _never_shown(evidence.dataset("train"), classes)
+            yield from _never_shown(by_label_of(evidence.dataset("train")), classes)
         yield cannot_say(gaps, self._by_group(test), by_label, pairs, gap=self.gap)
         figure = bars(gaps, limit=self.limit)
         yield from [figure] if figure else []
@@ -118,9 +121,13 @@ class Coverage(Check):
         wanted = Wanted(self.limit, self.gap, test.found_of_label, _comparisons(counted))
         return [decidable(c, rest_over=0, wanted=wanted, deff=test.deff) for c in counted]
 
-    def _by_pair(self, test: _Columns) -> list[Decidable]:
+    def _by_pair(self, test: _Columns, dataset: Dataset) -> list[Decidable]:
         """Two attributes' groups, whose rest are all other images that have both attributes."""
-        counted = [cells(a, b, unit=test.unit) for a, b in combinations(test.attributes, 2)]
+        counted = []
+        for a, b in combinations(test.attributes, 2):
+            pair = crossed(dataset, (a.column, b.column))
+            first = _groups(pair, pair.attribute(a.column))
+            counted.append(cells(first, b, unit=test.unit))
         wanted = Wanted(self.limit, self.gap, test.found, _comparisons(counted))
         return [decidable(c, rest_over=None, wanted=wanted, deff=test.deff) for c in counted]
 

@@ -85,7 +85,7 @@ class ErrorRates(Check):
             return
         measures: list[Measure] = []
         rows: list[tuple[Cell, ...]] = []
-        for grouping in groupings(outcomes):
+        for grouping in groupings(outcomes, by_label=True):
             nothing = list(_nothing(grouping, adverse=bool(adverse)))
             if nothing:
                 yield from nothing

@@ -61,9 +61,13 @@ class Grouping:
         return next(iter(seen)) if len(seen) == 1 else None
 
 
-def groupings(outcomes: Outcomes) -> Iterator[Grouping]:
-    """One grouping an attribute, in the spec's order."""
-    labelled = outcomes.with_labels()
+def groupings(outcomes: Outcomes, *, by_label: bool = False) -> Iterator[Grouping]:
+    """One grouping an attribute, in the spec's order.
+
+    `by_label`: of groups that can be counted by class, for what is told of a group's images of a
+    class (`auditor.data.pooling.by_label`).
+    """
+    labelled = (outcomes.by_label() if by_label else outcomes).with_labels()
     # Codes once: comparing names, once a group and class, would take most of the time.
     unit = None if labelled.units is None else unit_codes(labelled.units)
     conditions = {
@@ -96,13 +100,17 @@ def nothing_to_compare(grouping: Grouping, *, name: str) -> Unmeasured | None:
     elif grouping.single is not None:
         group = grouping.single
         reason = f"All labelled test images are of one group, {grouping.named(group)}."
+        if group in grouping.attribute.pooled:
+            reason += " It is pooled of groups of which some hold too few units to be published."
     else:
         return None
+    smallest = grouping.attribute.smallest
+    enough = f", each with at least {smallest} units of every label" if smallest else ""
     return Unmeasured(
         name=name,
         subject=Subject.about({attribute: group}, role="test"),
         reason=f"{reason} There is no other group to compare with.",
-        remedy=f"Collect test images of at least two groups of {attribute}.",
+        remedy=f"Collect test images of at least two groups of {attribute}{enough}.",
     )
 
 

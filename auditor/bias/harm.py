@@ -70,9 +70,9 @@ class Harm(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rows: list[tuple[Cell, ...]] = []
-        bills = [
-            _bill(g, evidence.spec.consequences) for g in groupings(evidence.outcomes())
-        ]  # fmt: skip
+        # Costs of both errors, beside how many are right, tell how many there are of each class.
+        grouped = groupings(evidence.outcomes(), by_label=True)
+        bills = [_bill(grouping, evidence.spec.consequences) for grouping in grouped]
         for bill in bills:
             nothing = _nothing_to_cost(bill)
             if nothing:

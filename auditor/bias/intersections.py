@@ -115,11 +115,18 @@ class Intersections(Check):
                 "attributes have too few images to say anything."
             )
         chosen = _chosen(outcomes.attributes, self.attributes)
+        if self.order > 2 and any(a.smallest is not None for a in chosen):
+            raise SpecError(
+                "bias/intersections: found order 3 beside data.smallest_cell, expected order 2. "
+                "Cells of three attributes would give small cells of two away."
+            )
         # Codes once: comparing names, once a cell, would take most of the time.
         unit = None if outcomes.units is None else unit_codes(outcomes.units)
         for size in range(2, self.order + 1):
             for attributes in combinations(chosen, size):
-                yield _Crossing.of(outcomes, attributes, unit)
+                own = outcomes if size > 2 else outcomes.crossed(*(a.name for a in attributes))
+                crossed = tuple(own.dataset.attribute(a.name) for a in attributes)
+                yield _Crossing.of(own, crossed, unit)
 
 
 def _chosen(declared: tuple[Attribute, ...], names: tuple[str, ...]) -> tuple[Attribute, ...]:

@@ -11,6 +11,7 @@ from auditor.bias.hands import severities, severity_table
 from auditor.bias.ratings import Ratings, has_second_labels, ratings_of
 from auditor.bias.severity import scale_of
 from auditor.contract import Available, Check, Evidence, Need, Unmet
+from auditor.data.pooling import by_label
 from auditor.findings import Measure, Result, Subject, Unmeasured
 from auditor.needs import Rows
 from auditor.spec import ROLES, AuditSpec
@@ -92,7 +93,7 @@ class LabelAgreement(Check):
         for role in ROLES:
             if not evidence.has(Rows(role=role, optional=True)):
                 continue
-            ratings = ratings_of(evidence.dataset(role))
+            ratings = ratings_of(by_label(evidence.dataset(role)))
             if ratings.doubly.any():
                 doubly = Doubly(ratings, role=role, ordinal=spec.model.ordinal, rng=rng)
                 found += agreements(doubly)

@@ -15,6 +15,7 @@ from auditor.bias.confident_learning import Doubted, doubted
 from auditor.bias.marked import Marked, difference, nothing_to_compare, share
 from auditor.contract import Check, Evidence, Need
 from auditor.data.dataset import Attribute, Dataset
+from auditor.data.pooling import by_label
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.needs import Predictions, Rows, Truth
 from auditor.scoring.comparison import MIN_UNITS, count_units, percent, points, rate_text
@@ -216,6 +217,7 @@ def _gold(dataset: Dataset) -> Iterator[Result]:
     """Labels that an expert gives otherwise, overall and by group."""
     if not (dataset.has_gold and dataset.has_labels):
         return
+    dataset = by_label(dataset)
     checked = dataset.take((dataset.gold >= 0) & (dataset.labels >= 0))
     wrong = checked.gold != checked.labels
     marked = Marked(

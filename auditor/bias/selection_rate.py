@@ -122,7 +122,11 @@ def _by_attribute(evidence: Evidence, roles: list[str]) -> dict[str, dict[str, G
 
 
 def _all_groupings(outcomes: Outcomes) -> Iterator[Grouping]:
-    """As `auditor.bias.groups.groupings`, with the images that have no label."""
+    """As `auditor.bias.groups.groupings` by label, with the images that have no label.
+
+    How many are called so, beside how many are called right, tells how many are so: hence by label.
+    """
+    outcomes = outcomes.by_label()
     unit = None if outcomes.units is None else unit_codes(outcomes.units)
     for attribute in outcomes.attributes:
         groups = outcomes.groups(attribute.name)

@@ -51,7 +51,8 @@ def described(outcomes: Outcomes, scan: pd.DataFrame) -> Described:
     `scan` has one row an image, found by its id. Unknown properties get the median.
     """
     columns: dict[Feature, Floats] = {}
-    for attribute in outcomes.attributes:
+    # What is left of a group beside a slice of it may be a small cell: none is told of slices.
+    for attribute in (a for a in outcomes.attributes if a.smallest is None):
         of = outcomes.groups(attribute.name)
         seen = sorted(set(of.tolist()))
         for group in attribute.groups:

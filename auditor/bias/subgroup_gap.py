@@ -85,13 +85,15 @@ class SubgroupGap(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rows: list[tuple[Cell, ...]] = []
         measures: list[Measure] = []
-        for grouping in groupings(evidence.outcomes()):
+        outcomes = evidence.outcomes()
+        coarser = groupings(outcomes, by_label=True)
+        for grouping, by_label in zip(groupings(outcomes), coarser, strict=True):
             nothing = [nothing_to_compare(grouping, name=n) for n in ("accuracy", "log-loss")]
             if any(nothing):
                 yield from filter(None, nothing)
                 continue
             compared = [_compared(grouping, group) for group in grouping.groups]
-            others = list(self._others(grouping, evidence.spec.consequences.adverse))
+            others = list(self._others(grouping, by_label, evidence.spec.consequences.adverse))
             yield from compared
             rows.extend(_rows(grouping, compared))
             yield _forest(grouping, compared)
@@ -108,14 +110,18 @@ class SubgroupGap(Check):
             yield adjusted
 
     def _others(
-        self, grouping: Grouping, adverse: tuple[str, ...]
+        self, grouping: Grouping, by_label: Grouping, adverse: tuple[str, ...]
     ) -> Iterator[Measure | Unmeasured]:
         """Log-loss and recalls of every group."""
         outcomes = grouping.outcomes
         losses = log_losses(outcomes.probabilities, outcomes.labels).values
         for group in grouping.groups:
             yield _lost(grouping, group, losses)
-            yield from _recalls(grouping, group, self._classes(grouping), adverse)
+            if group in by_label.groups:
+                yield from _recalls(by_label, group, self._classes(grouping), adverse)
+        for group in by_label.groups:
+            if group not in grouping.groups and by_label.single is None:
+                yield from _recalls(by_label, group, self._classes(grouping), adverse)
 
     def _classes(self, grouping: Grouping) -> tuple[str, ...] | None:
         """Classes whose recall is compared, None for the adverse ones only."""

@@ -96,7 +96,7 @@ class ThresholdGaps(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rows: list[tuple[Cell, ...]] = []
-        for grouping in groupings(evidence.outcomes()):
+        for grouping in groupings(evidence.outcomes(), by_label=True):
             nothing = nothing_to_compare(grouping, name="best-gap")
             if nothing is not None:
                 yield nothing

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from auditor.checks.data_shares import EXAMPLES, LEAST, too_few
 from auditor.contract import Check, Evidence, Need
+from auditor.data.dataset import Dataset
 from auditor.data.expectations import FAILING_COLUMNS, ManifestReport
 from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
 from auditor.needs import Rows
@@ -39,6 +40,8 @@ class Manifest(Check):
     ------------------
     A wrong value that looks right (a label that is a class, but not the right one) passes. An
     attribute that few images have is counted only once its missing share exceeds what is allowed.
+    Under `data.smallest_cell` small groups are pooled for the audit (listed as `groups-pooled`);
+    a value that is not as expected is shown as it was written.
     """
 
     id: ClassVar[str] = "data/manifest"
@@ -56,6 +59,23 @@ class Manifest(Check):
                 yield _expectations(report, role)
                 if len(report.failing):
                     yield _failing_rows(report, role)
+                yield from _pooled(evidence.dataset(role), role)
+
+
+def _pooled(dataset: Dataset, role: str) -> Iterator[Unmeasured]:
+    """Groups that the audit cannot tell apart, because each alone would be too small."""
+    for attribute in dataset.attributes:
+        for name, groups in attribute.pooled.items():
+            yield Unmeasured(
+                name="groups-pooled",
+                subject=Subject.about({attribute.name: name}, role=role),
+                reason=f"{attribute.name}: {', '.join(groups)} are pooled, because some of them "
+                f"hold fewer than {attribute.smallest} units in some role. This audit cannot say "
+                "how any of them is served by itself.",
+                remedy=f"Collect at least {attribute.smallest} units of each of "
+                f"{', '.join(groups)}, in every role; or lower `data.smallest_cell`, if "
+                "whoever answers for the attribute agrees.",
+            )
 
 
 def _measure(report: ManifestReport, role: str) -> Measure | Unmeasured:

@@ -177,6 +177,7 @@ def _cost_measure(
 def _by_group(outcomes: Outcomes, spec: AuditSpec) -> Iterator[Table]:
     adverse, costs = spec.consequences.adverse, spec.consequences.costs
     rows: list[tuple[Cell, ...]] = []
+    outcomes = outcomes.by_label()
     for attribute in outcomes.attributes:
         groups = outcomes.groups(attribute.name)
         for group in sorted(set(groups.tolist()) - {MISSING_GROUP}):

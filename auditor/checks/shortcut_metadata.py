@@ -77,7 +77,7 @@ class Metadata(Check):
     ] = 20
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes().with_labels()
+        outcomes = evidence.outcomes().by_label().with_labels()
         rng = evidence.rng
         rows: list[tuple[Cell, ...]] = []
         for attribute in outcomes.dataset.attributes_of("nuisance"):

@@ -230,8 +230,9 @@ def _worth(pair: _Pair, shortcut: ShortcutSpec, subject: Subject) -> Measure:
 
 def _carried(outcomes: Outcomes, shortcut: ShortcutSpec) -> dict[str, str]:
     """By class, how many images are declared to carry the artefact, as "12 of 80"."""
-    known = {attribute.name for attribute in outcomes.attributes}
-    if not shortcut.carried_by or not set(shortcut.carried_by) <= known:
+    outcomes = outcomes.by_label()
+    known = {(a.name, group) for a in outcomes.attributes for group in a.groups}
+    if not shortcut.carried_by or not set(shortcut.carried_by.items()) <= known:
         return {}
     carries = np.ones(len(outcomes), dtype=bool)
     for attribute, group in shortcut.carried_by.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -18,7 +18,9 @@ class Attribute:
     """An attribute of a dataset: its role, its groups in order, its declared population.
 
     `groups` holds every group seen or declared, without `MISSING_GROUP`. `numeric` says that
-    the groups are bins of a number.
+    the groups are bins of a number. `smallest` is the least number of units that a published cell
+    may hold, None where nothing was declared; `pooled` maps a group that stands for several small
+    ones to their names (see `auditor.data.pooling`).
     """
 
     name: str
@@ -27,6 +29,8 @@ class Attribute:
     population: Mapping[str, float] | None = None
     numeric: bool = False
     special_category: bool = False
+    smallest: int | None = None
+    pooled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Dataset:
     and for each attribute ``attribute:NAME`` (str group, `MISSING_GROUP` where missing). Where
     the spec names them: ``rating:NAME`` for each of `annotators` and ``gold`` (int64 class index,
     -1 where that hand did not label the image).
-    `digest` is the SHA-256 of the manifest's rows as read.
+    `digest` is the SHA-256 of the manifest's rows as read. `coarser` maps an attribute to the
+    group that stands for each of its groups where images are counted by group and label.
     """
 
     role: str
@@ -51,6 +56,7 @@ class Dataset:
     has_units: bool
     annotators: tuple[str, ...] = ()
     has_gold: bool = False
+    coarser: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -92,6 +98,10 @@ class Dataset:
     def groups(self, attribute: str) -> np.ndarray:
         """Group of each image under `attribute`, shape (n,), `MISSING_GROUP` where missing."""
         return self.frame[f"attribute:{attribute}"].to_numpy(dtype=object)
+
+    def attribute(self, name: str) -> Attribute:
+        """The attribute of a name; KeyError where there is none."""
+        return {a.name: a for a in self.attributes}[name]
 
     def attributes_of(self, *roles: str) -> tuple[Attribute, ...]:
         """Attributes with one of `roles` (all roles when none is named)."""

@@ -15,6 +15,7 @@ from auditor.data.dataset import Dataset
 from auditor.data.expectations import ManifestReport
 from auditor.data.images import UnreadableImageError, decode, to_frame
 from auditor.data.manifest import load_classes, read_datasets
+from auditor.data.pooling import pool_small_groups
 from auditor.data.soundness import assess
 from auditor.engine.evidence import Gathered, MissingVariant
 from auditor.engine.plan import Plan, make_plan
@@ -82,8 +83,14 @@ def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
         for role in datasets
         if any(p.role == role for p in late)
     ]  # fmt: skip
+    soundness = assess(datasets, scans)
+    pooled = pool_small_groups(
+        datasets,
+        sound={role: soundness.keep(role) for role in datasets},
+        smallest=loaded.spec.data.smallest_cell,
+    )
     return Gathered(
-        available=loaded.available,
+        available=replace(loaded.available, datasets=pooled),
         store=store,
         roles=first,
         swept={
@@ -92,7 +99,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
             for one in role.passes
         },
         scans=scans,
-        soundness=assess(datasets, scans),
+        soundness=soundness,
         manifest_reports=loaded.manifest_reports,
         predictors=variants.predictors,
         model_paths=variants.paths,

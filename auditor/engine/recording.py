@@ -11,6 +11,7 @@ import numpy as np
 from auditor.codec import encode
 from auditor.contract import Check
 from auditor.data.dataset import Attribute, Dataset
+from auditor.declarations import basis_of, basis_text
 from auditor.documentation import check_text
 from auditor.engine.evidence import Gathered
 from auditor.engine.gather import Loaded, pass_size
@@ -18,6 +19,7 @@ from auditor.record import (
     AttributeSummary,
     CheckText,
     DatasetSummary,
+    Document,
     GroupCount,
     PassFacts,
     PlanSummary,
@@ -60,14 +62,19 @@ def input_digests(loaded: Loaded, gathered: Gathered) -> dict[str, str]:
     return digests
 
 
-def dataset_summaries(loaded: Loaded, gathered: Gathered) -> tuple[DatasetSummary, ...]:
+def dataset_summaries(
+    gathered: Gathered, declarations: Document | None
+) -> tuple[DatasetSummary, ...]:
     """Counts of every role, as given and in its sound part."""
     return tuple(
-        _dataset_summary(dataset, gathered) for dataset in loaded.available.datasets.values()
+        _dataset_summary(dataset, gathered, declarations)
+        for dataset in gathered.available.datasets.values()
     )
 
 
-def _dataset_summary(dataset: Dataset, gathered: Gathered) -> DatasetSummary:
+def _dataset_summary(
+    dataset: Dataset, gathered: Gathered, declarations: Document | None
+) -> DatasetSummary:
     keep = gathered.soundness.keep(dataset.role)
     labels = dataset.labels
     return DatasetSummary(
@@ -80,7 +87,9 @@ def _dataset_summary(dataset: Dataset, gathered: Gathered) -> DatasetSummary:
             GroupCount(name, int((labels == i).sum()), int((labels[keep] == i).sum()))
             for i, name in enumerate(dataset.classes)
         ),
-        attributes=tuple(_attribute_summary(a, dataset, keep) for a in dataset.attributes),
+        attributes=tuple(
+            _attribute_summary(a, dataset, keep, declarations) for a in dataset.attributes
+        ),
         set_apart=tuple(
             SetApart(reason, n)
             for reason, n in gathered.soundness.summary()[dataset.role].items()
@@ -92,8 +101,9 @@ def _dataset_summary(dataset: Dataset, gathered: Gathered) -> DatasetSummary:
 
 
 def _attribute_summary(
-    attribute: Attribute, dataset: Dataset, keep: np.ndarray
+    attribute: Attribute, dataset: Dataset, keep: np.ndarray, declarations: Document | None
 ) -> AttributeSummary:
+    basis = basis_of(declarations, attribute.name)
     groups = dataset.groups(attribute.name)
     return AttributeSummary(
         name=attribute.name,
@@ -106,6 +116,9 @@ def _attribute_summary(
         population=attribute.population,
         numeric=attribute.numeric,
         special_category=attribute.special_category,
+        basis=None if basis is None else basis_text(basis),
+        smallest_cell=attribute.smallest,
+        pooled=attribute.pooled,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from auditor.contract import check_classes
-from auditor.declarations import read_declarations
+from auditor.declarations import read_declarations, require_basis
 from auditor.engine.gather import CostEstimate, Loaded, cost_of, gather, load, pass_size
 from auditor.engine.measure import run_checks
 from auditor.engine.output import output_folder
@@ -87,7 +87,7 @@ def audit_into(
         policy=policy_file,
         provenance=provenance,
         model=loaded.predictor.facts,
-        datasets=dataset_summaries(loaded, gathered),
+        datasets=dataset_summaries(gathered, declarations),
         plan=plan_summary(loaded),
         passes=pass_facts(loaded),
         results=tuple(each.results for each in runs),
@@ -115,8 +115,11 @@ def judge_again(record: str | Path, *, policy: str, out: str | Path | None = Non
 
 
 def _declarations(spec: AuditSpec) -> Document | None:
+    """The declarations, with a basis for every sensitive attribute (SpecError without)."""
     declared = spec.declarations
-    return None if declared is None else read_declarations(spec.resolve(declared))
+    found = None if declared is None else read_declarations(spec.resolve(declared))
+    require_basis(spec, found, as_of=datetime.now(UTC).date())
+    return found
 
 
 def _require_known_checks(limits: Iterable[Limit]) -> None:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from auditor.data.dataset import Attribute, Dataset
+from auditor.data.pooling import by_label, crossed
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,17 @@ class Outcomes:
         """The images at the positions (or under the mask) `keep`, in that order."""
         positions = np.flatnonzero(keep) if keep.dtype == bool else keep
         return Outcomes(self.dataset.take(positions), np.asarray(self.probabilities)[positions])
+
+    def by_label(self) -> Outcomes:
+        """With groups that can be counted by class (`auditor.data.pooling.by_label`)."""
+        if not self.dataset.coarser:
+            return self
+        return Outcomes(by_label(self.dataset), self.probabilities)
+
+    def crossed(self, first: str, second: str) -> Outcomes:
+        """With groups of two attributes that can be counted by each other's."""
+        dataset = crossed(self.dataset, (first, second))
+        return self if dataset is self.dataset else Outcomes(dataset, self.probabilities)
 
     def with_labels(self) -> Outcomes:
         """The labelled images only."""

@@ -123,3 +123,12 @@ def test_failures_and_what_cannot_be_tested_are_there(card):
     assert "Cannot be tested by this tool" in card
     assert "Does not meet policy" in card
     assert "not a legal opinion" in card
+
+
+def test_the_basis_of_a_sensitive_attribute_is_declared(failing, card):
+    assert "Basis" not in card
+    first, *others = failing.datasets
+    attributes = [dataclasses.replace(a, basis="Consent. Declared by A.") for a in first.attributes]
+    first = dataclasses.replace(first, attributes=tuple(attributes))
+    declared = model_card(dataclasses.replace(failing, datasets=(first, *others)))
+    assert declared.count("Basis *(declared)*: Consent. Declared by A.") == len(attributes) > 0
