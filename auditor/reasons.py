@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from auditor.findings import Finding, Measure, Subject, Verdict
 from auditor.policy import Bound, Limit
@@ -215,9 +216,7 @@ def what_would_decide(limit: Limit, measure: Measure, *, compared: int = 1) -> s
     times = _times_needed(limit, measure, compared)
     if math.isinf(times):
         return "The value lies at the limit: no number of images decides it. Set another limit."
-    about = subject_words(measure.subject)
-    of = f" of {about}" if about else ""
-    what = noun(measure)
+    of, what = _of_whom(measure), noun(measure)
     if times * size(measure) > 1_000_000:
         return f"More than a million {what}{of} would be needed: the value is too near the limit."
     more = math.ceil(size(measure) * times) - size(measure)
@@ -225,6 +224,15 @@ def what_would_decide(limit: Limit, measure: Measure, *, compared: int = 1) -> s
     rest = isinstance(measure.estimate, RateDifference | RateRatio)
     alike = ", and the rest in proportion," if rest else ""
     return f"{count} more {what}{of}{alike} would decide it, if what was seen holds."
+
+
+def _of_whom(measure: Measure) -> str:
+    """Whose units are too few: of what the measure is about, or of all, where it is their share."""
+    subject = measure.subject
+    if measure.details.get("of_all"):
+        subject = replace(subject, keys=())
+    about = subject_words(subject)
+    return f" of {about}" if about else ""
 
 
 def _times_needed(limit: Limit, measure: Measure, compared: int) -> float:
@@ -254,9 +262,8 @@ def too_few(measure: Measure) -> str:
 
 def add_more(measure: Measure) -> str:
     missing = MIN_UNITS - size(measure)
-    about = subject_words(measure.subject)
     what = noun(measure) if missing > 1 else noun(measure).removesuffix("s")
-    return f"Add at least {missing} more {what}{f' of {about}' if about else ''}."
+    return f"Add at least {missing} more {what}{_of_whom(measure)}."
 
 
 def beyond(limit: Limit) -> str:

@@ -215,6 +215,7 @@ def _ratio(
             **_common(here, group),
             "rest": _reference_details(reference, group),
             "reference": reference.of,
+            "of_all": True,
             "missing_units": more if here.by_unit else None,
             "missing_images": here.images(more),
             "departure": _departure_details(departure),

@@ -10,6 +10,8 @@ from auditor.bias.composition import compositions, ratio_to_share, still_missing
 from auditor.bias.departure import departure_from_shares, departure_of_roles
 from auditor.bias.representation import Representation
 from auditor.findings import Figure, Measure, Table, Unmeasured
+from auditor.policy import load_policy
+from auditor.reasons import add_more, what_would_decide
 from auditor.stats import GRID, Rate, bound, interval, p_value, rate, value
 
 LIMIT = 0.5
@@ -466,3 +468,19 @@ def test_details_are_json(worlds):
         json.dumps(dict(measure.details), allow_nan=False)
         assert measure.details["sentence"].endswith(".")
         assert not any(word in measure.details["sentence"] for word in ("nan", "inf ", "inf]"))
+
+
+def test_what_would_decide_a_share_is_more_units_of_all_and_not_of_the_group(worlds):
+    """More accessible rooms alone would change the very share that is asked for."""
+    (limit,) = (
+        one
+        for one in load_policy("default").policy.limits
+        if (one.check, one.name) == ("bias/representation", "share-ratio")
+    )
+    shares = {"single": 0.66, "family": 0.295, "accessible": 0.045}
+    found = worlds.measures(Representation(), world(worlds, seed=3, train=shares, units=150))
+    scarce = found["share-ratio:household=accessible@train"]
+    said = what_would_decide(limit, scarce)
+    assert said.endswith(" more units of train data would decide it, if what was seen holds.")
+    few = dataclasses.replace(scarce, n_units=7)
+    assert add_more(few) == "Add at least 3 more units of train data."
