@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 import zlib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from auditor import cli
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.views import AS_SHOT
 from auditor.findings import Measure, ModelFacts, TensorFacts
@@ -236,3 +238,17 @@ def shared_data() -> Path:
     if not (folder / "models").is_dir():
         pytest.skip("real test data not found: set AUDITOR_TEST_DATA to its folder")
     return folder
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run `auditor` as the shell does, in this process; returns (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["auditor", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return ended.value.code or 0, said.out, said.err
+
+    return run

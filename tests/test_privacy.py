@@ -2,14 +2,11 @@
 
 import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-
-from auditor import cli
 
 
 def _rooms():
@@ -30,20 +27,6 @@ declarations:
     owner: {name: A. Person, role: equal opportunities officer}
     date: 2026-01-10
 """
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Run `auditor` as the shell does, in this process; returns (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["auditor", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return ended.value.code or 0, said.out, said.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,12 @@
 import importlib.util
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import auditor
-from auditor import cli
 from auditor.contract import check_classes
 from auditor.engine.output import output_folder
 from auditor.engine.store import Store
@@ -41,20 +39,6 @@ def audited(world, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "audit"
     auditor.run(world, out=out, only=FEW)
     return out
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Run `auditor` as the shell does, in this process; returns (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["auditor", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return ended.value.code or 0, said.out, said.err
-
-    return run
 
 
 def spec_with(world, text) -> Path:
