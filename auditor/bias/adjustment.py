@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from auditor.bias.groups import Grouping
-from auditor.findings import Cell, Column, Measure, Table
+from auditor.findings import Cell, Column, Measure, Result, Table
 from auditor.scoring.comparison import MIN_UNITS, points
 from auditor.stats import (
     Adjusted,
@@ -63,16 +63,21 @@ def adjusted_difference(
 ) -> Adjustment:
     """A difference of rates (n,) 0 or 1, adjusted; `gap` is the one over all images."""
     return _adjustment(
-        grouping, group, success, gap=gap, compare=stratified_difference, words=_points_words
+        grouping, group, success, gap=gap, compare=stratified_difference, words=points_words
     )
 
 
 def adjusted_mean_difference(
-    grouping: Grouping, group: str, values: np.ndarray, *, gap: Estimate
+    grouping: Grouping, group: str, values: np.ndarray, *, gap: Estimate, words: Words | None = None
 ) -> Adjustment:
-    """Likewise a difference of means of numbers (n,)."""
+    """Likewise a difference of means of numbers (n,), said in `words`, else as a bare amount."""
     return _adjustment(
-        grouping, group, values, gap=gap, compare=stratified_mean_difference, words=amount_words
+        grouping,
+        group,
+        values,
+        gap=gap,
+        compare=stratified_mean_difference,
+        words=words or amount_words,
     )
 
 
@@ -85,17 +90,21 @@ def adjusted_ratio(
     )
 
 
-def adjusted_table(id: str, *, title: str, measures: Sequence[Measure]) -> Table | None:
-    """Every adjusted gap of the measures, None where there is none."""
+def adjusted_table(check: str, results: Sequence[Result]) -> Iterator[Table]:
+    """One table of every adjusted gap of a check's measures; none where there is no such gap."""
     rows: list[tuple[Cell, ...]] = []
-    for measure in measures:
+    for measure in (r for r in results if isinstance(r, Measure)):
         about = ", ".join(f"{key}={said}" for key, said in measure.subject.keys)
         rows += [
             (measure.name, about, e["for"], e["value"], e["low"], e["high"], e["reading"])
             for e in measure.details.get("adjusted", ())
         ]
     names = ("measure", "about", "adjusted for", "value", "low", "high", "reading")
-    return Table(id, title, tuple(Column(n) for n in names), tuple(rows)) if rows else None
+    if rows:
+        columns = tuple(Column(name) for name in names)
+        yield Table(
+            f"{check}:adjusted", "Gaps among images of the same condition", columns, tuple(rows)
+        )
 
 
 def amount_words(value: float, ends: Interval) -> str:
@@ -105,7 +114,8 @@ def amount_words(value: float, ends: Interval) -> str:
     return f"{-value:.2f} lower [{-ends.high:.2f}, {-ends.low:.2f}]"
 
 
-def _points_words(value: float, ends: Interval) -> str:
+def points_words(value: float, ends: Interval) -> str:
+    """Likewise of shares, such as ``12 points higher [3, 21]``."""
     if value > 0:
         return f"{points(value)} points higher [{points(ends.low)}, {points(ends.high)}]"
     return f"{points(-value)} points lower [{points(-ends.high)}, {points(-ends.low)}]"

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from auditor.bias.adjustment import adjusted_mean_difference, adjusted_table
 from auditor.bias.groups import Grouping, groupings, nothing_to_compare, too_few_units
 from auditor.bias.two_sides import two_means
 from auditor.contract import Check, Evidence, Need
@@ -22,7 +23,7 @@ from auditor.scoring.comparison import (
     worst_first,
 )
 from auditor.scoring.cost import class_index
-from auditor.stats import Normal, RateDifference, interval, rate, rate_difference, value
+from auditor.stats import Interval, Normal, RateDifference, interval, rate, rate_difference, value
 
 NAME = "widening"
 _IMAGINED = (1.0, -1.0)
@@ -41,7 +42,8 @@ class Amplification(Check):
     direction counts: a gap is measured the way that the labels' own gap points. Where the
     labels show no gap (its 99% interval holds 0) it is the way that the answers' gap points,
     and where they show none either, "called so more often". Where the answers are shown to turn
-    the labels' gap round, the sizes of the two opposite gaps are compared.
+    the labels' gap round, the sizes of the two opposite gaps are compared. Each widening is
+    given once more among images of the same group of every other attribute of role condition.
 
     Why it matters
     --------------
@@ -78,6 +80,7 @@ class Amplification(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         adverse = evidence.spec.consequences.adverse
         rows: list[tuple[Cell, ...]] = []
+        measured: list[Result] = []
         for grouping in groupings(evidence.outcomes(), by_label=True):
             nothing = nothing_to_compare(grouping, name=NAME)
             if nothing is not None:
@@ -87,12 +90,14 @@ class Amplification(Check):
             for label in adverse:
                 results = [_compared(grouping, group, label=label) for group in grouping.groups]
                 yield from results
+                measured += results
                 measures = [r for r in results if isinstance(r, Measure)]
                 rows.extend(_row(grouping, m) for m in measures)
                 entries += [entry for m in measures for entry in _entries(grouping, m)]
             yield _figure(grouping, entries)
         if rows:
             yield _table(rows)
+        yield from adjusted_table(self.id, measured)
 
 
 @dataclass(frozen=True)
@@ -101,12 +106,14 @@ class Widening:
 
     `answers` and `labels` are the two gaps, group minus rest; `labels_way` and `answers_way`
     the direction in which each is measured: 1 for "more often than the rest", -1 for less.
+    `further` (n,) is what each image adds, whose means in the group and the rest are compared.
     """
 
     answers: RateDifference
     labels: RateDifference
     labels_way: int
     answers_way: int
+    further: np.ndarray
     estimate: Normal
 
 
@@ -139,7 +146,7 @@ def widening(
     answers_way = _direction(answers) or labels_way
     further = answers_way * called.astype(float) - labels_way * labelled
     sides = two_means(further, member=member, unit=unit, imagined=_IMAGINED)
-    return Widening(answers, labels, labels_way, answers_way, sides.difference())
+    return Widening(answers, labels, labels_way, answers_way, further, sides.difference())
 
 
 def _direction(gap: RateDifference) -> int:
@@ -158,6 +165,9 @@ def _compared(grouping: Grouping, group: str, *, label: str) -> Measure | Unmeas
     inside = grouping.members(group)
     called, labelled = outcomes.predicted == index, outcomes.labels == index
     found = widening(called, labelled=labelled, member=inside, unit=unit)
+    adjusted = adjusted_mean_difference(
+        grouping, group, found.further, gap=found.estimate, words=_wider
+    )
     added = (called & ~labelled) if found.answers_way > 0 else (labelled & ~called)
     return Measure(
         name=NAME,
@@ -179,7 +189,8 @@ def _compared(grouping: Grouping, group: str, *, label: str) -> Measure | Unmeas
             "attribute_role": grouping.attribute.role,
             "missing": grouping.missing,
             "what": f"gap in {label} widened",
-            "sentence": _sentence(found, grouping.named(group), label=label),
+            "adjusted": list(adjusted.entries),
+            "sentence": _sentence(found, grouping.named(group), label=label) + adjusted.clause,
         },
     )
 
@@ -195,6 +206,12 @@ def _sentence(found: Widening, named: str, *, label: str) -> str:
         f"{named}, against all others: labelled {label} {_more_often(found.labels)}, called so by "
         f"the model {_more_often(found.answers)}; {_moved(found)}."
     )
+
+
+def _wider(by: float, ends: Interval) -> str:
+    low, high = (ends.low, ends.high) if by >= 0 else (-ends.high, -ends.low)
+    word = "wider" if by >= 0 else "narrower"
+    return f"{points(abs(by))} points {word} [{points(low)}, {points(high)}]"
 
 
 def _moved(found: Widening) -> str:

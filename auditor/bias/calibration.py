@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from auditor.bias.adjustment import adjusted_mean_difference, adjusted_table
 from auditor.bias.groups import Grouping, groupings, nothing_to_compare, too_few_units
 from auditor.bias.ranking import ranking
 from auditor.bias.two_sides import TwoSides, two_means
@@ -17,7 +18,7 @@ from auditor.needs import Attributes, Predictions, Truth
 from auditor.scoring.calibration import calibration_error
 from auditor.scoring.comparison import MIN_UNITS, count_units, percent, points, too_few, worst_first
 from auditor.scoring.cost import class_index
-from auditor.stats import Draws, Estimate, Normal, interval, value
+from auditor.stats import Draws, Estimate, Interval, Normal, interval, value
 
 ECE, OVERCONFIDENCE, AUC = "ece", "overconfidence-difference", "auc-difference"
 
@@ -35,7 +36,9 @@ class GroupCalibration(Check):
     `auc-difference`: how well the score of a class ranks the group's images, minus the same in
     the rest, for each adverse class (each class where none is named): the probability that an
     image of the class has a higher score than one of another, both of the same group. It asks
-    for no threshold. Units (rooms, persons) are taken into account.
+    for no threshold. Units (rooms, persons) are taken into account. The difference in
+    overconfidence is given once more among images of the same group of every other attribute of
+    role condition.
 
     Why it matters
     --------------
@@ -70,6 +73,7 @@ class GroupCalibration(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         adverse = evidence.spec.consequences.adverse
         rows: list[tuple[Cell, ...]] = []
+        compared: list[Result] = []
         for grouping in groupings(evidence.outcomes(), by_label=True):
             labels = self._ranked(grouping, adverse)
             names = (ECE, OVERCONFIDENCE, *([AUC] if labels else []))
@@ -81,10 +85,12 @@ class GroupCalibration(Check):
             for results in found.values():
                 yield from results
             measures = [m for results in found.values() for m in results if isinstance(m, Measure)]
+            compared += measures
             rows.extend(_row(grouping, m) for m in measures)
             yield _figure(grouping, measures)
         if rows:
             yield _table(rows)
+        yield from adjusted_table(self.id, compared)
 
     def _ranked(self, grouping: Grouping, adverse: tuple[str, ...]) -> tuple[str, ...]:
         """Classes whose scores are tested: the adverse ones, else all, where they are few."""
@@ -159,6 +165,8 @@ def _overconfidence(grouping: Grouping, group: str, subject: Subject) -> Measure
         outcomes.confidence, outcomes.correct, member=inside, unit=grouping.unit
     )  # fmt: skip
     gap = sides.difference()
+    excess = np.asarray(outcomes.confidence, dtype=np.float64) - outcomes.correct
+    adjusted = adjusted_mean_difference(grouping, group, excess, gap=gap, words=_overconfident)
     return _measure(
         grouping,
         inside,
@@ -169,7 +177,8 @@ def _overconfidence(grouping: Grouping, group: str, subject: Subject) -> Measure
         sides=(sides.group, sides.rest),
         what="claims too much",
         said=f"{grouping.named(group)}: {_claims(grouping, inside)}; all others: "
-        f"{_claims(grouping, ~inside)}; {_more(gap, 'overconfident')}.",
+        f"{_claims(grouping, ~inside)}; {_more(gap, 'overconfident')}.{adjusted.clause}",
+        adjusted=adjusted.entries,
     )
 
 
@@ -227,6 +236,7 @@ def _measure(
     what: str,
     said: str,
     badness: np.ndarray | None = None,
+    adjusted: Sequence[Mapping[str, Any]] = (),
 ) -> Measure:
     outcomes, unit = grouping.outcomes, grouping.unit
     n = int(inside.sum())
@@ -250,6 +260,7 @@ def _measure(
             "attribute_role": grouping.attribute.role,
             "missing": grouping.missing,
             "what": what,
+            "adjusted": list(adjusted),
             "sentence": said,
         },
     )
@@ -272,12 +283,19 @@ def _percents(area: Normal) -> str:
     return f"{percent(area.value)}% [{percent(low)}, {percent(high)}]"
 
 
+def _overconfident(by: float, ends: Interval) -> str:
+    return _more_text(by, ends, "overconfident")
+
+
 def _more(gap: Normal, adjective: str) -> str:
     """A difference as ``6 points more overconfident [2, 10]``."""
-    ends = interval(gap)
-    low, high = (ends.low, ends.high) if gap.value >= 0 else (-ends.high, -ends.low)
-    word = "more" if gap.value >= 0 else "less"
-    said = f"{points(abs(gap.value))} points {word} {adjective}"
+    return _more_text(gap.value, interval(gap), adjective)
+
+
+def _more_text(by: float, ends: Interval, adjective: str) -> str:
+    low, high = (ends.low, ends.high) if by >= 0 else (-ends.high, -ends.low)
+    word = "more" if by >= 0 else "less"
+    said = f"{points(abs(by))} points {word} {adjective}"
     return f"{said} [{points(low)}, {points(high)}]"
 
 

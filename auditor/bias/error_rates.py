@@ -104,13 +104,7 @@ class ErrorRates(Check):
             rows.extend(row for f in found for row in _rows(f))
         if rows:
             yield _table(rows)
-        adjusted = adjusted_table(
-            "bias/error-rates:adjusted",
-            title="Differences and ratios of errors among images of the same condition",
-            measures=measures,
-        )
-        if adjusted is not None:
-            yield adjusted
+        yield from adjusted_table(self.id, measures)
 
     def _reported(self, classes: tuple[str, ...], adverse: tuple[str, ...]) -> tuple[str, ...]:
         """Classes whose errors are compared; of two, one stands for both."""

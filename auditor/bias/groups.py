@@ -16,7 +16,7 @@ from auditor.scoring.outcomes import Outcomes
 
 @dataclass(frozen=True)
 class Grouping:
-    """Labelled images whose group under `attribute` is known; `missing` counts the others.
+    """Images whose group under `attribute` is known; `missing` counts the others.
 
     `of` (n,) is the group of each image, `unit` (n,) a code of its unit, None where the manifest
     names none. `controls` maps every other attribute of role condition to the code of each
@@ -61,25 +61,28 @@ class Grouping:
         return next(iter(seen)) if len(seen) == 1 else None
 
 
-def groupings(outcomes: Outcomes, *, by_label: bool = False) -> Iterator[Grouping]:
+def groupings(
+    outcomes: Outcomes, *, by_label: bool = False, unlabelled: bool = False
+) -> Iterator[Grouping]:
     """One grouping an attribute, in the spec's order.
 
     `by_label`: of groups that can be counted by class, for what is told of a group's images of a
-    class (`auditor.data.pooling.by_label`).
+    class (`auditor.data.pooling.by_label`). `unlabelled`: with the images that have no label.
     """
-    labelled = (outcomes.by_label() if by_label else outcomes).with_labels()
+    outcomes = outcomes.by_label() if by_label else outcomes
+    outcomes = outcomes if unlabelled else outcomes.with_labels()
     # Codes once: comparing names, once a group and class, would take most of the time.
-    unit = None if labelled.units is None else unit_codes(labelled.units)
+    unit = None if outcomes.units is None else unit_codes(outcomes.units)
     conditions = {
-        a.name: _group_codes(labelled.groups(a.name))
-        for a in labelled.dataset.attributes_of("condition")
+        a.name: _group_codes(outcomes.groups(a.name))
+        for a in outcomes.dataset.attributes_of("condition")
     }
-    for attribute in labelled.attributes:
-        groups = labelled.groups(attribute.name)
+    for attribute in outcomes.attributes:
+        groups = outcomes.groups(attribute.name)
         known = groups != MISSING_GROUP
         yield Grouping(
             attribute=attribute,
-            outcomes=labelled.take(known),
+            outcomes=outcomes.take(known),
             of=groups[known],
             unit=None if unit is None else unit[known],
             missing=int((~known).sum()),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from auditor.bias.adjustment import Adjustment, adjusted_mean_difference, adjusted_table
 from auditor.bias.groups import Grouping, groupings, nothing_to_compare, too_few_units
 from auditor.bias.two_sides import ENDLESS, TwoSides, cautious_mean, two_means
 from auditor.contract import Check, Evidence, Need
@@ -16,7 +17,7 @@ from auditor.needs import Attributes, Declared, Predictions, Truth
 from auditor.scoring.comparison import MIN_UNITS, count_units, worst_first
 from auditor.scoring.cost import class_index, cost_matrix, image_costs
 from auditor.spec import ConsequencesSpec
-from auditor.stats import Draws, Estimate, Normal, interval, value
+from auditor.stats import Draws, Estimate, Interval, Normal, interval, value
 
 NAMES = ("cost", "cost-difference", "cost-ratio")
 _NOBODY = "not stated"
@@ -33,7 +34,9 @@ class Harm(Check):
     the mean cost of an image under the model's answers (`cost`), that minus the mean cost of
     all other images (`cost-difference`, in the spec's unit), and divided by it (`cost-ratio`).
     A table splits each group's cost by who bears it, as named under ``borne_by``. Intervals and
-    tests take units (rooms, persons) into account.
+    tests take units (rooms, persons) into account. Each difference is given once more among
+    images of the same group of every other attribute of role condition, and the sentence says
+    where a condition explains the gap, hides one, or leaves it as it is.
 
     Why it matters
     --------------
@@ -70,6 +73,7 @@ class Harm(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rows: list[tuple[Cell, ...]] = []
+        measured: list[Result] = []
         # Costs of both errors, beside how many are right, tell how many there are of each class.
         grouped = groupings(evidence.outcomes(), by_label=True)
         bills = [_bill(grouping, evidence.spec.consequences) for grouping in grouped]
@@ -79,12 +83,14 @@ class Harm(Check):
                 yield from nothing
                 continue
             compared = {group: _sides(bill, group) for group in bill.grouping.groups}
-            for group, sides in compared.items():
-                yield from _results(bill, group, sides)
+            results = [r for g, sides in compared.items() for r in _results(bill, g, sides)]
+            yield from results
+            measured += results
             rows.extend(_rows(bill, compared))
             yield _forest(bill, compared)
         if rows:
             yield _table(rows, parties=bills[0].parties, currency=bills[0].currency)
+        yield from adjusted_table(self.id, measured)
 
 
 @dataclass(frozen=True)
@@ -170,14 +176,26 @@ def _results(bill: _Bill, group: str, sides: TwoSides | None) -> Iterator[Measur
     said = _costs_text(bill, group, sides)
     gap = sides.difference()
     yield _measure(bill, group, sides, name=NAMES[0], estimate=sides.group, said=f"{said}.")
-    words = f"{said}; {_more(gap, bill.currency)}."
-    yield _measure(bill, group, sides, name=NAMES[1], estimate=gap, said=words)
+    adjusted = _adjusted(bill, group, gap)
+    words = f"{said}; {_more(gap, bill.currency)}.{adjusted.clause}"
+    yield _measure(
+        bill, group, sides, name=NAMES[1], estimate=gap, said=words, adjusted=adjusted.entries
+    )
     ratio = _ratio(bill, sides)
     if isinstance(ratio, str):
         yield Unmeasured(name=NAMES[2], subject=subject, reason=ratio, remedy=_RATIO_REMEDY)
         return
-    words = f"{said}; {_times(ratio)}."
+    words = f"{said}; {_times(ratio)}.{adjusted.clause}"
     yield _measure(bill, group, sides, name=NAMES[2], estimate=ratio, said=words)
+
+
+def _adjusted(bill: _Bill, group: str, gap: Normal) -> Adjustment:
+    """The difference of costs among images alike in another condition."""
+
+    def words(value: float, ends: Interval) -> str:
+        return _more_text(value, ends, bill.currency)
+
+    return adjusted_mean_difference(bill.grouping, group, bill.spent, gap=gap, words=words)
 
 
 _RATIO_REMEDY = "Read the difference of costs; with more images a ratio may be had."
@@ -201,7 +219,14 @@ def _ratio(bill: _Bill, sides: TwoSides) -> Draws | str:
 
 
 def _measure(
-    bill: _Bill, group: str, sides: TwoSides, *, name: str, estimate: Estimate, said: str
+    bill: _Bill,
+    group: str,
+    sides: TwoSides,
+    *,
+    name: str,
+    estimate: Estimate,
+    said: str,
+    adjusted: Sequence[Mapping[str, Any]] = (),
 ) -> Measure:
     grouping = bill.grouping
     inside, unit = grouping.members(group), grouping.unit
@@ -225,6 +250,7 @@ def _measure(
             "attribute_role": grouping.attribute.role,
             "missing": grouping.missing,
             "what": "errors cost more",
+            "adjusted": list(adjusted),
             "sentence": said,
         },
     )
@@ -275,10 +301,13 @@ def _money(amount: float) -> str:
 
 
 def _more(gap: Normal, currency: str) -> str:
-    ends = interval(gap)
-    low, high = (ends.low, ends.high) if gap.value >= 0 else (-ends.high, -ends.low)
-    word = "more" if gap.value >= 0 else "less"
-    return f"{_money(abs(gap.value))} {currency} {word} [{_money(low)}, {_money(high)}]"
+    return _more_text(gap.value, interval(gap), currency)
+
+
+def _more_text(amount: float, ends: Interval, currency: str) -> str:
+    low, high = (ends.low, ends.high) if amount >= 0 else (-ends.high, -ends.low)
+    word = "more" if amount >= 0 else "less"
+    return f"{_money(abs(amount))} {currency} {word} [{_money(low)}, {_money(high)}]"
 
 
 def _times(ratio: Draws) -> str:

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from auditor.bias.groups import Grouping
+from auditor.bias.adjustment import Adjustment, adjusted_difference, adjusted_ratio, adjusted_table
+from auditor.bias.groups import Grouping, groupings
 from auditor.contract import Check, Evidence, Need
 from auditor.data.dataset import MISSING_GROUP
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
@@ -24,11 +25,9 @@ from auditor.scoring.comparison import (
     rate_text,
     times_text,
     too_few,
-    unit_codes,
     worst_first,
 )
 from auditor.scoring.cost import class_index
-from auditor.scoring.outcomes import Outcomes
 from auditor.stats import (
     Rate,
     RateDifference,
@@ -60,7 +59,9 @@ class SelectionRate(Check):
     right, so no labels are needed: images of deployment are compared too where the spec has
     them. Intervals and tests take units (rooms, persons) into account. Beside each stands what
     the four-fifths rule says of the bare shares: the group's share that is spared the answer,
-    over the largest such share of any group, and whether it is below 0.8.
+    over the largest such share of any group, and whether it is below 0.8. Each gap is given
+    once more among images of the same group of every other attribute of role condition
+    (Mantel-Haenszel).
 
     Why it matters
     --------------
@@ -92,6 +93,7 @@ class SelectionRate(Check):
     sources: ClassVar[tuple[str, ...]] = (
         "Miettinen & Nurminen (1985), doi:10.1002/sim.4780040211",
         "Newcombe (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I",
+        "Mantel & Haenszel (1959), doi:10.1093/jnci/22.4.719 (adjusted rates)",
         "Dwork, Hardt, Pitassi, Reingold & Zemel (2012), arXiv:1104.3913 (statistical parity)",
         "29 CFR 1607.4 D (1978), the four-fifths rule of the Uniform Guidelines",
     )
@@ -102,42 +104,28 @@ class SelectionRate(Check):
         if all(evidence.has(need) for need in _DEPLOYED):
             roles.append("deployment")
         rows: list[tuple[Cell, ...]] = []
+        found: list[Result] = []
         for attribute, sides in _by_attribute(evidence, roles).items():
             answers = [_answers(role, g, name) for role, g in sides.items() for name in adverse]
             for one in answers:
-                yield from _results(one)
+                results = list(_results(one))
+                yield from results
+                found += results
                 rows.extend(_rows(one))
             yield _forest(attribute, answers)
         if rows:
             yield _table(rows)
+        yield from adjusted_table(self.id, found)
 
 
 def _by_attribute(evidence: Evidence, roles: list[str]) -> dict[str, dict[str, Grouping]]:
     """The images of each role whose group is known, by attribute and role."""
     found: dict[str, dict[str, Grouping]] = {}
     for role in roles:
-        for grouping in _all_groupings(evidence.outcomes(role)):
+        # How many are called so, beside how many are called right, tells how many are so.
+        for grouping in groupings(evidence.outcomes(role), by_label=True, unlabelled=True):
             found.setdefault(grouping.attribute.name, {})[role] = grouping
     return found
-
-
-def _all_groupings(outcomes: Outcomes) -> Iterator[Grouping]:
-    """As `auditor.bias.groups.groupings` by label, with the images that have no label.
-
-    How many are called so, beside how many are called right, tells how many are so: hence by label.
-    """
-    outcomes = outcomes.by_label()
-    unit = None if outcomes.units is None else unit_codes(outcomes.units)
-    for attribute in outcomes.attributes:
-        groups = outcomes.groups(attribute.name)
-        known = groups != MISSING_GROUP
-        yield Grouping(
-            attribute=attribute,
-            outcomes=outcomes.take(known),
-            of=groups[known],
-            unit=None if unit is None else unit[known],
-            missing=int((~known).sum()),
-        )
 
 
 @dataclass(frozen=True)
@@ -222,13 +210,24 @@ def _results(answers: _Answers) -> Iterator[Measure | Unmeasured]:
         if found is None:
             yield from filter(None, (_too_few(answers, group, name=name) for name in NAMES))
             continue
-        said = points_text(found.difference)
-        yield _measure(answers, group, name=NAMES[0], estimate=found.difference, said=f"{said}.")
+        yield _difference(answers, group, found.difference)
         if found.ratio is None:
             yield _never_called(answers, group)
             continue
-        said = f"{times_text(found.ratio)}. {_rule_text(_four_fifths(answers, group))}"
-        yield _measure(answers, group, name=NAMES[1], estimate=found.ratio, said=said)
+        yield _ratio(answers, group, found.ratio)
+
+
+def _difference(answers: _Answers, group: str, gap: RateDifference) -> Measure:
+    adjusted = adjusted_difference(answers.grouping, group, answers.called, gap=gap)
+    said = f"{points_text(gap)}.{adjusted.clause}"
+    return _measure(answers, group, name=NAMES[0], estimate=gap, adjusted=adjusted, said=said)
+
+
+def _ratio(answers: _Answers, group: str, ratio: RateRatio) -> Measure:
+    adjusted = adjusted_ratio(answers.grouping, group, answers.called, gap=ratio)
+    rule = _rule_text(_four_fifths(answers, group))
+    said = f"{times_text(ratio)}.{adjusted.clause} {rule}"
+    return _measure(answers, group, name=NAMES[1], estimate=ratio, adjusted=adjusted, said=said)
 
 
 def _nothing_to_compare(answers: _Answers, *, name: str) -> Unmeasured:
@@ -270,7 +269,13 @@ def _never_called(answers: _Answers, group: str) -> Unmeasured:
 
 
 def _measure(
-    answers: _Answers, group: str, *, name: str, estimate: RateDifference | RateRatio, said: str
+    answers: _Answers,
+    group: str,
+    *,
+    name: str,
+    estimate: RateDifference | RateRatio,
+    adjusted: Adjustment,
+    said: str,
 ) -> Measure:
     grouping, found = answers.grouping, answers.compared[group]
     inside = grouping.members(group)
@@ -294,6 +299,7 @@ def _measure(
             "missing": grouping.missing,
             "what": f"called {answers.label}",
             "four_fifths": _four_fifths(answers, group),
+            "adjusted": list(adjusted.entries),
             "sentence": f"Called {answers.label}{where}, {grouping.named(group)}: "
             f"{rate_text(found.own, n=n)}; all others {rate_text(found.rest, n=n_rest)}; {said}",
         },

@@ -84,7 +84,7 @@ class SubgroupGap(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rows: list[tuple[Cell, ...]] = []
-        measures: list[Measure] = []
+        measured: list[Result] = []
         outcomes = evidence.outcomes()
         coarser = groupings(outcomes, by_label=True)
         for grouping, by_label in zip(groupings(outcomes), coarser, strict=True):
@@ -98,16 +98,10 @@ class SubgroupGap(Check):
             rows.extend(_rows(grouping, compared))
             yield _forest(grouping, compared)
             yield from others
-            measures += [m for m in (*compared, *others) if isinstance(m, Measure)]
+            measured += [*compared, *others]
         if rows:
             yield _table(rows)
-        adjusted = adjusted_table(
-            "bias/subgroup-gap:adjusted",
-            title="Differences among images of the same condition",
-            measures=measures,
-        )
-        if adjusted is not None:
-            yield adjusted
+        yield from adjusted_table(self.id, measured)
 
     def _others(
         self, grouping: Grouping, by_label: Grouping, adverse: tuple[str, ...]

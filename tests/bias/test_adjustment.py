@@ -1,5 +1,6 @@
 """Gaps among images alike in another respect: what is said of them, and how often wrongly."""
 
+import dataclasses
 import json
 import math
 from typing import get_args
@@ -8,8 +9,12 @@ import numpy as np
 import pytest
 
 from auditor.bias.adjustment import Reading, adjusted_difference, reading_of
+from auditor.bias.amplification import Amplification
+from auditor.bias.calibration import GroupCalibration
 from auditor.bias.error_rates import ErrorRates
 from auditor.bias.groups import groupings
+from auditor.bias.harm import Harm
+from auditor.bias.selection_rate import SelectionRate
 from auditor.bias.subgroup_gap import SubgroupGap
 from auditor.findings import Table
 from auditor.stats import (
@@ -35,11 +40,13 @@ def world(
     photos=4,
     missing=0.0,
     attributes=None,
+    alarms=False,
 ):
     """Rooms of households and buildings; errors 10% plus what building and household add.
 
     `by_building` adds to (new, old); `shares` are those of old buildings among single and
-    accessible households. Photos of a room are correlated.
+    accessible households. Photos of a room are correlated. With `alarms` every error is a wrong
+    "b", the adverse class.
     """
     rng = np.random.default_rng(seed)
     accessible = rng.random(rooms) < 0.3
@@ -49,6 +56,7 @@ def world(
     unit = np.repeat(np.arange(rooms), photos)
     labels = rng.integers(0, 2, rooms)[unit]
     answers = np.where(rng.random(len(unit)) < p[unit], 1 - labels, labels)
+    answers = np.maximum(answers, labels) if alarms else answers
     building = np.where(old, "old", "new")[unit]
     building = np.where(rng.random(len(unit)) < missing, "", building)
     light = np.array(["day", "lamp"])[rng.integers(0, 2, rooms)][unit]
@@ -60,7 +68,8 @@ def world(
     }
     kept = {k: v for k, v in given.items() if k in (attributes or given)}
     dataset = worlds.dataset(labels, units=unit, attributes=kept)
-    spec = worlds.spec(consequences={"adverse": ("b",)})
+    costs = {"unit": "EUR", "matrix": {"a": {"b": 100.0}, "b": {"a": 50.0}}}
+    spec = worlds.spec(consequences={"adverse": ("b",), "costs": costs})
     return worlds.evidence(spec=spec).add(dataset, worlds.probabilities(answers))
 
 
@@ -173,6 +182,62 @@ def test_errors_are_adjusted_as_differences_and_as_ratios(worlds, seed):
     assert "times as often [" in entry["sentence"]
 
 
+OTHERS = {
+    "selection-difference:class=b,household=accessible@test": (SelectionRate(), "points higher ["),
+    "selection-ratio:class=b,household=accessible@test": (SelectionRate(), "times as often ["),
+    "cost-difference:household=accessible@test": (Harm(), "EUR more ["),
+    "overconfidence-difference:household=accessible@test": (
+        GroupCalibration(), "points more overconfident [",
+    ),
+    "widening:class=b,household=accessible@test": (Amplification(), "points wider ["),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("gap", OTHERS)
+def test_every_gap_is_adjusted(worlds, gap, seed):
+    """Of the building it is explained by building, of the household it stays."""
+    check, said = OTHERS[gap]
+    evidence = world(worlds, seed=seed, by_building=(0.0, 0.6), rooms=900, alarms=True)
+    measure = worlds.measures(check, evidence)[gap]
+    assert adjusted(measure)["building"]["reading"] == "explained"
+    assert " Explained by building: " in measure.details["sentence"]
+    evidence = world(worlds, seed=seed, by_household=0.5, rooms=900, alarms=True)
+    measure = worlds.measures(check, evidence)[gap]
+    assert {e["reading"] for e in adjusted(measure).values()} == {"remains"}
+    assert "It stays so among images of the same building or light." in measure.details["sentence"]
+    assert said in adjusted(measure)["building"]["sentence"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_without_a_gap_no_condition_is_said_to_explain_one(worlds, seed):
+    evidence = world(worlds, seed=seed, by_building=(0.0, 0.4), shares=(0.5, 0.5), alarms=True)
+    for gap, (check, _) in OTHERS.items():
+        entry = adjusted(worlds.measures(check, evidence)[gap])["building"]
+        assert entry["reading"] in ("not shown", "remains", "open"), gap
+
+
+def test_the_ratio_of_costs_says_what_the_difference_comes_to(worlds):
+    evidence = world(worlds, seed=0, by_building=(0.0, 0.4), rooms=700, alarms=True)
+    found = worlds.measures(Harm(), evidence)["cost-ratio:household=accessible@test"]
+    assert " times as much [" in found.details["sentence"]
+    assert " Explained by building: " in found.details["sentence"]
+    assert found.details["adjusted"] == []
+
+
+def test_selection_is_adjusted_without_labels_too(worlds):
+    labelled = world(worlds, seed=1, by_building=(0.0, 0.4), rooms=700, alarms=True)
+    dataset = labelled.dataset("test")
+    frame = dataset.frame.assign(label=-1)
+    bare = worlds.evidence(spec=labelled.spec).add(
+        dataclasses.replace(dataset, frame=frame), labelled.outcomes().probabilities
+    )
+    gap = "selection-difference:class=b,household=accessible@test"
+    found, expected = (worlds.measures(SelectionRate(), e)[gap] for e in (bare, labelled))
+    assert adjusted(found) == adjusted(expected)
+    assert adjusted(found)["building"]["reading"] == "explained"
+
+
 def test_conditions_are_other_attributes_of_that_role(worlds):
     evidence = world(worlds, seed=0)
     by_name = {g.attribute.name: tuple(g.controls) for g in groupings(evidence.outcomes())}
@@ -193,7 +258,10 @@ def test_without_conditions_nothing_is_added(worlds):
     assert [r.id for r in results if isinstance(r, Table)] == ["bias/subgroup-gap:groups"]
 
 
-@pytest.mark.parametrize("check", [SubgroupGap(), ErrorRates()])
+@pytest.mark.parametrize(
+    "check",
+    [SubgroupGap(), ErrorRates(), SelectionRate(), Harm(), GroupCalibration(), Amplification()],
+)
 def test_table_and_details_are_plain_and_whole(worlds, check):
     evidence = world(worlds, seed=3, by_building=(0.0, 0.3))
     measures = worlds.measures(check, evidence).values()
