@@ -131,4 +131,9 @@ def test_the_basis_of_a_sensitive_attribute_is_declared(failing, card):
     attributes = [dataclasses.replace(a, basis="Consent. Declared by A.") for a in first.attributes]
     first = dataclasses.replace(first, attributes=tuple(attributes))
     declared = model_card(dataclasses.replace(failing, datasets=(first, *others)))
-    assert declared.count("Basis *(declared)*: Consent. Declared by A.") == len(attributes) > 0
+    lines = [line for line in declared.splitlines() if "Basis *(declared)*" in line]
+    assert len(lines) == len(attributes) > 0
+    assert all(
+        line.endswith(" groups. Basis *(declared)*: Consent. Declared by A.") for line in lines
+    )
+    assert all(line.startswith("- ") for line in lines)
