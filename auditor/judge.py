@@ -26,7 +26,7 @@ from auditor.stats import (
     RateDifference,
     RateRatio,
     bound,
-    holm,
+    conditional_holm,
     p_value,
     value,
 )
@@ -157,9 +157,9 @@ def _is_counted(limit: Limit, measure: Measure) -> bool:
 
 
 def _adjusted(limit: Limit, tested: Mapping[int, Measure], *, at: float) -> dict[int, float]:
-    """Holm-adjusted p-values, one family for a limit, of "the truth is beyond `at`"."""
+    """P-values of "the truth is beyond `at`", adjusted over one family for a limit."""
     p = [p_value(m.estimate, limit=at, exceeds=limit.exceeds) for m in tested.values()]
-    return dict(zip(tested, holm(p), strict=True))
+    return dict(zip(tested, conditional_holm(p), strict=True))
 
 
 def _verdict(limit: Limit, measure: Measure, *, p: float) -> Verdict:

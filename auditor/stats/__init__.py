@@ -55,7 +55,7 @@ from auditor.stats.intervals import (
     wilson,
 )
 from auditor.stats.largest_gap import largest_gap
-from auditor.stats.multiplicity import holm
+from auditor.stats.multiplicity import conditional_holm, holm
 from auditor.stats.power import (
     SampleNeeded,
     images_needed,
@@ -97,6 +97,7 @@ __all__ = [
     "clopper_pearson",
     "cluster_bootstrap",
     "comparable",
+    "conditional_holm",
     "difference_score_test",
     "draws_of",
     "fisher_midp",
