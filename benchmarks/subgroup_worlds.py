@@ -1,0 +1,192 @@
+"""Worlds whose truth is known, and what an audit says of samples from them.
+
+Estimates come from the builders that the checks use and verdicts from `judge`, under limits of
+the built-in policy. Both depend on counts only, so each table of counts is worked out once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import cache, lru_cache
+from unittest.mock import patch
+
+import numpy as np
+
+from auditor import reasons
+from auditor.findings import Finding, Measure, Subject, Unmeasured, Verdict
+from auditor.judge import judge
+from auditor.policy import Limit, load_policy
+from auditor.record import CheckResults
+from auditor.stats import (
+    Estimate,
+    RateDifference,
+    RateRatio,
+    bound,
+    p_value,
+    rate_difference,
+    rate_ratio,
+)
+
+GROUPS = 10
+_DAY = date(2000, 1, 1)
+_CACHED = 400_000
+
+
+@dataclass(frozen=True)
+class World:
+    """Groups of independent images.
+
+    `rates` and `sizes` give each group's true rate and number of images; `tested` is the group
+    that the world is about.
+    """
+
+    name: str
+    rates: tuple[float, ...]
+    sizes: tuple[int, ...]
+    tested: int = 0
+
+    @property
+    def rest(self) -> np.ndarray:
+        """The true rate of all images outside each group."""
+        rates, sizes = np.array(self.rates), np.array(self.sizes)
+        wrong = (rates * sizes).sum() - rates * sizes
+        return wrong / (sizes.sum() - sizes)
+
+    def draw(self, rng: np.random.Generator, repetitions: int) -> np.ndarray:
+        """Counts of the outcome, (repetitions, groups)."""
+        return rng.binomial(self.sizes, self.rates, size=(repetitions, len(self.sizes)))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How groups are compared with the rest: the limit, the builder of the estimate, the truth."""
+
+    limit: str
+    build: Callable[..., Estimate]
+    unit: str
+    better: str
+
+    @property
+    def policy_limit(self) -> Limit:
+        return _limits()[self.limit]
+
+    def truth(self, world: World) -> np.ndarray:
+        own, rest = np.array(world.rates), world.rest
+        return own - rest if self.build is rate_difference else own / rest
+
+    def breaks(self, world: World) -> np.ndarray:
+        """Which groups are truly beyond the limit; one that lies on it is not."""
+        return ~np.array([self.policy_limit.is_met_by(v) for v in self._rounded(world)])
+
+    def is_at_limit(self, world: World) -> np.ndarray:
+        return self._rounded(world) == self.policy_limit.value
+
+    def _rounded(self, world: World) -> np.ndarray:
+        return np.round(self.truth(world), 9)
+
+
+GAP = Comparison("subgroup-accuracy", rate_difference, "share", "higher")
+RATIO = Comparison("false-adverse-ratio", rate_ratio, "ratio", "lower")
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What was said: of each group (repetitions, groups), and of the limit (repetitions,)."""
+
+    failed: np.ndarray
+    passed: np.ndarray
+    worse: np.ndarray
+    limit_passed: np.ndarray
+
+
+def alike(name: str, n: int, rate: float, *, tested: float | None = None) -> World:
+    """Ten groups of `n` images with one rate, the first with the rate `tested`."""
+    first = rate if tested is None else tested
+    return World(name, (first,) + (rate,) * (GROUPS - 1), (n,) * GROUPS)
+
+
+def estimates(comparison: Comparison, found: Sequence[int], sizes: Sequence[int]) -> list[Estimate]:
+    """Each group against the rest, from counts; none at all where a ratio has no event."""
+    total, n = int(sum(found)), int(sum(sizes))
+    if total == 0 and comparison.build is rate_ratio:
+        return []
+    return [
+        _estimate(comparison.build, int(x), int(size), total - int(x), n - int(size))
+        for x, size in zip(found, sizes, strict=True)
+    ]
+
+
+def judged(
+    comparison: Comparison, families: Sequence[Sequence[Estimate]], world: World
+) -> Verdicts:
+    """What `judge` makes of each family of estimates under the policy's limit.
+
+    Sentences are left out: they take most of the time and decide nothing.
+    """
+    rows, limits = [], []
+    with _counts_worked_out_once():
+        for family in families:
+            found = judge(
+                [results(comparison, family, world.sizes)],
+                limits=[comparison.policy_limit],
+                as_of=_DAY,
+            )
+            rows.append([_said(finding) for finding in found.findings])
+            limits.append(found.verdict is Verdict.PASS)
+    said = np.array(rows)
+    return Verdicts(said[:, :, 0], said[:, :, 1], said[:, :, 2], np.array(limits))
+
+
+def verdicts(comparison: Comparison, counts: np.ndarray, world: World) -> Verdicts:
+    """As `judged`, of counts (repetitions, groups)."""
+    return judged(comparison, [estimates(comparison, row, world.sizes) for row in counts], world)
+
+
+def results(
+    comparison: Comparison, family: Sequence[Estimate], sizes: Sequence[int]
+) -> CheckResults:
+    """The measures of a family as the check yields them, without what only readers need."""
+    limit = comparison.policy_limit
+    subjects = [Subject.of(role="test", group=str(i)) for i in range(len(sizes))]
+    if not family:
+        none = [Unmeasured(limit.name, subject, "no event", "") for subject in subjects]
+        return CheckResults(limit.check, unmeasured=tuple(none))
+    measures = [
+        Measure(limit.name, s, e, comparison.unit, comparison.better, n=n)  # type: ignore[arg-type]
+        for s, e, n in zip(subjects, family, sizes, strict=True)
+    ]
+    return CheckResults(limit.check, measures=tuple(measures))
+
+
+def _said(finding: Finding) -> tuple[bool, bool, bool]:
+    failed = finding.verdict is Verdict.FAIL
+    return failed, finding.verdict is Verdict.PASS, failed or finding.leaning == "worse"
+
+
+@cache
+def _limits() -> dict[str, Limit]:
+    return {limit.id: limit for limit in load_policy("default").policy.limits}
+
+
+@lru_cache(_CACHED)
+def _estimate(
+    build: Callable[..., Estimate], x: int, n: int, x_rest: int, n_rest: int
+) -> RateDifference | RateRatio:
+    outcome = np.repeat([1, 0, 1, 0], [x, n - x, x_rest, n_rest - x_rest])
+    return build(outcome, member=np.arange(n + n_rest) < n)
+
+
+_bound, _p_value = lru_cache(_CACHED)(bound), lru_cache(_CACHED)(p_value)
+
+
+@contextmanager
+def _counts_worked_out_once() -> Iterator[None]:
+    with (
+        patch.multiple("auditor.judge", bound=_bound, p_value=_p_value),
+        patch.object(reasons, "reason", return_value=""),
+        patch.object(reasons, "what_would_decide", return_value=""),
+    ):
+        yield
