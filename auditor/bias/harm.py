@@ -10,18 +10,17 @@ import numpy as np
 
 from auditor.bias.adjustment import Adjustment, adjusted_mean_difference, adjusted_table
 from auditor.bias.groups import Grouping, groupings, nothing_to_compare, too_few_units
-from auditor.bias.two_sides import ENDLESS, TwoSides, cautious_mean, two_means
+from auditor.bias.two_sides import ENDLESS, TwoSides, two_means
 from auditor.contract import Check, Evidence, Need
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.needs import Attributes, Declared, Predictions, Truth
 from auditor.scoring.comparison import MIN_UNITS, count_units, worst_first
-from auditor.scoring.cost import class_index, cost_matrix, image_costs
+from auditor.scoring.cost import IMAGINED, class_index, cost_matrix, expected_cost, image_costs
 from auditor.spec import ConsequencesSpec
 from auditor.stats import Draws, Estimate, Interval, Normal, interval, value
 
 NAMES = ("cost", "cost-difference", "cost-ratio")
 _NOBODY = "not stated"
-_IMAGINED = 3
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class _Bill:
 
     @property
     def imagined(self) -> tuple[float, ...]:
-        return (self.dearest,) * _IMAGINED
+        return (self.dearest,) * IMAGINED
 
     @property
     def priced(self) -> str:
@@ -334,12 +333,12 @@ def _rows(bill: _Bill, compared: Mapping[str, TwoSides | None]) -> Iterator[tupl
 
 def _borne_cells(bill: _Bill, party: str, inside: np.ndarray) -> tuple[Cell, Cell, Cell]:
     unit = bill.grouping.unit
-    mean = cautious_mean(
+    cost = expected_cost(
         _borne(bill, party)[inside],
+        dearest=max(bill.dearest_of[party], 0.0),
         unit=None if unit is None else unit[inside],
-        imagined=(max(bill.dearest_of[party], 0.0),) * _IMAGINED,
     )
-    return (mean.value, *_ends(bill, mean))
+    return (cost.value, *_ends(bill, cost))
 
 
 def _cells(estimate: Normal | Draws | str) -> tuple[Cell, Cell, Cell]:

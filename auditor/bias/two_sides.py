@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from auditor.stats import GRID, Draws, Normal
-from auditor.stats.clusters import design_effect
+from auditor.stats import GRID, Draws, Normal, mean
 
 Floats = NDArray[np.float64]
 
@@ -93,38 +92,18 @@ class TwoSides:
 def two_means(
     values: np.ndarray, *, member: np.ndarray, unit: np.ndarray | None, imagined: Sequence[float]
 ) -> TwoSides:
-    """The mean of a group's values and the rest's; arguments as `cautious_mean`.
+    """The mean of a group's values and the rest's; `imagined` as in `auditor.stats.mean`.
 
     `member` (n,) bool is True in the group. Two units a side or more.
     """
     y = np.asarray(values, dtype=np.float64)
     influence = _influence(y, member) + _influence(y, ~member)
     return TwoSides(
-        group=cautious_mean(y[member], unit=_of(unit, member), imagined=imagined),
-        rest=cautious_mean(y[~member], unit=_of(unit, ~member), imagined=imagined),
+        group=mean(y[member], unit=_of(unit, member), imagined=imagined),
+        rest=mean(y[~member], unit=_of(unit, ~member), imagined=imagined),
         covariance=covariance(influence, member=member, unit=unit),
         units=len(y) if unit is None else len(np.unique(unit)),
     )
-
-
-def cautious_mean(
-    values: np.ndarray, *, unit: np.ndarray | None, imagined: Sequence[float]
-) -> Normal:
-    """The mean of (n,) values, n from 2, whose spread counts some `imagined` ones too.
-
-    For values of which the telling ones are rare (errors, costs): a sample that happens to hold
-    few would otherwise claim that few will come. They count in the spread alone, as in
-    `auditor.scoring.cost.expected_cost`. With units each stands for a whole unit, of as many
-    images as a unit has on average: errors come by the room, and simulated at 20 units of ten
-    images (correlated at 0.3) single imagined images let 18% of wrong PASSes through, whole
-    units under 1%.
-    """
-    y = np.asarray(values, dtype=np.float64)
-    worth = design_effect(y - y.mean(), unit=unit)
-    a_unit = 1 if unit is None else round(len(y) / len(np.unique(unit)))
-    spread = float(np.append(y, np.tile(imagined, a_unit)).var(ddof=1))
-    se = math.sqrt(worth.deff * spread / len(y))
-    return Normal(float(y.mean()), se, len(y) - 1 if worth.df is None else worth.df)
 
 
 def covariance(influence: np.ndarray, *, member: np.ndarray, unit: np.ndarray | None) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,12 +10,12 @@ from numpy.typing import NDArray
 
 from auditor.errors import SpecError
 from auditor.spec import CostsSpec
-from auditor.stats import Normal
-from auditor.stats.clusters import design_effect
+from auditor.stats import Normal, mean
 
 Floats = NDArray[np.float64]
 
-_IMAGINED = 3
+IMAGINED = 3
+"""How many more images (units) at the largest cost are allowed for."""
 
 
 def cost_matrix(costs: CostsSpec, *, classes: Sequence[str]) -> Floats:
@@ -70,13 +69,9 @@ def cheapest_answers(probabilities: np.ndarray, matrix: np.ndarray) -> NDArray[n
 def expected_cost(costs: np.ndarray, *, dearest: float, unit: np.ndarray | None = None) -> Normal:
     """Mean cost of an image, from the cost of each (n,), n from 2.
 
-    Three further images at cost `dearest` (the largest stated cost) count in the spread, not in
-    the mean: a sample that happens to hold few errors would otherwise claim that few will come.
-    With none at all the upper bound is then near the rule of three (Hanley & Lippman-Hand 1983,
-    doi:10.1001/jama.1983.03330370053031). Simulated with errors of 0.4% to 20% in 200 images,
-    the one-sided 95% bound lies below the true cost in at most 8%.
+    `IMAGINED` further images (units) at cost `dearest`, the largest stated cost, are imagined as
+    `auditor.stats.mean` does it. The one-sided 95% bound lies below the true cost in at most 8%
+    of samples of 200 images with errors of 0.4% to 20%, and in at most 7% of 20 to 100 units of
+    3 or 10 images correlated at 0.3 or 0.5 with errors of 1% to 20% (simulated).
     """
-    worth = design_effect(costs - costs.mean(), unit=unit)
-    spread = float(np.append(costs, [dearest] * _IMAGINED).var(ddof=1))
-    se = math.sqrt(worth.deff * spread / len(costs))
-    return Normal(float(costs.mean()), se, len(costs) - 1 if worth.df is None else worth.df)
+    return mean(costs, unit=unit, imagined=(dearest,) * IMAGINED)

@@ -30,6 +30,7 @@ side, a NaN, or fewer than two units on a side when `unit` is given. Outcomes na
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,13 +125,26 @@ def paired_difference(
     )
 
 
-def mean(values: ArrayLike, *, unit: ArrayLike | None = None) -> Normal:
-    """The mean of (n,) numbers with its standard error, as a t statistic; n from 2."""
+def mean(
+    values: ArrayLike, *, unit: ArrayLike | None = None, imagined: Sequence[float] = ()
+) -> Normal:
+    """The mean of (n,) numbers with its standard error, as a t statistic; n from 2.
+
+    `imagined` values count in the spread alone. They are for numbers of which the telling ones
+    are rare (errors, costs): a sample that happens to hold few would otherwise claim that few
+    will come. With none in the sample the bound is then near the rule of three (Hanley &
+    Lippman-Hand 1983, doi:10.1001/jama.1983.03330370053031). With units each stands for a whole
+    unit, of as many images as a unit has on average: errors come by the room, and simulated at
+    20 units of ten images (correlated at 0.3) single imagined images let 18% of wrong PASSes
+    through, whole units under 1%.
+    """
     y = _numbers("values", values)
     if len(y) < 2:
         raise ValueError("mean: found one value, expected two or more for a standard error")
     worth = design_effect(y - y.mean(), unit=unit)
-    se = math.sqrt(worth.deff * y.var(ddof=1) / len(y))
+    in_a_unit = 1 if worth.df is None else round(len(y) / (worth.df + 1))
+    spread = np.append(y, np.tile(imagined, in_a_unit)).var(ddof=1)
+    se = math.sqrt(worth.deff * spread / len(y))
     return Normal(float(y.mean()), se, len(y) - 1 if worth.df is None else worth.df)
 
 

@@ -4,8 +4,7 @@ import statsmodels.api as sm
 from scipy.stats import t as student
 from scipy.stats import ttest_ind
 
-from auditor.bias.two_sides import ENDLESS, TwoSides, cautious_mean, two_means
-from auditor.scoring.cost import expected_cost
+from auditor.bias.two_sides import ENDLESS, TwoSides, two_means
 from auditor.stats import GRID, Normal, bound, interval, p_value
 
 
@@ -47,24 +46,6 @@ def test_units_that_pull_apart_widen_the_difference(rng):
     sides = two_means(values, member=member, unit=unit, imagined=())
     assert sides.covariance < 0
     assert sides.difference().se ** 2 > sides.group.se**2 + sides.rest.se**2
-
-
-def test_imagined_values_count_in_the_spread_alone():
-    costs = np.r_[np.zeros(95), np.full(5, 40.0)]
-    cautious = cautious_mean(costs, unit=None, imagined=(90.0,) * 3)
-    assert cautious == expected_cost(costs, dearest=90.0)
-    assert cautious.value == costs.mean()
-    assert cautious.se > cautious_mean(costs, unit=None, imagined=()).se
-
-
-def test_with_units_whole_units_are_imagined():
-    unit = np.repeat(np.arange(50), 8)
-    none = cautious_mean(np.zeros(400), unit=unit, imagined=(1.0,) * 3)
-    rooms = cautious_mean(np.zeros(50), unit=None, imagined=(1.0,) * 3)
-    assert none.value == 0
-    # 24 imagined photos beside 400, counted as 50 rooms: nearly three rooms beside 50.
-    assert none.se == pytest.approx(rooms.se, rel=0.03)
-    assert none.df == 49
 
 
 @pytest.mark.parametrize("covariance", [-0.02, 0.0, 0.02])

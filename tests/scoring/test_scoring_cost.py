@@ -55,6 +55,23 @@ def test_the_upper_bound_is_rarely_below_the_true_cost(share):
     assert below / 1000 <= 0.08
 
 
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.2])
+def test_nor_with_errors_that_come_by_the_room(share):
+    rng, rooms, photos, correlation = np.random.default_rng(2), 20, 10, 0.3
+    unit = np.repeat(np.arange(rooms), photos)
+    spread = (1 - correlation) / correlation
+    wrong = {"by room": 0, "by photo": 0}
+    for _ in range(1000):
+        likely = rng.beta(share * spread, (1 - share) * spread, rooms)
+        costs = 100.0 * (rng.random(len(unit)) < likely[unit])
+        for name, known in (("by room", unit), ("by photo", None)):
+            upper = bound(expected_cost(costs, dearest=100.0, unit=known), side="high")
+            wrong[name] += upper < 100 * share
+    assert wrong["by room"] / 1000 <= 0.075
+    if share > 0.01:
+        assert wrong["by photo"] / 1000 > 0.15
+
+
 def test_a_sample_without_errors_claims_no_certainty():
     estimate = expected_cost(np.zeros(100), dearest=50.0)
     assert value(estimate) == 0

@@ -168,6 +168,24 @@ def test_means_agree_with_t_tests(rng):
     assert (single.value, single.se) == pytest.approx((a.mean(), a.std(ddof=1) / math.sqrt(30)))
 
 
+def test_imagined_values_count_in_the_spread_of_a_mean_alone():
+    costs = np.r_[np.zeros(95), np.full(5, 40.0)]
+    cautious = stats.mean(costs, imagined=(90.0, 90.0))
+    assert cautious.value == costs.mean()
+    assert cautious.se == pytest.approx(np.r_[costs, 90, 90].std(ddof=1) / 10)
+    assert cautious.df == 99
+
+
+def test_with_units_whole_units_are_imagined():
+    unit = np.repeat(np.arange(50), 8)
+    none = stats.mean(np.zeros(400), unit=unit, imagined=(1.0,) * 3)
+    rooms = stats.mean(np.zeros(50), imagined=(1.0,) * 3)
+    assert none.value == 0
+    # 24 imagined photos beside 400, counted as 50 rooms: nearly three rooms beside 50.
+    assert none.se == pytest.approx(rooms.se, rel=0.03)
+    assert none.df == 49
+
+
 def test_mean_by_unit_is_the_mean_of_equal_units(rng):
     unit = np.repeat(np.arange(12), 5)
     y = rng.normal(size=12)[unit] + 0.1 * rng.normal(size=60)
