@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from auditor.bias.groups import Grouping
+from auditor.bias.groups import Contrast
 from auditor.findings import Cell, Column, Measure, Result, Table
 from auditor.scoring.comparison import MIN_UNITS, points
 from auditor.stats import (
@@ -58,22 +58,19 @@ class _Controlled:
     said: str
 
 
-def adjusted_difference(
-    grouping: Grouping, group: str, success: np.ndarray, *, gap: Estimate
-) -> Adjustment:
+def adjusted_difference(contrast: Contrast, success: np.ndarray, *, gap: Estimate) -> Adjustment:
     """A difference of rates (n,) 0 or 1, adjusted; `gap` is the one over all images."""
     return _adjustment(
-        grouping, group, success, gap=gap, compare=stratified_difference, words=points_words
+        contrast, success, gap=gap, compare=stratified_difference, words=points_words
     )
 
 
 def adjusted_mean_difference(
-    grouping: Grouping, group: str, values: np.ndarray, *, gap: Estimate, words: Words | None = None
+    contrast: Contrast, values: np.ndarray, *, gap: Estimate, words: Words | None = None
 ) -> Adjustment:
     """Likewise a difference of means of numbers (n,), said in `words`, else as a bare amount."""
     return _adjustment(
-        grouping,
-        group,
+        contrast,
         values,
         gap=gap,
         compare=stratified_mean_difference,
@@ -81,13 +78,9 @@ def adjusted_mean_difference(
     )
 
 
-def adjusted_ratio(
-    grouping: Grouping, group: str, success: np.ndarray, *, gap: Estimate
-) -> Adjustment:
+def adjusted_ratio(contrast: Contrast, success: np.ndarray, *, gap: Estimate) -> Adjustment:
     """Likewise a ratio of rates."""
-    return _adjustment(
-        grouping, group, success, gap=gap, compare=stratified_ratio, words=_times_words
-    )
+    return _adjustment(contrast, success, gap=gap, compare=stratified_ratio, words=_times_words)
 
 
 def adjusted_table(check: str, results: Sequence[Result]) -> Iterator[Table]:
@@ -126,21 +119,19 @@ def _times_words(value: float, ends: Interval) -> str:
 
 
 def _adjustment(
-    grouping: Grouping,
-    group: str,
+    contrast: Contrast,
     values: np.ndarray,
     *,
     gap: Estimate,
     compare: Callable[..., Adjusted | None],
     words: Words,
 ) -> Adjustment:
-    inside = grouping.members(group)
-    tested = len(grouping.controls)
+    tested = len(contrast.controls)
     neutral = 1.0 if isinstance(gap, RateRatio) else 0.0
     shown = _sign(interval(gap), neutral=neutral)
     controlled = []
-    for name, codes in grouping.controls.items():
-        found = _compared(grouping, inside, values, codes, compare=compare)
+    for name, codes in contrast.controls.items():
+        found = _compared(contrast, values, codes, compare=compare)
         reading = reading_of(found, shown=shown, neutral=neutral, tested=tested)
         said = "" if found is None else words(found.value, found.interval)
         controlled.append(_Controlled(name, found, reading, said))
@@ -148,8 +139,7 @@ def _adjustment(
 
 
 def _compared(
-    grouping: Grouping,
-    inside: np.ndarray,
+    contrast: Contrast,
     values: np.ndarray,
     codes: np.ndarray,
     *,
@@ -157,7 +147,7 @@ def _compared(
 ) -> Adjusted | None:
     """The gap among images with the same code, None where too few have like ones."""
     known = codes >= 0
-    unit = grouping.unit
+    inside, unit = contrast.inside, contrast.unit
     if not known.all():
         inside, values, codes = inside[known], values[known], codes[known]
         unit = None if unit is None else unit[known]

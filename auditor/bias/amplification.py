@@ -166,7 +166,7 @@ def _compared(grouping: Grouping, group: str, *, label: str) -> Measure | Unmeas
     called, labelled = outcomes.predicted == index, outcomes.labels == index
     found = widening(called, labelled=labelled, member=inside, unit=unit)
     adjusted = adjusted_mean_difference(
-        grouping, group, found.further, gap=found.estimate, words=_wider
+        grouping.contrast(group), found.further, gap=found.estimate, words=_wider
     )
     added = (called & ~labelled) if found.answers_way > 0 else (labelled & ~called)
     return Measure(

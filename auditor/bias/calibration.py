@@ -166,7 +166,9 @@ def _overconfidence(grouping: Grouping, group: str, subject: Subject) -> Measure
     )  # fmt: skip
     gap = sides.difference()
     excess = np.asarray(outcomes.confidence, dtype=np.float64) - outcomes.correct
-    adjusted = adjusted_mean_difference(grouping, group, excess, gap=gap, words=_overconfident)
+    adjusted = adjusted_mean_difference(
+        grouping.contrast(group), excess, gap=gap, words=_overconfident
+    )
     return _measure(
         grouping,
         inside,

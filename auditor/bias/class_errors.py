@@ -97,18 +97,14 @@ def _compared(errors: ClassErrors, group: str, name: str) -> Measure | Unmeasure
     few = too_few_units(grouping, group, name=name, subject=subject, among=errors.among)
     if few is not None:
         return few
-    inside, unit = grouping.members(group), grouping.unit
+    wrong, contrast = errors.wrong, grouping.contrast(group)
     if not name.endswith("-ratio"):
-        gap = rate_difference(errors.wrong, member=inside, unit=unit)
-        return _measure(
-            errors, group, name, gap, adjusted_difference(grouping, group, errors.wrong, gap=gap)
-        )
-    if not errors.wrong.any():
+        gap = rate_difference(wrong, member=contrast.inside, unit=contrast.unit)
+        return _measure(errors, group, name, gap, adjusted_difference(contrast, wrong, gap=gap))
+    if not wrong.any():
         return _no_error(errors, name, subject)
-    ratio = rate_ratio(errors.wrong, member=inside, unit=unit)
-    return _measure(
-        errors, group, name, ratio, adjusted_ratio(grouping, group, errors.wrong, gap=ratio)
-    )
+    ratio = rate_ratio(wrong, member=contrast.inside, unit=contrast.unit)
+    return _measure(errors, group, name, ratio, adjusted_ratio(contrast, wrong, gap=ratio))
 
 
 def _measure(

@@ -15,6 +15,15 @@ from auditor.scoring.outcomes import Outcomes
 
 
 @dataclass(frozen=True)
+class Contrast:
+    """Some images against all others: `inside` (n,) bool; `unit` and `controls` as `Grouping`."""
+
+    inside: np.ndarray
+    unit: np.ndarray | None
+    controls: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Grouping:
     """Images whose group under `attribute` is known; `missing` counts the others.
 
@@ -40,6 +49,10 @@ class Grouping:
         """Mask over the images, shape (n,)."""
         inside: np.ndarray = self.of == group
         return inside
+
+    def contrast(self, group: str) -> Contrast:
+        """The images of a group against those of all others."""
+        return Contrast(self.members(group), self.unit, self.controls)
 
     def take(self, keep: np.ndarray) -> Grouping:
         """The images under the mask `keep`."""
@@ -73,10 +86,7 @@ def groupings(
     outcomes = outcomes if unlabelled else outcomes.with_labels()
     # Codes once: comparing names, once a group and class, would take most of the time.
     unit = None if outcomes.units is None else unit_codes(outcomes.units)
-    conditions = {
-        a.name: _group_codes(outcomes.groups(a.name))
-        for a in outcomes.dataset.attributes_of("condition")
-    }
+    conditions = condition_codes(outcomes)
     for attribute in outcomes.attributes:
         groups = outcomes.groups(attribute.name)
         known = groups != MISSING_GROUP
@@ -88,6 +98,12 @@ def groupings(
             missing=int((~known).sum()),
             controls={n: c[known] for n, c in conditions.items() if n != attribute.name},
         )
+
+
+def condition_codes(outcomes: Outcomes) -> dict[str, np.ndarray]:
+    """For each attribute of role condition the code of each image's group, (n,), -1 for none."""
+    conditions = outcomes.dataset.attributes_of("condition")
+    return {a.name: _group_codes(outcomes.groups(a.name)) for a in conditions}
 
 
 def _group_codes(groups: np.ndarray) -> np.ndarray:

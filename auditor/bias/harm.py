@@ -194,7 +194,7 @@ def _adjusted(bill: _Bill, group: str, gap: Normal) -> Adjustment:
     def words(value: float, ends: Interval) -> str:
         return _more_text(value, ends, bill.currency)
 
-    return adjusted_mean_difference(bill.grouping, group, bill.spent, gap=gap, words=words)
+    return adjusted_mean_difference(bill.grouping.contrast(group), bill.spent, gap=gap, words=words)
 
 
 _RATIO_REMEDY = "Read the difference of costs; with more images a ratio may be had."

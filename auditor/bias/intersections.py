@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Annotated, ClassVar
 
 import numpy as np
 
+from auditor.bias.adjustment import Adjustment, adjusted_difference, adjusted_table
+from auditor.bias.groups import Contrast, condition_codes
 from auditor.bias.interaction import BeyondParents, beyond_parents
 from auditor.bias.shrinkage import Shrunk, shrunk
 from auditor.contract import Available, Check, Evidence, Need, Unmet
@@ -60,8 +62,10 @@ class Intersections(Check):
     ``order: 3``): accuracy of the cell's images minus that of all other images with a value of
     both. Beside it, what the two groups by themselves would lead one to expect, had their
     effects added up: old elsewhere plus dark elsewhere minus neither. Cells that are the whole
-    of one of their groups are left to bias/subgroup-gap. For the ranking, not for a verdict,
-    small cells are drawn towards the mean of all cells of their pair (empirical Bayes).
+    of one of their groups are left to bias/subgroup-gap. A cell that is shown to be worse is
+    compared also among images alike in each other condition (not where small cells are pooled:
+    counts by three attributes would give them away). For the ranking, not for a verdict, small
+    cells are drawn towards the mean of all cells of their pair (empirical Bayes).
 
     Why it matters
     --------------
@@ -83,6 +87,7 @@ class Intersections(Check):
     sources: ClassVar[tuple[str, ...]] = (
         "Crenshaw (1989), chicagounbound.uchicago.edu/uclf/vol1989/iss1/8 (intersectionality)",
         "Kearns, Neel, Roth & Wu (2018), arXiv:1711.05144 (fairness gerrymandering)",
+        "Mantel & Haenszel (1959), doi:10.1093/jnci/22.4.719 (adjusted gaps)",
         "Kleinman (1973), doi:10.1080/01621459.1973.10481332 (shrinkage)",
         "VanderWeele & Knol (2014), doi:10.1515/em-2013-0005 (additive interaction)",
         "Zou, Huang & Zhang (2009), doi:10.1016/j.csda.2008.09.033 (interval of the interaction)",
@@ -102,11 +107,12 @@ class Intersections(Check):
             if small is not None:
                 yield small
         found.sort(key=lambda one: one.shrunk.value)
-        for rank, one in enumerate(found, start=1):
-            yield _measure(one, rank=rank, family=len(found))
+        measures = [_measure(one, rank, family=len(found)) for rank, one in enumerate(found, 1)]
+        yield from measures
         if found:
             yield _table(found)
             yield _forest(found)
+        yield from adjusted_table(self.id, measures)
 
     def _crossings(self, outcomes: Outcomes) -> Iterator[_Crossing]:
         if self.order not in (2, 3):
@@ -122,11 +128,13 @@ class Intersections(Check):
             )
         # Codes once: comparing names, once a cell, would take most of the time.
         unit = None if outcomes.units is None else unit_codes(outcomes.units)
+        pooled = any(a.smallest is not None for a in outcomes.attributes)
+        conditions = {} if pooled else condition_codes(outcomes)
         for size in range(2, self.order + 1):
             for attributes in combinations(chosen, size):
                 own = outcomes if size > 2 else outcomes.crossed(*(a.name for a in attributes))
                 crossed = tuple(own.dataset.attribute(a.name) for a in attributes)
-                yield _Crossing.of(own, crossed, unit)
+                yield _Crossing.of(own, crossed, unit, conditions)
 
 
 def _chosen(declared: tuple[Attribute, ...], names: tuple[str, ...]) -> tuple[Attribute, ...]:
@@ -143,7 +151,8 @@ def _chosen(declared: tuple[Attribute, ...], names: tuple[str, ...]) -> tuple[At
 class _Crossing:
     """Labelled images with a value of every one of `attributes`.
 
-    `group` (k, n) codes each image's group of each attribute, `cell` (n,) its combination.
+    `group` (k, n) codes each image's group of each attribute, `cell` (n,) its combination;
+    `controls` holds the codes of every other condition.
     """
 
     attributes: tuple[Attribute, ...]
@@ -152,10 +161,15 @@ class _Crossing:
     group: np.ndarray
     cell: np.ndarray
     unit: np.ndarray | None
+    controls: Mapping[str, np.ndarray]
 
     @classmethod
     def of(
-        cls, outcomes: Outcomes, attributes: tuple[Attribute, ...], unit: np.ndarray | None
+        cls,
+        outcomes: Outcomes,
+        attributes: tuple[Attribute, ...],
+        unit: np.ndarray | None,
+        conditions: Mapping[str, np.ndarray],
     ) -> _Crossing:
         groups = [outcomes.groups(a.name) for a in attributes]
         known = np.logical_and.reduce([g != MISSING_GROUP for g in groups])
@@ -169,6 +183,7 @@ class _Crossing:
             codes.append(np.array([at[name] for name in of[known]], dtype=np.int64))
         shape = tuple(len(n) for n in names)
         group = np.array(codes)
+        others = {n: c for n, c in conditions.items() if n not in {a.name for a in attributes}}
         return cls(
             attributes=attributes,
             outcomes=outcomes if known.all() else outcomes.take(known),
@@ -176,6 +191,7 @@ class _Crossing:
             group=group,
             cell=np.ravel_multi_index(tuple(group), shape),
             unit=None if unit is None else unit[known],
+            controls={name: codes[known] for name, codes in others.items()},
         )
 
     @property
@@ -235,6 +251,14 @@ class _Compared:
         return mask
 
     @property
+    def adjusted(self) -> Adjustment:
+        """The gap of a cell that is shown to be worse, among images alike in another condition."""
+        shown = interval(self.estimate).high < 0
+        crossing = self.crossing
+        contrast = Contrast(self.inside, crossing.unit, crossing.controls if shown else {})
+        return adjusted_difference(contrast, crossing.outcomes.correct, gap=self.estimate)
+
+    @property
     def keys(self) -> dict[str, str]:
         names = (a.name for a in self.crossing.attributes)
         return dict(zip(names, self.crossing.groups_of(self.cell), strict=True))
@@ -256,13 +280,14 @@ def _compared(crossing: _Crossing) -> list[_Compared]:
     return [_Compared(crossing, *one) for one in found]
 
 
-def _measure(one: _Compared, *, rank: int, family: int) -> Measure:
+def _measure(one: _Compared, rank: int, *, family: int) -> Measure:
     outcomes, unit, inside = one.crossing.outcomes, one.crossing.unit, one.inside
     own, rest = (
         rate(outcomes.correct[side], unit=None if unit is None else unit[side])
         for side in (inside, ~inside)
     )
     n, n_rest = int(inside.sum()), int((~inside).sum())
+    adjusted = one.adjusted
     return Measure(
         name="accuracy",
         subject=Subject.about(one.keys, role="test"),
@@ -284,8 +309,10 @@ def _measure(one: _Compared, *, rank: int, family: int) -> Measure:
             "shrunk": {"value": one.shrunk.value, "low": one.shrunk.low, "high": one.shrunk.high},
             "rank": rank,
             "family": family,
+            "adjusted": list(adjusted.entries),
             "sentence": f"Accuracy, {one.said}: {rate_text(own, n=n)}; all others "
-            f"{rate_text(rest, n=n_rest)}; {points_text(one.estimate)}.{_parents_text(one)}",
+            f"{rate_text(rest, n=n_rest)}; {points_text(one.estimate)}.{_parents_text(one)}"
+            f"{adjusted.clause}",
         },
     )
 

@@ -218,13 +218,13 @@ def _results(answers: _Answers) -> Iterator[Measure | Unmeasured]:
 
 
 def _difference(answers: _Answers, group: str, gap: RateDifference) -> Measure:
-    adjusted = adjusted_difference(answers.grouping, group, answers.called, gap=gap)
+    adjusted = adjusted_difference(answers.grouping.contrast(group), answers.called, gap=gap)
     said = f"{points_text(gap)}.{adjusted.clause}"
     return _measure(answers, group, name=NAMES[0], estimate=gap, adjusted=adjusted, said=said)
 
 
 def _ratio(answers: _Answers, group: str, ratio: RateRatio) -> Measure:
-    adjusted = adjusted_ratio(answers.grouping, group, answers.called, gap=ratio)
+    adjusted = adjusted_ratio(answers.grouping.contrast(group), answers.called, gap=ratio)
     rule = _rule_text(_four_fifths(answers, group))
     said = f"{times_text(ratio)}.{adjusted.clause} {rule}"
     return _measure(answers, group, name=NAMES[1], estimate=ratio, adjusted=adjusted, said=said)

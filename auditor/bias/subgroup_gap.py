@@ -138,7 +138,7 @@ def _compared(grouping: Grouping, group: str, *, label: str | None = None) -> Me
     rest = _rate(grouping, ~inside)
     said = "Accuracy" if label is None else f"Share of {label} that is found"
     n, n_rest = int(inside.sum()), int((~inside).sum())
-    adjusted = adjusted_difference(grouping, group, outcomes.correct, gap=gap)
+    adjusted = adjusted_difference(grouping.contrast(group), outcomes.correct, gap=gap)
     return Measure(
         name=name,
         subject=subject,
@@ -170,7 +170,7 @@ def _lost(grouping: Grouping, group: str, losses: np.ndarray) -> Measure | Unmea
         return few
     inside, unit = grouping.members(group), grouping.unit
     gap = mean_difference(losses, member=inside, unit=unit)
-    adjusted = adjusted_mean_difference(grouping, group, losses, gap=gap)
+    adjusted = adjusted_mean_difference(grouping.contrast(group), losses, gap=gap)
     own, rest = (_mean_details(losses, side, unit) for side in (inside, ~inside))
     return Measure(
         name="log-loss",

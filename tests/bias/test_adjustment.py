@@ -319,7 +319,7 @@ def test_a_condition_is_rarely_said_to_explain_or_hide_what_it_does_not(worlds, 
         grouping = next(groupings(evidence.outcomes()))
         correct = grouping.outcomes.correct
         gap = rate_difference(correct, member=grouping.members("accessible"), unit=grouping.unit)
-        found = adjusted_difference(grouping, "accessible", correct, gap=gap)
+        found = adjusted_difference(grouping.contrast("accessible"), correct, gap=gap)
         said = {entry["reading"] for entry in found.entries}
         assert said <= set(get_args(Reading))
         wrong += bool(said & {"explained", "hidden", "reversed"})

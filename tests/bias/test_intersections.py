@@ -8,6 +8,7 @@ from auditor.bias.interaction import beyond_parents
 from auditor.bias.intersections import Intersections, TwoAttributes
 from auditor.bias.shrinkage import fitted, shrunk
 from auditor.contract import Available
+from auditor.data.pooling import pool_small_groups
 from auditor.errors import SpecError
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.stats import holm, p_value, rate_difference, value
@@ -100,6 +101,56 @@ def test_a_cell_that_only_adds_up_is_said_to_be_what_one_would_expect(worlds):
     assert beyond["low"] < 0 < beyond["high"]
     assert found.details["expected"] == pytest.approx(0.6, abs=0.05)
     assert found.details["sentence"].endswith("the difference from that may be luck.")
+
+
+def _with_phones(worlds, *, seed, blamed, smallest=None):
+    """Photos of old buildings in the dark mostly come from old phones; `blamed` is what is bad."""
+    rng = np.random.default_rng(seed)
+    n = 3000
+    building, light = rng.choice(["old", "new"], n), rng.choice(["dark", "day"], n)
+    cell = (building == "old") & (light == "dark")
+    phone = np.where(rng.random(n) < np.where(cell, 0.85, 0.15), "old phone", "new phone")
+    bad = cell if blamed == "cell" else phone == "old phone"
+    labels = rng.integers(0, 2, n)
+    answers = np.where(rng.random(n) < np.where(bad, 0.7, 0.93), labels, 1 - labels)
+    named = {"building": building, "light": light, "phone": phone}
+    dataset = worlds.dataset(labels, attributes={k: ("condition", v) for k, v in named.items()})
+    if smallest is not None:
+        every = {"test": np.ones(n, bool)}
+        dataset = pool_small_groups({"test": dataset}, sound=every, smallest=smallest)["test"]
+    return worlds.evidence().add(dataset, worlds.probabilities(answers))
+
+
+def _by_cell(worlds, evidence):
+    return {str(m.subject): m for m in worlds.measures(Intersections(), evidence).values()}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_cell_whose_gap_another_condition_explains_is_said_to_be_so(worlds, seed):
+    evidence = _with_phones(worlds, seed=seed, blamed="phone")
+    found = _by_cell(worlds, evidence)["building=old,light=dark@test"]
+    assert [e["for"] for e in found.details["adjusted"]] == ["phone"]
+    assert found.details["adjusted"][0]["reading"] == "explained"
+    assert "Explained by phone:" in found.details["sentence"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_cell_whose_gap_stays_among_like_images_is_said_to_stay(worlds, seed):
+    cells = _by_cell(worlds, _with_phones(worlds, seed=seed, blamed="cell"))
+    found = cells["building=old,light=dark@test"].details
+    assert found["adjusted"][0]["reading"] == "remains"
+    assert -0.29 < found["adjusted"][0]["value"] < -0.17
+    assert "It stays so among images of the same phone" in found["sentence"]
+    # Only what is shown to be worse is compared again.
+    assert cells["building=new,light=day@test"].details["adjusted"] == []
+
+
+def test_where_small_cells_are_pooled_nothing_is_counted_by_three_attributes(worlds):
+    evidence = _with_phones(worlds, seed=0, blamed="cell", smallest=10)
+    cells = _by_cell(worlds, evidence)
+    assert cells["building=old,light=dark@test"].details["adjusted"] == []
+    with pytest.raises(SpecError, match=r"order 3 beside data.smallest_cell, expected order 2"):
+        worlds.measures(Intersections(order=3), evidence)
 
 
 def test_units_are_what_counts(worlds):
