@@ -10,7 +10,7 @@ import numpy as np
 
 from auditor.bias.groups import Contrast
 from auditor.findings import Cell, Column, Measure, Result, Table
-from auditor.scoring.comparison import MIN_UNITS, points
+from auditor.scoring.comparison import MIN_UNITS, count_units, points
 from auditor.stats import (
     Adjusted,
     Estimate,
@@ -153,16 +153,11 @@ def _compared(
         unit = None if unit is None else unit[known]
     alike = comparable(inside, stratum=codes)
     own, rest = alike & inside, alike & ~inside
-    if min(_units(own, unit), _units(rest, unit)) < MIN_UNITS:
+    if min(count_units(own, unit), count_units(rest, unit)) < MIN_UNITS:
         return None
     if own.sum() < LEAST_SHARE * inside.sum():
         return None
     return compare(values, member=inside, stratum=codes, unit=unit)
-
-
-def _units(side: np.ndarray, unit: np.ndarray | None) -> int:
-    """`count_units` of unit codes, without its sort: this runs for every group and condition."""
-    return int(side.sum()) if unit is None else int(np.count_nonzero(np.bincount(unit[side])))
 
 
 def reading_of(found: Adjusted | None, *, shown: int, neutral: float, tested: int) -> Reading:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.bias.groups import Grouping, disaggregated_errors
+from auditor.bias.groups import Grouping, errors_by_group
 from auditor.findings import Measure, Subject, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, count_units, percent, points, worst_first
 from auditor.stats import Rate, interval, largest_gap, rate, value
@@ -79,7 +79,7 @@ def _too_few_groups(
 def _measured(
     grouping: Grouping, subject: Subject, spreads: Sequence[_Spread], label: str
 ) -> Measure:
-    by_group = disaggregated_errors(grouping, label=label)
+    by_group = errors_by_group(grouping, label=label)
     gaps = {s.error: by_group.loc[list(s.groups), s.error] for s in spreads}
     estimate = largest_gap(*(s.rates for s in spreads))
     widest = max(spreads, key=lambda s: float(np.ptp(gaps[s.error])))

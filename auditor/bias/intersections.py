@@ -207,8 +207,9 @@ class _Crossing:
         cells = int(np.prod(self.shape))
         if self.unit is None:
             return np.bincount(self.cell, minlength=cells)
-        pairs = np.unique(np.stack([self.cell, self.unit]), axis=1)
-        return np.bincount(pairs[0], minlength=cells)
+        size = int(self.unit.max(initial=0)) + 1
+        pairs = np.unique(self.cell * size + self.unit)
+        return np.bincount(pairs // size, minlength=cells)
 
     @property
     def measurable(self) -> list[int]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from auditor.bias.two_sides import TwoSides, covariance
 from auditor.stats import Normal, auc
+from auditor.stats.codes import codes_of, distinct
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +46,7 @@ def ranking(
         group=_area(s, of_class, member, unit, influence),
         rest=_area(s, of_class, ~member, unit, influence),
         covariance=covariance(influence, member=member, unit=unit),
-        units=len(s) if unit is None else len(np.unique(unit)),
+        units=len(s) if unit is None else distinct(unit),
     )
 
 
@@ -62,8 +63,8 @@ def _area(
         luck = _luck(area.value, int(own.sum()), int(others.sum()))
         return replace(area, se=area.se * luck)
     area = auc(scores[others], scores[own], unit_a=unit[others], unit_b=unit[own])
-    luck = _luck(area.value, *(len(np.unique(unit[kind])) for kind in (own, others)))
-    owner = np.unique(unit[side], return_inverse=True)[1]
+    luck = _luck(area.value, *(distinct(unit[kind]) for kind in (own, others)))
+    owner = codes_of(unit[side])
     sums, units = np.bincount(owner, weights=influence[side]), int(owner.max()) + 1
     together = units / (units - 1) * float(sums @ sums)
     return replace(area, se=math.sqrt(max(area.se**2, together)) * luck)

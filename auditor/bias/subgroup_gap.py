@@ -16,7 +16,7 @@ from auditor.bias.adjustment import (
 )
 from auditor.bias.groups import (
     Grouping,
-    disaggregated,
+    accuracy_by_group,
     groupings,
     nothing_to_compare,
     too_few_units,
@@ -234,7 +234,7 @@ def _recalls(
 
 
 def _rows(grouping: Grouping, compared: list[Measure | Unmeasured]) -> list[tuple[Cell, ...]]:
-    accuracy = disaggregated(grouping)["accuracy"]
+    accuracy = accuracy_by_group(grouping)
     rows: list[tuple[Cell, ...]] = []
     for group, result in zip(grouping.groups, compared, strict=True):
         inside = grouping.members(group)

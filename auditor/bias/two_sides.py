@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from auditor.stats import GRID, Draws, Normal, mean
+from auditor.stats.codes import codes_of, distinct
 
 Floats = NDArray[np.float64]
 
@@ -102,7 +103,7 @@ def two_means(
         group=mean(y[member], unit=_of(unit, member), imagined=imagined),
         rest=mean(y[~member], unit=_of(unit, ~member), imagined=imagined),
         covariance=covariance(influence, member=member, unit=unit),
-        units=len(y) if unit is None else len(np.unique(unit)),
+        units=len(y) if unit is None else distinct(unit),
     )
 
 
@@ -114,11 +115,11 @@ def covariance(influence: np.ndarray, *, member: np.ndarray, unit: np.ndarray | 
     """
     if unit is None:
         return 0.0
-    owner: NDArray[np.int64] = np.unique(unit, return_inverse=True)[1]
+    owner = codes_of(unit)
     size = int(owner.max()) + 1
     sums, correction = [], 1.0
     for side in (member, ~member):
-        units = len(np.unique(owner[side]))
+        units = distinct(owner[side])
         correction *= math.sqrt(units / (units - 1))
         sums.append(np.bincount(owner[side], weights=influence[side], minlength=size))
     return correction * float(sums[0] @ sums[1])

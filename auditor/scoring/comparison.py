@@ -10,6 +10,7 @@ import numpy as np
 
 from auditor.findings import Subject, Unmeasured
 from auditor.stats import PairedDifference, Rate, RateDifference, RateRatio, interval, value
+from auditor.stats.codes import distinct
 
 MIN_UNITS = 10
 """Fewer independent units than this on a side give no measure (`auditor.judge` agrees)."""
@@ -20,7 +21,7 @@ MAX_EXAMPLES = 12
 
 def count_units(member: np.ndarray, unit: np.ndarray | None) -> int:
     """Independent units under a mask (n,); images where `unit` is None."""
-    return int(member.sum()) if unit is None else len(np.unique(unit[member]))
+    return int(member.sum()) if unit is None else distinct(unit[member])
 
 
 def unit_codes(names: np.ndarray) -> np.ndarray:

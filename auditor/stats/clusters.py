@@ -37,6 +37,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from auditor.stats.codes import codes_of, distinct
 from auditor.stats.estimates import Normal, PairedDifference, Rate, RateDifference, RateRatio
 
 Floats = NDArray[np.float64]
@@ -192,7 +193,7 @@ def auc(
     placements, inside = _stacked(below_b, above_a)
     worth = _contrast(placements, inside, unit=_stacked_units(owner_b, owner_a), rest_weight=-1.0)
     variance = worth.deff * (_side_variance(below_b) + _side_variance(above_a))
-    floor = _auc_floor(area, len(np.unique(owner_a)), len(np.unique(owner_b)))
+    floor = _auc_floor(area, distinct(owner_a), distinct(owner_b))
     return Normal(area, math.sqrt(max(variance, floor)), worth.df)
 
 
@@ -242,7 +243,7 @@ class _Side:
     def of(cls, y: Floats, inside: NDArray[np.bool_], owner: NDArray[np.int64]) -> _Side:
         size = int(owner.max()) + 1
         residuals = (y[inside] - y[inside].mean()) / inside.sum()
-        units = len(np.unique(owner[inside]))
+        units = distinct(owner[inside])
         _require_units(units)
         sums: Floats = np.zeros(size)
         np.add.at(sums, owner[inside], residuals)
@@ -339,8 +340,7 @@ def _units(unit: ArrayLike, n: int) -> NDArray[np.int64]:
     labels: NDArray[Any] = np.asarray(unit)
     if labels.shape != (n,):
         raise ValueError(f"unit: found shape {labels.shape}, expected ({n},)")
-    codes: NDArray[np.int64] = np.unique(labels, return_inverse=True)[1]
-    return codes
+    return codes_of(labels)
 
 
 def _require_units(found: int) -> None:

@@ -24,11 +24,11 @@ def codes_of(labels: ArrayLike) -> Codes:
     return codes
 
 
-def distinct(codes: Codes) -> int:
-    """How many different ones there are among integers from 0."""
-    if _are_small(codes, times=100):
-        return int(np.count_nonzero(np.bincount(codes)))
-    return len(np.unique(codes))
+def distinct(labels: NDArray[Any]) -> int:
+    """How many different ones there are among labels (n,), quickly if they are codes."""
+    if _are_small(labels, times=100):
+        return int(np.count_nonzero(np.bincount(labels)))
+    return len(np.unique(labels))
 
 
 def _are_small(array: NDArray[Any], *, times: int = 4) -> bool:
