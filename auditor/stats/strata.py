@@ -24,7 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from auditor.stats.codes import Codes, codes_of, distinct
+from auditor.stats.clusters import effective_units, floored
+from auditor.stats.codes import Codes, codes_of
 from auditor.stats.estimates import Normal
 from auditor.stats.intervals import Interval
 from auditor.stats.mantel_haenszel import (
@@ -262,14 +263,15 @@ def _worth(data: _Data, influence: Floats, *, binary: bool) -> _Worth:
     """How much the images compared are worth: `df` None for independent 0 and 1."""
     if binary and data.owner is None:
         return _Worth(1.0, None, math.nan)
-    images = _sides(data, influence, owner=None)
+    images = _sides(data, influence)
     independent = images[0].variance + images[1].variance
     if data.owner is None:
         return _Worth(1.0, _satterthwaite(*images, most=len(influence) - 1), independent)
     owner = codes_of(data.owner[data.kept])
-    units = _sides(data, influence, owner=owner)
+    units = _sides_by_unit(data, influence, owner=owner, images=images)
     summed = units[0].sums + units[1].sums
-    deff = _floored(float(summed @ summed), independent, owner)
+    sizes = np.bincount(owner).astype(np.float64)
+    deff = floored(float(summed @ summed), independent, sizes)
     return _Worth(deff, _satterthwaite(*units, most=len(summed) - 1), independent)
 
 
@@ -280,24 +282,38 @@ class _Side:
     sums: Floats
     df: float
 
+    @classmethod
+    def of(cls, sums: Floats, *, parts: float, lost: float) -> _Side:
+        df = max(parts - lost, 1.0)
+        return cls(sums * math.sqrt(parts / df), df)
+
     @property
     def variance(self) -> float:
         return float(self.sums @ self.sums)
 
 
-def _sides(data: _Data, influence: Floats, *, owner: Codes | None) -> tuple[_Side, _Side]:
+def _sides(data: _Data, influence: Floats) -> tuple[_Side, _Side]:
+    """Both sides, each image by itself."""
+    own, rest = (
+        _Side.of(influence[side], parts=int(side.sum()), lost=lost)
+        for side, lost in zip((data.own, ~data.own), _losses(data.cells), strict=True)
+    )
+    return own, rest
+
+
+def _sides_by_unit(
+    data: _Data, influence: Floats, *, owner: Codes, images: tuple[_Side, _Side]
+) -> tuple[_Side, _Side]:
+    """Likewise by unit; `images` are the sides as `_sides` gives them."""
+    units, strata = int(owner.max()) + 1, len(data.cells.n)
     found = []
-    for side, lost in zip((data.own, ~data.own), _losses(data.cells), strict=True):
-        parts = int(side.sum())
-        sums: Floats = influence[side]
-        if owner is not None:
-            # A unit in two strata is a part of each: both means rest on it.
-            parts = distinct(owner[side] * len(data.cells.n) + data.code[side])
-            sums = np.bincount(owner[side], weights=sums, minlength=int(owner.max()) + 1).astype(
-                np.float64
-            )
-        df = max(parts - lost, 1.0)
-        found.append(_Side(sums * math.sqrt(parts / df), df))
+    sides = zip((data.own, ~data.own), _losses(data.cells), images, strict=True)
+    for side, lost, independent in sides:
+        sums = np.bincount(owner[side], weights=influence[side], minlength=units)
+        # A unit in two strata is a part of each: both means rest on it.
+        sizes = np.bincount(codes_of(owner[side] * strata + data.code[side])).astype(np.float64)
+        parts = effective_units(sizes, spread=float(sums @ sums), independent=independent.variance)
+        found.append(_Side.of(sums.astype(np.float64), parts=parts, lost=lost))
     return found[0], found[1]
 
 
@@ -320,14 +336,6 @@ def _satterthwaite(group: _Side, rest: _Side, *, most: float) -> float:
     least = min(group.df, rest.df)
     df = (g + r) ** 2 / (g**2 / group.df + r**2 / rest.df) if g + r > 0 else least
     return max(min(df, most), 1.0)
-
-
-def _floored(clustered: float, independent: float, owner: Codes) -> float:
-    """The design effect, at least 1; that of units all alike where nothing varies."""
-    if independent <= 1e-24:
-        sizes = np.bincount(owner).astype(np.float64)
-        return float(sizes @ sizes / sizes.sum())
-    return max(1.0, clustered / independent)
 
 
 def _crude_difference(data: _Data) -> tuple[float, Floats]:
