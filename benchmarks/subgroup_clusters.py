@@ -24,10 +24,9 @@ COVERS = Aim(at_least=0.92)
 
 @dataclass(frozen=True)
 class Clustered:
-    """Ten groups of `units` units of `images` images each, correlated at `icc` within a unit."""
+    """Ten groups of units of `images` (units,) images each, correlated at `icc` within a unit."""
 
-    units: int
-    images: int
+    images: tuple[int, ...]
     icc: float
     base: float = 0.9
     tested: float = 0.9
@@ -39,20 +38,22 @@ class Clustered:
 
     @property
     def size(self) -> str:
-        return f"{self.units} units of {self.images}"
+        least, most = min(self.images), max(self.images)
+        each = f"{least}" if least == most else f"{least} to {most}"
+        return f"{len(self.images)} units of {each}"
 
     @property
     def world(self) -> World:
         """The same groups as if images were independent."""
-        return alike(self.name, self.units * self.images, self.base, tested=self.tested)
+        return alike(self.name, sum(self.images), self.base, tested=self.tested)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """Outcomes of one sample, (groups, units, images) bool; units by a beta distribution."""
+        """Outcomes of one sample, (groups, images) bool; units by a beta distribution."""
         p = np.full((GROUPS, 1), self.base)
         p[0] = self.tested
         strength = (1 - self.icc) / self.icc
-        of_unit = rng.beta(p * strength, (1 - p) * strength, size=(GROUPS, self.units))
-        return rng.random((GROUPS, self.units, self.images)) < of_unit[:, :, None]
+        of_unit = rng.beta(p * strength, (1 - p) * strength, size=(GROUPS, len(self.images)))
+        return rng.random((GROUPS, sum(self.images))) < np.repeat(of_unit, self.images, axis=1)
 
 
 def coverage(
@@ -62,7 +63,7 @@ def coverage(
     samples = [clustered.draw(rng) for _ in range(repetitions)]
     own, gaps = _units(clustered, groups=1), _units(clustered, groups=GROUPS)
     true, gap = clustered.tested, clustered.tested - clustered.base
-    of_rate = [interval(rate(s[0].ravel(), unit=own)) for s in samples]
+    of_rate = [interval(rate(s[0], unit=own)) for s in samples]
     held = np.mean([i.low <= true <= i.high for i in of_rate])
     theirs = {FAIRLEARN: _fairlearn_coverage(clustered, samples[: few(repetitions)], rng)}
     yield Reading(clustered.name, clustered.size, "a group's rate", float(held), aim, theirs)
@@ -89,7 +90,7 @@ def judgements(
 
 
 def _units(clustered: Clustered, *, groups: int) -> np.ndarray:
-    return np.repeat(np.arange(groups * clustered.units), clustered.images)
+    return np.repeat(np.arange(groups * len(clustered.images)), clustered.images * groups)
 
 
 def _gap(sample: np.ndarray, group: int, unit: np.ndarray) -> Estimate:
@@ -103,7 +104,7 @@ def _fairlearn_coverage(
 ) -> float:
     """Of `MetricFrame.by_group_ci` of the first group: rows are resampled, not units."""
     sizes = clustered.world.sizes
-    counts = np.array([s.sum(axis=(1, 2)) for s in samples])
+    counts = np.array([s.sum(axis=1) for s in samples])
     ends = rules.fairlearn_intervals(
         counts, sizes, statistic=lambda drawn: rules.rates(drawn)[:, 0], rng=rng
     )

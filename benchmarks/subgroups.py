@@ -45,6 +45,8 @@ from subgroup_worlds import GAP, RATIO, Comparison, World, alike
 
 SIZES = (10, 30, 100, 300, 1000)
 UNEVEN = (2000, 1000, 500, 250, 120, 60, 30, 20, 15, 12)
+TENS = (10,) * 20
+UNLIKE = (60, 36, 22, 16, 12, 9, 8, 6, 5, 5, 4, 4, 3, 2, 2, 2, 1, 1, 1, 1)
 ALWAYS = {WRONG_FAIL: WRONG, WRONG_PASS_AT_LIMIT: WRONG, WRONG_PASS: WRONG, WRONG_WORSE: WRONG}
 _CLOSER = 5
 SECTIONS = ("coverage", "gaps", "ratios", "clusters", "speed")
@@ -130,12 +132,12 @@ def _ratio_worlds() -> Iterator[tuple[World, dict[str, Aim]]]:
 
 
 def _clustered() -> Iterator[Job]:
-    for icc, units in ((0.1, 20), (0.3, 20), (0.3, 50), (0.5, 20)):
-        world = Clustered(units, 10, icc)
-        aim = clusters.COVERS if (icc, units) == (0.3, 20) else None
+    for icc, images in ((0.1, TENS), (0.3, TENS), (0.3, UNLIKE), (0.3, (10,) * 50), (0.5, TENS)):
+        world = Clustered(images, icc)
+        aim = clusters.COVERS if icc == 0.3 and len(images) == 20 else None
         yield Job("clusters", f"{world}", partial(clusters.coverage, world, aim=aim))
-    for units in (20, 100):
-        world = Clustered(units, 10, 0.3, tested=0.85)
+    for images in (TENS, UNLIKE, (10,) * 100):
+        world = Clustered(images, 0.3, tested=0.85)
         yield Job("clusters", f"{world}", partial(clusters.judgements, world))
 
 

@@ -203,11 +203,11 @@ def test_a_group_at_the_limit_does_not_break_it(bench):
 
 def test_units_of_a_clustered_world_resemble_each_other(bench, rng):
     """The correlation of two images of a unit is the one asked for, and widens the interval."""
-    world = bench.clusters.Clustered(2000, 4, 0.3)
-    first = world.draw(rng)[0]
+    world = bench.clusters.Clustered((4,) * 2000, 0.3)
+    first = world.draw(rng)[0].reshape(2000, 4)
     pairs = np.corrcoef(first[:, 0], first[:, 1])[0, 1]
     assert pairs == pytest.approx(0.3, abs=0.1)
-    small = bench.clusters.Clustered(20, 10, 0.3)
+    small = bench.clusters.Clustered((10,) * 20, 0.3)
     sample, unit = small.draw(rng), bench.clusters._units(small, groups=10)
     respected = interval(bench.clusters._gap(sample, 0, unit))
     alone = interval(bench.clusters._gap(sample, 0, np.arange(len(unit))))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.stats import Normal
+from auditor.stats.clusters import effective_units
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -111,12 +112,12 @@ def _weights(member: Mask, stratum: Codes) -> Floats:
 
 @dataclass(frozen=True)
 class _Side:
-    """One side: net, up and down shares, Kish's size, units, and its residuals by image."""
+    """One side: net, up and down shares, Kish's size, effective units, residuals by image."""
 
     up: float
     down: float
     size: float
-    units: int
+    units: float
     residual: Floats
 
     @classmethod
@@ -127,12 +128,19 @@ class _Side:
         net = up - down
         count = np.maximum(np.bincount(stratum[inside], minlength=int(stratum.max()) + 1), 1)
         mean = np.bincount(stratum[inside], weights=net[inside], minlength=len(count)) / count
+        residual = weight * (net - mean[stratum])
+        sums, images = np.bincount(owner, weights=residual), np.bincount(owner[inside])
+        units = effective_units(
+            images[images > 0].astype(np.float64),
+            spread=float(sums @ sums),
+            independent=float(residual @ residual),
+        )
         return cls(
             up=min(float(weight @ up), 1.0),
             down=min(float(weight @ down), 1.0),
             size=float(1 / (weight @ weight)),
-            units=int((np.bincount(owner[inside]) > 0).sum()),
-            residual=weight * (net - mean[stratum]),
+            units=units,
+            residual=residual,
         )
 
     @property

@@ -139,7 +139,7 @@ def mean(
     are rare (errors, costs): a sample that happens to hold few would otherwise claim that few
     will come. With none in the sample the bound is then near the rule of three (Hanley &
     Lippman-Hand 1983, doi:10.1001/jama.1983.03330370053031). With units each stands for a whole
-    unit, of as many images as a unit has on average: errors come by the room, and simulated at
+    unit, of as many images as an effective unit has: errors come by the room, and simulated at
     20 units of ten images (correlated at 0.3) single imagined images let 18% of wrong PASSes
     through, whole units under 1%.
     """

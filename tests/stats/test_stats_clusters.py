@@ -9,7 +9,7 @@ from scipy.stats import mannwhitneyu, ttest_ind, ttest_rel
 from sklearn.metrics import roc_auc_score
 
 from auditor import stats
-from auditor.stats.clusters import design_effect
+from auditor.stats.clusters import design_effect, effective_units
 
 
 @pytest.fixture
@@ -66,6 +66,51 @@ def test_design_effect_of_copies_is_their_number(rng):
     copies, unit = np.repeat(once, 7), np.repeat(np.arange(30), 7)
     # (n - 1) / n of 210 against 30: all but 3% of an exact 7.
     assert stats.rate(copies, unit=unit).n == pytest.approx(30, rel=0.04)
+
+
+@pytest.mark.parametrize("spread", [0.0, 40.0, 1000.0])
+@pytest.mark.parametrize("size", [1, 7])
+def test_units_of_one_size_are_worth_their_number(spread, size):
+    sizes = np.full(20, float(size))
+    assert effective_units(sizes, spread=spread, independent=20.0) == pytest.approx(20)
+
+
+def test_unequal_units_are_worth_fewer_the_more_alike_their_images_are():
+    sizes = np.r_[np.full(4, 40.0), np.full(36, 2.0)]
+    # Shared out by images where none are alike, by their squares where all are.
+    apart = sizes.sum() ** 2 / (sizes @ sizes)
+    alike = (sizes @ sizes) ** 2 / (sizes**4).sum()
+    assert effective_units(sizes, spread=0.9, independent=1.0) == pytest.approx(apart)
+    assert effective_units(sizes, spread=100.0, independent=1.0) == pytest.approx(alike)
+    assert effective_units(sizes, spread=0.0, independent=0.0) == pytest.approx(alike)
+    between = effective_units(sizes, spread=5.0, independent=1.0)
+    assert alike < between < apart
+
+
+def test_one_unit_with_nearly_all_images_is_worth_two():
+    sizes = np.r_[500.0, np.ones(30)]
+    assert effective_units(sizes, spread=100.0, independent=1.0) == 2.0
+    unit = np.repeat(np.arange(31), sizes.astype(int))
+    assert stats.rate(unit % 3 > 0, unit=unit).df == 1.0
+
+
+def test_intervals_hold_where_a_few_units_have_most_images():
+    """Counting the units by their number instead covers in 85%."""
+    rng, repeats, accuracy, correlation = np.random.default_rng(9), 1200, 0.85, 0.3
+    strength = (1 - correlation) / correlation
+    held = by_number = 0
+    for _ in range(repeats):
+        images = np.ceil(rng.lognormal(1.5, 1.2, 24)).astype(int)
+        unit = np.repeat(np.arange(24), images)
+        likely = rng.beta(accuracy * strength, (1 - accuracy) * strength, 24)
+        right = rng.random(len(unit)) < likely[unit]
+        ends = stats.interval(stats.rate(right, unit=unit))
+        held += ends.low <= accuracy <= ends.high
+        sums = np.bincount(unit, weights=right - right.mean())
+        half = 2.07 * math.sqrt(24 / 23 * float(sums @ sums)) / len(unit)
+        by_number += abs(right.mean() - accuracy) <= half
+    assert held / repeats >= 0.93
+    assert by_number / repeats < 0.88
 
 
 def test_negative_correlation_within_units_is_not_believed():
