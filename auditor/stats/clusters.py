@@ -229,6 +229,8 @@ def effective_units(sizes: Floats, *, spread: float, independent: float) -> floa
     deff = floored(units / max(units - 1, 1) * spread, independent, sizes)
     correlation = min((deff - 1) / (alike - 1), 1.0) if alike > 1 else 1.0
     parts = sizes * (1 + (sizes - 1) * correlation)
+    # Of the largest, so that equal units give their number without a rounding.
+    parts /= parts.max()
     return max(float(parts.sum() ** 2 / (parts @ parts)), 2.0)
 
 
