@@ -182,8 +182,8 @@ def errors_by_group(grouping: Grouping, *, label: str) -> pd.DataFrame:
 def _cells(grouping: Grouping, truth: np.ndarray, answer: np.ndarray) -> pd.DataFrame:
     """How many images of each group have each truth and answer: a row a combination that occurs.
 
-    MetricFrame gives the same for these rows, weighted, as for the images, and takes seconds
-    for 200,000 of them.
+    MetricFrame gives the same for these rows, weighted, as for the images, of which 200,000
+    would take it seconds.
     """
     images = pd.DataFrame({"group": grouping.of.astype(str), "truth": truth, "answer": answer})
     return images.value_counts().rename("images").reset_index()

@@ -88,8 +88,8 @@ class Intersections(Check):
     sources: ClassVar[tuple[str, ...]] = (
         "Crenshaw (1989), chicagounbound.uchicago.edu/uclf/vol1989/iss1/8 (intersectionality)",
         "Kearns, Neel, Roth & Wu (2018), arXiv:1711.05144 (fairness gerrymandering)",
-        "Mantel & Haenszel (1959), doi:10.1093/jnci/22.4.719 (adjusted gaps)",
         "Kleinman (1973), doi:10.1080/01621459.1973.10481332 (shrinkage)",
+        "Mantel & Haenszel (1959), doi:10.1093/jnci/22.4.719 (adjusted gaps)",
         "VanderWeele & Knol (2014), doi:10.1515/em-2013-0005 (additive interaction)",
         "Zou, Huang & Zhang (2009), doi:10.1016/j.csda.2008.09.033 (interval of the interaction)",
     )
