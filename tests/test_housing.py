@@ -171,3 +171,10 @@ def test_a_wrong_class_order_is_found_and_the_right_one_named(tmp_path):
     found = auditor.run(spec, out=tmp_path / "out", only=("model/preprocessing",))
     failing = [f for f in found.findings if f.verdict is Verdict.FAIL]
     assert [f.measure.details["classes"] for f in failing] == [["compliant", "minor", "serious"]]
+
+
+@pytest.mark.parametrize("name", ["model", "model-edge", "model-v2"])
+def test_a_model_file_names_no_path_of_the_machine_that_trained_it(name):
+    held = (HOUSING / f"{name}.onnx").read_bytes()
+    assert b"site-packages" not in held
+    assert b'File "' not in held

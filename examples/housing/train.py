@@ -253,6 +253,18 @@ def export(net: torch.nn.Module, path: Path) -> None:
         external_data=False,
         verbose=False,
     )
+    forget_traces(path)
+
+
+def forget_traces(path: Path) -> None:
+    """Take out of a model file what the exporter notes of the code: this machine's paths."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
+        del part.metadata_props[:]
+    onnx.save(model, path)
 
 
 class Recalibrated(torch.nn.Module):
