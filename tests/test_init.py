@@ -1,10 +1,10 @@
 """`auditor init` writes a spec that `auditor run` takes as it is."""
 
-import importlib.util
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from coloured_rooms import make_world
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -14,17 +14,10 @@ from auditor.errors import DataError, SpecError
 from auditor.init import look_at_data, write_spec
 from auditor.spec_file import read_spec
 
-# The world of whole audits; tests are no package, so it is loaded by its path.
-_loader = importlib.util.spec_from_file_location(
-    "worlds", Path(__file__).with_name("test_audit.py")
-)
-audits = importlib.util.module_from_spec(_loader)
-_loader.loader.exec_module(audits)
-
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    return audits.make_world(tmp_path_factory.mktemp("init") / "world").parent
+    return make_world(tmp_path_factory.mktemp("init") / "world").parent
 
 
 def test_a_manifest_gives_a_spec_that_runs(world, tmp_path):

@@ -1,25 +1,12 @@
 """Attributes of people through the command line: their basis, and none at all."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from coloured_rooms import make_world
 
-
-def _rooms():
-    """The world of `test_audit.py`; pytest's importlib mode puts no test module on the path."""
-    found = importlib.util.spec_from_file_location(
-        "rooms_for_privacy", Path(__file__).with_name("test_audit.py")
-    )
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
-make_world = _rooms().make_world
 BASIS = """
 declarations:
   - key: basis-house-hold

@@ -1,11 +1,11 @@
 """Small cells through the command line: nothing that is published gives one away."""
 
-import importlib.util
 import itertools
 import json
 import re
 from pathlib import Path
 
+import coloured_rooms
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,10 +14,6 @@ from typer.testing import CliRunner
 
 import auditor
 from auditor.cli import app
-
-_found = importlib.util.spec_from_file_location("rooms", Path(__file__).with_name("test_audit.py"))
-rooms = importlib.util.module_from_spec(_found)
-_found.loader.exec_module(rooms)
 
 CHECKS = (
     "data/manifest", "bias/representation", "bias/coverage", "bias/subgroup-gap", "bias/harm",
@@ -41,8 +37,8 @@ BASIS = """declarations:
 
 
 def make_world(folder: Path, *, smallest: int | None, seed: int = 0) -> Path:
-    """The rooms of `test_audit.py` with households, of which `shared` is hardly ever blue."""
-    spec = rooms.make_world(folder, sizes=(300, 120, 120))
+    """Coloured rooms with households, of which `shared` is hardly ever blue."""
+    spec = coloured_rooms.make_world(folder, sizes=(300, 120, 120))
     rng = np.random.default_rng(seed)
     for role in ("test", "train", "deployment"):
         table = pd.read_csv(folder / f"{role}.csv")

@@ -1,22 +1,16 @@
 """PyTorch weights through the command line: what is read, what is refused, what trust records."""
 
-import importlib.util
 import pickle
 from pathlib import Path
 
 import pytest
 import torch
+from coloured_rooms import make_world
 from typer.testing import CliRunner
 
 import auditor
 from auditor.cli import app
 from auditor.models.torchvision_ops import import_torchvision
-
-_loader = importlib.util.spec_from_file_location(
-    "audit_worlds", Path(__file__).with_name("test_audit.py")
-)
-audits = importlib.util.module_from_spec(_loader)
-_loader.loader.exec_module(audits)
 
 ARCHITECTURE = """
 import torchvision
@@ -39,7 +33,7 @@ class Intruder:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A world with the weights of an untrained resnet18, and code that builds it."""
-    spec = audits.make_world(tmp_path_factory.mktemp("torch") / "world", sizes=(60, 30, 30))
+    spec = make_world(tmp_path_factory.mktemp("torch") / "world", sizes=(60, 30, 30))
     torch.manual_seed(0)
     models = import_torchvision().models
     net = models.get_model("resnet18", weights=None, num_classes=2)

@@ -1,12 +1,12 @@
 """What users get wrong, and what disks do: one message and an exit code, never a false pass."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from coloured_rooms import QUICK, make_world
 
 import auditor
 from auditor.contract import check_classes
@@ -14,18 +14,6 @@ from auditor.engine.output import output_folder
 from auditor.engine.store import Store
 from auditor.volatile import volatile_free
 
-
-def _rooms():
-    """The world of `test_audit.py`; pytest's importlib mode puts no test module on the path."""
-    found = importlib.util.spec_from_file_location(
-        "rooms", Path(__file__).with_name("test_audit.py")
-    )
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
-QUICK, make_world = _rooms().QUICK, _rooms().make_world
 FEW = ("performance/overall", "performance/baseline", "bias/subgroup-gap")
 
 
