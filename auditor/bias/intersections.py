@@ -122,14 +122,15 @@ class Intersections(Check):
                 "attributes have too few images to say anything."
             )
         chosen = _chosen(outcomes.attributes, self.attributes)
-        if self.order > 2 and any(a.smallest is not None for a in chosen):
+        # Of all attributes or of none: `data.smallest_cell` is one number.
+        pooled = any(a.smallest is not None for a in chosen)
+        if self.order > 2 and pooled:
             raise SpecError(
                 "bias/intersections: found order 3 beside data.smallest_cell, expected order 2. "
                 "Cells of three attributes would give small cells of two away."
             )
         # Codes once: comparing names, once a cell, would take most of the time.
         unit = None if outcomes.units is None else unit_codes(outcomes.units)
-        pooled = any(a.smallest is not None for a in outcomes.attributes)
         conditions = {} if pooled else condition_codes(outcomes)
         for size in range(2, self.order + 1):
             for attributes in combinations(chosen, size):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from auditor.bias.two_sides import TwoSides, covariance
 from auditor.stats import Normal, auc
 from auditor.stats.codes import codes_of, distinct
+from auditor.stats.effective import effective_units
 
 Floats = NDArray[np.float64]
 
@@ -65,8 +66,11 @@ def _area(
     area = auc(scores[others], scores[own], unit_a=unit[others], unit_b=unit[own])
     luck = _luck(area.value, *(distinct(unit[kind]) for kind in (own, others)))
     owner = codes_of(unit[side])
-    sums, units = np.bincount(owner, weights=influence[side]), int(owner.max()) + 1
-    together = units / (units - 1) * float(sums @ sums)
+    sums, sizes = np.bincount(owner, weights=influence[side]), np.bincount(owner)
+    spread = float(sums @ sums)
+    alone = float(influence[side] @ influence[side])
+    units = effective_units(sizes.astype(np.float64), spread=spread, independent=alone)
+    together = units / (units - 1) * spread
     return replace(area, se=math.sqrt(max(area.se**2, together)) * luck)
 
 

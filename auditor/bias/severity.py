@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.stats import Normal
-from auditor.stats.clusters import effective_units
+from auditor.stats.effective import effective_units
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]

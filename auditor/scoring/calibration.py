@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from auditor.stats import GRID, Draws, Interval, interval, rate
-from auditor.stats.clusters import effective_units
+from auditor.stats.effective import effective_units
 
 Floats = NDArray[np.float64]
 

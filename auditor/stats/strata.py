@@ -24,8 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from auditor.stats.clusters import effective_units, floored
 from auditor.stats.codes import Codes, codes_of
+from auditor.stats.effective import effective_units, floored
 from auditor.stats.estimates import Normal
 from auditor.stats.intervals import Interval
 from auditor.stats.mantel_haenszel import (

@@ -18,13 +18,16 @@ from auditor.stats import bound, interval, p_value, value
 LIMIT = 0.05
 
 
-def answers(rng, n, *, off=0.0, units=None):
-    """Confidence, right or wrong, and units whose images are correlated at 0.3."""
+def answers(rng, n, *, off=0.0, units=None, sizes=None):
+    """Confidence, right or wrong, and units whose images are correlated at 0.3.
+
+    Of one size, or of as many images as `sizes` says.
+    """
     confidence = np.clip(rng.beta(6, 1.5, n), 0.34, 0.999)
     chance = np.clip(confidence - off, 0, 1)
     if units is None:
         return confidence, rng.random(n) < chance, None
-    unit = np.repeat(np.arange(units), n // units)
+    unit = np.repeat(np.arange(units), n // units if sizes is None else sizes)
     shared = np.sqrt(0.3) * rng.standard_normal(units)[unit]
     latent = shared + np.sqrt(0.7) * rng.standard_normal(n)
     return confidence, norm.cdf(latent) < chance, unit
@@ -58,6 +61,12 @@ def test_a_perfectly_calibrated_model_does_not_fail(n, units):
 def test_at_the_limit_neither_verdict_comes_often(n, units):
     assert share((n,), fails, off=LIMIT, units=units) <= 0.11
     assert share((n,), passes, off=LIMIT, units=units) <= 0.11
+
+
+def test_units_that_hold_most_images_are_not_many():
+    """Judged by the number of units, one at the limit would fail in 8.5% of samples, not 3.4%."""
+    sizes = np.r_[np.full(4, 100), np.full(30, 4)]
+    assert share((520,), fails, off=LIMIT, units=34, sizes=sizes, runs=400) <= 0.06
 
 
 @pytest.mark.parametrize(("n", "least"), [(1000, 0.95), (400, 0.75)])

@@ -74,12 +74,15 @@ def test_values_agree_with_the_textbook():
     assert stats.stratified_ratio(y, **given).value == pytest.approx(1.33, abs=5e-3)
 
 
-@pytest.mark.parametrize("unit", [False, True])
+@pytest.mark.parametrize("unit", [None, "equal", "unequal"])
 def test_one_stratum_is_the_plain_comparison(unit):
     y, given = world(np.random.default_rng(1), effect=0.1)
     given |= {"stratum": np.zeros(len(y), int)}
-    if not unit:
+    if unit is None:
         given.pop("unit")
+    elif unit == "unequal":
+        # One unit in eight becomes a part of one large unit.
+        given["unit"] = given["unit"] * (given["unit"] % 16 > 1)
     plain = {k: v for k, v in given.items() if k != "stratum"}
     crude = stats.rate_difference(y, **plain)
     ends, found = stats.interval(crude), stats.stratified_difference(y, **given)
