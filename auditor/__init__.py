@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from auditor.engine.run import run as run
     from auditor.errors import AuditorError as AuditorError
     from auditor.findings import Verdict as Verdict
+    from auditor.judging.judged_record import read_record as read_record
     from auditor.record import AuditRecord as AuditRecord
-    from auditor.record import read_record as read_record
-    from auditor.reports.render import render as render
+    from auditor.render import render as render
 
 _HOMES = {
     "AuditRecord": "auditor.record",
@@ -28,8 +28,8 @@ _HOMES = {
     "Verdict": "auditor.findings",
     "judge_again": "auditor.engine.run",
     "plan": "auditor.engine.run",
-    "read_record": "auditor.record",
-    "render": "auditor.reports.render",
+    "read_record": "auditor.judging.judged_record",
+    "render": "auditor.render",
     "run": "auditor.engine.run",
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from auditor.contract import Check, Need, check_classes
-from auditor.documentation import check_text, parameters
+from auditor.contract.documentation import check_text, parameters
 from auditor.errors import SpecError
 from auditor.reports.vocabulary import FAMILY_TITLES
 

@@ -153,8 +153,8 @@ def report(
     Example:  auditor report audit-out/audit.json
     """
     from auditor.engine.output import output_folder
-    from auditor.record import read_record
-    from auditor.reports.render import render
+    from auditor.judging.judged_record import read_record
+    from auditor.render import render
 
     found = read_record(record)
     with output_folder(out or record.parent) as folder:
@@ -194,7 +194,7 @@ def _render_and_finish(record: AuditRecord, out: Path | None) -> None:
     problem = ""
     if out is not None:
         from auditor.errors import MissingLibraryError
-        from auditor.reports.render import render
+        from auditor.render import render
 
         try:
             rendered = render(record, out)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import auditor
-from auditor.verdicts import worst
+from auditor.judging.verdicts import worst
 
 HERE = Path(__file__).parent
 FINDINGS = 40

@@ -15,10 +15,10 @@ from unittest.mock import patch
 
 import numpy as np
 
-from auditor import reasons
 from auditor.findings import Finding, Measure, Subject, Unmeasured, Verdict
-from auditor.judge import judge
-from auditor.policy import Limit, load_policy
+from auditor.judging import reasons
+from auditor.judging.judge import judge
+from auditor.judging.policy import Limit, load_policy
 from auditor.record import CheckResults
 from auditor.stats import (
     Estimate,
@@ -185,7 +185,7 @@ _bound, _p_value = lru_cache(_CACHED)(bound), lru_cache(_CACHED)(p_value)
 @contextmanager
 def _counts_worked_out_once() -> Iterator[None]:
     with (
-        patch.multiple("auditor.judge", bound=_bound, p_value=_p_value),
+        patch.multiple("auditor.judging.judge", bound=_bound, p_value=_p_value),
         patch.object(reasons, "reason", return_value=""),
         patch.object(reasons, "what_would_decide", return_value=""),
     ):

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 import auditor
 from auditor.cli import app
+from auditor.judging.volatile import volatile_free
 from auditor.stats import value
-from auditor.volatile import volatile_free
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from auditor.catalogue import explain, need_text, render_catalogue, summaries
-from auditor.contract import check_classes
-from auditor.documentation import check_text, parameters
+from auditor.contract import Declared, LiveModel, Predictions, check_classes
+from auditor.contract.documentation import check_text, parameters
 from auditor.errors import SpecError
-from auditor.needs import Declared, LiveModel, Predictions
 
 
 @pytest.fixture(scope="module")

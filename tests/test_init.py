@@ -12,7 +12,7 @@ import auditor
 from auditor.cli import app
 from auditor.errors import DataError, SpecError
 from auditor.init import look_at_data, write_spec
-from auditor.spec_file import read_spec
+from auditor.spec.spec_file import read_spec
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from auditor.findings import Verdict
-from auditor.judge import judge
+from auditor.judging.judge import judge
 from auditor.stats import GRID, RateDifference, RateRatio, interval
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

@@ -12,7 +12,7 @@ import auditor
 from auditor.contract import check_classes
 from auditor.engine.output import output_folder
 from auditor.engine.store import Store
-from auditor.volatile import volatile_free
+from auditor.judging.volatile import volatile_free
 
 FEW = ("performance/overall", "performance/baseline", "bias/subgroup-gap")
 

@@ -12,9 +12,8 @@ from auditor.bias.adjustment import adjusted_mean_difference, adjusted_table
 from auditor.bias.groups import Grouping, groupings, nothing_to_compare, too_few_units
 from auditor.bias.ranking import ranking
 from auditor.bias.two_sides import TwoSides, two_means
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Attributes, Check, Evidence, Need, Predictions, Truth
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Attributes, Predictions, Truth
 from auditor.scoring.calibration import calibration_error
 from auditor.scoring.comparison import MIN_UNITS, count_units, percent, points, too_few, worst_first
 from auditor.scoring.cost import class_index

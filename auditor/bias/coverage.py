@@ -14,12 +14,11 @@ from auditor.bias.cells import Cells, Coded, Decidable, Wanted, cells, decidable
 from auditor.bias.coverage_tables import bars, cannot_say, heat
 from auditor.bias.detectable import SMALLEST_GAP, GroupGap, group_gaps
 from auditor.bias.groups import groupings
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Attributes, Check, Evidence, Need, Predictions, Rows, Truth
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.pooling import by_label as by_label_of
 from auditor.data.pooling import crossed
 from auditor.findings import Measure, Result, Subject, Unmeasured
-from auditor.needs import Attributes, Predictions, Rows, Truth
 from auditor.scoring.comparison import MIN_UNITS, points, rate_details, unit_codes, worst_first
 from auditor.scoring.outcomes import Outcomes
 from auditor.stats import Exact, rate

@@ -12,10 +12,9 @@ from auditor.bias.adjustment import adjusted_table
 from auditor.bias.class_errors import KINDS, ClassErrors, Kind, class_errors, compared
 from auditor.bias.equalised_odds import equalised_odds
 from auditor.bias.groups import Grouping, groupings, nothing_to_compare
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Attributes, Check, Declared, Evidence, Need, Predictions, Truth
 from auditor.errors import SpecError
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Attributes, Declared, Predictions, Truth
 from auditor.scoring.comparison import MIN_UNITS, percent
 from auditor.stats import interval, value
 

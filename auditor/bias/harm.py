@@ -11,9 +11,8 @@ import numpy as np
 from auditor.bias.adjustment import Adjustment, adjusted_mean_difference, adjusted_table
 from auditor.bias.groups import Grouping, groupings, nothing_to_compare, too_few_units
 from auditor.bias.two_sides import ENDLESS, TwoSides, two_means
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Attributes, Check, Declared, Evidence, Need, Predictions, Truth
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Attributes, Declared, Predictions, Truth
 from auditor.scoring.comparison import MIN_UNITS, count_units, worst_first
 from auditor.scoring.cost import IMAGINED, class_index, cost_matrix, expected_cost, image_costs
 from auditor.spec import ConsequencesSpec

@@ -14,11 +14,10 @@ from auditor.bias.crossing import Crossing
 from auditor.bias.groups import Contrast, condition_codes
 from auditor.bias.interaction import BeyondParents, beyond_parents
 from auditor.bias.shrinkage import Shrunk, shrunk
-from auditor.contract import Available, Check, Evidence, Need, Unmet
+from auditor.contract import Available, Check, Evidence, Need, Predictions, Truth, Unmet
 from auditor.data.dataset import Attribute
 from auditor.errors import SpecError
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Predictions, Truth
 from auditor.scoring.comparison import (
     MIN_UNITS,
     count_units,

@@ -13,11 +13,10 @@ import numpy as np
 from auditor.bias.agreement import no_attribute
 from auditor.bias.confident_learning import Doubted, doubted
 from auditor.bias.marked import Marked, difference, nothing_to_compare, share
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Check, Evidence, Need, Predictions, Rows, Truth
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.pooling import by_label
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Predictions, Rows, Truth
 from auditor.scoring.comparison import MIN_UNITS, count_units, percent, points, rate_text
 from auditor.scoring.outcomes import Outcomes
 from auditor.spec import ROLES

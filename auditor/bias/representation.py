@@ -29,7 +29,7 @@ from auditor.bias.representation_tables import (
     whole_rows,
     whole_table,
 )
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Attributes, Check, Evidence, Need, Rows
 from auditor.data.dataset import Dataset
 from auditor.findings import (
     Better,
@@ -39,7 +39,6 @@ from auditor.findings import (
     Subject,
     Unmeasured,
 )
-from auditor.needs import Attributes, Rows
 from auditor.scoring.comparison import (
     MIN_UNITS,
     percent,

@@ -12,10 +12,9 @@ import numpy as np
 
 from auditor.bias.adjustment import Adjustment, adjusted_difference, adjusted_ratio, adjusted_table
 from auditor.bias.groups import Grouping, groupings
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Attributes, Check, Declared, Evidence, Need, Predictions
 from auditor.data.dataset import MISSING_GROUP
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Attributes, Declared, Predictions
 from auditor.scoring.comparison import (
     MIN_UNITS,
     count_units,

@@ -11,9 +11,8 @@ import numpy as np
 from auditor.bias.halves import first_half
 from auditor.bias.slice_features import Described, Trait, described, seen_by_model, traits
 from auditor.bias.slice_search import Candidate, beyond_alike, candidates
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Check, Embedding, Evidence, Need, Predictions, Scan, Truth
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Embedding, Predictions, Scan, Truth
 from auditor.scoring.comparison import (
     MIN_UNITS,
     count_units,

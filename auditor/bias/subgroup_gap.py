@@ -21,9 +21,8 @@ from auditor.bias.groups import (
     nothing_to_compare,
     too_few_units,
 )
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Attributes, Check, Evidence, Need, Predictions, Truth
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Attributes, Predictions, Truth
 from auditor.scoring.accuracy import log_losses
 from auditor.scoring.comparison import (
     MIN_UNITS,

@@ -17,9 +17,8 @@ from auditor.bias.threshold_tables import (
     table_rows,
     threshold_table,
 )
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Attributes, Check, Declared, Evidence, Need, Predictions, Truth
 from auditor.findings import Cell, Measure, Result, Subject, Unmeasured
-from auditor.needs import Attributes, Declared, Predictions, Truth
 from auditor.scoring.comparison import (
     MIN_UNITS,
     count_units,

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from auditor.checks.data_shares import image_share
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Check, Evidence, Need, Scan
 from auditor.data.dataset import Dataset
 from auditor.findings import Column, Result, Subject, Table
-from auditor.needs import Scan
 from auditor.spec import ROLES
 
 ROLE_NEEDS: dict[str, Need] = {role: Scan(role=role, optional=role != "test") for role in ROLES}

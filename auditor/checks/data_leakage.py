@@ -9,11 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from auditor.checks.data_shares import EXAMPLES, LEAST, image_share, too_few
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Check, Evidence, Need, Scan
 from auditor.data.dataset import Dataset
 from auditor.data.soundness import RoleSoundness, Soundness
 from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Scan
 from auditor.stats import rate
 
 TEST = Subject(role="test")

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from auditor.checks.data_shares import EXAMPLES, LEAST, too_few
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Check, Evidence, Need, Rows
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import FAILING_COLUMNS, ManifestReport
 from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Rows
 from auditor.spec import ROLES
 from auditor.stats import Rate
 

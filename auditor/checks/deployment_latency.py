@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from auditor.contract import Available, Check, Evidence, Need, NotMeasurableError, Unmet
+from auditor.contract import Available, Check, Declared, Evidence, Need, NotMeasurableError, Unmet
 from auditor.errors import ModelError
 from auditor.findings import Measure, Result, Subject, Unmeasured
 from auditor.models.inputs import tensor_shape
@@ -23,7 +23,6 @@ from auditor.models.latency import (
     quantile_draws,
     runs_needed,
 )
-from auditor.needs import Declared
 from auditor.stats import Exact, interval, mean, value
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}

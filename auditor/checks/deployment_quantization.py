@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from auditor.contract import Available, Check, Evidence, Need, Unmet
+from auditor.contract import Attributes, Available, Check, Evidence, Need, Predictions, Truth, Unmet
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.errors import ModelError
 from auditor.findings import Cell, Column, Measure, Result, Subject, Table, Unmeasured
@@ -22,7 +22,6 @@ from auditor.models.latency import (
     disturbance,
     ratio_draws,
 )
-from auditor.needs import Attributes, Predictions, Truth
 from auditor.scoring.comparison import (
     count_units,
     points_text,

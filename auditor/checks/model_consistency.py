@@ -8,12 +8,11 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Check, Evidence, LiveModel, Need
 from auditor.errors import ModelError
 from auditor.findings import Measure, Result, Subject, Unmeasured
 from auditor.models.load import load_model
 from auditor.models.predictor import Predictor
-from auditor.needs import LiveModel
 from auditor.scoring.comparison import rate_text, too_few, worst_first
 from auditor.stats import Exact, rate
 

@@ -9,9 +9,8 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from auditor.checks.input_candidates import Candidate, candidates_for, class_orders
-from auditor.contract import Available, Check, Evidence, Need, Pass, Unmet
+from auditor.contract import Available, Check, Evidence, Need, Pass, Truth, Unmet
 from auditor.findings import Axis, Figure, Measure, Result, Subject
-from auditor.needs import Truth
 from auditor.scoring.comparison import (
     count_units,
     points_text,

@@ -8,9 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Check, Evidence, Need, Predictions, Truth
 from auditor.findings import Measure, Result, Subject
-from auditor.needs import Predictions, Truth
 from auditor.scoring.comparison import (
     percent,
     points_text,

@@ -8,10 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Attributes, Check, Declared, Evidence, Need, Predictions, Truth
 from auditor.data.dataset import MISSING_GROUP
 from auditor.findings import Cell, Column, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Attributes, Declared, Predictions, Truth
 from auditor.scoring.comparison import MIN_UNITS, worst_first
 from auditor.scoring.cost import class_index, cost_matrix, expected_cost, image_costs
 from auditor.scoring.outcomes import Outcomes

@@ -8,9 +8,8 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from auditor.contract import Available, Check, Evidence, Need, Unmet
+from auditor.contract import Available, Check, Declared, Evidence, Need, Predictions, Truth, Unmet
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Declared, Predictions, Truth
 from auditor.scoring.comparison import percent, points_text, unit_codes, worst_first
 from auditor.scoring.cost import (
     cheapest_answers,

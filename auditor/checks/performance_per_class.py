@@ -8,9 +8,8 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Check, Evidence, Need, Predictions, Truth
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Predictions, Truth
 from auditor.scoring.accuracy import confusion_matrix, f1_scores
 from auditor.scoring.comparison import MIN_UNITS
 from auditor.scoring.outcomes import Outcomes

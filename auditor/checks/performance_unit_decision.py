@@ -9,9 +9,8 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Check, Evidence, Need, Predictions, Truth, Units
 from auditor.findings import Cell, Column, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Predictions, Truth, Units
 from auditor.scoring.comparison import MAX_EXAMPLES, MIN_UNITS, rate_details, too_few
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.rates import count_text, least_standard_error, rate_cells

@@ -14,10 +14,9 @@ from auditor.checks.association import (
     associated,
     depends_on_group,
 )
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Attributes, Check, Evidence, Need, Predictions, Truth
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Attributes, Predictions, Truth
 from auditor.scoring.comparison import (
     count_units,
     points_text,

@@ -8,11 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from auditor.contract import Available, Check, Evidence, Need, Pass, Unmet
+from auditor.contract import Available, Check, Evidence, Need, Pass, Predictions, Truth, Unmet
 from auditor.data.views import PatchInRegion, Region, RegionFromDonor
 from auditor.errors import SpecError
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Predictions, Truth
 from auditor.scoring.comparison import (
     count_units,
     points,

@@ -64,7 +64,7 @@ class Gathered:
 
 @dataclass(frozen=True)
 class CheckEvidence:
-    """The `Evidence` of one check (see `auditor.contract.Evidence`)."""
+    """The `Evidence` of one check (see `auditor.contract.check.Evidence`)."""
 
     check: Check
     gathered: Gathered

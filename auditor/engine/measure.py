@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from auditor.codec import encode
 from auditor.contract import Check, NotMeasurableError
 from auditor.engine.evidence import CheckEvidence, Gathered
 from auditor.findings import Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.record import CheckResults, keep_table
-from auditor.tables import table_digest
+from auditor.record.codec import encode
+from auditor.record.tables import table_digest
 
 
 @dataclass(frozen=True)

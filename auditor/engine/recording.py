@@ -8,23 +8,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auditor.codec import encode
 from auditor.contract import Check
+from auditor.contract.documentation import check_text
 from auditor.data.dataset import Attribute, Dataset
-from auditor.declarations import basis_of, basis_text
-from auditor.documentation import check_text
 from auditor.engine.evidence import Gathered
 from auditor.engine.gather import Loaded, pass_size
 from auditor.record import (
     AttributeSummary,
     CheckText,
     DatasetSummary,
-    Document,
     GroupCount,
     PassFacts,
     PlanSummary,
     SetApart,
 )
+from auditor.record.codec import encode
+from auditor.spec import Document
+from auditor.spec.declarations import basis_of, basis_text
 
 
 def plan_summary(loaded: Loaded) -> PlanSummary:

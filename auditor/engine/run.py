@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from auditor.contract import check_classes
-from auditor.declarations import read_declarations, require_basis
 from auditor.engine.gather import CostEstimate, Loaded, cost_of, gather, load, pass_size
 from auditor.engine.measure import run_checks
 from auditor.engine.output import output_folder
@@ -22,12 +21,15 @@ from auditor.engine.recording import (
 from auditor.engine.scores import write_scores
 from auditor.engine.store import Store
 from auditor.engine.sweep import Progress
-from auditor.policy import Limit, PolicyFile, limits_of, load_policy
-from auditor.provenance import collect_provenance
-from auditor.record import AuditRecord, Document, make_record, read_record, rejudge, write_record
-from auditor.spec import AuditSpec
-from auditor.spec_file import read_spec
-from auditor.tables import write_tables
+from auditor.judging.judged_record import make_record, read_record, rejudge
+from auditor.judging.policy import Limit, PolicyFile, limits_of, load_policy
+from auditor.record import AuditRecord
+from auditor.record.files import write_record
+from auditor.record.provenance import collect_provenance
+from auditor.record.tables import write_tables
+from auditor.spec import AuditSpec, Document
+from auditor.spec.declarations import read_declarations, require_basis
+from auditor.spec.spec_file import read_spec
 
 Show = Callable[[str, int, int], None]
 

@@ -15,11 +15,12 @@ import yaml
 from auditor.findings import Verdict
 from auditor.modelcard.slices import SliceNumber, slice_numbers
 from auditor.record import AuditRecord
+from auditor.record.files import record_digest
 from auditor.reports.annex import CANNOT_TEST, declared
+from auditor.reports.drawing.svg import xml_text
 from auditor.reports.finding_view import finding_view
 from auditor.reports.ordering import ordered
 from auditor.reports.page_one import page_one
-from auditor.reports.svg import xml_text
 from auditor.reports.templates import environment
 from auditor.reports.titles import topic
 from auditor.reports.wording import AUDIT_WORDS, date_text
@@ -129,7 +130,7 @@ def _audit_block(record: AuditRecord) -> dict[str, Any]:
             "version": str(policy.parsed["version"]),
             "sha256": policy.digest,
         },
-        "audit_json_sha256": record.digest,
+        "audit_json_sha256": record_digest(record),
         "model_sha256": record.model.digest,
         "auditor": record.provenance.auditor_version,
         "date": record.provenance.started,

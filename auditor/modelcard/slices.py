@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditor.findings import Measure
-from auditor.reasons import printed_range
+from auditor.judging.reasons import printed_range
 from auditor.record import AuditRecord
 from auditor.stats import value
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from auditor.declarations import Declaration, declarations_of
 from auditor.findings import EvidenceStatus, Verdict
 from auditor.record import AttributeSummary, AuditRecord, CheckText, DatasetSummary
+from auditor.record.files import record_digest
 from auditor.reports.chapters import is_open
 from auditor.reports.ordering import Ordered
 from auditor.reports.titles import title, topic
 from auditor.reports.wording import listed
+from auditor.spec.declarations import Declaration, declarations_of
 
 NOT_TESTED_ROWS = 40
 NAMES = 6
@@ -265,7 +266,7 @@ def _first(names: Sequence[str], *, most: int) -> str:
 
 
 def _digests(record: AuditRecord) -> Iterator[Entry]:
-    yield Entry("audit.json", record.digest)
+    yield Entry("audit.json", record_digest(record))
     yield Entry(f"spec {record.spec.name}", record.spec.digest)
     yield Entry(f"policy {record.policy.name}", record.policy.digest)
     yield Entry("model", record.model.digest)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from auditor.findings import Figure, Finding, Verdict
 from auditor.record import AuditRecord, CheckResults
+from auditor.reports.drawing.svg import figure_file_name, svg_data_uri
 from auditor.reports.finding_view import FindingView, Mark, finding_view, mark
 from auditor.reports.ordering import Ordered
-from auditor.reports.svg import figure_file_name, svg_data_uri
 from auditor.reports.table_view import TableView, table_view
 from auditor.reports.titles import group_keys, short_name, topic
 from auditor.reports.vocabulary import CHAPTERS, FAMILY_TITLES

@@ -8,10 +8,10 @@ from typing import Any
 
 from auditor.findings import Cell, Finding, Table
 from auditor.record import AuditRecord
+from auditor.record.tables import csv_text
 from auditor.reports.ordering import Ordered, ordered
 from auditor.reports.titles import title
 from auditor.stats import interval, value
-from auditor.tables import csv_text
 
 _COLUMNS = (
     "number", "id", "title", "verdict", "leaning", "severity", "limit", "bound", "bound value",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from auditor.findings import Axis, Cell
-from auditor.reports.svg import xml_text
+from auditor.reports.drawing.svg import xml_text
 
 LABEL_LENGTH = 38
 

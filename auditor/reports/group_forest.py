@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auditor.findings import Axis, Figure, Finding, Measure, Verdict
-from auditor.reasons import is_share
+from auditor.judging.reasons import is_share
+from auditor.judging.verdicts import is_by_group
 from auditor.reports.group_results import GroupColumn, GroupResults, GroupTable
 from auditor.reports.ordering import Ordered
 from auditor.stats import PairedDifference, RateDifference, interval, value
-from auditor.verdicts import is_by_group
 
 NOTE = (
     "Each line is a 95% interval, cut with an arrow where it leaves the picture. Dashed: the "

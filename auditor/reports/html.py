@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from auditor.record import AuditRecord
 from auditor.reports.annex import annex
 from auditor.reports.chapters import chapters, figure_view
+from auditor.reports.drawing.svg import xml_text
 from auditor.reports.group_forest import NOTE, group_forests
 from auditor.reports.group_results import group_results
 from auditor.reports.limits_section import bare_views, glance, limit_views, met_views
 from auditor.reports.matrix import matrix
 from auditor.reports.ordering import ordered
 from auditor.reports.page_one import RANGE_NOTE, page_one
-from auditor.reports.svg import xml_text
 from auditor.reports.templates import environment, template_text
 
 FOOTER = "Measured and declared items are marked. No statement of legal conformity."

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from auditor.findings import Finding, LimitResult, Verdict
+from auditor.judging.verdicts import worst
 from auditor.record import AuditRecord
-from auditor.verdicts import worst
 
 
 @dataclass(frozen=True)

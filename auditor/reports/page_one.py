@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditor.findings import Finding, LimitResult, Verdict
-from auditor.reasons import is_share
+from auditor.judging.reasons import is_share
+from auditor.judging.verdicts import is_by_group
 from auditor.record import AuditRecord
 from auditor.reports.finding_view import needed
 from auditor.reports.ordering import Ordered, is_about_people
@@ -23,7 +24,6 @@ from auditor.reports.wording import (
 )
 from auditor.scoring.comparison import percent
 from auditor.stats import value
-from auditor.verdicts import is_by_group
 
 RANGE_NOTE = "Brackets hold the range in which the true figure plausibly lies."
 NEVER_TESTED = ("who watches it in use", "what happens when it fails")

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from auditor.errors import MissingLibraryError
-from auditor.record import AuditRecord, to_json
+from auditor.record import AuditRecord
+from auditor.record.files import record_digest, to_json
 from auditor.reports.templates import font_data_uri
 
 VARIANT = "pdf/a-3a"
@@ -34,7 +35,7 @@ def report_pdf(html: str, record: AuditRecord, *, attach: bool = True) -> bytes:
     weasyprint = _weasyprint()
     options = {
         "pdf_variant": VARIANT,
-        "pdf_identifier": record.digest[:32].encode("ascii"),
+        "pdf_identifier": record_digest(record)[:32].encode("ascii"),
         "attachments": [_attachment(weasyprint, record)] if attach else None,
     }
     document = laid_out(html, **options)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from auditor.findings import Cell, Column
 from auditor.record import KeptTable
+from auditor.record.tables import table_file_name
 from auditor.reports.wording import minus
-from auditor.tables import table_file_name
 
 ROWS = 10
 COLUMNS = 10

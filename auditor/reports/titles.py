@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from auditor.answers import PROPERTY_WORDS
 from auditor.findings import Finding, Measure, Subject, Unmeasured
+from auditor.judging.questions import PROPERTY_WORDS
 from auditor.reports.vocabulary import ACTIONS, ACTIONS_TOO_MUCH, OTHERWISE, TOO_MUCH, TOPICS, WORDS
 from auditor.reports.wording import subject_text
 from auditor.stats import value

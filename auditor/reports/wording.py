@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from auditor.findings import Finding, Measure, Subject, Verdict
-from auditor.reasons import is_share, printed_range
+from auditor.judging.reasons import is_share, printed_range
 from auditor.scoring.comparison import percent, points
 from auditor.stats import Exact, PairedDifference, RateDifference, RateRatio, value
 

@@ -13,7 +13,7 @@ from auditor.stats import PairedDifference, Rate, RateDifference, RateRatio, int
 from auditor.stats.codes import distinct
 
 MIN_UNITS = 10
-"""Fewer independent units than this on a side give no measure (`auditor.judge` agrees)."""
+"""Fewer independent units than this on a side give no measure (`auditor.judging.judge` agrees)."""
 
 MAX_EXAMPLES = 12
 """Image ids a measure names at most."""

@@ -8,9 +8,8 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Check, Evidence, Need, Predictions
 from auditor.findings import Cell, Column, Measure, Result, Subject, Table
-from auditor.needs import Predictions
 from auditor.scoring.comparison import points_text, rate_details, rate_text
 from auditor.scoring.outcomes import Outcomes
 from auditor.shift.two_sample import (

@@ -9,9 +9,8 @@ from typing import Annotated, ClassVar
 import numpy as np
 import pandas as pd
 
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Check, Evidence, Need, Scan
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.needs import Scan
 from auditor.scoring.comparison import worst_first
 from auditor.shift.domain_classifier import area_of, cross_fitted_scores
 from auditor.shift.two_sample import (

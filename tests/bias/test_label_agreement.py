@@ -3,9 +3,8 @@ import pytest
 
 from auditor.bias.label_agreement import LabelAgreement, SecondLabels
 from auditor.bias.severity import net_difference, scale_of
-from auditor.contract import Available
+from auditor.contract import Available, Rows
 from auditor.findings import Figure, Measure, Table, Unmeasured
-from auditor.needs import Rows
 from auditor.stats import holm, interval, p_value, rate_difference, value
 
 LIMIT = 0.05

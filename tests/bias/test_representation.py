@@ -10,8 +10,8 @@ from auditor.bias.composition import compositions, ratio_to_share, still_missing
 from auditor.bias.departure import departure_from_shares, departure_of_roles
 from auditor.bias.representation import Representation
 from auditor.findings import Figure, Measure, Table, Unmeasured
-from auditor.policy import load_policy
-from auditor.reasons import add_more, what_would_decide
+from auditor.judging.policy import load_policy
+from auditor.judging.reasons import add_more, what_would_decide
 from auditor.stats import GRID, Rate, bound, interval, p_value, rate, value
 
 LIMIT = 0.5

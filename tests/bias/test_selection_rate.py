@@ -3,9 +3,9 @@ import pytest
 from fairlearn.metrics import MetricFrame, demographic_parity_difference, selection_rate
 
 from auditor.bias.selection_rate import SelectionRate
+from auditor.contract import Attributes, Predictions
 from auditor.errors import SpecError
 from auditor.findings import Figure, Measure, Table, Unmeasured
-from auditor.needs import Attributes, Predictions
 from auditor.stats import holm, p_value, rate_ratio, value
 
 LIMIT = 1.25

@@ -12,11 +12,11 @@ from auditor.checks.data_duplicates import Duplicates
 from auditor.checks.data_images import KINDS, Images
 from auditor.checks.data_leakage import Leakage
 from auditor.checks.data_manifest import Manifest
+from auditor.contract import Scan
 from auditor.data.expectations import Expectation, report_of, validate
 from auditor.data.scan import PROPERTY_NAMES, SCAN_COLUMNS, THUMBNAIL, unreadable_row
 from auditor.data.soundness import assess
 from auditor.findings import Measure, Table, Unmeasured
-from auditor.needs import Scan
 from auditor.stats import p_value, value
 
 SEEDS = range(4)

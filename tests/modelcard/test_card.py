@@ -6,9 +6,10 @@ import re
 import pytest
 import yaml
 
+from auditor.judging.judged_record import from_json
 from auditor.modelcard.card import markdown, model_card
 from auditor.modelcard.slices import slice_numbers
-from auditor.record import from_json, to_json
+from auditor.record.files import record_digest, to_json
 from auditor.stats import interval, value
 
 MITCHELL = ["Model details", "Intended use", "Factors", "Metrics", "Evaluation data",
@@ -76,7 +77,7 @@ def test_the_audit_block_names_verdict_policy_and_record(front, failing):
     audit = front["audit"]
     assert audit["verdict"] == failing.verdict.value
     assert audit["policy"]["sha256"] == failing.policy.digest
-    assert audit["audit_json_sha256"] == failing.digest
+    assert audit["audit_json_sha256"] == record_digest(failing)
     assert audit["model_sha256"] == failing.model.digest
 
 

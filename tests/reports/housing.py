@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 
 from auditor.contract import check_classes
-from auditor.documentation import check_text
+from auditor.contract.documentation import check_text
 from auditor.findings import (
     Axis,
     Column,
@@ -17,8 +17,8 @@ from auditor.findings import (
     Table,
     Unmeasured,
 )
-from auditor.policy import load_policy, parse_policy
-from auditor.provenance import Provenance
+from auditor.judging.judged_record import make_record
+from auditor.judging.policy import load_policy, parse_policy
 from auditor.record import (
     AttributeSummary,
     CheckResults,
@@ -29,9 +29,9 @@ from auditor.record import (
     PlanSummary,
     SetApart,
     keep_table,
-    make_record,
 )
-from auditor.spec_file import read_spec
+from auditor.record.provenance import Provenance
+from auditor.spec.spec_file import read_spec
 from auditor.stats import Draws, Exact, PairedDifference, Rate
 
 CLASSES = ("compliant", "minor", "serious")

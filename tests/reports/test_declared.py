@@ -1,8 +1,8 @@
 import dataclasses
 
-from auditor.declarations import read_declarations
 from auditor.findings import EvidenceStatus
 from auditor.reports.annex import declared
+from auditor.spec.declarations import read_declarations
 
 TEXT = """
 declarations:

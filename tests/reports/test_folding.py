@@ -8,9 +8,12 @@ import re
 import pytest
 
 from auditor.findings import Measure, Subject, Verdict, finding_id
-from auditor.record import from_json, to_json
+from auditor.judging.judged_record import from_json
+from auditor.judging.verdicts import is_by_group
+from auditor.record.files import to_json
 from auditor.reports.chapters import chapters, is_open
 from auditor.reports.csv_tables import findings_csv
+from auditor.reports.drawing.pictures import pictures
 from auditor.reports.finding_view import finding_view
 from auditor.reports.group_forest import group_forests
 from auditor.reports.group_results import group_results
@@ -19,9 +22,7 @@ from auditor.reports.limits_section import FAILURES, OPEN_ROWS, limit_views
 from auditor.reports.matrix import GROUPS, matrix
 from auditor.reports.ordering import is_about_people, ordered
 from auditor.reports.pdf import laid_out
-from auditor.reports.pictures import pictures
 from auditor.stats import Rate
-from auditor.verdicts import is_by_group
 
 
 def squeezed(text: str) -> str:

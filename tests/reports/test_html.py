@@ -8,10 +8,11 @@ from itertools import pairwise
 import pytest
 
 from auditor.findings import Verdict
-from auditor.record import from_json, to_json
+from auditor.judging.judged_record import from_json
+from auditor.record.files import record_digest, to_json
+from auditor.reports.drawing.pictures import pictures
 from auditor.reports.html import FOOTER, report_html
 from auditor.reports.ordering import ordered
-from auditor.reports.pictures import pictures
 
 VOID = {"meta", "img", "br", "hr", "link"}
 
@@ -157,7 +158,7 @@ def test_warnings_waivers_declarations_and_what_was_not_tested_are_there(page, f
 
 
 def test_digests_are_those_of_the_record(page, failing):
-    for digest in (failing.digest, failing.spec.digest, failing.policy.digest):
+    for digest in (record_digest(failing), failing.spec.digest, failing.policy.digest):
         assert digest in page.said()
 
 

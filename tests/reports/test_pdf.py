@@ -12,11 +12,11 @@ import zlib
 import pytest
 
 from auditor.errors import MissingLibraryError
-from auditor.record import to_json, write_record
+from auditor.record.files import to_json, write_record
+from auditor.render import render
+from auditor.reports.drawing.pictures import pictures
 from auditor.reports.html import report_html
 from auditor.reports.pdf import PACKAGES, laid_out, report_pdf
-from auditor.reports.pictures import pictures
-from auditor.reports.render import render
 
 MARGIN = 16 / 25.4 * 96
 
@@ -79,7 +79,7 @@ def test_bytes_are_equal_in_another_process(small, tmp_path, complaints):
     write_record(small, tmp_path / "audit.json")
     code = (
         "import sys\n"
-        "from auditor.record import read_record; from auditor.reports.render import render\n"
+        "from auditor.judging.judged_record import read_record; from auditor.render import render\n"
         "render(read_record(sys.argv[1]), sys.argv[2], formats=['pdf'])"
     )
     environment = os.environ | {"PYTHONHASHSEED": "77", "TZ": "Asia/Tokyo"}

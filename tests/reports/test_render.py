@@ -6,10 +6,11 @@ import io
 import pytest
 
 from auditor.errors import SpecError
-from auditor.record import from_json, to_json
+from auditor.judging.judged_record import from_json
+from auditor.record.files import to_json
+from auditor.render import render
 from auditor.reports.csv_tables import findings_csv
 from auditor.reports.ordering import ordered
-from auditor.reports.render import render
 from auditor.stats import interval, value
 
 QUICK = ("html", "card", "csv", "figures")

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from auditor.record import to_json
+from auditor.record.files import to_json
 
 ROOT = Path(__file__).resolve().parents[2]
 RENDER = """
 import sys
 from pathlib import Path
 import auditor
-from auditor.record import read_record
-from auditor.reports.render import render
+from auditor.judging.judged_record import read_record
+from auditor.render import render
 from auditor.reports.templates import template_folder
 
 wheel = Path(sys.argv[1]).resolve()

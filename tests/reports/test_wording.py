@@ -36,9 +36,8 @@ NEVER = (
 )
 PACKAGE = Path(auditor.__file__).parent
 OURS = [
-    *(PACKAGE / "reports").glob("*.py"),
+    *(PACKAGE / "reports").rglob("*.py"),
     *(PACKAGE / "modelcard").glob("*.py"),
-    PACKAGE / "figures.py",
     PACKAGE / "catalogue.py",
 ]
 

@@ -1,0 +1,63 @@
+"""What a check is, what it may need, and what evidence it is handed.
+
+A check declares needs; the engine plans passes from them, runs each pass once, and hands out
+nothing that was not declared.
+"""
+
+from auditor.contract.check import (
+    FAMILIES,
+    Check,
+    check_classes,
+    make_check,
+)
+from auditor.contract.evidence import (
+    Evidence,
+    UndeclaredNeedError,
+)
+from auditor.contract.needs import (
+    Attributes,
+    Available,
+    Declared,
+    Embedding,
+    Gradients,
+    LiveModel,
+    Need,
+    NotMeasurableError,
+    Predictions,
+    Rows,
+    Scan,
+    Truth,
+    Units,
+    Unmet,
+)
+from auditor.contract.passes import (
+    AS_GIVEN,
+    Pass,
+    input_name,
+)
+
+__all__ = [
+    "AS_GIVEN",
+    "FAMILIES",
+    "Attributes",
+    "Available",
+    "Check",
+    "Declared",
+    "Embedding",
+    "Evidence",
+    "Gradients",
+    "LiveModel",
+    "Need",
+    "NotMeasurableError",
+    "Pass",
+    "Predictions",
+    "Rows",
+    "Scan",
+    "Truth",
+    "UndeclaredNeedError",
+    "Units",
+    "Unmet",
+    "check_classes",
+    "input_name",
+    "make_check",
+]

@@ -1,0 +1,95 @@
+"""What a check is handed: nothing that it did not declare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pandas as pd
+
+from auditor.contract.needs import Need
+from auditor.contract.passes import AS_GIVEN
+from auditor.data.dataset import Dataset
+from auditor.data.views import AS_SHOT, View
+from auditor.findings import ModelFacts
+from auditor.spec import AuditSpec, InputSpec
+
+if TYPE_CHECKING:
+    from auditor.data.expectations import ManifestReport
+    from auditor.data.soundness import Soundness
+    from auditor.models.predictor import Predictor
+    from auditor.scoring.outcomes import Outcomes
+
+
+class Evidence(Protocol):
+    """What a check is handed. Asking for what was not declared raises `UndeclaredNeedError`.
+
+    `part` is ``"sound"`` (default everywhere) or ``"as-given"``.
+    """
+
+    @property
+    def spec(self) -> AuditSpec: ...
+    @property
+    def model(self) -> ModelFacts: ...
+    @property
+    def rng(self) -> np.random.Generator:
+        """A fresh generator from the audit's seed and the check's id."""
+        ...
+
+    def has(self, need: Need) -> bool:
+        """Whether a declared (optional) need is met."""
+        ...
+
+    def dataset(self, role: str, *, part: str = "sound") -> Dataset:
+        """The manifest's rows of a role (readable images only in the sound part)."""
+        ...
+
+    def outcomes(
+        self,
+        role: str = "test",
+        *,
+        view: View = AS_SHOT,
+        variant: str = AS_GIVEN,
+        input: InputSpec | None = None,
+        sample: int | None = None,
+        part: str = "sound",
+    ) -> Outcomes:
+        """Predictions of a declared pass; unreadable images are never among them."""
+        ...
+
+    def embedding(self, role: str = "test", *, part: str = "sound") -> np.ndarray:
+        """Penultimate activations (n, d) float32, in the order of ``outcomes(role)``."""
+        ...
+
+    def scan(self, role: str, *, part: str = "sound") -> pd.DataFrame:
+        """One row an image: `auditor.data.scan.SCAN_COLUMNS`; as-given has unreadable ones too."""
+        ...
+
+    def manifest_report(self, role: str) -> ManifestReport:
+        """What validating the role's manifest found, every failing row included."""
+        ...
+
+    def soundness(self) -> Soundness:
+        """Which images were set apart, in each role, and why."""
+        ...
+
+    def frames(self, role: str, *, sample: int) -> np.ndarray:
+        """Decoded frames at model size, (m, h, w, 3) uint8, of a nested sample (sound part)."""
+        ...
+
+    def frame_ids(self, role: str, *, sample: int) -> tuple[str, ...]:
+        """Image ids of `frames`, in the same order."""
+        ...
+
+    def predictor(self, variant: str = AS_GIVEN) -> Predictor:
+        """The live model; calls are counted."""
+        ...
+
+    def model_path(self, variant: str = AS_GIVEN) -> Path:
+        """The file of a variant, for measuring it where it will run."""
+        ...
+
+
+class UndeclaredNeedError(RuntimeError):
+    """A check asked for evidence that it did not declare: a fault of the check."""

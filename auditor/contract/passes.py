@@ -1,0 +1,46 @@
+"""A pass: one sweep of inference over a role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from auditor.data.views import AS_SHOT, View
+from auditor.spec import InputSpec
+
+AS_GIVEN = "as-given"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One sweep of inference over a role.
+
+    `sample` is a number of images (nested, seeded, taken by unit), None for all; `input` is a
+    preprocessing other than the spec's, None for the spec's own; `embedding` asks for the
+    penultimate activations too.
+    """
+
+    role: str
+    view: View = AS_SHOT
+    variant: str = AS_GIVEN
+    input: InputSpec | None = None
+    sample: int | None = None
+    embedding: bool = False
+
+    def __str__(self) -> str:
+        parts = [self.role, self.view.name, self.variant]
+        if self.input is not None:
+            parts.append(f"input {input_name(self.input)}")
+        if self.sample is not None:
+            parts.append(f"{self.sample} images")
+        return " / ".join(parts)
+
+
+def input_name(given: InputSpec) -> str:
+    """A preprocessing in one short line, unique for what it does to the pixels."""
+    resize = f"shortest-{given.shortest}" if given.resize == "shortest" else given.resize
+    numbers = ",".join(f"{v:g}" for v in (*given.mean, *given.std))
+    size = "x".join(str(s) for s in given.size)
+    return (
+        f"{given.channels} {size} {resize} {given.interpolation} /{given.scale:g} ({numbers}) "
+        f"{given.layout} {given.dtype}"
+    )

@@ -1,0 +1,1 @@
+"""Policies, limits, verdicts: what a policy makes of measures."""

@@ -1,0 +1,362 @@
+"""Judging: measures against limits, limits to a verdict. Pure; needs neither model nor data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from auditor.findings import (
+    Finding,
+    LimitResult,
+    Measure,
+    Subject,
+    Unmeasured,
+    Verdict,
+    finding_id,
+)
+from auditor.judging import reasons
+from auditor.judging.policy import Gate, Limit, attribute_names
+from auditor.judging.reasons import MIN_UNITS, good_side
+from auditor.judging.verdicts import is_by_group, limit_verdict, overall
+from auditor.judging.waivers import Waiver, apply_waivers
+from auditor.record import CheckResults, NotPlannedCheck
+from auditor.stats import (
+    Exact,
+    Normal,
+    PairedDifference,
+    RateDifference,
+    RateRatio,
+    bound,
+    conditional_holm,
+    p_value,
+    value,
+)
+
+ALPHA = 0.05
+WHOLE_CHECK = "check"
+"""Name of the `Unmeasured` of a check that crashed, or ended without a result."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a policy makes of an audit's results.
+
+    `findings` are in the order of the results: one for each measure (or reason why there is
+    none) and limit that it met, and one without verdict where it met none.
+    """
+
+    findings: tuple[Finding, ...]
+    limit_results: tuple[LimitResult, ...]
+    verdict: Verdict
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Met:
+    """A limit with what it met; positions are those of the results."""
+
+    limit: Limit
+    findings: Mapping[int, Finding]
+
+
+@dataclass(frozen=True)
+class _Item:
+    check: str
+    result: Measure | Unmeasured
+
+    @property
+    def name(self) -> str:
+        return f"{self.check}:{self.result.name}"
+
+
+def judge(
+    results: Sequence[CheckResults],
+    *,
+    limits: Sequence[Limit],
+    as_of: date,
+    waivers: Sequence[Waiver] = (),
+    attributes: Mapping[str, str] | None = None,
+    not_run: Sequence[NotPlannedCheck] = (),
+    required_attributes: Sequence[str] = (),
+    not_applicable: Mapping[str, str] | None = None,
+) -> Judgement:
+    """Judge results by limits.
+
+    Parameters
+    ----------
+    attributes : role of each attribute of the spec, by name.
+    not_run : checks whose needs were not met, with the reason; a check in neither `results` nor
+        here was left out by the user, and its limits are not decided.
+    required_attributes : attributes of which at least one group must have been measured.
+    not_applicable : those that a named owner declares not to apply, with what was declared.
+    as_of : the day on which waivers must hold.
+    """
+    roles = dict(attributes or {})
+    items = list(_items(results))
+    met = [_judge_limit(limit, items, roles) for limit in limits]
+    waived = apply_waivers(_in_order(items, met), waivers=waivers, as_of=as_of)
+    by_limit = _by_limit(waived.findings)
+    ran = {r.check for r in results}
+    limit_results = [
+        _limit_result(limit, by_limit.get(limit.id, []), ran=ran, not_run=not_run)
+        for limit in limits
+    ]
+    declared = dict(not_applicable or {})
+    limit_results += [
+        _attribute_result(name, items, roles, declared.get(name)) for name in required_attributes
+    ]
+    verdict = overall(limit_results, findings=waived.findings)
+    return Judgement(waived.findings, tuple(limit_results), verdict, waived.warnings)
+
+
+def _items(results: Sequence[CheckResults]) -> Iterator[_Item]:
+    for result in results:
+        found: tuple[Measure | Unmeasured, ...] = (*result.measures, *result.unmeasured)
+        yield from (_Item(result.check, one) for one in found)
+
+
+def _judge_limit(limit: Limit, items: Sequence[_Item], roles: Mapping[str, str]) -> _Met:
+    found: dict[int, Finding] = {}
+    tested: dict[int, Measure] = {}
+    for i, item in enumerate(items):
+        if not _meets(limit, item, roles):
+            continue
+        if isinstance(item.result, Unmeasured):
+            found[i] = _unmeasured_finding(item, item.result, limit)
+        elif not _is_counted(limit, item.result) and reasons.size(item.result) < MIN_UNITS:
+            found[i] = _small_finding(item, item.result, limit)
+        else:
+            tested[i] = item.result
+    adjusted = _adjusted(limit, tested, at=limit.value)
+    leaning = _leaning(limit, tested)
+    gates = [i.result for i in items if limit.when and i.name == limit.when.measure]
+    for i, measure in tested.items():
+        verdict = _verdict(limit, measure, p=adjusted[i])
+        finding = _said(_finding(items[i], limit, verdict), limit, measure, len(tested))
+        if verdict is Verdict.INCONCLUSIVE and i in leaning:
+            finding = replace(finding, leaning="worse")
+        found[i] = _gated(finding, measure, limit.when, gates)
+    return _Met(limit, found)
+
+
+def _meets(limit: Limit, item: _Item, roles: Mapping[str, str]) -> bool:
+    if item.check != limit.check:
+        return False
+    why_not = isinstance(item.result, Unmeasured)
+    if item.result.name != limit.name and not (why_not and item.result.name == WHOLE_CHECK):
+        return False
+    return limit.where.matches(item.result.subject, attributes=roles, lenient=why_not)
+
+
+def _is_counted(limit: Limit, measure: Measure) -> bool:
+    return limit.exact or isinstance(measure.estimate, Exact)
+
+
+def _adjusted(limit: Limit, tested: Mapping[int, Measure], *, at: float) -> dict[int, float]:
+    """P-values of "the truth is beyond `at`", adjusted over one family for a limit."""
+    p = [p_value(m.estimate, limit=at, exceeds=limit.exceeds) for m in tested.values()]
+    return dict(zip(tested, conditional_holm(p), strict=True))
+
+
+def _verdict(limit: Limit, measure: Measure, *, p: float) -> Verdict:
+    if _is_counted(limit, measure):
+        return Verdict.PASS if limit.is_met_by(value(measure.estimate)) else Verdict.FAIL
+    if limit.is_met_by(bound(measure.estimate, side=good_side(limit))):
+        return Verdict.PASS
+    return Verdict.FAIL if p <= ALPHA else Verdict.INCONCLUSIVE
+
+
+def _leaning(limit: Limit, tested: Mapping[int, Measure]) -> set[int]:
+    """Comparisons that are shown to be worse than equal, whether or not beyond the limit."""
+    comparisons: dict[float, dict[int, Measure]] = {}
+    for i, measure in tested.items():
+        equal = _equality(measure)
+        if equal is not None:
+            comparisons.setdefault(equal, {})[i] = measure
+    return {
+        i
+        for equal, measures in comparisons.items()
+        for i, p in _adjusted(limit, measures, at=equal).items()
+        if p <= ALPHA
+    }
+
+
+def _equality(measure: Measure) -> float | None:
+    if isinstance(measure.estimate, RateDifference | PairedDifference):
+        return 0.0
+    if isinstance(measure.estimate, Normal) and "rest" in measure.details:
+        return 0.0
+    return 1.0 if isinstance(measure.estimate, RateRatio) else None
+
+
+def _said(finding: Finding, limit: Limit, measure: Measure, compared: int) -> Finding:
+    """The finding with its sentences."""
+    verdict = finding.verdict or Verdict.NOT_RUN
+    remedy = ""
+    if verdict is Verdict.FAIL:
+        remedy = str(measure.details.get("remedy") or reasons.beyond(limit))
+    elif verdict is Verdict.INCONCLUSIVE:
+        remedy = reasons.what_would_decide(limit, measure, compared=compared)
+    reason = reasons.reason(limit, measure, verdict=verdict, compared=compared)
+    return replace(finding, reason=reason, remedy=remedy)
+
+
+def _gated(
+    finding: Finding, measure: Measure, gate: Gate | None, gates: Sequence[Measure | Unmeasured]
+) -> Finding:
+    """The finding where its limit applies only behind a gate; a PASS stays one."""
+    if gate is None or finding.verdict is Verdict.PASS:
+        return finding
+    about = next((g for g in gates if _same_subject(g.subject, measure.subject)), None)
+    what = gate.name.replace("-", " ")
+    subject = reasons.subject_words(measure.subject) or "this"
+    if not isinstance(about, Measure):
+        why = about.reason if about else "It was not measured."
+        text = f"Whether the limit applies is not known: no {what} of {subject}. {why}"
+        return _undecided(finding, text)
+    if gate.is_met_by(bound(about.estimate, side=good_side(gate))):
+        return finding
+    said = f"{reasons.measured(about)} The limit applies where it is shown to be beyond "
+    said += f"{reasons.amount(gate.value, about)}"
+    if not gate.is_met_by(bound(about.estimate, side=_other_side(gate))):
+        text = f"{said}, and it is shown not to be. {reasons.measured(measure)}"
+        return replace(finding, verdict=Verdict.PASS, reason=text, remedy="", leaning=None)
+    return _undecided(finding, f"{said}, which is not decided. {reasons.measured(measure)}")
+
+
+def _undecided(finding: Finding, text: str) -> Finding:
+    remedy = finding.remedy if finding.verdict is Verdict.INCONCLUSIVE else ""
+    return replace(
+        finding,
+        verdict=Verdict.INCONCLUSIVE,
+        reason=text,
+        remedy=remedy or "More images, chosen so that attribute and label disagree, would decide.",
+    )
+
+
+def _same_subject(gate: Subject, subject: Subject) -> bool:
+    return set(gate.keys) <= set(subject.keys) and gate.role in (None, subject.role)
+
+
+def _other_side(gate: Gate) -> Any:
+    return "high" if good_side(gate) == "low" else "low"
+
+
+def _finding(item: _Item, limit: Limit | None, verdict: Verdict | None) -> Finding:
+    result = item.result
+    return Finding(
+        id=finding_id(item.check, result.name, result.subject),
+        check=item.check,
+        measure=result if isinstance(result, Measure) else None,
+        unmeasured=result if isinstance(result, Unmeasured) else None,
+        limit=limit.id if limit else None,
+        verdict=verdict,
+        severity=limit.severity if limit else None,
+        clauses=limit.clauses if limit else (),
+    )
+
+
+def _unmeasured_finding(item: _Item, result: Unmeasured, limit: Limit | None) -> Finding:
+    verdict = Verdict.NOT_RUN if limit else None
+    return replace(_finding(item, limit, verdict), reason=result.reason, remedy=result.remedy)
+
+
+def _small_finding(item: _Item, measure: Measure, limit: Limit) -> Finding:
+    return replace(
+        _finding(item, limit, Verdict.NOT_RUN),
+        reason=reasons.too_few(measure),
+        remedy=reasons.add_more(measure),
+    )
+
+
+def _information(item: _Item) -> Finding:
+    if isinstance(item.result, Unmeasured):
+        return _unmeasured_finding(item, item.result, None)
+    return replace(_finding(item, None, None), reason=reasons.measured(item.result))
+
+
+def _in_order(items: Sequence[_Item], met: Sequence[_Met]) -> Iterator[Finding]:
+    """Findings in the order of the results, ids made unique.
+
+    The first limit of a measure keeps the measure's own id; further ones add ``#limit``.
+    """
+    used: set[str] = set()
+    for i, item in enumerate(items):
+        found = [m.findings[i] for m in met if i in m.findings] or [_information(item)]
+        for finding in found:
+            unique = finding.id if finding.id not in used else f"{finding.id}#{finding.limit}"
+            used.add(unique)
+            yield replace(finding, id=unique)
+
+
+def _by_limit(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    grouped: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.limit is not None:
+            grouped.setdefault(finding.limit, []).append(finding)
+    return grouped
+
+
+def _limit_result(
+    limit: Limit,
+    findings: Sequence[Finding],
+    *,
+    ran: set[str],
+    not_run: Sequence[NotPlannedCheck],
+) -> LimitResult:
+    verdict = limit_verdict([f.verdict for f in findings])
+    left_out = next((n for n in not_run if n.check == limit.check), None)
+    applies = bool(findings) or (limit.check not in ran and left_out is None)
+    stated = limit.model_dump(mode="json", exclude_none=True)
+    stated["required"] = applies if limit.requirement == "if-applicable" else limit.requirement
+    stated["where"] = {k: v for k, v in stated["where"].items() if v}
+    failures = [f for f in findings if f.verdict is Verdict.FAIL]
+    waived = bool(failures) and all(f.waived_by for f in failures)
+    if findings:
+        reason = reasons.summary(limit, findings, verdict=verdict)
+    else:
+        reason = _nothing_met(limit, ran, left_out)
+    return LimitResult(
+        limit=stated,
+        findings=tuple(f.id for f in findings),
+        verdict=verdict,
+        reason=reason,
+        waived_by=failures[0].waived_by if waived else None,
+    )
+
+
+def _nothing_met(limit: Limit, ran: set[str], left_out: NotPlannedCheck | None) -> str:
+    if left_out is not None:
+        return f"{left_out.reason} {left_out.remedy}"
+    if limit.check in ran:
+        return f"{limit.check} measured nothing that this limit is about."
+    return f"{limit.check} was not run. Run the audit with it to decide this limit."
+
+
+def _attribute_result(
+    name: str, items: Sequence[_Item], roles: Mapping[str, str], declared: str | None
+) -> LimitResult:
+    about = [
+        item
+        for item in items
+        if is_by_group(item.check)
+        and isinstance(item.result, Measure)
+        and reasons.size(item.result) >= MIN_UNITS
+        and name in attribute_names(item.result.subject, roles)
+    ]
+    why = f"The policy asks for results by group of {name}"
+    verdict = Verdict.PASS if about or declared else Verdict.NOT_RUN
+    if about:
+        reason = f"{len(about)} results by group of {name}."
+    elif declared:
+        reason = f"Declared not to apply, not measured. {declared}"
+    else:
+        reason = (
+            f"No group of {name} was measured. Declare {name} under `data.attributes`, with at "
+            f"least {MIN_UNITS} units a group; or let a named owner declare that it does not "
+            f"apply, as `not-applicable:{name}` in the declarations."
+        )
+    limit = {"id": f"attribute:{name}", "severity": "blocking", "required": True, "why": why}
+    return LimitResult(limit=limit, findings=(), verdict=verdict, reason=reason)

@@ -1,0 +1,153 @@
+"""From measures to a judged record, and judging one again; reading one that makes sense."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from auditor.errors import DataError
+from auditor.findings import ModelFacts, Verdict
+from auditor.judging.judge import judge
+from auditor.judging.policy import Policy, PolicyFile, limits_of
+from auditor.judging.questions import answer_all
+from auditor.judging.verdicts import not_applicable, overall
+from auditor.record.audit_record import (
+    AuditRecord,
+    CheckResults,
+    CheckText,
+    DatasetSummary,
+    PassFacts,
+    PlanSummary,
+)
+from auditor.record.files import parse_record, record_digest
+from auditor.record.provenance import Provenance
+from auditor.spec import AuditSpec, Document
+from auditor.spec.spec_file import SpecFile
+
+
+def make_record(
+    *,
+    spec: SpecFile,
+    policy: PolicyFile,
+    provenance: Provenance,
+    model: ModelFacts,
+    datasets: tuple[DatasetSummary, ...],
+    plan: PlanSummary,
+    passes: tuple[PassFacts, ...],
+    results: tuple[CheckResults, ...],
+    check_texts: tuple[CheckText, ...] = (),
+    declarations: Document | None = None,
+    warnings: tuple[str, ...] = (),
+    as_of: date | None = None,
+) -> AuditRecord:
+    """Judge results and put the record together.
+
+    `as_of` is the day on which waivers must hold, the day of ``provenance.started`` by default.
+    `warnings` are the run's own; those on waivers are added.
+    """
+    measured = AuditRecord(
+        provenance=provenance,
+        spec=Document(spec.name, spec.text, spec.digest, spec.spec.model_dump(mode="json")),
+        policy=_policy_document(policy),
+        model=model,
+        datasets=datasets,
+        plan=plan,
+        passes=passes,
+        results=results,
+        findings=(),
+        limit_results=(),
+        verdict=Verdict.NOT_RUN,
+        answers=(),
+        check_texts=check_texts,
+        declarations=declarations,
+        run_warnings=warnings,
+    )
+    return _judged(measured, spec=spec.spec, policy=policy.policy, as_of=as_of)
+
+
+def rejudge(record: AuditRecord, *, policy: PolicyFile, as_of: date | None = None) -> AuditRecord:
+    """The record judged by another policy, from its own measures; nothing is measured again.
+
+    ``provenance.previous`` becomes the digest of `record`. `as_of` as in `make_record`.
+    """
+    renewed = replace(
+        record,
+        policy=_policy_document(policy),
+        provenance=replace(record.provenance, previous=record_digest(record)),
+    )
+    spec = AuditSpec.model_validate_json(json.dumps(record.spec.parsed))
+    return _judged(renewed, spec=spec, policy=policy.policy, as_of=as_of)
+
+
+def _policy_document(file: PolicyFile) -> Document:
+    parsed = file.policy.model_dump(mode="json", by_alias=True)
+    return Document(file.name, file.text, file.digest, parsed)
+
+
+def _judged(
+    record: AuditRecord, *, spec: AuditSpec, policy: Policy, as_of: date | None
+) -> AuditRecord:
+    day = as_of or datetime.fromisoformat(record.provenance.started).date()
+    judgement = judge(
+        record.results,
+        limits=limits_of(spec, policy),
+        as_of=day,
+        waivers=policy.waivers,
+        attributes={name: stated.role for name, stated in spec.data.attributes.items()},
+        not_run=record.plan.not_run,
+        required_attributes=policy.required_attributes,
+        not_applicable=not_applicable(record.declarations, as_of=day),
+    )
+    return replace(
+        record,
+        findings=judgement.findings,
+        limit_results=judgement.limit_results,
+        verdict=judgement.verdict,
+        answers=answer_all(
+            judgement.findings, spec=spec, datasets=record.datasets, not_run=record.plan.not_run
+        ),
+        warnings=(*record.run_warnings, *judgement.warnings),
+    )
+
+
+def from_json(text: str, *, name: str = "audit.json") -> AuditRecord:
+    """The record that `to_json` wrote, exactly; raises DataError for any that cannot be one."""
+    record = parse_record(text, name=name)
+    _require_sense(record, name=name)
+    return record
+
+
+def read_record(path: str | Path) -> AuditRecord:
+    """Read an `audit.json`; raises DataError as `from_json`, and when there is no such file."""
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path} does not exist. Give the audit.json in the folder that `auditor run --out` "
+            "wrote."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as a record: {error}.") from error
+    return from_json(text, name=path.name)
+
+
+def _require_sense(record: AuditRecord, *, name: str) -> None:
+    """Raise DataError for a spec that is none, or a verdict that its limits do not give."""
+    try:
+        AuditSpec.model_validate_json(json.dumps(record.spec.parsed))
+        follows = overall(record.limit_results, findings=record.findings)
+    except (ValidationError, KeyError) as error:
+        raise DataError(
+            f"{name} is not a record of an audit: its spec or its limits are not whole. Was it "
+            "edited by hand? Run the audit again."
+        ) from error
+    if follows is not record.verdict:
+        raise DataError(
+            f"{name} says {record.verdict}, but its limits give {follows}. Was it edited by hand? "
+            "Run the audit again, or judge an unedited record by another policy."
+        )

@@ -1,0 +1,319 @@
+"""Policies: limits on measures, who set them and why. Checks measure; a policy judges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from auditor.errors import SpecError
+from auditor.findings import Subject
+from auditor.judging.waivers import Waiver
+from auditor.spec import AuditSpec, ClaimSpec, SpecPart
+from auditor.spec.spec_file import CLAIM_MEASURES, read_text, text_digest
+from auditor.spec.yaml_source import Problem, did_you_mean, load, problems_error, validate
+
+BUILT_IN = ("default", "strict")
+SCHEMA = "auditor/policy/v1"
+
+Severity = Literal["blocking", "advisory"]
+Exceeds = Literal["above", "below"]
+Of = Literal["any", "none", "sensitive", "condition", "nuisance"]
+
+
+class Bound(SpecPart):
+    """A measure and the one bound that it is held to; `above` and `below` are strict."""
+
+    measure: str
+    at_least: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        given = [name for name in _BOUNDS if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "no bound"
+            raise ValueError(f"found {found}, expected exactly one of {', '.join(_BOUNDS)}")
+        if self.measure.count(":") < 1:
+            raise ValueError(
+                f"measure is {self.measure!r}; name it as check:measure, as in "
+                "bias/subgroup-gap:accuracy"
+            )
+        return self
+
+    @property
+    def check(self) -> str:
+        return self.measure.partition(":")[0]
+
+    @property
+    def name(self) -> str:
+        return self.measure.partition(":")[2]
+
+    @property
+    def kind(self) -> str:
+        return next(name for name in _BOUNDS if getattr(self, name) is not None)
+
+    @property
+    def value(self) -> float:
+        bound: float = getattr(self, self.kind)
+        return bound
+
+    @property
+    def exceeds(self) -> Exceeds:
+        """On which side of the bound a value breaks it."""
+        return "below" if self.kind in ("at_least", "above") else "above"
+
+    def is_met_by(self, value: float) -> bool:
+        match self.kind:
+            case "at_least":
+                return value >= self.value
+            case "above":
+                return value > self.value
+            case "at_most":
+                return value <= self.value
+            case _:
+                return value < self.value
+
+
+_BOUNDS = ("at_least", "at_most", "above", "below")
+
+
+class Gate(Bound):
+    """A bound that must be shown to be broken or kept before a limit applies.
+
+    The gate is open where its measure, about the same attribute or artefact, is shown to meet
+    the bound, and shut where it is shown not to.
+    """
+
+
+class Where(SpecPart):
+    """Which of a check's measures a limit is about; what is not stated is not asked.
+
+    `keys` maps a subject's key to its value, ``*`` for any value and ``-`` for no such key.
+    `of` is about attributes: ``any`` and ``none``, or the role of the attribute.
+    """
+
+    role: str | None = None
+    variant: str | None = None
+    """``as-given`` for the model itself."""
+    of: Of | tuple[Of, ...] | None = None
+    keys: dict[str, str] = Field(default_factory=dict)
+
+    def matches(
+        self, subject: Subject, *, attributes: Mapping[str, str], lenient: bool = False
+    ) -> bool:
+        """Whether `subject` is one of those; `attributes` maps the spec's names to roles.
+
+        `lenient` takes what a subject does not say for a match: a reason why a check measured
+        nothing is about every limit that the check could have met.
+        """
+        return (
+            (self.role is None or subject.role == self.role or (lenient and not subject.role))
+            and self._matches_variant(subject, lenient)
+            and self._matches_attribute(subject, attributes, lenient)
+            and all(self._matches_key(key, subject, lenient) for key in self.keys)
+        )
+
+    def _matches_variant(self, subject: Subject, lenient: bool) -> bool:
+        if self.variant is None or (lenient and subject.variant is None):
+            return True
+        return (subject.variant or "as-given") == self.variant
+
+    def _matches_attribute(
+        self, subject: Subject, attributes: Mapping[str, str], lenient: bool
+    ) -> bool:
+        wanted = (self.of,) if isinstance(self.of, str) else self.of
+        if wanted is None:
+            return True
+        found = {attributes[name] for name in attribute_names(subject, attributes)}
+        if not found:
+            return "none" in wanted or lenient
+        return "any" in wanted or not found.isdisjoint(wanted)
+
+    def _matches_key(self, key: str, subject: Subject, lenient: bool) -> bool:
+        wanted, found = self.keys[key], subject.get(key)
+        if found is None:
+            return wanted == "-" or lenient
+        return wanted == "*" or wanted == found
+
+
+def attribute_names(subject: Subject, attributes: Mapping[str, str]) -> tuple[str, ...]:
+    """The attributes that a subject is about: a key of its own, or the value of ``attribute``."""
+    named = (value if key == "attribute" else key for key, value in subject.keys)
+    return tuple(name for name in named if name in attributes)
+
+
+class Limit(Bound):
+    """A line of a policy: a bound, what it is for, and what follows when it is not met.
+
+    `required` says whether the audit can pass without a PASS here: True (default of a blocking
+    limit), False (default of an advisory one), or ``if-applicable``: only where the spec
+    declares what the check needs and the check finds something to measure. `exact` takes a
+    measure by its value: it counts all that there is (the images of this test set), not a sample.
+    """
+
+    id: str
+    where: Where = Where()
+    severity: Severity = "blocking"
+    required: bool | Literal["if-applicable"] | None = None
+    exact: bool = False
+    when: Gate | None = None
+    why: str
+    clauses: tuple[str, ...] = ()
+
+    @property
+    def requirement(self) -> bool | Literal["if-applicable"]:
+        return self.severity == "blocking" if self.required is None else self.required
+
+
+class Owner(SpecPart):
+    name: str
+    role: str | None = None
+
+
+class Approval(SpecPart):
+    by: str
+    on: str
+    reference: str | None = None
+
+
+class Policy(SpecPart):
+    """Limits with their owner and approval; `required_attributes` must be measured by group."""
+
+    id: str
+    version: str
+    schema_: Literal["auditor/policy/v1"] = Field(default="auditor/policy/v1", alias="schema")
+    owner: Owner
+    approved: Approval | None = None
+    required_attributes: tuple[str, ...] = ()
+    limits: tuple[Limit, ...]
+    waivers: tuple[Waiver, ...] = ()
+
+
+@dataclass(frozen=True)
+class PolicyFile:
+    """A policy with the text that it was read from; `digest` is the SHA-256 of that text."""
+
+    policy: Policy
+    name: str
+    text: str
+    digest: str
+
+
+def load_policy(name: str, *, folder: Path = Path()) -> PolicyFile:
+    """A built-in policy by name, or a YAML file by its path relative to `folder`.
+
+    Raises SpecError for an unknown name, and listing what is wrong in a file.
+    """
+    if name in BUILT_IN:
+        place = resources.files("auditor") / "policies" / f"{name}.yaml"
+        return parse_policy(place.read_text(encoding="utf-8"), name=name)
+    path = folder / name
+    if not path.suffix and not path.exists():
+        raise SpecError(
+            f"There is no policy {name!r}. Expected {' or '.join(BUILT_IN)}, or the path of a "
+            f"policy file.{did_you_mean(name, BUILT_IN)}"
+        )
+    return parse_policy(read_text(path), name=path.name)
+
+
+def parse_policy(text: str, *, name: str) -> PolicyFile:
+    """A policy from its YAML text; raises SpecError that lists what is wrong, line by line."""
+    source = load(text, name=name)
+    policy = validate(source, Policy)
+    problems = list(_problems(policy))
+    if problems:
+        raise problems_error(source, problems)
+    return PolicyFile(policy=policy, name=name, text=text, digest=text_digest(text))
+
+
+def _problems(policy: Policy) -> Iterator[Problem]:
+    ids = [limit.id for limit in policy.limits]
+    for i, limit in enumerate(policy.limits):
+        if limit.id in ids[:i]:
+            yield Problem(("limits", i, "id"), f"found the limit {limit.id!r} again; ids differ.")
+        if limit.id.startswith(_RESERVED):
+            text = f"found {limit.id!r}; ids that begin with {', '.join(_RESERVED)} are the spec's."
+            yield Problem(("limits", i, "id"), text)
+    for i, waiver in enumerate(policy.waivers):
+        named = waiver.limit
+        if named and named not in ids and not named.startswith(_RESERVED):
+            text = f"there is no limit {named!r}.{did_you_mean(named, ids)}"
+            yield Problem(("waivers", i, "limit"), text)
+
+
+_RESERVED = ("claim:", "target:", "attribute:")
+
+
+def limits_of(spec: AuditSpec, policy: Policy) -> tuple[Limit, ...]:
+    """The policy's limits, with the claims and the target of the spec as limits before them."""
+    claims = (limit for i, c in enumerate(spec.claims, start=1) for limit in _claim_limits(i, c))
+    return (*claims, *_target_limits(spec), *policy.limits)
+
+
+def _claim_limits(index: int, claim: ClaimSpec) -> Sequence[Limit]:
+    stated: dict[str, Any] = {"at_least": claim.at_least, "at_most": claim.at_most}
+    why = f"the model's team states it ({claim.source})"
+    if claim.measure not in CLAIM_MEASURES:
+        where = _claimed_subject(claim)
+        return [Limit(id=f"claim:{index}", measure=claim.measure, where=where, why=why, **stated)]
+    measure = f"performance/claims:{claim.measure}"
+    keys = {"claim": str(index)}
+    return [
+        Limit(
+            id=f"claim:{index}",
+            measure=measure,
+            where=Where(keys=keys | {"part": "sound"}),
+            why=why,
+            **stated,
+        ),
+        Limit(
+            id=f"claim:{index}:as-given",
+            measure=measure,
+            where=Where(keys=keys | {"part": "as-given"}),
+            severity="advisory",
+            why=f"{why}; on the data as given, unsound images included",
+            **stated,
+        ),
+    ]
+
+
+def _claimed_subject(claim: ClaimSpec) -> Where:
+    keys = {} if claim.label is None else {"class": claim.label}
+    about_data = not claim.measure.startswith(("deployment/", "model/"))
+    return Where(
+        role=claim.role if about_data else None,
+        variant=None if claim.measure.startswith("deployment/quantization:") else "as-given",
+        of="none",
+        keys=keys,
+    )
+
+
+def _target_limits(spec: AuditSpec) -> Iterator[Limit]:
+    target = spec.target
+    if target is None:
+        return
+    why = f"what {target.name} asks of the model"
+    for key, milliseconds in sorted(target.latency.items()):
+        quantile = key.removesuffix("_ms")
+        yield Limit(
+            id=f"target:{key}",
+            measure=f"deployment/latency:{quantile}",
+            where=Where(variant="as-given"),
+            at_most=milliseconds,
+            why=why,
+        )
+    if target.size_mb is not None:
+        yield Limit(
+            id="target:size",
+            measure="deployment/size:file-megabytes",
+            where=Where(variant="as-given"),
+            at_most=target.size_mb,
+            why=why,
+        )

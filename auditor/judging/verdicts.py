@@ -1,0 +1,118 @@
+"""From findings to the verdict of a limit and of the audit, and what to read first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from auditor.findings import Finding, LimitResult, Verdict
+from auditor.spec import Document
+from auditor.stats import value
+
+_ABOUT_DATA = ("bias/representation", "bias/coverage", "bias/label-", "bias/slices")
+"""Bias checks that are not about how the model serves a declared group."""
+
+
+def is_by_group(check: str) -> bool:
+    """Whether a check measures how the model serves declared groups."""
+    return check.startswith("bias/") and not check.startswith(_ABOUT_DATA)
+
+
+def limit_verdict(verdicts: Sequence[Verdict | None]) -> Verdict:
+    """The verdict of a limit over all that it met; of nothing, NOT_RUN."""
+    if Verdict.FAIL in verdicts:
+        return Verdict.FAIL
+    if all(v is Verdict.NOT_RUN for v in verdicts):
+        return Verdict.NOT_RUN
+    return Verdict.PASS if all(v is Verdict.PASS for v in verdicts) else Verdict.INCONCLUSIVE
+
+
+def _is_settled(result: LimitResult, known: Mapping[str, Finding]) -> bool:
+    """Whether a limit is passed, or failed only where waived and passed elsewhere."""
+    if result.waived_by is None:
+        return result.verdict is Verdict.PASS
+    rest = [known[i].verdict for i in result.findings if known[i].waived_by is None]
+    return not rest or limit_verdict(rest) is Verdict.PASS
+
+
+def overall(limit_results: Iterable[LimitResult], *, findings: Iterable[Finding]) -> Verdict:
+    """The audit's verdict: FAIL, INCONCLUSIVE, PASS_WITH_WAIVERS or PASS.
+
+    Any blocking FAIL that is not waived fails; any required limit that is neither passed nor
+    waived leaves it open, and so does an audit in which nothing passed.
+    """
+    known = {finding.id: finding for finding in findings}
+    results = list(limit_results)
+    blocking = [r for r in results if r.limit["severity"] == "blocking"]
+    if any(r.verdict is Verdict.FAIL and r.waived_by is None for r in blocking):
+        return Verdict.FAIL
+    settled = [r for r in results if _is_settled(r, known)]
+    if not settled or any(r.limit["required"] and r not in settled for r in results):
+        return Verdict.INCONCLUSIVE
+    if any(r.waived_by and (r in blocking or r.limit["required"]) for r in results):
+        return Verdict.PASS_WITH_WAIVERS
+    return Verdict.PASS
+
+
+NOT_APPLICABLE = "not-applicable:"
+"""Begins the key of a declaration that an attribute does not apply to this audit."""
+
+
+def not_applicable(declarations: Document | None, *, as_of: date) -> dict[str, str]:
+    """Attributes that a named owner declares not to apply, with who says so, why and since when.
+
+    A declaration that has expired by `as_of` says nothing.
+    """
+    said: dict[str, str] = {}
+    for stated in declarations.parsed["declarations"] if declarations else ():
+        expires = stated.get("expires")
+        if expires is not None and date.fromisoformat(expires) < as_of:
+            continue
+        if str(stated["key"]).startswith(NOT_APPLICABLE):
+            owner = stated["owner"]
+            role = f" ({owner['role']})" if owner.get("role") else ""
+            name = str(stated["key"]).removeprefix(NOT_APPLICABLE)
+            statement = str(stated["statement"]).strip()
+            said[name] = f"{owner['name']}{role} on {stated['date']}: {statement}"
+    return said
+
+
+def worst(
+    findings: Sequence[Finding], *, limit_results: Sequence[LimitResult], k: int = 5
+) -> tuple[Finding, ...]:
+    """The `k` findings to read first: what failed, then what is undecided, then what did not run.
+
+    Blocking before advisory; of one limit the two that exceed it most come before the others,
+    so that one limit over many groups does not fill the list. Passes are never among them.
+    """
+    bounds = {str(r.limit["id"]): r.limit for r in limit_results}
+    ranked = [f for f in findings if f.verdict not in (None, Verdict.PASS)]
+    ranked.sort(key=lambda f: -_excess(f, bounds.get(f.limit or "", {})))
+    seen: dict[str | None, int] = {}
+    keyed = []
+    for place, finding in enumerate(ranked):
+        seen[finding.limit] = seen.get(finding.limit, 0) + 1
+        keyed.append((*_urgency(finding), seen[finding.limit] > 2, place))
+    order = sorted(range(len(ranked)), key=lambda i: keyed[i])
+    return tuple(ranked[i] for i in order[:k])
+
+
+def _urgency(finding: Finding) -> tuple[int, int]:
+    verdicts = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 2, Verdict.NOT_RUN: 3}
+    rank = verdicts.get(finding.verdict or Verdict.NOT_RUN, 3)
+    if finding.leaning == "worse":
+        rank = 1
+    return (0 if finding.severity == "blocking" else 1, rank)
+
+
+def _excess(finding: Finding, limit: Mapping[str, Any]) -> float:
+    """How far a value is beyond its limit, in the limit's own size; 0 where there is no value."""
+    kind = next((k for k in ("at_least", "above", "at_most", "below") if k in limit), None)
+    if finding.measure is None or kind is None:
+        return 0.0
+    stated = float(limit[kind])
+    beyond = value(finding.measure.estimate) - stated
+    # A claim of 91% that is missed by 9 points is missed by all that it leaves for errors.
+    room = 1 - stated if kind in ("at_least", "above") and 0.5 < stated < 1 else abs(stated)
+    return (-beyond if kind in ("at_least", "above") else beyond) / (room or 0.1)

@@ -1,0 +1,205 @@
+"""The record of an audit as plain frozen values: all that a judgement or a renderer sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from auditor.findings import (
+    Cell,
+    Column,
+    Figure,
+    Finding,
+    LimitResult,
+    Measure,
+    ModelFacts,
+    Table,
+    Unmeasured,
+    Verdict,
+)
+from auditor.record.provenance import Provenance
+from auditor.spec import Document
+
+SCHEMA = "auditor/audit/v1"
+TABLE_ROWS = 1000
+"""Rows of a table that the record keeps; `tables/*.csv` has all."""
+
+
+@dataclass(frozen=True)
+class GroupCount:
+    """A group (or class): its images as given and in the sound part."""
+
+    name: str
+    n: int
+    n_sound: int
+
+
+@dataclass(frozen=True)
+class AttributeSummary:
+    """An attribute of a role: counts of its groups, of images without a value, population.
+
+    `basis` says on what declared ground it is used, and who declared it. `smallest_cell` is the
+    least number of units of a group; `pooled` maps a group that stands for smaller ones, which
+    cannot be told apart, to their names. Counts by label may be of still fewer groups.
+    """
+
+    name: str
+    role: str
+    groups: tuple[GroupCount, ...]
+    missing: int = 0
+    population: Mapping[str, float] | None = None
+    numeric: bool = False
+    special_category: bool = False
+    basis: str | None = None
+    smallest_cell: int | None = None
+    pooled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SetApart:
+    """How many images of a role were set apart from the sound part, and why."""
+
+    reason: str
+    n: int
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """A role's images: `n` as given, `n_sound` in the sound part, `n_units` None without units.
+
+    `labels` counts the labelled images by class; `digest` is that of the manifest's rows,
+    `images_digest` that of the images' bytes in order of their ids (None where not taken).
+    """
+
+    role: str
+    n: int
+    n_sound: int
+    n_units: int | None
+    has_labels: bool
+    labels: tuple[GroupCount, ...]
+    attributes: tuple[AttributeSummary, ...]
+    set_apart: tuple[SetApart, ...]
+    digest: str
+    images_digest: str | None = None
+
+
+@dataclass(frozen=True)
+class NotPlannedCheck:
+    """A check that was not run, why, and what would make it run."""
+
+    check: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class PlanSummary:
+    """Ids of the checks that ran, the checks that did not, and the passes they asked for."""
+
+    checks: tuple[str, ...]
+    not_run: tuple[NotPlannedCheck, ...] = ()
+    passes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PassFacts:
+    """A pass that was run: images answered, and seconds (volatile; None where not timed)."""
+
+    name: str
+    images: int
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class KeptTable:
+    """A table with its first rows; `total` counts all, `digest` is the SHA-256 of its CSV file."""
+
+    id: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    total: int
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
+class CheckResults:
+    """What one check yielded; `traceback` is set when it crashed."""
+
+    check: str
+    measures: tuple[Measure, ...] = ()
+    unmeasured: tuple[Unmeasured, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    tables: tuple[KeptTable, ...] = ()
+    traceback: str | None = None
+
+
+@dataclass(frozen=True)
+class CheckText:
+    """What a check said of itself when it ran: its documentation and parameters.
+
+    `sections` holds the docstring's sections in order (title, text).
+    """
+
+    id: str
+    summary: str
+    sections: tuple[tuple[str, str], ...]
+    parameters: Mapping[str, Any]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One of the four questions: `answer` is a few words, `why` a plain sentence or two.
+
+    `findings` are the ids that it rests on; empty where it rests on counts or declarations.
+    """
+
+    question: str
+    answer: str
+    why: str
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AuditRecord:
+    """A whole audit; see the fields' own classes."""
+
+    provenance: Provenance
+    spec: Document
+    policy: Document
+    model: ModelFacts
+    datasets: tuple[DatasetSummary, ...]
+    plan: PlanSummary
+    passes: tuple[PassFacts, ...]
+    results: tuple[CheckResults, ...]
+    findings: tuple[Finding, ...]
+    limit_results: tuple[LimitResult, ...]
+    verdict: Verdict
+    answers: tuple[Answer, ...]
+    warnings: tuple[str, ...] = ()
+    run_warnings: tuple[str, ...] = ()
+    check_texts: tuple[CheckText, ...] = ()
+    declarations: Document | None = None
+    schema: str = field(default=SCHEMA)
+
+    @property
+    def title(self) -> str:
+        return str(self.spec.parsed["audit"]["title"])
+
+    def dataset(self, role: str) -> DatasetSummary | None:
+        return next((d for d in self.datasets if d.role == role), None)
+
+    def measures(self) -> Iterator[tuple[str, Measure]]:
+        """Every measure with the id of its check."""
+        return ((r.check, measure) for r in self.results for measure in r.measures)
+
+    def finding(self, identifier: str) -> Finding | None:
+        return next((f for f in self.findings if f.id == identifier), None)
+
+
+def keep_table(table: Table, *, digest: str | None = None) -> KeptTable:
+    """What the record keeps of a table; `digest` is that of the CSV file with all its rows."""
+    rows = table.rows[:TABLE_ROWS]
+    return KeptTable(table.id, table.title, table.columns, rows, len(table.rows), digest)

@@ -1,0 +1,79 @@
+"""`audit.json`: a record as canonical JSON and back. Equal records give equal bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from auditor.errors import DataError
+from auditor.record.audit_record import SCHEMA, AuditRecord
+from auditor.record.codec import CodecError, decode, dumps, schema_of
+
+
+def record_digest(record: AuditRecord) -> str:
+    """SHA-256 of the record's bytes in `audit.json`."""
+    return hashlib.sha256(_bytes(to_json(record))).hexdigest()
+
+
+def to_json(record: AuditRecord) -> str:
+    """The record as canonical JSON; raises CodecError where a value is NaN or no JSON value."""
+    return dumps(record)
+
+
+def parse_record(text: str, *, name: str = "audit.json") -> AuditRecord:
+    """The record that `to_json` wrote, exactly.
+
+    Raises
+    ------
+    DataError
+        When the text is not JSON, of another schema, or not a record.
+    """
+    try:
+        stored = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{name} is not JSON ({error}). Give the audit.json that `auditor run` wrote."
+        ) from error
+    found = stored.get("schema") if isinstance(stored, dict) else None
+    if found != SCHEMA:
+        raise DataError(
+            f"{name} has the schema {found!r}; this version reads {SCHEMA!r}. Use the version of "
+            "auditor that wrote it, or run the audit again."
+        )
+    try:
+        record: AuditRecord = decode(AuditRecord, stored)
+    except CodecError as error:
+        raise DataError(
+            f"{name} is not a record of an audit: {error}. Was it edited by hand? Run the audit "
+            "again."
+        ) from error
+    return record
+
+
+def write_record(record: AuditRecord, path: Path) -> Path:
+    """Write `path` whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part.write_bytes(_bytes(to_json(record)))
+    os.replace(part, path)
+    return path
+
+
+def record_schema() -> dict[str, Any]:
+    """The published JSON Schema of `audit.json`."""
+    schema = schema_of(AuditRecord, title="Record of an audit", identifier=SCHEMA)
+    schema["$defs"]["AuditRecord"]["properties"]["schema"] = {"const": SCHEMA}
+    return schema
+
+
+def schema_text() -> str:
+    """`record_schema` as the text of ``docs/audit.schema.json``."""
+    return dumps(record_schema())
+
+
+def _bytes(text: str) -> bytes:
+    # A lone surrogate (a file name that is not UTF-8) becomes the JSON escape of itself.
+    return text.encode("utf-8", errors="backslashreplace")

@@ -1,0 +1,157 @@
+"""Reading `audit.yaml`: shape first, then what one part says of another."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from auditor.errors import SpecError
+from auditor.spec.audit_spec import AuditSpec, ClassCount
+from auditor.spec.yaml_source import Problem, did_you_mean, load, problems_error, validate
+
+CLAIM_MEASURES = ("accuracy", "precision", "recall")
+"""Claims that `performance/claims` tests; any other names a measure as ``check:measure``."""
+
+
+@dataclass(frozen=True)
+class SpecFile:
+    """An audit spec with the text that it was read from.
+
+    `name` is the file's name without its folder; `digest` is the SHA-256 of the text in UTF-8.
+    """
+
+    spec: AuditSpec
+    name: str
+    text: str
+    digest: str
+
+
+def read_spec(path: str | Path) -> SpecFile:
+    """Read an `audit.yaml`; paths in it are relative to its folder.
+
+    Raises
+    ------
+    SpecError
+        When the file cannot be read, or says what cannot be; the message lists every problem
+        with its line (at most ten).
+    """
+    path = Path(path)
+    text = read_text(path)
+    source = load(text, name=path.name)
+    spec = validate(source, AuditSpec).model_copy(update={"folder": path.parent})
+    problems = list(spec_problems(spec))
+    if problems:
+        raise problems_error(source, problems)
+    return SpecFile(spec=spec, name=path.name, text=text, digest=text_digest(text))
+
+
+def read_text(path: Path) -> str:
+    """The text of a YAML file in UTF-8; raises SpecError when there is none."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise SpecError(
+            f"{path} does not exist. Give the path of a YAML file; `auditor init MODEL DATA` "
+            "writes an audit.yaml to begin with."
+        ) from error
+    except IsADirectoryError as error:
+        raise SpecError(f"{path} is a folder. Give the YAML file in it.") from error
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path} is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def text_digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def known_classes(spec: AuditSpec) -> tuple[str, ...] | None:
+    """The names of the classes, None where a file outside the spec lists them."""
+    classes = spec.model.classes
+    if isinstance(classes, ClassCount):
+        return tuple(str(i) for i in range(classes.count))
+    return None if isinstance(classes, str) else classes
+
+
+def spec_problems(spec: AuditSpec) -> Iterator[Problem]:
+    """What one part of a spec says that another contradicts."""
+    if spec.model.task != "classification":
+        yield Problem(
+            ("model", "task"),
+            f"found {spec.model.task!r}, which is not supported yet; this version audits "
+            "classification.",
+        )
+    yield from _class_problems(spec)
+    yield from _claim_problems(spec)
+    yield from _shortcut_problems(spec)
+
+
+def _class_problems(spec: AuditSpec) -> Iterator[Problem]:
+    classes = known_classes(spec)
+    if classes is None:
+        return
+    if len(classes) < 2:
+        yield Problem(("model", "classes"), f"found {len(classes)} class, expected at least 2.")
+    for i, name in enumerate(classes):
+        if name in classes[:i]:
+            text = f"found the class {name!r} again; class names must differ."
+            yield Problem(("model", "classes", i), text)
+    for path, name in _named_classes(spec):
+        if name not in classes:
+            text = f"there is no class {name!r}.{did_you_mean(name, classes)}"
+            yield Problem(path, text)
+
+
+def _named_classes(spec: AuditSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    consequences = spec.consequences
+    for i, name in enumerate(consequences.adverse):
+        yield ("consequences", "adverse", i), name
+    for true, row in (consequences.costs.matrix if consequences.costs else {}).items():
+        yield ("consequences", "costs", "matrix", true), true
+        for answered in row:
+            yield ("consequences", "costs", "matrix", true, answered), answered
+    for name in consequences.borne_by:
+        yield ("consequences", "borne_by", name), name
+    for i, claim in enumerate(spec.claims):
+        if claim.label is not None:
+            yield ("claims", i, "label"), claim.label
+
+
+def _claim_problems(spec: AuditSpec) -> Iterator[Problem]:
+    for i, claim in enumerate(spec.claims):
+        here = ("claims", i)
+        if claim.measure not in CLAIM_MEASURES and ":" not in claim.measure:
+            hint = did_you_mean(claim.measure, CLAIM_MEASURES)
+            yield Problem(
+                (*here, "measure"),
+                f"found {claim.measure!r}, expected accuracy, recall, precision, or a measure's id "
+                f"such as deployment/latency:p99.{hint if 'mean' in hint else ''}",
+            )
+        bound = claim.at_most if claim.at_least is None else claim.at_least
+        if claim.measure in CLAIM_MEASURES and bound is not None and not 0 <= bound <= 1:
+            text = f"found {bound:g}, expected a share from 0 to 1; write 91% as 0.91."
+            yield Problem((*here, "at_most" if claim.at_least is None else "at_least"), text)
+        if claim.measure in ("recall", "precision") and claim.label is None:
+            text = f"a claim on {claim.measure} needs the class that it is about; add `label: NAME`"
+            yield Problem(here, f"{text}.")
+        if claim.role not in spec.data.roles:
+            text = f"the spec names no {claim.role} data; add `data.{claim.role}` or drop the claim"
+            yield Problem((*here, "role"), f"{text}.")
+
+
+def _shortcut_problems(spec: AuditSpec) -> Iterator[Problem]:
+    names = [shortcut.name for shortcut in spec.shortcuts]
+    for i, shortcut in enumerate(spec.shortcuts):
+        if shortcut.name in names[:i]:
+            text = f"found the shortcut {shortcut.name!r} again; names must differ."
+            yield Problem(("shortcuts", i, "name"), text)
+        for attribute in shortcut.carried_by or {}:
+            if attribute not in spec.data.attributes:
+                hint = did_you_mean(attribute, spec.data.attributes)
+                yield Problem(
+                    ("shortcuts", i, "carried_by", attribute),
+                    f"there is no attribute {attribute!r} under data.attributes.{hint}",
+                )

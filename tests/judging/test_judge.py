@@ -1,0 +1,648 @@
+"""From measures to verdicts: the rules, their edges, and the sentences a user reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from auditor.findings import Finding, Measure, Subject, Unmeasured, Verdict
+from auditor.judging import reasons
+from auditor.judging.judge import judge
+from auditor.judging.policy import Gate, Limit, Where, load_policy
+from auditor.judging.questions import answer_all
+from auditor.judging.verdicts import limit_verdict, not_applicable, worst
+from auditor.judging.waivers import Waiver
+from auditor.record import (
+    AttributeSummary,
+    CheckResults,
+    DatasetSummary,
+    GroupCount,
+    NotPlannedCheck,
+)
+from auditor.spec import Document
+from auditor.stats import (
+    Draws,
+    Exact,
+    Normal,
+    PairedDifference,
+    Rate,
+    RateDifference,
+    RateRatio,
+    p_value,
+)
+
+TODAY = date(2026, 11, 22)
+PASS, FAIL = Verdict.PASS, Verdict.FAIL
+INCONCLUSIVE, NOT_RUN = Verdict.INCONCLUSIVE, Verdict.NOT_RUN
+GAP = Limit(
+    id="gap",
+    measure="bias/subgroup-gap:accuracy",
+    at_least=-0.05,
+    why="no group may be served much worse",
+)
+
+
+def measure(estimate, *, name="accuracy", n=500, unit="share", subject=None, **more) -> Measure:
+    subject = subject or Subject.of(building="old", role="test")
+    return Measure(name, subject, estimate, unit, "higher", n, **more)
+
+
+def group(wrong: int, n: int, *, building="old", wrong_rest=20, n_rest=500) -> Measure:
+    estimate = RateDifference(n - wrong, n, n_rest - wrong_rest, n_rest)
+    return measure(estimate, n=n, subject=Subject.of(building=building, role="test"))
+
+
+def results(*found, check="bias/subgroup-gap") -> CheckResults:
+    return CheckResults(
+        check,
+        measures=tuple(f for f in found if isinstance(f, Measure)),
+        unmeasured=tuple(f for f in found if isinstance(f, Unmeasured)),
+    )
+
+
+def judged(*found, limits=(GAP,), **more):
+    ran = found if found and isinstance(found[0], CheckResults) else (results(*found),)
+    roles = {"building": "condition", "phone": "nuisance"}
+    return judge(ran, limits=limits, as_of=TODAY, attributes=roles, **more)
+
+
+def only(judgement):
+    assert len(judgement.findings) == 1
+    return judgement.findings[0]
+
+
+# --- one measure ---------------------------------------------------------------------------
+
+
+def test_a_gap_that_exceeds_the_limit_fails_and_says_so_plainly():
+    judgement = judged(group(60, 300))
+    finding = only(judgement)
+    assert finding.verdict is FAIL
+    assert finding.id == "bias/subgroup-gap:accuracy:building=old@test"
+    assert finding.reason == (
+        "Accuracy of building=old is −16 points [−21.1, −11.4], from 300 images. "
+        "The limit is at most 5 points below. It is shown to be beyond the limit."
+    )
+    assert judgement.verdict is FAIL
+    assert judgement.limit_results[0].verdict is FAIL
+
+
+def test_a_difference_within_the_limit_is_no_failure_although_significant():
+    finding = only(judged(group(190, 3000, wrong_rest=120, n_rest=3000)))
+    assert p_value(finding.measure.estimate, limit=0, exceeds="below") < 0.05
+    assert finding.verdict is PASS
+
+
+def test_too_small_to_decide_says_what_would_decide():
+    finding = only(judged(group(8, 60)))
+    assert finding.verdict is INCONCLUSIVE
+    assert "Not decided: the truth may be as far as" in finding.reason
+    assert re.search(
+        r"truth may be as far as [\d.]+ points below; a sample of this size would have shown an "
+        r"excess from [\d.]+ points below on",
+        finding.reason,
+    )
+    assert "more images of building=old, and the rest in proportion, would decide" in finding.remedy
+    assert finding.leaning == "worse"
+
+
+def test_an_undecided_group_that_is_not_shown_worse_does_not_lean():
+    finding = only(judged(group(4, 60)))
+    assert finding.verdict is INCONCLUSIVE
+    assert finding.leaning is None
+
+
+def test_a_group_of_nine_is_not_judged():
+    finding = only(judged(group(9, 9)))
+    assert finding.verdict is NOT_RUN
+    assert "Only 9 images: fewer than 10 are not judged." in finding.reason
+    assert finding.remedy == "Add at least 1 more image of building=old."
+    crowd = dataclasses.replace(group(60, 300), n_units=9)
+    assert only(judged(crowd)).verdict is NOT_RUN
+
+
+def test_units_are_what_counts_and_what_is_asked_for():
+    finding = only(judged(dataclasses.replace(group(8, 60), n_units=30)))
+    assert "from 30 units" in finding.reason
+    assert "more units of building=old" in finding.remedy
+
+
+def test_a_value_on_the_limit_says_that_no_number_decides():
+    limit = Limit(id="a", measure="bias/subgroup-gap:accuracy", at_least=0.5, why="x")
+    finding = only(judged(measure(Rate(50, 100)), limits=[limit]))
+    assert finding.verdict is INCONCLUSIVE
+    assert "no number of images decides it" in finding.remedy
+
+
+@pytest.mark.parametrize(("size", "verdict"), [(0.3, PASS), (0.29, PASS), (0.31, FAIL)])
+def test_exact_values_are_compared(size, verdict):
+    limit = Limit(id="s", measure="deployment/quantization:size-ratio", at_most=0.3, why="x")
+    found = measure(Exact(size), name="size-ratio", n=1, unit="ratio", subject=Subject())
+    judgement = judged(results(found, check="deployment/quantization"), limits=[limit])
+    assert only(judgement).verdict is verdict
+    assert "counts all there is" in only(judgement).reason
+
+
+def test_a_limit_on_what_counts_everything_takes_the_value():
+    shares = {"measure": "data/leakage:seen-share", "at_most": 0.0, "why": "x"}
+    counted = Limit(id="c", exact=True, **shares)
+    sampled = Limit(id="c", **shares)
+    for seen, limit, verdict in [
+        (0, counted, PASS),
+        (1, counted, FAIL),
+        (0, sampled, INCONCLUSIVE),
+        (1, sampled, FAIL),
+    ]:
+        found = measure(Rate(seen, 200), name="seen-share", subject=Subject(role="test"))
+        judgement = judged(results(found, check="data/leakage"), limits=[limit])
+        assert only(judgement).verdict is verdict
+
+
+def test_a_strict_limit_is_not_met_at_its_bound():
+    limit = Limit(id="b", measure="bias/subgroup-gap:accuracy", above=0.0, why="x")
+    assert only(judged(measure(Exact(0.0)), limits=[limit])).verdict is FAIL
+
+
+# --- many measures -------------------------------------------------------------------------
+
+
+def test_holm_is_over_all_measures_of_the_limit():
+    alone = group(26, 200)
+    p = p_value(alone.estimate, limit=-0.05, exceeds="below")
+    assert 0.01 < p <= 0.05
+    assert only(judged(alone)).verdict is FAIL
+    others = [group(8, 200, building=f"b{i}") for i in range(9)]
+    among = judged(alone, *others).findings
+    assert among[0].verdict is INCONCLUSIVE
+    assert among[0].leaning is not None or "Not decided" in among[0].reason
+
+
+estimates = st.one_of(
+    st.builds(lambda n, x: Rate(min(x, n), n), st.integers(10, 400), st.integers(0, 400)),
+    st.builds(
+        lambda n, x, m, y: RateDifference(min(x, n), n, min(y, m), m),
+        st.integers(10, 300),
+        st.integers(0, 300),
+        st.integers(10, 300),
+        st.integers(0, 300),
+    ),
+    st.builds(Normal, st.floats(-1, 1), st.floats(0.001, 0.5)),
+    st.builds(Exact, st.floats(-1, 1)),
+    st.builds(
+        lambda n, g, k: PairedDifference(g * n // 100, k * n // 100, n),
+        st.integers(10, 300),
+        st.integers(0, 50),
+        st.integers(0, 50),
+    ),
+)
+
+
+@given(
+    found=st.lists(estimates, min_size=1, max_size=6),
+    bound=st.sampled_from([-0.05, 0.0, 0.05, 0.3]),
+    kind=st.sampled_from(["at_least", "at_most", "above", "below"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_random_measures_keep_the_rules(found, bound, kind):
+    limit = Limit(id="r", measure="bias/subgroup-gap:accuracy", why="x", **{kind: bound})
+    subjects = [Subject.of(building=str(i)) for i in range(len(found))]
+    measures = [measure(e, subject=s) for e, s in zip(found, subjects, strict=True)]
+    judgement = judged(*measures, limits=[limit])
+    verdicts = [f.verdict for f in judgement.findings]
+    assert len(verdicts) == len(found)
+    assert judgement.limit_results[0].verdict is limit_verdict(verdicts)
+    for finding in judgement.findings:
+        assert finding.verdict in (PASS, FAIL, INCONCLUSIVE)
+        p = p_value(finding.measure.estimate, limit=bound, exceeds=limit.exceeds)
+        if finding.verdict is PASS:
+            assert p >= 0.5
+            assert limit.is_met_by(_value(finding))
+        if finding.verdict is FAIL and not isinstance(finding.measure.estimate, Exact):
+            assert p <= 0.05
+            assert not limit.is_met_by(_value(finding))
+        if len(found) == 1 and p <= 0.05:
+            assert finding.verdict is FAIL
+        if p <= 0.05 / len(found):
+            assert finding.verdict is FAIL
+    # A measure's fate never improves by dropping the others: Holm only takes away failures.
+    for finding in judgement.findings:
+        if finding.verdict is FAIL:
+            assert only(judged(finding.measure, limits=[limit])).verdict is FAIL
+
+
+def _value(finding):
+    from auditor.stats import value
+
+    return value(finding.measure.estimate)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "whole"),
+    [
+        ([], NOT_RUN),
+        ([NOT_RUN, NOT_RUN], NOT_RUN),
+        ([PASS, PASS], PASS),
+        ([PASS, NOT_RUN], INCONCLUSIVE),
+        ([PASS, INCONCLUSIVE], INCONCLUSIVE),
+        ([INCONCLUSIVE, FAIL, NOT_RUN], FAIL),
+    ],
+)
+def test_a_limit_over_many_groups(verdicts, whole):
+    assert limit_verdict(verdicts) is whole
+
+
+def test_a_measure_without_a_limit_is_information_and_one_with_two_has_two_findings():
+    second = GAP.model_copy(update={"id": "tight", "at_least": -0.02})
+    judgement = judged(group(5, 300), measure(Rate(1, 20), name="other"), limits=[GAP, second])
+    ids = [f.id for f in judgement.findings]
+    base = "bias/subgroup-gap:accuracy:building=old@test"
+    assert ids == [base, f"{base}#tight", "bias/subgroup-gap:other:building=old@test"]
+    assert [f.limit for f in judgement.findings] == ["gap", "tight", None]
+    assert judgement.findings[2].verdict is None
+    assert "Other of building=old is 5%" in judgement.findings[2].reason
+    assert judgement.limit_results[1].findings == (f"{base}#tight",)
+
+
+def test_roles_variants_and_attribute_roles_choose_measures():
+    lost = {"measure": "deployment/quantization:accuracy-lost", "at_most": 0.03, "why": "x"}
+    overall = Limit(id="all", where=Where(of="none", variant="int8"), **lost)
+    by_group = Limit(id="groups", where=Where(of="any", variant="int8"), **lost)
+    found = [
+        measure(PairedDifference(1, 2, 500), name="accuracy-lost", subject=s)
+        for s in (
+            Subject.of(role="test", variant="int8"),
+            Subject.of(building="old", role="test", variant="int8"),
+        )
+    ]
+    judgement = judged(results(*found, check="deployment/quantization"), limits=[overall, by_group])
+    assert [f.limit for f in judgement.findings] == ["all", "groups"]
+
+
+# --- what did not run ----------------------------------------------------------------------
+
+
+def crash(check):
+    reason = Unmeasured("check", Subject(), "The check crashed: ValueError: x", "Report this.")
+    return CheckResults(check, unmeasured=(reason,), traceback="...")
+
+
+@pytest.mark.parametrize("name", ["default", "strict"])
+def test_an_audit_in_which_every_check_failed_to_run_never_passes(name):
+    limits = load_policy(name).policy.limits
+    checks = sorted({limit.check for limit in limits})
+    crashed = judge([crash(c) for c in checks], limits=limits, as_of=TODAY)
+    assert crashed.verdict is INCONCLUSIVE
+    assert {r.verdict for r in crashed.limit_results} == {NOT_RUN}
+    not_run = [NotPlannedCheck(c, "No data.", "Add some.") for c in checks]
+    unplanned = judge([], limits=limits, not_run=not_run, as_of=TODAY)
+    assert unplanned.verdict is INCONCLUSIVE
+    assert unplanned.limit_results[0].reason == "No data. Add some."
+    nothing = judge([], limits=limits, as_of=TODAY)
+    assert nothing.verdict is INCONCLUSIVE
+    assert "was not run" in nothing.limit_results[0].reason
+
+
+def test_an_empty_policy_never_passes():
+    judgement = judged(group(5, 3000), limits=[])
+    assert judgement.verdict is INCONCLUSIVE
+    assert only(judgement).verdict is None
+
+
+@pytest.mark.parametrize("required", [False, "if-applicable"])
+@pytest.mark.parametrize("severity", ["blocking", "advisory"])
+def test_a_policy_of_nothing_applicable_never_passes(required, severity):
+    limit = GAP.model_copy(update={"required": required, "severity": severity})
+    not_run = [NotPlannedCheck(GAP.check, "No attribute.", "Declare one.")]
+    assert judge([], limits=[limit], not_run=not_run, as_of=TODAY).verdict is INCONCLUSIVE
+
+
+OTHER = Limit(id="other", measure="performance/overall:accuracy", at_least=0.5, why="x")
+GOOD = results(measure(Rate(490, 500), subject=Subject(role="test")), check="performance/overall")
+
+
+@pytest.mark.parametrize(
+    ("required", "ran", "not_run", "verdict"),
+    [
+        (True, False, True, INCONCLUSIVE),
+        (False, False, True, PASS),
+        ("if-applicable", False, True, PASS),
+        ("if-applicable", False, False, INCONCLUSIVE),  # left out by --only
+        ("if-applicable", True, False, INCONCLUSIVE),
+        (False, True, False, PASS),
+    ],
+)
+def test_what_is_required(required, ran, not_run, verdict):
+    limit = GAP.model_copy(update={"required": required})
+    reason = Unmeasured("accuracy", Subject(role="test"), "One group only.", "Add another.")
+    judgement = judged(
+        GOOD,
+        *([results(reason)] if ran else []),
+        limits=[OTHER, limit],
+        not_run=[NotPlannedCheck(GAP.check, "No attribute.", "Declare one.")] if not_run else [],
+    )
+    assert judgement.verdict is verdict
+
+
+def test_a_crash_is_a_finding_of_every_limit_of_its_check():
+    second = GAP.model_copy(update={"id": "recall", "measure": "bias/subgroup-gap:recall"})
+    judgement = judged(crash("bias/subgroup-gap"), limits=[GAP, second])
+    assert [(f.limit, f.verdict) for f in judgement.findings] == [
+        ("gap", NOT_RUN),
+        ("recall", NOT_RUN),
+    ]
+    assert judgement.findings[0].remedy == "Report this."
+
+
+def test_a_crash_is_about_a_limit_however_narrow():
+    narrow = GAP.model_copy(
+        update={"where": Where(role="test", variant="int8", of="any", keys={"class": "a"})}
+    )
+    judgement = judged(crash("bias/subgroup-gap"), limits=[narrow])
+    assert only(judgement).limit == "gap"
+    assert judgement.limit_results[0].reason == "The check crashed: ValueError: x"
+
+
+def test_an_unmeasured_group_leaves_the_limit_undecided():
+    reason = Unmeasured("accuracy", Subject.of(building="new"), "3 units.", "Add 7.")
+    judgement = judged(group(5, 3000, wrong_rest=5, n_rest=3000), reason)
+    assert [f.verdict for f in judgement.findings] == [PASS, NOT_RUN]
+    result = judgement.limit_results[0]
+    assert result.verdict is INCONCLUSIVE
+    assert result.reason == "1 of 2 not measured (building=new)."
+
+
+# --- severity, waivers, gates --------------------------------------------------------------
+
+
+def test_an_advisory_failure_does_not_fail_the_audit():
+    advisory = GAP.model_copy(update={"severity": "advisory"})
+    judgement = judged(GOOD, results(group(60, 300)), limits=[OTHER, advisory])
+    assert judgement.limit_results[1].verdict is FAIL
+    assert judgement.verdict is PASS
+
+
+def waiver(**changes) -> Waiver:
+    stated = {
+        "id": "W-1",
+        "limit": "gap",
+        "reason": "known",
+        "owner": "one",
+        "approved_by": "another",
+        "issued": "2026-11-01",
+        "expires": "2026-12-31",
+    }
+    return Waiver.model_validate({k: v for k, v in (stated | changes).items() if v is not None})
+
+
+def test_a_waived_failure_passes_with_waivers_and_stays_a_failure():
+    judgement = judged(GOOD, results(group(60, 300)), limits=[OTHER, GAP], waivers=[waiver()])
+    assert judgement.verdict is Verdict.PASS_WITH_WAIVERS
+    assert judgement.findings[1].verdict is FAIL
+    assert judgement.findings[1].waived_by == "W-1"
+    assert judgement.limit_results[1].waived_by == "W-1"
+    assert judgement.warnings == ()
+
+
+def test_an_expired_waiver_changes_nothing_and_is_reported():
+    expired = waiver(issued="2026-01-01", expires="2026-02-01")
+    judgement = judged(GOOD, results(group(60, 300)), limits=[OTHER, GAP], waivers=[expired])
+    assert judgement.verdict is FAIL
+    assert "expired on 2026-02-01" in judgement.warnings[0]
+
+
+def test_a_waiver_of_one_group_leaves_the_failure_of_another():
+    one = waiver(limit=None, finding="bias/subgroup-gap:accuracy:building=old@test")
+    found = [group(60, 300), group(60, 300, building="new")]
+    assert judged(*found, waivers=[one]).verdict is FAIL
+    judgement = judged(found[0], waivers=[one])
+    assert judgement.verdict is Verdict.PASS_WITH_WAIVERS
+
+
+def test_a_waiver_does_not_cover_what_is_undecided():
+    judgement = judged(group(60, 300), group(4, 60, building="new"), waivers=[waiver()])
+    assert [f.verdict for f in judgement.findings] == [FAIL, INCONCLUSIVE]
+    assert judgement.verdict is INCONCLUSIVE
+
+
+SHORTCUT = Limit(
+    id="shortcut",
+    measure="shortcut/metadata:accuracy-worth",
+    at_most=0.05,
+    when=Gate(measure="shortcut/metadata:association", above=0.1),
+    why="x",
+)
+WORTH = {
+    "fails": (190, 200, 100, 200),
+    "passes": (1800, 2000, 1800, 2000),
+    "open": (19, 20, 16, 20),
+}
+GATES = {"open": Normal(0.6, 0.05), "shut": Normal(0.01, 0.02), "undecided": Normal(0.1, 0.05)}
+
+
+@pytest.mark.parametrize(
+    ("gate", "worth", "verdict"),
+    [
+        ("open", "fails", FAIL),
+        ("open", "passes", PASS),
+        ("open", "open", INCONCLUSIVE),
+        ("shut", "fails", PASS),
+        ("shut", "open", PASS),
+        ("undecided", "fails", INCONCLUSIVE),
+        ("undecided", "passes", PASS),
+        ("missing", "fails", INCONCLUSIVE),
+        ("other", "fails", INCONCLUSIVE),
+        ("unmeasured", "fails", INCONCLUSIVE),
+    ],
+)
+def test_gates(gate, worth, verdict):
+    about = Subject.of(attribute="phone", role="test")
+    found = [measure(RateDifference(*WORTH[worth]), name="accuracy-worth", subject=about)]
+    if gate == "unmeasured":
+        found.append(Unmeasured("association", about, "One phone only.", "Add another."))
+    elif gate == "other":
+        elsewhere = Subject.of(attribute="building", role="test")
+        found.append(measure(GATES["shut"], name="association", subject=elsewhere))
+    elif gate != "missing":
+        found.append(measure(GATES[gate], name="association", subject=about, unit=""))
+    judgement = judged(results(*found, check="shortcut/metadata"), limits=[SHORTCUT])
+    finding = judgement.findings[0]
+    assert finding.verdict is verdict
+    if gate == "shut":
+        assert "The limit applies where it is shown to be beyond 0.1" in finding.reason
+        assert "it is shown not to be" in finding.reason
+    if gate == "unmeasured":
+        assert "One phone only." in finding.reason
+    if verdict is INCONCLUSIVE:
+        assert finding.remedy
+
+
+def test_required_attributes_must_be_measured():
+    ok = judged(group(5, 3000, wrong_rest=5, n_rest=3000), required_attributes=["building"])
+    assert ok.verdict is PASS
+    lacking = judged(group(5, 3000, wrong_rest=5, n_rest=3000), required_attributes=["phone"])
+    assert lacking.verdict is INCONCLUSIVE
+    assert "Declare phone under `data.attributes`" in lacking.limit_results[-1].reason
+    assert "as `not-applicable:phone` in the declarations" in lacking.limit_results[-1].reason
+
+
+@pytest.mark.parametrize(("expires", "verdict"), [(None, PASS), ("2026-01-01", INCONCLUSIVE)])
+def test_a_required_attribute_may_be_declared_not_to_apply_by_a_named_owner(expires, verdict):
+    stated = {
+        "key": "not-applicable:phone",
+        "statement": "All photos are taken with one camera.",
+        "owner": {"name": "A. Owner", "role": "head of housing"},
+        "date": "2025-05-01",
+        "expires": expires,
+    }
+    document = Document("d.yaml", "", "0", {"declarations": [stated]})
+    declared = not_applicable(document, as_of=TODAY)
+    found = judged(
+        group(5, 3000, wrong_rest=5, n_rest=3000),
+        required_attributes=["phone"],
+        not_applicable=declared,
+    )
+    assert found.verdict is verdict
+    if verdict is PASS:
+        reason = found.limit_results[-1].reason
+        assert "A. Owner (head of housing) on 2025-05-01: All photos" in reason
+        assert reason.startswith("Declared not to apply, not measured.")
+
+
+# --- sentences, worst, answers -------------------------------------------------------------
+
+
+def test_numbers_are_said_in_words_of_their_unit():
+    ratio = measure(RateRatio(14, 110, 20, 560), name="false-positive-ratio", unit="ratio", n=110)
+    limit = Limit(id="r", measure="bias/subgroup-gap:false-positive-ratio", at_most=1.25, why="x")
+    finding = only(judged(ratio, limits=[limit]))
+    assert "is 3.56 times [1.86, 6.72], from 110 images." in finding.reason
+    assert "The limit is at most 1.25 times." in finding.reason
+    lasted = Draws(42.0, tuple(40 + i * 0.1 for i in range(49)))
+    timing = measure(lasted, name="p99", unit="ms", n=700, volatile=True, subject=Subject())
+    target = Limit(id="t", measure="deployment/latency:p99", at_most=50, why="x")
+    finding = only(judged(results(timing, check="deployment/latency"), limits=[target]))
+    assert finding.reason.startswith("P99 is 42 ms [")
+    assert finding.verdict is PASS
+
+
+def test_a_checks_own_sentence_comes_first():
+    told = dataclasses.replace(group(60, 300), details={"sentence": "Old rooms fare worse"})
+    assert only(judged(told)).reason.startswith("Old rooms fare worse. The limit is")
+
+
+def test_the_worst_come_first_and_one_limit_does_not_fill_the_list():
+    advisory = OTHER.model_copy(update={"severity": "advisory"})
+    low = results(measure(Rate(10, 100), subject=Subject(role="test")), check=OTHER.check)
+    bad = [group(60 + 10 * i, 300, building=f"b{i}") for i in range(4)]
+    claim = Limit(id="claim", measure="performance/claims:accuracy", at_least=0.91, why="x")
+    claimed = results(measure(Rate(390, 500), subject=Subject()), check="performance/claims")
+    judgement = judged(
+        low, results(*bad, group(4, 60, building="few")), claimed, limits=[advisory, GAP, claim]
+    )
+    first = worst(judgement.findings, limit_results=judgement.limit_results, k=5)
+    assert [f.limit for f in first] == ["gap", "gap", "claim", "gap", "gap"]
+    assert "b3" in first[0].id
+    assert "b2" in first[1].id
+    every = worst(judgement.findings, limit_results=judgement.limit_results, k=99)
+    assert every[-1].limit == "other"
+    assert all(f.verdict is not PASS for f in every)
+
+
+def counts(**groups):
+    return tuple(GroupCount(name, n, n) for name, n in groups.items())
+
+
+def dataset(role, *attributes):
+    return DatasetSummary(role, 1000, 1000, None, True, (), attributes, (), "0")
+
+
+def test_the_four_questions(worlds):
+    spec = worlds.spec(
+        consequences={"when_wrong": "Fine, or out within 48 hours", "borne_by": {"a": "tenants"}}
+    )
+    household = AttributeSummary(
+        "household",
+        "sensitive",
+        counts(single=880, accessible=20, family=100),
+        population={"single": 0.7, "accessible": 0.1, "family": 0.2},
+    )
+    shift = Limit(id="lost", measure="shift/accuracy:lost", at_most=0.05, why="x")
+    fell = measure(
+        RateDifference(450, 500, 300, 500), name="lost", subject=Subject(role="deployment")
+    )
+    judgement = judged(
+        results(group(60, 300)), results(fell, check="shift/accuracy"), limits=[GAP, shift]
+    )
+    first, second, third, fourth = answer_all(
+        judgement.findings, spec=spec, datasets=[dataset("train", household)]
+    )
+    assert (first.answer, first.why) == ("No", "Accuracy is 30 points lower there.")
+    assert first.findings == ("shift/accuracy:lost@deployment",)
+    assert second.answer == "No"
+    assert "accessible (2% of training images, 10% of people)" in second.why
+    assert "family (10% of training images, 20% of people)" in second.why
+    assert (third.answer, third.why) == ("Yes, and it is unequal", "Worse for old (building).")
+    assert fourth.answer == "Fine, or out within 48 hours"
+    assert fourth.why == "Borne by: tenants. Way to object: not stated."
+
+
+def test_questions_without_evidence_are_not_answered_yes(worlds):
+    not_run = [
+        NotPlannedCheck("bias/subgroup-gap", "No attribute is declared.", "Declare one."),
+        NotPlannedCheck("shift/accuracy", "The spec names no deployment data.", "Add it."),
+    ]
+    answers = answer_all((), spec=worlds.spec(), not_run=not_run)
+    assert [a.answer for a in answers] == ["Not tested", "Not tested", "No", "Not stated"]
+    assert answers[0].why == "The spec names no deployment data."
+    assert answers[2].why == "No attribute is declared."
+
+
+def test_own_prose_never_praises(worlds):
+    judgement = judged(group(60, 300), group(4, 60, building="x"), group(5, 3000, building="y"))
+    said = " ".join(f.reason + f.remedy for f in judgement.findings).lower()
+    banned = ("compliant", "certified", "unbiased", "safe", "guarantee", "tamper-proof")
+    assert not [word for word in banned if word in said]
+
+
+SHARE_AT_THE_END = [
+    ("auc", "probability", 0.99, "99% [97, 100]"),
+    ("odd-share", "share of images", 0.005, "0.5% [0, 2.46]"),
+    ("accuracy-gap", "share", 0.005, "0.5% [−1.46, 2.46]"),
+    ("expected-cost", "minutes per image", 0.005, "0.005 minutes per image [0, 0.0246]"),
+    ("cost-saved", "minutes per image", 0.005, "0.005 minutes per image [−0.0146, 0.0246]"),
+]
+
+
+@pytest.mark.parametrize(("name", "unit", "centre", "said"), SHARE_AT_THE_END)
+def test_no_range_is_printed_beyond_what_the_quantity_can_be(name, unit, centre, said):
+    found = measure(Normal(centre, 0.01, None), name=name, unit=unit)
+    assert said in reasons.measured(found)
+
+
+def test_a_claim_is_named_in_words():
+    given = Subject.of(role="test", claim="1", part="as-given")
+    assert reasons.subject_words(given) == "claim 1, as given"
+
+
+def test_a_crash_is_not_retold_on_page_one(worlds):
+    crash = Unmeasured("check", Subject(), "The check crashed: KeyError: 'x'", "Report this.")
+    found = [
+        Finding(id=f"{check}:check", check=check, measure=None, unmeasured=crash,
+                verdict=Verdict.NOT_RUN, reason=crash.reason)
+        for check in ("shift/accuracy", "bias/subgroup-gap")
+    ]  # fmt: skip
+    first, _, third, _ = answer_all(found, spec=worlds.spec())
+    for answer, finding in zip((first, third), found, strict=True):
+        assert "KeyError" not in answer.why
+        assert answer.findings == (finding.id,)
+
+
+def test_groups_are_named_once_and_three_at_most(worlds):
+    groups = [group(60, 300, building=str(i)) for i in range(5)]
+    third = answer_all(judged(results(*groups)).findings, spec=worlds.spec())[2]
+    assert third.why == "Worse for 0, 1, 2 (building) and 2 more."

@@ -1,0 +1,248 @@
+"""Policies and waivers: what may be written, and what it is about."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from auditor.errors import SpecError
+from auditor.findings import Finding, Subject, Verdict
+from auditor.judging.policy import BUILT_IN, Limit, Where, limits_of, load_policy, parse_policy
+from auditor.judging.waivers import Waiver, apply_waivers
+
+POLICY = """\
+id: housing
+version: "3"
+owner: {name: A. Owner, role: Head of fire safety}
+approved: {by: Audit board, on: 2026-10-01}
+limits:
+  - id: accuracy
+    measure: performance/overall:accuracy
+    at_least: 0.85
+    why: fewer right answers cost more than an inspector
+waivers:
+  - id: W-7
+    limit: accuracy
+    reason: new photos are being taken
+    owner: A. Owner
+    approved_by: Audit board
+    issued: 2026-11-01
+    expires: 2026-12-31
+"""
+
+
+def errors_of(old: str, new: str) -> str:
+    assert old in POLICY
+    with pytest.raises(SpecError) as caught:
+        parse_policy(POLICY.replace(old, new), name="policy.yaml")
+    return str(caught.value)
+
+
+def test_a_policy_is_read():
+    file = parse_policy(POLICY, name="policy.yaml")
+    limit = file.policy.limits[0]
+    assert (limit.check, limit.name) == ("performance/overall", "accuracy")
+    assert (limit.kind, limit.value, limit.exceeds) == ("at_least", 0.85, "below")
+    assert limit.severity == "blocking"
+    assert limit.requirement is True
+    assert file.policy.waivers[0].owner == "A. Owner"
+    assert file.text == POLICY
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("at_least", "at_leats", "policy.yaml:8: limits[0]: unknown key 'at_leats'. Did you mean"),
+        (
+            "    at_least: 0.85\n",
+            "",
+            "policy.yaml:6: limits[0]: found no bound, expected exactly one of at_least, at_most, "
+            "above, below.",
+        ),
+        (
+            "at_least: 0.85",
+            "at_least: 0.85\n    at_most: 1",
+            "policy.yaml:6: limits[0]: found at_least and at_most, expected exactly one of",
+        ),
+        (
+            "performance/overall:accuracy",
+            "accuracy",
+            "policy.yaml:6: limits[0]: measure is 'accuracy'; name it as check:measure",
+        ),
+        ("    why: fewer right answers cost more than an inspector\n", "", "'why' is missing"),
+        (
+            "waivers:",
+            "  - {id: accuracy, measure: 'a:b', above: 0, why: x}\nwaivers:",
+            "policy.yaml:10: limits[1].id: found the limit 'accuracy' again; ids differ.",
+        ),
+        ("id: accuracy", "id: claim:1", "ids that begin with claim:, target:, attribute: are the"),
+        (
+            "limit: accuracy",
+            "limit: acuracy",
+            "policy.yaml:12: waivers[0].limit: there is no limit 'acuracy'. Did you mean "
+            "'accuracy'?",
+        ),
+        (
+            "approved_by: Audit board",
+            "approved_by: a. owner ",
+            "policy.yaml:11: waivers[0]: owner and approved_by are both 'A. Owner'; someone else "
+            "must approve a waiver.",
+        ),
+        (
+            "2026-12-31",
+            "2027-12-31",
+            "policy.yaml:11: waivers[0]: issued 2026-11-01, expires 2027-12-31: a waiver ends "
+            "after it begins and within one year; renew it instead.",
+        ),
+        ("2026-12-31", "2026-10-31", "a waiver ends after it begins"),
+        (
+            "2026-12-31",
+            "soon",
+            "policy.yaml:11: waivers[0]: expires is 'soon'; give a date as 2026-12-31.",
+        ),
+        ("    limit: accuracy\n", "", "a waiver names exactly one of limit and finding."),
+        (
+            "reason: new photos are being taken",
+            "reason: ' '",
+            "policy.yaml:11: waivers[0]: reason is empty; a waiver states its reason.",
+        ),
+    ],
+)
+def test_errors_read_as_a_user_would(old, new, said):
+    assert said in errors_of(old, new)
+
+
+def test_unknown_policies_are_said(tmp_path):
+    with pytest.raises(SpecError, match=r"There is no policy 'strct'\. .* Did you mean 'strict'"):
+        load_policy("strct", folder=tmp_path)
+    with pytest.raises(SpecError, match="does not exist"):
+        load_policy("mine.yaml", folder=tmp_path)
+    (tmp_path / "mine.yaml").write_text(POLICY)
+    assert load_policy("mine.yaml", folder=tmp_path).policy.id == "housing"
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in_policies_say_why_of_every_limit(name):
+    policy = load_policy(name).policy
+    assert policy.id == name
+    assert all(len(limit.why.split()) >= 6 for limit in policy.limits)
+
+
+def test_strict_is_nowhere_looser_than_default():
+    default, strict = (load_policy(name).policy.limits for name in BUILT_IN)
+    assert [limit.id for limit in default] == [limit.id for limit in strict]
+    for loose, tight in zip(default, strict, strict=True):
+        assert loose.is_met_by(tight.value) or loose.kind == "above", tight.id
+        assert tight.value >= loose.value or loose.exceeds == "above", tight.id
+
+
+@pytest.mark.parametrize(
+    ("where", "subject", "matches"),
+    [
+        (Where(), Subject.of(building="old", role="test"), True),
+        (Where(role="test"), Subject.of(role="train"), False),
+        (Where(variant="int8"), Subject.of(variant="int8"), True),
+        (Where(variant="int8"), Subject.of(), False),
+        (Where(variant="as-given"), Subject.of(), True),
+        (Where(of="none"), Subject.of(building="old"), False),
+        (Where(of="none"), Subject.about({"class": "a"}), True),
+        (Where(of="any"), Subject.about({"class": "a"}), False),
+        (Where(of="any"), Subject.of(phone="x"), True),
+        (Where(of=("sensitive", "condition")), Subject.of(phone="x"), False),
+        (Where(of="nuisance"), Subject.of(attribute="phone"), True),
+        (Where(keys={"class": "a"}), Subject.about({"class": "b"}), False),
+        (Where(keys={"class": "*"}), Subject.about({"class": "b"}), True),
+        (Where(keys={"class": "*"}), Subject.of(), False),
+        (Where(keys={"class": "-"}), Subject.of(), True),
+        (Where(keys={"class": "-"}), Subject.about({"class": "b"}), False),
+    ],
+)
+def test_where_says_which_measures(where, subject, matches):
+    attributes = {"building": "condition", "phone": "nuisance"}
+    assert where.matches(subject, attributes=attributes) is matches
+
+
+def test_a_reason_that_says_little_is_about_every_limit():
+    strict = Where(role="test", variant="int8", of="any", keys={"class": "a"})
+    assert strict.matches(Subject(), attributes={}, lenient=True)
+    assert not strict.matches(Subject.about({"class": "b"}), attributes={}, lenient=True)
+
+
+def test_claims_and_target_are_limits(worlds):
+    spec = worlds.spec(
+        claims=(
+            {"measure": "accuracy", "at_least": 0.9, "source": "report"},
+            {"measure": "deployment/latency:p99", "at_most": 80.0, "source": "data sheet"},
+        ),
+        target={"name": "desk", "latency": {"p99_ms": 100.0}, "size_mb": 5.0},
+    )
+    limits = limits_of(spec, parse_policy(POLICY, name="p").policy)
+    assert [limit.id for limit in limits] == [
+        "claim:1",
+        "claim:1:as-given",
+        "claim:2",
+        "target:p99_ms",
+        "target:size",
+        "accuracy",
+    ]
+    sound, as_given, latency = limits[:3]
+    assert sound.where.keys == {"claim": "1", "part": "sound"}
+    assert (sound.severity, as_given.severity) == ("blocking", "advisory")
+    assert latency.where.matches(Subject(), attributes={})
+    assert not latency.where.matches(Subject(variant="int8"), attributes={})
+    assert limits[3].value == 100.0
+
+
+def test_limits_know_when_they_are_met():
+    base = {"id": "x", "measure": "a/b:c", "why": "y"}
+    assert Limit(above=0.0, **base).is_met_by(0.0) is False
+    assert Limit(at_least=0.0, **base).is_met_by(0.0) is True
+    assert Limit(below=0.0, **base).is_met_by(0.0) is False
+    assert Limit(at_most=0.0, **base).is_met_by(0.0) is True
+
+
+def waiver(**changes) -> Waiver:
+    stated = {
+        "id": "W-1",
+        "limit": "gap",
+        "reason": "known",
+        "owner": "one",
+        "approved_by": "another",
+        "issued": "2026-01-01",
+        "expires": "2026-06-30",
+    }
+    return Waiver.model_validate({k: v for k, v in (stated | changes).items() if v is not None})
+
+
+def finding(verdict, *, limit="gap", identifier="x:y") -> Finding:
+    return Finding(identifier, "x", None, None, limit=limit, verdict=verdict)
+
+
+@pytest.mark.parametrize(
+    ("day", "waived", "said"),
+    [
+        ("2026-01-01", "W-1", ""),
+        ("2026-06-30", "W-1", ""),
+        ("2026-07-01", None, "expired on 2026-06-30 and was ignored"),
+        ("2025-12-31", None, "begins on 2026-01-01 and was ignored"),
+    ],
+)
+def test_waivers_hold_from_their_first_day_to_their_last(day, waived, said):
+    done = apply_waivers([finding(Verdict.FAIL)], waivers=[waiver()], as_of=date.fromisoformat(day))
+    assert done.findings[0].waived_by == waived
+    assert [said in w for w in done.warnings] == ([True] if said else [])
+
+
+@pytest.mark.parametrize("verdict", [v for v in Verdict if v is not Verdict.FAIL])
+def test_only_failures_are_waived_and_a_waiver_of_nothing_is_reported(verdict):
+    done = apply_waivers([finding(verdict)], waivers=[waiver()], as_of=date(2026, 2, 1))
+    assert done.findings[0].waived_by is None
+    assert "waived nothing" in done.warnings[0]
+
+
+def test_a_waiver_of_one_finding_leaves_the_others():
+    one = waiver(limit=None, finding="x:y:g=a")
+    both = [finding(Verdict.FAIL, identifier=f"x:y:g={g}") for g in "ab"]
+    done = apply_waivers(both, waivers=[one], as_of=date(2026, 2, 1))
+    assert [f.waived_by for f in done.findings] == ["W-1", None]
