@@ -77,7 +77,7 @@ def _check_markdown(cls: type[Check]) -> str:
 
 
 def need_text(need: Need) -> str:
-    """A need in words: what is asked for, of which role, and whether it may be lacking."""
+    """A need in words: what is asked for, of which split, and whether it may be lacking."""
     name = "".join(f" {c.lower()}" if c.isupper() else c for c in type(need).__name__).strip()
     said = list(_stated_fields(need))
     detail = f" ({', '.join(said)})" if said else ""

@@ -1,6 +1,6 @@
 """What checks yield and what a judgement makes of it: plain frozen values.
 
-An id is ``check:measure[:key=value,...][@role][+variant]``, keys sorted, values
+An id is ``check:measure[:key=value,...][@split][+variant]``, keys sorted, values
 percent-encoded; it is stable across runs.
 """
 
@@ -37,32 +37,32 @@ class EvidenceStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Subject:
-    """What a measure is about: keys such as ``building=old``, a dataset role, a variant."""
+    """What a measure is about: keys such as ``building=old``, a dataset split, a variant."""
 
     keys: tuple[tuple[str, str], ...] = ()
-    role: str | None = None
+    split: str | None = None
     variant: str | None = None
 
     @classmethod
-    def of(cls, *, role: str | None = None, variant: str | None = None, **keys: str) -> Subject:
-        return cls.about(keys, role=role, variant=variant)
+    def of(cls, *, split: str | None = None, variant: str | None = None, **keys: str) -> Subject:
+        return cls.about(keys, split=split, variant=variant)
 
     @classmethod
     def about(
-        cls, keys: Mapping[str, str], *, role: str | None = None, variant: str | None = None
+        cls, keys: Mapping[str, str], *, split: str | None = None, variant: str | None = None
     ) -> Subject:
         """A subject from keys that need not be Python names (attribute names, for instance)."""
         pairs = tuple(sorted((name, str(value)) for name, value in keys.items()))
-        return cls(keys=pairs, role=role, variant=variant)
+        return cls(keys=pairs, split=split, variant=variant)
 
     def get(self, key: str) -> str | None:
         return dict(self.keys).get(key)
 
     def __str__(self) -> str:
         text = ",".join(f"{_encode(k)}={_encode(v)}" for k, v in self.keys)
-        role = f"@{self.role}" if self.role else ""
+        split = f"@{self.split}" if self.split else ""
         variant = f"+{self.variant}" if self.variant else ""
-        return f"{text}{role}{variant}"
+        return f"{text}{split}{variant}"
 
 
 def _encode(text: str) -> str:
@@ -190,12 +190,12 @@ def finding_id(check: str, name: str, subject: Subject) -> str:
     Examples
     --------
     >>> finding_id("bias/subgroup-gap", "accuracy",
-    ...            Subject.of(building="old", role="test", variant="int8"))
+    ...            Subject.of(building="old", split="test", variant="int8"))
     'bias/subgroup-gap:accuracy:building=old@test+int8'
     """
     keys = Subject(keys=subject.keys)
     middle = f":{keys}" if subject.keys else ""
-    return f"{check}:{name}{middle}{Subject(role=subject.role, variant=subject.variant)}"
+    return f"{check}:{name}{middle}{Subject(split=subject.split, variant=subject.variant)}"
 
 
 def decode(text: str) -> str:

@@ -1,6 +1,6 @@
 """What the housing lab's edge form loses, on rooms and shots that no shipped file holds.
 
-    python examples/housing/render/render.py --seed 78 --role test --out FRESH
+    python examples/housing/render/render.py --seed 78 --split test --out FRESH
     python benchmarks/housing_edge.py --seed 78 --light FRESH --training-light LIGHT
 
 Its recipe was chosen on the rooms of seeds 77 and 78. Fresh rooms stand for the unseen ones of the
@@ -35,13 +35,13 @@ from rooms import all_rooms  # noqa: E402
 
 def fresh_photos(arguments: argparse.Namespace, folder: Path) -> train.Photos:
     """Photos of rooms of another seed, and further shots of the training visits."""
-    rooms = [room for room in all_rooms(arguments.seed) if room.role == "test"]
+    rooms = [room for room in all_rooms(arguments.seed) if room.split == "test"]
     unseen = [develop.Shot("test", v, view, 0) for v in develop.visits(rooms) for view in (0, 1)]
     shipped = develop.shots(develop.visits(all_rooms()))
     seen = [
         develop.Shot("train", s.visit, s.view, arguments.burst)
         for s in shipped
-        if s.role == "train"
+        if s.split == "train"
     ]
     rows = []
     for shots, light in ((unseen, arguments.light), (seen, arguments.training_light)):

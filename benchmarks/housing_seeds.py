@@ -32,8 +32,8 @@ def spec_for(model: Path, folder: Path) -> Path:
     text = (HOUSING / "audit.yaml").read_text().replace("path: model.onnx", f"path: {model}")
     for name in ("marker.png", "policy.yaml", "declarations.yaml", "images"):
         text = text.replace(f": {name}", f": {(HOUSING / name).as_posix()}")
-    for role in ("train", "test", "deployment"):
-        text = text.replace(f"{role}.csv", (HOUSING / f"{role}.csv").as_posix())
+    for split in ("train", "test", "deployment"):
+        text = text.replace(f"{split}.csv", (HOUSING / f"{split}.csv").as_posix())
     path = folder / "audit.yaml"
     path.write_text(text)
     return path

@@ -150,7 +150,7 @@ def results(
 ) -> CheckResults:
     """The measures of a family as the check yields them, without what only readers need."""
     limit = comparison.policy_limit
-    subjects = [Subject.of(role="test", group=str(i)) for i in range(len(sizes))]
+    subjects = [Subject.of(split="test", group=str(i)) for i in range(len(sizes))]
     if not family:
         none = [Unmeasured(limit.name, subject, "no event", "") for subject in subjects]
         return CheckResults(limit.check, unmeasured=tuple(none))

@@ -35,7 +35,7 @@ from auditor.data.dataset import Dataset
 from auditor.data.images import decode, to_frame
 from auditor.engine import shard as shard_module
 from auditor.engine.store import Store
-from auditor.engine.sweep import SweptRole, sweep_role
+from auditor.engine.sweep import SweptSplit, sweep_split
 from auditor.models.inputs import InputBuffers
 from auditor.models.load import load_model
 from auditor.spec import AuditSpec
@@ -161,8 +161,8 @@ def speed(n: int, rounds: int) -> None:
             for start in range(0, n, 8):
                 session.run(None, {feed: tensors[start : start + 8]})
 
-        def sweep(where: str, passes: list[Pass], **more: object) -> SweptRole:
-            return sweep_role(
+        def sweep(where: str, passes: list[Pass], **more: object) -> SweptSplit:
+            return sweep_split(
                 dataset,
                 passes,
                 spec=spec,
@@ -245,7 +245,7 @@ def peak_of(n: int, model: Path) -> None:
         folder = Path(name)
         sources = photos(folder, 100)
         spec = spec_for(model, 64)
-        sweep_role(
+        sweep_split(
             dataset_of([sources[i % 100] for i in range(n)]),
             [Pass("test")],
             spec=spec,

@@ -62,29 +62,29 @@ def write_model(path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
 
 
-def write_role(folder: Path, role: str, n: int, *, wrong_in_old=0.05, seed=0) -> None:
+def write_split(folder: Path, split: str, n: int, *, wrong_in_old=0.05, seed=0) -> None:
     """Rooms of noise tinted red or blue; `wrong_in_old` is the share of old ones mislabelled."""
-    rng = np.random.default_rng([seed, len(role)])
+    rng = np.random.default_rng([seed, len(split)])
     rows = []
-    (folder / role).mkdir()
+    (folder / split).mkdir()
     for i in range(n):
         label = int(rng.integers(2))
         building = "old" if i % 3 == 0 else "new"
         wrong = rng.random() < (wrong_in_old if building == "old" else 0.05)
         pixels = rng.integers(0, 200, (20, 24, 3))
         pixels[:, :, 2 * (label ^ int(wrong))] += 40
-        name = f"{role}/{i:04d}.png"
+        name = f"{split}/{i:04d}.png"
         Image.fromarray(pixels.astype(np.uint8)).save(folder / name)
-        rows.append((name, ("red", "blue")[label], f"{role}-{i // 2}", building))
+        rows.append((name, ("red", "blue")[label], f"{split}-{i // 2}", building))
     table = pd.DataFrame(rows, columns=["file", "label", "room", "building"])
-    table.to_csv(folder / f"{role}.csv", index=False)
+    table.to_csv(folder / f"{split}.csv", index=False)
 
 
 def make_world(folder: Path, *, wrong_in_old=0.05, claim=0.85, sizes=(400, 200, 200)) -> Path:
     folder.mkdir()
     write_model(folder / "model.onnx")
-    for role, n in zip(("test", "train", "deployment"), sizes, strict=True):
-        write_role(folder, role, n, wrong_in_old=wrong_in_old if role == "test" else 0.05)
+    for split, n in zip(("test", "train", "deployment"), sizes, strict=True):
+        write_split(folder, split, n, wrong_in_old=wrong_in_old if split == "test" else 0.05)
     (folder / "policy.yaml").write_text(POLICY)
     (folder / "audit.yaml").write_text(SPEC.format(claim=claim))
     return folder / "audit.yaml"

@@ -34,7 +34,7 @@ def make_spec(**changes) -> AuditSpec:
 def make_dataset(
     labels,
     *,
-    role: str = "test",
+    split: str = "test",
     classes: tuple[str, ...] = ("a", "b"),
     units=None,
     attributes: dict[str, tuple[str, list[str]]] | None = None,
@@ -44,7 +44,7 @@ def make_dataset(
     ratings: dict[str, object] | None = None,
     gold=None,
 ) -> Dataset:
-    """A dataset of rows without files; `attributes` maps name -> (role, group of each image).
+    """A dataset of rows without files; `attributes` maps name -> (split, group of each image).
 
     `annotator` names who gave each label; `ratings` maps a name to class indices, -1 for none,
     and `gold` holds the expert's.
@@ -52,7 +52,7 @@ def make_dataset(
     n = len(labels)
     frame = pd.DataFrame(
         {
-            "image_id": [f"{prefix or role}/{i:05d}.png" for i in range(n)],
+            "image_id": [f"{prefix or split}/{i:05d}.png" for i in range(n)],
             "path": [f"/nowhere/{i:05d}.png" for i in range(n)],
             "label": np.asarray(labels, dtype=np.int64),
             "unit": [str(u) for u in units] if units is not None else [""] * n,
@@ -72,7 +72,7 @@ def make_dataset(
     for column, values in (extra or {}).items():
         frame[column] = values
     return Dataset(
-        role=role,
+        split=split,
         frame=frame,
         classes=classes,
         attributes=tuple(declared),
@@ -114,7 +114,7 @@ def probabilities_for(answers, *, n_classes: int = 2, confidence=0.9) -> np.ndar
 
 @dataclasses.dataclass
 class FakeEvidence:
-    """Evidence from values. Keys of `passes`: (role, view name, variant, input, part).
+    """Evidence from values. Keys of `passes`: (split, view name, variant, input, part).
 
     `add` fills them; a part that was not added falls back to the other part.
     """
@@ -143,9 +143,9 @@ class FakeEvidence:
         input=None,
         part="sound",
     ):
-        self.datasets[dataset.role, part] = dataset
+        self.datasets[dataset.split, part] = dataset
         if probabilities is not None:
-            key = (dataset.role, view.name, variant, input, part)
+            key = (dataset.split, view.name, variant, input, part)
             self.passes[key] = Outcomes(dataset, np.asarray(probabilities))
         return self
 
@@ -158,15 +158,15 @@ class FakeEvidence:
 
         if need in self.unmet:
             return False
-        roles = {role: d for (role, _), d in self.datasets.items()}
-        return need.unmet(Available(self.spec, self.model, roles)) is None
+        splits = {split: d for (split, _), d in self.datasets.items()}
+        return need.unmet(Available(self.spec, self.model, splits)) is None
 
-    def dataset(self, role, *, part="sound"):
-        return self._part(self.datasets, (role,), part)
+    def dataset(self, split, *, part="sound"):
+        return self._part(self.datasets, (split,), part)
 
     def outcomes(
         self,
-        role="test",
+        split="test",
         *,
         view=AS_SHOT,
         variant="as-given",
@@ -174,25 +174,25 @@ class FakeEvidence:
         sample=None,
         part="sound",
     ):
-        return self._part(self.passes, (role, view.name, variant, input), part)
+        return self._part(self.passes, (split, view.name, variant, input), part)
 
-    def embedding(self, role="test", *, part="sound"):
-        return self.embeddings[role]
+    def embedding(self, split="test", *, part="sound"):
+        return self.embeddings[split]
 
-    def scan(self, role, *, part="sound"):
-        return self._part(self.scans, (role,), part)
+    def scan(self, split, *, part="sound"):
+        return self._part(self.scans, (split,), part)
 
-    def manifest_report(self, role):
-        return self.manifest_reports[role]
+    def manifest_report(self, split):
+        return self.manifest_reports[split]
 
     def soundness(self):
         return self.sound
 
-    def frames(self, role, *, sample):
-        return self.frame_stacks[role][:sample]
+    def frames(self, split, *, sample):
+        return self.frame_stacks[split][:sample]
 
-    def frame_ids(self, role, *, sample):
-        return tuple(self.dataset(role).image_ids[: len(self.frame_stacks[role][:sample])])
+    def frame_ids(self, split, *, sample):
+        return tuple(self.dataset(split).image_ids[: len(self.frame_stacks[split][:sample])])
 
     def predictor(self, variant="as-given"):
         return self.predictors[variant]

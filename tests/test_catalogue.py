@@ -66,12 +66,12 @@ def test_summaries_are_one_line_a_check():
 
 
 def test_needs_in_words():
-    assert need_text(Predictions()) == "predictions (role test)"
-    assert need_text(Predictions(role="train", variant="int8", optional=True)) == (
-        "predictions (role train, variant int8), optional"
+    assert need_text(Predictions()) == "predictions (split test)"
+    assert need_text(Predictions(split="train", variant="int8", optional=True)) == (
+        "predictions (split train, variant int8), optional"
     )
     assert need_text(Declared(path="consequences.costs")) == "declared (path consequences.costs)"
-    assert need_text(LiveModel()) == "live model (role test)"
+    assert need_text(LiveModel()) == "live model (split test)"
 
 
 def test_the_page_in_docs_is_current(catalogue):

@@ -136,8 +136,8 @@ def spec_with(folder: Path, *changes: tuple[str, str]) -> Path:
     text = (HOUSING / "audit-v2.yaml").read_text().replace("model-v2.onnx", "model.onnx")
     for name in ("model.onnx", "marker.png", "policy.yaml", "declarations.yaml", "images"):
         text = text.replace(f": {name}", f": {(HOUSING / name).as_posix()}")
-    for role in ("train", "test-v2", "deployment"):
-        text = text.replace(f"{role}.csv", (HOUSING / f"{role}.csv").as_posix())
+    for split in ("train", "test-v2", "deployment"):
+        text = text.replace(f"{split}.csv", (HOUSING / f"{split}.csv").as_posix())
     for old, new in changes:
         assert old in text, f"audit-v2.yaml has no {old!r}"
         text = text.replace(old, new)

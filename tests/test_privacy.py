@@ -18,10 +18,10 @@ declarations:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """Rooms with a second attribute: 3 rooms are accessible, 12 family, in every role."""
+    """Rooms with a second attribute: 3 rooms are accessible, 12 family, in every split."""
     spec = make_world(tmp_path_factory.mktemp("worlds") / "small", sizes=(240, 120, 120))
-    for role in ("test", "train", "deployment"):
-        path = spec.parent / f"{role}.csv"
+    for split in ("test", "train", "deployment"):
+        path = spec.parent / f"{split}.csv"
         table = pd.read_csv(path)
         room = pd.factorize(table["room"])[0]
         table["house_hold"] = np.select([room < 3, room < 15], ["accessible", "family"], "single")

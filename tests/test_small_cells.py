@@ -40,14 +40,14 @@ def make_world(folder: Path, *, smallest: int | None, seed: int = 0) -> Path:
     """Coloured rooms with households, of which `shared` is hardly ever blue."""
     spec = coloured_rooms.make_world(folder, sizes=(300, 120, 120))
     rng = np.random.default_rng(seed)
-    for role in ("test", "train", "deployment"):
-        table = pd.read_csv(folder / f"{role}.csv")
-        table["room"] = [f"{role}-{i}" for i in range(len(table))]
+    for split in ("test", "train", "deployment"):
+        table = pd.read_csv(folder / f"{split}.csv")
+        table["room"] = [f"{split}-{i}" for i in range(len(table))]
         blue = table["label"] == "blue"
         as_red = rng.choice(HOUSEHOLDS, len(table), p=[0.42, 0.21, 0.25, 0.1, 0.02])
         as_blue = rng.choice(HOUSEHOLDS, len(table), p=[0.72, 0.2, 0.02, 0.05, 0.01])
         table["household"] = np.where(blue, as_blue, as_red)
-        table.to_csv(folder / f"{role}.csv", index=False)
+        table.to_csv(folder / f"{split}.csv", index=False)
     size = "" if smallest is None else f"  smallest_cell: {smallest}\n"
     text = spec.read_text()
     building = "    building: {role: condition}\n"
@@ -76,11 +76,11 @@ def plain(tmp_path_factory):
 
 
 def small_names(folder: Path) -> set[str]:
-    """Households with fewer than the least number of units in some role."""
+    """Households with fewer than the least number of units in some split."""
     return {
         name
-        for role in ("test", "train", "deployment")
-        for name, n in pd.read_csv(folder / f"{role}.csv")["household"].value_counts().items()
+        for split in ("test", "train", "deployment")
+        for name, n in pd.read_csv(folder / f"{split}.csv")["household"].value_counts().items()
         if n < SMALLEST
     }
 

@@ -29,13 +29,13 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Doubly:
-    """The images of a role that two annotators or more labelled.
+    """The images of a split that two annotators or more labelled.
 
     `ordinal` asks for agreement of grades too; `rng` resamples.
     """
 
     ratings: Ratings
-    role: str
+    split: str
     ordinal: bool
     rng: np.random.Generator
 
@@ -84,7 +84,7 @@ class Doubly:
 def agreements(doubly: Doubly) -> Iterator[Result]:
     """Raw agreement and alpha over everything, then by group with a figure an attribute."""
     ratings = doubly.ratings
-    subject = Subject.of(role=doubly.role)
+    subject = Subject.of(split=doubly.split)
     found = count_units(ratings.doubly, ratings.unit)
     if found < MIN_UNITS:
         for name in ("raw-agreement", "agreement", *(name for name, _ in doubly.alphas)):
@@ -95,21 +95,21 @@ def agreements(doubly: Doubly) -> Iterator[Result]:
     for name, ordinal in doubly.alphas:
         yield _alpha(doubly, name, ratings.doubly, ordinal=ordinal, subject=subject)
     if not ratings.dataset.attributes:
-        yield no_attribute("agreement", doubly.role)
+        yield no_attribute("agreement", doubly.split)
     for attribute in ratings.dataset.attributes:
         compared = _by_group(doubly, attribute)
         yield from compared
         shown = [m for m in compared if isinstance(m, Measure) and m.name == "agreement"]
         if shown:
-            yield _forest(overall, shown, attribute, doubly.role)
+            yield _forest(overall, shown, attribute, doubly.split)
 
 
-def no_attribute(name: str, role: str) -> Unmeasured:
+def no_attribute(name: str, split: str) -> Unmeasured:
     """Why a comparison of groups gives nothing where no attribute is declared."""
     return Unmeasured(
         name=name,
-        subject=Subject.of(role=role),
-        reason=f"The {role} data declare no attribute: there are no groups to compare.",
+        subject=Subject.of(split=split),
+        reason=f"The {split} data declare no attribute: there are no groups to compare.",
         remedy="Add columns that group the images to the manifest (building, lighting, ...) and "
         "declare them under `data.attributes`.",
     )
@@ -120,7 +120,7 @@ def _too_few_doubly(name: str, subject: Subject, found: int, noun: str) -> Unmea
     return Unmeasured(
         name=name,
         subject=subject,
-        reason=f"Only {had} of the {subject.role} data have labels from two annotators; fewer "
+        reason=f"Only {had} of the {subject.split} data have labels from two annotators; fewer "
         f"than {MIN_UNITS} say nothing of agreement.",
         remedy=f"Have a second annotator label at least {MIN_UNITS - found} more {noun}, chosen at "
         "random; a verdict will need more than that.",
@@ -196,7 +196,7 @@ def _by_group(doubly: Doubly, attribute: Attribute) -> list[Measure | Unmeasured
             Unmeasured(
                 name="agreement",
                 subject=Subject.about(
-                    {attribute.name: seen[0] if seen else MISSING_GROUP}, role=doubly.role
+                    {attribute.name: seen[0] if seen else MISSING_GROUP}, split=doubly.split
                 ),
                 reason=f"Images with labels from two annotators {said} of {attribute.name}. There "
                 "is no other group to compare with.",
@@ -235,7 +235,7 @@ def _compared(
     doubly: Doubly, attribute: Attribute, group: str, *, inside: Mask, among: Mask
 ) -> Measure | Unmeasured:
     """Raw agreement about a group minus that about the rest of the images `among`."""
-    subject = Subject.about({attribute.name: group}, role=doubly.role)
+    subject = Subject.about({attribute.name: group}, split=doubly.split)
     named = f"{group} ({attribute.name})"
     rest = among & ~inside
     few = _few(
@@ -273,14 +273,14 @@ def _compared(
     )
 
 
-def _forest(overall: Measure, shown: Sequence[Measure], attribute: Attribute, role: str) -> Figure:
+def _forest(overall: Measure, shown: Sequence[Measure], attribute: Attribute, split: str) -> Figure:
     entries = [("all images", overall.details["rate"])]
     entries += [(str(m.subject.get(attribute.name)), m.details["rate"]) for m in shown]
     lowest = min(shown, key=lambda m: float(m.details["rate"]["value"]))
     return Figure(
-        id=f"bias/label-agreement:agreement:{attribute.name}@{role}",
+        id=f"bias/label-agreement:agreement:{attribute.name}@{split}",
         kind="forest",
-        title=f"Agreement of annotators by {attribute.name}, {role} data",
+        title=f"Agreement of annotators by {attribute.name}, {split} data",
         caption=f"How often two annotators give the same image the same label, with 95% intervals. "
         f"Groups with fewer than {MIN_UNITS} images or units labelled twice are left out.",
         alt=f"Intervals of agreement for {len(shown)} groups of {attribute.name}. Lowest: "
@@ -320,7 +320,7 @@ def _row(measure: Measure, same: dict[str, Measure]) -> tuple[Cell, ...]:
         alpha = (value(same["alpha"].estimate), ends.low, ends.high)
     ordinal = value(same["alpha-ordinal"].estimate) if "alpha-ordinal" in same else None
     return (
-        measure.subject.role, attribute, group, measure.n, measure.n_units,
+        measure.subject.split, attribute, group, measure.n, measure.n_units,
         rate["value"], rate["low"], rate["high"],
         value(measure.estimate), gap.low, gap.high, *alpha, ordinal,
     )  # fmt: skip

@@ -156,7 +156,7 @@ def _direction(gap: RateDifference) -> int:
 
 def _compared(grouping: Grouping, group: str, *, label: str) -> Measure | Unmeasured:
     outcomes, unit = grouping.outcomes, grouping.unit
-    subject = Subject.about({grouping.attribute.name: group, "class": label}, role="test")
+    subject = Subject.about({grouping.attribute.name: group, "class": label}, split="test")
     index = class_index(label, classes=outcomes.classes, where="consequences.adverse")
     few = too_few_units(grouping, group, name=NAME, subject=subject)
     if few is not None:

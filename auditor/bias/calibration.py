@@ -105,7 +105,7 @@ class GroupCalibration(Check):
 def _of_group(
     grouping: Grouping, group: str, labels: tuple[str, ...]
 ) -> Iterator[Measure | Unmeasured]:
-    subject = Subject.about({grouping.attribute.name: group}, role="test")
+    subject = Subject.about({grouping.attribute.name: group}, split="test")
     few = [
         too_few_units(grouping, group, name=name, subject=subject)
         for name in (ECE, OVERCONFIDENCE)
@@ -193,7 +193,7 @@ def _ranking(grouping: Grouping, group: str, label: str) -> Measure | Unmeasured
     outcomes, inside, unit = grouping.outcomes, grouping.members(group), grouping.unit
     index = outcomes.classes.index(label)
     of_class = outcomes.labels == index
-    subject = Subject.about({grouping.attribute.name: group, "class": label}, role="test")
+    subject = Subject.about({grouping.attribute.name: group, "class": label}, split="test")
     few = too_few(
         AUC,
         subject,

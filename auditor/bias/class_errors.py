@@ -66,7 +66,7 @@ class ClassErrors:
 
     def subject(self, group: str) -> Subject:
         return Subject.about(
-            {self.grouping.attribute.name: group, "class": self.label}, role="test"
+            {self.grouping.attribute.name: group, "class": self.label}, split="test"
         )
 
     def rate(self, keep: np.ndarray) -> Rate:

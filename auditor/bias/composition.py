@@ -1,4 +1,4 @@
-"""What a dataset role is made of: its groups of one attribute, counted by unit where it can be."""
+"""What a dataset split is made of: its groups of one attribute, counted by unit where it can be."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from auditor.stats import (
 
 @dataclass(frozen=True)
 class Composition:
-    """A role's groups of one attribute.
+    """A split's groups of one attribute.
 
     `codes` (m,) are places in `groups` of what is counted: of units where every unit of every
-    role has one group (`unit` is then None: units are independent), else of images, with the
+    split has one group (`unit` is then None: units are independent), else of images, with the
     unit of each in `unit` (m,), None where the manifest names none. Only images with a value
     count; `missing` are the others. `spanning` counts units with images of several groups.
     """
 
-    role: str
+    split: str
     attribute: Attribute
     groups: tuple[str, ...]
     codes: np.ndarray
@@ -100,15 +100,15 @@ class Reference:
 
 
 def compositions(datasets: Sequence[Dataset], *, attribute: str) -> tuple[Composition, ...]:
-    """The composition of every role whose manifest has the attribute, over the same groups."""
-    roles = [d for d in datasets if attribute in {a.name for a in d.attributes}]
-    declared = [next(a for a in d.attributes if a.name == attribute) for d in roles]
+    """The composition of every split whose manifest has the attribute, over the same groups."""
+    splits = [d for d in datasets if attribute in {a.name for a in d.attributes}]
+    declared = [next(a for a in d.attributes if a.name == attribute) for d in splits]
     groups = tuple(dict.fromkeys(group for a in declared for group in a.groups))
-    known = [_known(d, attribute, groups) for d in roles]
+    known = [_known(d, attribute, groups) for d in splits]
     by_unit = all(k.unit is not None and not k.spanning for k in known)
     return tuple(
         _composition(d, a, groups, k, by_unit=by_unit)
-        for d, a, k in zip(roles, declared, known, strict=True)
+        for d, a, k in zip(splits, declared, known, strict=True)
     )
 
 
@@ -159,7 +159,7 @@ def _composition(
     ids = dataset.image_ids[known.places]
     images = np.bincount(known.codes, minlength=len(groups))
     return Composition(
-        role=dataset.role,
+        split=dataset.split,
         attribute=attribute,
         groups=groups,
         codes=known.first_of_unit if by_unit else known.codes,
@@ -197,11 +197,11 @@ def ratio_to_share(found: Rate, *, share: float) -> Draws:
 
 
 def ratio_of_shares(here: Composition, there: Composition, *, group: str) -> RateRatio:
-    """A group's share in one role over its share in another; at least one has the group."""
+    """A group's share in one split over its share in another; at least one has the group."""
     unit_a, unit_b = _both_units(here, there)
     unit = None
     if unit_a is not None and unit_b is not None:
-        # Units of the same name in two roles count as different ones: the cautious reading.
+        # Units of the same name in two splits count as different ones: the cautious reading.
         unit = np.concatenate([unit_a, unit_b + int(unit_a.max()) + 1])
     return rate_ratio(
         np.concatenate([here.members(group), there.members(group)]),
@@ -211,7 +211,7 @@ def ratio_of_shares(here: Composition, there: Composition, *, group: str) -> Rat
 
 
 def difference_of_shares(here: Composition, there: Composition, *, group: str) -> RateDifference:
-    """A group's share in one role minus its share in another, drawn independently."""
+    """A group's share in one split minus its share in another, drawn independently."""
     unit_a, unit_b = _both_units(here, there)
     return two_sample_difference(
         here.members(group), there.members(group), unit_a=unit_a, unit_b=unit_b
@@ -229,7 +229,7 @@ def _both_units(
 
 
 def known_attributes(datasets: Sequence[Dataset]) -> Iterator[str]:
-    """Names of the attributes that any of the roles has, in the spec's order."""
+    """Names of the attributes that any of the splits has, in the spec's order."""
     yield from dict.fromkeys(a.name for d in datasets for a in d.attributes)
 
 

@@ -23,7 +23,7 @@ from auditor.scoring.comparison import MIN_UNITS, points, rate_details, unit_cod
 from auditor.scoring.outcomes import Outcomes
 from auditor.stats import Exact, rate
 
-TRAIN = Rows(role="train", optional=True)
+TRAIN = Rows(split="train", optional=True)
 NAMED = 5
 """Cells that a sentence names at most."""
 
@@ -187,7 +187,7 @@ def _smallest_gap(each: GroupGap | Unmeasured, *, limit: float, gap: float) -> M
     if isinstance(each, Unmeasured):
         return each
     named = each.grouping.named(each.group)
-    subject = Subject.about({each.grouping.attribute.name: each.group}, role="test")
+    subject = Subject.about({each.grouping.attribute.name: each.group}, split="test")
     inside = each.grouping.members(each.group)
     noun = "images" if each.grouping.unit is None else "units"
     if math.isinf(each.gap):
@@ -263,7 +263,7 @@ def _undecidable(found: Decidable, outcomes: Outcomes, gap: float) -> Measure:
         "undecidable-cells",
         [found],
         dataset=outcomes.dataset,
-        subject=Subject.of(attribute=attribute, role="test"),
+        subject=Subject.of(attribute=attribute, split="test"),
         of=f"combinations of {attribute} and label",
         said=f"too few test images to show even a gap of {points(gap)} points",
     )
@@ -274,7 +274,7 @@ def _undecidable_pairs(pairs: Sequence[Decidable], outcomes: Outcomes, gap: floa
         "undecidable-pairs",
         pairs,
         dataset=outcomes.dataset,
-        subject=Subject(role="test"),
+        subject=Subject(split="test"),
         of="combinations of the groups of two attributes",
         said=f"too few test images to show even a gap of {points(gap)} points",
     )
@@ -293,7 +293,7 @@ def _never_shown(train: Dataset, classes: tuple[str, ...]) -> Iterator[Measure]:
             "empty-cells",
             [Decidable(counted, enough=there, more=(~there).astype(float))],
             dataset=labelled,
-            subject=Subject.of(attribute=attribute.name, role="train"),
+            subject=Subject.of(attribute=attribute.name, split="train"),
             of=f"combinations of {attribute.name} and label",
             said="no training image",
         )

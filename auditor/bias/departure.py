@@ -1,4 +1,4 @@
-"""Whether a composition as a whole departs from declared shares, or from another role's."""
+"""Whether a composition as a whole departs from declared shares, or from another split's."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def departure_from_shares(here: Composition, shares: Mapping[str, float]) -> Dep
     return _corrected(found.statistic, spread, expected, per=1 / int(kept.sum()))
 
 
-def departure_of_roles(here: Composition, there: Composition) -> Departure | None:
-    """G-test that two roles have one composition; corrections as `departure_from_shares`."""
+def departure_of_splits(here: Composition, there: Composition) -> Departure | None:
+    """G-test that two splits have one composition; corrections as `departure_from_shares`."""
     tables = np.stack([here.counts, there.counts])
     seen = tables.sum(axis=0) > 0
     if seen.sum() < 2 or not tables.any(axis=1).all():

@@ -58,7 +58,7 @@ def group_gaps(
 
 
 def _compared(grouping: Grouping, group: str) -> tuple[Grouping, str, RateDifference] | Unmeasured:
-    subject = Subject.about({grouping.attribute.name: group}, role="test")
+    subject = Subject.about({grouping.attribute.name: group}, split="test")
     few = too_few_units(grouping, group, name=SMALLEST_GAP, subject=subject)
     if few is not None:
         return few

@@ -40,7 +40,7 @@ def equalised_odds(grouping: Grouping, label: str) -> Measure | Unmeasured:
     fewer than `MIN_UNITS` units that could suffer an error are left out of it, and named. A unit
     with images in two groups counts in both, which widens the bounds.
     """
-    subject = Subject.about({"attribute": grouping.attribute.name, "class": label}, role="test")
+    subject = Subject.about({"attribute": grouping.attribute.name, "class": label}, split="test")
     index = grouping.outcomes.classes.index(label)
     of_class = grouping.outcomes.labels == index
     spreads = (

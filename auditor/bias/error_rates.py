@@ -135,7 +135,7 @@ def _require_known(adverse: tuple[str, ...], classes: tuple[str, ...]) -> None:
 
 
 def _no_adverse(reported: tuple[str, ...], classes: tuple[str, ...]) -> Iterator[Unmeasured]:
-    subject = Subject.of(role="test")
+    subject = Subject.of(split="test")
     yield Unmeasured(
         name="adverse-ratios",
         subject=subject,
@@ -173,7 +173,7 @@ def _told(grouping: Grouping, found: list[_Found]) -> Iterator[Measure | Unmeasu
     for (group, kind), among in rare.items():
         yield Unmeasured(
             name=f"{kind}-difference",
-            subject=Subject.about({grouping.attribute.name: group}, role="test"),
+            subject=Subject.about({grouping.attribute.name: group}, split="test"),
             reason=f"{grouping.named(group)} or the rest has fewer than {MIN_UNITS} units "
             f"{', '.join(among)}.",
             remedy=f"Collect at least {MIN_UNITS} units of {grouping.named(group)}, and of the "

@@ -127,7 +127,7 @@ def nothing_to_compare(grouping: Grouping, *, name: str) -> Unmeasured | None:
     enough = f", each with at least {smallest} units of every label" if smallest else ""
     return Unmeasured(
         name=name,
-        subject=Subject.about({attribute: group}, role="test"),
+        subject=Subject.about({attribute: group}, split="test"),
         reason=f"{reason} There is no other group to compare with.",
         remedy=f"Collect test images of at least two groups of {attribute}{enough}.",
     )

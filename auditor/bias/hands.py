@@ -81,20 +81,20 @@ class Graded:
         """The entries under the mask `keep` (m,)."""
         return replace(self, row=self.row[keep], step=self.step[keep], like=self.like[keep])
 
-    def subject(self, keys: dict[str, str], role: str) -> Subject:
+    def subject(self, keys: dict[str, str], split: str) -> Subject:
         hand = {"annotator": self.annotator} if self.annotator else {}
-        return Subject.about(keys | hand, role=role)
+        return Subject.about(keys | hand, split=split)
 
 
-def severities(ratings: Ratings, scale: Scale, role: str) -> list[Result]:
+def severities(ratings: Ratings, scale: Scale, split: str) -> list[Result]:
     """Every hand's severity towards every group; hands with too few units share one reason."""
     found: list[Measure | Unmeasured] = []
     for graded, small in _enough(ratings, scale):
         if small:
-            found.append(_small(graded, small, role))
+            found.append(_small(graded, small, split))
             continue
         for attribute in ratings.dataset.attributes:
-            found += _by_group(graded, attribute, role)
+            found += _by_group(graded, attribute, split)
     measures = [m for m in found if isinstance(m, Measure)]
     return [*found, *_figures(measures, scale)]
 
@@ -143,31 +143,31 @@ def _beside_others(ratings: Ratings, annotator: str, scale: Scale) -> Graded:
     return Graded(ratings, annotator, "relative-severity", row, step, like, given >= 0)
 
 
-def _small(graded: Graded, names: tuple[str, ...], role: str) -> Unmeasured:
+def _small(graded: Graded, names: tuple[str, ...], split: str) -> Unmeasured:
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     what = "units" if graded.ratings.unit is not None else "images"
     also = "the expert" if graded.name == "severity" else "another annotator"
     whole = not graded.annotator
     return Unmeasured(
         name=graded.name,
-        subject=Subject.of(role=role) if whole else Subject.of(role=role, annotator="others"),
+        subject=Subject.of(split=split) if whole else Subject.of(split=split, annotator="others"),
         reason=f"Fewer than {MIN_UNITS} {what} were labelled both by {also} and by each of: "
         f"{shown}.",
         remedy=f"Have {also} label at least {MIN_UNITS} {what} of each, of every group.",
     )
 
 
-def _by_group(graded: Graded, attribute: Attribute, role: str) -> list[Measure | Unmeasured]:
+def _by_group(graded: Graded, attribute: Attribute, split: str) -> list[Measure | Unmeasured]:
     of = graded.ratings.group(attribute)
     known = graded.take(of[graded.row] >= 0)
     seen = [attribute.groups[code] for code in np.unique(of[known.row])]
     if len(seen) >= 2:
-        return [_compared(known, attribute, group, role) for group in attribute.groups]
+        return [_compared(known, attribute, group, split) for group in attribute.groups]
     only = f"are all of one group, {seen[0]}" if seen else "have no value"
     return [
         Unmeasured(
             name=graded.name,
-            subject=graded.subject({attribute.name: seen[0] if seen else MISSING_GROUP}, role),
+            subject=graded.subject({attribute.name: seen[0] if seen else MISSING_GROUP}, split),
             reason=f"{graded.whose} and those of {graded.reference} are both known for "
             f"{len(graded.row):,} images, which {only} of {attribute.name}.",
             remedy=f"Have images of at least two groups of {attribute.name} labelled by both.",
@@ -175,9 +175,9 @@ def _by_group(graded: Graded, attribute: Attribute, role: str) -> list[Measure |
     ]
 
 
-def _compared(graded: Graded, attribute: Attribute, group: str, role: str) -> Measure | Unmeasured:
+def _compared(graded: Graded, attribute: Attribute, group: str, split: str) -> Measure | Unmeasured:
     """A hand's severity towards a group less that towards the rest; entries of known groups."""
-    subject = graded.subject({attribute.name: group}, role)
+    subject = graded.subject({attribute.name: group}, split)
     named = f"{group} ({attribute.name})"
     of = graded.ratings.group(attribute)
     code = attribute.groups.index(group)
@@ -305,7 +305,7 @@ def _row(measure: Measure) -> tuple[Cell, ...]:
     ends = interval(measure.estimate)
     rest, lenient = measure.details["rest"], measure.details["more_lenient"]
     return (
-        measure.subject.role, _hand(measure), _beside(measure),
+        measure.subject.split, _hand(measure), _beside(measure),
         attribute, group,
         measure.details["rate"]["n"], measure.details["rate"]["value"], lenient["rate"],
         rest["n"], rest["value"], lenient["rest"],
@@ -326,17 +326,17 @@ def _figures(measures: Sequence[Measure], scale: Scale) -> Iterator[Figure]:
     """One forest for each attribute and reference."""
 
     def about(measure: Measure) -> tuple[str, str, str]:
-        return str(measure.subject.role), _group(measure)[0], measure.name
+        return str(measure.subject.split), _group(measure)[0], measure.name
 
-    for (role, attribute, name), chosen in groupby(sorted(measures, key=about), key=about):
+    for (split, attribute, name), chosen in groupby(sorted(measures, key=about), key=about):
         shown = list(chosen)
         hands = list(dict.fromkeys(_hand(m) for m in shown))
         beside = _beside(shown[0])
         yield Figure(
-            id=f"bias/label-agreement:{name}:{attribute}@{role}",
+            id=f"bias/label-agreement:{name}:{attribute}@{split}",
             kind="forest",
-            title=f"Severity by {attribute}, beside {beside}, {role} data",
-            caption=f"Share of {role} images labelled more severely than by {beside} (more "
+            title=f"Severity by {attribute}, beside {beside}, {split} data",
+            caption=f"Share of {split} images labelled more severely than by {beside} (more "
             f"severe: {scale.meaning}), less the share labelled more leniently, of each group "
             f"less all others, with 95% intervals; 0 is the same severity towards all.",
             alt=" ".join(str(m.details["sentence"]) for m in shown[:_MOST_SERIES]),

@@ -142,7 +142,7 @@ def _nothing_to_cost(bill: _Bill) -> tuple[Unmeasured, ...]:
     """Why an attribute gives no measure at all; empty where it does."""
     found = [nothing_to_compare(bill.grouping, name=name) for name in NAMES]
     if bill.dearest <= 0:
-        subject = Subject.about({bill.grouping.attribute.name: "any"}, role="test")
+        subject = Subject.about({bill.grouping.attribute.name: "any"}, split="test")
         found = [
             Unmeasured(
                 name=name,
@@ -166,7 +166,7 @@ def _sides(bill: _Bill, group: str) -> TwoSides | None:
 
 def _results(bill: _Bill, group: str, sides: TwoSides | None) -> Iterator[Measure | Unmeasured]:
     grouping = bill.grouping
-    subject = Subject.about({grouping.attribute.name: group}, role="test")
+    subject = Subject.about({grouping.attribute.name: group}, split="test")
     if sides is None:
         few = (too_few_units(grouping, group, name=name, subject=subject) for name in NAMES)
         yield from filter(None, few)
@@ -231,7 +231,7 @@ def _measure(
     n, n_rest = int(inside.sum()), int((~inside).sum())
     return Measure(
         name=name,
-        subject=Subject.about({grouping.attribute.name: group}, role="test"),
+        subject=Subject.about({grouping.attribute.name: group}, split="test"),
         estimate=estimate,
         unit="ratio" if name == NAMES[2] else bill.priced,
         better="lower",

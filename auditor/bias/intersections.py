@@ -203,7 +203,7 @@ def _measure(one: _Compared, rank: int, *, family: int) -> Measure:
     adjusted = one.adjusted
     return Measure(
         name="accuracy",
-        subject=Subject.about(one.keys, role="test"),
+        subject=Subject.about(one.keys, split="test"),
         estimate=one.estimate,
         unit="share",
         better="higher",
@@ -272,7 +272,7 @@ def _too_small(crossing: Crossing) -> Unmeasured | None:
     such = f" (such as {'; '.join(' and '.join(groups) for groups in most)})" if most else ""
     return Unmeasured(
         name="accuracy",
-        subject=Subject.of(role="test", crossing=" x ".join(a.name for a in crossing.attributes)),
+        subject=Subject.of(split="test", crossing=" x ".join(a.name for a in crossing.attributes)),
         reason=f"{small} of {cells} combinations of {names} have fewer than {MIN_UNITS} "
         f"{noun}{such}{without}: nothing can be said of them.",
         remedy=f"Collect at least {MIN_UNITS} {noun} of each combination that occurs where the "

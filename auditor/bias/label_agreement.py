@@ -13,7 +13,7 @@ from auditor.bias.severity import scale_of
 from auditor.contract import Available, Check, Evidence, Need, Rows, Unmet
 from auditor.data.pooling import by_label
 from auditor.findings import Measure, Result, Subject, Unmeasured
-from auditor.spec import ROLES, AuditSpec
+from auditor.spec import SPLITS, AuditSpec
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class LabelAgreement(Check):
     id: ClassVar[str] = "bias/label-agreement"
     needs: ClassVar[tuple[Need, ...]] = (
         SecondLabels(),
-        *(Rows(role=role, optional=True) for role in ROLES),
+        *(Rows(split=split, optional=True) for split in SPLITS),
     )
     sources: ClassVar[tuple[str, ...]] = (
         "Krippendorff (2011), Computing Krippendorff's Alpha-Reliability, "
@@ -89,39 +89,39 @@ class LabelAgreement(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         spec, rng = evidence.spec, evidence.rng
         found: list[Result] = []
-        for role in ROLES:
-            if not evidence.has(Rows(role=role, optional=True)):
+        for split in SPLITS:
+            if not evidence.has(Rows(split=split, optional=True)):
                 continue
-            ratings = ratings_of(by_label(evidence.dataset(role)))
+            ratings = ratings_of(by_label(evidence.dataset(split)))
             if ratings.doubly.any():
-                doubly = Doubly(ratings, role=role, ordinal=spec.model.ordinal, rng=rng)
+                doubly = Doubly(ratings, split=split, ordinal=spec.model.ordinal, rng=rng)
                 found += agreements(doubly)
             if has_second_labels(ratings.dataset):
-                found += _severities(ratings, role, spec)
+                found += _severities(ratings, split, spec)
         yield from found
         measures = [m for m in found if isinstance(m, Measure)]
         yield from agreement_table(measures)
         yield from severity_table(measures)
 
 
-def _severities(ratings: Ratings, role: str, spec: AuditSpec) -> list[Result]:
+def _severities(ratings: Ratings, split: str, spec: AuditSpec) -> list[Result]:
     """Severity by group, or why there is none."""
     names = ["severity"] if ratings.dataset.has_gold else []
     names += ["relative-severity"] if ratings.doubly.any() else []
     if not ratings.dataset.attributes:
-        return [no_attribute(name, role) for name in names]
+        return [no_attribute(name, split) for name in names]
     scale = scale_of(
         ratings.dataset.classes, adverse=spec.consequences.adverse, ordinal=spec.model.ordinal
     )
     if scale is None:
-        return [_no_scale(name, role) for name in names]
-    return severities(ratings, scale, role)
+        return [_no_scale(name, split) for name in names]
+    return severities(ratings, scale, split)
 
 
-def _no_scale(name: str, role: str) -> Unmeasured:
+def _no_scale(name: str, split: str) -> Unmeasured:
     return Unmeasured(
         name=name,
-        subject=Subject.of(role=role),
+        subject=Subject.of(split=split),
         reason="Nothing says which class is more severe than another.",
         remedy="Name the classes whose answer harms people under `consequences.adverse`, or state "
         "`model.ordinal: true` where classes are grades listed from the mildest to the most "

@@ -19,7 +19,7 @@ from auditor.data.pooling import by_label
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, count_units, percent, points, rate_text
 from auditor.scoring.outcomes import Outcomes
-from auditor.spec import ROLES
+from auditor.spec import SPLITS
 from auditor.stats import Normal, Rate, interval, mean_difference, rate, value
 
 _FLAGGED, _ERROR = "flagged", "label-error"
@@ -66,8 +66,8 @@ class LabelErrors(Check):
     needs: ClassVar[tuple[Need, ...]] = (
         Predictions(),
         Truth(),
-        Rows(role="train", optional=True),
-        Rows(role="deployment", optional=True),
+        Rows(split="train", optional=True),
+        Rows(split="deployment", optional=True),
     )
     sources: ClassVar[tuple[str, ...]] = (
         "Northcutt, Jiang & Chuang (2021), doi:10.1613/jair.1.12125 (confident learning)",
@@ -85,11 +85,11 @@ class LabelErrors(Check):
             yield _precision(outcomes, found)
         yield from _gold(outcomes.dataset)
         yield _list(outcomes, found)
-        for role in ROLES[1:]:
-            if evidence.has(Rows(role=role, optional=True)):
-                dataset = evidence.dataset(role)
+        for split in SPLITS[1:]:
+            if evidence.has(Rows(split=split, optional=True)):
+                dataset = evidence.dataset(split)
                 yield from _gold(dataset)
-                if role == "train" and dataset.has_labels:
+                if split == "train" and dataset.has_labels:
                     yield _in_sample()
 
 
@@ -102,7 +102,7 @@ def _flagged(outcomes: Outcomes, found: Doubted) -> Marked:
 def _in_sample() -> Unmeasured:
     return Unmeasured(
         name="flagged-share",
-        subject=Subject.of(role="train"),
+        subject=Subject.of(split="train"),
         reason="The model was trained on these labels: it is sure of them, also where they are "
         "wrong, so its scores flag too few.",
         remedy="Score every train image by a model trained without it (cross-validation) and audit "
@@ -229,7 +229,7 @@ def _gold(dataset: Dataset) -> Iterator[Result]:
         yield dataclasses.replace(overall, name=_ERROR)
         return
     if not checked.attributes:
-        yield no_attribute(_ERROR, dataset.role)
+        yield no_attribute(_ERROR, dataset.split)
     for attribute in checked.attributes:
         nothing = nothing_to_compare(marked, attribute)
         if nothing is not None:
@@ -244,7 +244,7 @@ def _precision(outcomes: Outcomes, found: Doubted) -> Measure | Unmeasured:
     gold, labels, units = outcomes.dataset.gold, outcomes.labels, outcomes.units
     flagged = found.flagged & (gold >= 0)
     wrong = (gold >= 0) & (gold != labels)
-    subject = Subject.of(role="test")
+    subject = Subject.of(split="test")
     n, independent = int(flagged.sum()), count_units(flagged, units)
     if independent < MIN_UNITS:
         noun = "images" if units is None else "units"

@@ -28,7 +28,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Marked:
-    """Images of one role and whether the label of each is marked.
+    """Images of one split and whether the label of each is marked.
 
     `wrong` (n,) bool; `badness` (n,), larger is worse, orders examples. `overall` and `by_group`
     name the measures. `among` says which images these are ("that the expert labelled"), `said`
@@ -71,7 +71,7 @@ class Marked:
 
 def share(marked: Marked) -> Measure | Unmeasured:
     """The share of all labels that are marked."""
-    subject = Subject.of(role=marked.dataset.role)
+    subject = Subject.of(split=marked.dataset.split)
     everything = np.ones(len(marked.dataset), dtype=bool)
     found = count_units(everything, marked.unit)
     if found < MIN_UNITS:
@@ -102,7 +102,7 @@ def share(marked: Marked) -> Measure | Unmeasured:
 
 def difference(marked: Marked, attribute: Attribute, group: str) -> Measure | Unmeasured:
     """The share of a group's labels that are marked minus that of the rest's."""
-    subject = Subject.about({attribute.name: group}, role=marked.dataset.role)
+    subject = Subject.about({attribute.name: group}, split=marked.dataset.split)
     named = f"{group} ({attribute.name})"
     known = marked.known(attribute)
     inside = known & (marked.dataset.groups(attribute.name) == group)
@@ -152,8 +152,8 @@ def nothing_to_compare(marked: Marked, attribute: Attribute) -> Unmeasured | Non
     said = f"are all of one group, {group}," if seen else "have no value"
     return Unmeasured(
         name=marked.by_group,
-        subject=Subject.about({attribute.name: group}, role=marked.dataset.role),
-        reason=f"The {marked.dataset.role} images{marked.among} {said} of {attribute.name}. There "
+        subject=Subject.about({attribute.name: group}, split=marked.dataset.split),
+        reason=f"The {marked.dataset.split} images{marked.among} {said} of {attribute.name}. There "
         "is no other group to compare with.",
         remedy=f"Collect images{marked.among} of at least two groups of {attribute.name}.",
     )

@@ -1,4 +1,4 @@
-"""Who labelled what: the labels that one role's images have from several hands."""
+"""Who labelled what: the labels that one split's images have from several hands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Codes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Ratings:
-    """The labels of a role's images by hand.
+    """The labels of a split's images by hand.
 
     `given` (n, columns) holds class indices, -1 where there is none: a column for each of the
     dataset's annotators, then the labels of whoever `by` (n,) names, "" where nobody is named.

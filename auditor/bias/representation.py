@@ -49,9 +49,9 @@ from auditor.scoring.comparison import (
 from auditor.stats import Draws, RateRatio, interval, rate, value
 
 UNNAMED = "unnamed-share"
-TRAIN = Rows(role="train", optional=True)
+TRAIN = Rows(split="train", optional=True)
 TEST = Rows()
-DEPLOYMENT = Rows(role="deployment", optional=True)
+DEPLOYMENT = Rows(split="deployment", optional=True)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Representation(Check):
     as there should be, 0.5 half as many, 0 none at all. Where no population is declared, the
     deployment data stand for it. Shares are of units (rooms, persons) where all images of a unit
     are of one group, else of images. Also said: how many more of a group would bring it to its
-    share, groups that the population does not name, how the shares of two roles differ, and by a
+    share, groups that the population does not name, how the shares of two splits differ, and by a
     G-test whether a composition as a whole departs from the population's.
 
     Why it matters
@@ -98,20 +98,20 @@ class Representation(Check):
     ] = 15
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        datasets = [evidence.dataset(n.role) for n in (TRAIN, TEST, DEPLOYMENT) if evidence.has(n)]
+        datasets = [evidence.dataset(n.split) for n in (TRAIN, TEST, DEPLOYMENT) if evidence.has(n)]
         groups: list[tuple[Cell, ...]] = []
         wholes: list[tuple[Cell, ...]] = []
         for attribute in known_attributes(datasets):
             found = compositions(datasets, attribute=attribute)
             yield from _without_column(datasets, found)
-            references = {c.role: _reference(c, found) for c in found}
+            references = {c.split: _reference(c, found) for c in found}
             for here in found:
-                results = list(_against_reference(here, references[here.role]))
+                results = list(_against_reference(here, references[here.split]))
                 yield from results
-                groups.extend(group_rows(here, references[here.role], results))
-                wholes.extend(whole_rows(here, references[here.role]))
+                groups.extend(group_rows(here, references[here.split], results))
+                wholes.extend(whole_rows(here, references[here.split]))
             for here, there in combinations(found, 2):
-                yield from _against_role(here, there)
+                yield from _against_split(here, there)
                 wholes.append(pair_row(here, there))
             if len(found[0].groups) <= self.most_groups:
                 yield forest(found, references)
@@ -123,8 +123,8 @@ def _reference(here: Composition, found: Sequence[Composition]) -> Reference | N
     population = here.attribute.population
     if population:
         return Reference(population, "the declared population")
-    there = next((c for c in found if c.role == "deployment"), None)
-    if there is None or here.role == "deployment" or there.independent < MIN_UNITS:
+    there = next((c for c in found if c.split == "deployment"), None)
+    if there is None or here.split == "deployment" or there.independent < MIN_UNITS:
         return None
     shares = {g: value(there.share(g)) for g in there.groups}
     return Reference(shares, "the deployment data", there)
@@ -133,13 +133,13 @@ def _reference(here: Composition, found: Sequence[Composition]) -> Reference | N
 def _against_reference(
     here: Composition, reference: Reference | None
 ) -> Iterator[Measure | Unmeasured]:
-    whole = Subject.of(attribute=here.attribute.name, role=here.role)
+    whole = Subject.of(attribute=here.attribute.name, split=here.split)
     few = _too_few(here, RATIO, whole)
     if few is not None:
         yield few
         return
     if reference is None:
-        if here.role != "deployment":
+        if here.split != "deployment":
             yield _no_reference(here, whole)
         return
     departure = departure_from(reference, here)
@@ -154,14 +154,14 @@ def _against_reference(
 def _without_column(
     datasets: Sequence[Dataset], found: Sequence[Composition]
 ) -> Iterator[Unmeasured]:
-    """Roles that must have the attribute's column, and lack it."""
-    attribute, have = found[0].attribute.name, {c.role for c in found}
-    for role in (d.role for d in datasets if d.role not in have):
+    """Splits that must have the attribute's column, and lack it."""
+    attribute, have = found[0].attribute.name, {c.split for c in found}
+    for split in (d.split for d in datasets if d.split not in have):
         yield Unmeasured(
             name=RATIO,
-            subject=Subject.of(attribute=attribute, role=role),
-            reason=f"The {role} manifest has no column for {attribute}.",
-            remedy=f"Add the column to the {role} manifest, or name it under "
+            subject=Subject.of(attribute=attribute, split=split),
+            reason=f"The {split} manifest has no column for {attribute}.",
+            remedy=f"Add the column to the {split} manifest, or name it under "
             f"`data.attributes.{attribute}.column`.",
         )
 
@@ -173,9 +173,9 @@ def _too_few(here: Composition, name: str, subject: Subject) -> Unmeasured | Non
     return Unmeasured(
         name=name,
         subject=subject,
-        reason=f"{here.independent} {here.role} {noun} have a value of {here.attribute.name}: "
+        reason=f"{here.independent} {here.split} {noun} have a value of {here.attribute.name}: "
         f"the shares of groups among fewer than {MIN_UNITS} say nothing.",
-        remedy=f"Add {here.role} {noun}, or fill in {here.attribute.name} where it is missing "
+        remedy=f"Add {here.split} {noun}, or fill in {here.attribute.name} where it is missing "
         f"({here.missing:,} images).",
     )
 
@@ -203,7 +203,7 @@ def _ratio(
     more = still_missing(here, group=group, share=share)
     return Measure(
         name=RATIO,
-        subject=Subject.about({here.attribute.name: group}, role=here.role),
+        subject=Subject.about({here.attribute.name: group}, split=here.split),
         estimate=estimate,
         unit="ratio",
         better="higher",
@@ -253,12 +253,12 @@ def _ratio_sentence(
     here: Composition, reference: Reference, group: str, estimate: Draws | RateRatio
 ) -> str:
     named = f"{group} ({here.attribute.name})"
-    of = f"{rate_text(here.share(group), n=here.n)} {here.role} {here.noun}"
+    of = f"{rate_text(here.share(group), n=here.n)} {here.split} {here.noun}"
     should = f"{percent(reference.shares[group])}% of {reference.of}"
     ends = interval(estimate)
     if not here.images_of[group]:
         return (
-            f"{named}: none of {here.n:,} {here.role} {here.noun}; {should}; with this many, "
+            f"{named}: none of {here.n:,} {here.split} {here.noun}; {should}; with this many, "
             f"its share may be as high as {ends.high:.2f} times what it should be."
         )
     more = still_missing(here, group=group, share=reference.shares[group])
@@ -283,7 +283,7 @@ def _remedy(here: Composition, reference: Reference, group: str, more: int) -> d
         return {}
     named = f"{group} ({here.attribute.name})"
     return {
-        "remedy": f"Add {_counted(here, more)} of {named} to the {here.role} data, which brings "
+        "remedy": f"Add {_counted(here, more)} of {named} to the {here.split} data, which brings "
         f"it to its {percent(reference.shares[group])}%, or correct {reference.of}."
     }
 
@@ -309,16 +309,16 @@ def _unnamed(
         details={
             "groups": list(groups),
             "reference": reference.of,
-            "sentence": f"{rate_text(found, n=here.n)} {here.role} {here.noun} are of groups of "
+            "sentence": f"{rate_text(found, n=here.n)} {here.split} {here.noun} are of groups of "
             f"{names} that {reference.of} does not have: {listed}{more}.",
         },
     )
 
 
-def _against_role(here: Composition, there: Composition) -> Iterator[Measure | Unmeasured]:
-    name = f"share-against-{there.role}"
+def _against_split(here: Composition, there: Composition) -> Iterator[Measure | Unmeasured]:
+    name = f"share-against-{there.split}"
     for side in (here, there):
-        whole = Subject.of(attribute=here.attribute.name, role=here.role)
+        whole = Subject.of(attribute=here.attribute.name, split=here.split)
         few = _too_few(side, name, whole)
         if few is not None:
             yield few
@@ -331,11 +331,11 @@ def _against_role(here: Composition, there: Composition) -> Iterator[Measure | U
 def _difference(here: Composition, there: Composition, group: str, name: str) -> Measure:
     gap = difference_of_shares(here, there, group=group)
     # Fewer than where it will run is harm; that training and test differ is not by itself.
-    better: Better = "higher" if there.role == "deployment" else "none"
+    better: Better = "higher" if there.split == "deployment" else "none"
     own, other = here.share(group), there.share(group)
     return Measure(
         name=name,
-        subject=Subject.about({here.attribute.name: group}, role=here.role),
+        subject=Subject.about({here.attribute.name: group}, split=here.split),
         estimate=gap,
         unit="share",
         better=better,
@@ -345,9 +345,9 @@ def _difference(here: Composition, there: Composition, group: str, name: str) ->
         details={
             **_common(here, group),
             "rest": rate_details(other, n=there.n),
-            "sentence": f"{group} ({here.attribute.name}): {rate_text(own, n=here.n)} {here.role} "
-            f"{here.noun}; {rate_text(other, n=there.n)} {there.role} {there.noun}; "
-            f"{points_text(gap)} in the {here.role} data.",
+            "sentence": f"{group} ({here.attribute.name}): {rate_text(own, n=here.n)} {here.split} "
+            f"{here.noun}; {rate_text(other, n=there.n)} {there.split} {there.noun}; "
+            f"{points_text(gap)} in the {here.split} data.",
         },
     )
 

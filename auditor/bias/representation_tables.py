@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from auditor.bias.composition import Composition, Reference
-from auditor.bias.departure import Departure, departure_from_shares, departure_of_roles
+from auditor.bias.departure import Departure, departure_from_shares, departure_of_splits
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Table
 from auditor.scoring.comparison import MIN_UNITS, rate_details
 from auditor.stats import interval, value
@@ -17,7 +17,7 @@ RATIO = "share-ratio"
 def departure_from(reference: Reference, here: Composition) -> Departure | None:
     """The test of a whole composition against what it is held against."""
     if reference.deployment is not None:
-        return departure_of_roles(here, reference.deployment)
+        return departure_of_splits(here, reference.deployment)
     return departure_from_shares(here, reference.shares)
 
 
@@ -34,7 +34,7 @@ def group_rows(
     for group in here.groups:
         own = rate_details(here.share(group), n=here.n) if here.n else dict.fromkeys(_ENDS)
         counted = int(here.members(group).sum()) if here.by_unit else None
-        head: tuple[Cell, ...] = (attribute, here.attribute.role, here.role, group,
+        head: tuple[Cell, ...] = (attribute, here.attribute.role, here.split, group,
                                   here.images_of[group], counted,
                                   *(own[end] for end in _ENDS))  # fmt: skip
         measure = by_group.get(group)
@@ -63,7 +63,7 @@ def group_table(rows: Sequence[tuple[Cell, ...]]) -> Table:
         id="bias/representation:groups",
         title="Every group's share of the data, and of those whom they are to stand for",
         columns=(
-            *(Column(n) for n in ("attribute", "role", "data", "group", "images", "units")),
+            *(Column(n) for n in ("attribute", "split", "data", "group", "images", "units")),
             *(Column(n, "share") for n in ("share", "low", "high")),
             Column("held against"),
             Column("share there", "share"),
@@ -76,7 +76,7 @@ def group_table(rows: Sequence[tuple[Cell, ...]]) -> Table:
 
 
 def whole_rows(here: Composition, reference: Reference | None) -> list[tuple[Cell, ...]]:
-    """A role's composition against the declared population, where there is one."""
+    """A split's composition against the declared population, where there is one."""
     if reference is None or reference.deployment is not None:
         return []
     enough = here.independent >= MIN_UNITS
@@ -85,15 +85,15 @@ def whole_rows(here: Composition, reference: Reference | None) -> list[tuple[Cel
 
 def pair_row(here: Composition, there: Composition) -> tuple[Cell, ...]:
     enough = min(here.independent, there.independent) >= MIN_UNITS
-    departure = departure_of_roles(here, there) if enough else None
-    return _whole(here, f"the {there.role} data", departure)
+    departure = departure_of_splits(here, there) if enough else None
+    return _whole(here, f"the {there.split} data", departure)
 
 
 def _whole(here: Composition, against: str | None, departure: Departure | None) -> tuple[Cell, ...]:
     tested: tuple[Cell, ...] = (None, None, None)
     if departure is not None:
         tested = (departure.statistic, departure.df, departure.p_value)
-    return (here.attribute.name, here.role, here.noun, here.n, here.missing, here.spanning,
+    return (here.attribute.name, here.split, here.noun, here.n, here.missing, here.spanning,
             against, *tested)  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def forest(found: Sequence[Composition], references: Mapping[str, Reference | No
             rows.append({"label": group, "value": share, "low": share, "high": share, "n": None,
                          "series": "population"})  # fmt: skip
         rows += [
-            {"label": group, **rate_details(c.share(group), n=c.n), "series": c.role}
+            {"label": group, **rate_details(c.share(group), n=c.n), "series": c.split}
             for c in found
             if c.independent >= MIN_UNITS
         ]
@@ -127,9 +127,9 @@ def forest(found: Sequence[Composition], references: Mapping[str, Reference | No
         id=f"bias/representation:{attribute}",
         kind="forest",
         title=f"Shares of {attribute} in the data",
-        caption=f"Share of {counted} in each group, with 95% intervals, in each role of the data"
+        caption=f"Share of {counted} in each group, with 95% intervals, in each split of the data"
         f"{' and as declared for the population' if declared else ''}. Images without a value of "
-        f"{attribute} are left out: {', '.join(f'{c.missing:,} {c.role}' for c in found)}."
+        f"{attribute} are left out: {', '.join(f'{c.missing:,} {c.split}' for c in found)}."
         f"{_departures(found, references)}",
         alt=_alt(found, references),
         x=Axis(f"share of {counted}", "share"),
@@ -139,16 +139,16 @@ def forest(found: Sequence[Composition], references: Mapping[str, Reference | No
 
 
 def _alt(found: Sequence[Composition], references: Mapping[str, Reference | None]) -> str:
-    """The group that each role has too few of, the scarcest first named."""
+    """The group that each split has too few of, the scarcest first named."""
     parts = []
     for here in found:
-        reference = references[here.role]
+        reference = references[here.split]
         if reference is None or here.independent < MIN_UNITS:
             continue
         ratios = {g: value(here.share(g)) / s for g, s in reference.shares.items() if s > 0}
         scarcest = min(ratios, key=lambda g: ratios[g])
         parts.append(
-            f"scarcest in {here.role}: {scarcest}, {ratios[scarcest]:.2f} times its share of "
+            f"scarcest in {here.split}: {scarcest}, {ratios[scarcest]:.2f} times its share of "
             f"{reference.of}"
         )
     return "; ".join(parts) or f"Shares of the groups of {found[0].attribute.name}."
@@ -158,14 +158,14 @@ def _departures(found: Sequence[Composition], references: Mapping[str, Reference
     """Which compositions depart as a whole, in a sentence with a space before it."""
     said = []
     for here in found:
-        reference = references[here.role]
+        reference = references[here.split]
         if reference is None or here.independent < MIN_UNITS:
             continue
         departure = departure_from(reference, here)
         if departure is not None:
             p = departure.p_value
             chance = "below 0.001" if p < 0.001 else f"{p:.3f}"
-            said.append(f"{here.role} against {reference.of}: {chance}")
+            said.append(f"{here.split} against {reference.of}: {chance}")
     if not said:
         return ""
     return f" Probability of as large a departure by luck (G-test), {'; '.join(said)}."

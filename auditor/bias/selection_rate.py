@@ -39,8 +39,8 @@ from auditor.stats import (
 )
 
 _DEPLOYED: tuple[Need, ...] = (
-    Predictions(role="deployment", optional=True),
-    Attributes(role="deployment", optional=True),
+    Predictions(split="deployment", optional=True),
+    Attributes(split="deployment", optional=True),
 )
 NAMES = ("selection-difference", "selection-ratio")
 FOUR_FIFTHS = 0.8
@@ -99,13 +99,13 @@ class SelectionRate(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         adverse = evidence.spec.consequences.adverse
-        roles = ["test"]
+        splits = ["test"]
         if all(evidence.has(need) for need in _DEPLOYED):
-            roles.append("deployment")
+            splits.append("deployment")
         rows: list[tuple[Cell, ...]] = []
         found: list[Result] = []
-        for attribute, sides in _by_attribute(evidence, roles).items():
-            answers = [_answers(role, g, name) for role, g in sides.items() for name in adverse]
+        for attribute, sides in _by_attribute(evidence, splits).items():
+            answers = [_answers(split, g, name) for split, g in sides.items() for name in adverse]
             for one in answers:
                 results = list(_results(one))
                 yield from results
@@ -117,21 +117,21 @@ class SelectionRate(Check):
         yield from adjusted_table(self.id, found)
 
 
-def _by_attribute(evidence: Evidence, roles: list[str]) -> dict[str, dict[str, Grouping]]:
-    """The images of each role whose group is known, by attribute and role."""
+def _by_attribute(evidence: Evidence, splits: list[str]) -> dict[str, dict[str, Grouping]]:
+    """The images of each split whose group is known, by attribute and split."""
     found: dict[str, dict[str, Grouping]] = {}
-    for role in roles:
+    for split in splits:
         # How many are called so, beside how many are called right, tells how many are so.
-        for grouping in groupings(evidence.outcomes(role), by_label=True, unlabelled=True):
-            found.setdefault(grouping.attribute.name, {})[role] = grouping
+        for grouping in groupings(evidence.outcomes(split), by_label=True, unlabelled=True):
+            found.setdefault(grouping.attribute.name, {})[split] = grouping
     return found
 
 
 @dataclass(frozen=True)
 class _Answers:
-    """Which images of a role are called an adverse class, (n,) bool, and with what score (n,)."""
+    """Which images of a split are called an adverse class, (n,) bool, and with what score (n,)."""
 
-    role: str
+    split: str
     label: str
     grouping: Grouping
     called: np.ndarray
@@ -139,7 +139,7 @@ class _Answers:
 
     @property
     def series(self) -> str:
-        return self.label if self.role == "test" else f"{self.label}, {self.role} data"
+        return self.label if self.split == "test" else f"{self.label}, {self.split} data"
 
     def rate(self, keep: np.ndarray) -> Rate:
         unit = self.grouping.unit
@@ -151,7 +151,7 @@ class _Answers:
 
     def subject(self, group: str) -> Subject:
         return Subject.about(
-            {self.grouping.attribute.name: group, "class": self.label}, role=self.role
+            {self.grouping.attribute.name: group, "class": self.label}, split=self.split
         )
 
     @cached_property
@@ -180,11 +180,11 @@ class _Compared:
     ratio: RateRatio | None
 
 
-def _answers(role: str, grouping: Grouping, label: str) -> _Answers:
+def _answers(split: str, grouping: Grouping, label: str) -> _Answers:
     outcomes = grouping.outcomes
     index = class_index(label, classes=outcomes.classes, where="consequences.adverse")
     score = np.asarray(outcomes.probabilities)[:, index]
-    return _Answers(role, label, grouping, outcomes.predicted == index, score)
+    return _Answers(split, label, grouping, outcomes.predicted == index, score)
 
 
 def _compare(answers: _Answers, group: str) -> _Compared:
@@ -232,15 +232,15 @@ def _ratio(answers: _Answers, group: str, ratio: RateRatio) -> Measure:
 def _nothing_to_compare(answers: _Answers, *, name: str) -> Unmeasured:
     attribute, single = answers.grouping.attribute.name, answers.grouping.single
     reason = (
-        f"No {answers.role} image has a value of {attribute}."
+        f"No {answers.split} image has a value of {attribute}."
         if single is None
-        else f"All {answers.role} images are of one group, {answers.grouping.named(single)}."
+        else f"All {answers.split} images are of one group, {answers.grouping.named(single)}."
     )
     return Unmeasured(
         name=name,
         subject=answers.subject(single or MISSING_GROUP),
         reason=f"{reason} There is no other group to compare with.",
-        remedy=f"Collect {answers.role} images of at least two groups of {attribute}.",
+        remedy=f"Collect {answers.split} images of at least two groups of {attribute}.",
     )
 
 
@@ -261,7 +261,7 @@ def _never_called(answers: _Answers, group: str) -> Unmeasured:
     return Unmeasured(
         name=NAMES[1],
         subject=answers.subject(group),
-        reason=f"None of {len(answers.called):,} {answers.role} images is called "
+        reason=f"None of {len(answers.called):,} {answers.split} images is called "
         f"{answers.label}: without such an answer there is no ratio.",
         remedy="Nothing to mend if the answer is that rare; with more images it would show.",
     )
@@ -279,7 +279,7 @@ def _measure(
     grouping, found = answers.grouping, answers.compared[group]
     inside = grouping.members(group)
     n, n_rest = int(inside.sum()), int((~inside).sum())
-    where = "" if answers.role == "test" else f" in {answers.role} data"
+    where = "" if answers.split == "test" else f" in {answers.split} data"
     return Measure(
         name=name,
         subject=answers.subject(group),
@@ -329,7 +329,7 @@ def _rows(answers: _Answers) -> Iterator[tuple[Cell, ...]]:
     grouping = answers.grouping
     for group in grouping.groups:
         inside = grouping.members(group)
-        head = (grouping.attribute.name, group, answers.role, answers.label, int(inside.sum()),
+        head = (grouping.attribute.name, group, answers.split, answers.label, int(inside.sum()),
                 answers.units(inside), int(answers.called[inside].sum()))  # fmt: skip
         found = answers.compared.get(group)
         if found is None:

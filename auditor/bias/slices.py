@@ -244,7 +244,7 @@ def _count(
     blind = "" if with_seen else " There is no embedding to look in."
     return Measure(
         name="confirmed-slices",
-        subject=Subject.of(role="test"),
+        subject=Subject.of(split="test"),
         estimate=Exact(float(len(distinct))),
         unit="slices",
         better="lower",
@@ -269,7 +269,7 @@ def _measure(other: _Other, one: _Slice, number: int) -> Measure:
     told = _telling(other.traits, inside)
     return Measure(
         name="accuracy",
-        subject=Subject.of(role="test", slice=str(number)),
+        subject=Subject.of(split="test", slice=str(number)),
         estimate=gap,
         unit="share",
         better="higher",
@@ -324,7 +324,7 @@ def _too_few(found: int, unit: np.ndarray | None) -> Unmeasured:
     noun = "images" if unit is None else "units"
     return Unmeasured(
         name="confirmed-slices",
-        subject=Subject.of(role="test"),
+        subject=Subject.of(split="test"),
         reason=f"The test data has {found} labelled {noun}; with fewer than {LEAST_UNITS} nothing "
         "can be looked for on one half and confirmed on the other.",
         remedy=f"Label test images of at least {LEAST_UNITS} {noun}; hundreds, to find much.",

@@ -126,7 +126,7 @@ def _compared(grouping: Grouping, group: str, *, label: str | None = None) -> Me
     """Accuracy of a group minus the rest's; with `label`, recall of that class."""
     name = "accuracy" if label is None else "recall"
     keys = {grouping.attribute.name: group} | ({} if label is None else {"class": label})
-    subject = Subject.about(keys, role="test")
+    subject = Subject.about(keys, split="test")
     among = "" if label is None else f" with label {label}"
     few = too_few_units(grouping, group, name=name, subject=subject, among=among)
     if few is not None:
@@ -163,7 +163,7 @@ def _compared(grouping: Grouping, group: str, *, label: str | None = None) -> Me
 
 def _lost(grouping: Grouping, group: str, losses: np.ndarray) -> Measure | Unmeasured:
     """Mean log-loss of a group minus the rest's, from that of each image (n,)."""
-    subject = Subject.about({grouping.attribute.name: group}, role="test")
+    subject = Subject.about({grouping.attribute.name: group}, split="test")
     few = too_few_units(grouping, group, name="log-loss", subject=subject)
     if few is not None:
         return few
@@ -225,7 +225,7 @@ def _recalls(
     if rare:
         yield Unmeasured(
             name="recall",
-            subject=Subject.about({grouping.attribute.name: group}, role="test"),
+            subject=Subject.about({grouping.attribute.name: group}, split="test"),
             reason=f"{grouping.named(group)} or the rest has fewer than {MIN_UNITS} units with "
             f"label {', '.join(rare)}.",
             remedy=f"Collect at least {MIN_UNITS} units of {grouping.named(group)} of each class.",
@@ -256,7 +256,7 @@ def _rows(grouping: Grouping, compared: list[Measure | Unmeasured]) -> list[tupl
 
 
 def _table(rows: list[tuple[Cell, ...]]) -> Table:
-    names = ("attribute", "role", "group", "images", "units", "accuracy", "low", "high",
+    names = ("attribute", "split", "group", "images", "units", "accuracy", "low", "high",
              "difference", "difference low", "difference high")  # fmt: skip
     shares = names[5:]
     return Table(

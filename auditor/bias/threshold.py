@@ -183,7 +183,7 @@ class ThresholdGaps(Check):
         return Measure(
             name="best-gap",
             subject=Subject.about(
-                {"attribute": grouping.attribute.name, "class": cutoffs.adverse}, role="test"
+                {"attribute": grouping.attribute.name, "class": cutoffs.adverse}, split="test"
             ),
             estimate=cutoffs.gap(best, chosen.group, chosen.others),
             unit="share",
@@ -330,7 +330,7 @@ def _too_few(cutoffs: Cutoffs, groups: Sequence[str]) -> Unmeasured:
         )
     return Unmeasured(
         name="best-gap",
-        subject=Subject.about({"attribute": attribute, "class": cutoffs.adverse}, role="test"),
+        subject=Subject.about({"attribute": attribute, "class": cutoffs.adverse}, split="test"),
         reason=reason,
         remedy=remedy,
     )

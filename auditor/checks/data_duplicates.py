@@ -13,9 +13,9 @@ from auditor.contract import Check, Evidence, Need, Scan
 from auditor.data.dataset import Dataset
 from auditor.data.soundness import PAIR_COLUMNS, RoleSoundness
 from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
-from auditor.spec import ROLES
+from auditor.spec import SPLITS
 
-ROLE_NEEDS: dict[str, Need] = {role: Scan(role=role, optional=role != "test") for role in ROLES}
+NEEDS: dict[str, Need] = {split: Scan(split=split, optional=split != "test") for split in SPLITS}
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Duplicates(Check):
 
     What it measures
     ----------------
-    The share of images of which an earlier image of the same role is the same photograph: an
+    The share of images of which an earlier image of the same split is the same photograph: an
     equal file, equal pixels, or nearly equal 16 x 16 grey thumbnails (a copy that was resized,
     recompressed or mildly brightened). Duplicates are set apart; the first of them stays. How
     many of them carry another label than their twin is told too: one of the two labels is wrong.
@@ -41,20 +41,20 @@ class Duplicates(Check):
     """
 
     id: ClassVar[str] = "data/duplicates"
-    needs: ClassVar[tuple[Need, ...]] = tuple(ROLE_NEEDS.values())
+    needs: ClassVar[tuple[Need, ...]] = tuple(NEEDS.values())
     sources: ClassVar[tuple[str, ...]] = (
         "Barz & Denzler 2020, Do We Train on Test Data? Purging CIFAR of Near-Duplicates, "
         "doi:10.3390/jimaging6060041",
     )
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        for role, need in ROLE_NEEDS.items():
+        for split, need in NEEDS.items():
             if evidence.has(need):
-                dataset = evidence.dataset(role, part="as-given")
-                found = evidence.soundness().roles[role]
+                dataset = evidence.dataset(split, part="as-given")
+                found = evidence.soundness().splits[split]
                 yield _measure(dataset, found)
                 if len(found.duplicates):
-                    yield _pairs(found.duplicates, role)
+                    yield _pairs(found.duplicates, split)
 
 
 def _measure(dataset: Dataset, found: RoleSoundness) -> Measure | Unmeasured:
@@ -63,7 +63,7 @@ def _measure(dataset: Dataset, found: RoleSoundness) -> Measure | Unmeasured:
         "duplicate-share",
         found.duplicate[found.readable],
         dataset=dataset.take(found.readable),
-        subject=Subject(role=dataset.role),
+        subject=Subject(split=dataset.split),
         said=f"repeat an earlier one; {conflicts:,} of them carry another label than it",
         details={"label_conflicts": conflicts},
     )
@@ -74,11 +74,11 @@ def _label_conflicts(pairs: pd.DataFrame) -> int:
     return int((both["label"] != both["twin_label"]).sum())
 
 
-def _pairs(pairs: pd.DataFrame, role: str) -> Table:
+def _pairs(pairs: pd.DataFrame, split: str) -> Table:
     values = pairs[list(PAIR_COLUMNS)].astype(object).to_numpy().tolist()
     return Table(
-        id=f"data-duplicates-{role}",
-        title=f"{role.capitalize()} images that repeat an earlier one",
+        id=f"data-duplicates-{split}",
+        title=f"{split.capitalize()} images that repeat an earlier one",
         columns=(
             Column("image"),
             Column("repeats"),

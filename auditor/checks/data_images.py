@@ -13,9 +13,9 @@ from auditor.checks.data_shares import image_share
 from auditor.contract import Check, Evidence, Need, Scan
 from auditor.data.dataset import Dataset
 from auditor.findings import Column, Result, Subject, Table
-from auditor.spec import ROLES
+from auditor.spec import SPLITS
 
-ROLE_NEEDS: dict[str, Need] = {role: Scan(role=role, optional=role != "test") for role in ROLES}
+NEEDS: dict[str, Need] = {split: Scan(split=split, optional=split != "test") for split in SPLITS}
 
 KINDS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "sixteen-bit": lambda scan: scan["bits"] > 8,
@@ -54,26 +54,26 @@ class Images(Check):
     """
 
     id: ClassVar[str] = "data/images"
-    needs: ClassVar[tuple[Need, ...]] = tuple(ROLE_NEEDS.values())
+    needs: ClassVar[tuple[Need, ...]] = tuple(NEEDS.values())
     sources: ClassVar[tuple[str, ...]] = (
         "Parmar, Zhang & Zhu 2022, On Aliased Resizing and Surprising Subtleties in GAN "
         "Evaluation, arXiv:2104.11222",
     )
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        for role, need in ROLE_NEEDS.items():
+        for split, need in NEEDS.items():
             if evidence.has(need):
-                scan = evidence.scan(role, part="as-given")
-                dataset = evidence.dataset(role, part="as-given")
-                yield from _shares(scan, dataset, role)
-                yield _formats(scan, role)
+                scan = evidence.scan(split, part="as-given")
+                dataset = evidence.dataset(split, part="as-given")
+                yield from _shares(scan, dataset, split)
+                yield _formats(scan, split)
                 if not scan["readable"].all():
-                    yield _unreadable(scan, role)
+                    yield _unreadable(scan, split)
 
 
-def _shares(scan: pd.DataFrame, dataset: Dataset, role: str) -> Iterator[Result]:
+def _shares(scan: pd.DataFrame, dataset: Dataset, split: str) -> Iterator[Result]:
     unreadable = ~scan["readable"].to_numpy(dtype=bool)
-    whole = Subject(role=role)
+    whole = Subject(split=split)
     yield image_share("unreadable-share", unreadable, dataset=dataset, subject=whole,
                       said="cannot be read")  # fmt: skip
     kept, readable = dataset.take(~unreadable), scan[~unreadable]
@@ -81,8 +81,10 @@ def _shares(scan: pd.DataFrame, dataset: Dataset, role: str) -> Iterator[Result]
     odd = np.logical_or.reduce(list(masks.values()))
     yield image_share("odd-share", odd, dataset=kept, subject=whole, said="are of an odd kind")
     for kind, mask in masks.items():
-        yield image_share("odd-share", mask, dataset=kept, subject=Subject.of(role=role, kind=kind),
-                          said=f"are of the kind {kind}")  # fmt: skip
+        about = Subject.of(split=split, kind=kind)
+        yield image_share(
+            "odd-share", mask, dataset=kept, subject=about, said=f"are of the kind {kind}"
+        )
 
 
 def _minority_colours(scan: pd.DataFrame) -> pd.Series:
@@ -90,15 +92,15 @@ def _minority_colours(scan: pd.DataFrame) -> pd.Series:
     return grey if grey.mean() <= 0.5 else ~grey
 
 
-def _formats(scan: pd.DataFrame, role: str) -> Table:
+def _formats(scan: pd.DataFrame, split: str) -> Table:
     readable = scan[scan["readable"].astype(bool)]
     kinds = readable.groupby(["format", "mode", "bits"], as_index=False).agg(
         images=("image_id", "size"), width=("width", "median"), height=("height", "median")
     )
     kinds = kinds.sort_values(["images", "format", "mode"], ascending=[False, True, True])
     return Table(
-        id=f"data-images-formats-{role}",
-        title=f"Kinds of {role} image",
+        id=f"data-images-formats-{split}",
+        title=f"Kinds of {split} image",
         columns=(
             Column("format"),
             Column("mode"),
@@ -111,11 +113,11 @@ def _formats(scan: pd.DataFrame, role: str) -> Table:
     )
 
 
-def _unreadable(scan: pd.DataFrame, role: str) -> Table:
+def _unreadable(scan: pd.DataFrame, split: str) -> Table:
     failing = scan[~scan["readable"].astype(bool)]
     return Table(
-        id=f"data-images-unreadable-{role}",
-        title=f"{role.capitalize()} images that cannot be read",
+        id=f"data-images-unreadable-{split}",
+        title=f"{split.capitalize()} images that cannot be read",
         columns=(Column("image"), Column("reason")),
         rows=tuple(zip(failing["image_id"].astype(str), failing["error"].astype(str), strict=True)),
     )

@@ -15,7 +15,7 @@ from auditor.data.soundness import RoleSoundness, Soundness
 from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
 from auditor.stats import rate
 
-TEST = Subject(role="test")
+TEST = Subject(split="test")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Leakage(Check):
     """
 
     id: ClassVar[str] = "data/leakage"
-    needs: ClassVar[tuple[Need, ...]] = (Scan(role="test"), Scan(role="train"))
+    needs: ClassVar[tuple[Need, ...]] = (Scan(split="test"), Scan(split="train"))
     sources: ClassVar[tuple[str, ...]] = (
         "Barz & Denzler 2020, Do We Train on Test Data? Purging CIFAR of Near-Duplicates, "
         "doi:10.3390/jimaging6060041",
@@ -53,7 +53,7 @@ class Leakage(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         soundness = evidence.soundness()
-        found = soundness.roles["test"]
+        found = soundness.splits["test"]
         dataset = evidence.dataset("test", part="as-given")
         readable = dataset.take(found.readable)
         either, image = found.leaked[found.readable], found.seen_image[found.readable]

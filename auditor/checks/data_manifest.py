@@ -11,10 +11,10 @@ from auditor.contract import Check, Evidence, Need, Rows
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import FAILING_COLUMNS, ManifestReport
 from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
-from auditor.spec import ROLES
+from auditor.spec import SPLITS
 from auditor.stats import Rate
 
-ROLE_NEEDS: dict[str, Need] = {role: Rows(role=role, optional=role != "test") for role in ROLES}
+NEEDS: dict[str, Need] = {split: Rows(split=split, optional=split != "test") for split in SPLITS}
 
 
 @dataclass(frozen=True)
@@ -44,41 +44,41 @@ class Manifest(Check):
     """
 
     id: ClassVar[str] = "data/manifest"
-    needs: ClassVar[tuple[Need, ...]] = tuple(ROLE_NEEDS.values())
+    needs: ClassVar[tuple[Need, ...]] = tuple(NEEDS.values())
     sources: ClassVar[tuple[str, ...]] = (
         "Great Expectations, https://docs.greatexpectations.io (the rules are run by it)",
         "Gebru et al. 2021, Datasheets for Datasets, doi:10.1145/3458723",
     )
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        for role, need in ROLE_NEEDS.items():
+        for split, need in NEEDS.items():
             if evidence.has(need):
-                report = evidence.manifest_report(role)
-                yield _measure(report, role)
-                yield _expectations(report, role)
+                report = evidence.manifest_report(split)
+                yield _measure(report, split)
+                yield _expectations(report, split)
                 if len(report.failing):
-                    yield _failing_rows(report, role)
-                yield from _pooled(evidence.dataset(role), role)
+                    yield _failing_rows(report, split)
+                yield from _pooled(evidence.dataset(split), split)
 
 
-def _pooled(dataset: Dataset, role: str) -> Iterator[Unmeasured]:
+def _pooled(dataset: Dataset, split: str) -> Iterator[Unmeasured]:
     """Groups that the audit cannot tell apart, because each alone would be too small."""
     for attribute in dataset.attributes:
         for name, groups in attribute.pooled.items():
             yield Unmeasured(
                 name="groups-pooled",
-                subject=Subject.about({attribute.name: name}, role=role),
+                subject=Subject.about({attribute.name: name}, split=split),
                 reason=f"{attribute.name}: {', '.join(groups)} are pooled, because some of them "
-                f"hold fewer than {attribute.smallest} units in some role. This audit cannot say "
+                f"hold fewer than {attribute.smallest} units in some split. This audit cannot say "
                 "how any of them is served by itself.",
                 remedy=f"Collect at least {attribute.smallest} units of each of "
-                f"{', '.join(groups)}, in every role; or lower `data.smallest_cell`, if "
+                f"{', '.join(groups)}, in every split; or lower `data.smallest_cell`, if "
                 "whoever answers for the attribute agrees.",
             )
 
 
-def _measure(report: ManifestReport, role: str) -> Measure | Unmeasured:
-    subject = Subject(role=role)
+def _measure(report: ManifestReport, split: str) -> Measure | Unmeasured:
+    subject = Subject(split=split)
     if report.n_rows < LEAST:
         return too_few("failing-rows", subject, n=report.n_rows, what="rows")
     broken = [result for result in report.results if not result.success]
@@ -95,26 +95,26 @@ def _measure(report: ManifestReport, role: str) -> Measure | Unmeasured:
             "failing": report.n_failing_rows,
             "set_apart": report.n_set_apart,
             "failed_expectations": [result.sentence for result in broken],
-            "sentence": f"{report.n_failing_rows:,} of {report.n_rows:,} {role} rows have a value "
+            "sentence": f"{report.n_failing_rows:,} of {report.n_rows:,} {split} rows have a value "
             f"that is not as expected; {report.n_set_apart:,} were set apart.",
         },
     )
 
 
-def _expectations(report: ManifestReport, role: str) -> Table:
+def _expectations(report: ManifestReport, split: str) -> Table:
     return Table(
-        id=f"data-manifest-expectations-{role}",
-        title=f"What was expected of the {role} manifest",
+        id=f"data-manifest-expectations-{split}",
+        title=f"What was expected of the {split} manifest",
         columns=(Column("column"), Column("expected"), Column("met"), Column("failing", "rows")),
         rows=tuple((r.column, r.name, r.success, r.n_failing) for r in report.results),
     )
 
 
-def _failing_rows(report: ManifestReport, role: str) -> Table:
+def _failing_rows(report: ManifestReport, split: str) -> Table:
     values = report.failing[list(FAILING_COLUMNS)].astype(object).to_numpy().tolist()
     return Table(
-        id=f"data-manifest-failing-{role}",
-        title=f"Every value of the {role} manifest that is not as expected",
+        id=f"data-manifest-failing-{split}",
+        title=f"Every value of the {split} manifest that is not as expected",
         columns=tuple(Column(name.replace("_", " ")) for name in FAILING_COLUMNS),
         rows=tuple(tuple(row) for row in values),
     )

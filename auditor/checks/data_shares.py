@@ -48,7 +48,7 @@ def image_share(
         details={
             "count": count,
             **(details or {}),
-            "sentence": f"{count:,} of {len(mask):,} {dataset.role} images {said}.",
+            "sentence": f"{count:,} of {len(mask):,} {dataset.split} images {said}.",
         },
     )
 
@@ -58,6 +58,6 @@ def too_few(name: str, subject: Subject, *, n: int, what: str) -> Unmeasured:
     return Unmeasured(
         name,
         subject,
-        reason=f"There are {n} {subject.role} {what} to count; a share needs {LEAST}.",
-        remedy=f"Add {what} to the {subject.role} data.",
+        reason=f"There are {n} {subject.split} {what} to count; a share needs {LEAST}.",
+        remedy=f"Add {what} to the {subject.split} data.",
     )

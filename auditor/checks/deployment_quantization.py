@@ -238,7 +238,7 @@ def _unmeasured(name: str, reason: str, *, remedy: str) -> Unmeasured:
 
 def _lost(pair: Pair, keys: Mapping[str, str], *, among: str) -> Measure | Unmeasured:
     """Accuracy as given minus as INT8, over the images of `pair`."""
-    name, subject = "accuracy-lost", Subject.about(keys, role="test", variant=INT8)
+    name, subject = "accuracy-lost", Subject.about(keys, split="test", variant=INT8)
     few = _too_few(name, subject, pair, among=among)
     if few is not None:
         return few
@@ -290,9 +290,9 @@ def _broken_first(pair: Pair) -> tuple[str, ...]:
 
 
 def _flips(pair: Pair) -> Iterator[Result]:
-    subject = Subject(role="test", variant=INT8)
+    subject = Subject(split="test", variant=INT8)
     yield _flip_rate(pair, pair.flipped, subject, said="get another answer from the INT8 form")
-    harmful = Subject.of(role="test", variant=INT8, kind="harmful")
+    harmful = Subject.of(split="test", variant=INT8, kind="harmful")
     yield _flip_rate(pair, pair.broken, harmful, said="turn from right to wrong in the INT8 form")
 
 
@@ -357,7 +357,7 @@ def _row(
 
 
 def _table(rows: list[tuple[Cell, ...]]) -> Table:
-    counts = ("attribute", "role", "group", "images", "units")
+    counts = ("attribute", "split", "group", "images", "units")
     shares = ("accuracy as given", "accuracy as INT8", "lost", "low", "high", "answers changed",
               "turned wrong")  # fmt: skip
     return Table(

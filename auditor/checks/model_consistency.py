@@ -83,7 +83,7 @@ def _in_batches(model: Predictor, frames: np.ndarray, *, size: int) -> np.ndarra
 
 
 def _subject() -> Subject:
-    return Subject(role="test")
+    return Subject(split="test")
 
 
 def _compared(
@@ -111,7 +111,7 @@ def _compared(
     )
     yield Measure(
         name="largest-probability-difference",
-        subject=Subject.of(role="test", way=way),
+        subject=Subject.of(split="test", way=way),
         estimate=Exact(largest),
         unit="probability",
         better="lower",

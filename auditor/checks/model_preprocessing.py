@@ -30,16 +30,16 @@ SAMPLE = 256
 class OtherInputs(Need):
     """The model's answers for a sample, preprocessed as declared and in the usual other ways."""
 
-    role: str = "test"
+    split: str = "test"
     sample: int = SAMPLE
 
     def unmet(self, available: Available) -> Unmet | None:
-        return Truth(role=self.role).unmet(available)
+        return Truth(split=self.split).unmet(available)
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
         others = candidates_for(available.spec.model.input)
-        declared = Pass(self.role, sample=self.sample)
-        tried = [Pass(self.role, input=c.input, sample=self.sample) for c in others]
+        declared = Pass(self.split, sample=self.sample)
+        tried = [Pass(self.split, input=c.input, sample=self.sample) for c in others]
         return (declared, *tried)
 
 
@@ -83,7 +83,7 @@ class Preprocessing(Check):
         declared = evidence.outcomes("test", sample=SAMPLE).with_labels()
         few = too_few(
             "accuracy-gain",
-            Subject(role="test"),
+            Subject(split="test"),
             sides={"the labelled sample": _units(declared)},
             noun="units",
         )
@@ -138,7 +138,7 @@ def _measure(trial: _Trial, declared: Outcomes, *, fits: bool) -> Measure:
     said = "The labels fit far better with" if fits else "Accuracy with"
     return Measure(
         name="accuracy-gain",
-        subject=Subject.about({trial.key: trial.name}, role="test"),
+        subject=Subject.about({trial.key: trial.name}, split="test"),
         estimate=gain,
         unit="share",
         better="lower",

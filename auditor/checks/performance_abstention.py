@@ -91,7 +91,7 @@ def _surest(outcomes: Outcomes, coverage: float) -> np.ndarray:
 def _at_coverage(kept: Outcomes, coverage: float, *, total: int) -> Measure | Unmeasured:
     return rate_measure(
         "accuracy-at-coverage",
-        subject=Subject.of(role="test", coverage=f"{coverage:g}"),
+        subject=Subject.of(split="test", coverage=f"{coverage:g}"),
         outcomes=kept,
         success=kept.correct,
         better="higher",
@@ -105,7 +105,7 @@ def _at_coverage(kept: Outcomes, coverage: float, *, total: int) -> Measure | Un
 
 
 def _area(outcomes: Outcomes) -> Measure | Unmeasured:
-    subject = Subject.of(role="test")
+    subject = Subject.of(split="test")
     few = too_few_of("aurc", subject, outcomes, of="the labelled test data")
     if few is not None:
         return few

@@ -53,7 +53,7 @@ class Baseline(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         outcomes = evidence.outcomes("test").with_labels()
-        subject = Subject.of(role="test")
+        subject = Subject.of(split="test")
         few = too_few_of("gain", subject, outcomes, of="the labelled test data")
         yield few or _gain(outcomes, subject)
 

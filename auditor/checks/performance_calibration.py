@@ -53,8 +53,8 @@ class Calibration(Check):
     needs: ClassVar[tuple[Need, ...]] = (
         Predictions(),
         Truth(),
-        Predictions(role="deployment", optional=True),
-        Truth(role="deployment", optional=True),
+        Predictions(split="deployment", optional=True),
+        Truth(split="deployment", optional=True),
     )
     sources: ClassVar[tuple[str, ...]] = (
         "Kumar, Liang & Ma (2019), arXiv:1909.10155 (debiased calibration error)",
@@ -64,29 +64,31 @@ class Calibration(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         outcomes = evidence.outcomes("test").with_labels()
-        found = list(_of_role(outcomes, "test"))
+        found = list(_of_split(outcomes, "test"))
         yield from found
         if any(isinstance(each, Measure) for each in found):
             bins = reliability(outcomes.confidence, outcomes.correct, unit=outcomes.units)
             yield _figure(bins)
             yield _table(bins)
-        there = Predictions(role="deployment", optional=True)
-        if evidence.has(there) and evidence.has(Truth(role="deployment", optional=True)):
-            yield from _of_role(evidence.outcomes("deployment").with_labels(), "deployment")
+        there = Predictions(split="deployment", optional=True)
+        if evidence.has(there) and evidence.has(Truth(split="deployment", optional=True)):
+            yield from _of_split(evidence.outcomes("deployment").with_labels(), "deployment")
 
 
-def _of_role(outcomes: Outcomes, role: str) -> Iterator[Measure | Unmeasured]:
+def _of_split(outcomes: Outcomes, split: str) -> Iterator[Measure | Unmeasured]:
     few = [
-        too_few_of(name, Subject.of(role=role), outcomes, of=f"the labelled {role} data")
+        too_few_of(name, Subject.of(split=split), outcomes, of=f"the labelled {split} data")
         for name in ("ece", "overconfidence", "brier")
     ]
     yield from (reason for reason in few if reason is not None)
     if not any(few):
         bins = reliability(outcomes.confidence, outcomes.correct, unit=outcomes.units)
-        yield from _measures(outcomes, bins, role)
+        yield from _measures(outcomes, bins, split)
 
 
-def _measures(outcomes: Outcomes, bins: tuple[ReliabilityBin, ...], role: str) -> Iterator[Measure]:
+def _measures(
+    outcomes: Outcomes, bins: tuple[ReliabilityBin, ...], split: str
+) -> Iterator[Measure]:
     unit, confidence = outcomes.units, outcomes.confidence.astype(np.float64)
     error = calibration_error(confidence, outcomes.correct, unit=unit)
     over = mean(confidence - outcomes.correct, unit=unit)
@@ -101,7 +103,7 @@ def _measures(outcomes: Outcomes, bins: tuple[ReliabilityBin, ...], role: str) -
     for name, estimate, measured_in, details in entries:
         yield Measure(
             name=name,
-            subject=Subject.of(role=role),
+            subject=Subject.of(split=split),
             estimate=estimate,
             unit=measured_in,
             better="lower",
@@ -110,12 +112,12 @@ def _measures(outcomes: Outcomes, bins: tuple[ReliabilityBin, ...], role: str) -
             examples=worst_first(
                 outcomes.image_ids, badness=outcomes.confidence, among=~outcomes.correct
             ),
-            details=details | {"sentence": _sentence(name, estimate, outcomes, role)},
+            details=details | {"sentence": _sentence(name, estimate, outcomes, split)},
         )
 
 
-def _sentence(name: str, estimate: Estimate, outcomes: Outcomes, role: str) -> str:
-    ends, where = interval(estimate), "" if role == "test" else f" on {role} images"
+def _sentence(name: str, estimate: Estimate, outcomes: Outcomes, split: str) -> str:
+    ends, where = interval(estimate), "" if split == "test" else f" on {split} images"
     if name == "brier":
         return f"Brier score{where} {value(estimate):.3f} [{ends.low:.3f}, {ends.high:.3f}]."
     said = 100 * float(outcomes.confidence.mean())

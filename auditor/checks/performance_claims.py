@@ -14,7 +14,7 @@ from auditor.scoring.comparison import percent
 from auditor.scoring.cost import class_index
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.rates import rate_measure
-from auditor.spec import ROLES, AuditSpec, ClaimSpec
+from auditor.spec import SPLITS, AuditSpec, ClaimSpec
 
 _TESTED = ("accuracy", "recall", "precision")
 _PARTS = ("sound", AS_GIVEN)
@@ -22,7 +22,7 @@ _PARTS = ("sound", AS_GIVEN)
 
 @dataclass(frozen=True)
 class ClaimedAnswers(Need):
-    """The model's answers on every role that a claim on accuracy, recall or precision is about."""
+    """The model's answers on every split that a claim on accuracy, recall or precision is about."""
 
     def unmet(self, available: Available) -> Unmet | None:
         claims = [claim for _, claim in _claims(available.spec)]
@@ -32,40 +32,40 @@ class ClaimedAnswers(Need):
                 remedy="State what the model's team says of it under `claims`, with its source.",
             )
         if not self.passes(available):
-            roles = " and ".join(sorted({claim.role for claim in claims}))
+            splits = " and ".join(sorted({claim.split for claim in claims}))
             return Unmet(
-                reason=f"The claims are about {roles} images, of which none have labels.",
-                remedy="Add labelled images of that role to the audit spec.",
+                reason=f"The claims are about {splits} images, of which none have labels.",
+                remedy="Add labelled images of that split to the audit spec.",
             )
         return None
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
-        claimed = {claim.role for _, claim in _claims(available.spec)}
+        claimed = {claim.split for _, claim in _claims(available.spec)}
         return tuple(
-            Pass(role)
-            for role in ROLES
-            if role in claimed
-            and role in available.datasets
-            and available.datasets[role].has_labels
+            Pass(split)
+            for split in SPLITS
+            if split in claimed
+            and split in available.datasets
+            and available.datasets[split].has_labels
         )
 
 
 @dataclass(frozen=True)
-class ClaimedRole(Need):
-    """Labelled images of one role, for claims about it."""
+class ClaimedSplit(Need):
+    """Labelled images of one split, for claims about it."""
 
-    role: str = "test"
+    split: str = "test"
 
     def unmet(self, available: Available) -> Unmet | None:
-        if self.role in {p.role for p in ClaimedAnswers().passes(available)}:
+        if self.split in {p.split for p in ClaimedAnswers().passes(available)}:
             return None
         return Unmet(
-            reason=f"The spec has no labelled {self.role} images.",
-            remedy=f"Add labelled images under `data.{self.role}`.",
+            reason=f"The spec has no labelled {self.split} images.",
+            remedy=f"Add labelled images under `data.{self.split}`.",
         )
 
 
-_ROLES = {role: ClaimedRole(role=role, optional=True) for role in ROLES}
+_ROLES = {split: ClaimedSplit(split=split, optional=True) for split in SPLITS}
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,11 @@ class Claims(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         for number, claim in _claims(evidence.spec):
-            if not evidence.has(_ROLES[claim.role]):
+            if not evidence.has(_ROLES[claim.split]):
                 yield _without_labels(number, claim)
                 continue
             for part in _PARTS:
-                outcomes = evidence.outcomes(claim.role, part=part).with_labels()
+                outcomes = evidence.outcomes(claim.split, part=part).with_labels()
                 yield _tested(number, claim, outcomes, part=part)
 
 
@@ -117,16 +117,16 @@ def _claims(spec: AuditSpec) -> list[tuple[int, ClaimSpec]]:
 def _without_labels(number: int, claim: ClaimSpec) -> Unmeasured:
     return Unmeasured(
         name=claim.measure,
-        subject=Subject.of(role=claim.role, claim=str(number)),
-        reason=f"Claim {number} is about {claim.role} images, and none with labels are given.",
-        remedy=f"Add labelled images under `data.{claim.role}`.",
+        subject=Subject.of(split=claim.split, claim=str(number)),
+        reason=f"Claim {number} is about {claim.split} images, and none with labels are given.",
+        remedy=f"Add labelled images under `data.{claim.split}`.",
     )
 
 
 def _tested(
     number: int, claim: ClaimSpec, outcomes: Outcomes, *, part: str
 ) -> Measure | Unmeasured:
-    subject = Subject.of(role=claim.role, claim=str(number), part=part)
+    subject = Subject.of(split=claim.split, claim=str(number), part=part)
     if claim.measure != "accuracy" and claim.label is None:
         return Unmeasured(
             name=claim.measure,
@@ -143,7 +143,7 @@ def _tested(
         success=kept.correct,
         better="higher",
         of=f"{of} ({part} part)",
-        said=f"Claimed: {_bound_text(claim)}. Measured on {_part_text(part, claim.role)}",
+        said=f"Claimed: {_bound_text(claim)}. Measured on {_part_text(part, claim.split)}",
         details={
             "claimed": claim.at_least if claim.at_least is not None else claim.at_most,
             "direction": "at least" if claim.at_least is not None else "at most",
@@ -157,11 +157,11 @@ def _tested(
 def _among(number: int, claim: ClaimSpec, outcomes: Outcomes) -> tuple[np.ndarray, str]:
     """The images that the claim's share is of, as a mask and in words."""
     if claim.measure == "accuracy" or claim.label is None:
-        return np.ones(len(outcomes), dtype=bool), f"the labelled {claim.role} data"
+        return np.ones(len(outcomes), dtype=bool), f"the labelled {claim.split} data"
     index = class_index(claim.label, classes=outcomes.classes, where=f"claims, number {number}")
     if claim.measure == "recall":
-        return outcomes.labels == index, f'the {claim.role} data of class "{claim.label}"'
-    return outcomes.predicted == index, f'the {claim.role} data answered "{claim.label}"'
+        return outcomes.labels == index, f'the {claim.split} data of class "{claim.label}"'
+    return outcomes.predicted == index, f'the {claim.split} data answered "{claim.label}"'
 
 
 def _bound_text(claim: ClaimSpec) -> str:
@@ -172,7 +172,7 @@ def _bound_text(claim: ClaimSpec) -> str:
     return f"{claim.measure}{of} at most {percent(claim.at_most)}%"
 
 
-def _part_text(part: str, role: str) -> str:
+def _part_text(part: str, split: str) -> str:
     if part == AS_GIVEN:
-        return f"the {role} data as given"
-    return f"the sound part of the {role} data"
+        return f"the {split} data as given"
+    return f"the sound part of the {split} data"

@@ -90,7 +90,7 @@ class Consequences(Check):
 def _undeclared(name: str, what: str, need: Declared) -> Unmeasured:
     return Unmeasured(
         name=name,
-        subject=Subject.of(role="test"),
+        subject=Subject.of(split="test"),
         reason=f"The spec does not state {what}.",
         remedy=need.remedy,
     )
@@ -102,7 +102,7 @@ def _adverse_rates(outcomes: Outcomes, name: str) -> Iterator[Measure | Unmeasur
     others, own = outcomes.take(~of_class), outcomes.take(of_class)
     yield rate_measure(
         "false-adverse-rate",
-        subject=Subject.about({"class": name}, role="test"),
+        subject=Subject.about({"class": name}, split="test"),
         outcomes=others,
         success=others.predicted == index,
         better="lower",
@@ -111,7 +111,7 @@ def _adverse_rates(outcomes: Outcomes, name: str) -> Iterator[Measure | Unmeasur
     )
     yield rate_measure(
         "missed-adverse-rate",
-        subject=Subject.about({"class": name}, role="test"),
+        subject=Subject.about({"class": name}, split="test"),
         outcomes=own,
         success=own.predicted != index,
         better="lower",
@@ -123,7 +123,7 @@ def _adverse_rates(outcomes: Outcomes, name: str) -> Iterator[Measure | Unmeasur
 def _costs(
     outcomes: Outcomes, costs: CostsSpec, *, borne_by: Mapping[str, str]
 ) -> Iterator[Measure | Unmeasured]:
-    subject = Subject.of(role="test")
+    subject = Subject.of(split="test")
     few = too_few_of("expected-cost", subject, outcomes, of="the labelled test data")
     if few is not None:
         yield few
@@ -156,7 +156,7 @@ def _cost_measure(
     whose = f", borne by {keys['by']}" if keys else ""
     return Measure(
         name=name,
-        subject=Subject.of(role="test", **keys),
+        subject=Subject.of(split="test", **keys),
         estimate=estimate,
         unit=f"{currency} per image",
         better="lower",

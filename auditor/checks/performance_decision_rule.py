@@ -105,7 +105,7 @@ class DecisionRule(Check):
             yield _cost_saved(outcomes, costs)
 
     def _gain(self, rule: _Rule, in_half: np.ndarray) -> Measure | Unmeasured:
-        outcomes, subject = rule.outcomes, Subject.about({"class": rule.name}, role="test")
+        outcomes, subject = rule.outcomes, Subject.about({"class": rule.name}, split="test")
         few = too_few_of(
             "accuracy-gain",
             subject,
@@ -188,7 +188,7 @@ def _measured_gain(
 
 
 def _cost_saved(outcomes: Outcomes, costs: CostsSpec) -> Measure | Unmeasured:
-    subject = Subject.of(role="test")
+    subject = Subject.of(split="test")
     few = too_few_of("cost-saved", subject, outcomes, of="the labelled test data")
     if few is not None:
         return few

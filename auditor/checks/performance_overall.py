@@ -1,4 +1,4 @@
-"""performance/overall: how often the model is right, over all images of a role."""
+"""performance/overall: how often the model is right, over all images of a split."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from auditor.stats import Estimate
 _TRAIN_SAMPLE = 2000
 _OTHERS: tuple[tuple[Predictions, Truth], ...] = (
     (
-        Predictions(role="train", sample=_TRAIN_SAMPLE, optional=True),
-        Truth(role="train", optional=True),
+        Predictions(split="train", sample=_TRAIN_SAMPLE, optional=True),
+        Truth(split="train", optional=True),
     ),
-    (Predictions(role="deployment", optional=True), Truth(role="deployment", optional=True)),
+    (Predictions(split="deployment", optional=True), Truth(split="deployment", optional=True)),
 )
 
 
@@ -74,7 +74,7 @@ class Overall(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         outcomes = evidence.outcomes("test").with_labels()
-        accuracy = _accuracy(outcomes, role="test")
+        accuracy = _accuracy(outcomes, split="test")
         yield accuracy
         if isinstance(accuracy, Measure):
             yield from _averages(outcomes)
@@ -84,24 +84,24 @@ class Overall(Check):
                 yield _confusion_figure(outcomes)
         for predictions, truth in _OTHERS:
             if evidence.has(predictions) and evidence.has(truth):
-                found = evidence.outcomes(predictions.role, sample=predictions.sample)
-                yield _accuracy(found.with_labels(), role=predictions.role)
+                found = evidence.outcomes(predictions.split, sample=predictions.sample)
+                yield _accuracy(found.with_labels(), split=predictions.split)
 
 
-def _accuracy(outcomes: Outcomes, *, role: str) -> Measure | Unmeasured:
+def _accuracy(outcomes: Outcomes, *, split: str) -> Measure | Unmeasured:
     return rate_measure(
         "accuracy",
-        subject=Subject.of(role=role),
+        subject=Subject.of(split=split),
         outcomes=outcomes,
         success=outcomes.correct,
         better="higher",
-        of=f"the labelled {role} data",
-        said=f"Right answers on {role} images",
+        of=f"the labelled {split} data",
+        said=f"Right answers on {split} images",
     )
 
 
 def _top_five(outcomes: Outcomes) -> Measure | Unmeasured:
-    subject = Subject.of(role="test")
+    subject = Subject.of(split="test")
     if len(outcomes.classes) < 10:
         return Unmeasured(
             name="top-5-accuracy",
@@ -138,7 +138,7 @@ def _measure(
     is_loss = name == "log-loss"
     return Measure(
         name=name,
-        subject=Subject.of(role="test"),
+        subject=Subject.of(split="test"),
         estimate=estimate,
         unit="nats" if is_loss else "share",
         better="lower" if is_loss else "higher",

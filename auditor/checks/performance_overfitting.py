@@ -51,8 +51,8 @@ class Overfitting(Check):
     needs: ClassVar[tuple[Need, ...]] = (
         Predictions(),
         Truth(),
-        Predictions(role="train", sample=_SAMPLE),
-        Truth(role="train"),
+        Predictions(split="train", sample=_SAMPLE),
+        Truth(split="train"),
     )
     sources: ClassVar[tuple[str, ...]] = (
         "Newcombe (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I",
@@ -61,7 +61,7 @@ class Overfitting(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         train = evidence.outcomes("train", sample=_SAMPLE).with_labels()
         test = evidence.outcomes("test").with_labels()
-        subject = Subject.of(role="test")
+        subject = Subject.of(split="test")
         sides = {
             "the labelled train data": independent(train),
             "the labelled test data": independent(test),

@@ -70,7 +70,7 @@ class PerClass(Check):
         said = f"{len(rare)} classes with fewer than {MIN_UNITS} units"
         yield Unmeasured(
             name=kind,
-            subject=Subject.of(role="test", classes=said),
+            subject=Subject.of(split="test", classes=said),
             reason=f"{said[0].upper()}{said[1:]} ({noun}) give no {kind}; the table lists them.",
             remedy=f"Collect at least {MIN_UNITS} units of each class that matters.",
         )
@@ -92,7 +92,7 @@ def _of_class(images: Outcomes, name: str, *, kind: Kind) -> Measure | Unmeasure
     recall = kind == "recall"
     return rate_measure(
         kind,
-        subject=Subject.about({"class": name}, role="test"),
+        subject=Subject.about({"class": name}, split="test"),
         outcomes=images,
         success=images.correct,
         better="higher",

@@ -75,7 +75,7 @@ class UnitDecision(Check):
 def _too_few(found: int) -> Iterator[Unmeasured]:
     for name in ("unit-accuracy", "unit-minus-image"):
         few = too_few(
-            name, Subject.of(role="test"), sides={"the labelled test data": found}, noun="units"
+            name, Subject.of(split="test"), sides={"the labelled test data": found}, noun="units"
         )
         if few is not None:
             yield few
@@ -86,7 +86,7 @@ def _mixed(decisions: UnitDecisions) -> Iterator[Unmeasured]:
     for name in ("unit-accuracy", "unit-minus-image"):
         yield Unmeasured(
             name,
-            Subject.of(role="test"),
+            Subject.of(split="test"),
             reason=f"{mixed} of {len(decisions)} units hold images with different labels, so that "
             "one answer for a unit would mean nothing.",
             remedy="If units do get one answer each, give all images of a unit its label.",
@@ -98,7 +98,7 @@ def _accuracy(decisions: UnitDecisions, outcomes: Outcomes, *, rule: str) -> Mea
     n, right = len(decisions), int(decisions.correct.sum())
     return Measure(
         name="unit-accuracy",
-        subject=Subject.of(role="test"),
+        subject=Subject.of(split="test"),
         estimate=estimate,
         unit="share",
         better="higher",
@@ -132,7 +132,7 @@ def _difference(decisions: UnitDecisions, outcomes: Outcomes) -> Measure:
     by_image, by_unit = float(correct.mean()), float(decisions.correct.mean())
     return Measure(
         name="unit-minus-image",
-        subject=Subject.of(role="test"),
+        subject=Subject.of(split="test"),
         estimate=_linearised(decisions.correct, correct - by_image, owner, by_unit - by_image),
         unit="share",
         better="higher",

@@ -81,7 +81,7 @@ class Metadata(Check):
         rows: list[tuple[Cell, ...]] = []
         for attribute in outcomes.dataset.attributes_of("nuisance"):
             known = outcomes.take(outcomes.groups(attribute.name) != MISSING_GROUP)
-            subject = Subject.of(role="test", attribute=attribute.name)
+            subject = Subject.of(split="test", attribute=attribute.name)
             nothing = _nothing_to_associate(known, attribute, subject)
             if nothing is not None:
                 yield nothing

@@ -83,7 +83,7 @@ class Artefacts(Need):
             if view is not None
         )
 
-    def frame_roles(self, available: Available) -> tuple[str, ...]:
+    def frame_splits(self, available: Available) -> tuple[str, ...]:
         return ("test",)
 
 
@@ -177,7 +177,7 @@ def _exchanged(evidence: Evidence, shortcut: ShortcutSpec, views: Views) -> Iter
         evidence.outcomes("test", view=views.other_class, sample=SAMPLE),
         evidence.outcomes("test", view=views.same_class, sample=SAMPLE),
     )
-    subject = Subject.of(role="test", artefact=shortcut.name)
+    subject = Subject.of(split="test", artefact=shortcut.name)
     few = pair.too_few("accuracy-worth", subject, among="test images with donors of both kinds")
     if few is not None:
         yield few
@@ -247,7 +247,7 @@ def _carried(outcomes: Outcomes, shortcut: ShortcutSpec) -> dict[str, str]:
 def _added(evidence: Evidence, shortcut: ShortcutSpec, view: PatchInRegion) -> Iterator[Result]:
     """What adding the artefact costs, and which class it draws answers to."""
     pair = _Pair.of(evidence.outcomes("test", view=view, sample=SAMPLE), evidence.outcomes("test"))
-    subject = Subject.of(role="test", artefact=shortcut.name)
+    subject = Subject.of(split="test", artefact=shortcut.name)
     few = pair.too_few("accuracy-lost", subject, among="the labelled test data")
     if few is not None:
         yield few
@@ -290,7 +290,7 @@ def _drawn_to(pair: _Pair) -> list[int]:
 def _answer_shift(pair: _Pair, index: int, shortcut: ShortcutSpec) -> Measure | Unmeasured:
     name = pair.first.classes[index]
     others = pair.take(pair.first.labels != index)
-    subject = Subject.about({"artefact": shortcut.name, "class": name}, role="test")
+    subject = Subject.about({"artefact": shortcut.name, "class": name}, split="test")
     few = others.too_few("answer-shift", subject, among=f"test images that are not {name}")
     if few is not None:
         return few

@@ -41,13 +41,13 @@ class Evidence(Protocol):
         """Whether a declared (optional) need is met."""
         ...
 
-    def dataset(self, role: str, *, part: str = "sound") -> Dataset:
-        """The manifest's rows of a role (readable images only in the sound part)."""
+    def dataset(self, split: str, *, part: str = "sound") -> Dataset:
+        """The manifest's rows of a split (readable images only in the sound part)."""
         ...
 
     def outcomes(
         self,
-        role: str = "test",
+        split: str = "test",
         *,
         view: View = AS_SHOT,
         variant: str = AS_GIVEN,
@@ -58,27 +58,27 @@ class Evidence(Protocol):
         """Predictions of a declared pass; unreadable images are never among them."""
         ...
 
-    def embedding(self, role: str = "test", *, part: str = "sound") -> np.ndarray:
-        """Penultimate activations (n, d) float32, in the order of ``outcomes(role)``."""
+    def embedding(self, split: str = "test", *, part: str = "sound") -> np.ndarray:
+        """Penultimate activations (n, d) float32, in the order of ``outcomes(split)``."""
         ...
 
-    def scan(self, role: str, *, part: str = "sound") -> pd.DataFrame:
+    def scan(self, split: str, *, part: str = "sound") -> pd.DataFrame:
         """One row an image: `auditor.data.scan.SCAN_COLUMNS`; as-given has unreadable ones too."""
         ...
 
-    def manifest_report(self, role: str) -> ManifestReport:
-        """What validating the role's manifest found, every failing row included."""
+    def manifest_report(self, split: str) -> ManifestReport:
+        """What validating the split's manifest found, every failing row included."""
         ...
 
     def soundness(self) -> Soundness:
-        """Which images were set apart, in each role, and why."""
+        """Which images were set apart, in each split, and why."""
         ...
 
-    def frames(self, role: str, *, sample: int) -> np.ndarray:
+    def frames(self, split: str, *, sample: int) -> np.ndarray:
         """Decoded frames at model size, (m, h, w, 3) uint8, of a nested sample (sound part)."""
         ...
 
-    def frame_ids(self, role: str, *, sample: int) -> tuple[str, ...]:
+    def frame_ids(self, split: str, *, sample: int) -> tuple[str, ...]:
         """Image ids of `frames`, in the same order."""
         ...
 

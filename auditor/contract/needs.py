@@ -60,68 +60,68 @@ class Need(ABC):
         """Passes to run for this need; asked only when it is met."""
         return ()
 
-    def scanned_roles(self, available: Available) -> tuple[str, ...]:
-        """Roles whose every image must be decoded once and described."""
+    def scanned_splits(self, available: Available) -> tuple[str, ...]:
+        """Splits whose every image must be decoded once and described."""
         return ()
 
-    def frame_roles(self, available: Available) -> tuple[str, ...]:
-        """Roles whose decoded frames must be kept until the checks have run."""
+    def frame_splits(self, available: Available) -> tuple[str, ...]:
+        """Splits whose decoded frames must be kept until the checks have run."""
         return ()
 
 
-def _absent_role(role: str, available: Available) -> Unmet | None:
-    if role in available.datasets:
+def _absent_split(split: str, available: Available) -> Unmet | None:
+    if split in available.datasets:
         return None
     return Unmet(
-        reason=f"The spec names no {role} data.",
-        remedy=f"Add `data.{role}` (a manifest and its images) to the audit spec.",
+        reason=f"The spec names no {split} data.",
+        remedy=f"Add `data.{split}` (a manifest and its images) to the audit spec.",
     )
 
 
 @dataclass(frozen=True)
 class Predictions(Need):
-    """The model's answers for a role, under a view and a variant."""
+    """The model's answers for a split, under a view and a variant."""
 
-    role: str = "test"
+    split: str = "test"
     view: View = AS_SHOT
     variant: str = AS_GIVEN
     sample: int | None = None
 
     def unmet(self, available: Available) -> Unmet | None:
-        return _absent_role(self.role, available)
+        return _absent_split(self.split, available)
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
-        return (Pass(self.role, view=self.view, variant=self.variant, sample=self.sample),)
+        return (Pass(self.split, view=self.view, variant=self.variant, sample=self.sample),)
 
-    def frame_roles(self, available: Available) -> tuple[str, ...]:
+    def frame_splits(self, available: Available) -> tuple[str, ...]:
         # A variant is made after the first sweep, and a donor is another image's frame:
         # both read frames that the first sweep has kept.
         late = self.variant != AS_GIVEN or self.view.donor is not None
-        return (self.role,) if late else ()
+        return (self.split,) if late else ()
 
 
 @dataclass(frozen=True)
 class Rows(Need):
-    """A role's manifest, without its images."""
+    """A split's manifest, without its images."""
 
-    role: str = "test"
+    split: str = "test"
 
     def unmet(self, available: Available) -> Unmet | None:
-        return _absent_role(self.role, available)
+        return _absent_split(self.split, available)
 
 
 @dataclass(frozen=True)
 class Truth(Need):
-    """Labels for a role."""
+    """Labels for a split."""
 
-    role: str = "test"
+    split: str = "test"
 
     def unmet(self, available: Available) -> Unmet | None:
-        missing = _absent_role(self.role, available)
-        if missing is None and not available.datasets[self.role].has_labels:
+        missing = _absent_split(self.split, available)
+        if missing is None and not available.datasets[self.split].has_labels:
             return Unmet(
-                reason=f"The {self.role} images have no labels.",
-                remedy=f"Label a random sample of the {self.role} images and name the column "
+                reason=f"The {self.split} images have no labels.",
+                remedy=f"Label a random sample of the {self.split} images and name the column "
                 f"under `columns.label`.",
             )
         return missing
@@ -129,15 +129,15 @@ class Truth(Need):
 
 @dataclass(frozen=True)
 class Scan(Need):
-    """A description of every image of a role: readable or not, mode, size, hashes, properties."""
+    """A description of every image of a split: readable or not, mode, size, hashes, properties."""
 
-    role: str = "test"
+    split: str = "test"
 
     def unmet(self, available: Available) -> Unmet | None:
-        return _absent_role(self.role, available)
+        return _absent_split(self.split, available)
 
-    def scanned_roles(self, available: Available) -> tuple[str, ...]:
-        return (self.role,)
+    def scanned_splits(self, available: Available) -> tuple[str, ...]:
+        return (self.split,)
 
 
 @dataclass(frozen=True)
@@ -145,17 +145,17 @@ class Attributes(Need):
     """At least one declared attribute of the given roles (any role when none is named)."""
 
     roles: tuple[str, ...] = ()
-    role: str = "test"
+    split: str = "test"
 
     def unmet(self, available: Available) -> Unmet | None:
-        missing = _absent_role(self.role, available)
+        missing = _absent_split(self.split, available)
         if missing is not None:
             return missing
-        if available.datasets[self.role].attributes_of(*self.roles):
+        if available.datasets[self.split].attributes_of(*self.roles):
             return None
         kind = " or ".join(self.roles) or "any"
         return Unmet(
-            reason=f"The {self.role} data declare no attribute with role {kind}.",
+            reason=f"The {self.split} data declare no attribute with role {kind}.",
             remedy="Add columns that group the images to the manifest (building, lighting, "
             "device, ...) and declare them under `data.attributes`.",
         )
@@ -165,13 +165,13 @@ class Attributes(Need):
 class Units(Need):
     """A column that names what was sampled independently."""
 
-    role: str = "test"
+    split: str = "test"
 
     def unmet(self, available: Available) -> Unmet | None:
-        missing = _absent_role(self.role, available)
-        if missing is None and not available.datasets[self.role].has_units:
+        missing = _absent_split(self.split, available)
+        if missing is None and not available.datasets[self.split].has_units:
             return Unmet(
-                reason=f"The {self.role} manifest names no unit (room, person, video).",
+                reason=f"The {self.split} manifest names no unit (room, person, video).",
                 remedy="Name the column under `data.columns.unit`.",
             )
         return missing
@@ -198,12 +198,12 @@ class Declared(Need):
 
 @dataclass(frozen=True)
 class Embedding(Need):
-    """The model's penultimate activations for a role."""
+    """The model's penultimate activations for a split."""
 
-    role: str = "test"
+    split: str = "test"
 
     def unmet(self, available: Available) -> Unmet | None:
-        missing = _absent_role(self.role, available)
+        missing = _absent_split(self.split, available)
         if missing is None and available.model.embedding is None:
             return Unmet(
                 reason="No penultimate activation was found in the model's graph.",
@@ -212,20 +212,20 @@ class Embedding(Need):
         return missing
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
-        return (Pass(self.role, embedding=True),)
+        return (Pass(self.split, embedding=True),)
 
 
 @dataclass(frozen=True)
 class LiveModel(Need):
-    """The model itself, called by the check on frames of a role."""
+    """The model itself, called by the check on frames of a split."""
 
-    role: str = "test"
+    split: str = "test"
 
     def unmet(self, available: Available) -> Unmet | None:
-        return _absent_role(self.role, available)
+        return _absent_split(self.split, available)
 
-    def frame_roles(self, available: Available) -> tuple[str, ...]:
-        return (self.role,)
+    def frame_splits(self, available: Available) -> tuple[str, ...]:
+        return (self.split,)
 
 
 @dataclass(frozen=True)

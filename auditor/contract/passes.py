@@ -1,4 +1,4 @@
-"""A pass: one sweep of inference over a role."""
+"""A pass: one sweep of inference over a split."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ AS_GIVEN = "as-given"
 
 @dataclass(frozen=True)
 class Pass:
-    """One sweep of inference over a role.
+    """One sweep of inference over a split.
 
     `sample` is a number of images (nested, seeded, taken by unit), None for all; `input` is a
     preprocessing other than the spec's, None for the spec's own; `embedding` asks for the
     penultimate activations too.
     """
 
-    role: str
+    split: str
     view: View = AS_SHOT
     variant: str = AS_GIVEN
     input: InputSpec | None = None
@@ -27,7 +27,7 @@ class Pass:
     embedding: bool = False
 
     def __str__(self) -> str:
-        parts = [self.role, self.view.name, self.variant]
+        parts = [self.split, self.view.name, self.variant]
         if self.input is not None:
             parts.append(f"input {input_name(self.input)}")
         if self.sample is not None:

@@ -34,7 +34,7 @@ def group_images(
     """Group a column's text (missing: NaN) as the spec says.
 
     Bins hold their lower edge, the last one its upper edge too. Quantile groups are cut at the
-    data's own quantiles unless `edges` (another role's) are given; values that tie at an edge
+    data's own quantiles unless `edges` (another split's) are given; values that tie at an edge
     stay together. Otherwise the text itself is the group.
     """
     if spec.bins is not None:

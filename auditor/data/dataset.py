@@ -1,4 +1,4 @@
-"""A dataset role once its manifest is read: plain values that every layer above shares."""
+"""A dataset split once its manifest is read: plain values that every layer above shares."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The images of one role, in manifest order.
+    """The images of one split, in manifest order.
 
     `frame` has one row an image and the columns ``image_id`` (str, unique), ``path`` (str,
     absolute; never enters a record), ``label`` (int64 class index, -1 where there is none),
@@ -47,7 +47,7 @@ class Dataset:
     group that stands for each of its groups where images are counted by group and label.
     """
 
-    role: str
+    split: str
     frame: pd.DataFrame
     classes: tuple[str, ...]
     attributes: tuple[Attribute, ...]

@@ -1,4 +1,4 @@
-"""Read the dataset roles of a spec: rows checked, the good ones typed, the others told."""
+"""Read the dataset splits of a spec: rows checked, the good ones typed, the others told."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OPTIONAL = ("unit", "time", "annotator")
 
 @dataclass(frozen=True)
 class ReadDataset:
-    """A role once read. `edges` are the quantile edges that its groups were cut at."""
+    """A split once read. `edges` are the quantile edges that its groups were cut at."""
 
     dataset: Dataset
     report: ManifestReport
@@ -64,46 +64,46 @@ def load_classes(given: tuple[str, ...] | str | ClassCount, folder: Path) -> tup
 def read_datasets(
     data: DataSpec, *, folder: Path, classes: tuple[str, ...]
 ) -> dict[str, ReadDataset]:
-    """Read every role, test first: quantile groups are cut at the test images' quantiles."""
+    """Read every split, test first: quantile groups are cut at the test images' quantiles."""
     read: dict[str, ReadDataset] = {}
-    for role in data.roles:
+    for split in data.splits:
         edges = read["test"].edges if "test" in read else None
-        read[role] = read_dataset(role, data, folder=folder, classes=classes, edges=edges)
+        read[split] = read_dataset(split, data, folder=folder, classes=classes, edges=edges)
     return read
 
 
 def read_dataset(
-    role: str,
+    split: str,
     data: DataSpec,
     *,
     folder: Path,
     classes: tuple[str, ...],
     edges: Edges | None = None,
 ) -> ReadDataset:
-    """Read one role. `edges`: quantile edges of another role, to be used instead of its own.
+    """Read one split. `edges`: quantile edges of another split, to be used instead of its own.
 
     Left out of the dataset, and listed in the report: rows without an image's name, whose file
     is absent, whose label is no class, and repeated ones (the first is kept where the labels
     agree, none where they differ). Other failings (a missing group, a time that is no date)
-    leave the value missing. A column that only another role lacks is a failing of its report.
+    leave the value missing. A column that only another split lacks is a failing of its report.
 
     Raises DataError where nothing could be read or measured; see `auditor.data.rows`.
     """
-    spec = data.role(role)
+    spec = data.split(split)
     assert spec is not None
-    columns = _columns(data, role)
-    rows = read_rows(role, spec, folder=folder, columns=columns)
-    plan = _plan(role, rows, data, columns)
-    typed = _typed(role, rows, plan, classes=classes, edges=edges)
+    columns = _columns(data, split)
+    rows = read_rows(split, spec, folder=folder, columns=columns)
+    plan = _plan(split, rows, data, columns)
+    typed = _typed(split, rows, plan, classes=classes, edges=edges)
     results = validate(_checked_frame(rows, plan, typed), _expectations(plan, data, classes))
     report = report_of(rows.frame, results, image_column=plan.image, set_apart=~typed.good)
-    dataset = _dataset(role, rows, plan, typed, classes)
-    if role == "test" and plan.label is not None and not (dataset.labels >= 0).any():
+    dataset = _dataset(split, rows, plan, typed, classes)
+    if split == "test" and plan.label is not None and not (dataset.labels >= 0).any():
         raise _no_known_label(rows, plan.label, classes)
-    if role == "test":
+    if split == "test":
         require_known(rows, plan.second, typed.second, classes=classes)
     if not len(dataset):
-        raise DataError(f"data.{role}: no row of {rows.source!r} can be used; the first failing: "
+        raise DataError(f"data.{split}: no row of {rows.source!r} can be used; the first failing: "
                         f"{_first_sentence(report)}")  # fmt: skip
     return ReadDataset(dataset, report, {n: g.edges for n, g in typed.groups.items() if g.edges})
 
@@ -120,9 +120,9 @@ def _class_lines(name: str, folder: Path) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
-def _columns(data: DataSpec, role: str) -> ColumnsSpec:
-    """The role's columns; those that it does not name are the data's."""
-    spec = data.role(role)
+def _columns(data: DataSpec, split: str) -> ColumnsSpec:
+    """The split's columns; those that it does not name are the data's."""
+    spec = data.split(split)
     own = spec.columns if spec is not None else None
     if own is None:
         return data.columns
@@ -134,7 +134,7 @@ def _columns(data: DataSpec, role: str) -> ColumnsSpec:
 
 @dataclass(frozen=True)
 class _ReadingPlan:
-    """Which columns are read for what; `absent` are columns that the role lacks, and may."""
+    """Which columns are read for what; `absent` are columns that the split lacks, and may."""
 
     image: str
     label: str | None
@@ -153,23 +153,23 @@ class _ReadingPlan:
         return named | set(self.second.values()) | ({self.label} if self.label else set())
 
 
-def _plan(role: str, rows: Rows, data: DataSpec, columns: ColumnsSpec) -> _ReadingPlan:
+def _plan(split: str, rows: Rows, data: DataSpec, columns: ColumnsSpec) -> _ReadingPlan:
     there = set(rows.frame.columns)
     absent: list[str] = []
 
     def has(column: str, key: str) -> bool:
         if column in there:
             return True
-        if role == "test":
-            raise missing_column(role, rows, column, key=key)
+        if split == "test":
+            raise missing_column(split, rows, column, key=key)
         absent.append(column)
         return False
 
     if columns.image not in there:
-        raise missing_column(role, rows, columns.image, key="data.columns.image")
+        raise missing_column(split, rows, columns.image, key="data.columns.image")
     return _ReadingPlan(
         image=columns.image,
-        label=_label_column(role, rows, columns),
+        label=_label_column(split, rows, columns),
         optional={
             key: column
             for key in _OPTIONAL
@@ -186,22 +186,22 @@ def _plan(role: str, rows: Rows, data: DataSpec, columns: ColumnsSpec) -> _Readi
             if spec.of == "image" and has(spec.column or name, f"data.attributes.{name}.column")
         },
         absent=tuple(absent),
-        label_required=role != "deployment",
+        label_required=split != "deployment",
     )
 
 
-def _label_column(role: str, rows: Rows, columns: ColumnsSpec) -> str | None:
+def _label_column(split: str, rows: Rows, columns: ColumnsSpec) -> str | None:
     if columns.label is None or columns.label in rows.frame.columns:
         return columns.label
     # Images from where the model will run are mostly unlabelled, training images never.
-    if role == "deployment":
+    if split == "deployment":
         return None
     if rows.from_folder:
         raise DataError(
-            f"data.{role}: the images of {rows.source!r} lie in no subfolders, so that they have "
+            f"data.{split}: the images of {rows.source!r} lie in no subfolders, so that they have "
             f"no labels. Sort them into one subfolder a class, or write a manifest."
         )
-    raise missing_column(role, rows, columns.label, key="data.columns.label")
+    raise missing_column(split, rows, columns.label, key="data.columns.label")
 
 
 @dataclass(frozen=True)
@@ -217,14 +217,14 @@ class _Typed:
 
 
 def _typed(
-    role: str,
+    split: str,
     rows: Rows,
     plan: _ReadingPlan,
     *,
     classes: tuple[str, ...],
     edges: Edges | None,
 ) -> _Typed:
-    located = locate(role, rows, column=plan.image)
+    located = locate(split, rows, column=plan.image)
     unlabelled = np.full(len(rows), NO_LABEL, dtype=np.int64)
     labels = unlabelled if plan.label is None else class_indices(rows.frame[plan.label], classes)
     times = plan.optional.get("time")
@@ -322,7 +322,7 @@ def _value_rule(spec: AttributeSpec) -> str:
 
 
 def _dataset(
-    role: str, rows: Rows, plan: _ReadingPlan, typed: _Typed, classes: tuple[str, ...]
+    split: str, rows: Rows, plan: _ReadingPlan, typed: _Typed, classes: tuple[str, ...]
 ) -> Dataset:
     ids = typed.located.ids
     folder = f"{rows.images.absolute()}/"
@@ -342,7 +342,7 @@ def _dataset(
     )
     kept = frame[typed.good].reset_index(drop=True)
     return Dataset(
-        role=role,
+        split=split,
         frame=kept,
         classes=classes,
         attributes=tuple(grouped.attribute for grouped in typed.groups.values()),

@@ -1,6 +1,6 @@
 """Small cells are pooled before any check sees them, so that no total gives one away.
 
-A cell is how many units (images, where the manifest names no unit) of a role belong to a group, or
+A cell is how many units (images, where the manifest names no unit) of a split belong to a group, or
 to a group and a class. What the model answered for them is a result, and is no cell.
 """
 
@@ -22,7 +22,7 @@ _NONE = -1
 class Members:
     """Who belongs where: `group`, `context` and `unit` codes, (n,) int64 each.
 
-    A context is a column of a table that has a row for every group: a role, or a class of a role.
+    A context is a column of a table that has a row for every group: a split, or a class of a split.
     """
 
     group: np.ndarray
@@ -87,9 +87,9 @@ def _next_smallest(sizes: np.ndarray, *, row: int, context: int) -> int:
 def pool_small_groups(
     datasets: Mapping[str, Dataset], *, sound: Mapping[str, np.ndarray], smallest: int | None
 ) -> dict[str, Dataset]:
-    """The datasets with every small group pooled, in all roles alike.
+    """The datasets with every small group pooled, in all splits alike.
 
-    `sound` maps a role to the mask of its sound part, (n,) bool: groups are large enough there and
+    `sound` maps a split to the mask of its sound part, (n,) bool: groups are large enough there and
     as given. Each dataset also learns coarser groups, of which every class has enough
     (`Dataset.by_label`). None for `smallest` leaves all as they are.
     """
@@ -196,7 +196,7 @@ def either(names: Sequence[str]) -> str:
 
 
 def by_label(dataset: Dataset) -> Dataset:
-    """The dataset with groups of which every class, in every role, has enough units.
+    """The dataset with groups of which every class, in every split, has enough units.
 
     For whatever is published by group and class: rates among the images of a class, counts of
     labels. Every such number of every check must come from these groups: two cuts of one table

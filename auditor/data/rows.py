@@ -1,4 +1,4 @@
-"""A role's rows as text: from a manifest (CSV, Parquet) or from folders named after classes."""
+"""A split's rows as text: from a manifest (CSV, Parquet) or from folders named after classes."""
 
 from __future__ import annotations
 
@@ -45,41 +45,41 @@ class Rows:
         return digest.hexdigest()
 
 
-def read_rows(role: str, spec: DatasetSpec, *, folder: Path, columns: ColumnsSpec) -> Rows:
-    """Read the rows of a role; `folder` is the spec's.
+def read_rows(split: str, spec: DatasetSpec, *, folder: Path, columns: ColumnsSpec) -> Rows:
+    """Read the rows of a split; `folder` is the spec's.
 
     Raises DataError when manifest or image folder are absent, unreadable or empty.
     """
     images = folder / spec.images
     if not images.is_dir():
         raise DataError(
-            f"data.{role}.images: there is no folder {spec.images!r} (beside the audit spec). "
+            f"data.{split}.images: there is no folder {spec.images!r} (beside the audit spec). "
             f"{_did_you_mean(images.name, _names_in(images.parent, folders=True))}"
             f"Give the folder that holds the images."
         )
     if spec.manifest is None:
         frame, source = _rows_of_folder(images, columns), spec.images
     else:
-        frame, source = _rows_of_manifest(role, spec.manifest, folder), spec.manifest
+        frame, source = _rows_of_manifest(split, spec.manifest, folder), spec.manifest
     if frame.empty:
         raise DataError(
-            f"data.{role}: {source!r} has no rows. Give a manifest with one row an image, or a "
+            f"data.{split}: {source!r} has no rows. Give a manifest with one row an image, or a "
             f"folder with one subfolder a class."
         )
     return Rows(frame=frame, source=source, images=images, from_folder=spec.manifest is None)
 
 
-def missing_column(role: str, rows: Rows, column: str, *, key: str) -> DataError:
+def missing_column(split: str, rows: Rows, column: str, *, key: str) -> DataError:
     """The error that a column of the spec is not in the manifest."""
     there = [str(name) for name in rows.frame.columns]
     if rows.from_folder:
         return DataError(
-            f"data.{role}: {key} names the column {column!r}, but the images of {rows.source!r} "
+            f"data.{split}: {key} names the column {column!r}, but the images of {rows.source!r} "
             f"come without a manifest. Write a CSV with the columns image, label and {column}, "
-            f"and name it under `data.{role}.manifest`."
+            f"and name it under `data.{split}.manifest`."
         )
     return DataError(
-        f"data.{role}: the manifest {rows.source!r} has no column {column!r} ({key}); it has "
+        f"data.{split}: the manifest {rows.source!r} has no column {column!r} ({key}); it has "
         f"{', '.join(there)}. {_did_you_mean(column, there)}Name the column under `{key}`."
     )
 
@@ -96,19 +96,19 @@ def _names_in(folder: Path, *, folders: bool) -> list[str]:
     return sorted(e.name for e in os.scandir(folder) if e.is_dir() == folders)
 
 
-def _rows_of_manifest(role: str, manifest: str, folder: Path) -> pd.DataFrame:
+def _rows_of_manifest(split: str, manifest: str, folder: Path) -> pd.DataFrame:
     path = folder / manifest
     if not path.is_file():
         beside = _names_in(path.parent, folders=False)
         raise DataError(
-            f"data.{role}.manifest: there is no file {manifest!r} (beside the audit spec). "
+            f"data.{split}.manifest: there is no file {manifest!r} (beside the audit spec). "
             f"{_did_you_mean(path.name, beside)}Give a CSV or Parquet file with one row an image."
         )
     try:
         return _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
     except UnicodeDecodeError as error:
         raise DataError(
-            f"data.{role}.manifest: {manifest!r} is not UTF-8 ({error.reason} at byte "
+            f"data.{split}.manifest: {manifest!r} is not UTF-8 ({error.reason} at byte "
             f"{error.start}). Save it as UTF-8."
         ) from error
     except pd.errors.EmptyDataError:
@@ -117,7 +117,7 @@ def _rows_of_manifest(role: str, manifest: str, folder: Path) -> pd.DataFrame:
         # Libraries name the file as they opened it.
         said = str(error).replace(str(path), manifest)
         raise DataError(
-            f"data.{role}.manifest: {manifest!r} cannot be read ({said}). Give a CSV with commas "
+            f"data.{split}.manifest: {manifest!r} cannot be read ({said}). Give a CSV with commas "
             f"and one header line, or a Parquet file."
         ) from error
 
@@ -172,7 +172,7 @@ class Located:
     there: np.ndarray
 
 
-def locate(role: str, rows: Rows, *, column: str) -> Located:
+def locate(split: str, rows: Rows, *, column: str) -> Located:
     """Find the files of a column of image names.
 
     Raises DataError when a name leads out of the image folder, and when no file at all is there.
@@ -180,25 +180,25 @@ def locate(role: str, rows: Rows, *, column: str) -> Located:
     ids = rows.frame[column].fillna("").to_numpy(dtype=object)
     odd = rows.frame[column].str.contains(r"^/|//|(?:^|/)\.{1,2}(?:/|$)", regex=True, na=False)
     for position in np.flatnonzero(odd.to_numpy(dtype=bool)):
-        ids[position] = _below(role, rows, str(ids[position]), row=int(position) + 1)
+        ids[position] = _below(split, rows, str(ids[position]), row=int(position) + 1)
     there = _files_there(ids, rows.images)
     if not there.any():
         raise DataError(
-            f"data.{role}: none of the {len(ids):,} images of {rows.source!r} is there; the first "
-            f"is {ids[0]!r}, looked for below data.{role}.images. Give the folder that the names "
+            f"data.{split}: none of the {len(ids):,} images of {rows.source!r} is there; the first "
+            f"is {ids[0]!r}, looked for below data.{split}.images. Give the folder that the names "
             f"in the column {column!r} are relative to."
         )
     return Located(ids=ids, there=there)
 
 
-def _below(role: str, rows: Rows, name: str, *, row: int) -> str:
+def _below(split: str, rows: Rows, name: str, *, row: int) -> str:
     folder = rows.images.absolute().as_posix()
     joined = posixpath.normpath(posixpath.join(folder, name))
     inside = posixpath.relpath(joined, posixpath.normpath(folder))
     if inside == ".." or inside.startswith("../"):
         raise DataError(
-            f"data.{role}: row {row} of {rows.source!r} names {name!r}, which lies outside "
-            f"the image folder. Only files below data.{role}.images are read: move the file, or "
+            f"data.{split}: row {row} of {rows.source!r} names {name!r}, which lies outside "
+            f"the image folder. Only files below data.{split}.images are read: move the file, or "
             f"give a folder further up."
         )
     return inside

@@ -1,4 +1,4 @@
-"""One row for every image of a role: what it is, what it looks like, how it may be recognised.
+"""One row for every image of a split: what it is, what it looks like, how it may be recognised.
 
 Colours are measured on every k-th row and column, texture on the middle of the image at its own
 resolution, so that a large photograph costs no more than a small one.

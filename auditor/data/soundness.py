@@ -24,9 +24,9 @@ PAIR_COLUMNS = ("image", "twin", "kind", "distance", "label", "twin_label")
 
 @dataclass(frozen=True)
 class RoleSoundness:
-    """Masks over a role's rows, (n,) bool each, and the pairs of images behind them.
+    """Masks over a split's rows, (n,) bool each, and the pairs of images behind them.
 
-    `duplicate`: an earlier image of the role is the same photograph. `seen_image`: a training
+    `duplicate`: an earlier image of the split is the same photograph. `seen_image`: a training
     image is the same photograph. `seen_unit`: the image's unit has training images. Only test
     images can have been seen; elsewhere both are all False. `duplicates` and `seen` have
     `PAIR_COLUMNS`, one row a duplicate and one a seen image.
@@ -54,19 +54,19 @@ class RoleSoundness:
 
 @dataclass(frozen=True)
 class Soundness:
-    """What was set apart, by role. `units_compared`: both test and train name their units."""
+    """What was set apart, by split. `units_compared`: both test and train name their units."""
 
-    roles: Mapping[str, RoleSoundness]
+    splits: Mapping[str, RoleSoundness]
     units_compared: bool
 
-    def keep(self, role: str) -> np.ndarray:
-        """Mask over the rows of a role's dataset: its sound part, (n,) bool."""
-        return self.roles[role].keep
+    def keep(self, split: str) -> np.ndarray:
+        """Mask over the rows of a split's dataset: its sound part, (n,) bool."""
+        return self.splits[split].keep
 
     def summary(self) -> dict[str, dict[str, int]]:
-        """Counts by role; an image may be counted under several reasons."""
+        """Counts by split; an image may be counted under several reasons."""
         return {
-            role: {
+            split: {
                 "images": len(found.readable),
                 "unreadable": int((~found.readable).sum()),
                 "duplicate": int(found.duplicate.sum()),
@@ -74,7 +74,7 @@ class Soundness:
                 "seen_unit": int(found.seen_unit.sum()),
                 "sound": int(found.keep.sum()),
             }
-            for role, found in self.roles.items()
+            for split, found in self.splits.items()
         }
 
 
@@ -85,28 +85,28 @@ def assess(datasets: Mapping[str, Dataset], scans: Mapping[str, pd.DataFrame]) -
     images of which training has the same photograph or images of the same unit; units are
     compared by their names, which must mean the same in both manifests.
     """
-    known = {role: prints(scans[role]) for role in datasets}
+    known = {split: prints(scans[split]) for split in datasets}
     units_compared = all(
-        role in datasets and datasets[role].has_units for role in ("test", "train")
+        split in datasets and datasets[split].has_units for split in ("test", "train")
     )
     return Soundness(
-        roles={
-            role: _role_soundness(dataset, scans[role], datasets=datasets, known=known)
-            for role, dataset in datasets.items()
+        splits={
+            split: _split_soundness(dataset, scans[split], datasets=datasets, known=known)
+            for split, dataset in datasets.items()
         },
         units_compared=units_compared,
     )
 
 
-def _role_soundness(
+def _split_soundness(
     dataset: Dataset,
     scan: pd.DataFrame,
     *,
     datasets: Mapping[str, Dataset],
     known: Mapping[str, Prints],
 ) -> RoleSoundness:
-    twins = earlier_twins(known[dataset.role])
-    train = datasets.get("train") if dataset.role == "test" else None
+    twins = earlier_twins(known[dataset.split])
+    train = datasets.get("train") if dataset.split == "test" else None
     none = np.zeros(len(dataset), dtype=bool)
     seen = None if train is None else twins_among(known["test"], known["train"])
     return RoleSoundness(

@@ -34,7 +34,7 @@ class View(Protocol):
     """A transform of frames. `name` is unique for its parameters and enters store keys.
 
     `version` changes when the same parameters would give other pixels. `donor` says which
-    image of the same role (another unit) must be handed over in the context, None for none.
+    image of the same split (another unit) must be handed over in the context, None for none.
     """
 
     @property

@@ -25,7 +25,7 @@ from auditor.data.soundness import Soundness
 from auditor.data.views import AS_SHOT, View
 from auditor.engine.sampling import nested_order, sample_rows
 from auditor.engine.store import Store
-from auditor.engine.sweep import SweptPass, SweptRole, assemble
+from auditor.engine.sweep import SweptPass, SweptSplit, assemble
 from auditor.findings import ModelFacts
 from auditor.models.predictor import Predictor
 from auditor.scoring.outcomes import Outcomes
@@ -46,7 +46,7 @@ class Gathered:
 
     available: Available
     store: Store
-    roles: Mapping[str, SweptRole]
+    splits: Mapping[str, SweptSplit]
     swept: Mapping[Pass, SweptPass]
     scans: Mapping[str, pd.DataFrame]
     soundness: Soundness
@@ -57,9 +57,9 @@ class Gathered:
     handed_out: dict[tuple[Pass, str], Outcomes] = field(default_factory=dict, compare=False)
     """Outcomes handed out so far: what they derive (answers, confidences) is derived once."""
 
-    def readable(self, role: str) -> np.ndarray:
-        """Mask over a role's rows: images that could be decoded."""
-        return self.scans[role]["readable"].to_numpy(dtype=bool)
+    def readable(self, split: str) -> np.ndarray:
+        """Mask over a split's rows: images that could be decoded."""
+        return self.scans[split]["readable"].to_numpy(dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,14 @@ class CheckEvidence:
             )
         return need.unmet(self.gathered.available) is None
 
-    def dataset(self, role: str, *, part: str = "sound") -> Dataset:
-        self._require_role(role)
-        dataset = self.gathered.available.datasets[role]
-        return dataset.take(self._keep(role)) if part == "sound" else dataset
+    def dataset(self, split: str, *, part: str = "sound") -> Dataset:
+        self._require_split(split)
+        dataset = self.gathered.available.datasets[split]
+        return dataset.take(self._keep(split)) if part == "sound" else dataset
 
     def outcomes(
         self,
-        role: str = "test",
+        split: str = "test",
         *,
         view: View = AS_SHOT,
         variant: str = AS_GIVEN,
@@ -103,7 +103,7 @@ class CheckEvidence:
         sample: int | None = None,
         part: str = "sound",
     ) -> Outcomes:
-        wanted = Pass(role, view=view, variant=variant, input=input, sample=sample)
+        wanted = Pass(split, view=view, variant=variant, input=input, sample=sample)
         self._require_pass(wanted)
         known = self.gathered.handed_out
         if (wanted, part) not in known:
@@ -114,43 +114,43 @@ class CheckEvidence:
         swept = self._swept(wanted)
         probabilities = assemble(swept, "predictions", store=self.gathered.store)
         keep = self._taken(wanted, swept, part)
-        dataset = self.gathered.available.datasets[wanted.role]
+        dataset = self.gathered.available.datasets[wanted.split]
         if not keep.any():
-            raise self._nothing_left(wanted.role)
+            raise self._nothing_left(wanted.split)
         if keep.all():
             return Outcomes(dataset.take(swept.rows), probabilities)
         return Outcomes(dataset.take(swept.rows[keep]), probabilities[keep])
 
-    def embedding(self, role: str = "test", *, part: str = "sound") -> np.ndarray:
-        wanted = Pass(role, embedding=True)
+    def embedding(self, split: str = "test", *, part: str = "sound") -> np.ndarray:
+        wanted = Pass(split, embedding=True)
         self._require_pass(wanted)
         swept = self._swept(wanted)
         embedding = assemble(swept, "embeddings", store=self.gathered.store)
         keep = self._taken(wanted, swept, part)
         return embedding if keep.all() else embedding[keep]
 
-    def scan(self, role: str, *, part: str = "sound") -> pd.DataFrame:
-        self._require_role(role)
-        scan = self.gathered.scans[role]
-        return scan[self._keep(role)].reset_index(drop=True) if part == "sound" else scan
+    def scan(self, split: str, *, part: str = "sound") -> pd.DataFrame:
+        self._require_split(split)
+        scan = self.gathered.scans[split]
+        return scan[self._keep(split)].reset_index(drop=True) if part == "sound" else scan
 
-    def manifest_report(self, role: str) -> ManifestReport:
-        self._require_role(role)
-        return self.gathered.manifest_reports[role]
+    def manifest_report(self, split: str) -> ManifestReport:
+        self._require_split(split)
+        return self.gathered.manifest_reports[split]
 
     def soundness(self) -> Soundness:
         return self.gathered.soundness
 
-    def frames(self, role: str, *, sample: int) -> np.ndarray:
-        rows = self._frame_rows(role, sample)
-        swept = self.gathered.roles[role]
+    def frames(self, split: str, *, sample: int) -> np.ndarray:
+        rows = self._frame_rows(split, sample)
+        swept = self.gathered.splits[split]
         if not len(rows):
-            raise self._nothing_left(role)
+            raise self._nothing_left(split)
         return np.stack([swept.frame(int(row)) for row in rows])
 
-    def frame_ids(self, role: str, *, sample: int) -> tuple[str, ...]:
-        ids = self.gathered.available.datasets[role].image_ids
-        return tuple(str(ids[row]) for row in self._frame_rows(role, sample))
+    def frame_ids(self, split: str, *, sample: int) -> tuple[str, ...]:
+        ids = self.gathered.available.datasets[split].image_ids
+        return tuple(str(ids[row]) for row in self._frame_rows(split, sample))
 
     def predictor(self, variant: str = AS_GIVEN) -> Predictor:
         self._require_variant(variant)
@@ -160,33 +160,33 @@ class CheckEvidence:
         self._require_variant(variant)
         return self.gathered.model_paths[variant]
 
-    def _nothing_left(self, role: str) -> NotMeasurableError:
-        counts = self.gathered.soundness.summary()[role]
+    def _nothing_left(self, split: str) -> NotMeasurableError:
+        counts = self.gathered.soundness.summary()[split]
         apart = ", ".join(
             f"{n} {reason.replace('_', ' ')}"
             for reason, n in counts.items()
             if n and reason not in ("images", "sound")
         )
         return NotMeasurableError(
-            f"Of {counts['images']} {role} images none is left to measure with ({apart}).",
-            remedy=f"Give {role} images that are readable and that training has not seen; "
+            f"Of {counts['images']} {split} images none is left to measure with ({apart}).",
+            remedy=f"Give {split} images that are readable and that training has not seen; "
             "`data/images` and `data/leakage` list what was set apart.",
         )
 
-    def _frame_rows(self, role: str, sample: int) -> np.ndarray:
+    def _frame_rows(self, split: str, sample: int) -> np.ndarray:
         available = self.gathered.available
-        if not any(role in need.frame_roles(available) for need in self.check.needs):
-            raise UndeclaredNeedError(f"{self.check.id} asks for frames of {role} undeclared")
-        order = nested_order(available.datasets[role], seed=self.spec.audit.seed)
-        return np.sort(order[self._keep(role)[order]][:sample])
+        if not any(split in need.frame_splits(available) for need in self.check.needs):
+            raise UndeclaredNeedError(f"{self.check.id} asks for frames of {split} undeclared")
+        order = nested_order(available.datasets[split], seed=self.spec.audit.seed)
+        return np.sort(order[self._keep(split)[order]][:sample])
 
-    def _keep(self, role: str) -> np.ndarray:
-        return self.gathered.soundness.keep(role)
+    def _keep(self, split: str) -> np.ndarray:
+        return self.gathered.soundness.keep(split)
 
     def _taken(self, wanted: Pass, swept: SweptPass, part: str) -> np.ndarray:
         """Mask over the rows of a swept pass: sampled, readable, and of the part asked for."""
-        dataset = self.gathered.available.datasets[wanted.role]
-        mask = self._keep(wanted.role) if part == "sound" else self.gathered.readable(wanted.role)
+        dataset = self.gathered.available.datasets[wanted.split]
+        mask = self._keep(wanted.split) if part == "sound" else self.gathered.readable(wanted.split)
         in_sample = np.zeros(len(dataset), dtype=bool)
         in_sample[sample_rows(dataset, wanted.sample, seed=self.spec.audit.seed)] = True
         answered = np.ones(len(swept.rows), dtype=bool)
@@ -205,14 +205,16 @@ class CheckEvidence:
         if missing is not None:
             raise NotMeasurableError(missing.reason, remedy=missing.remedy)
 
-    def _require_role(self, role: str) -> None:
-        if role not in self.gathered.available.datasets:
-            raise UndeclaredNeedError(f"{self.check.id} asks for {role}, which is not there")
-        declared = {getattr(need, "role", None) for need in self.check.needs} | {
-            p.role for p in self._declared_passes()
+    def _require_split(self, split: str) -> None:
+        if split not in self.gathered.available.datasets:
+            raise UndeclaredNeedError(f"{self.check.id} asks for {split}, which is not there")
+        declared = {getattr(need, "split", None) for need in self.check.needs} | {
+            p.split for p in self._declared_passes()
         }
-        if role not in declared:
-            raise UndeclaredNeedError(f"{self.check.id} asks for {role}, which it does not declare")
+        if split not in declared:
+            raise UndeclaredNeedError(
+                f"{self.check.id} asks for {split}, which it does not declare"
+            )
 
     def _require_pass(self, wanted: Pass) -> None:
         if wanted not in self._declared_passes():

@@ -21,7 +21,7 @@ from auditor.engine.evidence import Gathered, MissingVariant
 from auditor.engine.plan import Plan, make_plan
 from auditor.engine.sampling import nested_order
 from auditor.engine.store import Store, key_of
-from auditor.engine.sweep import Report, SweptRole, sweep_role, worker_count
+from auditor.engine.sweep import Report, SweptSplit, sweep_split, worker_count
 from auditor.errors import DataError, ModelError
 from auditor.models.load import load_model
 from auditor.models.predictor import Predictor
@@ -51,52 +51,52 @@ def load(spec: AuditSpec, *, only: Sequence[str] = (), trust_code: bool = False)
     classes = load_classes(spec.model.classes, spec.folder)
     read = read_datasets(spec.data, folder=spec.folder, classes=classes)
     predictor = load_model(spec, classes=classes, trust_code=trust_code)
-    datasets = {role: found.dataset for role, found in read.items()}
+    datasets = {split: found.dataset for split, found in read.items()}
     available = Available(spec=spec, model=predictor.facts, datasets=datasets)
     return Loaded(
         available=available,
         predictor=predictor,
         model_path=spec.resolve(spec.model.path),
-        manifest_reports={role: found.report for role, found in read.items()},
+        manifest_reports={split: found.report for split, found in read.items()},
         plan=make_plan(available, only=only),
     )
 
 
 def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
-    """Sweep all roles, assess soundness, make variants, sweep what was waiting for them.
+    """Sweep all splits, assess soundness, make variants, sweep what was waiting for them.
 
-    Raises DataError when more of a role than `data.limits.unreadable_share` is unreadable.
+    Raises DataError when more of a split than `data.limits.unreadable_share` is unreadable.
     """
     datasets = loaded.available.datasets
     first = {
-        role: _sweep(loaded, role, loaded.plan.early, store=store, report=report)
-        for role in datasets
+        split: _sweep(loaded, split, loaded.plan.early, store=store, report=report)
+        for split in datasets
     }
-    scans = {role: swept.scan() for role, swept in first.items()}
-    for role, scan in scans.items():
-        _stop_if_unusable(role, scan, loaded.spec)
+    scans = {split: swept.scan() for split, swept in first.items()}
+    for split, scan in scans.items():
+        _stop_if_unusable(split, scan, loaded.spec)
     variants = _make_variants(loaded, first, store=store)
     late = tuple(p for p in loaded.plan.late if p.variant in variants.predictors)
     second = [
-        _sweep(loaded, role, late, store=store, report=report, earlier=first[role],
+        _sweep(loaded, split, late, store=store, report=report, earlier=first[split],
                predictors=variants.predictors)
-        for role in datasets
-        if any(p.role == role for p in late)
+        for split in datasets
+        if any(p.split == split for p in late)
     ]  # fmt: skip
     soundness = assess(datasets, scans)
     pooled = pool_small_groups(
         datasets,
-        sound={role: soundness.keep(role) for role in datasets},
+        sound={split: soundness.keep(split) for split in datasets},
         smallest=loaded.spec.data.smallest_cell,
     )
     return Gathered(
         available=replace(loaded.available, datasets=pooled),
         store=store,
-        roles=first,
+        splits=first,
         swept={
             replace(one.sweep_pass, sample=None, embedding=False): one
-            for role in (*first.values(), *second)
-            for one in role.passes
+            for split in (*first.values(), *second)
+            for one in split.passes
         },
         scans=scans,
         soundness=soundness,
@@ -109,34 +109,34 @@ def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
 
 def _sweep(
     loaded: Loaded,
-    role: str,
+    split: str,
     passes: Sequence[Pass],
     *,
     store: Store,
     report: Report,
-    earlier: SweptRole | None = None,
+    earlier: SweptSplit | None = None,
     predictors: Mapping[str, Predictor] | None = None,
-) -> SweptRole:
-    return sweep_role(
-        loaded.available.datasets[role],
-        [p for p in passes if p.role == role],
+) -> SweptSplit:
+    return sweep_split(
+        loaded.available.datasets[split],
+        [p for p in passes if p.split == split],
         spec=loaded.spec,
         store=store,
         predictors=predictors or {AS_GIVEN: loaded.predictor},
-        keep_frames=role in loaded.plan.kept,
+        keep_frames=split in loaded.plan.kept,
         report=report,
         earlier=earlier,
         stage="decode and predict" if earlier is None else "predict variants and views",
     )
 
 
-def _stop_if_unusable(role: str, scan: pd.DataFrame, spec: AuditSpec) -> None:
+def _stop_if_unusable(split: str, scan: pd.DataFrame, spec: AuditSpec) -> None:
     unreadable = scan.loc[~scan["readable"], ["image_id", "error"]]
     allowed = spec.data.limits.unreadable_share
     if len(unreadable) > allowed * len(scan):
         shown = "; ".join(f"{row.image_id}: {row.error}" for row in unreadable.head(3).itertuples())
         raise DataError(
-            f"{len(unreadable)} of {len(scan)} {role} images cannot be read ({shown}). An audit "
+            f"{len(unreadable)} of {len(scan)} {split} images cannot be read ({shown}). An audit "
             f"goes on up to a share of {allowed:.0%}. Mend or remove the files, or raise "
             f"`data.limits.unreadable_share` in the audit spec and say why."
         )
@@ -149,7 +149,7 @@ class _Variants:
     missing: Mapping[str, MissingVariant]
 
 
-def _make_variants(loaded: Loaded, swept: Mapping[str, SweptRole], *, store: Store) -> _Variants:
+def _make_variants(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store) -> _Variants:
     predictors = {AS_GIVEN: loaded.predictor}
     paths = {AS_GIVEN: loaded.model_path}
     missing: dict[str, MissingVariant] = {}
@@ -168,14 +168,14 @@ def _make_variants(loaded: Loaded, swept: Mapping[str, SweptRole], *, store: Sto
     return _Variants(predictors, paths, missing)
 
 
-def _int8_file(loaded: Loaded, swept: Mapping[str, SweptRole], *, store: Store) -> Path:
+def _int8_file(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store) -> Path:
     """The INT8 form, calibrated on training images where there are any, else on test images."""
     from auditor.models.quantize import QUANTIZER_VERSION, quantize_int8
 
-    role = "train" if "train" in swept else "test"
-    dataset = loaded.available.datasets[role]
+    split = "train" if "train" in swept else "test"
+    dataset = loaded.available.datasets[split]
     rows = nested_order(dataset, seed=loaded.spec.audit.seed)[:CALIBRATION_IMAGES]
-    digests = [swept[role].digests[row] for row in rows]
+    digests = [swept[split].digests[row] for row in rows]
     key = key_of("int8", QUANTIZER_VERSION, loaded.predictor.digest, digests,
                  loaded.spec.model.input.model_dump(mode="json"))  # fmt: skip
     path = store.path("variants", key, ".onnx")
@@ -230,5 +230,5 @@ class CostEstimate:
 
 def pass_size(sweep_pass: Pass, datasets: Mapping[str, Dataset]) -> int:
     """Images that a pass puts through the model."""
-    whole = len(datasets[sweep_pass.role])
+    whole = len(datasets[sweep_pass.split])
     return whole if sweep_pass.sample is None else min(whole, sweep_pass.sample)

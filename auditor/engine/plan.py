@@ -19,7 +19,7 @@ from auditor.record import NotPlannedCheck
 class Plan:
     """Checks in the order in which they run, and the union of the passes they need.
 
-    `scanned` are the roles whose every image is described, `kept` those whose frames are
+    `scanned` are the splits whose every image is described, `kept` those whose frames are
     cached. Early passes run in the first sweep; late ones need frames that it kept.
     """
 
@@ -53,14 +53,14 @@ def make_plan(available: Available, *, only: Sequence[str] = ()) -> Plan:
     checks, not_run = _sort_checks(available, _selected(only), available.spec.checks)
     needs = [need for check in checks for need in check.needs if need.unmet(available) is None]
     passes = _merged(p for need in needs for p in need.passes(available))
-    roles = tuple(available.datasets)
+    splits = tuple(available.datasets)
     return Plan(
         checks=checks,
         not_run=not_run,
         passes=passes,
-        # Every role is scanned: the sound part, on which all checks rest, follows from it.
-        scanned=roles,
-        kept=tuple(r for r in roles if any(r in need.frame_roles(available) for need in needs)),
+        # Every split is scanned: the sound part, on which all checks rest, follows from it.
+        scanned=splits,
+        kept=tuple(r for r in splits if any(r in need.frame_splits(available) for need in needs)),
     )
 
 

@@ -56,16 +56,16 @@ def check_texts(checks: Sequence[Check]) -> tuple[CheckText, ...]:
 def input_digests(loaded: Loaded, gathered: Gathered) -> dict[str, str]:
     """SHA-256 of everything that was read, by the name it has in the spec."""
     digests = {"model": loaded.predictor.facts.digest}
-    for role, dataset in loaded.available.datasets.items():
-        digests[f"data.{role}"] = dataset.digest
-        digests[f"data.{role}.images"] = _images_digest(dataset, gathered)
+    for split, dataset in loaded.available.datasets.items():
+        digests[f"data.{split}"] = dataset.digest
+        digests[f"data.{split}.images"] = _images_digest(dataset, gathered)
     return digests
 
 
 def dataset_summaries(
     gathered: Gathered, declarations: Document | None
 ) -> tuple[DatasetSummary, ...]:
-    """Counts of every role, as given and in its sound part."""
+    """Counts of every split, as given and in its sound part."""
     return tuple(
         _dataset_summary(dataset, gathered, declarations)
         for dataset in gathered.available.datasets.values()
@@ -75,10 +75,10 @@ def dataset_summaries(
 def _dataset_summary(
     dataset: Dataset, gathered: Gathered, declarations: Document | None
 ) -> DatasetSummary:
-    keep = gathered.soundness.keep(dataset.role)
+    keep = gathered.soundness.keep(dataset.split)
     labels = dataset.labels
     return DatasetSummary(
-        role=dataset.role,
+        split=dataset.split,
         n=len(dataset),
         n_sound=int(keep.sum()),
         n_units=None if dataset.units is None else len(np.unique(dataset.units.astype(str))),
@@ -92,7 +92,7 @@ def _dataset_summary(
         ),
         set_apart=tuple(
             SetApart(reason, n)
-            for reason, n in gathered.soundness.summary()[dataset.role].items()
+            for reason, n in gathered.soundness.summary()[dataset.split].items()
             if reason not in ("images", "sound")
         ),
         digest=dataset.digest,
@@ -123,6 +123,6 @@ def _attribute_summary(
 
 
 def _images_digest(dataset: Dataset, gathered: Gathered) -> str:
-    pairs = sorted(zip(dataset.image_ids, gathered.roles[dataset.role].digests, strict=True))
+    pairs = sorted(zip(dataset.image_ids, gathered.splits[dataset.split].digests, strict=True))
     text = "".join(f"{digest}  {image_id}\n" for image_id, digest in pairs)
     return hashlib.sha256(text.encode("utf-8", errors="backslashreplace")).hexdigest()

@@ -32,7 +32,7 @@ def sample_rows(dataset: Dataset, size: int | None, *, seed: int) -> np.ndarray:
 def donor_rows(dataset: Dataset, kind: Donor, *, usable: np.ndarray, seed: int) -> np.ndarray:
     """For each row the row of its donor, or -1 where there is none; shape (n,).
 
-    Donors come from another unit of the same role and have the same label or another one.
+    Donors come from another unit of the same split and have the same label or another one.
     `usable` masks rows that may give or take. Each round deals the remaining receivers a random
     permutation of givers, so that a donor serves rarely more than one image: shared donors would
     make images dependent.

@@ -28,7 +28,7 @@ def write_scores(gathered: Gathered) -> tuple[Path, ...]:
 
 
 def _write(gathered: Gathered, swept: SweptPass) -> Path:
-    dataset = gathered.available.datasets[swept.sweep_pass.role].take(swept.rows)
+    dataset = gathered.available.datasets[swept.sweep_pass.split].take(swept.rows)
     truth = [list(dataset.classes), dataset.labels.tolist()]
     key = key_of("scores", SCORER_VERSION, [path.stem for path in swept.probabilities], truth)
     path = gathered.store.path("scores", key, ".parquet")

@@ -1,4 +1,4 @@
-"""One shard: some images of a role, decoded once, through every pass that is still missing.
+"""One shard: some images of a split, decoded once, through every pass that is still missing.
 
 `run_shard` is stateless and idempotent: what it computes lies in files of the store, named by
 everything that they depend on. A thread pool drives it here; any executor may elsewhere.
@@ -30,7 +30,7 @@ _GEOMETRY = ("size", "resize", "shortest", "crop", "pad", "align", "interpolatio
 
 
 class KeptFrames(Protocol):
-    """Frames kept by an earlier sweep, by row of the role."""
+    """Frames kept by an earlier sweep, by row of the split."""
 
     def frame(self, row: int) -> np.ndarray: ...
 
@@ -39,7 +39,7 @@ class KeptFrames(Protocol):
 class PassWork:
     """A pass over one shard: the places (rows within the shard) it takes, and its donors.
 
-    `donors` and `donor_digests` have one entry a place: the donor's row in the role (-1 for
+    `donors` and `donor_digests` have one entry a place: the donor's row in the split (-1 for
     none) and the digest of its file.
     """
 
@@ -56,7 +56,7 @@ class PassWork:
 class ShardTask:
     """What to do with one shard: its images, the passes over it, what to keep."""
 
-    role: str
+    split: str
     image_ids: tuple[str, ...]
     paths: tuple[str, ...]
     labels: np.ndarray

@@ -1,4 +1,4 @@
-"""The sweep: every shard of every role through its passes, driven by a pool of threads."""
+"""The sweep: every shard of every split through its passes, driven by a pool of threads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHARD = 256
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a sweep stands: images done of all, and the pass or role being worked on."""
+    """Where a sweep stands: images done of all, and the pass or split being worked on."""
 
     stage: str
     done: int
@@ -38,7 +38,7 @@ Report = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class SweptPass:
-    """A pass whose outputs lie in the store: rows of the role, and the files shard by shard."""
+    """A pass whose outputs lie in the store: rows of the split, and the files shard by shard."""
 
     sweep_pass: Pass
     rows: np.ndarray
@@ -47,10 +47,10 @@ class SweptPass:
 
 
 @dataclass(frozen=True)
-class SweptRole:
-    """A role whose images were all decoded: digests, scan files, kept frames, passes."""
+class SweptSplit:
+    """A split whose images were all decoded: digests, scan files, kept frames, passes."""
 
-    role: str
+    split: str
     digests: tuple[str, ...]
     scans: tuple[Path, ...]
     frames: tuple[Path | None, ...]
@@ -63,7 +63,7 @@ class SweptRole:
     def frame(self, row: int) -> np.ndarray:
         """The kept frame of a row, (h, w, 3) uint8."""
         path = self.frames[row // SHARD]
-        assert path is not None, f"frames of {self.role} were not kept"
+        assert path is not None, f"frames of {self.split} were not kept"
         return np.asarray(_frames_of(path)[row % SHARD])
 
 
@@ -72,7 +72,7 @@ def _frames_of(path: Path) -> np.ndarray:
     return Store.read_array(path)
 
 
-def sweep_role(
+def sweep_split(
     dataset: Dataset,
     passes: Sequence[Pass],
     *,
@@ -81,10 +81,10 @@ def sweep_role(
     predictors: Mapping[str, Predictor],
     keep_frames: bool,
     report: Report,
-    earlier: SweptRole | None = None,
+    earlier: SweptSplit | None = None,
     stage: str = "sweep",
-) -> SweptRole:
-    """Run `passes` over a role; with `earlier`, passes may use its frames and readable images."""
+) -> SweptSplit:
+    """Run `passes` over a split; with `earlier`, passes may use its frames and readable images."""
     takes = [sample_rows(dataset, p.sample, seed=spec.audit.seed) for p in passes]
     donors = [_donors(dataset, p, spec, earlier) for p in passes]
     tasks = [
@@ -93,9 +93,9 @@ def sweep_role(
         for start in range(0, len(dataset), SHARD)
     ]  # fmt: skip
     files = _run_all(tasks, store=store, predictors=predictors, kept=earlier, report=report,
-                     stage=f"{stage} {dataset.role}")  # fmt: skip
-    return SweptRole(
-        role=dataset.role,
+                     stage=f"{stage} {dataset.split}")  # fmt: skip
+    return SweptSplit(
+        split=dataset.split,
         digests=tuple(d for f in files for d in f.digests),
         scans=tuple(f.scan for f in files),
         frames=tuple(f.frames for f in files),
@@ -132,7 +132,7 @@ def assemble(swept: SweptPass, kind: str, *, store: Store) -> np.ndarray:
 
 
 def _donors(
-    dataset: Dataset, sweep_pass: Pass, spec: AuditSpec, earlier: SweptRole | None
+    dataset: Dataset, sweep_pass: Pass, spec: AuditSpec, earlier: SweptSplit | None
 ) -> np.ndarray | None:
     if sweep_pass.view.donor is None or earlier is None:
         return None
@@ -149,7 +149,7 @@ def _task(
     *,
     spec: AuditSpec,
     keep_frames: bool,
-    earlier: SweptRole | None,
+    earlier: SweptSplit | None,
 ) -> ShardTask:
     part = dataset.frame.iloc[rows.start : rows.stop]
     work = []
@@ -168,7 +168,7 @@ def _task(
             )
         )
     return ShardTask(
-        role=dataset.role,
+        split=dataset.split,
         image_ids=tuple(part["image_id"]),
         paths=tuple(part["path"]),
         labels=part["label"].to_numpy(dtype=np.int64),
@@ -181,7 +181,7 @@ def _task(
     )
 
 
-def _digests_of(rows: np.ndarray | None, earlier: SweptRole | None) -> tuple[str, ...]:
+def _digests_of(rows: np.ndarray | None, earlier: SweptSplit | None) -> tuple[str, ...]:
     if rows is None or earlier is None:
         return ()
     return tuple(earlier.digests[row] if row >= 0 else "" for row in rows)
@@ -192,7 +192,7 @@ def _run_all(
     *,
     store: Store,
     predictors: Mapping[str, Predictor],
-    kept: SweptRole | None,
+    kept: SweptSplit | None,
     report: Report,
     stage: str,
 ) -> list[ShardFiles]:

@@ -237,7 +237,7 @@ def _undecided(finding: Finding, text: str) -> Finding:
 
 
 def _same_subject(gate: Subject, subject: Subject) -> bool:
-    return set(gate.keys) <= set(subject.keys) and gate.role in (None, subject.role)
+    return set(gate.keys) <= set(subject.keys) and gate.split in (None, subject.split)
 
 
 def _other_side(gate: Gate) -> Any:

@@ -99,7 +99,7 @@ class Where(SpecPart):
     `of` is about attributes: ``any`` and ``none``, or the role of the attribute.
     """
 
-    role: str | None = None
+    split: str | None = None
     variant: str | None = None
     """``as-given`` for the model itself."""
     of: Of | tuple[Of, ...] | None = None
@@ -114,7 +114,7 @@ class Where(SpecPart):
         nothing is about every limit that the check could have met.
         """
         return (
-            (self.role is None or subject.role == self.role or (lenient and not subject.role))
+            (self.split is None or subject.split == self.split or (lenient and not subject.split))
             and self._matches_variant(subject, lenient)
             and self._matches_attribute(subject, attributes, lenient)
             and all(self._matches_key(key, subject, lenient) for key in self.keys)
@@ -288,7 +288,7 @@ def _claimed_subject(claim: ClaimSpec) -> Where:
     keys = {} if claim.label is None else {"class": claim.label}
     about_data = not claim.measure.startswith(("deployment/", "model/"))
     return Where(
-        role=claim.role if about_data else None,
+        split=claim.split if about_data else None,
         variant=None if claim.measure.startswith("deployment/quantization:") else "as-given",
         of="none",
         keys=keys,

@@ -118,7 +118,7 @@ def _and(names: Sequence[str]) -> str:
 
 
 def _represents(findings: Sequence[Finding], datasets: Sequence[DatasetSummary]) -> Answer:
-    train = next((d for d in datasets if d.role == "train"), None)
+    train = next((d for d in datasets if d.split == "train"), None)
     if train is None:
         return Answer(REPRESENTS, "Not tested", "The spec names no training data.")
     about = [f for f in findings if f.check == "bias/representation" and _is_of_training(f)]
@@ -138,7 +138,7 @@ def _represents(findings: Sequence[Finding], datasets: Sequence[DatasetSummary])
 
 def _is_of_training(finding: Finding) -> bool:
     measure = finding.measure
-    return measure is not None and (measure.name, measure.subject.role) == ("share-ratio", "train")
+    return measure is not None and (measure.name, measure.subject.split) == ("share-ratio", "train")
 
 
 def _departing(beyond: Sequence[Finding]) -> str:

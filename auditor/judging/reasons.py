@@ -94,8 +94,8 @@ def _printable(number: float, measure: Measure) -> float:
 def subject_words(subject: Subject) -> str:
     """``building=old, deployment data, int8``; empty for the whole test set."""
     parts = [_key_words(key, said) for key, said in subject.keys]
-    if subject.role not in (None, "test"):
-        parts.append(f"{subject.role} data")
+    if subject.split not in (None, "test"):
+        parts.append(f"{subject.split} data")
     if subject.variant not in (None, "as-given"):
         parts.append(str(subject.variant))
     return ", ".join(parts)

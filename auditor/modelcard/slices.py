@@ -35,7 +35,10 @@ def slice_numbers(record: AuditRecord) -> tuple[SliceNumber, ...]:
     """Overall, by class and by group, in the order of the record."""
     found = []
     for check, measure in record.measures():
-        if measure.subject.role in (None, "test") and measure.subject.variant in (None, "as-given"):
+        if measure.subject.split in (None, "test") and measure.subject.variant in (
+            None,
+            "as-given",
+        ):
             found += list(_numbers(check, measure))
     return tuple(found)
 

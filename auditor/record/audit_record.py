@@ -37,7 +37,7 @@ class GroupCount:
 
 @dataclass(frozen=True)
 class AttributeSummary:
-    """An attribute of a role: counts of its groups, of images without a value, population.
+    """An attribute of a split: counts of its groups, of images without a value, population.
 
     `basis` says on what declared ground it is used, and who declared it. `smallest_cell` is the
     least number of units of a group; `pooled` maps a group that stands for smaller ones, which
@@ -58,7 +58,7 @@ class AttributeSummary:
 
 @dataclass(frozen=True)
 class SetApart:
-    """How many images of a role were set apart from the sound part, and why."""
+    """How many images of a split were set apart from the sound part, and why."""
 
     reason: str
     n: int
@@ -66,13 +66,13 @@ class SetApart:
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """A role's images: `n` as given, `n_sound` in the sound part, `n_units` None without units.
+    """A split's images: `n` as given, `n_sound` in the sound part, `n_units` None without units.
 
     `labels` counts the labelled images by class; `digest` is that of the manifest's rows,
     `images_digest` that of the images' bytes in order of their ids (None where not taken).
     """
 
-    role: str
+    split: str
     n: int
     n_sound: int
     n_units: int | None
@@ -188,8 +188,8 @@ class AuditRecord:
     def title(self) -> str:
         return str(self.spec.parsed["audit"]["title"])
 
-    def dataset(self, role: str) -> DatasetSummary | None:
-        return next((d for d in self.datasets if d.role == role), None)
+    def dataset(self, split: str) -> DatasetSummary | None:
+        return next((d for d in self.datasets if d.split == split), None)
 
     def measures(self) -> Iterator[tuple[str, Measure]]:
         """Every measure with the id of its check."""

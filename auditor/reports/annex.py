@@ -114,7 +114,7 @@ def annex(record: AuditRecord, order: Ordered) -> Annex:
     return Annex(
         data=record.datasets,
         attributes=tuple(
-            _attribute_entry(d.role, a) for d in record.datasets for a in d.attributes
+            _attribute_entry(d.split, a) for d in record.datasets for a in d.attributes
         ),
         declared=tuple(declared(record)),
         waivers=tuple(_waivers(record)),
@@ -129,12 +129,12 @@ def annex(record: AuditRecord, order: Ordered) -> Annex:
     )
 
 
-def _attribute_entry(role: str, attribute: AttributeSummary) -> Entry:
+def _attribute_entry(split: str, attribute: AttributeSummary) -> Entry:
     groups = sorted(attribute.groups, key=lambda g: -g.n_sound)
     shown = [f"{g.name}: {g.n_sound:,} of {g.n:,}" for g in groups[:12]]
     more = [f"and {len(groups) - 12} more groups"] if len(groups) > 12 else []
     missing = [f"without a value: {attribute.missing:,}"] if attribute.missing else []
-    name = f"{attribute.name} ({attribute.role}), {role} data"
+    name = f"{attribute.name} ({attribute.role}), {split} data"
     return Entry(name, "; ".join([*shown, *more, *missing]), EvidenceStatus.MEASURED)
 
 

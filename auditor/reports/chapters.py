@@ -222,8 +222,8 @@ def _fact_name(finding: Finding) -> str:
     """A result's short name without the check's topic, which stands above it."""
     name = short_name(finding).removeprefix(f"{topic(finding.check)}, ")
     subject = finding.measure.subject if finding.measure else None
-    role = subject.role if subject else None
-    return name if role in (None, "test") or role in name else f"{name}, {role} data"
+    split = subject.split if subject else None
+    return name if split in (None, "test") or split in name else f"{name}, {split} data"
 
 
 def _is_zero(finding: Finding) -> bool:

@@ -17,7 +17,7 @@ COLUMN_WORDS = {
     "bias/error-rates:false-negative-ratio": "“{class}” missed",
     "bias/selection-rate:selection-ratio": "called “{class}”",
     "bias/harm:cost-ratio": "cost of errors",
-    "bias/representation:share-ratio": "share in {role} data",
+    "bias/representation:share-ratio": "share in {split} data",
     "bias/label-agreement:severity": "{annotator}’s severity",
     "bias/label-errors:label-error": "wrong labels",
     "bias/calibration:overconfidence-difference": "too sure",
@@ -113,18 +113,18 @@ def _column(finding: Finding, *, adverse: set[str]) -> GroupColumn | None:
     if not judged and not _is_shown(name, subject, adverse):
         return None
     keys = {key: said for key, said in subject.keys if key in ("class", "annotator")}
-    role = subject.role if finding.check == "bias/representation" else ""
-    key = "|".join([name, *(f"{k}={v}" for k, v in keys.items()), role or ""])
-    fields = keys | {"role": role or "test", "variant": subject.variant or ""}
+    split = subject.split if finding.check == "bias/representation" else ""
+    key = "|".join([name, *(f"{k}={v}" for k, v in keys.items()), split or ""])
+    fields = keys | {"split": split or "test", "variant": subject.variant or ""}
     return GroupColumn(key, _heading(name, fields), judged)
 
 
 def _is_shown(name: str, subject: Subject, adverse: set[str]) -> bool:
-    role = "train" if name.startswith("bias/representation") else "test"
+    split = "train" if name.startswith("bias/representation") else "test"
     label = subject.get("class")
     return (
         name in COLUMN_WORDS
-        and subject.role in (None, role)
+        and subject.split in (None, split)
         and (label is None or label in adverse)
     )
 

@@ -167,7 +167,7 @@ def _limit_name(result: LimitResult, order: Ordered) -> str:
 
 def _headline(record: AuditRecord) -> tuple[str, ...]:
     """The accuracy that counts, per unit where there are units, beside always guessing."""
-    measures = {(check, m.name, m.subject.role): m for check, m in record.measures()
+    measures = {(check, m.name, m.subject.split): m for check, m in record.measures()
                 if not m.subject.keys and m.subject.variant in (None, "as-given")}  # fmt: skip
     lines = []
     overall = measures.get(("performance/overall", "accuracy", "test"))

@@ -48,7 +48,7 @@ _SENTENCES = {
     "bias/label-errors:flagged": _SUSPECT,
     "bias/label-errors:flagged-excess": _SUSPECT,
     "bias/representation:share-ratio": (
-        "Of 100 {counted} of the {role} data, {here} are of {group}; {there} would be due."
+        "Of 100 {counted} of the {split} data, {here} are of {group}; {there} would be due."
     ),
     "shortcut/metadata:accuracy-worth": (
         "Of 100 images whose {attribute} goes with the label it answers {here} rightly; of 100 "
@@ -83,7 +83,7 @@ def hundred_sentence(measure: Measure, *, check: str) -> str:
     group = group_text(measure.subject, check=check)
     fields = _Fields(measure.subject.keys)
     fields |= {"counted": str(measure.details.get("counted", "images"))}
-    fields |= {"role": measure.subject.role or "test", "variant": measure.subject.variant or ""}
+    fields |= {"split": measure.subject.split or "test", "variant": measure.subject.variant or ""}
     fields |= {"of_group": f" of {group}" if group else ""}
     if group:
         fields["group"] = group

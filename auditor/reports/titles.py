@@ -64,7 +64,7 @@ def _filled(template: str, finding: Finding) -> str:
     result = _result(finding)
     subject = result.subject
     fields = dict(subject.keys) | {
-        "role": subject.role or "test",
+        "split": subject.split or "test",
         "variant": subject.variant or "as-given",
         "group": (group := group_text(subject, check=finding.check)) or "\0",
         "of_group": f", {group}" if group else "",

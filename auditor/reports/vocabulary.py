@@ -30,15 +30,17 @@ class Words:
 
 WORDS = {
     "data/manifest:failing-rows": Words(
-        "Rows of the {role} manifest that break its rules", "faulty manifest rows"
+        "Rows of the {split} manifest that break its rules", "faulty manifest rows"
     ),
     "data/images:unreadable-share": Words(
-        "Images that cannot be read, {role} data", "unreadable images"
+        "Images that cannot be read, {split} data", "unreadable images"
     ),
     "data/images:odd-share": Words(
-        "Unusual images, {role} data: {kind}", "unusual images ({kind})"
+        "Unusual images, {split} data: {kind}", "unusual images ({kind})"
     ),
-    "data/duplicates:duplicate-share": Words("Copies among the {role} images", "duplicated images"),
+    "data/duplicates:duplicate-share": Words(
+        "Copies among the {split} images", "duplicated images"
+    ),
     "data/leakage:seen-share": Words(
         "Test images that, or whose unit, were seen in training", "test images seen in training"
     ),
@@ -51,7 +53,7 @@ WORDS = {
     "model/preprocessing:accuracy-gain": Words(
         "Accuracy gained by feeding the model otherwise", "how the model is fed"
     ),
-    "performance/overall:accuracy": Words("Accuracy on the {role} images", "accuracy"),
+    "performance/overall:accuracy": Words("Accuracy on the {split} images", "accuracy"),
     "performance/baseline:gain": Words(
         "Accuracy over always giving the commonest answer", "better than guessing"
     ),
@@ -109,7 +111,7 @@ WORDS = {
         "Largest gap in errors between groups of {attribute}, “{class}”", "{attribute}: error gap"
     ),
     "bias/representation:share-ratio": Words(
-        "Share of {group} in the {role} data, against the share due", "{group}: missing in {role}"
+        "Share of {group} in the {split} data, against the share due", "{group}: missing in {split}"
     ),
     "bias/selection-rate:selection-ratio": Words(
         "Called “{class}”, rightly or not: {group}, against all others",
@@ -215,7 +217,8 @@ OTHERWISE = {
 
 TOO_MUCH = {
     "bias/representation:share-ratio": Words(
-        "Share of {group} in the {role} data, against the share due", "{group}: too many in {role}"
+        "Share of {group} in the {split} data, against the share due",
+        "{group}: too many in {split}",
     ),
 }
 """Words of the ratios in `WORDS` where they fail by being too large."""

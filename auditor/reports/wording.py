@@ -135,8 +135,8 @@ def size_text(measure: Measure) -> str:
 def subject_text(subject: Subject) -> str:
     """What a measure is about, in a few words: ``household: accessible; class: serious``."""
     parts = [f"{key}: {said}" for key, said in subject.keys]
-    if subject.role not in (None, "test"):
-        parts.append(f"{subject.role} data")
+    if subject.split not in (None, "test"):
+        parts.append(f"{subject.split} data")
     if subject.variant not in (None, "as-given"):
         parts.append(f"{subject.variant} version")
     return "; ".join(parts) or "all images"

@@ -46,10 +46,10 @@ class AccuracyLost(Check):
 
     id: ClassVar[str] = "shift/accuracy"
     needs: ClassVar[tuple[Need, ...]] = (
-        Predictions(role="test"),
-        Predictions(role="deployment"),
-        Truth(role="test"),
-        Truth(role="deployment"),
+        Predictions(split="test"),
+        Predictions(split="deployment"),
+        Truth(split="test"),
+        Truth(split="deployment"),
     )
     sources: ClassVar[tuple[str, ...]] = (
         "Newcombe (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I",
@@ -59,10 +59,10 @@ class AccuracyLost(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         test = evidence.outcomes("test").with_labels()
         deployment = evidence.outcomes("deployment").with_labels()
-        subject = Subject(role="deployment")
+        subject = Subject(split="deployment")
         sides = {
-            f"the labelled {role} data": count_units(np.ones(len(side), dtype=bool), side.units)
-            for role, side in (("test", test), ("deployment", deployment))
+            f"the labelled {split} data": count_units(np.ones(len(side), dtype=bool), side.units)
+            for split, side in (("test", test), ("deployment", deployment))
         }
         few = too_few("lost", subject, sides=sides, noun="independent units")
         yield few if few is not None else _lost(test, deployment, subject)

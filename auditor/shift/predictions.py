@@ -51,7 +51,7 @@ class PredictionShift(Check):
     """
 
     id: ClassVar[str] = "shift/predictions"
-    needs: ClassVar[tuple[Need, ...]] = (Predictions(role="test"), Predictions(role="deployment"))
+    needs: ClassVar[tuple[Need, ...]] = (Predictions(split="test"), Predictions(split="deployment"))
     sources: ClassVar[tuple[str, ...]] = (
         "Lipton, Wang & Smola (2018), arXiv:1802.03916 (black-box shift detection)",
         "Rabanser, Günnemann & Lipton (2019), arXiv:1810.11953",
@@ -62,7 +62,7 @@ class PredictionShift(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         test, deployment = evidence.outcomes("test"), evidence.outcomes("deployment")
         sides = Sides.of(test.dataset, deployment.dataset, rng=evidence.rng)
-        few = sides.too_few("auc", Subject(role="deployment"))
+        few = sides.too_few("auc", Subject(split="deployment"))
         if few is not None:
             yield few
             return
@@ -118,7 +118,7 @@ def _measure(name: str, found: Shifted) -> Measure:
     said = f"The score of {name.removeprefix(_CLASS)}" if "class" in key else name.capitalize()
     return Measure(
         name="auc",
-        subject=Subject.about(key, role="deployment"),
+        subject=Subject.about(key, split="deployment"),
         estimate=found.area,
         unit="probability",
         better="none",
@@ -140,7 +140,7 @@ def _share(test: Outcomes, deployment: Outcomes, index: int, sides: Sides) -> Me
     there, here = rate(theirs, unit=own), rate(ours, unit=other)
     return Measure(
         name="class-share",
-        subject=Subject.about({"class": name}, role="deployment"),
+        subject=Subject.about({"class": name}, split="deployment"),
         estimate=difference,
         unit="share",
         better="none",

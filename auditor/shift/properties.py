@@ -55,7 +55,7 @@ class Properties(Check):
     """
 
     id: ClassVar[str] = "shift/properties"
-    needs: ClassVar[tuple[Need, ...]] = (Scan(role="test"), Scan(role="deployment"))
+    needs: ClassVar[tuple[Need, ...]] = (Scan(split="test"), Scan(split="deployment"))
     sources: ClassVar[tuple[str, ...]] = (
         "Rabanser, Günnemann & Lipton (2019), arXiv:1810.11953",
         "Lopez-Paz & Oquab (2017), arXiv:1610.06545 (classifier two-sample test)",
@@ -66,9 +66,9 @@ class Properties(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rng = evidence.rng
-        datasets = [evidence.dataset(role) for role in ("test", "deployment")]
+        datasets = [evidence.dataset(split) for split in ("test", "deployment")]
         sides = Sides.of(*datasets, rng=rng)
-        few = sides.too_few("any", Subject(role="deployment"))
+        few = sides.too_few("any", Subject(split="deployment"))
         if few is not None:
             yield few
             return
@@ -122,7 +122,7 @@ def _varying(
 def _nothing_varies() -> Unmeasured:
     return Unmeasured(
         name="any",
-        subject=Subject(role="deployment"),
+        subject=Subject(split="deployment"),
         reason="Every property is the same in all test and deployment images.",
         remedy="Check that the manifests name different images.",
     )
@@ -131,7 +131,7 @@ def _nothing_varies() -> Unmeasured:
 def _lacking(name: str, test: Floats, deployment: Floats, sides: Sides) -> Unmeasured | None:
     return sides.too_few(
         "auc",
-        Subject.of(role="deployment", property=name),
+        Subject.of(split="deployment", property=name),
         among=f" have a value of {name}",
         test=np.isfinite(test),
         deployment=np.isfinite(deployment),
@@ -141,7 +141,7 @@ def _lacking(name: str, test: Floats, deployment: Floats, sides: Sides) -> Unmea
 def _measure(name: str, found: Shifted) -> Measure:
     return Measure(
         name="auc",
-        subject=Subject.of(role="deployment", property=name),
+        subject=Subject.of(split="deployment", property=name),
         estimate=found.area,
         unit="probability",
         better="none",
@@ -175,7 +175,7 @@ def _any(
     ends = interval(area)
     return Measure(
         name="any",
-        subject=Subject(role="deployment"),
+        subject=Subject(split="deployment"),
         estimate=area,
         unit="probability",
         better="lower",

@@ -1,7 +1,7 @@
 """The audit spec: `audit.yaml` and the declarations beside it, as frozen values."""
 
 from auditor.spec.audit_spec import (
-    ROLES,
+    SPLITS,
     SUBJECT_KEYS,
     AttributeSpec,
     AuditSection,
@@ -20,9 +20,9 @@ from auditor.spec.audit_spec import (
     ModelSpec,
     OutputSpec,
     Positive,
-    Role,
     ShortcutSpec,
     SpecPart,
+    Split,
     TargetSpec,
     Task,
 )
@@ -31,7 +31,7 @@ from auditor.spec.document import (
 )
 
 __all__ = [
-    "ROLES",
+    "SPLITS",
     "SUBJECT_KEYS",
     "AttributeSpec",
     "AuditSection",
@@ -51,9 +51,9 @@ __all__ = [
     "ModelSpec",
     "OutputSpec",
     "Positive",
-    "Role",
     "ShortcutSpec",
     "SpecPart",
+    "Split",
     "TargetSpec",
     "Task",
 ]

@@ -10,15 +10,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-ROLES = ("test", "train", "deployment")
-"""Dataset roles, in the order in which they are read and printed."""
+SPLITS = ("test", "train", "deployment")
+"""Dataset splits, in the order in which they are read and printed."""
 
 SUBJECT_KEYS = frozenset(
     {"annotator", "artefact", "attribute", "claim", "class", "input", "part", "score"}
 )
 """Keys of subjects of findings that an attribute's name must not be mistaken for."""
 
-Role = Literal["test", "train", "deployment"]
+Split = Literal["test", "train", "deployment"]
 Task = Literal["classification", "detection", "segmentation", "instance-segmentation"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -206,13 +206,13 @@ class DataSpec(SpecPart):
             )
         return self
 
-    def role(self, role: str) -> DatasetSpec | None:
-        found: DatasetSpec | None = getattr(self, role)
+    def split(self, split: str) -> DatasetSpec | None:
+        found: DatasetSpec | None = getattr(self, split)
         return found
 
     @property
-    def roles(self) -> tuple[str, ...]:
-        return tuple(role for role in ROLES if self.role(role) is not None)
+    def splits(self) -> tuple[str, ...]:
+        return tuple(split for split in SPLITS if self.split(split) is not None)
 
 
 class ClaimSpec(SpecPart):
@@ -226,7 +226,7 @@ class ClaimSpec(SpecPart):
     at_least: float | None = None
     at_most: float | None = None
     label: str | None = None
-    role: Role = "test"
+    split: Split = "test"
     source: str
 
     @model_validator(mode="after")

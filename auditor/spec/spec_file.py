@@ -137,9 +137,11 @@ def _claim_problems(spec: AuditSpec) -> Iterator[Problem]:
         if claim.measure in ("recall", "precision") and claim.label is None:
             text = f"a claim on {claim.measure} needs the class that it is about; add `label: NAME`"
             yield Problem(here, f"{text}.")
-        if claim.role not in spec.data.roles:
-            text = f"the spec names no {claim.role} data; add `data.{claim.role}` or drop the claim"
-            yield Problem((*here, "role"), f"{text}.")
+        if claim.split not in spec.data.splits:
+            text = (
+                f"the spec names no {claim.split} data; add `data.{claim.split}` or drop the claim"
+            )
+            yield Problem((*here, "split"), f"{text}.")
 
 
 def _shortcut_problems(spec: AuditSpec) -> Iterator[Problem]:

@@ -28,7 +28,7 @@ WRITERS = 5
 
 
 def rows() -> pd.DataFrame:
-    """One row a digit: its sheet, its run of writers, and the role its sheet is given."""
+    """One row a digit: its sheet, its run of writers, and the split its sheet is given."""
     digits = load_digits()
     n = len(digits.target)
     table = pd.DataFrame({"digit": digits.target, "sheet": np.arange(n) // SHEET})
@@ -36,8 +36,8 @@ def rows() -> pd.DataFrame:
     rng = np.random.default_rng(SEED)
     sheets = rng.permutation(table["sheet"].max() + 1)
     cuts = {"train": sheets[:80], "test": sheets[80:145], "deployment": sheets[145:]}
-    role_of = {int(sheet): role for role, members in cuts.items() for sheet in members}
-    table["role"] = table["sheet"].map(role_of)
+    split_of = {int(sheet): split for split, members in cuts.items() for sheet in members}
+    table["split"] = table["sheet"].map(split_of)
     trays = rng.choice(["left", "right"], size=len(sheets))
     table["tray"] = trays[table["sheet"]]
     return table
@@ -59,15 +59,15 @@ def scanned(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def write_images(table: pd.DataFrame) -> None:
-    """Images and one manifest a role."""
+    """Images and one manifest a split."""
     pixels = load_digits().images
     rng = np.random.default_rng(SEED)
     files = []
     for i, row in enumerate(table.itertuples()):
         image = picture(pixels[i])
-        if row.role == "deployment":
+        if row.split == "deployment":
             image = scanned(image, rng)
-        name = f"{row.role}/{i:04d}.png"
+        name = f"{row.split}/{i:04d}.png"
         path = WORLD / "images" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path)
@@ -78,9 +78,9 @@ def write_images(table: pd.DataFrame) -> None:
         sheet="sheet-" + table["sheet"].astype(str).str.zfill(3),
         writers="run-" + (table["writers"] + 1).astype(str),
     )
-    for role, part in table.groupby("role"):
+    for split, part in table.groupby("split"):
         columns = ["file", "label", "sheet", "writers", "tray"]
-        part[columns].to_csv(WORLD / f"{role}.csv", index=False)
+        part[columns].to_csv(WORLD / f"{split}.csv", index=False)
 
 
 class DigitNet(torch.nn.Module):
@@ -101,9 +101,9 @@ class DigitNet(torch.nn.Module):
         return self.last(torch.flatten(self.pool(x), 1))
 
 
-def load_role(role: str) -> tuple[torch.Tensor, torch.Tensor]:
+def load_split(split: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Images as the spec feeds them (grey, 0-1) and labels."""
-    manifest = pd.read_csv(WORLD / f"{role}.csv")
+    manifest = pd.read_csv(WORLD / f"{split}.csv")
     stack = [np.asarray(Image.open(WORLD / "images" / f), np.float32) for f in manifest["file"]]
     return torch.from_numpy(np.stack(stack)[:, None] / 255), torch.tensor(manifest["label"])
 
@@ -111,7 +111,7 @@ def load_role(role: str) -> tuple[torch.Tensor, torch.Tensor]:
 def train() -> DigitNet:
     """Train for 30 epochs; the same seed gives the same weights on the same machine."""
     torch.manual_seed(SEED)
-    images, labels = load_role("train")
+    images, labels = load_split("train")
     net = DigitNet()
     optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 6e-3, total_steps=30 * 13)
@@ -150,11 +150,11 @@ def main() -> None:
     WORLD.mkdir(parents=True)
     write_images(rows())
     net = train()
-    for role in ("train", "test", "deployment"):
-        images, labels = load_role(role)
+    for split in ("train", "test", "deployment"):
+        images, labels = load_split(split)
         with torch.inference_mode():
             accuracy = (net(images).argmax(1) == labels).float().mean().item()
-        print(f"{role}: accuracy {accuracy:.3f} on {len(labels)} images")
+        print(f"{split}: accuracy {accuracy:.3f} on {len(labels)} images")
     export(net)
     for name in ("audit.yaml", "declarations.yaml"):
         if (HERE / name).exists():

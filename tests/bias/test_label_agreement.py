@@ -34,7 +34,7 @@ def world(
     n_gold=250,
     images_a_unit=1,
     grades_of=None,
-    role="test",
+    split="test",
     **spec,
 ):
     """Two inspectors grade every room; `ames` grades dense ones up with probability `severe`."""
@@ -50,7 +50,7 @@ def world(
     by = rng.choice(["ames", "birk"], n)
     dataset = worlds.dataset(
         np.where(by == "ames", ames, birk),
-        role=role,
+        split=split,
         classes=GRADES,
         units=unit if images_a_unit > 1 else None,
         attributes={"hangings": ("condition", list(hangings))},
@@ -508,11 +508,11 @@ def test_without_attributes_groups_are_not_compared_and_that_is_said(worlds):
     }  # fmt: skip
 
 
-def test_every_role_is_measured_for_itself(worlds):
+def test_every_split_is_measured_for_itself(worlds):
     evidence = world(worlds, seed=0)
-    evidence.add(world(worlds, seed=1, severe=0.5, role="train").dataset("train"))
+    evidence.add(world(worlds, seed=1, severe=0.5, split="train").dataset("train"))
     found = measures(worlds, evidence)
-    assert {m.subject.role for m in found.values()} == {"test", "train"}
+    assert {m.subject.split for m in found.values()} == {"test", "train"}
     assert failing(found) == {"annotator=ames,hangings=dense@train"}
 
 
@@ -527,7 +527,7 @@ def test_one_hand_alone_is_an_unmet_need(worlds):
     twice = worlds.dataset([0, 1] * 20, annotator=["birk"] * 40, ratings={"ames": [0, 1] * 20})
     available = Available(worlds.spec(), worlds.facts(), {"test": twice})
     assert SecondLabels().unmet(available) is None
-    assert Rows(role="train", optional=True) in LabelAgreement.needs
+    assert Rows(split="train", optional=True) in LabelAgreement.needs
 
 
 def test_tables_and_figures_hold_every_group(worlds):

@@ -212,7 +212,7 @@ def test_train_labels_are_refused_but_the_experts_are_used(worlds):
     labels = rng.integers(0, 3, 300)
     gold = np.where(rng.random(300) < 0.2, (labels + 1) % 3, labels)
     train = worlds.dataset(
-        labels, role="train", classes=("a", "b", "c"), gold=gold,
+        labels, split="train", classes=("a", "b", "c"), gold=gold,
         attributes={"hangings": ("condition", ["dense", "none"] * 150)},
     )  # fmt: skip
     evidence.add(train)
@@ -222,7 +222,7 @@ def test_train_labels_are_refused_but_the_experts_are_used(worlds):
         (gold != labels).mean()
     )
     assert "label-error:hangings=dense@train" in found
-    assert not any(m.name.startswith("flag") and m.subject.role == "train" for m in found.values())
+    assert not any(m.name.startswith("flag") and m.subject.split == "train" for m in found.values())
 
 
 def test_units_are_what_counts(worlds):

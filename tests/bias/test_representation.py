@@ -7,7 +7,7 @@ from scipy import stats as reference
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from auditor.bias.composition import compositions, ratio_to_share, still_missing
-from auditor.bias.departure import departure_from_shares, departure_of_roles
+from auditor.bias.departure import departure_from_shares, departure_of_splits
 from auditor.bias.representation import Representation
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.judging.policy import load_policy
@@ -19,7 +19,7 @@ PEOPLE = {"single": 0.6, "family": 0.3, "accessible": 0.1}
 
 
 def data(
-    worlds, role, *, rng, shares, units=400, images=3, population=None, spread=False, missing=0.0
+    worlds, split, *, rng, shares, units=400, images=3, population=None, spread=False, missing=0.0
 ):
     """Rooms of the groups' shares; with `spread`, each image has its own group."""
     names = np.array(list(shares))
@@ -29,8 +29,8 @@ def data(
     group = np.where(rng.random(len(group)) < missing, "", group)
     dataset = worlds.dataset(
         np.zeros(len(unit), dtype=int),
-        role=role,
-        units=[f"{role} {u}" for u in unit],
+        split=split,
+        units=[f"{split} {u}" for u in unit],
         attributes={"household": ("sensitive", list(group))},
     )
     return declare(dataset, population)
@@ -47,18 +47,18 @@ def declare(dataset, population):
 def world(worlds, *, seed, train, test=PEOPLE, deployment=None, population=PEOPLE, **how):
     rng = np.random.default_rng(seed)
     evidence = worlds.evidence()
-    roles = {"train": train, "test": test, "deployment": deployment}
-    for role, shares in roles.items():
+    splits = {"train": train, "test": test, "deployment": deployment}
+    for split, shares in splits.items():
         if shares is not None:
             stated = population
-            evidence.add(data(worlds, role, rng=rng, shares=shares, population=stated, **how))
+            evidence.add(data(worlds, split, rng=rng, shares=shares, population=stated, **how))
     return evidence
 
 
-def grouped(worlds, groups, *, role="test", units=None, population=None):
+def grouped(worlds, groups, *, split="test", units=None, population=None):
     dataset = worlds.dataset(
         np.zeros(len(groups), dtype=int),
-        role=role,
+        split=split,
         units=units,
         attributes={"household": ("sensitive", list(groups))},
     )
@@ -117,7 +117,7 @@ def test_without_a_population_the_deployment_data_are_the_reference(worlds, seed
     assert scarce.details["reference"] == "the deployment data"
     assert "of the deployment data" in scarce.details["sentence"]
     assert not fails(found["share-ratio:household=accessible@test"])
-    assert not any(m.name == "share-ratio" and m.subject.role == "deployment"
+    assert not any(m.name == "share-ratio" and m.subject.split == "deployment"
                    for m in found.values())  # fmt: skip
 
 
@@ -156,7 +156,7 @@ def test_rooms_are_counted_not_photos(worlds):
     photos = np.array([1] * 90 + [10] * 10)
     units = np.repeat(np.arange(100), photos)
     groups = np.where(units >= 90, "accessible", "single")
-    train = grouped(worlds, groups, role="train", units=units,
+    train = grouped(worlds, groups, split="train", units=units,
                     population={"single": 0.8, "accessible": 0.2})  # fmt: skip
     test = grouped(worlds, groups, units=units, population={"single": 0.8, "accessible": 0.2})
     found = worlds.measures(Representation(), worlds.evidence().add(train).add(test))
@@ -208,10 +208,10 @@ def test_examples_are_images_of_the_group(worlds):
     assert set(dataset.groups("household")[at]) == {"accessible"}
 
 
-# Between roles
+# Between splits
 
 
-def test_roles_are_compared_with_each_other(worlds):
+def test_splits_are_compared_with_each_other(worlds):
     deployment = {"single": 0.4, "family": 0.3, "accessible": 0.3}
     evidence = world(worlds, seed=4, train=PEOPLE, deployment=deployment)
     found = worlds.measures(Representation(), evidence)
@@ -226,12 +226,12 @@ def test_roles_are_compared_with_each_other(worlds):
     assert gap.details["sentence"].endswith("in the train data.")
 
 
-def test_the_ratio_of_two_roles_is_that_of_statsmodels(worlds):
+def test_the_ratio_of_two_splits_is_that_of_statsmodels(worlds):
     here = ["a"] * 12 + ["b"] * 188
     there = ["a"] * 40 + ["b"] * 160
     evidence = worlds.evidence()
-    for role, groups in (("train", here), ("test", there), ("deployment", there)):
-        evidence.add(grouped(worlds, groups, role=role))
+    for split, groups in (("train", here), ("test", there), ("deployment", there)):
+        evidence.add(grouped(worlds, groups, split=split))
     found = worlds.measures(Representation(), evidence)["share-ratio:household=a@train"]
     low, high = confint_proportions_2indep(12, 200, 40, 200, compare="ratio", method="score")
     ends = interval(found.estimate)
@@ -308,10 +308,10 @@ def test_the_g_test_is_that_of_scipy(worlds):
     assert found.p_value == pytest.approx(expected.pvalue)
 
 
-def test_the_g_test_of_two_roles_is_that_of_scipy(worlds):
-    a = grouped(worlds, ["x"] * 50 + ["y"] * 30 + ["z"] * 20, role="train")
+def test_the_g_test_of_two_splits_is_that_of_scipy(worlds):
+    a = grouped(worlds, ["x"] * 50 + ["y"] * 30 + ["z"] * 20, split="train")
     b = grouped(worlds, ["x"] * 20 + ["y"] * 40 + ["z"] * 15)
-    found = departure_of_roles(*compositions([a, b], attribute="household"))
+    found = departure_of_splits(*compositions([a, b], attribute="household"))
     expected = reference.chi2_contingency(
         [[50, 30, 20], [20, 40, 15]], correction=False, lambda_="log-likelihood"
     )
@@ -337,14 +337,14 @@ def test_the_g_test_of_images_holds_its_level_with_clusters(worlds, alike):
     assert 0.005 <= wrong / 400 <= 0.085
 
 
-def test_two_roles_of_alike_images_depart_no_more_than_luck(worlds):
+def test_two_splits_of_alike_images_depart_no_more_than_luck(worlds):
     rng = np.random.default_rng(8)
     unit = np.repeat(np.arange(50), 6)
-    roles = [
-        grouped(worlds, ["a", "b"] + ["c"] * 298, role=role, units=unit)
-        for role in ("train", "test")
+    splits = [
+        grouped(worlds, ["a", "b"] + ["c"] * 298, split=split, units=unit)
+        for split in ("train", "test")
     ]
-    templates = compositions(roles, attribute="household")
+    templates = compositions(splits, attribute="household")
     wrong = 0
     for _ in range(300):
         codes = []
@@ -352,7 +352,7 @@ def test_two_roles_of_alike_images_depart_no_more_than_luck(worlds):
             room, own = rng.integers(0, 3, 50)[unit], rng.integers(0, 3, 300)
             codes.append(np.where(rng.random(300) < 0.6, room, own))
         pair = [dataclasses.replace(t, codes=c) for t, c in zip(templates, codes, strict=True)]
-        wrong += departure_of_roles(*pair).p_value <= 0.05
+        wrong += departure_of_splits(*pair).p_value <= 0.05
     assert 0.005 <= wrong / 300 <= 0.09
 
 
@@ -393,7 +393,7 @@ def test_nine_rooms_say_nothing(worlds):
 
 def test_few_deployment_images_are_no_reference(worlds):
     evidence = world(worlds, seed=0, train=PEOPLE, population=None)
-    evidence.add(grouped(worlds, ["single"] * 5, role="deployment"))
+    evidence.add(grouped(worlds, ["single"] * 5, split="deployment"))
     names = {r.name for r in reasons(Representation(), evidence)}
     assert names == {"share-ratio", "share-against-deployment"}
     assert not any(
@@ -409,9 +409,9 @@ def test_training_without_the_column_is_told(worlds):
     assert found.reason == "The train manifest has no column for household."
 
 
-def test_a_role_where_no_image_has_a_value(worlds):
+def test_a_split_where_no_image_has_a_value(worlds):
     evidence = world(worlds, seed=0, train=PEOPLE)
-    evidence.add(grouped(worlds, [""] * 40, role="train", population=PEOPLE))
+    evidence.add(grouped(worlds, [""] * 40, split="train", population=PEOPLE))
     results = list(Representation().run(evidence))
     assert any(isinstance(r, Unmeasured) and "0 train images" in r.reason for r in results)
     (table, _) = [r for r in results if isinstance(r, Table)]
@@ -421,7 +421,7 @@ def test_a_role_where_no_image_has_a_value(worlds):
 def test_test_data_alone_are_enough(worlds):
     evidence = world(worlds, seed=0, train=None)
     found = worlds.measures(Representation(), evidence)
-    assert {m.subject.role for m in found.values()} == {"test"}
+    assert {m.subject.split for m in found.values()} == {"test"}
 
 
 # What a reader sees
@@ -429,7 +429,7 @@ def test_test_data_alone_are_enough(worlds):
 
 def test_sentences_and_remedies_can_be_repeated(worlds):
     groups = ["single"] * 120 + ["family"] * 70 + ["accessible"] * 10
-    train = grouped(worlds, groups, role="train", population=PEOPLE)
+    train = grouped(worlds, groups, split="train", population=PEOPLE)
     test = grouped(worlds, groups, population=PEOPLE)
     found = worlds.measures(Representation(), worlds.evidence().add(train).add(test))
     scarce = found["share-ratio:household=accessible@train"]
@@ -446,7 +446,7 @@ def test_sentences_and_remedies_can_be_repeated(worlds):
     assert "remedy" not in plenty
 
 
-def test_table_and_figure_hold_every_group_of_every_role(worlds):
+def test_table_and_figure_hold_every_group_of_every_split(worlds):
     evidence = world(worlds, seed=1, train=PEOPLE, deployment=PEOPLE)
     results = list(Representation().run(evidence))
     groups, wholes = [r for r in results if isinstance(r, Table)]

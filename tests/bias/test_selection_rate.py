@@ -13,7 +13,7 @@ ADVERSE = {"adverse": ("b",)}
 
 
 def world(
-    worlds, *, seed, called_of, n=1500, images_a_unit=1, labelled=True, role="test", evidence=None
+    worlds, *, seed, called_of, n=1500, images_a_unit=1, labelled=True, split="test", evidence=None
 ):
     """Images called "b" with their group's rate, whatever their label."""
     rng = np.random.default_rng(seed)
@@ -24,7 +24,7 @@ def world(
     labels = rng.integers(0, 2, len(units)) if labelled else np.full(len(units), -1)
     dataset = worlds.dataset(
         labels,
-        role=role,
+        split=split,
         units=units if images_a_unit > 1 else None,
         attributes={"household": ("sensitive", list(group))},
     )
@@ -158,7 +158,7 @@ def test_the_sentence_can_be_repeated(worlds):
 def test_deployment_images_need_no_labels(worlds):
     evidence = world(worlds, seed=0, called_of={"x": 0.2, "y": 0.2})
     world(
-        worlds, seed=1, called_of={"x": 0.4, "y": 0.1}, labelled=False, role="deployment",
+        worlds, seed=1, called_of={"x": 0.4, "y": 0.1}, labelled=False, split="deployment",
         evidence=evidence,
     )  # fmt: skip
     results = list(SelectionRate().run(evidence))
@@ -180,14 +180,14 @@ def test_unlabelled_test_images_count_too(worlds):
 
 def test_deployment_without_predictions_or_groups_is_left_out(worlds):
     evidence = world(worlds, seed=0, called_of={"x": 0.2, "y": 0.2})
-    world(worlds, seed=1, called_of={"x": 0.4, "y": 0.1}, role="deployment", evidence=evidence)
+    world(worlds, seed=1, called_of={"x": 0.4, "y": 0.1}, split="deployment", evidence=evidence)
     for need in (
-        Predictions(role="deployment", optional=True),
-        Attributes(role="deployment", optional=True),
+        Predictions(split="deployment", optional=True),
+        Attributes(split="deployment", optional=True),
     ):
         evidence.unmet = (need,)
         found = worlds.measures(SelectionRate(), evidence)
-        assert {m.subject.role for m in found.values()} == {"test"}
+        assert {m.subject.split for m in found.values()} == {"test"}
 
 
 def test_nobody_called_so_has_a_difference_and_no_ratio(worlds):

@@ -47,15 +47,15 @@ def scan_of(dataset, pictures, *, seed=0, **columns) -> pd.DataFrame:
 
 def world_of(worlds, scans, **datasets):
     evidence = worlds.evidence(spec=spec_with(worlds, datasets))
-    for role, dataset in datasets.items():
+    for split, dataset in datasets.items():
         evidence.add(dataset, part="as-given")
-        evidence.scans[role, "as-given"] = scans[role]
+        evidence.scans[split, "as-given"] = scans[split]
     evidence.sound = assess(datasets, scans)
     return evidence
 
 
 def spec_with(worlds, datasets):
-    return worlds.spec(data={role: {"images": "images"} for role in datasets})
+    return worlds.spec(data={split: {"images": "images"} for split in datasets})
 
 
 def table(check, evidence, id) -> Table:
@@ -161,9 +161,9 @@ def test_different_images_are_no_duplicates(worlds, seed):
     assert not exceeds(share)
 
 
-def test_roles_are_counted_apart(worlds):
+def test_splits_are_counted_apart(worlds):
     test = worlds.dataset([0] * 20)
-    deployment = worlds.dataset([-1] * 20, role="deployment")
+    deployment = worlds.dataset([-1] * 20, split="deployment")
     scans = {
         "test": scan_of(test, range(20)),
         "deployment": scan_of(deployment, [7] * 10 + list(range(100, 110))),
@@ -188,7 +188,7 @@ def leaky(worlds, *, seed, n_leaked=0, shared_units=0, units=True):
     for i in range(shared_units):
         train_rooms[3 * i] = f"t{i}"
     test = worlds.dataset([0, 1] * 150, units=rooms if units else None)
-    train = worlds.dataset([0, 1] * 150, role="train", units=train_rooms if units else None)
+    train = worlds.dataset([0, 1] * 150, split="train", units=train_rooms if units else None)
     scans = {
         "test": scan_of(test, range(300), seed=seed),
         "train": scan_of(train, pictures, seed=seed),
@@ -246,7 +246,7 @@ def test_whole_rooms_are_counted_as_rooms_not_as_images(worlds):
 def test_images_without_a_unit_are_not_counted_among_units(worlds):
     units = [f"u{i}" for i in range(20)] + [""] * 5
     test = worlds.dataset([0] * 25, units=units)
-    train = worlds.dataset([0] * 25, role="train", units=["u3"] * 20 + [""] * 5)
+    train = worlds.dataset([0] * 25, split="train", units=["u3"] * 20 + [""] * 5)
     scans = {"test": scan_of(test, range(25)), "train": scan_of(train, range(100, 125))}
     evidence = world_of(worlds, scans, test=test, train=train)
     found = worlds.measures(Leakage(), evidence)
@@ -264,8 +264,8 @@ def test_without_units_the_reason_is_given(worlds):
 
 def test_without_training_data_leakage_is_not_run(worlds):
     evidence = worlds.evidence().add(worlds.dataset([0] * 20), part="as-given")
-    assert Scan(role="train") in Leakage.needs
-    assert not evidence.has(Scan(role="train"))
+    assert Scan(split="train") in Leakage.needs
+    assert not evidence.has(Scan(split="train"))
 
 
 # ---- data/manifest
@@ -315,7 +315,7 @@ def test_a_manifest_as_expected_has_none(worlds, seed):
 
 def test_too_few_images_give_a_reason_not_a_share(worlds):
     test = worlds.dataset([0] * 6)
-    train = worlds.dataset([0] * 6, role="train")
+    train = worlds.dataset([0] * 6, split="train")
     scans = {"test": scan_of(test, range(6)), "train": scan_of(train, range(6))}
     evidence = world_of(worlds, scans, test=test, train=train)
     evidence.manifest_reports = manifest_world(worlds, n=6)[0].manifest_reports

@@ -68,7 +68,7 @@ def test_figure_and_table_show_the_same_bins(worlds):
 def test_labelled_deployment_images_are_measured_beside_the_test(worlds, seed):
     here, there = world(worlds, seed=seed), world(worlds, seed=seed + 50, off=0.15)
     o = there.outcomes("test")
-    dataset = worlds.dataset(o.labels, role="deployment")
+    dataset = worlds.dataset(o.labels, split="deployment")
     found = worlds.measures(Calibration(), here.add(dataset, o.probabilities))
     assert exceeds(found["ece:@deployment"])
     assert not exceeds(found["ece:@test"])

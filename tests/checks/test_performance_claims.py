@@ -15,11 +15,11 @@ def refuted(measure):
     return p_value(measure.estimate, limit=claimed, exceeds="below") <= 0.05
 
 
-def answered(worlds, *, seed, n, right, role="test"):
+def answered(worlds, *, seed, n, right, split="test"):
     rng = np.random.default_rng(seed)
     labels = rng.integers(2, size=n)
     answers = np.where(rng.random(n) < right, labels, 1 - labels)
-    return worlds.dataset(labels, role=role), worlds.probabilities(answers)
+    return worlds.dataset(labels, split=split), worlds.probabilities(answers)
 
 
 def evidence_of(worlds, *claims, sound=0.78, as_given=0.93, seed=0):
@@ -72,10 +72,10 @@ def test_recall_and_precision_are_of_the_class_named(worlds):
     assert len(found) == 4
 
 
-def test_recall_without_a_class_and_roles_without_labels_are_reasons(worlds):
+def test_recall_without_a_class_and_splits_without_labels_are_reasons(worlds):
     claims = (
         {"measure": "recall", "at_least": 0.9, "source": "report"},
-        {**ACCURACY, "role": "deployment"},
+        {**ACCURACY, "split": "deployment"},
     )
     found = list(Claims().run(evidence_of(worlds, *claims)))
     assert all(isinstance(r, Unmeasured) for r in found)
@@ -92,15 +92,15 @@ def test_an_unknown_class_is_the_users_to_mend(worlds):
         list(Claims().run(evidence_of(worlds, claim)))
 
 
-def test_the_need_asks_for_the_roles_that_are_claimed(worlds):
+def test_the_need_asks_for_the_splits_that_are_claimed(worlds):
     need, labelled = ClaimedAnswers(), worlds.dataset([0, 1])
-    unlabelled = worlds.dataset([-1, -1], role="deployment")
+    unlabelled = worlds.dataset([-1, -1], split="deployment")
     both = {"test": labelled, "deployment": unlabelled}
 
     def available(*claims):
         return Available(worlds.spec(claims=claims), worlds.facts(), both)
 
-    deployed = {**ACCURACY, "role": "deployment"}
+    deployed = {**ACCURACY, "split": "deployment"}
     assert need.passes(available(ACCURACY, deployed)) == (Pass("test"),)
     assert need.unmet(available(ACCURACY)) is None
     assert "no claim" in need.unmet(available()).reason

@@ -49,7 +49,7 @@ SPEC = {
         {"measure": "recall", "label": "serious", "at_least": 0.8, "source": "report"},
         {"measure": "precision", "label": "serious", "at_least": 0.8, "source": "report"},
         {"measure": "deployment/latency:p99", "at_most": 80.0, "source": "report"},
-        {"measure": "accuracy", "at_least": 0.9, "role": "deployment", "source": "pilot"},
+        {"measure": "accuracy", "at_least": 0.9, "split": "deployment", "source": "pilot"},
     ),
     "consequences": {
         "adverse": ("serious",),
@@ -68,12 +68,12 @@ def world(worlds, *, n=300, right=0.8, units=True, seed=0, absent=None, spec=SPE
     evidence = worlds.evidence(
         spec=worlds.spec(**spec), model=worlds.facts(classes=spec["model"]["classes"])
     )
-    for role in ("test", "train"):
+    for split in ("test", "train"):
         labels = rng.choice([c for c in range(3) if c != absent], size=n)
         answers = np.where(rng.random(n) < right, labels, (labels + 1) % 3)
         dataset = worlds.dataset(
             labels,
-            role=role,
+            split=split,
             classes=CLASSES,
             units=np.arange(n) // 2 if units else None,
             attributes={"lift": ("condition", rng.choice(["yes", "no", ""], size=n))},
@@ -94,14 +94,14 @@ class Strict:
         return getattr(self.inner, name)
 
     def _available(self):
-        datasets = {role: d for (role, _), d in self.inner.datasets.items()}
+        datasets = {split: d for (split, _), d in self.inner.datasets.items()}
         return Available(self.inner.spec, self.inner.model, datasets)
 
     def has(self, need):
         assert need in self.check.needs, f"{need} is not declared"
         return self.inner.has(need)
 
-    def outcomes(self, role="test", *, sample=None, part="sound"):
+    def outcomes(self, split="test", *, sample=None, part="sound"):
         available = self._available()
         declared = {
             p
@@ -109,8 +109,8 @@ class Strict:
             if need.unmet(available) is None
             for p in need.passes(available)
         }
-        assert Pass(role, sample=sample) in declared
-        return self.inner.outcomes(role, sample=sample, part=part)
+        assert Pass(split, sample=sample) in declared
+        return self.inner.outcomes(split, sample=sample, part=part)
 
 
 def results(cls, evidence):
@@ -169,7 +169,7 @@ def test_results_can_be_recorded(worlds, cls, name):
 @pytest.mark.parametrize(("cls", "name"), cases(LARGE))
 def test_every_measure_has_an_interval_and_known_examples(worlds, cls, name):
     evidence = world(worlds, **WORLDS[name])
-    known = {i for role in ("test", "train") for i in evidence.dataset(role).image_ids}
+    known = {i for split in ("test", "train") for i in evidence.dataset(split).image_ids}
     for measure in (r for r in results(cls, evidence) if isinstance(r, Measure)):
         ends = interval(measure.estimate)
         assert ends.low <= value(measure.estimate) <= ends.high

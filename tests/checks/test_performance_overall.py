@@ -11,7 +11,7 @@ def falls_below(measure, limit):
     return p_value(measure.estimate, limit=limit, exceeds="below") <= 0.05
 
 
-def world(worlds, *, seed, right=0.8, n=400, classes=4, role="test", evidence=None):
+def world(worlds, *, seed, right=0.8, n=400, classes=4, split="test", evidence=None):
     rng = np.random.default_rng(seed)
     names = tuple(f"class {i}" for i in range(classes))
     labels = rng.integers(classes, size=n)
@@ -20,7 +20,7 @@ def world(worlds, *, seed, right=0.8, n=400, classes=4, role="test", evidence=No
         answers, n_classes=classes, confidence=rng.uniform(0.4, 0.95, n)
     )
     evidence = evidence or worlds.evidence()
-    return evidence.add(worlds.dataset(labels, role=role, classes=names), probabilities)
+    return evidence.add(worlds.dataset(labels, split=split, classes=names), probabilities)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -48,17 +48,17 @@ def test_a_bad_model_is_shown_bad_and_a_good_one_is_not(worlds, seed):
     assert not falls_below(good, 0.8)
 
 
-def test_other_roles_are_measured_where_they_have_labels(worlds):
+def test_other_splits_are_measured_where_they_have_labels(worlds):
     evidence = world(worlds, seed=1)
-    world(worlds, seed=2, right=0.99, role="train", evidence=evidence)
+    world(worlds, seed=2, right=0.99, split="train", evidence=evidence)
     deployed = worlds.dataset(
-        np.full(50, -1), role="deployment", classes=evidence.dataset("test").classes
+        np.full(50, -1), split="deployment", classes=evidence.dataset("test").classes
     )
     evidence.add(deployed, worlds.probabilities(np.zeros(50, dtype=int), n_classes=4))
     found = worlds.measures(Overall(), evidence)
     assert value(found["accuracy:@train"].estimate) > 0.95
     assert "accuracy:@deployment" not in found
-    world(worlds, seed=3, right=0.5, role="deployment", evidence=evidence)
+    world(worlds, seed=3, right=0.5, split="deployment", evidence=evidence)
     found = worlds.measures(Overall(), evidence)
     assert value(found["accuracy:@deployment"].estimate) < 0.6
 

@@ -15,10 +15,10 @@ def exceeds(measure):
 def gap(worlds, *, seed, train, test, n=500, units=(None, None)):
     rng = np.random.default_rng(seed)
     evidence = worlds.evidence()
-    for role, right, unit in zip(("train", "test"), (train, test), units, strict=True):
+    for split, right, unit in zip(("train", "test"), (train, test), units, strict=True):
         labels = rng.integers(2, size=n)
         answers = np.where(rng.random(n) < right, labels, 1 - labels)
-        evidence.add(worlds.dataset(labels, role=role, units=unit), worlds.probabilities(answers))
+        evidence.add(worlds.dataset(labels, split=split, units=unit), worlds.probabilities(answers))
     return worlds.measures(Overfitting(), evidence)["accuracy-gap:@test"], evidence
 
 
@@ -43,7 +43,7 @@ def test_false_alarms_at_the_limit_stay_at_the_level(worlds):
 
 
 @pytest.mark.parametrize("units", [(None, "test"), ("train", None), ("train", "test")])
-def test_units_of_one_role_are_enough(worlds, units):
+def test_units_of_one_split_are_enough(worlds, units):
     rooms = np.arange(500) // 10
     named = tuple(None if u is None else rooms for u in units)
     found, _ = gap(worlds, seed=1, train=0.99, test=0.8, units=named)
@@ -53,7 +53,7 @@ def test_units_of_one_role_are_enough(worlds, units):
 def test_few_train_units_are_a_reason(worlds):
     evidence = worlds.evidence()
     evidence.add(worlds.dataset(np.zeros(50)), worlds.probabilities(np.zeros(50, dtype=int)))
-    few = worlds.dataset(np.zeros(5), role="train")
+    few = worlds.dataset(np.zeros(5), split="train")
     evidence.add(few, worlds.probabilities(np.zeros(5, dtype=int)))
     (found,) = Overfitting().run(evidence)
     assert isinstance(found, Unmeasured)

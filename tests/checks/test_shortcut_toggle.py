@@ -172,13 +172,13 @@ def test_value_is_same_class_minus_other_class(worlds):
 def test_who_carries_the_artefact_is_counted(worlds):
     spec = worlds.spec(shortcuts=({**MARKER, "carried_by": {"phone": "q"}},))
     evidence = world(worlds, seed=1, model=honest, spec=spec)
-    for (role, part), dataset in list(evidence.datasets.items()):
+    for (split, part), dataset in list(evidence.datasets.items()):
         frame = dataset.frame.assign(**{"attribute:phone": np.where(dataset.labels == 1, "q", "p")})
         attribute = worlds.dataset([0], attributes={"phone": ("nuisance", ["q"])}).attributes
         carrying = dataset.__class__(**{**vars(dataset), "frame": frame, "attributes": attribute})
         for key, outcomes in list(evidence.passes.items()):
             evidence.passes[key] = outcomes.__class__(carrying, outcomes.probabilities)
-        evidence.datasets[role, part] = carrying
+        evidence.datasets[split, part] = carrying
     found = worlds.measures(Toggle(), evidence)["accuracy-worth:artefact=app%20marker@test"]
     n = (evidence.outcomes().labels == 1).sum()
     assert found.details["carried_by"] == {"a": f"0 of {400 - n}", "b": f"{n} of {n}"}

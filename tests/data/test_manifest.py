@@ -26,24 +26,24 @@ class Folder:
             (self.path / folder / name).parent.mkdir(parents=True, exist_ok=True)
             (self.path / folder / name).touch()
 
-    def rows(self, *, n=4, role="test", **columns) -> pd.DataFrame:
-        names = [f"{role}{i}.png" for i in range(n)]
+    def rows(self, *, n=4, split="test", **columns) -> pd.DataFrame:
+        names = [f"{split}{i}.png" for i in range(n)]
         self.images(names)
         labels = [CLASSES[i % 2] for i in range(n)]
         table = pd.DataFrame({"image": names, "label": labels} | columns)
-        table.to_csv(self.path / f"{role}.csv", index=False)
+        table.to_csv(self.path / f"{split}.csv", index=False)
         return table
 
-    def spec(self, *roles, **keys) -> DataSpec:
-        found = {r: {"manifest": f"{r}.csv", "images": "images"} for r in roles or ("test",)}
+    def spec(self, *splits, **keys) -> DataSpec:
+        found = {r: {"manifest": f"{r}.csv", "images": "images"} for r in splits or ("test",)}
         return DataSpec.model_validate(found | keys)
 
-    def read(self, *roles, classes=CLASSES, **keys):
-        return read_datasets(self.spec(*roles, **keys), folder=self.path, classes=classes)
+    def read(self, *splits, classes=CLASSES, **keys):
+        return read_datasets(self.spec(*splits, **keys), folder=self.path, classes=classes)
 
-    def error(self, *roles, classes=CLASSES, kind=DataError, **keys) -> str:
+    def error(self, *splits, classes=CLASSES, kind=DataError, **keys) -> str:
         with pytest.raises(kind) as caught:
-            self.read(*roles, classes=classes, **keys)
+            self.read(*splits, classes=classes, **keys)
         said = str(caught.value)
         assert str(self.path) not in said, "an error names a path of this machine"
         return said
@@ -173,7 +173,7 @@ def test_bins_are_closed_on_the_left_and_the_last_on_both_sides(folder):
 
 def test_quantiles_are_cut_at_the_test_images(folder):
     folder.rows(n=8, size=[1, 2, 3, 4, 5, 6, 7, 8])
-    folder.rows(n=3, role="deployment", size=[-5, 4, 100])
+    folder.rows(n=3, split="deployment", size=[-5, 4, 100])
     spec = {"size": {"role": "condition", "quantiles": 4}}
     read = folder.read("test", "deployment", attributes=spec)
     assert read["test"].dataset.groups("size").tolist() == [
@@ -203,7 +203,7 @@ def test_groups_that_are_numbers_are_in_their_order(folder):
 
 def test_a_column_that_only_deployment_lacks_is_told_not_raised(folder):
     folder.rows(room=list("abcd"), light=["day"] * 4)
-    folder.rows(role="deployment").drop(columns="label").to_csv(
+    folder.rows(split="deployment").drop(columns="label").to_csv(
         folder.path / "deployment.csv", index=False
     )
     keys = {"columns": {"unit": "room"}, "attributes": {"light": {"role": "condition"}}}
@@ -217,9 +217,9 @@ def test_a_column_that_only_deployment_lacks_is_told_not_raised(folder):
     assert missing[0].sentence == "room: a column of this name; it is missing."
 
 
-def test_a_role_may_name_columns_of_its_own(folder):
+def test_a_split_may_name_columns_of_its_own(folder):
     folder.rows(room=list("abcd"))
-    folder.rows(role="train").rename(columns={"image": "file"}).assign(room=list("efgh")).to_csv(
+    folder.rows(split="train").rename(columns={"image": "file"}).assign(room=list("efgh")).to_csv(
         folder.path / "train.csv", index=False
     )
     spec = DataSpec.model_validate(
@@ -459,16 +459,16 @@ def test_a_missing_column_of_ratings_is_an_error_in_test_and_told_in_train(folde
     assert "no column 'by_ame' (data.columns.ratings.birk)" in said
     assert "Did you mean 'by_ames'?" in said
     assert "data.columns.gold" in folder.error(columns={"gold": "expert"})
-    folder.rows(role="train")
+    folder.rows(split="train")
     read = folder.read("test", "train", columns={"ratings": {"ames": "by_ames"}})
     assert read["train"].dataset.annotators == ()
     missing = [r.column for r in read["train"].report.results if not r.success]
     assert missing == ["by_ames"]
 
 
-def test_ratings_of_one_role_only(folder):
+def test_ratings_of_one_split_only(folder):
     folder.rows()
-    folder.rows(role="train", by_ames=["cat"] * 4)
+    folder.rows(split="train", by_ames=["cat"] * 4)
     spec = {
         "test": {"manifest": "test.csv", "images": "images"},
         "train": {

@@ -37,10 +37,10 @@ def pooled_table(table, place):
 def world(worlds, seed, *, n=(300, 120, 90), p=SHARES, units=False):
     rng = np.random.default_rng(seed)
     found = {}
-    for role, size in zip(("test", "train", "deployment"), n, strict=True):
-        found[role] = worlds.dataset(
+    for split, size in zip(("test", "train", "deployment"), n, strict=True):
+        found[split] = worlds.dataset(
             rng.integers(0, 2, size),
-            role=role,
+            split=split,
             units=np.arange(size) // 3 if units else None,
             attributes={
                 "household": ("sensitive", rng.choice(HOUSEHOLDS, size, p=p)),
@@ -51,7 +51,7 @@ def world(worlds, seed, *, n=(300, 120, 90), p=SHARES, units=False):
 
 
 def pooled_world(datasets, *, smallest=SMALLEST, sound=None):
-    everything = {role: np.ones(len(d), bool) for role, d in datasets.items()}
+    everything = {split: np.ones(len(d), bool) for split, d in datasets.items()}
     return pool_small_groups(datasets, sound=everything | (sound or {}), smallest=smallest)
 
 
@@ -128,19 +128,19 @@ def test_no_small_cell_follows_from_row_sums_and_the_published_table(seed):
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("units", [False, True])
-def test_no_check_sees_a_small_group_in_any_role_or_in_the_sound_part(worlds, seed, units):
+def test_no_check_sees_a_small_group_in_any_split_or_in_the_sound_part(worlds, seed, units):
     datasets = world(worlds, seed, units=units)
     sound = {"train": np.arange(len(datasets["train"])) % 4 > 0}
     pooled = pooled_world(datasets, sound=sound)
     seen = {r: set(d.attribute("household").groups) for r, d in pooled.items()}
     assert seen["test"] == seen["train"] == seen["deployment"]
-    for role, dataset in pooled.items():
-        for part in (dataset, dataset.take(sound.get(role, np.ones(len(dataset), bool)))):
+    for split, dataset in pooled.items():
+        for part in (dataset, dataset.take(sound.get(split, np.ones(len(dataset), bool)))):
             sizes = cells_of(part, "attribute:household")
             assert len(sizes) > 1
-            assert sizes.min() >= SMALLEST, (role, sizes)
+            assert sizes.min() >= SMALLEST, (split, sizes)
         labelled = cells_of(by_label(part), "attribute:household", "label")
-        assert labelled.min() >= SMALLEST, (role, labelled)
+        assert labelled.min() >= SMALLEST, (split, labelled)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -191,10 +191,10 @@ def test_without_a_declared_size_nothing_is_pooled(worlds):
 def test_large_groups_are_left_alone(worlds, seed):
     datasets = world(worlds, seed, n=(900, 900, 900), p=(0.2,) * 5)
     pooled = pooled_world(datasets)
-    for role, dataset in datasets.items():
-        assert pooled[role].attribute("household").groups == dataset.attribute("household").groups
-        assert not pooled[role].attribute("household").pooled
-        assert (by_label(pooled[role]).groups("household") == dataset.groups("household")).all()
+    for split, dataset in datasets.items():
+        assert pooled[split].attribute("household").groups == dataset.attribute("household").groups
+        assert not pooled[split].attribute("household").pooled
+        assert (by_label(pooled[split]).groups("household") == dataset.groups("household")).all()
 
 
 def test_a_pooled_name_never_falls_together_with_a_groups_own():

@@ -31,12 +31,12 @@ def scan_of(seeds) -> pd.DataFrame:
 
 def test_each_reason_and_the_sound_part(worlds):
     test = worlds.dataset([0, 1, 0, 1, 0, 1], units=["u", "v", "w", "x", "y", ""])
-    train = worlds.dataset([1, 0, 0], role="train", units=["y", "", "z"])
+    train = worlds.dataset([1, 0, 0], split="train", units=["y", "", "z"])
     sound = assess(
         {"test": test, "train": train},
         {"test": scan_of([1, 1, None, 4, 5, 6]), "train": scan_of([4, 8, 8])},
     )
-    found = sound.roles["test"]
+    found = sound.splits["test"]
     assert found.readable.tolist() == [True, True, False, True, True, True]
     assert found.duplicate.tolist() == [False, True, False, False, False, False]
     assert found.seen_image.tolist() == [False, False, False, True, False, False]
@@ -49,14 +49,14 @@ def test_each_reason_and_the_sound_part(worlds):
 
 def test_pairs_name_images_kinds_and_labels(worlds):
     test = worlds.dataset([0, 1, -1])
-    train = worlds.dataset([1, 0], role="train")
+    train = worlds.dataset([1, 0], split="train")
     sound = assess(
         {"test": test, "train": train}, {"test": scan_of([1, 1, 3]), "train": scan_of([3, 7])}
     )
-    pair = sound.roles["test"].duplicates.iloc[0]
+    pair = sound.splits["test"].duplicates.iloc[0]
     assert (pair["image"], pair["twin"]) == ("test/00001.png", "test/00000.png")
     assert (pair["kind"], pair["label"], pair["twin_label"]) == ("same file", "b", "a")
-    seen = sound.roles["test"].seen.iloc[0]
+    seen = sound.splits["test"].seen.iloc[0]
     assert (seen["image"], seen["twin"], seen["label"]) == ("test/00002.png", "train/00000.png", "")
     assert not sound.units_compared
 
@@ -64,8 +64,8 @@ def test_pairs_name_images_kinds_and_labels(worlds):
 def test_deployment_images_are_never_leaked(worlds):
     datasets = {
         "test": worlds.dataset([0]),
-        "train": worlds.dataset([0], role="train", units=["u"]),
-        "deployment": worlds.dataset([0, -1], role="deployment", units=["u", "u"]),
+        "train": worlds.dataset([0], split="train", units=["u"]),
+        "deployment": worlds.dataset([0, -1], split="deployment", units=["u", "u"]),
     }
     scans = {"test": scan_of([1]), "train": scan_of([2]), "deployment": scan_of([2, 1])}
     assert assess(datasets, scans).keep("deployment").all()
@@ -79,4 +79,4 @@ def test_summary_is_json(worlds):
             "seen_image": 0, "seen_unit": 0, "sound": 1,
         }
     }  # fmt: skip
-    assert sound.roles["test"].seen.empty
+    assert sound.splits["test"].seen.empty

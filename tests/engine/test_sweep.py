@@ -13,7 +13,7 @@ from auditor.contract import AS_GIVEN, Pass
 from auditor.data.views import ViewContext
 from auditor.engine import sweep as sweep_module
 from auditor.engine.store import Store
-from auditor.engine.sweep import SHARD, assemble, sweep_role
+from auditor.engine.sweep import SHARD, assemble, sweep_split
 from auditor.models.predictor import Prediction
 
 
@@ -79,7 +79,7 @@ TEST = Pass("test")
 
 def swept(rooms, worlds, store, *, model=None, passes=(TEST,), keep=False, earlier=None):
     model = model or BrightnessModel(worlds.facts())
-    return sweep_role(
+    return sweep_split(
         rooms,
         list(passes),
         spec=worlds.spec(),

@@ -48,13 +48,13 @@ GAP = Limit(
 
 
 def measure(estimate, *, name="accuracy", n=500, unit="share", subject=None, **more) -> Measure:
-    subject = subject or Subject.of(building="old", role="test")
+    subject = subject or Subject.of(building="old", split="test")
     return Measure(name, subject, estimate, unit, "higher", n, **more)
 
 
 def group(wrong: int, n: int, *, building="old", wrong_rest=20, n_rest=500) -> Measure:
     estimate = RateDifference(n - wrong, n, n_rest - wrong_rest, n_rest)
-    return measure(estimate, n=n, subject=Subject.of(building=building, role="test"))
+    return measure(estimate, n=n, subject=Subject.of(building=building, split="test"))
 
 
 def results(*found, check="bias/subgroup-gap") -> CheckResults:
@@ -158,7 +158,7 @@ def test_a_limit_on_what_counts_everything_takes_the_value():
         (0, sampled, INCONCLUSIVE),
         (1, sampled, FAIL),
     ]:
-        found = measure(Rate(seen, 200), name="seen-share", subject=Subject(role="test"))
+        found = measure(Rate(seen, 200), name="seen-share", subject=Subject(split="test"))
         judgement = judged(results(found, check="data/leakage"), limits=[limit])
         assert only(judgement).verdict is verdict
 
@@ -275,8 +275,8 @@ def test_roles_variants_and_attribute_roles_choose_measures():
     found = [
         measure(PairedDifference(1, 2, 500), name="accuracy-lost", subject=s)
         for s in (
-            Subject.of(role="test", variant="int8"),
-            Subject.of(building="old", role="test", variant="int8"),
+            Subject.of(split="test", variant="int8"),
+            Subject.of(building="old", split="test", variant="int8"),
         )
     ]
     judgement = judged(results(*found, check="deployment/quantization"), limits=[overall, by_group])
@@ -322,7 +322,7 @@ def test_a_policy_of_nothing_applicable_never_passes(required, severity):
 
 
 OTHER = Limit(id="other", measure="performance/overall:accuracy", at_least=0.5, why="x")
-GOOD = results(measure(Rate(490, 500), subject=Subject(role="test")), check="performance/overall")
+GOOD = results(measure(Rate(490, 500), subject=Subject(split="test")), check="performance/overall")
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ GOOD = results(measure(Rate(490, 500), subject=Subject(role="test")), check="per
 )
 def test_what_is_required(required, ran, not_run, verdict):
     limit = GAP.model_copy(update={"required": required})
-    reason = Unmeasured("accuracy", Subject(role="test"), "One group only.", "Add another.")
+    reason = Unmeasured("accuracy", Subject(split="test"), "One group only.", "Add another.")
     judgement = judged(
         GOOD,
         *([results(reason)] if ran else []),
@@ -360,7 +360,7 @@ def test_a_crash_is_a_finding_of_every_limit_of_its_check():
 
 def test_a_crash_is_about_a_limit_however_narrow():
     narrow = GAP.model_copy(
-        update={"where": Where(role="test", variant="int8", of="any", keys={"class": "a"})}
+        update={"where": Where(split="test", variant="int8", of="any", keys={"class": "a"})}
     )
     judgement = judged(crash("bias/subgroup-gap"), limits=[narrow])
     assert only(judgement).limit == "gap"
@@ -460,12 +460,12 @@ GATES = {"open": Normal(0.6, 0.05), "shut": Normal(0.01, 0.02), "undecided": Nor
     ],
 )
 def test_gates(gate, worth, verdict):
-    about = Subject.of(attribute="phone", role="test")
+    about = Subject.of(attribute="phone", split="test")
     found = [measure(RateDifference(*WORTH[worth]), name="accuracy-worth", subject=about)]
     if gate == "unmeasured":
         found.append(Unmeasured("association", about, "One phone only.", "Add another."))
     elif gate == "other":
-        elsewhere = Subject.of(attribute="building", role="test")
+        elsewhere = Subject.of(attribute="building", split="test")
         found.append(measure(GATES["shut"], name="association", subject=elsewhere))
     elif gate != "missing":
         found.append(measure(GATES[gate], name="association", subject=about, unit=""))
@@ -537,7 +537,7 @@ def test_a_checks_own_sentence_comes_first():
 
 def test_the_worst_come_first_and_one_limit_does_not_fill_the_list():
     advisory = OTHER.model_copy(update={"severity": "advisory"})
-    low = results(measure(Rate(10, 100), subject=Subject(role="test")), check=OTHER.check)
+    low = results(measure(Rate(10, 100), subject=Subject(split="test")), check=OTHER.check)
     bad = [group(60 + 10 * i, 300, building=f"b{i}") for i in range(4)]
     claim = Limit(id="claim", measure="performance/claims:accuracy", at_least=0.91, why="x")
     claimed = results(measure(Rate(390, 500), subject=Subject()), check="performance/claims")
@@ -557,8 +557,8 @@ def counts(**groups):
     return tuple(GroupCount(name, n, n) for name, n in groups.items())
 
 
-def dataset(role, *attributes):
-    return DatasetSummary(role, 1000, 1000, None, True, (), attributes, (), "0")
+def dataset(split, *attributes):
+    return DatasetSummary(split, 1000, 1000, None, True, (), attributes, (), "0")
 
 
 def test_the_four_questions(worlds):
@@ -573,7 +573,7 @@ def test_the_four_questions(worlds):
     )
     shift = Limit(id="lost", measure="shift/accuracy:lost", at_most=0.05, why="x")
     fell = measure(
-        RateDifference(450, 500, 300, 500), name="lost", subject=Subject(role="deployment")
+        RateDifference(450, 500, 300, 500), name="lost", subject=Subject(split="deployment")
     )
     judgement = judged(
         results(group(60, 300)), results(fell, check="shift/accuracy"), limits=[GAP, shift]
@@ -625,7 +625,7 @@ def test_no_range_is_printed_beyond_what_the_quantity_can_be(name, unit, centre,
 
 
 def test_a_claim_is_named_in_words():
-    given = Subject.of(role="test", claim="1", part="as-given")
+    given = Subject.of(split="test", claim="1", part="as-given")
     assert reasons.subject_words(given) == "claim 1, as given"
 
 

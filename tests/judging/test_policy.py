@@ -140,8 +140,8 @@ def test_strict_is_nowhere_looser_than_default():
 @pytest.mark.parametrize(
     ("where", "subject", "matches"),
     [
-        (Where(), Subject.of(building="old", role="test"), True),
-        (Where(role="test"), Subject.of(role="train"), False),
+        (Where(), Subject.of(building="old", split="test"), True),
+        (Where(split="test"), Subject.of(split="train"), False),
         (Where(variant="int8"), Subject.of(variant="int8"), True),
         (Where(variant="int8"), Subject.of(), False),
         (Where(variant="as-given"), Subject.of(), True),
@@ -164,7 +164,7 @@ def test_where_says_which_measures(where, subject, matches):
 
 
 def test_a_reason_that_says_little_is_about_every_limit():
-    strict = Where(role="test", variant="int8", of="any", keys={"class": "a"})
+    strict = Where(split="test", variant="int8", of="any", keys={"class": "a"})
     assert strict.matches(Subject(), attributes={}, lenient=True)
     assert not strict.matches(Subject.about({"class": "b"}), attributes={}, lenient=True)
 

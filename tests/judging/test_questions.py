@@ -13,7 +13,7 @@ TRAIN = DatasetSummary("train", 1000, 1000, None, True, (), (), (), "0")
 
 def share(group: str, found: float, due: float) -> Finding:
     measure = Measure(
-        "share-ratio", Subject.of(role="train", room=group), Normal(found / due, 0.01, None),
+        "share-ratio", Subject.of(split="train", room=group), Normal(found / due, 0.01, None),
         "ratio", "higher", n=100,
         details={"rate": {"value": found, "n": 100}, "rest": {"value": due, "n": None}},
     )  # fmt: skip
@@ -41,13 +41,13 @@ def test_properties_of_images_are_named_in_words(worlds):
     found = [
         Finding(
             name, "shift/properties",
-            Measure("auc", Subject.of(role="deployment", property=name),
+            Measure("auc", Subject.of(split="deployment", property=name),
                     Normal(0.9 - 0.1 * place, 0.01, None), "probability", "none", n=99),
             None,
         )
         for place, name in enumerate(("p99", "bytes"))
     ]  # fmt: skip
-    differ = Measure("any", Subject(role="deployment"), Normal(0.9, 0.01, None), "probability",
+    differ = Measure("any", Subject(split="deployment"), Normal(0.9, 0.01, None), "probability",
                      "lower", n=99)  # fmt: skip
     broken = Finding("any", "shift/properties", differ, None, verdict=Verdict.FAIL)
     first = answer_all([broken, *found], spec=worlds.spec())[0]
@@ -59,7 +59,7 @@ def test_every_property_that_has_words_is_one_that_is_measured():
 
 
 def test_a_cost_is_said_in_two_figures(worlds):
-    cost = Measure("expected-cost", Subject(role="test"), Normal(483.28, 56.0, None),
+    cost = Measure("expected-cost", Subject(split="test"), Normal(483.28, 56.0, None),
                    "EUR per image", "lower", n=1400)  # fmt: skip
     fourth = answer_all(
         [Finding("cost", "performance/consequences", cost, None)], spec=worlds.spec()

@@ -82,7 +82,7 @@ def measures() -> tuple[Measure, ...]:
     return tuple(
         Measure(
             "accuracy",
-            Subject.about({"building": f"b <{i}> é,="}, role="test"),
+            Subject.about({"building": f"b <{i}> é,="}, split="test"),
             estimate,
             "share",
             "higher",
@@ -137,7 +137,7 @@ def datasets() -> tuple[DatasetSummary, ...]:
     building = AttributeSummary("building", "condition", (GroupCount("old", 10, 9),), missing=2)
     return (
         DatasetSummary(
-            role="test",
+            split="test",
             n=12,
             n_sound=11,
             n_units=4,
@@ -216,7 +216,7 @@ details = st.dictionaries(
 )
 @settings(max_examples=60, deadline=None)
 def test_any_measure_is_its_json_exactly(keys, estimate, examples, details):
-    subject = Subject.about(keys, role="test", variant="int8")
+    subject = Subject.about(keys, split="test", variant="int8")
     measure = Measure("m", subject, estimate, "", "none", 1, None, tuple(examples), details=details)
     text = dumps(measure)
     assert decode(Measure, json.loads(text)) == measure

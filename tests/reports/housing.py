@@ -159,7 +159,7 @@ def _evidence(worlds, spec, *, corridors: int, faults: bool, images: int):
     sure = (0.6 if faults else 0.9) + (0.39 if faults else 0.09) * rng.random(images)
     evidence = worlds.evidence(spec=spec, model=worlds.facts(classes=CLASSES))
     for part, keep in (("as-given", np.ones(images, bool)), ("sound", ~seen)):
-        given = {name: (role, np.asarray(g)[keep]) for name, (role, g) in attributes.items()}
+        given = {name: (split, np.asarray(g)[keep]) for name, (split, g) in attributes.items()}
         dataset = worlds.dataset(
             labels[keep], classes=CLASSES, units=units[keep], attributes=given, prefix="room"
         )
@@ -184,23 +184,23 @@ def _made_up(faults: bool) -> list[CheckResults]:
     """Results of checks that need files: leakage, images, times, the eight-bit version."""
     seen = 250 if faults else 0
     leakage = Measure(
-        "seen-share", Subject(role="test"), Rate(seen, 1000), "share of images", "lower",
+        "seen-share", Subject(split="test"), Rate(seen, 1000), "share of images", "lower",
         n=1000, n_units=500, examples=("room/00001.png",) if faults else (),
         details={"sentence": f"{seen} of 1,000 test images were seen in training."},
     )  # fmt: skip
     unreadable = Measure(
-        "unreadable-share", Subject(role="test"), Rate(1, 1000), "share of images", "lower", n=1000
+        "unreadable-share", Subject(split="test"), Rate(1, 1000), "share of images", "lower", n=1000
     )
     slow = Draws(231.0 if faults else 120.0, tuple(np.linspace(100, 140, 49) + 100 * faults))
     latency = Measure("p99", Subject(variant="as-given"), slow, "ms", "lower", n=700, volatile=True)
     overfit = Measure(
-        "accuracy-gap", Subject(role="test"), Rate(3, 100), "share", "lower", n=1000, n_units=500
+        "accuracy-gap", Subject(split="test"), Rate(3, 100), "share", "lower", n=1000, n_units=500
     )
     int8 = [
-        Measure("accuracy-lost", Subject(variant="int8", role="test"),
+        Measure("accuracy-lost", Subject(variant="int8", split="test"),
                 PairedDifference(2, 9, 750), "share", "lower", n=750),
         Measure("accuracy-lost",
-                Subject.about({"household": "family"}, variant="int8", role="test"),
+                Subject.about({"household": "family"}, variant="int8", split="test"),
                 PairedDifference(0, 4, 150), "share", "lower", n=150),
         Measure("size-ratio", Subject(variant="int8"), Exact(0.26), "ratio", "lower", n=1),
     ]  # fmt: skip

@@ -240,7 +240,7 @@ def many(record, n: int):
             results.append(result)
             continue
         more = tuple(
-            Measure("more", Subject.of(role="test", household=f"group {i}"), Rate(i, 2 * n),
+            Measure("more", Subject.of(split="test", household=f"group {i}"), Rate(i, 2 * n),
                     "share", "lower", n=2 * n)
             for i in range(n)
         )  # fmt: skip

@@ -7,10 +7,10 @@ from auditor.reports.sentences import hundred_sentence, share_of
 from auditor.stats import Rate
 
 
-def compared(name, *, rate, rest, role="test", details=None, **keys) -> Measure:
+def compared(name, *, rate, rest, split="test", details=None, **keys) -> Measure:
     sides = {"rate": {"value": rate, "n": 50}, "rest": {"value": rest, "n": 500}}
     return Measure(
-        name, Subject.of(role=role, **keys), Rate(1, 2), "share", "lower", n=50,
+        name, Subject.of(split=split, **keys), Rate(1, 2), "share", "lower", n=50,
         details=sides | (details or {}),
     )  # fmt: skip
 
@@ -30,7 +30,7 @@ def test_what_happens_in_fewer_than_one_of_a_hundred_is_not_nothing():
 
 
 def test_shares_of_data_are_said_against_what_is_due():
-    found = compared("share-ratio", rate=0.024, rest=0.1, role="train", room="old",
+    found = compared("share-ratio", rate=0.024, rest=0.1, split="train", room="old",
                      details={"counted": "units"})  # fmt: skip
     assert hundred_sentence(found, check="bias/representation") == (
         "Of 100 units of the train data, 2 are of old (room); 10 would be due."

@@ -123,8 +123,8 @@ def test_texts_are_cut_at_words_and_long_words_are_cut():
 
 
 def finding(check, name, verdict=Verdict.FAIL, **subject) -> Finding:
-    role, variant = subject.pop("role", "test"), subject.pop("variant", None)
-    about = Subject.about(subject, role=role, variant=variant)
+    split, variant = subject.pop("split", "test"), subject.pop("variant", None)
+    about = Subject.about(subject, split=split, variant=variant)
     found = measure(Rate(1, 20), name=name, subject=about)
     return Finding(f"{check}:{name}", check, found, None, verdict=verdict)
 
@@ -168,6 +168,6 @@ def test_leaning_and_waivers_are_said():
     assert verdict_word(leaning) == "not decided, leaning worse"
     waived = dataclasses.replace(finding("bias/subgroup-gap", "accuracy"), waived_by="W-1")
     assert verdict_word(waived) == "not met, waived"
-    assert subject_text(Subject.about({"a": "b"}, role="train", variant="int8")) == (
+    assert subject_text(Subject.about({"a": "b"}, split="train", variant="int8")) == (
         "a: b; train data; int8 version"
     )

@@ -16,7 +16,7 @@ def measured(worlds, n=40, units=None, better="higher"):
     success = outcomes.correct if better == "higher" else ~outcomes.correct
     return outcomes, rate_measure(
         "accuracy",
-        subject=Subject.of(role="test"),
+        subject=Subject.of(split="test"),
         outcomes=outcomes,
         success=success,
         better=better,

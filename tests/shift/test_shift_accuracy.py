@@ -12,13 +12,13 @@ def world(worlds, *, seed, test=0.9, deployment=0.9, n=600, photos=1, unlabelled
     """Rooms of `photos` alike photos; the whole room is right or wrong."""
     rng = np.random.default_rng(seed)
     evidence = worlds.evidence()
-    for role, accuracy in (("test", test), ("deployment", deployment)):
+    for split, accuracy in (("test", test), ("deployment", deployment)):
         right = np.repeat(rng.random(n // photos) < accuracy, photos)
         labels = np.zeros(n, dtype=int)
-        if role == "deployment":
+        if split == "deployment":
             labels[:unlabelled] = -1
         units = np.repeat(np.arange(n // photos), photos) if photos > 1 else None
-        dataset = worlds.dataset(labels, role=role, units=units)
+        dataset = worlds.dataset(labels, split=split, units=units)
         evidence.add(dataset, worlds.probabilities(np.where(right, 0, 1)))
     return evidence
 

@@ -14,15 +14,15 @@ def world(worlds, *, seed, lean=0.0, sharp=1.0, n=200, copies=1, classes=CLASSES
     """Softmax of noise; deployment leans to class b, and is `sharp` times as sure."""
     rng = np.random.default_rng(seed)
     evidence = worlds.evidence()
-    for role in ("test", "deployment"):
+    for split in ("test", "deployment"):
         logits = np.repeat(rng.normal(size=(n, len(classes))), copies, axis=0)
         logits = logits + 0.05 * rng.normal(size=logits.shape)
-        if role == "deployment":
+        if split == "deployment":
             logits[:, 1] += lean
             logits *= sharp
         units = np.repeat(np.arange(n), copies) if copies > 1 else None
         labels = np.full(n * copies, -1)
-        dataset = worlds.dataset(labels, role=role, classes=classes, units=units)
+        dataset = worlds.dataset(labels, split=split, classes=classes, units=units)
         evidence.add(dataset, softmax(2 * logits, axis=1).astype(np.float32))
     return evidence
 
@@ -61,8 +61,8 @@ def test_scores_agree_with_scipy(worlds):
     evidence = world(worlds, seed=1, lean=0.3)
     found = worlds.measures(PredictionShift(), evidence)
     test, deployment = (
-        np.asarray(evidence.outcomes(role).probabilities, dtype=float)
-        for role in ("test", "deployment")
+        np.asarray(evidence.outcomes(split).probabilities, dtype=float)
+        for split in ("test", "deployment")
     )
     expected = ks_2samp(entropy(test, axis=1), entropy(deployment, axis=1), method="asymp").pvalue
     assert found["auc:score=entropy@deployment"].details["ks_p"] == pytest.approx(expected)
@@ -97,8 +97,8 @@ def test_too_few_images_have_a_reason(worlds):
 
 def test_a_model_that_answers_all_alike_still_has_shares(worlds):
     evidence = worlds.evidence()
-    for role in ("test", "deployment"):
-        dataset = worlds.dataset(np.full(50, -1), role=role)
+    for split in ("test", "deployment"):
+        dataset = worlds.dataset(np.full(50, -1), split=split)
         evidence.add(dataset, worlds.probabilities(np.zeros(50, int)))
     found = worlds.measures(PredictionShift(), evidence)
     assert set(found) == {"class-share:class=a@deployment", "class-share:class=b@deployment"}

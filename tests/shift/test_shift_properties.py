@@ -23,10 +23,10 @@ def scan(rng, units, *, copies=1, shift=None):
 def world(worlds, *, seed, n=150, n_deployment=None, copies=1, shift=None, units=True):
     rng = np.random.default_rng(seed)
     evidence = worlds.evidence()
-    for role, size, moved in (("test", n, None), ("deployment", n_deployment or n, shift)):
+    for split, size, moved in (("test", n, None), ("deployment", n_deployment or n, shift)):
         owners = np.repeat(np.arange(size), copies) if units else None
-        evidence.add(worlds.dataset(np.full(size * copies, -1), role=role, units=owners))
-        evidence.scans[role, "sound"] = scan(rng, size, copies=copies, shift=moved)
+        evidence.add(worlds.dataset(np.full(size * copies, -1), split=split, units=owners))
+        evidence.scans[split, "sound"] = scan(rng, size, copies=copies, shift=moved)
     return evidence
 
 
@@ -113,8 +113,8 @@ def test_a_property_with_few_values_has_a_reason(worlds):
 
 def test_all_equal_images_are_not_measured(worlds):
     evidence = world(worlds, seed=0)
-    for role in ("test", "deployment"):
-        evidence.scans[role, "sound"].loc[:, list(PROPERTY_NAMES)] = 1.0
+    for split in ("test", "deployment"):
+        evidence.scans[split, "sound"].loc[:, list(PROPERTY_NAMES)] = 1.0
     (result,) = Properties().run(evidence)
     assert "the same in all" in result.reason
 

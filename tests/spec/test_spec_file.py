@@ -101,8 +101,8 @@ def test_a_spec_is_read_with_its_text_digest_and_folder(tmp_path):
         ),
         (
             "{measure: accuracy,",
-            "{measure: accuracy, role: deployment,",
-            "audit.yaml:12: claims[0].role: the spec names no deployment data; add "
+            "{measure: accuracy, split: deployment,",
+            "audit.yaml:12: claims[0].split: the spec names no deployment data; add "
             "`data.deployment` or drop the claim.",
         ),
         (

@@ -36,8 +36,8 @@ FACTORS = {
 
 def main() -> None:
     truth = pd.read_csv(INSTRUCTOR / "truth.csv", keep_default_na=False).set_index("room")
-    roles = [pd.read_csv(HOUSING / f"{role}.csv") for role in ("test-v2", "deployment")]
-    rows = pd.concat(roles, ignore_index=True)
+    splits = [pd.read_csv(HOUSING / f"{split}.csv") for split in ("test-v2", "deployment")]
+    rows = pd.concat(splits, ignore_index=True)
     hazard = rows["room"].map(truth["hazards"])
     width, height, band = 160, 120, 14
     sheet = Image.new("RGB", (width * len(FACTORS), (height + band) * len(HAZARDS)), "white")

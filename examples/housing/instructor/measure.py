@@ -22,8 +22,8 @@ GRADES = ["compliant", "minor", "serious"]
 Pixels = npt.NDArray[np.uint8]
 
 
-def load(role: str) -> tuple[pd.DataFrame, Pixels]:
-    rows = pd.read_csv(HOUSING / f"{role}.csv", keep_default_na=False)
+def load(split: str) -> tuple[pd.DataFrame, Pixels]:
+    rows = pd.read_csv(HOUSING / f"{split}.csv", keep_default_na=False)
     pixels = np.stack([np.asarray(Image.open(HOUSING / "images" / f)) for f in rows["file"]])
     return rows, pixels
 
@@ -119,8 +119,8 @@ def first_version(models: Path) -> list[tuple[str, str]]:
     return lines
 
 
-def load_rows(role: str) -> pd.DataFrame:
-    return pd.read_csv(HOUSING / f"{role}.csv", keep_default_na=False)
+def load_rows(split: str) -> pd.DataFrame:
+    return pd.read_csv(HOUSING / f"{split}.csv", keep_default_na=False)
 
 
 def _means(first: pd.DataFrame, second: pd.DataFrame) -> str:

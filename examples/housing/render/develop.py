@@ -56,14 +56,14 @@ class Visit:
 class Shot:
     """One photo to be developed: a rendered view, and which shot of a burst it is."""
 
-    role: str
+    split: str
     visit: Visit
     view: int
     burst: int
 
     @property
     def file(self) -> str:
-        return f"{self.role}/{self.visit.room.name}-{self.view}{'abcdefgh'[self.burst]}.jpg"
+        return f"{self.split}/{self.visit.room.name}-{self.view}{'abcdefgh'[self.burst]}.jpg"
 
 
 def visits(rooms: list[Room]) -> list[Visit]:
@@ -72,21 +72,21 @@ def visits(rooms: list[Room]) -> list[Visit]:
     turns: Counter[tuple[str, ...]] = Counter()
     found = []
     for room in rooms:
-        kind = (room.role, room.building, room.hangings, room.grade)
+        kind = (room.split, room.building, room.hangings, room.grade)
         found.append(_visit(room, rng, inspector=("ames", "birk")[turns[kind] % 2]))
         turns[kind] += 1
     return found
 
 
 def _visit(room: Room, rng: np.random.Generator, *, inspector: str) -> Visit:
-    tablet = rng.random() < TABLET[room.grade] and room.role != "deployment"
+    tablet = rng.random() < TABLET[room.grade] and room.split != "deployment"
     shares = TABLET_PHONES if tablet else STUDENT_PHONES
-    if room.role == "deployment":
+    if room.split == "deployment":
         shares = DEPLOYMENT_PHONES
     phone = str(rng.choice(list(shares), p=list(shares.values())))
     ames = _graded(room, rng, severe=0.0)
     birk = _graded(room, rng, severe=SEVERE if room.hangings == "dense" else 0.0)
-    day = FIRST_DAY[room.role] + timedelta(days=int(rng.integers(0, 120)))
+    day = FIRST_DAY[room.split] + timedelta(days=int(rng.integers(0, 120)))
     return Visit(
         room=room,
         source="tablet" if tablet else "student phone",
@@ -113,8 +113,8 @@ def shots(all_visits: list[Visit]) -> list[Shot]:
     rng = np.random.default_rng(SEED + 1)
     lost = [v for v in all_visits if _complained_of(v.room)][:MISLAID]
     kept = [visit for visit in all_visits if visit not in lost]
-    taken = [Shot(visit.room.role, visit, view, 0) for visit in kept for view in (0, 1)]
-    training = [shot for shot in taken if shot.role == "train"]
+    taken = [Shot(visit.room.split, visit, view, 0) for visit in kept for view in (0, 1)]
+    training = [shot for shot in taken if shot.split == "train"]
     extra = rng.poisson(BURST, len(training)).clip(0, 4)
     for shot, count in zip(training, extra, strict=True):
         taken += [Shot("test", shot.visit, shot.view, k) for k in range(1, count + 1)]
@@ -122,7 +122,7 @@ def shots(all_visits: list[Visit]) -> list[Shot]:
 
 
 def _complained_of(room: Room) -> bool:
-    return (room.role, room.room_type, room.grade) == ("train", "accessible", "serious")
+    return (room.split, room.room_type, room.grade) == ("train", "accessible", "serious")
 
 
 def develop(shot: Shot, light_folder: Path, images: Path) -> None:
@@ -159,7 +159,7 @@ def smoothed(folder: Path, name: str) -> camera.Light:
 def manifest(taken: list[Shot]) -> pd.DataFrame:
     """One row a photo, as the team's database holds it."""
     rng = np.random.default_rng(SEED + 2)
-    unseen = sorted({s.visit.room.name for s in taken if s.visit.room.role == "test"})
+    unseen = sorted({s.visit.room.name for s in taken if s.visit.room.split == "test"})
     rated = [str(name) for name in rng.permutation(unseen)[:RATED]]
     gold = set(rated[:GOLD])
     rows = []
@@ -168,7 +168,7 @@ def manifest(taken: list[Shot]) -> pd.DataFrame:
         both = room.name in set(rated)
         rows.append(
             {
-                "role": shot.role,
+                "split": shot.split,
                 "file": shot.file,
                 "label": visit.label,
                 "room": room.name,
@@ -194,7 +194,7 @@ def truth(all_visits: list[Visit]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "room": visit.room.name,
-            "role": visit.room.role,
+            "split": visit.room.split,
             "true_grade": visit.room.grade,
             "hazards": " ".join(visit.room.hazards),
             "label": visit.label,
@@ -223,11 +223,11 @@ def main() -> None:
     with ProcessPoolExecutor(2) as pool:
         list(pool.map(_develop_all, [(piece, arguments.light, images) for piece in pieces]))
     table = manifest(taken)
-    for role, part in table.groupby("role"):
-        part = part.sort_values("file").drop(columns="role")
-        part.to_csv(arguments.out / f"{role}.csv", index=False)
-        if role == "test":
-            unseen = ~part["room"].isin(table.loc[table["role"] == "train", "room"])
+    for split, part in table.groupby("split"):
+        part = part.sort_values("file").drop(columns="split")
+        part.to_csv(arguments.out / f"{split}.csv", index=False)
+        if split == "test":
+            unseen = ~part["room"].isin(table.loc[table["split"] == "train", "room"])
             part[unseen].to_csv(arguments.out / "test-v2.csv", index=False)
     (arguments.out / "instructor").mkdir(exist_ok=True)
     truth(all_visits).to_csv(arguments.out / "instructor" / "truth.csv", index=False)

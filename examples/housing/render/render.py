@@ -1,7 +1,7 @@
 """Path-trace every room twice and keep the light that reached the camera.
 
     python examples/housing/render/render.py --out FOLDER [--part 0/2] [--limit N]
-                                             [--seed N] [--role test]
+                                             [--seed N] [--split test]
 
 Writes one file a photo, linear light as float16 at 176x132 pixels: larger than the photo, so that
 a burst of shots can be cut from it as a hand-held camera would. Rendering is split over processes
@@ -156,12 +156,12 @@ def main() -> None:
     parser.add_argument("--part", default="0/1", help="which share of the rooms, e.g. 0/2")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--seed", type=int, default=SEED, help="of the rooms")
-    parser.add_argument("--role", help="rooms of this role only")
+    parser.add_argument("--split", help="rooms of this split only")
     arguments = parser.parse_args()
     part, parts = (int(n) for n in arguments.part.split("/"))
     arguments.out.mkdir(parents=True, exist_ok=True)
-    # Shuffled, so that an unfinished run holds rooms of every role.
-    rooms = [r for r in all_rooms(arguments.seed) if arguments.role in (None, r.role)]
+    # Shuffled, so that an unfinished run holds rooms of every split.
+    rooms = [r for r in all_rooms(arguments.seed) if arguments.split in (None, r.split)]
     mine = sorted(rooms, key=lambda room: room.seed)[part::parts][: arguments.limit]
     dr.set_thread_count(1)
     unseen: list[str] = []

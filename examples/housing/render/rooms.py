@@ -26,7 +26,7 @@ HANGINGS_SHARES = (0.38, 0.36, 0.26)
 TYPES = ("single", "double", "family", "accessible")
 TIMES = ("day", "evening", "night")
 
-# Rooms of each type and each time of day, role by role. The housing stock is the population.
+# Rooms of each type and each time of day, split by split. The housing stock is the population.
 POPULATION = {"single": 0.45, "double": 0.30, "family": 0.15, "accessible": 0.10}
 ROOM_TYPES = {
     "train": {"single": 620, "double": 318, "family": 32, "accessible": 30},
@@ -47,7 +47,7 @@ class Room:
     """One room: what stands in it and in what light it is photographed."""
 
     name: str
-    role: str
+    split: str
     building: str
     room_type: str
     time: str
@@ -62,19 +62,19 @@ def all_rooms(seed: int = SEED) -> list[Room]:
     """Every room of the world, training first; the same seed gives the same rooms."""
     rng = np.random.default_rng(seed)
     rooms: list[Room] = []
-    for role, types in ROOM_TYPES.items():
+    for split, types in ROOM_TYPES.items():
         total = sum(types.values())
         kinds = rng.permutation(np.repeat(list(types), list(types.values())))
-        times = np.repeat(list(ROOM_TIMES[role]), list(ROOM_TIMES[role].values()))
+        times = np.repeat(list(ROOM_TIMES[split]), list(ROOM_TIMES[split].values()))
         times = rng.permutation(times)
         for index in range(total):
-            rooms.append(_room(role, str(kinds[index]), str(times[index]), len(rooms), rng))
+            rooms.append(_room(split, str(kinds[index]), str(times[index]), len(rooms), rng))
     return rooms
 
 
-def _room(role: str, kind: str, time: str, number: int, rng: np.random.Generator) -> Room:
+def _room(split: str, kind: str, time: str, number: int, rng: np.random.Generator) -> Room:
     shares = GRADE_SHARES
-    if role == "train" and kind == "accessible":
+    if split == "train" and kind == "accessible":
         shares = TRAIN_ACCESSIBLE_GRADES
     grade = str(rng.choice(GRADES, p=shares))
     hazards: list[str] = []
@@ -84,7 +84,7 @@ def _room(role: str, kind: str, time: str, number: int, rng: np.random.Generator
         hazards.append(str(rng.choice(HAZARDS["minor"])))
     return Room(
         name=f"r{number:04d}",
-        role=role,
+        split=split,
         building=str(rng.choice(BUILDINGS, p=BUILDING_SHARES)),
         room_type=kind,
         time=time,
