@@ -16,8 +16,10 @@ from auditor import cli
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.views import AS_SHOT
 from auditor.findings import Measure, ModelFacts, TensorFacts
+from auditor.reports.telling import Telling
 from auditor.scoring.outcomes import Outcomes
-from auditor.spec import AuditSpec
+from auditor.scoring.tasks import classification
+from auditor.spec import SUBJECT_KEYS, AuditSpec
 
 MINIMAL_SPEC = {
     "audit": {"title": "A world", "seed": 7},
@@ -164,7 +166,20 @@ class FakeEvidence:
     def dataset(self, split, *, part="sound"):
         return self._part(self.datasets, (split,), part)
 
-    def outcomes(
+    def labelled_splits(self):
+        from auditor.contract import Available, LabelledSplits
+
+        splits = {split: d for (split, _), d in self.datasets.items()}
+        found = LabelledSplits().splits(Available(self.spec, self.model, splits))
+        return tuple(split for split in found if (split, AS_SHOT.name, "as-given", None, "sound")
+                     in self.passes)  # fmt: skip
+
+    def scored(self, split="test", **wanted):
+        answers = self.answers(split, **wanted)
+        scores = classification.score(answers.probabilities, answers.labels)
+        return classification.rows(answers.dataset, scores)
+
+    def answers(
         self,
         split="test",
         *,
@@ -223,6 +238,13 @@ class Worlds:
         named = {f"{m.name}:{m.subject}": m for m in found}
         assert len(named) == len(found), "two measures share a name and a subject"
         return named
+
+
+    @staticmethod
+    def sentence(check, measure) -> str:
+        """What a report says of a measure of a check (its class); groups are of any attribute."""
+        keys = {key for key, _ in measure.subject.keys} - SUBJECT_KEYS
+        return Telling({check.id: check}, attributes=frozenset(keys)).sentence(check.id, measure)
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from auditor.checks.data_shares import EXAMPLES, LEAST, too_few
-from auditor.contract import Check, Evidence, Need, Rows
+from auditor.contract import Check, Evidence, Need, Manifest
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import FAILING_COLUMNS, ManifestReport
 from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
 from auditor.spec import SPLITS
 from auditor.stats import Rate
 
-NEEDS: dict[str, Need] = {split: Rows(split=split, optional=split != "test") for split in SPLITS}
+NEEDS: dict[str, Need] = {split: Manifest(split=split, optional=split != "test") for split in SPLITS}
 
 
 @dataclass(frozen=True)

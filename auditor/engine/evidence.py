@@ -14,6 +14,8 @@ from auditor.contract import (
     AS_GIVEN,
     Available,
     Check,
+    ClassScores,
+    LabelledSplits,
     Need,
     NotMeasurableError,
     Pass,
@@ -29,6 +31,8 @@ from auditor.engine.sweep import SweptPass, SweptSplit, assemble
 from auditor.findings import ModelFacts
 from auditor.models.predictor import Predictor
 from auditor.scoring.outcomes import Outcomes
+from auditor.scoring.rows import Rows
+from auditor.scoring.tasks import classification
 from auditor.spec import AuditSpec, InputSpec
 
 
@@ -55,7 +59,9 @@ class Gathered:
     model_paths: Mapping[str, Path]
     missing_variants: Mapping[str, MissingVariant] = field(default_factory=dict)
     handed_out: dict[tuple[Pass, str], Outcomes] = field(default_factory=dict, compare=False)
-    """Outcomes handed out so far: what they derive (answers, confidences) is derived once."""
+    """Answers handed out so far: what they derive (answers, confidences) is derived once."""
+    scored: dict[tuple[Pass, str], Rows] = field(default_factory=dict, compare=False)
+    """Rows handed out so far."""
 
     def readable(self, split: str) -> np.ndarray:
         """Mask over a split's rows: images that could be decoded."""
@@ -93,7 +99,32 @@ class CheckEvidence:
         dataset = self.gathered.available.datasets[split]
         return dataset.take(self._keep(split)) if part == "sound" else dataset
 
-    def outcomes(
+    def labelled_splits(self) -> tuple[str, ...]:
+        need = next((n for n in self.check.needs if isinstance(n, LabelledSplits)), None)
+        if need is None:
+            raise UndeclaredNeedError(f"{self.check.id} asks for labelled splits undeclared")
+        return need.splits(self.gathered.available)
+
+    def scored(
+        self,
+        split: str = "test",
+        *,
+        view: View = AS_SHOT,
+        variant: str = AS_GIVEN,
+        input: InputSpec | None = None,
+        sample: int | None = None,
+        part: str = "sound",
+    ) -> Rows:
+        wanted = Pass(split, view=view, variant=variant, input=input, sample=sample)
+        self._require_pass(wanted)
+        known = self.gathered.scored
+        if (wanted, part) not in known:
+            answers = self._answers(wanted, part)
+            scores = classification.score(answers.probabilities, answers.labels)
+            known[wanted, part] = classification.rows(answers.dataset, scores)
+        return known[wanted, part]
+
+    def answers(
         self,
         split: str = "test",
         *,
@@ -104,22 +135,16 @@ class CheckEvidence:
         part: str = "sound",
     ) -> Outcomes:
         wanted = Pass(split, view=view, variant=variant, input=input, sample=sample)
+        if not any(isinstance(need, ClassScores) for need in self.check.needs):
+            raise UndeclaredNeedError(f"{self.check.id} asks for class scores undeclared")
         self._require_pass(wanted)
+        return self._answers(wanted, part)
+
+    def _answers(self, wanted: Pass, part: str) -> Outcomes:
         known = self.gathered.handed_out
         if (wanted, part) not in known:
             known[wanted, part] = self._outcomes_of(wanted, part)
         return known[wanted, part]
-
-    def _outcomes_of(self, wanted: Pass, part: str) -> Outcomes:
-        swept = self._swept(wanted)
-        probabilities = assemble(swept, "predictions", store=self.gathered.store)
-        keep = self._taken(wanted, swept, part)
-        dataset = self.gathered.available.datasets[wanted.split]
-        if not keep.any():
-            raise self._nothing_left(wanted.split)
-        if keep.all():
-            return Outcomes(dataset.take(swept.rows), probabilities)
-        return Outcomes(dataset.take(swept.rows[keep]), probabilities[keep])
 
     def embedding(self, split: str = "test", *, part: str = "sound") -> np.ndarray:
         wanted = Pass(split, embedding=True)

@@ -121,7 +121,7 @@ def test_a_loss_over_all_images_exceeds_the_limit(worlds, files):
 
 def test_the_loss_is_as_given_minus_int8_on_the_same_images(worlds, files):
     evidence = world(worlds, files, seed=4, lost_by=0.05)
-    given, int8 = evidence.outcomes(), evidence.outcomes(variant="int8")
+    given, int8 = evidence.answers(), evidence.answers(variant="int8")
     found = worlds.measures(Quantization(), evidence)
     for key, keep in {
         "accuracy-lost:@test+int8": np.ones(6000, dtype=bool),
@@ -133,8 +133,8 @@ def test_the_loss_is_as_given_minus_int8_on_the_same_images(worlds, files):
         assert value(measure.estimate) == pytest.approx((broken.sum() - mended.sum()) / keep.sum())
         assert measure.n == keep.sum()
         assert measure.details["right_only_as_given"] == broken.sum()
-        assert measure.details["rate"]["value"] == pytest.approx(int8.correct[keep].mean())
-        assert measure.details["rest"]["value"] == pytest.approx(given.correct[keep].mean())
+        assert value(measure.sides[0].estimate) == pytest.approx(int8.correct[keep].mean())
+        assert value(measure.sides[1].estimate) == pytest.approx(given.correct[keep].mean())
         ids = set(given.image_ids[keep][broken])
         assert len(measure.examples) == 12
         assert set(measure.examples) <= ids
@@ -170,7 +170,7 @@ def test_units_widen_the_interval_and_are_counted(worlds, files):
 
 def test_flips_are_the_answers_that_change_and_the_harmful_ones(worlds, files):
     evidence = world(worlds, files, seed=7, lost_by=0.05)
-    given, int8 = evidence.outcomes(), evidence.outcomes(variant="int8")
+    given, int8 = evidence.answers(), evidence.answers(variant="int8")
     found = worlds.measures(Quantization(), evidence)
     changed = (given.predicted != int8.predicted).mean()
     assert value(found["flip-rate:@test+int8"].estimate) == pytest.approx(changed)

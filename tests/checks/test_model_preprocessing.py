@@ -92,11 +92,11 @@ def test_the_gain_is_paired_and_its_examples_are_what_it_wins(worlds):
     evidence = world(worlds, seed=1, true_name="bgr-minus-mean")
     found = worlds.measures(Preprocessing(), evidence)["accuracy-gain:input=bgr-minus-mean@test"]
     true_input = next(c.input for c in candidates_for(COLOUR) if c.name == "bgr-minus-mean")
-    before = evidence.outcomes().correct
-    after = evidence.outcomes(input=true_input).correct
+    before = evidence.answers().correct
+    after = evidence.answers(input=true_input).correct
     assert value(found.estimate) == pytest.approx(after.mean() - before.mean())
     assert found.estimate.gained == (after & ~before).sum()
-    won = set(evidence.outcomes().image_ids[after & ~before])
+    won = set(evidence.answers().image_ids[after & ~before])
     assert found.examples
     assert set(found.examples) <= won
 
@@ -218,7 +218,7 @@ def test_squeezenet_declared_as_rgb_is_told_how_it_was_trained(worlds, shared_da
 def test_a_way_that_gives_the_very_same_answers_is_no_other_way(worlds):
     evidence = world(worlds, seed=0)
     same = next(c for c in candidates_for(COLOUR) if c.name == "resize-stretch")
-    declared = evidence.outcomes("test")
+    declared = evidence.answers("test")
     evidence.add(declared.dataset, declared.probabilities.copy(), input=same.input)
     found = worlds.measures(Preprocessing(), evidence)
     assert "accuracy-gain:input=resize-stretch@test" not in found

@@ -61,7 +61,7 @@ def test_scores_agree_with_scipy(worlds):
     evidence = world(worlds, seed=1, lean=0.3)
     found = worlds.measures(PredictionShift(), evidence)
     test, deployment = (
-        np.asarray(evidence.outcomes(split).probabilities, dtype=float)
+        np.asarray(evidence.answers(split).probabilities, dtype=float)
         for split in ("test", "deployment")
     )
     expected = ks_2samp(entropy(test, axis=1), entropy(deployment, axis=1), method="asymp").pvalue

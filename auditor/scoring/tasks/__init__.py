@@ -1,0 +1,1 @@
+"""One module a task: from raw answers and truth to scored rows."""
