@@ -146,6 +146,17 @@ class CheckEvidence:
             known[wanted, part] = self._outcomes_of(wanted, part)
         return known[wanted, part]
 
+    def _outcomes_of(self, wanted: Pass, part: str) -> Outcomes:
+        swept = self._swept(wanted)
+        probabilities = assemble(swept, "predictions", store=self.gathered.store)
+        keep = self._taken(wanted, swept, part)
+        dataset = self.gathered.available.datasets[wanted.split]
+        if not keep.any():
+            raise self._nothing_left(wanted.split)
+        if keep.all():
+            return Outcomes(dataset.take(swept.rows), probabilities)
+        return Outcomes(dataset.take(swept.rows[keep]), probabilities[keep])
+
     def embedding(self, split: str = "test", *, part: str = "sound") -> np.ndarray:
         wanted = Pass(split, embedding=True)
         self._require_pass(wanted)
