@@ -67,6 +67,7 @@ class SubgroupGap(Check):
             column="right answers",
             action="mend and test again for {group}",
             harm="fewer right answers",
+            metric="accuracy",
         ),
         "log-loss": Words(
             title="Log-loss for {group}, against all others",
@@ -83,6 +84,7 @@ class SubgroupGap(Check):
             column="“{class}” found",
             action="mend and test again for {group}",
             harm="fewer “{class}” found",
+            metric="recall",
         ),
     }
 

@@ -33,6 +33,7 @@ class Words:
     a hundred. `sides` is what the two sides are called, `column` the heading in the matrix of
     groups (none where empty). `action` is what to do when a limit on it fails. `harm` says what
     goes wrong for a group or for everyone, on page one, those of the lowest `harm_rank` first.
+    `metric` is the name under which a model card lists the value (of this side, in comparisons).
     `headline` is a line on top of page one, by `headline_rank`; `answer` the part of the answer
     to the check's question when a limit on it fails. `when` keeps the words to values above or
     below the neutral one.
@@ -47,6 +48,7 @@ class Words:
     action: str = ""
     harm: str = ""
     harm_rank: int = 1
+    metric: str = ""
     headline: str = ""
     headline_rank: int = 1
     answer: str = ""

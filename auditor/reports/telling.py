@@ -18,7 +18,7 @@ from auditor.contract.numbers import (
     value_text,
 )
 from auditor.contract.words import Text
-from auditor.findings import Alike, Measure, Measured, Side, Subject
+from auditor.findings import Alike, Measure, Measured, Question, Side, Subject
 from auditor.record import AuditRecord
 from auditor.stats import value
 
@@ -31,7 +31,8 @@ class Telling:
     """What the reports of one audit need to speak: the checks' words, and names to display.
 
     `attributes` are the spec's attributes; `display` maps a name of an attribute, group or class
-    to what readers are shown; `unit` and `units` call what was sampled independently.
+    to what readers are shown; `unit` and `units` call what was sampled independently,
+    `places` the images of a split.
     """
 
     checks: Mapping[str, type[Check]]
@@ -39,6 +40,7 @@ class Telling:
     display: Mapping[str, str] = field(default_factory=dict)
     unit: str = "unit"
     units: str = "units"
+    places: Mapping[str, str] = field(default_factory=dict)
 
     def shown(self, name: str) -> str:
         """A name as readers are shown it."""
@@ -48,6 +50,20 @@ class Telling:
         """What a check is about, in a few words; from its id where it is not installed."""
         known = self.checks.get(check)
         return known.topic if known else check.partition("/")[2].replace("-", " ") or check
+
+    def shows(self, check: str) -> str:
+        """What a report never folds of a check (`Check.shown`)."""
+        known = self.checks.get(check)
+        return known.shown if known else "folded"
+
+    def question(self, check: str) -> Question | None:
+        """Which of the four questions a check answers."""
+        known = self.checks.get(check)
+        return known.question if known else None
+
+    def place(self, split: str | None) -> str:
+        """The images of a split as a sentence ends with them."""
+        return self.places.get(split or "test", f"{split} images")
 
     def words(self, check: str, result: Measured) -> Words:
         """The first words of a measure whose title is fit; empty ones where there are none."""
@@ -135,7 +151,17 @@ def telling(record: AuditRecord) -> Telling:
         display=record.spec.parsed.get("display") or {},
         unit=unit.get("name") or "unit",
         units=unit.get("plural") or "units",
+        places=_places(record),
     )
+
+
+def _places(record: AuditRecord) -> dict[str, str]:
+    unseen = record.dataset("train") is not None
+    return {
+        "test": "test images that it had not seen" if unseen else "test images",
+        "train": "training images",
+        "deployment": "images from where it will run",
+    }
 
 
 def _applies(words: Words, result: Measured) -> bool:
@@ -177,6 +203,7 @@ class _Fields(string.Formatter):
             "group": group,
             "of_group": f", {group}" if group else "",
             "split": subject.split or "test",
+            "place": telling.place(subject.split),
             "where": "" if subject.split in (None, "test") else f"{subject.split} data",
             "variant": subject.variant or "as-given",
             "unit_noun": telling.unit,
