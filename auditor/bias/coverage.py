@@ -14,7 +14,7 @@ from auditor.bias.cells import Cells, Coded, Decidable, Wanted, cells, decidable
 from auditor.bias.coverage_tables import bars, cannot_say, heat
 from auditor.bias.detectable import SMALLEST_GAP, GroupGap, group_gaps
 from auditor.bias.groups import groupings
-from auditor.contract import Attributes, Check, Evidence, Need, Predictions, Manifest, Truth
+from auditor.contract import Attributes, Check, Evidence, Manifest, Need, Predictions, Truth
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.pooling import by_label as by_label_of
 from auditor.data.pooling import crossed

@@ -10,7 +10,7 @@ from auditor.bias.agreement import Doubly, agreement_table, agreements, no_attri
 from auditor.bias.hands import severities, severity_table
 from auditor.bias.ratings import Ratings, has_second_labels, ratings_of
 from auditor.bias.severity import scale_of
-from auditor.contract import Available, Check, Evidence, Need, Manifest, Unmet
+from auditor.contract import Available, Check, Evidence, Manifest, Need, Unmet
 from auditor.data.pooling import by_label
 from auditor.findings import Measure, Result, Subject, Unmeasured
 from auditor.spec import SPLITS, AuditSpec

@@ -13,7 +13,7 @@ import numpy as np
 from auditor.bias.agreement import no_attribute
 from auditor.bias.confident_learning import Doubted, doubted
 from auditor.bias.marked import Marked, difference, nothing_to_compare, share
-from auditor.contract import Check, Evidence, Need, Predictions, Manifest, Truth
+from auditor.contract import Check, Evidence, Manifest, Need, Predictions, Truth
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.pooling import by_label
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured

@@ -29,7 +29,7 @@ from auditor.bias.representation_tables import (
     whole_rows,
     whole_table,
 )
-from auditor.contract import Attributes, Check, Evidence, Need, Manifest
+from auditor.contract import Attributes, Check, Evidence, Manifest, Need
 from auditor.data.dataset import Dataset
 from auditor.findings import (
     Better,

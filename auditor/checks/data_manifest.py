@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from auditor.checks.data_shares import EXAMPLES, LEAST, too_few
-from auditor.contract import Check, Evidence, Need, Manifest
+from auditor.contract import Check, Evidence, Manifest, Need
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import FAILING_COLUMNS, ManifestReport
 from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from auditor.contract.numbers import (
 from auditor.contract.words import Text
 from auditor.findings import Alike, Measure, Measured, Question, Side, Subject
 from auditor.record import AuditRecord
+from auditor.spec import AuditSpec, UnitColumn
 from auditor.stats import value
 
 PLAIN = Words(title="", short="")
@@ -143,16 +145,26 @@ class Telling:
 
 def telling(record: AuditRecord) -> Telling:
     """The words for a record: its checks', and the names that its spec displays."""
-    data = record.spec.parsed["data"]
-    unit = data["columns"].get("unit") or {}
+    spec = AuditSpec.model_validate_json(json.dumps(record.spec.parsed))
+    unit, units = _unit_names(spec.data.columns.unit_column)
     return Telling(
         checks=check_classes(),
-        attributes=frozenset(data["attributes"]),
-        display=record.spec.parsed.get("display") or {},
-        unit=unit.get("name") or "unit",
-        units=unit.get("plural") or "units",
+        attributes=frozenset(spec.data.attributes),
+        display=spec.display,
+        unit=unit,
+        units=units,
         places=_places(record),
     )
+
+
+def _unit_names(column: UnitColumn | None) -> tuple[str, str]:
+    """What one unit and several are called: as stated, else by a column with a plain name."""
+    if column is None:
+        return "unit", "units"
+    plain = column.column.removesuffix("_id").lower()
+    usable = plain.isalpha() and plain.isascii() and not plain.endswith("s")
+    name = column.name or (plain if usable else "unit")
+    return name, column.plural or f"{name}s"
 
 
 def _places(record: AuditRecord) -> dict[str, str]:
