@@ -132,13 +132,13 @@ def test_the_loss_is_as_given_minus_int8_on_the_same_images(worlds, files):
         mended = (~given.correct & int8.correct)[keep]
         assert value(measure.estimate) == pytest.approx((broken.sum() - mended.sum()) / keep.sum())
         assert measure.n == keep.sum()
-        assert measure.details["right_only_as_given"] == broken.sum()
+        assert measure.facts["right_only_as_given"] == broken.sum()
         assert value(measure.sides[0].estimate) == pytest.approx(int8.correct[keep].mean())
         assert value(measure.sides[1].estimate) == pytest.approx(given.correct[keep].mean())
         ids = set(given.image_ids[keep][broken])
         assert len(measure.examples) == 12
         assert set(measure.examples) <= ids
-    assert "points lower" in found["accuracy-lost:@test+int8"].details["sentence"]
+    assert "points lower" in found["accuracy-lost:@test+int8"].facts["sentence"]
 
 
 def test_mcnemar_is_that_of_scipy(worlds, files):

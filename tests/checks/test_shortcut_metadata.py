@@ -103,7 +103,7 @@ def test_a_phone_with_harder_photos_is_no_shortcut(worlds, seed):
     evidence = world(worlds, seed=seed, accuracy=(0.95, 0.95), hard_group=0.15, n=2000)
     found = worlds.measures(Metadata(), evidence)
     assert not fails(found)
-    assert found["accuracy-worth:attribute=phone@test"].details["dependence_p"] <= 0.05
+    assert found["accuracy-worth:attribute=phone@test"].facts["dependence_p"] <= 0.05
 
 
 def test_an_unrelated_phone_keeps_the_gate_shut(worlds):
@@ -167,7 +167,7 @@ def test_worth_is_measured_among_images_of_the_same_label(worlds):
         gaps.append(a.mean() - c.mean())
         weights.append(len(a) * len(c) / (len(a) + len(c)))
     assert value(worth.estimate) == pytest.approx(np.average(gaps, weights=weights))
-    assert worth.details["n_conflicting"] == (~agree).sum()
+    assert worth.facts["n_conflicting"] == (~agree).sum()
     wrong = set(outcomes.image_ids[~agree & ~correct])
     assert worth.examples
     assert set(worth.examples) <= wrong

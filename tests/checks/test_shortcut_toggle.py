@@ -136,7 +136,7 @@ def test_adding_the_marker_draws_answers_to_its_class(worlds, seed, patched_spec
     drawn = found["answer-shift:artefact=app%20marker,class=b@test"]
     assert exceeds(drawn)
     assert value(drawn.sides[0].estimate) == 1
-    assert "become b when app marker is added" in drawn.details["sentence"]
+    assert "become b when app marker is added" in drawn.facts["sentence"]
     assert value(found["answer-shift:artefact=app%20marker,class=a@test"].estimate) < 0
     assert exceeds(found["accuracy-lost:artefact=app%20marker@test"])
 
@@ -181,7 +181,7 @@ def test_who_carries_the_artefact_is_counted(worlds):
         evidence.datasets[split, part] = carrying
     found = worlds.measures(Toggle(), evidence)["accuracy-worth:artefact=app%20marker@test"]
     n = (evidence.answers().labels == 1).sum()
-    assert found.details["carried_by"] == {"a": f"0 of {400 - n}", "b": f"{n} of {n}"}
+    assert found.facts["carried_by"] == {"a": f"0 of {400 - n}", "b": f"{n} of {n}"}
 
 
 def test_nine_images_are_too_few(worlds):

@@ -51,7 +51,7 @@ def test_value_is_test_minus_deployment(worlds):
     assert measure.estimate == two_sample_difference(test.correct, deployment.correct)
     assert measure.n == 200
     assert value(measure.sides[1].estimate) == pytest.approx(deployment.correct.mean())
-    assert measure.details["sentence"].startswith("Accuracy: test ")
+    assert worlds.sentence(AccuracyLost, measure).startswith("Accuracy: test ")
     assert set(measure.examples) <= set(deployment.image_ids[~deployment.correct])
 
 
