@@ -12,7 +12,7 @@ rooms (room type)``), ``{of_group}`` (``, accessible rooms (room type)`` or noth
 
 After a colon stands how a fact is printed: ``{share:percent}``, ``{share:points}``,
 ``{ratio:times}``, ``{n:rows}`` (``1 image``, ``12 images``), ``{k:units}`` (``1 room``, ``12
-rooms``), else Python's own. A fact that is absent, None, false or empty is lacking. A text given
+rooms``), ``{fact:if}`` (nothing, but the fact must be there), else Python's own. A fact that is absent, None, false or empty is lacking. A text given
 as several parts drops those of which a field is lacking; a text of one part is unfit then.
 """
 

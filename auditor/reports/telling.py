@@ -253,6 +253,7 @@ class _Fields(string.Formatter):
         printers: dict[str, Callable[[Any], str]] = {
             "percent": lambda v: f"{percent(v)}%",
             "points": points,
+            "if": lambda v: "",
             "times": times,
             "units": self.telling.counted,
             "rows": lambda v: f"{v:,} image{'' if v == 1 else 's'}",

@@ -138,14 +138,15 @@ def test_the_loss_is_as_given_minus_int8_on_the_same_images(worlds, files):
         ids = set(given.image_ids[keep][broken])
         assert len(measure.examples) == 12
         assert set(measure.examples) <= ids
-    assert "points lower" in found["accuracy-lost:@test+int8"].facts["sentence"]
+    lost = found["accuracy-lost:@test+int8"]
+    assert "points lost" in worlds.sentence(Quantization, lost)
 
 
 def test_mcnemar_is_that_of_scipy(worlds, files):
     from scipy.stats import binomtest
 
     found = worlds.measures(Quantization(), world(worlds, files, seed=5, lost_by=0.02))
-    details = found["accuracy-lost:@test+int8"].details
+    details = found["accuracy-lost:@test+int8"].facts
     broken, mended = details["right_only_as_given"], details["right_only_int8"]
     reference = binomtest(broken, broken + mended).pvalue
     assert details["mcnemar_p"] == pytest.approx(reference)

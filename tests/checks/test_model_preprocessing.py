@@ -56,7 +56,9 @@ def test_the_planted_preprocessing_is_named_and_no_other(worlds, seed, name):
     found = worlds.measures(Preprocessing(), world(worlds, seed=seed, true_name=name))
     assert failing(found) == {name}
     measure = found[f"accuracy-gain:input={name}@test"]
-    assert measure.facts["sentence"].startswith("The labels fit far better with channels")
+    sentence = worlds.sentence(Preprocessing, measure)
+    assert sentence.startswith("Accuracy with channels")
+    assert "The labels fit far better" in sentence
     assert InputSpec.model_validate(measure.facts["input"], strict=False) == next(
         c.input for c in candidates_for(COLOUR) if c.name == name
     )
@@ -83,7 +85,7 @@ def test_a_planted_order_of_classes_is_named(worlds, name):
     found = worlds.measures(Preprocessing(), world(worlds, seed=3, order=order))
     assert name in failing(found)
     # Other orders share some classes with the planted one; only the best is called the fit.
-    fits = [m for m in found.values() if "fit far better" in m.facts["sentence"]]
+    fits = [m for m in found.values() if m.facts["fits"]]
     assert [str(m.subject.keys[0][1]) for m in fits] == [name]
     assert value(fits[0].estimate) == max(value(m.estimate) for m in found.values())
 
@@ -212,7 +214,9 @@ def test_squeezenet_declared_as_rgb_is_told_how_it_was_trained(worlds, shared_da
     best = max(found.values(), key=lambda m: value(m.estimate))
     assert str(best.subject) == "input=bgr-minus-mean@test"
     assert failing(found) >= {"bgr-minus-mean"}
-    assert "channels bgr, scale 1, mean [103.939, 116.779, 123.68]" in best.facts["sentence"]
+    assert "channels bgr, scale 1, mean [103.939, 116.779, 123.68]" in worlds.sentence(
+        Preprocessing, best
+    )
 
 
 def test_a_way_that_gives_the_very_same_answers_is_no_other_way(worlds):

@@ -136,7 +136,7 @@ def test_adding_the_marker_draws_answers_to_its_class(worlds, seed, patched_spec
     drawn = found["answer-shift:artefact=app%20marker,class=b@test"]
     assert exceeds(drawn)
     assert value(drawn.sides[0].estimate) == 1
-    assert "become b when app marker is added" in drawn.facts["sentence"]
+    assert "are answered b with app marker added" in worlds.sentence(Toggle, drawn)
     assert value(found["answer-shift:artefact=app%20marker,class=a@test"].estimate) < 0
     assert exceeds(found["accuracy-lost:artefact=app%20marker@test"])
 
