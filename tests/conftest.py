@@ -6,6 +6,7 @@ import dataclasses
 import os
 import sys
 import zlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,19 @@ import pandas as pd
 import pytest
 
 from auditor import cli
+from auditor.contract import check_classes
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.views import AS_SHOT
 from auditor.findings import Measure, ModelFacts, TensorFacts
+from auditor.judging.judged_record import make_record
+from auditor.judging.policy import Owner, Policy, PolicyFile
+from auditor.record import CheckText, PlanSummary
+from auditor.record.provenance import collect_provenance
 from auditor.reports.telling import Telling
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.tasks import classification
 from auditor.spec import SUBJECT_KEYS, AuditSpec
+from auditor.spec.spec_file import SpecFile
 
 MINIMAL_SPEC = {
     "audit": {"title": "A world", "seed": 7},
@@ -102,6 +109,13 @@ def make_facts(**changes) -> ModelFacts:
         embedding="features",
     )
     return dataclasses.replace(facts, **changes)
+
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def make_policy(limits) -> Policy:
+    return Policy(id="tried", version="1", owner=Owner(name="a tester"), limits=tuple(limits))
 
 
 def probabilities_for(answers, *, n_classes: int = 2, confidence=0.9) -> np.ndarray:
@@ -239,6 +253,26 @@ class Worlds:
         assert len(named) == len(found), "two measures share a name and a subject"
         return named
 
+    @staticmethod
+    def record(*results, limits=(), spec=None, datasets=(), not_run=(), questions=None):
+        """A judged record of results; `questions` maps checks to the question they answer."""
+        spec = spec or make_spec()
+        known = {}
+        asked = {r.check: getattr(known.get(r.check), "question", None) for r in results}
+        asked |= questions or {}
+        return make_record(
+            spec=SpecFile(spec, "audit.yaml", "", "0"),
+            policy=PolicyFile(make_policy(limits), "policy.yaml", "", "0"),
+            provenance=collect_provenance(seed=0, started=NOON, finished=NOON),
+            model=make_facts(),
+            datasets=tuple(datasets),
+            plan=PlanSummary(tuple(asked), tuple(not_run)),
+            passes=(),
+            results=results,
+            check_texts=tuple(
+                CheckText(check, "", (), {}, (), question) for check, question in asked.items()
+            ),
+        )
 
     @staticmethod
     def sentence(check, measure) -> str:

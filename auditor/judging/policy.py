@@ -258,6 +258,7 @@ class SpecLimits(SpecPart):
     claims: dict[str, str]
     latency: dict[str, str]
     size_mb: str
+    of_variants: tuple[str, ...]
 
 
 @cache
@@ -280,7 +281,9 @@ def _claim_limits(index: int, claim: ClaimSpec) -> Sequence[Limit]:
     measure = spec_limits().claims.get(claim.measure)
     if measure is None:
         keys = {} if claim.label is None else {"class": claim.label}
-        where = Where(split=claim.split, of="none", keys=keys)
+        other = claim.measure.partition(":")[0] in spec_limits().of_variants
+        variant = None if other else "as-given"
+        where = Where(split=claim.split, variant=variant, of="none", keys=keys)
         return [Limit(id=f"claim:{index}", measure=claim.measure, where=where, why=why, **stated)]
     keys = {"claim": str(index)}
     return [
