@@ -32,7 +32,7 @@ from auditor.findings import ModelFacts
 from auditor.models.predictor import Predictor
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.rows import Rows
-from auditor.scoring.tasks import classification
+from auditor.scoring.tasks import task_of
 from auditor.spec import AuditSpec, InputSpec
 
 
@@ -119,9 +119,13 @@ class CheckEvidence:
         self._require_pass(wanted)
         known = self.gathered.scored
         if (wanted, part) not in known:
-            answers = self._answers(wanted, part)
-            scores = classification.score(answers.probabilities, answers.labels)
-            known[wanted, part] = classification.rows(answers.dataset, scores)
+            swept = self._swept(wanted)
+            keep = self._taken(wanted, swept, part)
+            if not keep.any():
+                raise self._nothing_left(wanted.split)
+            dataset = self.gathered.available.datasets[split].take(swept.rows[keep])
+            scores = swept.scored()[keep].reset_index(drop=True)
+            known[wanted, part] = task_of(self.spec.model.task).rows(dataset, scores)
         return known[wanted, part]
 
     def answers(

@@ -10,26 +10,30 @@ from auditor.scoring.accuracy import floored_log_losses
 from auditor.scoring.presence import OneHot
 from auditor.scoring.rows import Amount, Rows
 
-SCORER_VERSION = 1
-COLUMNS = ("answer", "confidence", "given", "least")
+SCORER_VERSION = 2
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     """What the rows of some images are made of, from class scores (n, classes) and labels (n,).
 
-    Columns: ``answer`` (class index, the first of equals), ``confidence`` (its probability),
-    ``given`` (probability of the label, NaN where there is none), ``least`` (smallest positive
-    probability, 1 where there is none). Images that were not answered (NaN scores) have -1 and
-    NaN.
+    Columns: ``label`` and ``answer`` (class indices, -1 without; of equal scores the first),
+    ``confidence`` and ``true_probability`` (0-1, NaN without an answer or label), ``correct``
+    (missing without a label), ``least`` (smallest positive probability, 1 where there is none).
+    Images that were not answered have NaN scores.
     """
     table = np.asarray(probabilities)
-    answered = np.isfinite(table[:, 0]) if len(table) else np.zeros(0, dtype=bool)
+    answered, labelled = np.isfinite(table[:, 0]), labels >= 0
+    answers = np.where(answered, np.nan_to_num(table).argmax(axis=1), -1)
     given = table[np.arange(len(table)), np.maximum(labels, 0)]
+    correct = pd.array(answers == labels, dtype="boolean")
+    correct[~(answered & labelled)] = pd.NA
     return pd.DataFrame(
         {
-            "answer": np.where(answered, table.argmax(axis=1), -1).astype(np.int32),
+            "label": labels.astype(np.int32),
+            "answer": answers.astype(np.int32),
             "confidence": table.max(axis=1),
-            "given": np.where(labels >= 0, given, np.nan).astype(np.float32),
+            "true_probability": np.where(labelled, given, np.nan).astype(np.float32),
+            "correct": correct,
             "least": np.where(table > 0, table, 1.0).min(axis=1).astype(np.float32),
         }
     )
@@ -41,7 +45,8 @@ def rows(dataset: Dataset, scores: pd.DataFrame) -> Rows:
     answers = scores["answer"].to_numpy()
     known = labels >= 0
     losses = floored_log_losses(
-        scores["given"].to_numpy(), least=float(scores["least"].min()) if len(scores) else 1.0
+        scores["true_probability"].to_numpy(),
+        least=float(scores["least"].min()) if len(scores) else 1.0,
     )
     return Rows(
         dataset=dataset,
