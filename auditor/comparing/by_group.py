@@ -105,21 +105,26 @@ def displayed(
     title: str,
     caption: str = "",
     pictured: Sequence[ByGroup] | None = None,
+    facts: Sequence[str] = (),
 ) -> Iterator[Figure | Table]:
     """A picture for each attribute, a table of all groups, a table of what was adjusted.
 
     `title` says what is shown of every group ("Accuracy"), and `caption` in a sentence without
-    its stop, where that is not enough; `pictured` (all, where None) are drawn.
+    its stop, where that is not enough; `pictured` (all, where None) are drawn. Each of the
+    measures' `facts` named gets a column.
     """
     drawn = found if pictured is None else pictured
     yield from group_pictures(check, drawn, title=title, caption=caption)
     if found:
-        yield group_table(check, found, title=f"{title} of every group, against all others")
+        heading = f"{title} of every group, against all others"
+        yield group_table(check, found, title=heading, facts=facts)
     yield from adjusted_table(check, [m for one in found for m in one.measures])
 
 
-def group_table(check: str, found: Sequence[ByGroup], *, title: str) -> Table:
-    """One line a group and quantity: its own value and the others', then each measure."""
+def group_table(
+    check: str, found: Sequence[ByGroup], *, title: str, facts: Sequence[str] = ()
+) -> Table:
+    """One line a group and quantity: its own value and the others', each measure, `facts`."""
     measures = {m.name: m for one in found for m in one.measures}
     quantities = [one.compared.quantity for one in found]
     names = {r.name for one in found for results in one.results.values() for r in results}
@@ -133,7 +138,8 @@ def group_table(check: str, found: Sequence[ByGroup], *, title: str) -> Table:
     columns = [Column(name) for name in head]
     for name in ("value", "others", *ordered):
         columns += [Column(f"{name}{end}", units.get(name, "")) for end in ("", " low", " high")]
-    rows = tuple(line for one in found for line in _lines(one, ordered))
+    columns += [Column(fact.replace("_", "-")) for fact in facts]
+    rows = tuple(line for one in found for line in _lines(one, ordered, facts))
     return Table(f"{check}:groups", title, tuple(columns), rows)
 
 
@@ -141,7 +147,7 @@ def _column_unit(scale: Scale, unit: str) -> str:
     return unit if scale == "amount" else "" if scale == "ratio" else "share"
 
 
-def _lines(one: ByGroup, names: Sequence[str]) -> Iterator[tuple[Cell, ...]]:
+def _lines(one: ByGroup, names: Sequence[str], facts: Sequence[str]) -> Iterator[tuple[Cell, ...]]:
     compared = one.compared
     grouping, quantity = compared.grouping, compared.quantity
     both = {group: one.sides(group) for group in one.results}
@@ -166,7 +172,14 @@ def _lines(one: ByGroup, names: Sequence[str]) -> Iterator[tuple[Cell, ...]]:
             grouping.units_of(group),
             *shown,
             *(cell for name in names for cell in measure_cells(measures.get(name))),
+            *(_fact(measures, fact) for fact in facts),
         )
+
+
+def _fact(measures: Mapping[str, Measure], name: str) -> Cell:
+    """A fact of the first measure that has it."""
+    found: Cell = next((m.facts[name] for m in measures.values() if name in m.facts), None)
+    return found
 
 
 def side_cells(side: Side) -> tuple[Cell, Cell, Cell]:
