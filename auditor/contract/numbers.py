@@ -146,9 +146,14 @@ def gap_text(
     return _apart([number, low, high], scale, unit=measure.unit, words=words)
 
 
-def points_apart(number: float, low: float, high: float) -> str:
-    """A difference of shares as `gap_text` prints it, of numbers that are no measure's own."""
-    return _apart([number, low, high], "difference", words=("lower", "higher"))
+def points_apart(number: float, low: float, high: float, *, words: Sequence[str]) -> str:
+    """A difference of shares that is no measure's own, as ``12 points more often [4, 21]``.
+
+    `words` are those for below and above; of three the middle one stands for nothing.
+    """
+    if len(words) == 3 and points(number) == "0":
+        return words[1]
+    return _apart([number, low, high], "difference", words=(words[0], words[-1]))
 
 
 def _apart(

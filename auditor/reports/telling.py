@@ -261,7 +261,6 @@ class _Fields(string.Formatter):
         printers: dict[str, Callable[[Any], str]] = {
             "percent": lambda v: f"{percent(v)}%",
             "points": points,
-            "gap": lambda v: points_apart(*v),
             "if": lambda v: "",
             "times": times,
             "units": self.telling.counted,
@@ -269,6 +268,8 @@ class _Fields(string.Formatter):
         }
         if format_spec in printers:
             return printers[format_spec](value)
+        if "|" in format_spec:
+            return points_apart(*value, words=format_spec.split("|"))
         if isinstance(value, list | tuple) and not format_spec:
             return listed_with_and([self.telling.shown(str(v)) for v in value])
         if isinstance(value, int) and not format_spec:
