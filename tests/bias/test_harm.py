@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from auditor.bias.harm import Harm, _money
-from auditor.bias.two_sides import two_means
+from auditor.comparing.two_sides import two_means
 from auditor.errors import SpecError
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.stats import Draws, Normal, bound, holm, interval, p_value, value
