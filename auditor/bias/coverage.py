@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from auditor.bias.cells import Cells, Coded, Decidable, Wanted, cells, decidable
+from auditor.bias.group_cells import Cells, Coded, Decidable, Wanted, cells, decidable
 from auditor.bias.coverage_tables import bars, cannot_say, heat
-from auditor.bias.detectable import SMALLEST_GAP, GroupGap, group_gaps
+from auditor.bias.detectable_gap import SMALLEST_GAP, GroupGap, group_gaps
 from auditor.bias.groups import groupings
 from auditor.contract import Attributes, Check, Evidence, Manifest, Need, Predictions, Truth
 from auditor.data.dataset import Attribute, Dataset

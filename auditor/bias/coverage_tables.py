@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from auditor.bias.cells import Decidable
-from auditor.bias.detectable import GroupGap
+from auditor.bias.group_cells import Decidable
+from auditor.bias.detectable_gap import GroupGap
 from auditor.findings import Axis, Cell, Column, Figure, Table, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, points
 

@@ -10,9 +10,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from auditor.bias.agreement import no_attribute
+from auditor.bias.annotator_agreement import no_attribute
 from auditor.bias.confident_learning import Doubted, doubted
-from auditor.bias.marked import Marked, difference, nothing_to_compare, share
+from auditor.bias.label_error_rates import Marked, difference, nothing_to_compare, share
 from auditor.contract import Check, Evidence, Manifest, Need, Predictions, Truth
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.pooling import by_label

@@ -18,7 +18,7 @@ from auditor.bias.composition import (
     still_missing,
     strangers,
 )
-from auditor.bias.departure import Departure
+from auditor.bias.goodness_of_fit import Departure
 from auditor.bias.representation_tables import (
     RATIO,
     departure_from,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from auditor.bias.composition import Composition, Reference
-from auditor.bias.departure import Departure, departure_from_shares, departure_of_splits
+from auditor.bias.goodness_of_fit import Departure, departure_from_shares, departure_of_splits
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Table
 from auditor.scoring.comparison import MIN_UNITS, rate_details
 from auditor.stats import interval, value

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from auditor.bias.halves import first_half
+from auditor.bias.split_half import first_half
 from auditor.bias.slice_features import Described, Trait, described, seen_by_model, traits
 from auditor.bias.slice_search import Candidate, beyond_alike, candidates
 from auditor.contract import Check, Embedding, Evidence, Need, Predictions, Scan, Truth

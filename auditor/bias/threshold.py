@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from auditor.bias.cutoffs import Cutoffs, Threshold
+from auditor.bias.thresholds import Cutoffs, Threshold
 from auditor.bias.groups import groupings, nothing_to_compare
 from auditor.bias.threshold_tables import (
     MOVES_HARM,

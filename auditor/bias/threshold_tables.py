@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from auditor.bias.cutoffs import Cutoffs, Threshold
+from auditor.bias.thresholds import Cutoffs, Threshold
 from auditor.bias.groups import Grouping
 from auditor.findings import Axis, Cell, Column, Figure, Table
 from auditor.scoring.comparison import MIN_UNITS, count_units, points

@@ -4,9 +4,9 @@ import math
 import numpy as np
 import pytest
 
-from auditor.bias.cells import Coded, Wanted, cells, decidable
+from auditor.bias.group_cells import Coded, Wanted, cells, decidable
 from auditor.bias.coverage import Coverage
-from auditor.bias.detectable import GroupGap, group_gaps
+from auditor.bias.detectable_gap import GroupGap, group_gaps
 from auditor.comparing.groups import groupings
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.stats import RateDifference, bound, p_value, rate_difference, smallest_excess, value
@@ -492,7 +492,7 @@ def test_ten_attributes_of_ten_groups_are_cheap(worlds, monkeypatch):
         searched.append(args)
         return smallest_excess(*args, **kwargs)
 
-    monkeypatch.setattr("auditor.bias.detectable.smallest_excess", counted)
+    monkeypatch.setattr("auditor.bias.detectable_gap.smallest_excess", counted)
     found = worlds.measures(Coverage(), evidence)
     assert found["undecidable-pairs:@test"].details["all"] == 4500
     assert len(searched) == 100

@@ -7,7 +7,7 @@ from scipy import stats as reference
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from auditor.bias.composition import compositions, ratio_to_share, still_missing
-from auditor.bias.departure import departure_from_shares, departure_of_splits
+from auditor.bias.goodness_of_fit import departure_from_shares, departure_of_splits
 from auditor.bias.representation import Representation
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.judging.policy import load_policy

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from auditor.bias.cutoffs import Cutoffs
+from auditor.bias.thresholds import Cutoffs
 from auditor.comparing.groups import groupings
-from auditor.bias.halves import first_half
+from auditor.bias.split_half import first_half
 from auditor.bias.threshold import ThresholdGaps
 from auditor.bias.threshold_tables import MOVES_HARM
 from auditor.errors import SpecError

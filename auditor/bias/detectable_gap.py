@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.bias.cells import Wanted
+from auditor.bias.group_cells import Wanted
 from auditor.bias.groups import Grouping, nothing_to_compare, too_few_units
 from auditor.findings import Subject, Unmeasured
 from auditor.scoring.comparison import count_units

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from auditor.bias.groups import Grouping
-from auditor.bias.halves import first_half
+from auditor.bias.split_half import first_half
 from auditor.scoring.comparison import MIN_UNITS, count_units
 from auditor.stats import (
     PairedDifference,
