@@ -4,9 +4,9 @@ import math
 import numpy as np
 import pytest
 
-from auditor.bias.group_cells import Coded, Wanted, cells, decidable
 from auditor.bias.coverage import Coverage
 from auditor.bias.detectable_gap import GroupGap, group_gaps
+from auditor.bias.group_cells import Coded, Wanted, cells, decidable
 from auditor.comparing.groups import groupings
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.stats import RateDifference, bound, p_value, rate_difference, smallest_excess, value

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from auditor.bias.thresholds import Cutoffs
-from auditor.comparing.groups import groupings
 from auditor.bias.split_half import first_half
 from auditor.bias.threshold import ThresholdGaps
 from auditor.bias.threshold_tables import MOVES_HARM
+from auditor.bias.thresholds import Cutoffs
+from auditor.comparing.groups import groupings
 from auditor.errors import SpecError
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.stats import interval, p_value, value
@@ -131,7 +131,8 @@ def test_what_is_measured_was_not_seen_by_what_chose(worlds):
     assert list(cutoffs.score[at]) == sorted(cutoffs.score[at], reverse=True)
     # Other scores on the measuring half change the measure, not what was chosen.
     score = np.where(half & (np.arange(len(half)) % 2 == 0), 0.999, cutoffs.score)
-    labels, groups = evidence.answers().labels, grouping.of
+    labels = evidence.answers().labels
+    groups = np.array(grouping.groups)[grouping.of]
     other = worlds.measures(ThresholdGaps(), evidence_of(worlds, labels, score, groups))[NAME]
     assert other.facts["threshold"] == found.facts["threshold"]
     assert other.facts["group"] == found.facts["group"]
