@@ -63,7 +63,7 @@ def fitted(x: ArrayLike, *, n: ArrayLike) -> Prior:
 
 
 def shrunk(x: ArrayLike, *, n: ArrayLike, prior: Prior | None = None) -> tuple[Shrunk, ...]:
-    """Rates of cells shrunken towards `prior`, in order; `fitted` to the cells themselves if None."""
+    """Rates of cells shrunken towards `prior`, in order; `fitted` to the cells if None."""
     successes, counts = np.asarray(x, dtype=np.float64), np.asarray(n, dtype=np.float64)
     known = fitted(successes, n=counts) if prior is None else prior
     a = successes + known.mean * known.weight
