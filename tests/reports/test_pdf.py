@@ -13,7 +13,7 @@ import pytest
 
 from auditor.errors import MissingLibraryError
 from auditor.record.files import to_json, write_record
-from auditor.render import render
+from auditor.rendering import render
 from auditor.reports.drawing.pictures import pictures
 from auditor.reports.html import report_html
 from auditor.reports.pdf import PACKAGES, laid_out, report_pdf
@@ -79,7 +79,7 @@ def test_bytes_are_equal_in_another_process(small, tmp_path, complaints):
     write_record(small, tmp_path / "audit.json")
     code = (
         "import sys\n"
-        "from auditor.judging.judged_record import read_record; from auditor.render import render\n"
+        "from auditor.judging.judged_record import read_record; from auditor.rendering import render\n"
         "render(read_record(sys.argv[1]), sys.argv[2], formats=['pdf'])"
     )
     environment = os.environ | {"PYTHONHASHSEED": "77", "TZ": "Asia/Tokyo"}
