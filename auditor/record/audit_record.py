@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from auditor.findings import (
@@ -18,6 +19,7 @@ from auditor.findings import (
     Unmeasured,
     Verdict,
 )
+from auditor.record.codec import dumps
 from auditor.record.provenance import Provenance
 from auditor.spec import Document
 
@@ -187,6 +189,11 @@ class AuditRecord:
     @property
     def title(self) -> str:
         return str(self.spec.parsed["audit"]["title"])
+
+    @cached_property
+    def canonical(self) -> str:
+        """The record as canonical JSON, made once: four digests and a file are taken of it."""
+        return dumps(self)
 
     def dataset(self, split: str) -> DatasetSummary | None:
         return next((d for d in self.datasets if d.split == split), None)
