@@ -67,12 +67,18 @@ def tags(text):
     return {element.tag.split("}")[-1] for element in ElementTree.fromstring(text.encode()).iter()}
 
 
-@pytest.fixture(params=[*CROWDED, "panels"])
+SLANTED = [{"row": i, "column": f"{LONG} {j}", "value": i + j} for i in range(3) for j in range(9)]
+
+
+@pytest.fixture(params=[*CROWDED, "panels", "slanted"])
 def crowd(request):
     """A picture with long names, many series and far values, of each kind."""
     if request.param == "panels":
         return group_forest_svg(panels(names=[f"{LONG} {i}" for i in range(8)]))
-    return svg(figure(request.param, CROWDED[request.param], x=Axis(f"{LONG} {LONG}")))
+    kind, rows = request.param, CROWDED.get(request.param)
+    if kind == "slanted":
+        kind, rows = "heat", SLANTED
+    return svg(figure(kind, rows, x=Axis(f"{LONG} {LONG}")))
 
 
 @pytest.mark.parametrize("kind", ROWS)
