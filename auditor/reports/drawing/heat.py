@@ -67,8 +67,11 @@ def _grid(
     left = widest(names) + 26
     wide = (_RIGHT - left) / len(columns)
     if _is_slanted(heads, wide):
-        # The first name must not run out of the picture at the left.
-        left = max(left, text_width(heads[0]) * math.cos(_SLANT) - wide / 2 + 4)
+        # The first name must not run out of the picture at the left: it ends in the middle of the
+        # first cell, and cells become narrower as names of rows take more room.
+        slanted = text_width(heads[0]) * math.cos(_SLANT) + SIZE * math.sin(_SLANT)
+        half = 0.5 / len(columns)
+        left = max(left, (slanted - half * _RIGHT) / (1 - half))
         wide = (_RIGHT - left) / len(columns)
     places = ({text: i for i, text in enumerate(several)} for several in (rows, columns))
     return _Grid(left, wide, min(21.6, _TALLEST / len(rows)), *places)
