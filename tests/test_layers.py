@@ -26,7 +26,6 @@ FAMILIES = {"checks", "shift", "bias"}
 HEAVY = {
     "onnxruntime": {"models/onnx_model.py", "models/quantize.py", "models/bench.py"},
     "weasyprint": {"reports/pdf.py"},
-    "matplotlib": {"reports/drawing/figures.py"},
     "great_expectations": {"data/expectations.py"},
 }
 LAZY_FRONT = {"__init__.py"}
@@ -159,7 +158,7 @@ def test_importing_auditor_and_asking_for_help_load_nothing_heavy():
         "import sys, auditor, auditor.cli\n"
         "from typer.testing import CliRunner\n"
         "assert CliRunner().invoke(auditor.cli.app, ['--help']).exit_code == 0\n"
-        "heavy = {'torch', 'torchvision', 'onnx', 'onnxruntime', 'pandas', 'sklearn', 'matplotlib',"
+        "heavy = {'torch', 'torchvision', 'onnx', 'onnxruntime', 'pandas', 'sklearn',"
         " 'weasyprint', 'great_expectations', 'fairlearn', 'scipy', 'jinja2'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )

@@ -22,6 +22,7 @@ from auditor.findings import (
     Verdict,
     finding_id,
 )
+from auditor.record.codec import dumps
 from auditor.record.provenance import Provenance
 from auditor.spec import Document
 
@@ -203,6 +204,11 @@ class AuditRecord:
     @property
     def title(self) -> str:
         return str(self.spec.parsed["audit"]["title"])
+
+    @cached_property
+    def canonical(self) -> str:
+        """The record as canonical JSON, made once: four digests and a file are taken of it."""
+        return dumps(self)
 
     def dataset(self, split: str) -> DatasetSummary | None:
         return next((d for d in self.datasets if d.split == split), None)

@@ -20,7 +20,7 @@ def record_digest(record: AuditRecord) -> str:
 
 def to_json(record: AuditRecord) -> str:
     """The record as canonical JSON; raises CodecError where a value is NaN or no JSON value."""
-    return dumps(record)
+    return record.canonical
 
 
 def parse_record(text: str, *, name: str = "audit.json") -> AuditRecord:

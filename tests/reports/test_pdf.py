@@ -99,6 +99,16 @@ def test_it_is_tagged_archival_and_carries_the_record(small):
     assert to_json(small).encode() in unpacked
 
 
+def test_every_picture_is_a_figure_with_its_words_and_in_the_bundled_fonts(small):
+    page = html(small)
+    pdf = report_pdf(page, small, attach=False)
+    parts = (pdf, *streams(pdf))
+    assert "<text " in page
+    assert sum(part.count(b"/Alt") for part in parts) == page.count("<svg ")
+    fonts = set(re.findall(rb"/FontName /[A-Z]+\+([\w-]+)", b"".join(parts)))
+    assert {name.partition(b"-")[0] for name in fonts} == {b"Auditor"}
+
+
 def streams(pdf: bytes) -> list[bytes]:
     """The streams of a PDF, unpacked."""
     found = []
