@@ -182,7 +182,6 @@ class AuditRecord:
     run_warnings: tuple[str, ...] = ()
     check_texts: tuple[CheckText, ...] = ()
     declarations: Document | None = None
-    schema: str = field(default=SCHEMA)
 
     @property
     def title(self) -> str:

@@ -25,8 +25,6 @@ from auditor.stats.estimates import (
     Rate,
     RateDifference,
     RateRatio,
-    as_dict,
-    from_dict,
 )
 from auditor.stats.hypothesis_tests import (
     PermutationTest,
@@ -89,7 +87,6 @@ __all__ = [
     "RateRatio",
     "SampleNeeded",
     "TableTest",
-    "as_dict",
     "auc",
     "binomial_exact",
     "binomial_midp",
@@ -101,7 +98,6 @@ __all__ = [
     "difference_score_test",
     "draws_of",
     "fisher_midp",
-    "from_dict",
     "g_test",
     "holm",
     "images_needed",
