@@ -10,7 +10,7 @@ from auditor.bias.composition import compositions, ratio_to_share, still_missing
 from auditor.bias.departure import departure_from_shares, departure_of_splits
 from auditor.bias.representation import Representation
 from auditor.findings import Figure, Measure, Table, Unmeasured
-from auditor.judging.policy import load_policy
+from auditor.judging.policy_file import load_policy
 from auditor.judging.reasons import add_more, what_would_decide
 from auditor.stats import GRID, Rate, bound, interval, p_value, rate, value
 

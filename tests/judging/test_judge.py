@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from auditor.findings import Finding, Measure, Subject, Unmeasured, Verdict
 from auditor.judging import reasons
 from auditor.judging.judge import judge
-from auditor.judging.policy import Gate, Limit, Where, load_policy
+from auditor.judging.policy import Gate, Limit, Where
+from auditor.judging.policy_file import load_policy
 from auditor.judging.questions import answer_all
 from auditor.judging.verdicts import limit_verdict, not_applicable, worst
 from auditor.judging.waivers import Waiver

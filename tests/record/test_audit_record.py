@@ -27,7 +27,7 @@ from auditor.findings import (
     Verdict,
 )
 from auditor.judging.judged_record import from_json, make_record, read_record, rejudge
-from auditor.judging.policy import load_policy, parse_policy
+from auditor.judging.policy_file import load_policy, parse_policy
 from auditor.judging.volatile import volatile_free
 from auditor.record import (
     AttributeSummary,
