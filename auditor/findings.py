@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from auditor.stats.estimates import Estimate
 
@@ -196,11 +196,6 @@ def finding_id(check: str, name: str, subject: Subject) -> str:
     keys = Subject(keys=subject.keys)
     middle = f":{keys}" if subject.keys else ""
     return f"{check}:{name}{middle}{Subject(split=subject.split, variant=subject.variant)}"
-
-
-def decode(text: str) -> str:
-    """Undo the percent-encoding of a key or value in a finding id."""
-    return unquote(text)
 
 
 @dataclass(frozen=True)

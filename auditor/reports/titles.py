@@ -33,11 +33,6 @@ def action(finding: Finding) -> str:
     return f"mend and measure again: {short_name(finding)}" if "\0" in text else text
 
 
-def measure_title(check: str, measure: Measure) -> str:
-    """The heading of a measure that is shown apart from its findings."""
-    return title(Finding(id="", check=check, measure=measure, unmeasured=None))
-
-
 def _said(finding: Finding, part: str) -> str:
     result = _result(finding)
     key = f"{finding.check}:{result.name}"

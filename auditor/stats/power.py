@@ -106,65 +106,6 @@ def smallest_excess(
             return (critical(1 - alpha) + critical(power)) * _standard_error(estimate)
 
 
-def smallest_detectable_gap(
-    *,
-    n: float,
-    n_rest: float,
-    p: float,
-    alpha: float = 0.05,
-    power: float = 0.8,
-    comparisons: int = 1,
-) -> float:
-    """The gap between two proportions near `p` that is found with `power`, one-sided.
-
-    ``(z_(1 - alpha / comparisons) + z_power) * sqrt(p (1 - p) (1 / n + 1 / n_rest))`` (Fleiss,
-    Levin & Paik 2003, doi:10.1002/0471445428, ch. 4).
-    """
-    _require_share(p=p)
-    z = critical(1 - alpha / comparisons) + critical(power)
-    return z * math.sqrt(p * (1 - p) * (1 / n + 1 / n_rest))
-
-
-def images_needed(
-    p: float,
-    *,
-    p_rest: float,
-    rest_per_image: float = 1.0,
-    alpha: float = 0.05,
-    power: float = 0.8,
-    comparisons: int = 1,
-) -> int:
-    """How many images (units) of a group show that its proportion `p` is not the rest's.
-
-    One-sided, with `rest_per_image` images of the rest for each of the group: Fleiss, Levin &
-    Paik (2003), doi:10.1002/0471445428, eq. 4.14, without continuity correction.
-
-    Examples
-    --------
-    >>> images_needed(0.8, p_rest=0.9, alpha=0.025)
-    199
-    """
-    _require_share(p=p, p_rest=p_rest)
-    if p == p_rest:
-        raise ValueError(f"images_needed: found p = p_rest = {p}, expected two different shares")
-    ratio = rest_per_image
-    pooled = (p + ratio * p_rest) / (1 + ratio)
-    null = critical(1 - alpha / comparisons) * math.sqrt(pooled * (1 - pooled) * (1 + 1 / ratio))
-    alternative = critical(power) * math.sqrt(p * (1 - p) + p_rest * (1 - p_rest) / ratio)
-    return math.ceil(((null + alternative) / (p - p_rest)) ** 2)
-
-
-def rule_of_three(n: float, *, confidence: float = 0.95) -> float:
-    """The largest rate that `n` observations without one event leave plausible; about 3 / n.
-
-    Exactly ``1 - (1 - confidence) ** (1 / n)`` (Hanley & Lippman-Hand 1983,
-    doi:10.1001/jama.1983.03330370053031).
-    """
-    if n <= 0:
-        raise ValueError(f"rule of three: found n={n}, expected more than 0")
-    return -math.expm1(math.log1p(-confidence) / n)
-
-
 def _statistic(estimate: Estimate, limit: float) -> float:
     """The score statistic against the limit; infinite where the limit is out of reach."""
     excess = value(estimate) - limit
@@ -282,9 +223,3 @@ def _standard_errors(
 def _variance(p: float, n: float) -> float:
     inside = min(max(p, 0.0), 1.0)
     return inside * (1 - inside) / n
-
-
-def _require_share(**shares: float) -> None:
-    for name, share in shares.items():
-        if not 0 <= share <= 1:
-            raise ValueError(f"{name}: found {share}, expected a share from 0 to 1")
