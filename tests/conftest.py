@@ -6,6 +6,7 @@ import dataclasses
 import os
 import sys
 import zlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,20 @@ import pandas as pd
 import pytest
 
 from auditor import cli
+from auditor.contract import check_classes
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.views import AS_SHOT
 from auditor.findings import Measure, ModelFacts, TensorFacts
+from auditor.judging.judged_record import make_record
+from auditor.judging.policy import Owner, Policy
+from auditor.judging.policy_file import PolicyFile
+from auditor.record import CheckText, PlanSummary
+from auditor.record.provenance import collect_provenance
+from auditor.reports.telling import Telling
 from auditor.scoring.outcomes import Outcomes
-from auditor.spec import AuditSpec
+from auditor.scoring.tasks import classification
+from auditor.spec import SUBJECT_KEYS, AuditSpec
+from auditor.spec.spec_file import SpecFile
 
 MINIMAL_SPEC = {
     "audit": {"title": "A world", "seed": 7},
@@ -102,6 +112,13 @@ def make_facts(**changes) -> ModelFacts:
     return dataclasses.replace(facts, **changes)
 
 
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def make_policy(limits) -> Policy:
+    return Policy(id="tried", version="1", owner=Owner(name="a tester"), limits=tuple(limits))
+
+
 def probabilities_for(answers, *, n_classes: int = 2, confidence=0.9) -> np.ndarray:
     """Probabilities whose argmax is `answers`, with the given confidence (scalar or (n,))."""
     answers = np.asarray(answers)
@@ -164,7 +181,20 @@ class FakeEvidence:
     def dataset(self, split, *, part="sound"):
         return self._part(self.datasets, (split,), part)
 
-    def outcomes(
+    def labelled_splits(self):
+        from auditor.contract import Available, LabelledSplits
+
+        splits = {split: d for (split, _), d in self.datasets.items()}
+        found = LabelledSplits().splits(Available(self.spec, self.model, splits))
+        return tuple(split for split in found if (split, AS_SHOT.name, "as-given", None, "sound")
+                     in self.passes)  # fmt: skip
+
+    def scored(self, split="test", **wanted):
+        answers = self.answers(split, **wanted)
+        scores = classification.score(answers.probabilities, answers.labels)
+        return classification.rows(answers.dataset, scores)
+
+    def answers(
         self,
         split="test",
         *,
@@ -223,6 +253,33 @@ class Worlds:
         named = {f"{m.name}:{m.subject}": m for m in found}
         assert len(named) == len(found), "two measures share a name and a subject"
         return named
+
+    @staticmethod
+    def record(*results, limits=(), spec=None, datasets=(), not_run=(), questions=None):
+        """A judged record of results; `questions` maps checks to the question they answer."""
+        spec = spec or make_spec()
+        known = {}
+        asked = {r.check: getattr(known.get(r.check), "question", None) for r in results}
+        asked |= questions or {}
+        return make_record(
+            spec=SpecFile(spec, "audit.yaml", "", "0"),
+            policy=PolicyFile(make_policy(limits), "policy.yaml", "", "0"),
+            provenance=collect_provenance(seed=0, started=NOON, finished=NOON),
+            model=make_facts(),
+            datasets=tuple(datasets),
+            plan=PlanSummary(tuple(asked), tuple(not_run)),
+            passes=(),
+            results=results,
+            check_texts=tuple(
+                CheckText(check, "", (), {}, (), question) for check, question in asked.items()
+            ),
+        )
+
+    @staticmethod
+    def sentence(check, measure) -> str:
+        """What a report says of a measure of a check (its class); groups are of any attribute."""
+        keys = {key for key, _ in measure.subject.keys} - SUBJECT_KEYS
+        return Telling({check.id: check}, attributes=frozenset(keys)).sentence(check.id, measure)
 
 
 @pytest.fixture(scope="session")

@@ -136,7 +136,7 @@ def test_the_rules_speak_where_they_are_broken():
     assert "auditor.engine.run" in imported(upward)
     assert "auditor.render" in imported(typed)
     assert offences_of({"auditor.stats.codes": {"auditor.engine.run"}})
-    assert offences_of({"auditor.bias.groups": {"auditor.shift.accuracy"}})
+    assert offences_of({"auditor.comparing.groups": {"auditor.shift.accuracy"}})
     assert circles_of({"auditor.judging.a": {"auditor.contract.b"},
                        "auditor.contract.b": {"auditor.judging.a"}})  # fmt: skip
     assert circles_of({"auditor.judging.a": {"auditor.judging.b"},

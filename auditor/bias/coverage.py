@@ -14,7 +14,7 @@ from auditor.bias.cells import Cells, Coded, Decidable, Wanted, cells, decidable
 from auditor.bias.coverage_tables import bars, cannot_say, heat
 from auditor.bias.detectable import SMALLEST_GAP, GroupGap, group_gaps
 from auditor.bias.groups import groupings
-from auditor.contract import Attributes, Check, Evidence, Need, Predictions, Rows, Truth
+from auditor.contract import Attributes, Check, Evidence, Manifest, Need, Predictions, Truth
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.pooling import by_label as by_label_of
 from auditor.data.pooling import crossed
@@ -23,7 +23,7 @@ from auditor.scoring.comparison import MIN_UNITS, points, rate_details, unit_cod
 from auditor.scoring.outcomes import Outcomes
 from auditor.stats import Exact, rate
 
-TRAIN = Rows(split="train", optional=True)
+TRAIN = Manifest(split="train", optional=True)
 NAMED = 5
 """Cells that a sentence names at most."""
 

@@ -10,7 +10,7 @@ from auditor.bias.agreement import Doubly, agreement_table, agreements, no_attri
 from auditor.bias.hands import severities, severity_table
 from auditor.bias.ratings import Ratings, has_second_labels, ratings_of
 from auditor.bias.severity import scale_of
-from auditor.contract import Available, Check, Evidence, Need, Rows, Unmet
+from auditor.contract import Available, Check, Evidence, Manifest, Need, Unmet
 from auditor.data.pooling import by_label
 from auditor.findings import Measure, Result, Subject, Unmeasured
 from auditor.spec import SPLITS, AuditSpec
@@ -76,7 +76,7 @@ class LabelAgreement(Check):
     id: ClassVar[str] = "bias/label-agreement"
     needs: ClassVar[tuple[Need, ...]] = (
         SecondLabels(),
-        *(Rows(split=split, optional=True) for split in SPLITS),
+        *(Manifest(split=split, optional=True) for split in SPLITS),
     )
     sources: ClassVar[tuple[str, ...]] = (
         "Krippendorff (2011), Computing Krippendorff's Alpha-Reliability, "
@@ -90,7 +90,7 @@ class LabelAgreement(Check):
         spec, rng = evidence.spec, evidence.rng
         found: list[Result] = []
         for split in SPLITS:
-            if not evidence.has(Rows(split=split, optional=True)):
+            if not evidence.has(Manifest(split=split, optional=True)):
                 continue
             ratings = ratings_of(by_label(evidence.dataset(split)))
             if ratings.doubly.any():

@@ -13,7 +13,7 @@ import numpy as np
 from auditor.bias.agreement import no_attribute
 from auditor.bias.confident_learning import Doubted, doubted
 from auditor.bias.marked import Marked, difference, nothing_to_compare, share
-from auditor.contract import Check, Evidence, Need, Predictions, Rows, Truth
+from auditor.contract import Check, Evidence, Manifest, Need, Predictions, Truth
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.pooling import by_label
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
@@ -66,8 +66,8 @@ class LabelErrors(Check):
     needs: ClassVar[tuple[Need, ...]] = (
         Predictions(),
         Truth(),
-        Rows(split="train", optional=True),
-        Rows(split="deployment", optional=True),
+        Manifest(split="train", optional=True),
+        Manifest(split="deployment", optional=True),
     )
     sources: ClassVar[tuple[str, ...]] = (
         "Northcutt, Jiang & Chuang (2021), doi:10.1613/jair.1.12125 (confident learning)",
@@ -86,7 +86,7 @@ class LabelErrors(Check):
         yield from _gold(outcomes.dataset)
         yield _list(outcomes, found)
         for split in SPLITS[1:]:
-            if evidence.has(Rows(split=split, optional=True)):
+            if evidence.has(Manifest(split=split, optional=True)):
                 dataset = evidence.dataset(split)
                 yield from _gold(dataset)
                 if split == "train" and dataset.has_labels:

@@ -29,7 +29,7 @@ from auditor.bias.representation_tables import (
     whole_rows,
     whole_table,
 )
-from auditor.contract import Attributes, Check, Evidence, Need, Rows
+from auditor.contract import Attributes, Check, Evidence, Manifest, Need
 from auditor.data.dataset import Dataset
 from auditor.findings import (
     Better,
@@ -49,9 +49,9 @@ from auditor.scoring.comparison import (
 from auditor.stats import Draws, RateRatio, interval, rate, value
 
 UNNAMED = "unnamed-share"
-TRAIN = Rows(split="train", optional=True)
-TEST = Rows()
-DEPLOYMENT = Rows(split="deployment", optional=True)
+TRAIN = Manifest(split="train", optional=True)
+TEST = Manifest()
+DEPLOYMENT = Manifest(split="deployment", optional=True)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from auditor.engine.recording import (
     pass_facts,
     plan_summary,
 )
-from auditor.engine.scores import write_scores
 from auditor.engine.store import Store
 from auditor.engine.sweep import Progress
 from auditor.judging.judged_record import make_record, read_record, rejudge
@@ -76,7 +75,6 @@ def audit_into(
     declarations = _declarations(file.spec)
     loaded = load(file.spec, only=only, trust_code=trust_code)
     gathered = gather(loaded, store=Store(folder / "store"), report=_as_show(report))
-    write_scores(gathered)
     runs = run_checks(loaded.plan.checks, gathered, report=report)
     provenance = collect_provenance(
         seed=file.spec.audit.seed,

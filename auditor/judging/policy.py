@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib import resources
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -10,7 +12,7 @@ from pydantic import Field, model_validator
 from auditor.findings import Subject
 from auditor.judging.waivers import Waiver
 from auditor.spec import AuditSpec, ClaimSpec, SpecPart
-from auditor.spec.spec_file import CLAIM_MEASURES
+from auditor.spec.yaml_source import load, validate
 
 SCHEMA = "auditor/policy/v1"
 
@@ -36,8 +38,8 @@ class Bound(SpecPart):
             raise ValueError(f"found {found}, expected exactly one of {', '.join(BOUNDS)}")
         if self.measure.count(":") < 1:
             raise ValueError(
-                f"measure is {self.measure!r}; name it as check:measure, as in "
-                "bias/subgroup-gap:accuracy"
+                f"measure is {self.measure!r}; name it as check:measure, by the ids that "
+                "`auditor checks` lists"
             )
         return self
 
@@ -108,7 +110,7 @@ class Where(SpecPart):
         nothing is about every limit that the check could have met.
         """
         return (
-            (self.split is None or subject.split == self.split or (lenient and not subject.split))
+            (self.split is None or subject.split in (None, self.split))
             and self._matches_variant(subject, lenient)
             and self._matches_attribute(subject, attributes, lenient)
             and all(self._matches_key(key, subject, lenient) for key in self.keys)
@@ -196,6 +198,23 @@ class Policy(SpecPart):
     waivers: tuple[Waiver, ...] = ()
 
 
+class SpecLimits(SpecPart):
+    """Which measure a claim of each short name, and each line of a target, is a limit on."""
+
+    claims: dict[str, str]
+    latency: dict[str, str]
+    size_mb: str
+    of_variants: tuple[str, ...]
+
+
+@cache
+def spec_limits() -> SpecLimits:
+    """The measures that the lines of a spec are limits on, from ``policies/spec_limits.yaml``."""
+    name = "spec_limits.yaml"
+    place = resources.files("auditor") / "policies" / name
+    return validate(load(place.read_text(encoding="utf-8"), name=name), SpecLimits)
+
+
 def limits_of(spec: AuditSpec, policy: Policy) -> tuple[Limit, ...]:
     """The policy's limits, with the claims and the target of the spec as limits before them."""
     claims = (limit for i, c in enumerate(spec.claims, start=1) for limit in _claim_limits(i, c))
@@ -205,10 +224,13 @@ def limits_of(spec: AuditSpec, policy: Policy) -> tuple[Limit, ...]:
 def _claim_limits(index: int, claim: ClaimSpec) -> Sequence[Limit]:
     stated: dict[str, Any] = {"at_least": claim.at_least, "at_most": claim.at_most}
     why = f"the model's team states it ({claim.source})"
-    if claim.measure not in CLAIM_MEASURES:
-        where = _claimed_subject(claim)
+    measure = spec_limits().claims.get(claim.measure)
+    if measure is None:
+        keys = {} if claim.label is None else {"class": claim.label}
+        other = claim.measure.partition(":")[0] in spec_limits().of_variants
+        variant = None if other else "as-given"
+        where = Where(split=claim.split, variant=variant, of="none", keys=keys)
         return [Limit(id=f"claim:{index}", measure=claim.measure, where=where, why=why, **stated)]
-    measure = f"performance/claims:{claim.measure}"
     keys = {"claim": str(index)}
     return [
         Limit(
@@ -223,42 +245,27 @@ def _claim_limits(index: int, claim: ClaimSpec) -> Sequence[Limit]:
             measure=measure,
             where=Where(keys=keys | {"part": "as-given"}),
             severity="advisory",
-            why=f"{why}; on the data as given, unsound images included",
+            why=f"{why}; on the data as given, with the images that were set apart",
             **stated,
         ),
     ]
-
-
-def _claimed_subject(claim: ClaimSpec) -> Where:
-    keys = {} if claim.label is None else {"class": claim.label}
-    about_data = not claim.measure.startswith(("deployment/", "model/"))
-    return Where(
-        split=claim.split if about_data else None,
-        variant=None if claim.measure.startswith("deployment/quantization:") else "as-given",
-        of="none",
-        keys=keys,
-    )
 
 
 def _target_limits(spec: AuditSpec) -> Iterator[Limit]:
     target = spec.target
     if target is None:
         return
-    why = f"what {target.name} asks of the model"
-    for key, milliseconds in sorted(target.latency.items()):
-        quantile = key.removesuffix("_ms")
+    known = spec_limits()
+    bounds: list[tuple[str, str, float]] = [
+        (key, known.latency[key], ms) for key, ms in sorted(target.latency.items())
+    ]
+    if target.size_mb is not None:
+        bounds.append(("size", known.size_mb, target.size_mb))
+    for key, measure, most in bounds:
         yield Limit(
             id=f"target:{key}",
-            measure=f"deployment/latency:{quantile}",
+            measure=measure,
             where=Where(variant="as-given"),
-            at_most=milliseconds,
-            why=why,
-        )
-    if target.size_mb is not None:
-        yield Limit(
-            id="target:size",
-            measure="deployment/size:file-megabytes",
-            where=Where(variant="as-given"),
-            at_most=target.size_mb,
-            why=why,
+            at_most=most,
+            why=f"what {target.name} asks of the model",
         )

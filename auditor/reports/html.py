@@ -30,7 +30,7 @@ def report_html(
     escaped: names of groups, classes and images come from others.
     """
     order = ordered(record)
-    groups = group_results(record, order)
+    groups = group_results(order)
     forests = group_forests(groups, order)
     text = (
         environment()

@@ -8,11 +8,11 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from auditor.bias.adjustment import Reading, adjusted_difference, reading_of
+from auditor.comparing.adjustment import Reading, adjusted_difference, reading_of
 from auditor.bias.amplification import Amplification
 from auditor.bias.calibration import GroupCalibration
 from auditor.bias.error_rates import ErrorRates
-from auditor.bias.groups import groupings
+from auditor.comparing.groups import groupings
 from auditor.bias.harm import Harm
 from auditor.bias.selection_rate import SelectionRate
 from auditor.bias.subgroup_gap import SubgroupGap
@@ -143,7 +143,7 @@ def test_one_condition_that_cannot_be_told_apart_is_a_sentence_of_its_own(worlds
 def test_the_numbers_are_those_of_the_strata(worlds):
     evidence = world(worlds, seed=2, by_building=(0.0, 0.3), missing=0.1)
     found = worlds.measures(SubgroupGap(), evidence)[OLD]
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     building = outcomes.groups("building")
     known = building != ""
     expected = stratified_difference(
@@ -169,7 +169,7 @@ def test_errors_are_adjusted_as_differences_and_as_ratios(worlds, seed):
             measure = found[f"{kind}-{form}:class=b,household=accessible@test"]
             assert adjusted(measure)["building"]["reading"] == "explained"
             assert "Explained by building" in measure.details["sentence"]
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     clear = outcomes.labels == 0
     expected = stratified_ratio(
         outcomes.predicted[clear] == 1,
@@ -230,7 +230,7 @@ def test_selection_is_adjusted_without_labels_too(worlds):
     dataset = labelled.dataset("test")
     frame = dataset.frame.assign(label=-1)
     bare = worlds.evidence(spec=labelled.spec).add(
-        dataclasses.replace(dataset, frame=frame), labelled.outcomes().probabilities
+        dataclasses.replace(dataset, frame=frame), labelled.answers().probabilities
     )
     gap = "selection-difference:class=b,household=accessible@test"
     found, expected = (worlds.measures(SelectionRate(), e)[gap] for e in (bare, labelled))
@@ -240,7 +240,7 @@ def test_selection_is_adjusted_without_labels_too(worlds):
 
 def test_conditions_are_other_attributes_of_that_role(worlds):
     evidence = world(worlds, seed=0)
-    by_name = {g.attribute.name: tuple(g.controls) for g in groupings(evidence.outcomes())}
+    by_name = {g.attribute.name: tuple(g.controls) for g in groupings(evidence.scored())}
     assert by_name == {
         "household": ("building", "light"),
         "building": ("light",),
@@ -316,7 +316,7 @@ def test_a_condition_is_rarely_said_to_explain_or_hide_what_it_does_not(worlds, 
             worlds, seed=seed, by_household=household, by_building=(0.0, 0.1), shares=(0.4, 0.4),
             rooms=150,
         )  # fmt: skip
-        grouping = next(groupings(evidence.outcomes()))
+        grouping = next(groupings(evidence.scored()))
         correct = grouping.outcomes.correct
         gap = rate_difference(correct, member=grouping.members("accessible"), unit=grouping.unit)
         found = adjusted_difference(grouping.contrast("accessible"), correct, gap=gap)

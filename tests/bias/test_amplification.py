@@ -268,7 +268,7 @@ def test_examples_are_the_answers_that_widen_the_gap(worlds):
         missed_of={"x": 0.1, "y": 0.4},
     )  # fmt: skip
     found = worlds.measures(Amplification(), evidence)
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     ids = list(outcomes.image_ids)
     more = [ids.index(i) for i in found["widening:class=b,household=x@test"].examples]
     less = [ids.index(i) for i in found["widening:class=b,household=y@test"].examples]

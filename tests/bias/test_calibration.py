@@ -97,21 +97,21 @@ def test_equal_ranking_is_not_blamed(worlds, seed):
 def test_numbers_are_those_of_their_definitions(worlds):
     evidence = ranked(worlds, seed=1, spread_of={"x": 1.0, "y": 2.5, "z": 2.0})
     found = worlds.measures(GroupCalibration(), evidence)
-    o = evidence.outcomes()
+    o = evidence.answers()
     x = o.groups("household") == "x"
     excess = o.confidence - o.correct
     over = found["overconfidence-difference:household=x@test"]
     assert value(over.estimate) == pytest.approx(excess[x].mean() - excess[~x].mean(), abs=1e-6)
-    assert over.details["rate"]["value"] == pytest.approx(excess[x].mean(), abs=1e-6)
-    assert over.details["rest"]["value"] == pytest.approx(excess[~x].mean(), abs=1e-6)
+    assert value(over.sides[0].estimate) == pytest.approx(excess[x].mean(), abs=1e-6)
+    assert value(over.sides[1].estimate) == pytest.approx(excess[~x].mean(), abs=1e-6)
     ece = found["ece:household=x@test"]
     assert ece.estimate == calibration_error(o.confidence[x], o.correct[x])
     rest = calibration_error(o.confidence[~x], o.correct[~x])
-    assert ece.details["rest"]["value"] == rest.value
+    assert value(ece.sides[1].estimate) == rest.value
     area = found["auc-difference:class=b,household=x@test"]
     own, other = (roc_auc_score(o.labels[s], o.probabilities[s, 1]) for s in (x, ~x))
     assert value(area.estimate) == pytest.approx(own - other)
-    assert (area.details["rate"]["value"], area.details["rest"]["value"]) == (
+    assert (value(area.sides[0].estimate), value(area.sides[1].estimate)) == (
         pytest.approx(own), pytest.approx(other),
     )  # fmt: skip
     assert (over.better, ece.better, area.better) == ("lower", "lower", "higher")
@@ -207,7 +207,7 @@ def test_sentences_can_be_repeated(worlds):
 def test_examples_are_the_surest_errors_and_the_worst_ranked(worlds):
     evidence = ranked(worlds, seed=2, spread_of={"x": 1.0, "y": 2.5})
     found = worlds.measures(GroupCalibration(), evidence)
-    o = evidence.outcomes()
+    o = evidence.answers()
     ids = list(o.image_ids)
     over = [ids.index(i) for i in found["overconfidence-difference:household=x@test"].examples]
     area = [ids.index(i) for i in found["auc-difference:class=b,household=x@test"].examples]

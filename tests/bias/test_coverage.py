@@ -7,7 +7,7 @@ import pytest
 from auditor.bias.cells import Coded, Wanted, cells, decidable
 from auditor.bias.coverage import Coverage
 from auditor.bias.detectable import GroupGap, group_gaps
-from auditor.bias.groups import groupings
+from auditor.comparing.groups import groupings
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.stats import RateDifference, bound, p_value, rate_difference, smallest_excess, value
 
@@ -121,7 +121,7 @@ def test_what_training_never_showed_is_counted(worlds):
 @pytest.mark.parametrize(("n", "n_rest", "images"), [(40, 400, 1), (150, 1500, 1), (60, 400, 3)])
 def test_a_gap_of_that_size_is_shown_four_times_in_five(worlds, n, n_rest, images):
     evidence = world(worlds, sizes={"x": n, "y": n_rest}, images=images, buildings=("one",))
-    found = [g for g in group_gaps(list(groupings(evidence.outcomes())), limit=LIMIT, gap=GAP)
+    found = [g for g in group_gaps(list(groupings(evidence.scored())), limit=LIMIT, gap=GAP)
              if isinstance(g, GroupGap) and g.group == "x"]  # fmt: skip
     (group,) = found
     rng = np.random.default_rng(1)
@@ -138,7 +138,7 @@ def test_a_gap_of_that_size_is_shown_four_times_in_five(worlds, n, n_rest, image
 
 def test_the_gap_pays_for_every_comparison(worlds):
     evidence = world(worlds, sizes={"x": 60, "y": 60, "z": 60})
-    (household, _) = groupings(evidence.outcomes())
+    (household, _) = groupings(evidence.scored())
     gaps = group_gaps([household], limit=LIMIT, gap=GAP)
     for each in gaps:
         inside = household.members(each.group)
@@ -173,7 +173,7 @@ def test_units_are_what_counts(worlds):
 def test_units_said_are_rooms_not_photos(worlds):
     """Three independent photos a room: a third as many rooms as photos would show the gap."""
     evidence = world(worlds, sizes={"x": 30, "y": 800}, images=3)
-    (household, _) = groupings(evidence.outcomes())
+    (household, _) = groupings(evidence.scored())
     each = next(g for g in group_gaps([household], limit=LIMIT, gap=GAP) if g.group == "x")
     wanted = Wanted(LIMIT, GAP, (each.estimate.x_rest + 0.5) / (each.estimate.n_rest + 1), 2)
     rest, df = np.array([each.estimate.n_rest]), np.array([each.estimate.df / each.estimate.n])
@@ -210,7 +210,7 @@ def test_the_smallest_come_first_in_the_table(worlds):
 
 def test_as_many_units_as_said_would_show_the_gap(worlds):
     evidence = world(worlds, sizes={"x": 25, "y": 800})
-    (household, _) = groupings(evidence.outcomes())
+    (household, _) = groupings(evidence.scored())
     each = next(g for g in group_gaps([household], limit=LIMIT, gap=GAP) if g.group == "x")
     assert each.gap > GAP
     assert each.units_to_show > 25
@@ -224,7 +224,7 @@ def test_as_many_units_as_said_would_show_the_gap(worlds):
 def test_as_many_units_as_said_would_pass(worlds):
     """With that many, a group answered as all others passes about four times in five."""
     evidence = world(worlds, sizes={"x": 100, "y": 900})
-    (household, _) = groupings(evidence.outcomes())
+    (household, _) = groupings(evidence.scored())
     each = next(g for g in group_gaps([household], limit=LIMIT, gap=GAP) if g.group == "x")
     n = each.units_to_pass
     assert n > 100
@@ -391,7 +391,7 @@ def test_one_attribute_has_no_pairs(worlds):
     evidence = world(worlds, sizes={"single": 200, "family": 200})
     dataset = evidence.dataset("test")
     alone = type(dataset)(**{**vars(dataset), "attributes": dataset.attributes[:1]})
-    evidence.add(alone, evidence.outcomes().probabilities)
+    evidence.add(alone, evidence.answers().probabilities)
     found = worlds.measures(Coverage(), evidence)
     assert not any(m.name == "undecidable-pairs" for m in found.values())
 
@@ -441,8 +441,8 @@ def test_the_sentence_can_be_repeated(worlds):
         f"accessible (household) has 40 images: its accuracy would have to be {at} points below "
         "all others' to be shown to be more than 5 points below."
     )
-    assert found.details["rate"]["value"] == 1.0
-    assert found.details["rest"]["n"] == 800
+    assert value(found.sides[0].estimate) == 1.0
+    assert found.sides[1].n == 800
 
 
 def test_the_remedy_says_how_many_more(worlds):

@@ -4,7 +4,7 @@ import pytest
 
 from auditor.bias.equalised_odds import equalised_odds
 from auditor.bias.error_rates import ErrorRates
-from auditor.bias.groups import groupings
+from auditor.comparing.groups import groupings
 from auditor.errors import SpecError
 from auditor.findings import Figure, Table, Unmeasured
 from auditor.stats import Draws, bound, interval, p_value, rate_difference, value
@@ -86,14 +86,14 @@ def test_equal_rates_fail_in_few_worlds(worlds, images_a_unit):
 def test_rates_are_those_of_the_images_at_risk(worlds):
     evidence = world(worlds, seed=4, wrong_of={"x": 0.2, "y": 0.05})
     found = worlds.measures(ErrorRates(), evidence)
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     group = outcomes.groups("household")
     clear = outcomes.labels == 0
     own = (outcomes.predicted[clear & (group == "x")] == 1).mean()
     rest = (outcomes.predicted[clear & (group != "x")] == 1).mean()
     measure = found["false-positive-ratio:class=b,household=x@test"]
-    assert measure.details["rate"]["value"] == pytest.approx(own)
-    assert measure.details["rest"]["value"] == pytest.approx(rest)
+    assert value(measure.sides[0].estimate) == pytest.approx(own)
+    assert value(measure.sides[1].estimate) == pytest.approx(rest)
     assert measure.n == (clear & (group == "x")).sum()
     assert value(measure.estimate) == pytest.approx(own / rest)
 
@@ -175,7 +175,7 @@ def test_one_figure_an_attribute_and_a_table_hold_both_errors(worlds):
         "false-positive-difference:class=b,household=x@test"
     ]
     assert row["difference"] == pytest.approx(value(measure.estimate))
-    assert row["rate"] == measure.details["rate"]["value"]
+    assert row["rate"] == value(measure.sides[0].estimate)
     assert row["errors"] / row["images at risk"] == pytest.approx(row["rate"])
 
 
@@ -204,7 +204,7 @@ def test_a_difference_is_that_of_units_with_its_sentence(worlds):
     measure = worlds.measures(ErrorRates(), evidence)[
         "false-positive-difference:class=b,household=x@test"
     ]
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     clear = outcomes.labels == 0
     expected = rate_difference(
         outcomes.predicted[clear] == 1,
@@ -287,7 +287,7 @@ def test_points_equal_those_of_fairlearn(worlds, groups):
     evidence = many(
         worlds, seed=groups, classes=("a", "b", "c"), groups=names, adverse=("b",), n=300 * groups
     )
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     truth, answer = (outcomes.labels == 1).astype(int), (outcomes.predicted == 1).astype(int)
     sensitive = outcomes.groups("g").astype(str)
     metrics = {
@@ -303,8 +303,8 @@ def test_points_equal_those_of_fairlearn(worlds, groups):
             measure = found[f"{kind}-difference:class=b,g={name}@test"]
             rest = sensitive != name
             expected = metrics[kind](truth[rest], answer[rest])
-            assert measure.details["rate"]["value"] == pytest.approx(frame.by_group[kind][name])
-            assert measure.details["rest"]["value"] == pytest.approx(expected)
+            assert value(measure.sides[0].estimate) == pytest.approx(frame.by_group[kind][name])
+            assert value(measure.sides[1].estimate) == pytest.approx(expected)
             assert value(measure.estimate) == pytest.approx(frame.by_group[kind][name] - expected)
     odds = found["equalised-odds:attribute=g,class=b@test"]
     assert value(odds.estimate) == pytest.approx(
@@ -320,7 +320,7 @@ def test_equalised_odds_has_bounds_that_a_fair_model_keeps(worlds):
     for seed in range(20):
         names = tuple(f"g{i:02}" for i in range(12))
         evidence = many(worlds, seed=seed, classes=("a", "b"), groups=names, adverse=("b",), n=1800)
-        grouping = next(groupings(evidence.outcomes()))
+        grouping = next(groupings(evidence.scored()))
         odds = equalised_odds(grouping, "b")
         assert isinstance(odds.estimate, Draws)
         assert value(odds.estimate) > 0.05
@@ -366,7 +366,7 @@ def test_equalised_odds_says_which_groups_are_apart(worlds):
     assert said.startswith("Groups of household are at most 2")
     assert "in how often they are wrongly called b: x " in said
     assert "%, y " in said
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     at = [list(outcomes.image_ids).index(i) for i in odds.examples]
     assert set(outcomes.groups("household")[at]) == {"x"}
     assert set(outcomes.labels[at]) == {0}

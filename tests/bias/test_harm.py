@@ -72,7 +72,7 @@ def test_equal_groups_fail_in_few_worlds(worlds, images_a_unit):
 def test_costs_are_those_of_the_matrix(worlds):
     evidence = world(worlds, seed=1, false_of={"x": 0.3, "y": 0.1, "z": 0.05})
     found = worlds.measures(Harm(), evidence)
-    o = evidence.outcomes()
+    o = evidence.answers()
     spent = np.where(o.correct, 0, np.where(o.labels == 1, 50000, 4000))
     x = o.groups("household") == "x"
     cost, difference, ratio = (
@@ -93,7 +93,7 @@ def test_costs_are_those_of_the_matrix(worlds):
 
 def test_who_bears_the_costs_of_a_group(worlds):
     evidence = world(worlds, seed=1, false_of={"x": 0.3, "y": 0.1})
-    o = evidence.outcomes()
+    o = evidence.answers()
     x = o.groups("household") == "x"
     tenant = 4000 * ((o.labels == 0) & (o.predicted == 1))
     neighbours = 50000 * ((o.labels == 1) & (o.predicted == 0))
@@ -267,7 +267,7 @@ def test_costs_of_nothing_are_a_reason(worlds):
 def test_examples_are_the_dearest_errors_of_the_group(worlds):
     evidence = world(worlds, seed=2, false_of={"x": 0.3, "y": 0.1})
     measure = worlds.measures(Harm(), evidence)["cost-ratio:household=x@test"]
-    o = evidence.outcomes()
+    o = evidence.answers()
     at = [list(o.image_ids).index(i) for i in measure.examples]
     assert len(at) == 12
     assert set(o.groups("household")[at]) == {"x"}

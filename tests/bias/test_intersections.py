@@ -61,12 +61,12 @@ def test_a_fair_model_has_no_failing_cell(worlds, seed):
 def test_a_measure_compares_the_cell_with_everyone_else(worlds):
     evidence = world(worlds, seed=1, accuracy=0.92, bad={("old", "dark"): 0.7})
     found = worlds.measures(Intersections(), evidence)["accuracy:building=old,light=dark@test"]
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     inside = (outcomes.groups("building") == "old") & (outcomes.groups("light") == "dark")
     assert found.estimate == rate_difference(outcomes.correct, member=inside)
-    assert found.details["rate"]["value"] == pytest.approx(outcomes.correct[inside].mean())
-    assert found.details["rest"]["value"] == pytest.approx(outcomes.correct[~inside].mean())
-    assert found.n == inside.sum() == found.details["rate"]["n"]
+    assert value(found.sides[0].estimate) == pytest.approx(outcomes.correct[inside].mean())
+    assert value(found.sides[1].estimate) == pytest.approx(outcomes.correct[~inside].mean())
+    assert found.n == inside.sum() == found.sides[0].n
     assert found.details["family"] == 6
     assert found.details["rank"] == 1
     at = [list(outcomes.image_ids).index(i) for i in found.examples]
@@ -78,9 +78,9 @@ def test_a_measure_compares_the_cell_with_everyone_else(worlds):
 def test_the_sentence_says_what_its_groups_would_lead_one_to_expect(worlds):
     evidence = world(worlds, seed=1, accuracy=0.92, bad={("old", "dark"): 0.7})
     found = worlds.measures(Intersections(), evidence)["accuracy:building=old,light=dark@test"]
-    right = evidence.outcomes().correct
-    old = evidence.outcomes().groups("building") == "old"
-    dark = evidence.outcomes().groups("light") == "dark"
+    right = evidence.answers().correct
+    old = evidence.answers().groups("building") == "old"
+    dark = evidence.answers().groups("light") == "dark"
     expected = right[old & ~dark].mean() + right[~old & dark].mean() - right[~old & ~dark].mean()
     assert found.details["expected"] == pytest.approx(expected)
     beyond = found.details["beyond_parents"]
@@ -156,7 +156,7 @@ def test_where_small_cells_are_pooled_nothing_is_counted_by_three_attributes(wor
 def test_units_are_what_counts(worlds):
     evidence = world(worlds, seed=3, accuracy=0.9, images_a_unit=5)
     found = worlds.measures(Intersections(), evidence)["accuracy:building=old,light=dark@test"]
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     inside = (outcomes.groups("building") == "old") & (outcomes.groups("light") == "dark")
     assert found.n_units == len(set(outcomes.units[inside])) == found.n // 5
     assert found.estimate == rate_difference(
@@ -256,7 +256,7 @@ def test_images_without_a_value_are_in_neither_side(worlds):
     frame = evidence.dataset("test").frame
     frame.loc[:299, "attribute:light"] = ""
     found = worlds.measures(Intersections(), evidence)
-    assert all(m.details["rate"]["n"] + m.details["rest"]["n"] == 1700 for m in found.values())
+    assert all(m.sides[0].n + m.sides[1].n == 1700 for m in found.values())
 
 
 def test_without_two_attributes_the_check_says_what_to_declare(worlds):
@@ -300,7 +300,7 @@ def test_ranking_is_not_led_by_the_smallest_cell(worlds):
     evidence = worlds.evidence().add(dataset, worlds.probabilities(np.where(right, 0, 1)))
     found = worlds.measures(Intersections(), evidence)
     tiny, large = found["accuracy:a=x,b=u@test"], found["accuracy:a=y,b=w@test"]
-    assert tiny.details["rate"]["value"] < large.details["rate"]["value"]
+    assert value(tiny.sides[0].estimate) < value(large.sides[0].estimate)
     assert large.details["rank"] < tiny.details["rank"]
     assert value(tiny.estimate) == pytest.approx(8 / 12 - right[12:].mean())
 

@@ -3,7 +3,7 @@ import pytest
 
 from auditor.bias.label_agreement import LabelAgreement, SecondLabels
 from auditor.bias.severity import net_difference, scale_of
-from auditor.contract import Available, Rows
+from auditor.contract import Available, Manifest
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.stats import holm, interval, p_value, rate_difference, value
 
@@ -260,7 +260,7 @@ def test_unordered_classes_are_severe_by_the_adverse_one(worlds):
     dataset = evidence.dataset("test")
     dense = dataset.groups("hangings") == "dense"
     wrong = (dataset.rating("ames") == 2) & (dataset.gold != 2)
-    assert measure.details["rate"]["value"] == pytest.approx(wrong[dense].mean())
+    assert value(measure.sides[0].estimate) == pytest.approx(wrong[dense].mean())
     assert "alpha-ordinal" not in {m.name for m in found.values()}
 
 
@@ -272,8 +272,8 @@ def test_measures_are_those_of_the_images(worlds):
     dense, known = dataset.groups("hangings") == "dense", gold >= 0
     measure = found["severity:annotator=ames,hangings=dense@test"]
     assert measure.n == (dense & known).sum()
-    assert measure.details["rate"]["value"] == pytest.approx((ames > gold)[dense & known].mean())
-    assert measure.details["rest"]["value"] == pytest.approx((ames > gold)[~dense & known].mean())
+    assert value(measure.sides[0].estimate) == pytest.approx((ames > gold)[dense & known].mean())
+    assert value(measure.sides[1].estimate) == pytest.approx((ames > gold)[~dense & known].mean())
     assert measure.details["more_lenient"]["rate"] == pytest.approx(
         (ames < gold)[dense & known].mean()
     )
@@ -286,7 +286,7 @@ def test_measures_are_those_of_the_images(worlds):
     agreement = found["agreement:hangings=dense@test"]
     same = ames == dataset.rating("birk")
     assert agreement.estimate == rate_difference(same, member=dense)
-    assert agreement.details["rate"]["value"] == pytest.approx(same[dense].mean())
+    assert value(agreement.sides[0].estimate) == pytest.approx(same[dense].mean())
     at = [list(dataset.image_ids).index(i) for i in agreement.examples]
     assert (dense & ~same)[at].all()
     assert value(found["raw-agreement:@test"].estimate) == pytest.approx(same.mean())
@@ -425,7 +425,7 @@ def test_a_label_is_compared_with_the_other_hand_and_not_with_itself(worlds):
     dense = dataset.groups("hangings") == "dense"
     for name in ("ames", "birk"):
         measure = found[f"relative-severity:annotator={name},hangings=dense@test"]
-        assert measure.n == measure.details["rate"]["n"] == (dense & by_ames).sum()
+        assert measure.n == measure.sides[0].n == (dense & by_ames).sum()
     assert found["raw-agreement:@test"].n == by_ames.sum()
 
 
@@ -443,7 +443,7 @@ def test_three_annotators_count_by_pairs_of_an_image(worlds):
     assert overall.estimate.n < 1000, "three pairs of one image are not three images"
     assert "1,800 pairs of labels (600 images)" in overall.details["sentence"]
     relative = found["relative-severity:annotator=ames,hangings=dense@test"]
-    assert relative.details["rate"]["n"] == 2 * relative.n
+    assert relative.sides[0].n == 2 * relative.n
 
 
 def test_few_double_labels_have_a_reason_and_a_remedy(worlds):
@@ -527,7 +527,7 @@ def test_one_hand_alone_is_an_unmet_need(worlds):
     twice = worlds.dataset([0, 1] * 20, annotator=["birk"] * 40, ratings={"ames": [0, 1] * 20})
     available = Available(worlds.spec(), worlds.facts(), {"test": twice})
     assert SecondLabels().unmet(available) is None
-    assert Rows(split="train", optional=True) in LabelAgreement.needs
+    assert Manifest(split="train", optional=True) in LabelAgreement.needs
 
 
 def test_tables_and_figures_hold_every_group(worlds):

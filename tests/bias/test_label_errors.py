@@ -230,7 +230,7 @@ def test_units_are_what_counts(worlds):
     by_unit = measures(worlds, evidence)["flagged:hangings=dense@test"]
     dataset = evidence.dataset("test")
     alone = dataset.__class__(**{**vars(dataset), "has_units": False})
-    evidence.add(alone, evidence.outcomes().probabilities)
+    evidence.add(alone, evidence.answers().probabilities)
     by_image = measures(worlds, evidence)["flagged:hangings=dense@test"]
     assert by_unit.n == by_image.n
     assert by_unit.n_units < by_unit.n / 4
@@ -238,7 +238,7 @@ def test_units_are_what_counts(worlds):
     wide, narrow = interval(by_unit.estimate), interval(by_image.estimate)
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
     images = measures(worlds, evidence)["flagged-excess:hangings=dense@test"].estimate
-    evidence.add(dataset, evidence.outcomes().probabilities)
+    evidence.add(dataset, evidence.answers().probabilities)
     units = measures(worlds, evidence)["flagged-excess:hangings=dense@test"].estimate
     assert units.se > 1.4 * images.se
     assert units.df < len(set(dataset.units)) < images.df
@@ -297,7 +297,7 @@ def test_without_attributes_only_the_whole_is_measured(worlds):
 
 def test_unlabelled_images_are_left_out(worlds):
     evidence = world(worlds, seed=2, wrong_of={"dense": 0.1, "none": 0.1}, n_gold=1500)
-    dataset, scores = evidence.dataset("test"), evidence.outcomes().probabilities
+    dataset, scores = evidence.dataset("test"), evidence.answers().probabilities
     frame = dataset.frame.copy()
     frame.loc[:499, "label"] = -1
     unlabelled = dataset.__class__(**{**vars(dataset), "frame": frame})

@@ -64,7 +64,7 @@ def test_five_fair_groups_fail_rarely_where_four_fifths_nearly_always_objects(
         )
         found = worlds.measures(SelectionRate(), evidence)
         ours += bool(failed(found))
-        shares = [m.details["rate"]["value"] for m in found.values() if m.name == "selection-ratio"]
+        shares = [value(m.sides[0].estimate) for m in found.values() if m.name == "selection-ratio"]
         bare += min(shares) < 0.8 * max(shares)
     assert ours <= 6
     assert bare >= 50
@@ -75,7 +75,7 @@ def test_points_are_those_of_fairlearn_for_any_number_of_groups(worlds):
         rates = {name: 0.1 + 0.1 * i for i, name in enumerate(names)}
         evidence = world(worlds, seed=seed, called_of=rates, n=2000)
         found = worlds.measures(SelectionRate(), evidence)
-        outcomes = evidence.outcomes()
+        outcomes = evidence.answers()
         given = {
             "y_true": outcomes.labels,
             "y_pred": outcomes.predicted,
@@ -84,8 +84,8 @@ def test_points_are_those_of_fairlearn_for_any_number_of_groups(worlds):
         frame = MetricFrame(metrics=selection_rate, **given)
         ours = {g: found[f"selection-ratio:class=b,household={g}@test"] for g in names}
         for group in names:
-            assert ours[group].details["rate"]["value"] == pytest.approx(frame.by_group[group])
-        shares = [m.details["rate"]["value"] for m in ours.values()]
+            assert value(ours[group].sides[0].estimate) == pytest.approx(frame.by_group[group])
+        shares = [value(m.sides[0].estimate) for m in ours.values()]
         assert max(shares) - min(shares) == pytest.approx(demographic_parity_difference(**given))
         spared = 1 - frame.by_group
         for group in names:
@@ -97,22 +97,22 @@ def test_points_are_those_of_fairlearn_for_any_number_of_groups(worlds):
 def test_measures_are_group_against_rest_by_the_class_that_is_adverse(worlds):
     evidence = world(worlds, seed=3, called_of={"x": 0.4, "y": 0.1, "z": 0.2})
     found = worlds.measures(SelectionRate(), evidence)
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     called, inside = outcomes.predicted == 1, outcomes.groups("household") == "x"
     own, rest = called[inside].mean(), called[~inside].mean()
     difference = found["selection-difference:class=b,household=x@test"]
     ratio = found["selection-ratio:class=b,household=x@test"]
     assert value(difference.estimate) == pytest.approx(own - rest)
     assert value(ratio.estimate) == pytest.approx(own / rest)
-    assert ratio.details["rest"]["value"] == pytest.approx(rest)
-    assert (difference.n, difference.details["rest"]["n"]) == (inside.sum(), (~inside).sum())
+    assert value(ratio.sides[1].estimate) == pytest.approx(rest)
+    assert (difference.n, difference.sides[1].n) == (inside.sum(), (~inside).sum())
     assert difference.better == ratio.better == "lower"
 
 
 def test_examples_are_images_of_the_group_called_so_the_surest_first(worlds):
     evidence = world(worlds, seed=3, called_of={"x": 0.4, "y": 0.1})
     measure = worlds.measures(SelectionRate(), evidence)["selection-ratio:class=b,household=x@test"]
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     at = [list(outcomes.image_ids).index(i) for i in measure.examples]
     assert len(at) == 12
     assert set(outcomes.groups("household")[at]) == {"x"}
@@ -125,7 +125,7 @@ def test_rooms_count_and_not_their_photos(worlds):
     evidence = world(worlds, seed=1, called_of={"x": 0.3, "y": 0.2}, n=900, images_a_unit=9)
     found = worlds.measures(SelectionRate(), evidence)
     measure = found["selection-ratio:class=b,household=x@test"]
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     expected = rate_ratio(
         outcomes.predicted == 1, member=outcomes.groups("household") == "x", unit=outcomes.units
     )

@@ -141,7 +141,7 @@ def test_judging_on_the_half_that_found_would_alarm_nearly_always(worlds):
     alarms = 0
     for seed in range(12):
         evidence = world(worlds, seed=seed)
-        outcomes = evidence.outcomes()
+        outcomes = evidence.answers()
         everyone = np.ones(len(outcomes), dtype=bool)
         found = candidates(
             beyond_alike(~outcomes.correct, outcomes.labels, half=everyone),
@@ -154,7 +154,7 @@ def test_judging_on_the_half_that_found_would_alarm_nearly_always(worlds):
 
 def other_half(worlds, **kwargs):
     evidence = world(worlds, seed=4, **kwargs)
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     told = described(outcomes, evidence.scan("test"))
     return _Other.of(outcomes, told, np.arange(len(outcomes)) % 2 == 0, None)
 
@@ -184,7 +184,7 @@ def test_candidates_are_confirmed_together(worlds):
 
 def test_answers_of_the_confirming_half_have_no_part_in_finding(worlds):
     evidence = world(worlds, seed=1, plant="dim")
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     half = np.arange(len(outcomes)) % 2 == 0
     told = described(outcomes, evidence.scan("test"))
     excess = beyond_alike(~outcomes.correct, outcomes.labels, half=half)
@@ -205,12 +205,12 @@ def test_a_measure_is_of_the_confirming_half_only(worlds):
     found = run(evidence)
     count, first = found[0], found[1]
     assert count.n == 750
-    assert first.details["rate"]["n"] + first.details["rest"]["n"] == 750
-    assert first.n == first.details["rate"]["n"]
-    gap = first.details["rate"]["value"] - first.details["rest"]["value"]
+    assert first.sides[0].n + first.sides[1].n == 750
+    assert first.n == first.sides[0].n
+    gap = value(first.sides[0].estimate) - value(first.sides[1].estimate)
     assert value(first.estimate) == pytest.approx(gap)
     assert gap < -0.2
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     at = [list(outcomes.image_ids).index(i) for i in first.examples]
     assert not outcomes.correct[at].any()
     brightness = evidence.scan("test")["mean"].to_numpy()[at]
@@ -308,7 +308,7 @@ def test_properties_that_are_unknown_or_constant_do_no_harm(worlds):
     scan.loc[::7, "sharpness"] = np.nan
     scan["noise"] = np.nan
     scan["std"] = 5.0
-    told = described(evidence.outcomes(), scan)
+    told = described(evidence.answers(), scan)
     assert {f.name for f in told.features} == {
         "building", "light", "brightness", "sharpness", "saturation"
     }  # fmt: skip
@@ -322,8 +322,8 @@ def test_names_with_signs_in_them_stay_whole(worlds):
     dataset = worlds.dataset(labels, attributes={"x=y": ("condition", groups)})
     evidence = worlds.evidence().add(dataset, worlds.probabilities(labels))
     scan = pd.DataFrame({"image_id": dataset.image_ids})
-    told = described(evidence.outcomes(), scan)
-    words = [t.words for t in traits(evidence.outcomes(), told)]
+    told = described(evidence.answers(), scan)
+    words = [t.words for t in traits(evidence.answers(), told)]
     assert words[:2] == ["a=b, c (x=y)", "d (x=y)"]
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from auditor.bias.cutoffs import Cutoffs
-from auditor.bias.groups import groupings
+from auditor.comparing.groups import groupings
 from auditor.bias.halves import first_half
 from auditor.bias.threshold import ThresholdGaps
 from auditor.bias.threshold_tables import MOVES_HARM
@@ -107,31 +107,31 @@ def test_calling_everyone_serious_does_not_mend(worlds):
     free = worlds.measures(ThresholdGaps(false_calls_added=1.0), evidence)[NAME]
     assert free.details["threshold"] < 0.1
     assert not free.details["no_threshold_mends"]
-    assert free.details["rest"]["value"] > 0.5
-    assert strict.details["rest"]["value"] < 0.3
+    assert value(free.sides[1].estimate) > 0.5
+    assert value(strict.sides[1].estimate) < 0.3
 
 
 def test_what_is_measured_was_not_seen_by_what_chose(worlds):
     evidence = world(worlds, seed=5, shift=0.5, names=("old", "new", "mid"))
     found = worlds.measures(ThresholdGaps(), evidence)[NAME]
-    (grouping,) = groupings(evidence.outcomes())
+    (grouping,) = groupings(evidence.scored())
     cutoffs = Cutoffs.of(grouping, "serious", 1, rng=evidence.rng)
     half = ~cutoffs.first & ~cutoffs.of_class
     called = cutoffs.score >= found.details["threshold"]
     inside = grouping.members(found.details["group"])
     assert found.n == (half & inside).sum()
-    assert found.details["rate"]["value"] == pytest.approx(called[half & inside].mean())
-    assert found.details["rest"]["value"] == pytest.approx(called[half & ~inside].mean())
-    at = [list(evidence.outcomes().image_ids).index(i) for i in found.examples]
+    assert value(found.sides[0].estimate) == pytest.approx(called[half & inside].mean())
+    assert value(found.sides[1].estimate) == pytest.approx(called[half & ~inside].mean())
+    at = [list(evidence.answers().image_ids).index(i) for i in found.examples]
     assert (half & inside & called)[at].all()
     assert list(cutoffs.score[at]) == sorted(cutoffs.score[at], reverse=True)
     # Other scores on the measuring half change the measure, not what was chosen.
     score = np.where(half & (np.arange(len(half)) % 2 == 0), 0.999, cutoffs.score)
-    labels, groups = evidence.outcomes().labels, grouping.of
+    labels, groups = evidence.answers().labels, grouping.of
     other = worlds.measures(ThresholdGaps(), evidence_of(worlds, labels, score, groups))[NAME]
     assert other.details["threshold"] == found.details["threshold"]
     assert other.details["group"] == found.details["group"]
-    assert other.details["rate"]["value"] > found.details["rate"]["value"] + 0.2
+    assert value(other.sides[0].estimate) > value(found.sides[0].estimate) + 0.2
 
 
 def test_halves_are_of_units_and_even_in_every_stratum():
@@ -150,7 +150,7 @@ def test_the_same_seed_gives_the_same_and_one_attribute_more_changes_nothing(wor
     evidence = world(worlds, seed=2, shift=0.5)
     first = worlds.measures(ThresholdGaps(), evidence)
     assert first == worlds.measures(ThresholdGaps(), evidence)
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     rng = np.random.default_rng(0)
     more = worlds.dataset(
         outcomes.labels,
@@ -282,7 +282,7 @@ def test_table_and_figure_hold_what_the_threshold_does(worlds):
     (table,) = [r for r in results if isinstance(r, Table)]
     (figure,) = [r for r in results if isinstance(r, Figure)]
     assert all(len(row) == len(table.columns) for row in table.rows)
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     old, serious = outcomes.groups("building") == "old", outcomes.labels == 1
     row = next(r for r in table.rows if r[2] == "likeliest class" and r[3] == "old")
     wrong, missed = outcomes.predicted == 1, outcomes.predicted == 0
@@ -316,7 +316,7 @@ def test_choosing_does_not_bias_what_is_measured(worlds):
     for seed in range(repetitions):
         evidence = world(worlds, seed=seed, n=1600, names=tuple("abcdefgh"))
         found = worlds.measures(check, evidence)[NAME]
-        (grouping,) = groupings(evidence.outcomes())
+        (grouping,) = groupings(evidence.scored())
         cutoffs = Cutoffs.of(grouping, "serious", 1, rng=evidence.rng)
         naive.append(max(cutoffs.gap_seen(None, g, ~cutoffs.of_class) for g in "abcdefgh"))
         measured.append(value(found.estimate))

@@ -65,7 +65,7 @@ def table(check, evidence, id) -> Table:
 def all_json(check, evidence) -> bool:
     results = list(check.run(evidence))
     tables = [r for r in results if isinstance(r, Table)]
-    details = [dict(r.details) for r in results if isinstance(r, Measure)]
+    details = [dict(r.facts) for r in results if isinstance(r, Measure)]
     json.dumps([[t.rows for t in tables], details], allow_nan=False)
     return all(len(row) == len(t.columns) for t in tables for row in t.rows)
 
@@ -144,7 +144,7 @@ def test_planted_duplicates_are_counted_and_conflicting_labels_told(worlds, seed
     share = worlds.measures(Duplicates(), evidence)["duplicate-share:@test"]
     assert value(share.estimate) == pytest.approx(15 / 300)
     assert exceeds(share)
-    assert share.details["label_conflicts"] == 5
+    assert share.facts["label_conflicts"] == 5
     assert set(share.examples) <= set(test.image_ids[285:])
     rows = table(Duplicates(), evidence, "data-duplicates-test").rows
     assert len(rows) == 15
@@ -251,8 +251,8 @@ def test_images_without_a_unit_are_not_counted_among_units(worlds):
     evidence = world_of(worlds, scans, test=test, train=train)
     found = worlds.measures(Leakage(), evidence)
     assert found["seen-unit-share:@test"].n == 20
-    assert found["seen-unit-share:@test"].details["count"] == 1
-    assert found["seen-share:@test"].details["count"] == 1
+    assert found["seen-unit-share:@test"].facts["count"] == 1
+    assert found["seen-share:@test"].facts["count"] == 1
 
 
 def test_without_units_the_reason_is_given(worlds):
@@ -292,8 +292,8 @@ def test_failing_rows_are_counted_and_every_one_listed(worlds, seed):
     share = worlds.measures(Manifest(), evidence)["failing-rows:@test"]
     assert value(share.estimate) == pytest.approx(20 / 300)
     assert exceeds(share)
-    assert share.details["set_apart"] == 20
-    assert "20 were set apart" in share.details["sentence"]
+    assert share.facts["set_apart"] == 20
+    assert "20 were set apart" in worlds.sentence(Manifest, share)
     rows = table(Manifest(), evidence, "data-manifest-failing-test").rows
     assert [row[1] for row in rows] == list(absent)
     expected = table(Manifest(), evidence, "data-manifest-expectations-test").rows

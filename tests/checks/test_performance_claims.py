@@ -64,7 +64,7 @@ def test_recall_and_precision_are_of_the_class_named(worlds):
     )
     evidence = evidence_of(worlds, *claims)
     found = worlds.measures(Claims(), evidence)
-    o = evidence.outcomes("test")
+    o = evidence.answers("test")
     recall = found["recall:claim=2,part=sound@test"]
     precision = found["precision:claim=3,part=sound@test"]
     assert value(recall.estimate) == pytest.approx(o.correct[o.labels == 1].mean())

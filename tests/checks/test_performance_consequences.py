@@ -49,7 +49,7 @@ def test_errors_below_a_limit_are_not(worlds, seed):
 
 def test_rates_and_costs_are_those_of_their_definition(worlds):
     evidence = world(worlds, seed=1)
-    o = evidence.outcomes("test")
+    o = evidence.answers("test")
     found = worlds.measures(Consequences(), evidence)
     called, serious = o.predicted == 1, o.labels == 1
     false = found["false-adverse-rate:class=serious@test"]
@@ -112,7 +112,7 @@ def test_the_table_attributes_costs_to_groups_and_hides_small_ones(worlds):
         row[1]: dict(zip([c.name for c in table.columns], row, strict=True)) for row in table.rows
     }
     assert set(rows) == {"family", "single", "other"}
-    o = evidence.outcomes("test")
+    o = evidence.answers("test")
     inside = groups == "single"
     cost = np.where(o.correct, 0, np.where(o.labels == 1, 50000, 4000))[inside].mean()
     assert rows["single"]["cost"] == pytest.approx(cost)

@@ -110,7 +110,7 @@ class Strict:
             for p in need.passes(available)
         }
         assert Pass(split, sample=sample) in declared
-        return self.inner.outcomes(split, sample=sample, part=part)
+        return self.inner.answers(split, sample=sample, part=part)
 
 
 def results(cls, evidence):

@@ -61,7 +61,7 @@ COSTS = {"unit": "EUR", "matrix": {"a": {"b": 1.0}, "b": {"a": 10.0}}}
 def test_an_eye_on_costs_saves_what_it_should(worlds, seed):
     evidence = world(worlds, seed=seed, consequences={"costs": COSTS, "adverse": ("b",)})
     found = worlds.measures(DecisionRule(), evidence)["cost-saved:@test"]
-    o = evidence.outcomes("test")
+    o = evidence.answers("test")
     cheap = o.probabilities[:, 1] >= 1 / 11
     costs = np.array([[0, 1], [10, 0]])
     saved = costs[o.labels, o.predicted].mean() - costs[o.labels, cheap.astype(int)].mean()

@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 
 from auditor.errors import DataError
 from auditor.findings import (
+    Alike,
     Axis,
     Column,
     Figure,
     Measure,
+    Side,
     Subject,
     Table,
     Unmeasured,
@@ -90,7 +92,9 @@ def measures() -> tuple[Measure, ...]:
             200,
             n_units=50,
             examples=("raum/ä 1.png", "b.png"),
-            details={"rate": {"value": 0.9, "low": 0.8, "high": None, "n": 5}, "list": [1, "x"]},
+            sides=(Side(Rate(78, 100), 100), Side(Exact(0.5))),
+            adjusted=(Alike("floor", "remains", 0.1, 0.05, 0.15, 40, 60), Alike("light", "open")),
+            facts={"rate": {"value": 0.9, "low": 0.8, "high": None, "n": 5}, "list": [1, "x"]},
         )
         for i, estimate in enumerate(EVERY_ESTIMATE)
     )
@@ -98,7 +102,9 @@ def measures() -> tuple[Measure, ...]:
 
 def latency(milliseconds: float) -> CheckResults:
     timed = Draws(milliseconds, tuple(milliseconds + p for p in GRID))
-    measure = Measure("p99", Subject(), timed, "ms", "lower", 700, volatile=True)
+    measure = Measure(
+        "p99", Subject(), timed, "amount", "lower", 700, unit="ms", least=0.0, volatile=True
+    )
     return CheckResults("deployment/latency", measures=(measure,))
 
 
@@ -215,13 +221,13 @@ def test_a_change_of_one_thing_changes_few_lines(make):
 
 
 def test_what_equals_its_default_is_not_written_and_is_read_as_it():
-    bare = Measure("m", Subject(), Exact(1), "", "none", 3)
+    bare = Measure("m", Subject(), Exact(1), "amount", "none", 3)
     exact = {"kind": "exact", "value": 1.0}
     assert json.loads(dumps(bare)) == {
-        "name": "m", "subject": {}, "estimate": exact, "unit": "", "better": "none", "n": 3
+        "name": "m", "subject": {}, "estimate": exact, "scale": "amount", "better": "none", "n": 3
     }  # fmt: skip
     assert decode(Measure, json.loads(dumps(bare))) == bare
-    stated = dataclasses.replace(bare, n_units=0, volatile=True, examples=("",), details={"": None})
+    stated = dataclasses.replace(bare, n_units=0, volatile=True, examples=("",), facts={"": None})
     assert decode(Measure, json.loads(dumps(stated))) == stated
 
 
@@ -242,7 +248,9 @@ details = st.dictionaries(
 @settings(max_examples=60, deadline=None)
 def test_any_measure_is_its_json_exactly(keys, estimate, examples, details):
     subject = Subject.about(keys, split="test", variant="int8")
-    measure = Measure("m", subject, estimate, "", "none", 1, None, tuple(examples), details=details)
+    measure = Measure(
+        "m", subject, estimate, "amount", "none", 1, examples=tuple(examples), facts=details
+    )
     text = dumps(measure)
     assert decode(Measure, json.loads(text)) == measure
     data = text.encode("utf-8", errors="backslashreplace")
@@ -251,13 +259,13 @@ def test_any_measure_is_its_json_exactly(keys, estimate, examples, details):
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, np.float32("nan")])
 def test_what_json_cannot_hold_is_refused_with_its_place(number):
-    measure = dataclasses.replace(measures()[0], details={"rate": {"low": [0.5, number]}})
-    with pytest.raises(CodecError, match=r"details\.rate\.low\[1\]: found (nan|inf)"):
+    measure = dataclasses.replace(measures()[0], facts={"rate": {"low": [0.5, number]}})
+    with pytest.raises(CodecError, match=r"facts\.rate\.low\[1\]: found (nan|inf)"):
         dumps(measure)
     with pytest.raises(CodecError, match="found a set, which JSON cannot hold"):
-        dumps(dataclasses.replace(measure, details={"x": {1}}))
+        dumps(dataclasses.replace(measure, facts={"x": {1}}))
     with pytest.raises(CodecError, match="the key 3"):
-        dumps(dataclasses.replace(measure, details={"x": {3: 1}}))
+        dumps(dataclasses.replace(measure, facts={"x": {3: 1}}))
 
 
 def test_numpy_scalars_become_numbers():
@@ -272,7 +280,7 @@ def test_numpy_scalars_become_numbers():
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (lambda r: r.update(schema="auditor/audit/v9"), "has the schema 'auditor/audit/v9'"),
+        (lambda r: r.update(schema="auditor/audit/v1"), "has the schema 'auditor/audit/v1'"),
         (lambda r: r.pop("schema"), "has the schema None"),
         (lambda r: r.update(extra=1), "found the unknown field 'extra'"),
         (lambda r: r.pop("model"), "the field 'model' is missing"),
@@ -442,7 +450,8 @@ def test_records_of_two_runs_agree_without_their_timings(make):
         first.provenance, started="2027-01-01T00:00:00+00:00", duration_s=99.0
     )
     too_busy = CheckResults(
-        "deployment/latency", unmeasured=(Unmeasured("p99", Subject(), "Contended.", "Wait."),)
+        "deployment/latency",
+        unmeasured=(Unmeasured("p99", Subject(), "Contended.", "Wait.", volatile=True),),
     )
     for timed in (latency(70.0), too_busy):
         second = make(
@@ -458,7 +467,9 @@ def test_records_of_two_runs_agree_without_their_timings(make):
 
 def test_whatever_a_check_marks_as_volatile_is_left_out(make):
     def with_speed(speed):
-        timed = Measure("pace", Subject(), Normal(speed, 0.1), "ms", "lower", 99, volatile=True)
+        timed = Measure(
+            "pace", Subject(), Normal(speed, 0.1), "amount", "lower", 99, unit="ms", volatile=True
+        )
         return make(results=(*results(), CheckResults("deployment/other", measures=(timed,))))
 
     bare = [to_json(volatile_free(with_speed(speed))) for speed in (1.0, 2.0)]

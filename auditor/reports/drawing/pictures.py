@@ -14,6 +14,6 @@ def pictures(record: AuditRecord) -> dict[str, str]:
 
     order = ordered(record)
     found = {figure.id: svg(figure) for result in record.results for figure in result.figures}
-    for forest in group_forests(group_results(record, order), order):
+    for forest in group_forests(group_results(order), order):
         found[forest.id] = group_forest_svg(forest)
     return found
