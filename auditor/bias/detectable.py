@@ -12,7 +12,7 @@ from auditor.bias.cells import Wanted
 from auditor.bias.groups import Grouping, nothing_to_compare, too_few_units
 from auditor.findings import Subject, Unmeasured
 from auditor.scoring.comparison import count_units
-from auditor.stats import RateDifference, rate_difference, sample_needed, smallest_excess
+from auditor.stats import RateDifference, rate_difference, smallest_excess, times_needed
 
 SMALLEST_GAP = "smallest-gap"
 
@@ -101,8 +101,7 @@ def _units_to_pass(estimate: RateDifference, *, n_units: int, limit: float) -> i
     alike = RateDifference(
         p * estimate.n, estimate.n, estimate.x_rest, estimate.n_rest, estimate.df
     )
-    needed = sample_needed(alike, limit=-limit, exceeds="below")
-    return None if needed is None else _whole(needed.times * n_units)
+    return _whole(times_needed(alike, limit=-limit, exceeds="below") * n_units)
 
 
 def _whole(units: float) -> int | None:

@@ -53,9 +53,8 @@ from auditor.stats.intervals import (
 from auditor.stats.largest_gap import largest_gap
 from auditor.stats.multiplicity import conditional_holm, holm
 from auditor.stats.power import (
-    SampleNeeded,
-    sample_needed,
     smallest_excess,
+    times_needed,
 )
 from auditor.stats.resampling import draws_of, multinomial_bootstrap
 from auditor.stats.strata import (
@@ -80,7 +79,6 @@ __all__ = [
     "Rate",
     "RateDifference",
     "RateRatio",
-    "SampleNeeded",
     "TableTest",
     "auc",
     "binomial_exact",
@@ -112,12 +110,12 @@ __all__ = [
     "rate_difference",
     "rate_ratio",
     "ratio_score_test",
-    "sample_needed",
     "smallest_excess",
     "stratified_difference",
     "stratified_mean_difference",
     "stratified_ratio",
     "tango",
+    "times_needed",
     "two_sample_difference",
     "value",
     "wilson",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from scipy.special import betaincinv
 
@@ -29,22 +28,7 @@ from auditor.stats.scores import (
 )
 
 
-@dataclass(frozen=True)
-class SampleNeeded:
-    """How large a sample decides a limit, if the truth is as observed.
-
-    `times` is the present size's multiple (below 1 where less would do); multiply images or
-    units by it. `n` and `n_rest` are effective counts at the present ratio of group to rest,
-    `more` those still missing from both together; None where the estimate holds no counts.
-    """
-
-    times: float
-    n: int | None
-    n_rest: int | None
-    more: int | None
-
-
-def sample_needed(
+def times_needed(
     estimate: Estimate,
     *,
     limit: float,
@@ -52,31 +36,21 @@ def sample_needed(
     alpha: float = 0.05,
     power: float = 0.8,
     comparisons: int = 1,
-) -> SampleNeeded | None:
-    """How many (effective) observations decide the limit with `power`, if the truth is as observed.
+) -> float:
+    """How many times the present sample decides the limit with `power`, if the truth is as seen.
 
     A statistic grows with the root of the sample: ``((z_alpha + z_power) / z) ** 2`` times the
     present size, z being the score statistic against the limit. Where the value breaks the limit
-    the decision is a FAIL, at ``alpha / comparisons``; else a PASS, at `alpha`.
-
-    None when no sample decides it (the value equals the limit) or none is needed (exact value).
+    the decision is a FAIL, at ``alpha / comparisons``; else a PASS, at `alpha`. Below 1 where less
+    would do; 0 for an exact value, infinite where no sample decides (the value is at the limit).
     """
+    if isinstance(estimate, Exact):
+        return 0.0
     statistic = _statistic(estimate, limit)
-    if statistic == 0 or isinstance(estimate, Exact):
-        return None
     fails = statistic > 0 if exceeds == "above" else statistic < 0
     needed = critical(1 - (alpha / comparisons if fails else alpha)) + critical(power)
-    times = (needed / abs(statistic)) ** 2
-    match estimate:
-        case Rate(n=n) | PairedDifference(n=n):
-            whole = math.ceil(n * times)
-            return SampleNeeded(times, whole, None, max(0, math.ceil(whole - n)))
-        case RateDifference(n=n, n_rest=n_rest) | RateRatio(n=n, n_rest=n_rest):
-            group, rest = math.ceil(n * times), math.ceil(n_rest * times)
-            more = max(0, math.ceil(group - n)) + max(0, math.ceil(rest - n_rest))
-            return SampleNeeded(times, group, rest, more)
-        case _:
-            return SampleNeeded(times, None, None, None)
+    # A value that differs from the limit by a rounding is at the limit.
+    return (needed / statistic) ** 2 if abs(statistic) > 1e-100 else math.inf
 
 
 def smallest_excess(

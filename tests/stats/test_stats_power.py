@@ -65,46 +65,36 @@ def test_smallest_excess_is_infinite_where_nothing_could_be_shown():
     assert stats.smallest_excess(Rate(5, 5), limit=1.0, exceeds="above") == math.inf
 
 
-def test_sample_needed_decides_it_with_its_power():
+def test_times_needed_decide_it_with_their_power():
     rng = np.random.default_rng(6)
     seen = RateDifference(78, 100, 810, 900)
-    needed = stats.sample_needed(seen, limit=-0.05, exceeds="below")
-    assert needed.n / 100 == pytest.approx(needed.n_rest / 900, rel=0.01)
-    assert needed.more == needed.n + needed.n_rest - 1000
+    times = stats.times_needed(seen, limit=-0.05, exceeds="below")
+    n, n_rest = math.ceil(100 * times), math.ceil(900 * times)
     found = [
-        RateDifference(int(x), needed.n, int(y), needed.n_rest)
-        for x, y in zip(
-            rng.binomial(needed.n, 0.78, 600), rng.binomial(needed.n_rest, 0.9, 600), strict=True
-        )
+        RateDifference(int(x), n, int(y), n_rest)
+        for x, y in zip(rng.binomial(n, 0.78, 600), rng.binomial(n_rest, 0.9, 600), strict=True)
     ]
     assert _power(found, -0.05, "below") == pytest.approx(0.8, abs=0.07)
 
 
-def test_sample_needed_to_pass():
+def test_times_needed_to_pass():
     seen = Rate(92, 100)
-    needed = stats.sample_needed(seen, limit=0.9, exceeds="below")
-    x = np.random.default_rng(7).binomial(needed.n, 0.92, 500)
-    passed = [stats.bound(Rate(int(k), needed.n), side="low") >= 0.9 for k in x]
+    times = stats.times_needed(seen, limit=0.9, exceeds="below")
+    n = math.ceil(100 * times)
+    x = np.random.default_rng(7).binomial(n, 0.92, 500)
+    passed = [stats.bound(Rate(int(k), n), side="low") >= 0.9 for k in x]
     assert np.mean(passed) == pytest.approx(0.8, abs=0.08)
     # Comparisons make a FAIL dearer, and leave a PASS as it was.
-    assert stats.sample_needed(seen, limit=0.9, exceeds="below", comparisons=9) == needed
-    failing = stats.sample_needed(seen, limit=0.95, exceeds="below")
-    dearer = stats.sample_needed(seen, limit=0.95, exceeds="below", comparisons=9)
-    assert dearer.n > failing.n
+    assert stats.times_needed(seen, limit=0.9, exceeds="below", comparisons=9) == times
+    failing = stats.times_needed(seen, limit=0.95, exceeds="below")
+    assert stats.times_needed(seen, limit=0.95, exceeds="below", comparisons=9) > failing
 
 
-def test_sample_needed_where_there_is_no_answer():
-    assert stats.sample_needed(Rate(9, 10), limit=0.9, exceeds="below") is None
-    assert stats.sample_needed(Exact(1.0), limit=0.9, exceeds="above") is None
-    decided = stats.sample_needed(Rate(10, 1000), limit=0.9, exceeds="below")
-    assert decided.times < 1
-    assert decided.more == 0
-
-
-def test_sample_needed_without_counts_says_how_many_times():
-    needed = stats.sample_needed(Normal(0.2, 0.1), limit=0, exceeds="above")
-    assert needed == stats.SampleNeeded(
-        pytest.approx(((1.644854 + 0.841621) / 2) ** 2), None, None, None
+def test_times_needed_at_the_ends():
+    for at_limit in (Rate(9, 10), Draws(0.9, (0.9,) * 49), Normal(0.9 + 1e-16, 1.0)):
+        assert stats.times_needed(at_limit, limit=0.9, exceeds="below") > 1e20
+    assert stats.times_needed(Exact(1.0), limit=0.9, exceeds="above") == 0
+    assert stats.times_needed(Rate(10, 1000), limit=0.9, exceeds="below") < 1
+    assert stats.times_needed(Normal(0.2, 0.1), limit=0, exceeds="above") == pytest.approx(
+        ((1.644854 + 0.841621) / 2) ** 2
     )
-    draws = Draws(0.2, tuple(0.2 + 0.1 * q for q in np.linspace(-3, 3, len(stats.GRID))))
-    assert stats.sample_needed(draws, limit=0.2, exceeds="above") is None
