@@ -109,6 +109,7 @@ class Alike:
 
     `value`, `low` and `high` are on the measure's own scale, the interval of 95%; all None, and
     `n` (rows of this side) and `n_rest` 0, where too few rows have like ones on the other side.
+    A reading alone, all numbers None, is of the same comparison on another scale.
     """
 
     condition: str

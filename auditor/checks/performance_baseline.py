@@ -6,20 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from auditor.contract import Check, Evidence, Need, Predictions, Truth
-from auditor.findings import Measure, Result, Subject
-from auditor.scoring.comparison import (
-    percent,
-    points_text,
-    rate_details,
-    rate_text,
-    worst_first,
-)
-from auditor.scoring.outcomes import Outcomes
+from auditor.contract import Check, Evidence, LabelledSplits, Need, Words
+from auditor.findings import Measure, Result, Side, Subject
+from auditor.scoring.comparison import worst_first
 from auditor.scoring.rates import n_units, too_few_of
-from auditor.stats import paired_difference, rate, value
+from auditor.scoring.rows import Rows
+from auditor.stats import paired_difference, rate
 
 
 @dataclass(frozen=True)
@@ -46,42 +38,46 @@ class Baseline(Check):
     """
 
     id: ClassVar[str] = "performance/baseline"
-    needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth())
+    topic: ClassVar[str] = "whether it does better than one answer for all"
+    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(),)
+    words: ClassVar = {
+        "gain": Words(
+            title="Accuracy over always giving the commonest answer",
+            short="better than guessing",
+            sentence="The model is right for {this}; always answering “{commonest}” would be for "
+            "{other}; {gap}.",
+            sides=("The model", "The commonest answer"),
+            action="do not use it: a fixed answer does as well",
+            headline="Always answering “{commonest}” would give {other_share}.",
+            headline_rank=3,
+        )
+    }
     sources: ClassVar[tuple[str, ...]] = (
         "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
     )
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes("test").with_labels()
-        subject = Subject.of(split="test")
-        few = too_few_of("gain", subject, outcomes, of="the labelled test data")
-        yield few or _gain(outcomes, subject)
+        for split in evidence.labelled_splits():
+            rows = evidence.scored(split).with_truth
+            of = f"the labelled {split} data"
+            yield too_few_of("gain", Subject.of(split=split), rows, of=of) or _gain(rows)
 
 
-def _gain(outcomes: Outcomes, subject: Subject) -> Measure:
-    unit, n = outcomes.units, len(outcomes)
-    counts = np.bincount(outcomes.labels, minlength=len(outcomes.classes))
-    commonest = int(counts.argmax())
-    always = outcomes.labels == commonest
-    gain = paired_difference(always, outcomes.correct, unit=unit)
-    model, fixed = rate(outcomes.correct, unit=unit), rate(always, unit=unit)
-    name = outcomes.classes[commonest]
+def _gain(rows: Rows) -> Measure:
+    present = {name: rows.present(name) for name in rows.classes}
+    commonest = max(present, key=lambda name: int(present[name].sum()))
+    always = present[commonest]
+    sides = (Side(rate(right, unit=rows.units), len(rows)) for right in (rows.right, always))
     return Measure(
         name="gain",
-        subject=subject,
-        estimate=gain,
-        unit="share",
+        subject=Subject.of(split=rows.split),
+        estimate=paired_difference(always, rows.right, unit=rows.units),
+        scale="difference",
+        neutral=0.0,
         better="higher",
-        n=n,
-        n_units=n_units(outcomes),
-        examples=worst_first(
-            outcomes.image_ids, badness=outcomes.confidence, among=always & ~outcomes.correct
-        ),
-        details={
-            "rate": rate_details(model, n=n),
-            "rest": rate_details(fixed, n=n),
-            "commonest": name,
-            "sentence": f'Always answering "{name}" would give {percent(value(fixed))}%; the model '
-            f"gives {rate_text(model, n=n)}, {points_text(gain)}.",
-        },
+        n=len(rows),
+        n_units=n_units(rows),
+        sides=(next(sides), next(sides)),
+        examples=worst_first(rows.image_ids, badness=rows.confidence, among=always & ~rows.right),
+        facts={"commonest": commonest},
     )

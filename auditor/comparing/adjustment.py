@@ -39,17 +39,20 @@ def adjusted_difference(
 def adjusted_mean_difference(
     contrast: Contrast, values: np.ndarray, *, gap: Estimate
 ) -> tuple[Alike, ...]:
-    """Likewise a difference of means of numbers (n,)."""
+    """A difference of means of numbers (n,), adjusted."""
     return _adjusted(contrast, values, gap=gap, compare=stratified_mean_difference)
 
 
 def adjusted_ratio(contrast: Contrast, success: np.ndarray, *, gap: Estimate) -> tuple[Alike, ...]:
-    """Likewise a ratio of rates."""
+    """A ratio of rates, adjusted."""
     return _adjusted(contrast, success, gap=gap, compare=stratified_ratio)
 
 
 def adjusted_table(check: str, results: Sequence[Result]) -> Iterator[Table]:
-    """One table of every adjusted gap of a check's measures; none where there is no such gap."""
+    """One table of every adjusted gap of a check's measures; none where there is no such gap.
+
+    Readings of a comparison on another scale have no line.
+    """
     rows: list[tuple[Cell, ...]] = []
     for measure in (r for r in results if isinstance(r, Measure)):
         about = ", ".join(f"{key}={said}" for key, said in measure.subject.keys)
@@ -57,6 +60,7 @@ def adjusted_table(check: str, results: Sequence[Result]) -> Iterator[Table]:
             (measure.name, measure.subject.split, about, a.condition, a.value, a.low, a.high,
              a.reading)
             for a in measure.adjusted
+            if a.value is not None or a.reading == "not comparable"
         ]  # fmt: skip
     names = ("measure", "data", "about", "adjusted for", "value", "low", "high", "reading")
     if rows:

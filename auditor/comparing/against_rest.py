@@ -19,11 +19,13 @@ from auditor.comparing.adjustment import (
     adjusted_ratio,
 )
 from auditor.comparing.groups import Grouping, too_few_units
+from auditor.comparing.two_sides import TwoSides, two_means
 from auditor.findings import Alike, Measure, Measured, Scale, Side, Subject, Unmeasured
 from auditor.scoring.comparison import worst_first
 from auditor.scoring.quantities import Quantity
 from auditor.stats import (
     Estimate,
+    Normal,
     mean,
     mean_difference,
     rate,
@@ -55,9 +57,21 @@ class AgainstRest:
     def side(self, keep: np.ndarray) -> Side:
         """The quantity over the rows under the mask `keep` (n,)."""
         unit = None if self.grouping.unit is None else self.grouping.unit[keep]
-        over, quantity = rate if self.quantity.is_rate else mean, self.quantity
-        found = over(self.values[keep], unit=unit)
-        return Side(found, int(keep.sum()), quantity.scale, quantity.unit, quantity.least)
+        values, imagined = self.values[keep], self.quantity.imagined or ()
+        if self.quantity.is_rate:
+            return self._side(rate(values, unit=unit), keep)
+        return self._side(mean(values, unit=unit, imagined=imagined), keep)
+
+    def _side(self, estimate: Estimate, keep: np.ndarray) -> Side:
+        quantity = self.quantity
+        return Side(estimate, int(keep.sum()), quantity.scale, quantity.unit, quantity.least)
+
+    def two_means(self, group: str) -> TwoSides:
+        """The mean of the group and of the rest, with the quantity's imagined values."""
+        inside, unit = self.grouping.members(group), self.grouping.unit
+        return two_means(
+            self.values, member=inside, unit=unit, imagined=self.quantity.imagined or ()
+        )
 
     def difference(
         self, group: str, *, name: str | None = None, facts: Mapping[str, Any] | None = None
@@ -69,13 +83,19 @@ class AgainstRest:
             return few
         contrast = self.grouping.contrast(group)
         if not self.quantity.is_rate:
-            gap = mean_difference(self.values, member=contrast.inside, unit=contrast.unit)
+            gap = self._mean_gap(group)
             alike = adjusted_mean_difference(contrast, self.values, gap=gap)
-            scale: Scale = "difference" if self.quantity.scale == "share" else "amount"
-            return self.measure(group, name, gap, scale, alike, facts)
+            scale: Scale = "amount" if self.quantity.scale == "amount" else "difference"
+            return self.measure(group, name, gap, scale, adjusted=alike, facts=facts)
         parted = rate_difference(self.values, member=contrast.inside, unit=contrast.unit)
         alike = adjusted_difference(contrast, self.values, gap=parted)
-        return self.measure(group, name, parted, "difference", alike, facts)
+        return self.measure(group, name, parted, "difference", adjusted=alike, facts=facts)
+
+    def _mean_gap(self, group: str) -> Normal:
+        if self.quantity.imagined is not None:
+            return self.two_means(group).difference()
+        inside = self.grouping.members(group)
+        return mean_difference(self.values, member=inside, unit=self.grouping.unit)
 
     def ratio(self, group: str, *, name: str, facts: Mapping[str, Any] | None = None) -> Measured:
         """The group's rate over the rest's; a reason where no row has what is counted."""
@@ -87,7 +107,7 @@ class AgainstRest:
         contrast = self.grouping.contrast(group)
         ratio = rate_ratio(self.values, member=contrast.inside, unit=contrast.unit)
         alike = adjusted_ratio(contrast, self.values, gap=ratio)
-        return self.measure(group, name, ratio, "ratio", alike, facts)
+        return self.measure(group, name, ratio, "ratio", adjusted=alike, facts=facts)
 
     def measure(
         self,
@@ -95,11 +115,22 @@ class AgainstRest:
         name: str,
         estimate: Estimate,
         scale: Scale,
+        *,
+        sides: tuple[Estimate, Estimate] | None = None,
         adjusted: tuple[Alike, ...] = (),
         facts: Mapping[str, Any] | None = None,
     ) -> Measure:
-        """A measure of a group against the rest, from an estimate of the comparison."""
+        """A measure of a group against the rest, from an estimate of the comparison.
+
+        `sides` are the estimates of both, the quantity's rates or means where None.
+        """
         inside, quantity = self.grouping.members(group), self.quantity
+        masks = (inside, ~inside)
+        here, there = (
+            (self.side(mask) for mask in masks)
+            if sides is None
+            else (self._side(side, mask) for side, mask in zip(sides, masks, strict=True))
+        )
         return Measure(
             name=name,
             subject=self.subject(group),
@@ -110,7 +141,7 @@ class AgainstRest:
             better=quantity.better,
             n=int(inside.sum()),
             n_units=self.grouping.units_of(group),
-            sides=(self.side(inside), self.side(~inside)),
+            sides=(here, there),
             adjusted=adjusted,
             examples=self.examples(inside),
             facts=facts or {},
@@ -129,8 +160,8 @@ class AgainstRest:
         return Unmeasured(
             name=name,
             subject=self.subject(group),
-            reason=f"None of {n:,} {self.grouping.rows.split} images{among} is counted here: "
-            "without one there is no ratio.",
+            reason=f"None of {n:,} {self.grouping.rows.split} images{among} counts as "
+            f"“{self.quantity.title or self.quantity.name}”: without one there is no ratio.",
             remedy=f"Nothing to do if {n:,} images are enough to you; with more images{among} "
             "rarer ones would show.",
         )

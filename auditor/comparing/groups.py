@@ -124,11 +124,16 @@ def _group_codes(groups: np.ndarray) -> np.ndarray:
 
 
 def nothing_to_compare(
-    grouping: Grouping, *, name: str, truth: str = "labelled "
+    grouping: Grouping,
+    *,
+    name: str,
+    truth: str = "labelled ",
+    keys: Mapping[str, str] | None = None,
 ) -> Unmeasured | None:
     """Why an attribute gives no comparison at all: one group or none; else None.
 
-    `truth` says which rows are meant, "" where truth was not asked for.
+    `truth` says which rows are meant, "" where truth was not asked for; `keys` are further ones
+    of the subject.
     """
     attribute, split = grouping.attribute.name, grouping.rows.split
     if not len(grouping):
@@ -144,7 +149,7 @@ def nothing_to_compare(
     enough = f", each with at least {smallest} units of every label" if smallest else ""
     return Unmeasured(
         name=name,
-        subject=grouping.subject(group),
+        subject=grouping.subject(group, keys),
         reason=f"{reason} There is no other group to compare with.",
         remedy=f"Collect {split} images of at least two groups of {attribute}{enough}.",
     )

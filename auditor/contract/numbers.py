@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from auditor.findings import Measure, Scale, Side
-from auditor.stats import Exact, value
+from auditor.stats import ENDLESS, Exact, value
 
 NO_END = "no end"
 
@@ -44,7 +44,7 @@ def times(ratio: float) -> str:
     >>> times(0.214), times(3.21), times(17.4), times(math.inf)
     ('0.21', '3.2', '17', 'no end')
     """
-    if math.isinf(ratio):
+    if ratio >= ENDLESS:
         return NO_END
     return f"{ratio:.2f}" if ratio < 0.995 else f"{ratio:.1f}" if ratio < 9.95 else f"{ratio:,.0f}"
 
@@ -123,10 +123,17 @@ def side_text(side: Side) -> str:
     return f"{with_unit(text, side.scale, side.unit)} [{low}, {high}]{of}"
 
 
-def gap_text(number: float, low: float, high: float, measure: Measure) -> str:
+def gap_text(
+    number: float,
+    low: float,
+    high: float,
+    measure: Measure,
+    *,
+    words: tuple[str, str] = ("lower", "higher"),
+) -> str:
     """A comparison from this side's view, as ``12 points lower [4, 21]``.
 
-    Of a ratio ``3.2 times as often [1.7, 6.0]``.
+    Of a ratio ``3.2 times as often [1.7, 6.0]``. `words` are those for below and above.
     """
     scale = measure.scale
     if scale == "ratio":
@@ -136,10 +143,26 @@ def gap_text(number: float, low: float, high: float, measure: Measure) -> str:
             return f"never seen among the others; at least {times(low)} times {as_}"
         text, first, last = number_texts([number, low, high], scale)
         return f"{text} times {as_} [{first}, {last}]"
-    if number > 0:
-        word, numbers = "higher", [number, low, high]
-    else:
-        word, numbers = "lower", [-number, -high, -low]
-    text, first, last = number_texts(numbers, scale)
-    unit = measure.unit if scale == "amount" else ""
-    return f"{with_unit(text, scale, unit)} {word} [{first}, {last}]"
+    return _apart([number, low, high], scale, unit=measure.unit, words=words)
+
+
+def points_apart(number: float, low: float, high: float, *, words: Sequence[str]) -> str:
+    """A difference of shares that is no measure's own, as ``12 points more often [4, 21]``.
+
+    `words` are those for below and above; of three the middle one stands for nothing.
+    """
+    if len(words) == 3 and points(number) == "0":
+        return words[1]
+    return _apart([number, low, high], "difference", words=(words[0], words[-1]))
+
+
+def _apart(
+    numbers: Sequence[float], scale: Scale, *, unit: str = "", words: tuple[str, str]
+) -> str:
+    number, low, high = numbers
+    above = number > 0
+    text, first, last = number_texts(
+        [number, low, high] if above else [-number, -high, -low], scale
+    )
+    amount = with_unit(text, scale, unit if scale == "amount" else "")
+    return f"{amount} {words[above]} [{first}, {last}]"

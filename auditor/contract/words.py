@@ -3,7 +3,8 @@
 Texts are templates. Fields in braces are filled from the measure: the keys of its subject
 (``{class}``, ``{artefact}``; by their display names), ``{attribute}`` and ``{group}`` (``accessible
 rooms (room type)``), ``{of_group}`` (``, accessible rooms (room type)`` or nothing), ``{split}``,
-``{variant}``, ``{n}``, ``{units}``, every fact, and the numbers:
+``{in_where}`` (`` in deployment data``; nothing for test data), ``{variant}``, ``{n}``,
+``{n_rest}`` (of the other side), ``{units}``, every fact, and the numbers:
 
 - ``{value}`` the value with its range, ``{point}`` without; ``{gap}`` the value as a comparison
   (``12 points lower [4, 21]``, ``3.2 times as often [1.7, 6.0]``);
@@ -12,8 +13,12 @@ rooms (room type)``), ``{of_group}`` (``, accessible rooms (room type)`` or noth
 
 After a colon stands how a fact is printed: ``{share:percent}``, ``{share:points}``,
 ``{ratio:times}``, ``{n:rows}`` (``1 image``, ``12 images``), ``{k:units}`` (``1 room``, ``12
-rooms``), ``{fact:if}`` (nothing, but the fact must be there), else Python's own. A fact that is absent, None, false or empty is lacking. A text given
-as several parts drops those of which a field is lacking; a text of one part is unfit then.
+rooms``), ``{counted:noun}`` (``images``; ``rooms`` for ``units``), ``{fact:if}`` (nothing, but
+the fact must be there), ``{gap:less often|more often}`` (a
+difference of shares, given as value, low and high, in words for below and above; of three the
+middle one stands for nothing), else Python's own. A fact that is absent, None, false or empty is
+lacking. A text given as several parts drops those of which a field is lacking; a text of one part
+is unfit then.
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ class Words:
     a hundred. `sides` is what the two sides are called, `column` the heading in the matrix of
     groups (none where empty). `action` is what to do when a limit on it fails. `harm` says what
     goes wrong for a group or for everyone, on page one, those of the lowest `harm_rank` first.
+    `gap` are the words of ``{gap}`` below and above the neutral value.
     `metric` is the name under which a model card lists the value (of this side, in comparisons).
     `headline` is a line on top of page one, by `headline_rank`; `answer` the part of the answer
     to the check's question when a limit on it fails. `when` keeps the words to values above or
@@ -44,6 +50,7 @@ class Words:
     sentence: Text = ""
     hundred: str = ""
     sides: tuple[str, str] = ("This group", "All others")
+    gap: tuple[str, str] = ("lower", "higher")
     column: str = ""
     action: str = ""
     harm: str = ""

@@ -68,7 +68,7 @@ class Ordered:
 
     def filled(self, text: Text, finding: Finding) -> str:
         """A template of a finding's words filled; empty where a field is lacking."""
-        return self.telling.filled(text, self.result(finding)) or ""
+        return self.telling.filled(text, self.result(finding), gap=self.words(finding).gap) or ""
 
     def group(self, finding: Finding) -> str:
         """The group that a finding is about, empty for all images."""

@@ -14,6 +14,7 @@ from auditor.contract.numbers import (
     number_text,
     percent,
     points,
+    points_apart,
     side_text,
     times,
     value_text,
@@ -97,9 +98,10 @@ class Telling:
 
     def sentence(self, check: str, measure: Measure) -> str:
         """Value, range and sizes in one or two plain sentences, and what stays of a gap."""
-        text = self.filled(self.words(check, measure).sentence, measure)
+        words = self.words(check, measure)
+        text = self.filled(words.sentence, measure, gap=words.gap)
         text = text or f"{self.title(check, measure)}: {value_text(measure)}, {self.size(measure)}."
-        clause = alike_clause(measure, self)
+        clause = alike_clause(measure, self, gap=words.gap)
         return f"{text} {clause}" if clause else text
 
     def size(self, result: Measure) -> str:
@@ -112,11 +114,13 @@ class Telling:
         """A number of units, as ``1 room`` or ``12 rooms``."""
         return f"{n:,} {self.unit if n == 1 else self.units}"
 
-    def filled(self, text: Text, result: Measured) -> str | None:
-        """A template filled; None where it is empty or a field is lacking."""
+    def filled(
+        self, text: Text, result: Measured, *, gap: tuple[str, str] = PLAIN.gap
+    ) -> str | None:
+        """A template filled; None where it is empty or a field is lacking. `gap` as of `Words`."""
         if not text:
             return None
-        fields = _Fields(self, result)
+        fields = _Fields(self, result, gap)
         if isinstance(text, str):
             return fields.fill(text)
         parts = [filled for part in text if (filled := fields.fill(part)) is not None]
@@ -187,8 +191,8 @@ def _applies(words: Words, result: Measured) -> bool:
 class _Fields(string.Formatter):
     """The fields of one result's templates."""
 
-    def __init__(self, telling: Telling, result: Measured) -> None:
-        self.telling, self.result = telling, result
+    def __init__(self, telling: Telling, result: Measured, gap: tuple[str, str]) -> None:
+        self.telling, self.result, self.gap = telling, result, gap
 
     def fill(self, template: str) -> str | None:
         """The template filled, None where a field is lacking."""
@@ -199,7 +203,7 @@ class _Fields(string.Formatter):
 
     def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         found = self._subject(str(key))
-        if key in ("of_group", "where"):
+        if key in ("of_group", "where", "in_where"):
             return found
         if found is None and isinstance(self.result, Measure):
             found = self._number(str(key), self.result)
@@ -217,6 +221,7 @@ class _Fields(string.Formatter):
             "split": subject.split or "test",
             "place": telling.place(subject.split),
             "where": "" if subject.split in (None, "test") else f"{subject.split} data",
+            "in_where": "" if subject.split in (None, "test") else f" in {subject.split} data",
             "variant": subject.variant or "as-given",
             "unit_noun": telling.unit,
             "units_noun": telling.units,
@@ -233,9 +238,12 @@ class _Fields(string.Formatter):
                 return number_text(value(measure.estimate), measure)
             case "gap":
                 ends = measure.interval
-                return gap_text(value(measure.estimate), ends.low, ends.high, measure)
+                point = value(measure.estimate)
+                return gap_text(point, ends.low, ends.high, measure, words=self.gap)
             case "n":
                 return measure.n
+            case "n_rest":
+                return measure.sides[1].n if measure.sides else None
             case "units":
                 return measure.n_units
             case "this" | "other" | "here" | "there":
@@ -256,10 +264,13 @@ class _Fields(string.Formatter):
             "if": lambda v: "",
             "times": times,
             "units": self.telling.counted,
+            "noun": lambda v: self.telling.units if v == "units" else v,
             "rows": lambda v: f"{v:,} image{'' if v == 1 else 's'}",
         }
         if format_spec in printers:
             return printers[format_spec](value)
+        if "|" in format_spec:
+            return points_apart(*value, words=format_spec.split("|"))
         if isinstance(value, list | tuple) and not format_spec:
             return listed_with_and([self.telling.shown(str(v)) for v in value])
         if isinstance(value, int) and not format_spec:
@@ -288,25 +299,27 @@ _TURNS = {
 }
 
 
-def alike_clause(measure: Measure, telling: Telling) -> str:
+def alike_clause(measure: Measure, telling: Telling, *, gap: tuple[str, str] = PLAIN.gap) -> str:
     """What stays of a gap among images alike; empty where no gap is shown, or hidden."""
     turned = [a for a in measure.adjusted if a.reading in _TURNS]
     if turned:
         most = max(turned, key=lambda a: abs((a.value or 0.0) - value(measure.estimate)))
         name = telling.shown(most.condition)
-        said = _alike_gap(most, measure)
-        return f"{_TURNS[most.reading]} {name}: {said} among images of the same {name}."
-    return _stays(measure, telling)
+        said = _alike_gap(most, measure, gap)
+        number = f": {said} among images of the same {name}" if said else ""
+        return f"{_TURNS[most.reading]} {name}{number}."
+    return _stays(measure, telling, gap)
 
 
-def _stays(measure: Measure, telling: Telling) -> str:
+def _stays(measure: Measure, telling: Telling, gap: tuple[str, str]) -> str:
     remains = [a for a in measure.adjusted if a.reading == "remains"]
     unsure = [a for a in measure.adjusted if a.reading in ("open", "not comparable")]
     if not remains and (not unsure or not _is_shown(measure)):
         return ""
     parts = []
     if remains:
-        number = f" ({_alike_gap(remains[0], measure)})" if len(remains) == 1 else ""
+        said = _alike_gap(remains[0], measure, gap) if len(remains) == 1 else ""
+        number = f" ({said})" if said else ""
         parts.append(f"It stays so among images of the same {_either(remains, telling)}{number}")
     if unsure:
         said = f"whether {_either(unsure, telling)} explains it cannot be told"
@@ -319,22 +332,26 @@ def _is_shown(measure: Measure) -> bool:
     return not ends.low <= neutral <= ends.high
 
 
-def _alike_gap(alike: Alike, measure: Measure) -> str:
+def _alike_gap(alike: Alike, measure: Measure, gap: tuple[str, str]) -> str:
+    """The gap among images alike; empty where there is none on the measure's scale."""
     if alike.value is None or alike.low is None or alike.high is None:
-        return "too little to compare"
-    return gap_text(alike.value, alike.low, alike.high, measure)
+        return ""
+    return gap_text(alike.value, alike.low, alike.high, measure, words=gap)
 
 
-def alike_sentences(measure: Measure, telling: Telling) -> Iterator[str]:
+def alike_sentences(
+    measure: Measure, telling: Telling, *, gap: tuple[str, str] = PLAIN.gap
+) -> Iterator[str]:
     """A sentence for each condition that a comparison was adjusted for."""
     for alike in measure.adjusted:
         name = telling.shown(alike.condition)
-        if alike.value is None:
+        said = _alike_gap(alike, measure, gap)
+        if alike.reading == "not comparable":
             yield f"Too little to compare among images of the same {name}."
-        else:
+        elif said:
             yield (
-                f"Among images of the same {name}: {_alike_gap(alike, measure)}, from "
-                f"{alike.n:,} images and {alike.n_rest:,} others."
+                f"Among images of the same {name}: {said}, from {alike.n:,} images and "
+                f"{alike.n_rest:,} others."
             )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from auditor.findings import Better, Scale
+from auditor.scoring.cost import IMAGINED
 from auditor.scoring.rows import Rows
 
 
@@ -18,8 +19,10 @@ class Quantity:
     `better` is the direction in which it is good. Of the rows only those `at_risk` (n,) count
     (all, where None); `among` says which these are (" of class serious"; empty for all). `keys`
     go into the subject of its measures (``{"class": "serious"}``). A mean is of `scale` share or
-    an amount of `unit` from `least`. Examples are rows that are `harmed` (n,) bool, the largest
-    `badness` (n,) first; all rows, and the model's confidence, where None.
+    difference, or an amount of `unit` from `least`; `imagined` values count in its spread as in
+    `auditor.stats.mean` (None: not at all). Examples are rows that are `harmed` (n,) bool, the
+    largest `badness` (n,) first; all rows, and the model's confidence, where None. `title` is
+    what tables and pictures call it ("wrongly called serious"), its name where empty.
     """
 
     name: str
@@ -31,8 +34,10 @@ class Quantity:
     scale: Scale = "share"
     unit: str = ""
     least: float | None = None
+    imagined: tuple[float, ...] | None = None
     harmed: np.ndarray | None = None
     badness: np.ndarray | None = None
+    title: str = ""
 
     @property
     def is_rate(self) -> bool:
@@ -57,7 +62,7 @@ def recall(rows: Rows, label: str) -> Quantity:
     found = rows.called(label)
     return Quantity(
         "recall", found, "higher", rows.present(label), f" of class {label}", {"class": label},
-        harmed=~found,
+        harmed=~found, title=f"{label} found",
     )  # fmt: skip
 
 
@@ -66,7 +71,7 @@ def false_positives(rows: Rows, label: str) -> Quantity:
     wrong = rows.called(label)
     return Quantity(
         "false-positive", wrong, "lower", ~rows.present(label), f" not of class {label}",
-        {"class": label}, harmed=wrong,
+        {"class": label}, harmed=wrong, title=f"wrongly called {label}",
     )  # fmt: skip
 
 
@@ -75,20 +80,22 @@ def false_negatives(rows: Rows, label: str) -> Quantity:
     wrong = ~rows.called(label)
     return Quantity(
         "false-negative", wrong, "lower", rows.present(label), f" of class {label}",
-        {"class": label}, harmed=wrong,
+        {"class": label}, harmed=wrong, title=f"{label} missed",
     )  # fmt: skip
 
 
 def calls(rows: Rows, label: str) -> Quantity:
     """The share of rows for which a class is called, rightly or not; truth is not asked."""
     called = rows.called(label)
-    return Quantity("selection", called, "lower", keys={"class": label}, harmed=called)
+    return Quantity(
+        "selection", called, "lower", keys={"class": label}, harmed=called, title=f"called {label}"
+    )
 
 
 def costs(rows: Rows, matrix: np.ndarray, *, unit: str) -> Quantity:
     """The mean cost of the answers, from costs (true class, answered class)."""
     values = rows.presence.costs(matrix)
     return Quantity(
-        "cost", values, "lower", scale="amount", unit=unit, least=0.0, harmed=values > 0,
-        badness=values,
+        "cost", values, "lower", scale="amount", unit=unit, least=float(matrix.min()),
+        imagined=(float(matrix.max()),) * IMAGINED, harmed=values > 0, badness=values,
     )  # fmt: skip

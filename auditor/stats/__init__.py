@@ -16,6 +16,7 @@ from auditor.stats.clusters import (
     two_sample_difference,
 )
 from auditor.stats.estimates import (
+    ENDLESS,
     GRID,
     Draws,
     Estimate,
@@ -66,6 +67,7 @@ from auditor.stats.strata import (
 )
 
 __all__ = [
+    "ENDLESS",
     "GRID",
     "Adjusted",
     "Draws",

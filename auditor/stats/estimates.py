@@ -28,6 +28,9 @@ GRID: tuple[float, ...] = (
 )
 """Probabilities at which :class:`Draws` keeps quantiles. Fixed: records are read years later."""
 
+ENDLESS = 1000.0
+"""Where the range of a ratio ends that has no end: draws hold finite numbers only."""
+
 
 @dataclass(frozen=True)
 class Exact:

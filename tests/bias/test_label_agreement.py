@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from auditor.bias.label_agreement import LabelAgreement, SecondLabels
-from auditor.bias.severity import net_difference, scale_of
+from auditor.bias.net_severity import net_difference, scale_of
 from auditor.contract import Available, Manifest
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.stats import holm, interval, p_value, rate_difference, value

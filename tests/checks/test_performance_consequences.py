@@ -74,8 +74,8 @@ def test_the_sentence_counts_images(worlds):
         worlds.dataset(labels, classes=CLASSES), worlds.probabilities(answers)
     )
     found = worlds.measures(Consequences(), evidence)
-    said = found["missed-adverse-rate:class=serious@test"].details["sentence"]
-    assert said == '"serious" missed: 22 of 80 = 28% [19, 38].'
+    said = worlds.sentence(Consequences, found["missed-adverse-rate:class=serious@test"])
+    assert said == "“serious” missed, test data: 22 of 80 = 28% [19, 38]."
 
 
 def test_costs_that_nobody_is_named_for_are_shown_as_such(worlds):

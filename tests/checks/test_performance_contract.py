@@ -19,7 +19,7 @@ from auditor.checks import (
     performance_per_class,
     performance_unit_decision,
 )
-from auditor.contract import Available, Check, Pass, check_classes
+from auditor.contract import Available, Check, ClassScores, Pass, check_classes
 from auditor.findings import Figure, Measure, Table, Unmeasured, finding_id
 from auditor.stats import interval, value
 
@@ -101,7 +101,16 @@ class Strict:
         assert need in self.check.needs, f"{need} is not declared"
         return self.inner.has(need)
 
-    def outcomes(self, split="test", *, sample=None, part="sound"):
+    def scored(self, split="test", *, sample=None, part="sound"):
+        self._require(split, sample)
+        return self.inner.scored(split, sample=sample, part=part)
+
+    def answers(self, split="test", *, sample=None, part="sound"):
+        assert any(isinstance(need, ClassScores) for need in self.check.needs)
+        self._require(split, sample)
+        return self.inner.answers(split, sample=sample, part=part)
+
+    def _require(self, split, sample):
         available = self._available()
         declared = {
             p
@@ -110,7 +119,6 @@ class Strict:
             for p in need.passes(available)
         }
         assert Pass(split, sample=sample) in declared
-        return self.inner.answers(split, sample=sample, part=part)
 
 
 def results(cls, evidence):

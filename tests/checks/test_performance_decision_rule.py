@@ -35,7 +35,7 @@ def exceeds(measure, limit=LIMIT):
 def test_a_threshold_that_is_badly_set_is_found(worlds, seed, photos):
     found = gain(worlds, seed=seed, skew=0.4, n=2000, photos=photos)
     assert exceeds(found)
-    assert 0.03 <= found.details["threshold"] <= 0.25
+    assert 0.03 <= found.facts["threshold"] <= 0.25
 
 
 @pytest.mark.parametrize("seed", range(6))
