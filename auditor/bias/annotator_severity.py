@@ -10,8 +10,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.bias.ratings import Ratings
 from auditor.bias.net_severity import Scale, comparable, net_difference
+from auditor.bias.ratings import Ratings
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.scoring.comparison import (

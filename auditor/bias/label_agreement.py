@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from auditor.bias.annotator_agreement import Doubly, agreement_table, agreements, no_attribute
 from auditor.bias.annotator_severity import severities, severity_table
-from auditor.bias.ratings import Ratings, has_second_labels, ratings_of
 from auditor.bias.net_severity import scale_of
+from auditor.bias.ratings import Ratings, has_second_labels, ratings_of
 from auditor.contract import Available, Check, Evidence, Manifest, Need, Unmet
 from auditor.data.pooling import by_label
 from auditor.findings import Measure, Result, Subject, Unmeasured

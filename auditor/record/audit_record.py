@@ -22,7 +22,7 @@ from auditor.findings import (
     Verdict,
     finding_id,
 )
-from auditor.record.codec import dumps
+from auditor.record.codec import dumps, encode
 from auditor.record.provenance import Provenance
 from auditor.spec import Document
 
@@ -199,7 +199,6 @@ class AuditRecord:
     run_warnings: tuple[str, ...] = ()
     check_texts: tuple[CheckText, ...] = ()
     declarations: Document | None = None
-    schema: str = field(default=SCHEMA)
 
     @property
     def title(self) -> str:
@@ -208,7 +207,7 @@ class AuditRecord:
     @cached_property
     def canonical(self) -> str:
         """The record as canonical JSON, made once: four digests and a file are taken of it."""
-        return dumps(self)
+        return dumps({"schema": SCHEMA} | encode(self))
 
     def dataset(self, split: str) -> DatasetSummary | None:
         return next((d for d in self.datasets if d.split == split), None)
