@@ -79,7 +79,8 @@ def test_bytes_are_equal_in_another_process(small, tmp_path, complaints):
     write_record(small, tmp_path / "audit.json")
     code = (
         "import sys\n"
-        "from auditor.judging.judged_record import read_record; from auditor.rendering import render\n"
+        "from auditor.judging.judged_record import read_record\n"
+        "from auditor.rendering import render\n"
         "render(read_record(sys.argv[1]), sys.argv[2], formats=['pdf'])"
     )
     environment = os.environ | {"PYTHONHASHSEED": "77", "TZ": "Asia/Tokyo"}
