@@ -113,8 +113,8 @@ def _too_few_doubly(doubly: Doubly, name: str, found: int) -> Unmeasured:
     return Unmeasured(
         name=name,
         subject=doubly.whole,
-        reason=f"Only {had} of the {doubly.whole.split} data have labels from two annotators; fewer "
-        f"than {MIN_UNITS} say nothing of agreement.",
+        reason=f"Only {had} of the {doubly.whole.split} data have labels from two annotators; "
+        f"fewer than {MIN_UNITS} say nothing of agreement.",
         remedy=f"Have a second annotator label at least {MIN_UNITS - found} more {noun}, chosen at "
         "random; a verdict will need more than that.",
     )
