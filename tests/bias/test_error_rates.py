@@ -39,7 +39,9 @@ def exceeds(measure, limit=LIMIT):
     return p_value(measure.estimate, limit=limit, exceeds="above") <= 0.05
 
 
-def many(worlds, *, seed, classes, groups, adverse=(), n=3000, rare=()):
+def many(
+    worlds, *, seed, classes, groups, adverse=(), n=3000, rare=(), split="test", evidence=None
+):
     """Several classes and groups, 20% errors; groups named in `rare` hardly have class c."""
     rng = np.random.default_rng(seed)
     group = np.array(groups)[rng.integers(0, len(groups), n)]
@@ -47,10 +49,11 @@ def many(worlds, *, seed, classes, groups, adverse=(), n=3000, rare=()):
     labels = np.where(np.isin(group, rare) & (labels == 2), 0, labels)
     shift = rng.integers(1, len(classes), n) * (rng.random(n) < 0.2)
     answers = (labels + shift) % len(classes)
-    dataset = worlds.dataset(labels, classes=classes, attributes={"g": ("sensitive", list(group))})
-    spec = worlds.spec(consequences={"adverse": adverse})
-    probabilities = worlds.probabilities(answers, n_classes=len(classes))
-    return worlds.evidence(spec=spec).add(dataset, probabilities)
+    dataset = worlds.dataset(
+        labels, split=split, classes=classes, attributes={"g": ("sensitive", list(group))}
+    )
+    evidence = evidence or worlds.evidence(spec=worlds.spec(consequences={"adverse": adverse}))
+    return evidence.add(dataset, worlds.probabilities(answers, n_classes=len(classes)))
 
 
 def lines(table):
@@ -309,6 +312,14 @@ def test_rare_classes_that_are_not_adverse_share_one_reason(worlds):
         ("false-negative-difference", "g=x@test"), ("false-negative-difference", "g=y@test"),
     ]  # fmt: skip
     assert "x (g) or the rest has fewer than 10 units of class c." in reasons[0].reason
+    many(
+        worlds, seed=0, classes=("a", "b", "c"), groups=("x", "y"), rare=("x",),
+        split="deployment", evidence=evidence,
+    )  # fmt: skip
+    reasons = [r for r in ErrorRates().run(evidence) if isinstance(r, Unmeasured)]
+    assert {str(r.subject) for r in reasons} == {
+        "g=x@test", "g=y@test", "g=x@deployment", "g=y@deployment",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("groups", [2, 3, 7, 24])
