@@ -103,7 +103,7 @@ def test_what_training_never_showed_is_counted(worlds):
     labels = np.array([0] * 50 + [1] * 47 + [2] * 3 + [0] * 40 + [-1] * 20)
     group = ["single"] * 100 + ["family"] * 60
     train = worlds.dataset(
-        labels, role="train", classes=CLASSES, attributes={"household": ("sensitive", group)}
+        labels, split="train", classes=CLASSES, attributes={"household": ("sensitive", group)}
     )
     evidence.add(train)
     found = worlds.measures(Coverage(), evidence)["empty-cells:attribute=household@train"]
