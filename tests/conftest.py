@@ -235,6 +235,37 @@ class FakeEvidence:
         return values[(*key, part)] if (*key, part) in values else values[(*key, other)]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Nearly:
+    """Equal to what is of the same kind and has, at any depth, the same floats but for rounding.
+
+    Two sums of the same numbers in another order, or by another processor's instructions, differ
+    in the last digits.
+    """
+
+    expected: object
+
+    def __eq__(self, found):
+        return _near(found, self.expected)
+
+    def __repr__(self):
+        return f"nearly {self.expected!r}"
+
+
+def _near(found, expected) -> bool:
+    if isinstance(expected, float | np.floating):
+        return found == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    if dataclasses.is_dataclass(expected):
+        return type(found) is type(expected) and _near(vars(found), vars(expected))
+    if isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(
+            _near(found[key], value) for key, value in expected.items()
+        )
+    if isinstance(expected, list | tuple):
+        return len(found) == len(expected) and all(map(_near, found, expected))
+    return found == expected
+
+
 @dataclasses.dataclass(frozen=True)
 class Worlds:
     """What tests of checks build their worlds from (the fixture ``worlds``)."""
@@ -244,6 +275,7 @@ class Worlds:
     facts = staticmethod(make_facts)
     probabilities = staticmethod(probabilities_for)
     evidence = FakeEvidence
+    nearly = Nearly
 
     @staticmethod
     def measures(check, evidence) -> dict[str, Measure]:

@@ -246,7 +246,7 @@ def test_a_difference_is_that_of_units_with_its_sentence(worlds):
         member=(outcomes.groups("household") == "x")[clear],
         unit=outcomes.units[clear].astype(str),
     )
-    assert measure.estimate == expected
+    assert measure.estimate == worlds.nearly(expected)
     assert measure.n_units == measure.n / 5
     assert worlds.sentence(ErrorRates, measure).startswith("Wrongly called b, x (household): ")
     assert " points higher [" in worlds.sentence(ErrorRates, measure)

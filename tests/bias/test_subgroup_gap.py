@@ -117,7 +117,8 @@ def test_units_are_what_counts(worlds):
     found = worlds.measures(SubgroupGap(), evidence)["accuracy:g=x@test"]
     assert found.n == 200
     assert found.n_units == 40
-    assert found.estimate == rate_difference(right, member=group == "x", unit=rooms)
+    expected = rate_difference(right, member=group == "x", unit=rooms)
+    assert found.estimate == worlds.nearly(expected)
     assert found.estimate.n == pytest.approx(40, rel=0.1)
 
 
@@ -204,10 +205,9 @@ def test_unlabelled_images_are_left_out(worlds):
     found = worlds.measures(SubgroupGap(), worlds.evidence().add(unlabelled, probabilities))
     kept = dataset.take(np.arange(200, 600))
     fewer = worlds.measures(SubgroupGap(), worlds.evidence().add(kept, probabilities[200:]))
-    assert found["accuracy:building=old@test"].n == fewer["accuracy:building=old@test"].n
-    assert (
-        found["accuracy:building=old@test"].estimate == fewer["accuracy:building=old@test"].estimate
-    )
+    found, fewer = (m["accuracy:building=old@test"] for m in (found, fewer))
+    assert found.n == fewer.n
+    assert found.estimate == worlds.nearly(fewer.estimate)
 
 
 @pytest.mark.parametrize("seed", range(4))
