@@ -280,8 +280,13 @@ def _list(outcomes: Outcomes, found: Doubted) -> Table:
     """Images whose label is most likely wrong, worst first."""
     order = np.flatnonzero(found.flagged)
     order = order[np.argsort(found.margin[order], kind="stable")]
-    names, gold = (*outcomes.classes, None), outcomes.dataset.gold
-    scores = np.asarray(outcomes.probabilities)
+    names = (*outcomes.classes, None)
+    # Of these images alone: what an image is called would else be made of all, once an image.
+    ids, labels, gold = (of[order].tolist() for of in (
+        outcomes.image_ids, outcomes.labels, outcomes.dataset.gold,
+    ))  # fmt: skip
+    suggested = found.suggested[order].tolist()
+    scores = np.asarray(outcomes.probabilities)[order]
     return Table(
         id="bias/label-errors:images",
         title="Labels that are most likely wrong, worst first",
@@ -289,15 +294,10 @@ def _list(outcomes: Outcomes, found: Doubted) -> Table:
                  Column("score of the label", "probability"),
                  Column("score of the likely class", "probability"), Column("expert's label")),
         rows=tuple(
-            (
-                str(outcomes.image_ids[i]),
-                names[outcomes.labels[i]],
-                names[found.suggested[i]],
-                float(scores[i, outcomes.labels[i]]),
-                float(scores[i, found.suggested[i]]),
-                names[gold[i]],
-            )
-            for i in order
+            (str(image), names[label], names[likely], float(row[label]), float(row[likely]),
+             names[expert])
+            for image, label, likely, row, expert
+            in zip(ids, labels, suggested, scores, gold, strict=True)
         ),
     )  # fmt: skip
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -229,7 +231,7 @@ def test_units_are_what_counts(worlds):
     evidence = world(worlds, seed=1, wrong_of={"dense": 0.2, "none": 0.05}, images_a_unit=5)
     by_unit = measures(worlds, evidence)["flagged:hangings=dense@test"]
     dataset = evidence.dataset("test")
-    alone = dataset.__class__(**{**vars(dataset), "has_units": False})
+    alone = dataclasses.replace(dataset, has_units=False)
     evidence.add(alone, evidence.outcomes().probabilities)
     by_image = measures(worlds, evidence)["flagged:hangings=dense@test"]
     assert by_unit.n == by_image.n
@@ -300,7 +302,7 @@ def test_unlabelled_images_are_left_out(worlds):
     dataset, scores = evidence.dataset("test"), evidence.outcomes().probabilities
     frame = dataset.frame.copy()
     frame.loc[:499, "label"] = -1
-    unlabelled = dataset.__class__(**{**vars(dataset), "frame": frame})
+    unlabelled = dataclasses.replace(dataset, frame=frame)
     found = measures(worlds, worlds.evidence().add(unlabelled, scores))
     kept = dataset.take(np.arange(500, 1500))
     fewer = measures(worlds, worlds.evidence().add(kept, scores[500:]))
