@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from auditor.stats import GRID, Draws, Normal, mean
-from auditor.stats.clusters import design_effect
+from auditor.stats.design_effects import design_effect
 
 Floats = NDArray[np.float64]
 

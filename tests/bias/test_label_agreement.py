@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -75,7 +77,7 @@ def failing(found, name="severity"):
 
 def with_frame(dataset, **changes):
     """The dataset with other fields; `frame` may be a function of the old one."""
-    return dataset.__class__(**{**vars(dataset), **changes})
+    return dataclasses.replace(dataset, **changes)
 
 
 def test_the_severe_inspector_is_shown_and_the_other_is_not_blamed(worlds):

@@ -232,7 +232,7 @@ def test_units_are_what_counts(worlds):
     evidence = world(worlds, seed=1, wrong_of={"dense": 0.2, "none": 0.05}, images_a_unit=5)
     by_unit = measures(worlds, evidence)["flagged:hangings=dense@test"]
     dataset = evidence.dataset("test")
-    alone = dataset.__class__(**{**vars(dataset), "has_units": False})
+    alone = dataclasses.replace(dataset, has_units=False)
     evidence.add(alone, evidence.answers().probabilities)
     by_image = measures(worlds, evidence)["flagged:hangings=dense@test"]
     assert by_unit.n == by_image.n
@@ -305,7 +305,7 @@ def test_unlabelled_images_are_left_out(worlds):
     dataset, scores = evidence.dataset("test"), evidence.answers().probabilities
     frame = dataset.frame.copy()
     frame.loc[:499, "label"] = -1
-    unlabelled = dataset.__class__(**{**vars(dataset), "frame": frame})
+    unlabelled = dataclasses.replace(dataset, frame=frame)
     found = measures(worlds, worlds.evidence().add(unlabelled, scores))
     kept = dataset.take(np.arange(500, 1500))
     fewer = measures(worlds, worlds.evidence().add(kept, scores[500:]))

@@ -1,3 +1,5 @@
+import dataclasses
+
 import fairlearn.metrics as fairlearn
 import numpy as np
 import pytest
@@ -165,7 +167,7 @@ def test_a_declared_group_without_images_is_reported(worlds):
     dataset = evidence.dataset("test")
     declared = dataset.attributes[0].__class__("building", "condition", ("new", "old", "unbuilt"))
     evidence.add(
-        dataset.__class__(**{**vars(dataset), "attributes": (declared,)}),
+        dataclasses.replace(dataset, attributes=(declared,)),
         evidence.answers().probabilities,
     )
     reasons = [r for r in SubgroupGap().run(evidence) if isinstance(r, Unmeasured)]
@@ -201,7 +203,7 @@ def test_unlabelled_images_are_left_out(worlds):
     dataset, probabilities = evidence.dataset("test"), evidence.answers().probabilities
     frame = dataset.frame.copy()
     frame.loc[:199, "label"] = -1
-    unlabelled = dataset.__class__(**{**vars(dataset), "frame": frame})
+    unlabelled = dataclasses.replace(dataset, frame=frame)
     found = worlds.measures(SubgroupGap(), worlds.evidence().add(unlabelled, probabilities))
     kept = dataset.take(np.arange(200, 600))
     fewer = worlds.measures(SubgroupGap(), worlds.evidence().add(kept, probabilities[200:]))

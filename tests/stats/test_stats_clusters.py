@@ -9,7 +9,7 @@ from scipy.stats import mannwhitneyu, ttest_ind, ttest_rel
 from sklearn.metrics import roc_auc_score
 
 from auditor import stats
-from auditor.stats.clusters import design_effect
+from auditor.stats.design_effects import design_effect
 from auditor.stats.effective import effective_units
 
 
