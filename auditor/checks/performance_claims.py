@@ -16,10 +16,12 @@ from auditor.scoring.rows import Rows
 from auditor.spec import SPLITS, AuditSpec, ClaimSpec
 
 _TESTED = {
-    "accuracy": "accuracy",
-    "recall": "share found",
-    "precision": "share right when answered",
+    "accuracy": ("accuracy", "accuracy"),
+    "recall": ("share found", "share of “{class}” that is found"),
+    "precision": ("share right when answered", "share of “{class}” answers that are right"),
 }
+"""The measures that are tested: what each is called, and what exactly was claimed."""
+
 _PARTS = ("sound", AS_GIVEN)
 
 
@@ -98,14 +100,17 @@ class Claims(Check):
     id: ClassVar[str] = "performance/claims"
     topic: ClassVar[str] = "the team's claims"
     words: ClassVar = {
-        name: Words(
-            title=f"Claim {{claim}}: {said}, on the data {{part}}",
-            short=f"the claimed {said}",
-            sentence=f"Claimed: {said} {{direction}} {{claimed:percent}}. Measured on the "
-            "{split} data {part}: {count} of {n} = {value}.",
-            action="correct the claim",
+        name: (
+            Words(
+                title=f"Claim {{claim}}: {named}, on the data {{part}}",
+                short=f"the claimed {named}",
+                sentence=f"Claimed: {claimed} {{direction}} {{claimed:percent}}. Measured on the "
+                "{split} data {part}: {count} of {n} = {value}.",
+                action="correct the claim",
+            ),
+            Words(title=f"Claim {{claim}}: {named}", short=f"the claimed {named}"),
         )
-        for name, said in _TESTED.items()
+        for name, (named, claimed) in _TESTED.items()
     }
     needs: ClassVar[tuple[Need, ...]] = (ClaimedAnswers(), *_SPLITS.values())
     sources: ClassVar[tuple[str, ...]] = (

@@ -44,7 +44,7 @@ class Consequences(Check):
 
     What it measures
     ----------------
-    For every adverse class of the spec: the share of test images that are not of that class and
+    For every adverse class of the spec: the share of images that are not of that class and
     are called so (``false-adverse-rate``), and the share of images of that class that are
     called something else (``missed-adverse-rate``). With costs in the spec: the mean cost of an
     image under the model's answers (``expected-cost``), and the part of it that falls on each
@@ -203,9 +203,8 @@ def _by_group(rows: Rows, spec: AuditSpec) -> Iterator[Table]:
             head = (attribute.name, group, len(members), n_units(members))
             lines.append((*head, *_group_cells(members, adverse, costs)))
     if lines:
-        where = "" if rows.split == "test" else f"@{rows.split}"
         yield Table(
-            id=f"performance/consequences:groups{where}",
+            id=Consequences.shown_id("groups", rows.split),
             title="What errors cost each group, and how often it is wrongly given or denied an "
             f"adverse answer, {rows.split} data",
             columns=_group_columns(adverse, costs),
