@@ -1,4 +1,4 @@
-"""performance/claims: what the team claims, tested on the data as given and on the sound part."""
+"""performance/claims: what the team claims, on the data as given and on their clean subset."""
 
 from __future__ import annotations
 
@@ -80,21 +80,21 @@ class Claims(Check):
     What it measures
     ----------------
     For every claim in the spec on accuracy, recall or precision: that number, on the data as
-    given and on their sound part (without unreadable and duplicated images and images or units
+    given and on their clean subset (without unreadable and duplicated images and images or units
     that were seen in training). Claims on other measures, such as latency, are tested on the
     measure that they name.
 
     Why it matters
     --------------
     A number in a report is trusted because someone measured it. If it holds on the data as
-    given and not on the sound part, it rests on what the model had already seen.
+    given and not on the clean subset, it rests on what the model had already seen.
 
     How it can mislead
     ------------------
     A claim may have been measured on other data, with other preprocessing, or for another
     version; a difference then is no error of arithmetic. A claim of "91%" that was itself
-    measured on few images holds an uncertainty that the claim does not state. The sound part is
-    smaller, so its interval is wider: "not decided" is not "refuted".
+    measured on few images holds an uncertainty that the claim does not state. The clean subset
+    is smaller, so its interval is wider: "not decided" is not "refuted".
     """
 
     id: ClassVar[str] = "performance/claims"

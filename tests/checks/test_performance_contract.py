@@ -21,7 +21,6 @@ from auditor.checks import (
 )
 from auditor.contract import Available, Check, ClassScores, Pass, check_classes
 from auditor.findings import Figure, Measure, Table, Unmeasured, finding_id
-from auditor.reports.telling import Telling
 from auditor.stats import interval, value
 
 MODULES = (
@@ -244,13 +243,4 @@ def test_labelled_deployment_images_are_measured_as_if_they_were_the_test(worlds
 
 @pytest.mark.parametrize(("cls", "name"), cases(LARGE))
 def test_every_measure_has_words_that_can_be_filled(worlds, cls, name):
-    telling = Telling({cls.id: cls})
-    for result in results(cls, world(worlds, **WORLDS[name])):
-        if not isinstance(result, Measure | Unmeasured):
-            continue
-        words = telling.words(cls.id, result)
-        assert words.title, f"{result.name} has no words"
-        if isinstance(result, Measure):
-            texts = (words.title, words.short, words.sentence, words.action, words.harm,
-                     words.headline, words.answer)  # fmt: skip
-            assert all(telling.filled(text, result) for text in texts if text)
+    assert not worlds.unfilled(cls, results(cls, world(worlds, **WORLDS[name])))
