@@ -10,17 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.data.dataset import MISSING_GROUP, Attribute, Dataset
-from auditor.findings import Measure, Subject, Unmeasured
-from auditor.scoring.comparison import (
-    MIN_UNITS,
-    count_units,
-    points_text,
-    rate_details,
-    rate_text,
-    too_few,
-    unit_codes,
-    worst_first,
-)
+from auditor.findings import Measure, Side, Subject, Unmeasured
+from auditor.scoring.comparison import MIN_UNITS, count_units, too_few, unit_codes, worst_first
 from auditor.stats import Rate, rate, rate_difference
 
 Mask = NDArray[np.bool_]
@@ -31,8 +22,7 @@ class Marked:
     """Images of one split and whether the label of each is marked.
 
     `wrong` (n,) bool; `badness` (n,), larger is worse, orders examples. `overall` and `by_group`
-    name the measures. `among` says which images these are ("that the expert labelled"), `said`
-    what a mark means ("look wrong").
+    name the measures. `among` says which images these are ("that the expert labelled").
     """
 
     dataset: Dataset
@@ -40,7 +30,6 @@ class Marked:
     badness: NDArray[np.float64]
     overall: str
     by_group: str
-    said: str
     among: str = ""
 
     @cached_property
@@ -54,6 +43,10 @@ class Marked:
 
     def rate(self, keep: Mask) -> Rate:
         return rate(self.wrong[keep], unit=None if self.unit is None else self.unit[keep])
+
+    def side(self, keep: Mask) -> Side:
+        """The share of some labels that are marked."""
+        return Side(self.rate(keep), int(keep.sum()))
 
     def units(self, keep: Mask) -> int | None:
         return None if self.unit is None else count_units(keep, self.unit)
@@ -82,21 +75,15 @@ def share(marked: Marked) -> Measure | Unmeasured:
             reason=f"Only {had}{marked.among}: fewer than {MIN_UNITS} say nothing.",
             remedy=f"Collect at least {MIN_UNITS - found} more {marked.noun}{marked.among}.",
         )
-    overall = marked.rate(everything)
-    n = len(marked.dataset)
     return Measure(
         name=marked.overall,
         subject=subject,
-        estimate=overall,
-        unit="share",
+        estimate=marked.rate(everything),
+        scale="share",
         better="lower",
-        n=n,
+        n=len(marked.dataset),
         n_units=marked.units(everything),
         examples=marked.examples(everything),
-        details={
-            "rate": rate_details(overall, n=n),
-            "sentence": f"Labels {marked.said} in {rate_text(overall, n=n)} images{marked.among}.",
-        },
     )
 
 
@@ -121,25 +108,17 @@ def difference(marked: Marked, attribute: Attribute, group: str) -> Measure | Un
         member=inside[known],
         unit=None if marked.unit is None else marked.unit[known],
     )
-    own, other = marked.rate(inside), marked.rate(rest)
-    n, n_rest = int(inside.sum()), int(rest.sum())
     return Measure(
         name=marked.by_group,
         subject=subject,
         estimate=gap,
-        unit="share",
+        scale="difference",
+        neutral=0.0,
         better="lower",
-        n=n,
+        n=int(inside.sum()),
         n_units=marked.units(inside),
+        sides=(marked.side(inside), marked.side(rest)),
         examples=marked.examples(inside),
-        details={
-            "rate": rate_details(own, n=n),
-            "rest": rate_details(other, n=n_rest),
-            "attribute_role": attribute.role,
-            "missing": int((~known).sum()),
-            "sentence": f"Labels of {named} {marked.said} in {rate_text(own, n=n)} images"
-            f"{marked.among}, of all others in {rate_text(other, n=n_rest)}; {points_text(gap)}.",
-        },
     )
 
 

@@ -13,14 +13,16 @@ import numpy as np
 from auditor.bias.annotator_agreement import no_attribute
 from auditor.bias.confident_learning import Doubted, doubted
 from auditor.bias.label_error_rates import Marked, difference, nothing_to_compare, share
-from auditor.contract import Check, Evidence, Manifest, Need, Predictions, Truth
+from auditor.comparing.by_group import measure_cells, side_cells
+from auditor.contract import Check, ClassScores, Evidence, Manifest, Need, Truth, Words
+from auditor.contract.numbers import percent
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.pooling import by_label
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.scoring.comparison import MIN_UNITS, count_units, percent, points, rate_text
+from auditor.scoring.comparison import MIN_UNITS, count_units
 from auditor.scoring.outcomes import Outcomes
 from auditor.spec import SPLITS
-from auditor.stats import Normal, Rate, interval, mean_difference, rate, value
+from auditor.stats import Normal, Rate, mean_difference, rate, value
 
 _FLAGGED, _ERROR = "flagged", "label-error"
 
@@ -63,12 +65,61 @@ class LabelErrors(Check):
     """
 
     id: ClassVar[str] = "bias/label-errors"
+    topic: ClassVar[str] = "wrong labels"
     needs: ClassVar[tuple[Need, ...]] = (
-        Predictions(),
+        ClassScores(),
         Truth(),
         Manifest(split="train", optional=True),
         Manifest(split="deployment", optional=True),
     )
+    words: ClassVar = {
+        "flagged-share": Words(
+            title="Labels that look wrong, {split} data",
+            short="suspect labels",
+            sentence="Labels look wrong in {value} of {n} images. If every label were right, "
+            "{if_right:percent} would look so by chance, as the calibrated scores have it.",
+            action="have the listed images labelled again",
+        ),
+        _FLAGGED: Words(
+            title="Labels that look wrong, by chance or not: {group}, against all others",
+            short="{group}: suspect labels",
+            sentence="Labels of {group} look wrong in {this} images, of all others in {other}; "
+            "{gap}. If every label were right, {if_right:percent} and {if_right_rest:percent} "
+            "would look so by chance.",
+            hundred="Of 100 labels of {group}, {here} look wrong; of 100 others, {there}.",
+            action="have {group} labelled again, and train again",
+        ),
+        "flagged-excess": Words(
+            title="Labels that look wrong: {group}, against all others",
+            short="{group}: suspect labels",
+            sentence="Beyond what right labels would show by chance, {beyond:points} in a hundred "
+            "labels of {group} look wrong, and {beyond_rest:points} of all others; {gap}.",
+            hundred="Of 100 labels of {group}, {here} look wrong; of 100 others, {there}.",
+            action="have {group} labelled again, and train again",
+        ),
+        "flag-precision": Words(
+            title="Share of the suspect labels that the expert finds wrong",
+            short="suspect labels that are wrong",
+            sentence="Of the labels that look wrong and that the expert labelled, {value} of {n} "
+            "are wrong. Of {wrong} labels that the expert gives otherwise, {found} look wrong.",
+        ),
+        "label-error-share": Words(
+            title="Labels that the expert corrects, {split} data",
+            short="wrong labels",
+            sentence="Labels are not the expert's in {value} of {n} images that the expert "
+            "labelled, {split} data.",
+            action="have the images labelled again, and train again",
+        ),
+        _ERROR: Words(
+            title="Labels that the expert corrects: {group}, against all others",
+            short="{group}: wrong labels",
+            sentence="Labels of {group} are not the expert's in {this} images that the expert "
+            "labelled, of all others in {other}; {gap}.",
+            hundred="Of 100 labels of {group}, the expert corrects {here}; of 100 others, {there}.",
+            column="wrong labels",
+            action="have {group} labelled again, and train again",
+        ),
+    }
     sources: ClassVar[tuple[str, ...]] = (
         "Northcutt, Jiang & Chuang (2021), doi:10.1613/jair.1.12125 (confident learning)",
         "Guo, Pleiss, Sun & Weinberger (2017), arXiv:1706.04599 (temperature)",
@@ -76,7 +127,7 @@ class LabelErrors(Check):
     )
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes().with_labels()
+        outcomes = evidence.answers().with_labels()
         found = doubted(outcomes.probabilities, outcomes.labels)
         marked = _flagged(outcomes, found)
         yield _flagged_share(marked, found)
@@ -94,9 +145,7 @@ class LabelErrors(Check):
 
 
 def _flagged(outcomes: Outcomes, found: Doubted) -> Marked:
-    return Marked(
-        outcomes.dataset, found.flagged, -found.margin, "flagged-share", _FLAGGED, "look wrong"
-    )  # fmt: skip
+    return Marked(outcomes.dataset, found.flagged, -found.margin, "flagged-share", _FLAGGED)
 
 
 def _in_sample() -> Unmeasured:
@@ -114,17 +163,8 @@ def _flagged_share(marked: Marked, found: Doubted) -> Measure | Unmeasured:
     overall = share(marked)
     if isinstance(overall, Unmeasured):
         return overall
-    if_right = float(found.if_right.mean())
-    sentence = (
-        f"{overall.details['sentence']} If every label were right, {percent(if_right)}% would look "
-        "so by chance, as the calibrated scores have it."
-    )
-    extra = {
-        "if_right": if_right,
-        "estimated_wrong_share": found.wrong_share,
-        "sentence": sentence,
-    }
-    return dataclasses.replace(overall, details={**overall.details, **extra})
+    facts = {"if_right": float(found.if_right.mean()), "estimated_wrong_share": found.wrong_share}
+    return dataclasses.replace(overall, facts=facts)
 
 
 def _groups(marked: Marked, found: Doubted) -> Iterator[Result]:
@@ -160,22 +200,21 @@ def _group(
     known = marked.known(attribute)
     inside = known & (marked.dataset.groups(attribute.name) == group)
     rest = known & ~inside
-    if_right = {"rate": float(found.if_right[inside].mean()),
-                "rest": float(found.if_right[rest].mean())}  # fmt: skip
-    sentence = (
-        f"{seen.details['sentence']} If every label were right, {percent(if_right['rate'])}% and "
-        f"{percent(if_right['rest'])}% would look so by chance."
-    )
-    seen = dataclasses.replace(
-        seen, details={**seen.details, "if_right": if_right, "sentence": sentence}
-    )
+    if_right = {
+        "if_right": float(found.if_right[inside].mean()),
+        "if_right_rest": float(found.if_right[rest].mean()),
+    }
+    seen = dataclasses.replace(seen, facts=if_right)
     excess = _excess(marked, found, inside=inside, known=known)
-    named = f"{group} ({attribute.name})"
     beyond = dataclasses.replace(
         seen,
         name="flagged-excess",
         estimate=excess,
-        details={**seen.details, "sentence": _excess_words(named, seen, if_right, excess)},
+        facts={
+            **if_right,
+            "beyond": float(found.flagged[inside].mean()) - if_right["if_right"],
+            "beyond_rest": float(found.flagged[rest].mean()) - if_right["if_right_rest"],
+        },
     )
     return seen, beyond
 
@@ -199,19 +238,6 @@ def _variance(flags: Rate) -> float:
     return p * (1 - p) / n
 
 
-def _excess_words(named: str, seen: Measure, if_right: dict[str, float], excess: Normal) -> str:
-    own, rest = (seen.details[side]["value"] - if_right[side] for side in ("rate", "rest"))
-    ends, word = interval(excess), "more"
-    low, high = ends.low, ends.high
-    if excess.value < 0:
-        low, high, word = -ends.high, -ends.low, "fewer"
-    return (
-        f"Beyond what right labels would show by chance, {points(own)} in a hundred labels of "
-        f"{named} look wrong, and {points(rest)} of all others; {points(abs(excess.value))} points "
-        f"{word} [{points(low)}, {points(high)}]."
-    )
-
-
 def _gold(dataset: Dataset) -> Iterator[Result]:
     """Labels that an expert gives otherwise, overall and by group."""
     if not (dataset.has_gold and dataset.has_labels):
@@ -221,7 +247,7 @@ def _gold(dataset: Dataset) -> Iterator[Result]:
     wrong = checked.gold != checked.labels
     marked = Marked(
         checked, wrong, wrong.astype(float), "label-error-share", _ERROR,
-        "are not the expert's", " that the expert labelled",
+        " that the expert labelled",
     )  # fmt: skip
     overall = share(marked)
     yield overall
@@ -257,22 +283,15 @@ def _precision(outcomes: Outcomes, found: Doubted) -> Measure | Unmeasured:
             "flagged ones.",
         )
     right = rate(wrong[flagged], unit=None if units is None else units[flagged])
-    caught = int((flagged & wrong).sum())
     return Measure(
         name="flag-precision",
         subject=subject,
         estimate=right,
-        unit="share",
+        scale="share",
         better="higher",
         n=n,
         n_units=None if units is None else independent,
-        details={
-            "wrong": int(wrong.sum()),
-            "found": caught,
-            "sentence": f"Of the labels that look wrong and that the expert labelled, "
-            f"{rate_text(right, n=n)} are wrong. Of {int(wrong.sum()):,} labels that the expert "
-            f"gives otherwise, {caught:,} look wrong.",
-        },
+        facts={"wrong": int(wrong.sum()), "found": int((flagged & wrong).sum())},
     )
 
 
@@ -304,15 +323,10 @@ def _list(outcomes: Outcomes, found: Doubted) -> Table:
 
 def _row(seen: Measure, beyond: Measure | Unmeasured) -> tuple[Cell, ...]:
     attribute, group = seen.subject.keys[0]
-    flags, if_right, gap = seen.details["rate"], seen.details["if_right"], interval(seen.estimate)
-    excess: tuple[Cell, ...] = (None, None, None)
-    if isinstance(beyond, Measure):
-        ends = interval(beyond.estimate)
-        excess = (value(beyond.estimate), ends.low, ends.high)
-    return (
-        attribute, group, seen.n, seen.n_units, flags["value"], flags["low"], flags["high"],
-        if_right["rate"], value(seen.estimate), gap.low, gap.high, *excess,
-    )  # fmt: skip
+    own: tuple[Cell, ...] = side_cells(seen.sides[0]) if seen.sides else (None, None, None)
+    excess = measure_cells(beyond if isinstance(beyond, Measure) else None)
+    head: tuple[Cell, ...] = (attribute, group, seen.n, seen.n_units)
+    return (*head, *own, seen.facts["if_right"], *measure_cells(seen), *excess)
 
 
 def _table(rows: Sequence[tuple[Cell, ...]]) -> Table:
@@ -331,8 +345,12 @@ def _forest(shown: Sequence[Measure], attribute: Attribute) -> Figure:
     rows: list[dict[str, Cell]] = []
     for measure in shown:
         label = str(measure.subject.get(attribute.name))
-        chance = measure.details["if_right"]["rate"]
-        rows.append({"label": label, **measure.details["rate"], "series": "look wrong"})
+        chance, side = measure.facts["if_right"], measure.sides[0] if measure.sides else None
+        point, low, high = side_cells(side) if side else (None, None, None)
+        rows.append(
+            {"label": label, "value": point, "low": low, "high": high, "n": measure.n,
+             "series": "look wrong"}
+        )  # fmt: skip
         rows.append(
             {"label": label, "value": chance, "low": chance, "high": chance, "n": measure.n,
              "series": "would by chance"}
@@ -343,7 +361,12 @@ def _forest(shown: Sequence[Measure], attribute: Attribute) -> Figure:
         title=f"Labels that look wrong, by {attribute.name}",
         caption="Share of labels that look wrong with 95% intervals, and the share that would if "
         f"every label were right. Groups with fewer than {MIN_UNITS} images or units are left out.",
-        alt=" ".join(str(measure.details["sentence"]) for measure in shown),
+        alt="; ".join(
+            f"{m.subject.get(attribute.name)}: {percent(value(m.sides[0].estimate))}% look wrong, "
+            f"{percent(m.facts['if_right'])}% would by chance"
+            for m in shown
+            if m.sides
+        ),
         x=Axis("labels that look wrong", "share"),
         y=Axis(attribute.name),
         rows=tuple(rows),

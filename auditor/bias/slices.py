@@ -8,32 +8,34 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from auditor.bias.split_half import first_half
 from auditor.bias.slice_features import Described, Trait, described, seen_by_model, traits
 from auditor.bias.slice_search import Candidate, beyond_alike, candidates
-from auditor.contract import Check, Embedding, Evidence, Need, Predictions, Scan, Truth
-from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.scoring.comparison import (
-    MIN_UNITS,
-    count_units,
-    percent,
-    points_text,
-    rate_details,
-    rate_text,
-    unit_codes,
-    worst_first,
+from auditor.bias.split_half import first_half
+from auditor.comparing.by_group import measure_cells, side_cells
+from auditor.contract import Check, ClassScores, Embedding, Evidence, Need, Scan, Truth, Words
+from auditor.contract.numbers import percent
+from auditor.findings import (
+    Axis,
+    Cell,
+    Column,
+    Figure,
+    Measure,
+    Result,
+    Side,
+    Subject,
+    Table,
+    Unmeasured,
 )
+from auditor.scoring.comparison import MIN_UNITS, count_units, unit_codes, worst_first
 from auditor.scoring.outcomes import Outcomes
 from auditor.stats import (
     Exact,
     RateDifference,
     holm,
-    interval,
     mean_difference,
     p_value,
     rate,
     rate_difference,
-    value,
 )
 
 ALPHA = 0.05
@@ -76,7 +78,30 @@ class Slices(Check):
     """
 
     id: ClassVar[str] = "bias/slices"
-    needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth(), Scan(), _EMBEDDING)
+    topic: ClassVar[str] = "failing groups that nobody named"
+    shown: ClassVar = "told"
+    needs: ClassVar[tuple[Need, ...]] = (ClassScores(), Truth(), Scan(), _EMBEDDING)
+    words: ClassVar = {
+        "confirmed-slices": Words(
+            title="Failing groups found by search and confirmed",
+            short="failing groups found",
+            sentence=(
+                "Looked for in attributes, image properties and the embedding{with_embedding:if}:",
+                "Looked for in attributes and image properties, since there is no embedding to "
+                "look in{without_embedding:if}:",
+                "{candidates} candidates for failing slices, {confirmed} confirmed on the other "
+                "half.",
+                "Of the confirmed, {over_again} repeat another one.",
+            ),
+        ),
+        "accuracy": Words(
+            title="Accuracy in the found group {slice}",
+            short="found group {slice}",
+            sentence="Slice {slice}, {what}: accuracy {this}; all others {other}; {gap}; found on "
+            "one half of the images, confirmed on the other.",
+            action="collect images of the found group {slice}, train and test again",
+        ),
+    }
     sources: ClassVar[tuple[str, ...]] = (
         "Eyuboglu et al. (2022), arXiv:2203.14960 (Domino)",
         "d'Eon et al. (2022), arXiv:2107.00758 (Spotlight)",
@@ -91,7 +116,7 @@ class Slices(Check):
     depth: Annotated[int, "Conditions that describe a candidate at most."] = 3
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes()
+        outcomes = evidence.answers()
         labelled, rng = outcomes.labelled, evidence.rng
         known = outcomes.with_labels()
         unit = None if known.units is None else unit_codes(known.units)
@@ -236,24 +261,22 @@ def _results(other: _Other, found: list[_Slice]) -> Iterator[Result]:
 def _count(
     other: _Other, distinct: list[_Slice], confirmed: int, asked: int, *, with_seen: bool
 ) -> Measure:
-    noun = "candidate" if asked == 1 else "candidates"
-    told = f"{asked} {noun} for failing slices, {confirmed} confirmed on the other half"
-    again = confirmed - len(distinct)
-    told += f", {again} of them another one over again." if again else "."
-    looked = "attributes, image properties" + (" and the embedding" if with_seen else "")
-    blind = "" if with_seen else " There is no embedding to look in."
     return Measure(
         name="confirmed-slices",
         subject=Subject.of(split="test"),
         estimate=Exact(float(len(distinct))),
+        scale="amount",
         unit="slices",
+        least=0.0,
         better="lower",
         n=len(other.outcomes),
         n_units=None if other.unit is None else len(np.unique(other.unit)),
-        details={
+        facts={
             "candidates": asked,
             "confirmed": confirmed,
-            "sentence": f"Looked for in {looked}: {told}{blind}",
+            "over_again": (confirmed - len(distinct)) or None,
+            "with_embedding": with_seen,
+            "without_embedding": not with_seen,
         },
     )
 
@@ -265,34 +288,31 @@ def _measure(other: _Other, one: _Slice, number: int) -> Measure:
         for side in (inside, ~inside)
     )
     n, n_rest = int(inside.sum()), int((~inside).sum())
-    gap = other.gap(inside)
-    told = _telling(other.traits, inside)
+    found = _traits_of(other.traits, inside)
     return Measure(
         name="accuracy",
         subject=Subject.of(split="test", slice=str(number)),
-        estimate=gap,
-        unit="share",
+        estimate=other.gap(inside),
+        scale="difference",
+        neutral=0.0,
         better="higher",
         n=n,
         n_units=None if unit is None else count_units(inside, unit),
+        sides=(Side(own, n), Side(rest, n_rest)),
         examples=worst_first(
             outcomes.image_ids, badness=outcomes.confidence, among=inside & ~outcomes.correct
         ),
-        details={
-            "rate": rate_details(own, n=n),
-            "rest": rate_details(rest, n=n_rest),
+        facts={
             "rule": one.rule or None,
-            "traits": told,
+            "what": _words(one.rule, found),
+            "traits": found,
             "confidence": float(outcomes.confidence[inside].mean()),
             "p_confirmed": one.p,
-            "sentence": f"Slice {number}, {_words(one.rule, told)}: accuracy "
-            f"{rate_text(own, n=n)}; all others {rate_text(rest, n=n_rest)}; "
-            f"{points_text(gap)}; found on one half of the images, confirmed on the other.",
         },
     )
 
 
-def _telling(traits: tuple[Trait, ...], inside: np.ndarray) -> list[dict[str, Any]]:
+def _traits_of(traits: tuple[Trait, ...], inside: np.ndarray) -> list[dict[str, Any]]:
     """Traits that go with the slice most (phi coefficient), one of a kind, strongest first."""
     found: list[dict[str, Any]] = []
     for trait in traits:
@@ -334,11 +354,10 @@ def _too_few(found: int, unit: np.ndarray | None) -> Unmeasured:
 def _table(other: _Other, found: list[_Slice], measures: list[Measure]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for number, (one, measure) in enumerate(zip(found, measures, strict=True), start=1):
-        gap, own = interval(measure.estimate), measure.details["rate"]
-        told = measure.details["traits"] or [{"trait": None, "here": None, "elsewhere": None}]
+        told = measure.facts["traits"] or [{"trait": None, "here": None, "elsewhere": None}]
         rows += [
-            (number, one.rule or None, measure.n, own["value"], own["low"], own["high"],
-             value(measure.estimate), gap.low, gap.high, t["trait"], t["here"], t["elsewhere"])
+            (number, one.rule or None, measure.n, *_own(measure), *measure_cells(measure),
+             t["trait"], t["here"], t["elsewhere"])
             for t in told
         ]  # fmt: skip
     names = ("slice", "rule", "images", "accuracy", "low", "high", "difference",
@@ -361,10 +380,23 @@ def _forest(measures: list[Measure]) -> Figure:
         title="Accuracy of confirmed slices",
         caption="Accuracy of each slice with its 95% interval, on the half of the images that had "
         "no part in finding it.",
-        alt="; ".join(str(m.details["sentence"]) for m in measures),
+        alt="; ".join(
+            f"slice {m.subject.get('slice')}, {m.facts['what']}: "
+            f"{percent(float(_own(m)[0] or 0))}% right"
+            for m in measures
+        ),
         x=Axis("accuracy", "share"),
         y=Axis("slice"),
-        rows=tuple(
-            {"label": f"slice {m.subject.get('slice')}", **m.details["rate"]} for m in measures
-        ),
+        rows=tuple(_entry(m) for m in measures),
     )
+
+
+def _entry(measure: Measure) -> dict[str, Cell]:
+    point, low, high = _own(measure)
+    label = f"slice {measure.subject.get('slice')}"
+    return {"label": label, "value": point, "low": low, "high": high, "n": measure.n}
+
+
+def _own(measure: Measure) -> tuple[Cell, Cell, Cell]:
+    """Accuracy in the slice itself, with its interval."""
+    return side_cells(measure.sides[0]) if measure.sides else (None, None, None)

@@ -8,24 +8,21 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from auditor.bias.threshold_tables import MOVES_HARM, gap_lines, table_rows, threshold_table
 from auditor.bias.thresholds import Cutoffs, Threshold
-from auditor.bias.groups import groupings, nothing_to_compare
-from auditor.bias.threshold_tables import (
-    MOVES_HARM,
-    gap_lines,
-    more_often,
-    table_rows,
-    threshold_table,
+from auditor.comparing.groups import groupings, nothing_to_compare
+from auditor.contract import (
+    Attributes,
+    Check,
+    ClassScores,
+    Declared,
+    Evidence,
+    LabelledSplits,
+    Need,
+    Words,
 )
-from auditor.contract import Attributes, Check, Declared, Evidence, Need, Predictions, Truth
-from auditor.findings import Cell, Measure, Result, Subject, Unmeasured
-from auditor.scoring.comparison import (
-    MIN_UNITS,
-    count_units,
-    percent,
-    rate_details,
-    worst_first,
-)
+from auditor.findings import Cell, Measure, Question, Result, Side, Subject, Unmeasured
+from auditor.scoring.comparison import MIN_UNITS, count_units, worst_first
 from auditor.scoring.cost import class_index
 from auditor.stats import holm, interval, p_value, rate_ratio, value
 
@@ -66,15 +63,46 @@ class ThresholdGaps(Check):
     """
 
     id: ClassVar[str] = "bias/threshold"
+    topic: ClassVar[str] = "whether another threshold would help"
+    question: ClassVar[Question | None] = Question.MEASURED
     needs: ClassVar[tuple[Need, ...]] = (
-        Predictions(),
-        Truth(),
+        LabelledSplits(),
+        ClassScores(),
         Attributes(),
         Declared(
             path="consequences.adverse",
             remedy="Name the classes whose answer harms people under `consequences.adverse`.",
         ),
     )
+    words: ClassVar = {
+        "best-gap": Words(
+            title="Smallest gap of {attribute} that any threshold of “{class}” gives",
+            short="smallest gap by threshold, {attribute}",
+            sentence=(
+                "From {threshold:g} on, where groups are treated most alike, {worst_group} is "
+                "wrongly called {class} in {this}, all others in {other} ({gap}); by the model's "
+                "own rule the gap is largest for {own_rule_group}, {own_rule_gap:points} points "
+                "[{own_rule_low:points}, {own_rule_high:points}]. The share of {class} found goes "
+                "from {recall_own_rule:percent} to {recall:percent}.",
+                "No threshold tried treats groups more alike, at the price allowed, than the "
+                "model's own rule{by_own_rule:if}: {worst_group} is wrongly called {class} in "
+                "{this}, all others in {other} ({gap}).",
+                "The model's own rule is not shown to leave any group of {attribute} wrongly "
+                "called {class} more than {largest_ratio:g} times as often as the "
+                "rest{own_rule_stands:if}.",
+                "No threshold helps: each of {thresholds} tried is shown to leave a group of "
+                "{attribute} wrongly called {class} more than {largest_ratio:g} times as often as "
+                "the rest, or to cost more than is allowed{no_threshold_helps:if}.",
+                "{may_help:if}{may_help} of {thresholds} thresholds ({from:g} to {to:g}) may "
+                "help; the others are shown to leave a group of {attribute} wrongly called "
+                "{class} more than {largest_ratio:g} times as often as the rest, or to cost more "
+                "than is allowed.",
+                MOVES_HARM,
+            ),
+            sides=("The worst group", "All others"),
+            action="collect other data or train another model for {attribute}",
+        )
+    }
     sources: ClassVar[tuple[str, ...]] = (
         "Hardt, Price & Srebro (2016), arXiv:1610.02413 (thresholds and equality of error rates)",
         "Corbett-Davies & Goel (2018), arXiv:1808.00023 (what thresholds can and cannot do)",
@@ -94,30 +122,35 @@ class ThresholdGaps(Check):
     steps: Annotated[int, "Thresholds tried, for images of the class and for others each."] = 12
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        rows: list[tuple[Cell, ...]] = []
-        for grouping in groupings(evidence.outcomes(), by_label=True):
-            nothing = nothing_to_compare(grouping, name="best-gap")
-            if nothing is not None:
-                yield nothing
-                continue
-            for adverse in evidence.spec.consequences.adverse:
-                index = class_index(
-                    adverse, classes=grouping.outcomes.classes, where="consequences.adverse"
-                )
-                # A fresh generator each time: an attribute more changes no other number.
-                cutoffs = Cutoffs.of(grouping, adverse, index, rng=evidence.rng)
-                groups = cutoffs.comparable()
-                if not groups or not cutoffs.has_price():
-                    yield _too_few(cutoffs, groups)
+        lines: list[tuple[Cell, ...]] = []
+        for split in evidence.labelled_splits():
+            answers = evidence.answers(split).with_labels()
+            for grouping in groupings(evidence.scored(split), by_label=True):
+                nothing = nothing_to_compare(grouping, name="best-gap")
+                if nothing is not None:
+                    yield nothing
                     continue
-                tried: tuple[Threshold, ...] = (None, *cutoffs.thresholds(self.steps))
-                left = [t for t in tried if not self._is_ruled_out(cutoffs, groups, t)]
-                best = self._chosen(cutoffs, groups, tried)
-                yield self._measure(cutoffs, groups, tried=tried, left=left, best=best)
-                yield gap_lines(cutoffs, groups, tried)
-                rows += table_rows(cutoffs, tried, left)
-        if rows:
-            yield threshold_table(rows)
+                for adverse in evidence.spec.consequences.adverse:
+                    classes = answers.classes
+                    index = class_index(adverse, classes=classes, where="consequences.adverse")
+                    score = np.asarray(answers.probabilities)[:, index]
+                    # A fresh generator each time: an attribute more changes no other number.
+                    cutoffs = Cutoffs.of(grouping, adverse, score, rng=evidence.rng)
+                    yield from self._of(cutoffs, lines)
+        if lines:
+            yield threshold_table(lines)
+
+    def _of(self, cutoffs: Cutoffs, lines: list[tuple[Cell, ...]]) -> Iterator[Result]:
+        groups = cutoffs.comparable()
+        if not groups or not cutoffs.has_price():
+            yield _too_few(cutoffs, groups)
+            return
+        tried: tuple[Threshold, ...] = (None, *cutoffs.thresholds(self.steps))
+        left = [t for t in tried if not self._is_ruled_out(cutoffs, groups, t)]
+        best = self._chosen(cutoffs, groups, tried)
+        yield self._measure(cutoffs, groups, tried=tried, left=left, best=best)
+        yield gap_lines(cutoffs, groups, tried)
+        lines += table_rows(cutoffs, tried, left)
 
     def _chosen(
         self, cutoffs: Cutoffs, groups: Sequence[str], tried: Sequence[Threshold]
@@ -177,51 +210,46 @@ class ThresholdGaps(Check):
         best: Threshold,
     ) -> Measure:
         chosen = _Chosen.of(cutoffs, groups, best)
-        said = self._ruling(cutoffs, tried, left)
         grouping, inside = cutoffs.grouping, chosen.at_risk
-        outcomes, unit = grouping.outcomes, grouping.unit
+        unit, within = grouping.unit, [t for t in left if t is not None]
+        ruled = None not in left
         return Measure(
             name="best-gap",
-            subject=Subject.about(
-                {"attribute": grouping.attribute.name, "class": cutoffs.adverse}, split="test"
-            ),
+            subject=_subject(cutoffs),
             estimate=cutoffs.gap(best, chosen.group, chosen.others),
-            unit="share",
+            scale="difference",
+            neutral=0.0,
             better="lower",
             n=int(inside.sum()),
             n_units=None if unit is None else count_units(inside, unit),
+            sides=chosen.sides,
             examples=worst_first(
-                outcomes.image_ids, badness=cutoffs.score, among=inside & cutoffs.called(best)
+                grouping.rows.image_ids[grouping.at],
+                badness=cutoffs.score,
+                among=inside & cutoffs.called(best),
             ),
-            details={
-                **chosen.details,
+            facts={
+                **chosen.facts,
                 "left_out": [g for g in grouping.groups if g not in groups],
+                "largest_ratio": self.largest_ratio,
                 "thresholds": len(tried) - 1,
-                "not_ruled_out": [t for t in left if t is not None],
-                "own_rule_ruled_out": None not in left,
-                "no_threshold_mends": not left,
-                "attribute_role": grouping.attribute.role,
-                "sentence": f"{chosen.sentence} {said} {MOVES_HARM}",
+                "not_ruled_out": within,
+                "own_rule_ruled_out": ruled,
+                "no_threshold_helps": not left,
+                "own_rule_stands": not ruled,
+                "may_help": len(within) if ruled else 0,
+                "from": within[0] if within else None,
+                "to": within[-1] if within else None,
             },
         )
 
-    def _ruling(
-        self, cutoffs: Cutoffs, tried: Sequence[Threshold], left: Sequence[Threshold]
-    ) -> str:
-        """What is shown of the thresholds tried, as one sentence."""
-        broken = (
-            f"group of {cutoffs.grouping.attribute.name} wrongly called {cutoffs.adverse} more "
-            f"than {self.largest_ratio:g} times as often as the rest"
-        )
-        if None in left:
-            return f"The model's own rule is not shown to leave any {broken}."
-        shown = f"shown to leave a {broken}, or to cost more than is allowed"
-        count = len(tried) - 1
-        if not left:
-            return f"No threshold mends it: each of {count} tried is {shown}."
-        within = [f"{t:g}" for t in left]
-        span = within[0] if len(within) == 1 else f"{within[0]} to {within[-1]}"
-        return f"{len(within)} of {count} thresholds ({span}) may mend it; the others are {shown}."
+
+def _subject(cutoffs: Cutoffs) -> Subject:
+    grouping = cutoffs.grouping
+    return Subject.about(
+        {"attribute": grouping.attribute.name, "class": cutoffs.adverse},
+        split=grouping.rows.split,
+    )
 
 
 @dataclass(frozen=True)
@@ -256,7 +284,16 @@ class _Chosen:
         return mask
 
     @property
-    def details(self) -> dict[str, Any]:
+    def sides(self) -> tuple[Side, Side]:
+        called, rest = self.cutoffs.called(self.best), self.others & ~self.at_risk
+        own, others = (
+            Side(self.cutoffs.share(called, side), int(side.sum())) for side in (self.at_risk, rest)
+        )
+        return own, others
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The chosen threshold and its group, beside the model's own rule and the price."""
         of_class = ~self.cutoffs.first & self.cutoffs.of_class
         found = {
             name: value(self.cutoffs.share(self.cutoffs.called(t), of_class))
@@ -264,50 +301,18 @@ class _Chosen:
         }
         before = self.cutoffs.gap(None, self.group_before, self.others)
         ends = interval(before)
-        rest = self.others & ~self.at_risk
-        called = self.cutoffs.called(self.best)
+        name = self.cutoffs.grouping.named
         return {
-            "rate": rate_details(
-                self.cutoffs.share(called, self.at_risk), n=int(self.at_risk.sum())
-            ),
-            "rest": rate_details(self.cutoffs.share(called, rest), n=int(rest.sum())),
             "threshold": self.best,
+            "by_own_rule": self.best is None,
             "group": self.group,
-            "own_rule": {
-                "group": self.group_before,
-                "value": value(before),
-                "low": ends.low,
-                "high": ends.high,
-            },
+            "worst_group": name(self.group),
+            "own_rule_group": name(self.group_before),
+            "own_rule_gap": value(before),
+            "own_rule_low": ends.low,
+            "own_rule_high": ends.high,
             **found,
         }
-
-    @property
-    def sentence(self) -> str:
-        cutoffs, called = self.cutoffs, self.cutoffs.called(self.best)
-        name, rest = cutoffs.grouping.named, self.others & ~self.at_risk
-        own, all_others = (
-            percent(value(cutoffs.share(called, side))) for side in (self.at_risk, rest)
-        )
-        gap = cutoffs.gap(self.best, self.group, self.others)
-        seen = (
-            f"{name(self.group)} is wrongly called {cutoffs.adverse} {more_often(gap)} than all "
-            f"others ({own}% of {int(self.at_risk.sum()):,} against {all_others}% of "
-            f"{int(rest.sum()):,})"
-        )
-        if self.best is None:
-            return (
-                "No threshold tried treats groups more alike, at the price allowed, than the "
-                f"model's own rule: {seen}."
-            )
-        before = more_often(cutoffs.gap(None, self.group_before, self.others))
-        who = "" if self.group == self.group_before else f"{name(self.group_before)} "
-        found = self.details
-        return (
-            f"From {self.best:g} on, where groups are treated most alike, {seen}; by the model's "
-            f"own rule {who or 'it is '}{before}. The share of {cutoffs.adverse} found goes from "
-            f"{percent(found['recall_own_rule'])}% to {percent(found['recall'])}%."
-        )
 
 
 def _too_few(cutoffs: Cutoffs, groups: Sequence[str]) -> Unmeasured:
@@ -315,13 +320,15 @@ def _too_few(cutoffs: Cutoffs, groups: Sequence[str]) -> Unmeasured:
     if cutoffs.grouping.unit is not None:
         noun = "units"
     if groups:
-        reason = f"Half of the test data has fewer than {MIN_UNITS} {noun} of class "
-        reason += f"{cutoffs.adverse}: what a threshold costs cannot be told."
-        remedy = f"Collect test data with at least {2 * MIN_UNITS} {noun} of {cutoffs.adverse}."
+        reason = (
+            f"Half of the {cutoffs.grouping.rows.split} data has fewer than {MIN_UNITS} {noun} "
+        )
+        reason += f"of class {cutoffs.adverse}: what a threshold costs cannot be told."
+        remedy = f"Collect data with at least {2 * MIN_UNITS} {noun} of {cutoffs.adverse}."
     else:
         reason = (
             f"No group of {attribute} and its rest have {MIN_UNITS} {noun} that are not "
-            f"{cutoffs.adverse} in each half of the test data: nothing can be chosen on one half "
+            f"{cutoffs.adverse} in each half of the data: nothing can be chosen on one half "
             "and measured on the other."
         )
         remedy = (
@@ -330,7 +337,7 @@ def _too_few(cutoffs: Cutoffs, groups: Sequence[str]) -> Unmeasured:
         )
     return Unmeasured(
         name="best-gap",
-        subject=Subject.about({"attribute": attribute, "class": cutoffs.adverse}, split="test"),
+        subject=_subject(cutoffs),
         reason=reason,
         remedy=remedy,
     )

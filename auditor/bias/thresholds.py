@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.bias.groups import Grouping
 from auditor.bias.split_half import first_half
+from auditor.comparing.groups import Grouping
 from auditor.scoring.comparison import MIN_UNITS, count_units
 from auditor.stats import (
     PairedDifference,
@@ -40,15 +40,18 @@ class Cutoffs:
 
     @classmethod
     def of(
-        cls, grouping: Grouping, adverse: str, index: int, *, rng: np.random.Generator
+        cls, grouping: Grouping, adverse: str, score: np.ndarray, *, rng: np.random.Generator
     ) -> Cutoffs:
-        of_class = grouping.outcomes.labels == index
-        stratum = np.char.add(grouping.of.astype(str), np.where(of_class, "\0in", "\0out"))
+        """From the score of the class of each row of `grouping`'s parent."""
+        rows, at = grouping.rows, grouping.at
+        of_class = rows.present(adverse)[at]
+        names = np.array(grouping.groups, dtype=str)[grouping.of]
+        stratum = np.char.add(names, np.where(of_class, "\0in", "\0out"))
         return cls(
             grouping=grouping,
             adverse=adverse,
-            score=np.asarray(grouping.outcomes.probabilities)[:, index].astype(np.float64),
-            own=grouping.outcomes.predicted == index,
+            score=np.asarray(score)[at].astype(np.float64),
+            own=rows.called(adverse)[at],
             of_class=of_class,
             first=first_half(len(stratum), unit=grouping.unit, stratum=stratum, rng=rng),
         )

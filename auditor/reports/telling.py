@@ -264,6 +264,7 @@ class _Fields(string.Formatter):
             "if": lambda v: "",
             "times": times,
             "units": self.telling.counted,
+            "noun": lambda v: self.telling.units if v == "units" else v,
             "rows": lambda v: f"{v:,} image{'' if v == 1 else 's'}",
         }
         if format_spec in printers:

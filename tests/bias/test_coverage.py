@@ -1,12 +1,13 @@
+import dataclasses
 import json
 import math
 
 import numpy as np
 import pytest
 
-from auditor.bias.group_cells import Coded, Wanted, cells, decidable
 from auditor.bias.coverage import Coverage
 from auditor.bias.detectable_gap import GroupGap, group_gaps
+from auditor.bias.group_cells import Coded, Wanted, cells, decidable
 from auditor.comparing.groups import groupings
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.stats import RateDifference, bound, p_value, rate_difference, smallest_excess, value
@@ -65,7 +66,7 @@ def test_large_groups_leave_nothing_unsaid(worlds, seed):
     assert all(value(m.estimate) < GAP for m in found.values() if m.name == "smallest-gap")
     for name in ("undecidable-cells:attribute=household@test", "undecidable-pairs:@test"):
         assert value(found[name].estimate) == 0
-        assert found[name].details["sentence"].startswith("None of ")
+        assert found[name].facts["few"] == 0
     assert table_of(evidence).rows == ()
 
 
@@ -77,7 +78,7 @@ def test_an_empty_cell_of_label_and_group_is_found(worlds):
     dataset.frame["label"] = labels
     found = worlds.measures(Coverage(), evidence)["undecidable-cells:attribute=household@test"]
     assert value(found.estimate) == 2
-    assert (found.details["all"], found.details["empty"]) == (6, 1)
+    assert (found.facts["all"], found.facts["empty"]) == (6, 1)
     rows = [row for row in table_of(evidence).rows if row[1] == "family (household)"]
     assert [(row[2], row[3], row[5]) for row in rows] == [("label serious", 0, "no image")]
     others = [row for row in table_of(evidence).rows if row[1] == "single (household)"]
@@ -91,10 +92,10 @@ def test_pairs_that_never_meet_are_found(worlds):
     frame = evidence.dataset("test").frame
     frame.loc[frame["attribute:household"] == "family", "attribute:building"] = "new"
     found = worlds.measures(Coverage(), evidence)["undecidable-pairs:@test"]
-    assert (value(found.estimate), found.details["all"], found.details["empty"]) == (1, 4, 1)
-    assert found.details["sentence"] == (
-        "1 of 4 combinations of the groups of two attributes has too few test images to show "
-        "even a gap of 20 points: family and old."
+    assert (value(found.estimate), found.facts["all"], found.facts["empty"]) == (1, 4, 1)
+    assert worlds.sentence(Coverage, found) == (
+        "Of 4 combinations of the groups of two attributes, 1 have too few test images to show "
+        "even a gap of 20 points. 1 of them have none at all. These are family with old."
     )
 
 
@@ -109,9 +110,9 @@ def test_what_training_never_showed_is_counted(worlds):
     found = worlds.measures(Coverage(), evidence)["empty-cells:attribute=household@train"]
     assert value(found.estimate) == 2
     assert found.n == 140
-    assert found.details["sentence"] == (
-        "2 of 6 combinations of household and label have no training image: family and minor, "
-        "family and serious."
+    assert worlds.sentence(Coverage, found) == (
+        "Of 6 combinations of household and label, 2 have no train image. These are family with "
+        "minor and family with serious."
     )
 
 
@@ -142,7 +143,7 @@ def test_the_gap_pays_for_every_comparison(worlds):
     gaps = group_gaps([household], limit=LIMIT, gap=GAP)
     for each in gaps:
         inside = household.members(each.group)
-        gap = rate_difference(household.outcomes.correct, member=inside)
+        gap = rate_difference(household.rows.right[household.at], member=inside)
         alone = smallest_excess(gap, limit=-LIMIT, exceeds="below", alpha=0.05 / 3)
         assert each.comparisons == 3
         assert each.gap == pytest.approx(LIMIT + alone)
@@ -371,7 +372,7 @@ def test_nine_units_have_a_reason_and_a_row_in_the_table(worlds):
     rows = {row[1]: row for row in table_of(evidence).rows if row[2] is None}
     assert rows["accessible (household)"][3:6] == (9, 9, "fewer than 10 units")
     assert rows["accessible (household)"][6] > 10
-    assert rows["single (household)"][5:] == ("too few others to compare with", None)
+    assert rows["single (household)"][5:7] == ("too few others to compare with", None)
 
 
 def test_ten_units_among_many_comparisons_may_show_no_gap_at_all(worlds):
@@ -412,7 +413,7 @@ def test_many_classes_count_the_adverse_ones_only(worlds):
     spec = worlds.spec(consequences={"adverse": ("c3", "misspelt")})
     evidence = worlds.evidence(spec=spec).add(dataset, worlds.probabilities(labels, n_classes=12))
     found = worlds.measures(Coverage(), evidence)
-    assert found["undecidable-cells:attribute=g@test"].details["all"] == 2
+    assert found["undecidable-cells:attribute=g@test"].facts["all"] == 2
     none = worlds.evidence().add(dataset, worlds.probabilities(labels, n_classes=12))
     assert not any(
         m.name == "undecidable-cells" for m in worlds.measures(Coverage(), none).values()
@@ -437,9 +438,9 @@ def test_the_sentence_can_be_repeated(worlds):
     evidence = world(worlds, sizes={"single": 800, "accessible": 40}, right=1.0)
     found = worlds.measures(Coverage(), evidence)["smallest-gap:household=accessible@test"]
     at = round(100 * value(found.estimate))
-    assert found.details["sentence"].startswith(
+    assert worlds.sentence(Coverage, found).startswith(
         f"accessible (household) has 40 images: its accuracy would have to be {at} points below "
-        "all others' to be shown to be more than 5 points below."
+        "all others’ to be shown to be more than 5 points below."
     )
     assert value(found.sides[0].estimate) == 1.0
     assert found.sides[1].n == 800
@@ -448,13 +449,29 @@ def test_the_sentence_can_be_repeated(worlds):
 def test_the_remedy_says_how_many_more(worlds):
     evidence = world(worlds, sizes={"single": 500, "accessible": 14})
     found = worlds.measures(Coverage(), evidence)
-    scarce = found["smallest-gap:household=accessible@test"].details
-    more = scarce["units_to_show"] - 14
-    assert scarce["remedy"] == (
-        f"Add about {more} images of accessible (household) to the test data: a gap of 20 points "
-        "would then show."
+    scarce = found["smallest-gap:household=accessible@test"]
+    more = scarce.facts["units_to_show"] - 14
+    assert worlds.sentence(Coverage, scarce).endswith(
+        f"About {more} images more would show a gap of 20 points."
     )
-    assert "remedy" not in found["smallest-gap:building=old@test"].details
+    assert found["smallest-gap:building=old@test"].facts["more"] is None
+
+
+def test_labelled_deployment_images_are_measured_too(worlds):
+    evidence = world(worlds, sizes={"single": 500, "accessible": 14})
+    test = worlds.measures(Coverage(), evidence)
+    there = dataclasses.replace(evidence.dataset("test"), split="deployment")
+    evidence.add(there, evidence.answers().probabilities)
+    both = worlds.measures(Coverage(), evidence)
+    deployed = {m.subject.split for m in both.values()} - {"test"}
+    assert deployed == {"deployment"}
+    assert len(both) == 2 * len(test)
+    for key, measure in test.items():
+        assert both[key] == measure
+        assert both[key.replace("@test", "@deployment")].estimate == measure.estimate
+    assert {row[-1] for row in table_of(evidence).rows} == {"test", "deployment"}
+    figures = [r.id for r in Coverage().run(evidence) if isinstance(r, Figure)]
+    assert len(set(figures)) == len(figures) == 6
 
 
 def test_figures_and_details_are_whole(worlds):
@@ -469,7 +486,7 @@ def test_figures_and_details_are_whole(worlds):
     assert all(0 <= row["value"] <= 1 for f in figures.values() for row in f.rows)
     assert sum(int(r["text"]) for r in figures["bias/coverage:household"].rows) == 1024
     for measure in (r for r in results if isinstance(r, Measure)):
-        json.dumps(dict(measure.details), allow_nan=False)
+        json.dumps(dict(measure.facts), allow_nan=False)
     (table,) = [r for r in results if isinstance(r, Table)]
     assert all(len(row) == len(table.columns) for row in table.rows)
     json.dumps(table.rows, allow_nan=False)
@@ -494,5 +511,5 @@ def test_ten_attributes_of_ten_groups_are_cheap(worlds, monkeypatch):
 
     monkeypatch.setattr("auditor.bias.detectable_gap.smallest_excess", counted)
     found = worlds.measures(Coverage(), evidence)
-    assert found["undecidable-pairs:@test"].details["all"] == 4500
+    assert found["undecidable-pairs:@test"].facts["all"] == 4500
     assert len(searched) == 100

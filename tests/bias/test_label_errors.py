@@ -129,8 +129,8 @@ def test_measures_are_those_of_the_images(worlds):
     assert measure.n == dense.sum()
     assert set(measure.examples) <= set(np.array(ids)[flagged & dense])
     excess = found["flagged-excess:hangings=dense@test"]
-    if_right = measure.details["if_right"]
-    expected = value(measure.estimate) - (if_right["rate"] - if_right["rest"])
+    facts = measure.facts
+    expected = value(measure.estimate) - (facts["if_right"] - facts["if_right_rest"])
     assert value(excess.estimate) == pytest.approx(expected)
 
 
@@ -149,8 +149,8 @@ def test_the_list_is_worst_first_and_mostly_wrong(worlds):
 def test_the_false_alarm_rate_is_beside_the_share(worlds):
     right = world(worlds, seed=1, wrong_of={"dense": 0.0, "none": 0.0}, n=3000)
     measure = measures(worlds, right)["flagged-share:@test"]
-    assert measure.details["if_right"] == pytest.approx(value(measure.estimate), abs=0.02)
-    sentence = measure.details["sentence"]
+    assert measure.facts["if_right"] == pytest.approx(value(measure.estimate), abs=0.02)
+    sentence = worlds.sentence(LabelErrors, measure)
     assert sentence.startswith("Labels look wrong in ")
     assert "If every label were right, " in sentence
 
@@ -178,15 +178,16 @@ def test_gold_measures_are_those_of_the_sample(worlds):
     assert value(overall.estimate) == pytest.approx(wrong[known].mean())
     gap = found["label-error:hangings=dense@test"]
     assert gap.estimate == rate_difference(wrong[known], member=dense[known])
-    assert "are not the expert's in" in gap.details["sentence"]
-    assert "images that the expert labelled" in gap.details["sentence"]
+    sentence = worlds.sentence(LabelErrors, gap)
+    assert "are not the expert's in" in sentence
+    assert "images that the expert labelled" in sentence
     listed = listing(evidence)
     checked = [(row[1], row[5]) for row in listed.rows if row[5] is not None]
     precision = found["flag-precision:@test"]
     assert precision.n == len(checked)
     assert value(precision.estimate) == pytest.approx(np.mean([a != b for a, b in checked]))
-    assert precision.details["wrong"] == wrong[known].sum()
-    assert precision.details["found"] == sum(a != b for a, b in checked)
+    assert precision.facts["wrong"] == wrong[known].sum()
+    assert precision.facts["found"] == sum(a != b for a, b in checked)
 
 
 def test_few_checked_flags_have_a_reason(worlds):
@@ -321,7 +322,7 @@ def test_tables_and_figures_hold_every_group(worlds):
 def test_sentences_can_be_repeated(worlds):
     evidence = world(worlds, seed=5, wrong_of={"dense": 0.2, "none": 0.02}, n_gold=600)
     found = measures(worlds, evidence)
-    said = {name: m.details["sentence"] for name, m in found.items()}
+    said = {name: worlds.sentence(LabelErrors, m) for name, m in found.items()}
     dense = said["flagged:hangings=dense@test"]
     assert dense.startswith("Labels of dense (hangings) look wrong in ")
     assert "points higher [" in dense
