@@ -227,10 +227,11 @@ def test_labelled_deployment_images_are_measured_as_if_they_were_the_test(worlds
     o = there.answers("test")
     deployed = dataclasses.replace(o.dataset, split="deployment")
     both = results(cls, here.add(deployed, o.probabilities))
-    own = [
-        r for r in both if getattr(r, "subject", None) is None or r.subject.split != "deployment"
-    ]
-    assert [r for r in own if "@deployment" not in getattr(r, "id", "")] == alone
+    measured = [r for r in both if isinstance(r, Measure | Unmeasured)]
+    own = [r for r in measured if r.subject.split != "deployment"]
+    assert own == [r for r in alone if isinstance(r, Measure | Unmeasured)]
+    shown = [(type(r), r.id) for r in both if isinstance(r, Figure | Table)]
+    assert len(shown) == len(set(shown))
     found = [r for r in both if isinstance(r, Measure) and r.subject.split == "deployment"]
     expected = [
         dataclasses.replace(r, subject=dataclasses.replace(r.subject, split="deployment"))
