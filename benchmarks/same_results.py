@@ -19,8 +19,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from auditor.stats import interval, value
-from auditor.stats.estimates import from_dict
+from auditor.record.codec import decode
+from auditor.stats import Estimate, interval, value
 
 TOLERANCE = 1e-9
 SHOWN = 40
@@ -59,19 +59,19 @@ def _measures(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {
         measure["id"]: measure
         for results in record["results"]
-        for measure in results["measures"]
+        for measure in results.get("measures", ())
         if "id" in measure
     }
 
 
 def _outcome(finding: Mapping[str, Any], measure: Mapping[str, Any] | None) -> Outcome:
-    verdict, leaning = finding["verdict"], finding["leaning"]
+    verdict, leaning = finding.get("verdict"), finding.get("leaning")
     if measure is None:
         return Outcome(None, None, None, None, None, verdict, leaning)
-    estimate = from_dict(measure["estimate"])
+    estimate = decode(Estimate, measure["estimate"])
     ends = interval(estimate)
     return Outcome(
-        value(estimate), ends.low, ends.high, measure["n"], measure["n_units"], verdict, leaning
+        value(estimate), ends.low, ends.high, measure["n"], measure.get("n_units"), verdict, leaning
     )
 
 

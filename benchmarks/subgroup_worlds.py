@@ -18,7 +18,8 @@ import numpy as np
 from auditor.findings import Finding, Measure, Subject, Unmeasured, Verdict
 from auditor.judging import reasons
 from auditor.judging.judge import judge
-from auditor.judging.policy import Limit, load_policy
+from auditor.judging.policy import Limit
+from auditor.judging.policy_file import load_policy
 from auditor.record import CheckResults
 from auditor.stats import (
     Estimate,

@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 
 from auditor import cli
-from auditor.contract import check_classes
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.views import AS_SHOT
 from auditor.findings import Measure, ModelFacts, TensorFacts, Unmeasured
 from auditor.judging.judged_record import make_record
-from auditor.judging.policy import Owner, Policy, PolicyFile
+from auditor.judging.policy import Owner, Policy
+from auditor.judging.policy_file import PolicyFile
 from auditor.record import CheckText, PlanSummary
 from auditor.record.provenance import collect_provenance
 from auditor.reports.telling import Telling

@@ -139,7 +139,7 @@ class AgainstRest:
             unit=quantity.unit if scale == "amount" else "",
             neutral=1.0 if scale == "ratio" else 0.0,
             better=quantity.better,
-            n=int(inside.sum()),
+            n=self.grouping.images_of(group),
             n_units=self.grouping.units_of(group),
             sides=(here, there),
             adjusted=adjusted,

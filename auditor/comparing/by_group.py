@@ -169,7 +169,7 @@ def _lines(one: ByGroup, names: Sequence[str], facts: Sequence[str]) -> Iterator
             quantity.keys.get("class"),
             group,
             quantity.title or quantity.name,
-            int(inside.sum()),
+            grouping.images_of(group),
             grouping.units_of(group),
             *shown,
             *(cell for name in names for cell in measure_cells(measures.get(name))),

@@ -52,14 +52,20 @@ class Grouping:
 
     def units_of(self, group: str) -> int | None:
         """Independent units of a group; None where the manifest names none."""
-        return None if self.unit is None else count_units(self.members(group), self.unit)
+        if self.unit is None or self.rows.unit_codes is None:
+            return None
+        return count_units(self.members(group), self.unit)
+
+    def images_of(self, group: str) -> int:
+        """Rows of a group, each once, also where it is observed several times."""
+        return count_units(self.members(group), self.at)
 
     def contrast(self, group: str) -> Contrast:
         """The rows of a group against those of all others."""
         return Contrast(self.members(group), self.unit, self.controls)
 
     def take(self, keep: np.ndarray) -> Grouping:
-        """The rows under the mask `keep` (n,); groups that are left empty stay."""
+        """The rows under the mask, or at the positions, `keep`; groups left empty stay."""
         return replace(
             self,
             at=self.at[keep],

@@ -36,11 +36,6 @@ def recalls(confusion: np.ndarray) -> Floats:
     return _share(np.diag(confusion), confusion.sum(axis=1))
 
 
-def precisions(confusion: np.ndarray) -> Floats:
-    """Share of each answer that is right, (classes,); NaN where a class was never answered."""
-    return _share(np.diag(confusion), confusion.sum(axis=0))
-
-
 def f1_scores(confusion: np.ndarray) -> Floats:
     """Harmonic mean of recall and precision, (classes,); NaN for classes of no image nor answer."""
     return _share(2 * np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1))

@@ -14,7 +14,7 @@ from auditor.data.dataset import Attribute, Dataset
 from auditor.data.pooling import by_label, crossed
 from auditor.findings import Better
 from auditor.scoring.comparison import unit_codes
-from auditor.scoring.presence import Presence
+from auditor.scoring.presence import OneHot, Presence
 
 RowKind = Literal["image", "object", "answer"]
 
@@ -48,6 +48,18 @@ class Rows:
     amounts: Mapping[str, Amount] = field(default_factory=dict)
     of: RowKind = "image"
     headline: str = "accuracy"
+
+    @classmethod
+    def unanswered(cls, dataset: Dataset) -> Rows:
+        """Rows of images that no model has answered, for what is told of their labels alone."""
+        none = np.zeros(len(dataset), dtype=bool)
+        return cls(
+            dataset=dataset,
+            right=none,
+            known=dataset.labels >= 0,
+            confidence=np.full(len(dataset), np.nan),
+            presence=OneHot(dataset.classes, dataset.labels, np.full(len(dataset), -1)),
+        )
 
     def __len__(self) -> int:
         return len(self.right)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -129,8 +131,8 @@ def test_measures_are_those_of_the_images(worlds):
     assert measure.n == dense.sum()
     assert set(measure.examples) <= set(np.array(ids)[flagged & dense])
     excess = found["flagged-excess:hangings=dense@test"]
-    facts = measure.facts
-    expected = value(measure.estimate) - (facts["if_right"] - facts["if_right_rest"])
+    chance = measure.facts["if_right"] - measure.facts["if_right_rest"]
+    expected = value(measure.estimate) - chance
     assert value(excess.estimate) == pytest.approx(expected)
 
 
@@ -179,7 +181,7 @@ def test_gold_measures_are_those_of_the_sample(worlds):
     gap = found["label-error:hangings=dense@test"]
     assert gap.estimate == rate_difference(wrong[known], member=dense[known])
     sentence = worlds.sentence(LabelErrors, gap)
-    assert "are not the expert's in" in sentence
+    assert "are not the expert’s in" in sentence
     assert "images that the expert labelled" in sentence
     listed = listing(evidence)
     checked = [(row[1], row[5]) for row in listed.rows if row[5] is not None]
@@ -282,8 +284,10 @@ def test_a_group_of_nine_and_a_single_group_have_reasons(worlds):
     found = reasons(evidence)
     assert "few (g) has 9 images" in found["flagged:g=few@test"].reason
     assert "flagged-excess:g=few@test" in found
-    assert "all of one group, only, of h" in found["flagged:h=only@test"].reason
-    assert "have no value of i" in found["flagged:i=@test"].reason
+    assert "All labelled test images are of one group, only (h)" in (
+        found["flagged:h=only@test"].reason
+    )
+    assert "No labelled test image has a value of i" in found["flagged:i=@test"].reason
     assert not any(
         m.name == "flagged" for m in LabelErrors().run(evidence) if isinstance(m, Measure)
     )
@@ -313,7 +317,8 @@ def test_tables_and_figures_hold_every_group(worlds):
     results = list(LabelErrors().run(evidence))
     (groups,) = [r for r in results if getattr(r, "id", "") == "bias/label-errors:groups"]
     (figure,) = [r for r in results if isinstance(r, Figure)]
-    assert [row[1] for row in groups.rows] == ["dense", "none", "some"]
+    at = [column.name for column in groups.columns]
+    assert [row[at.index("group")] for row in groups.rows] == 2 * ["dense", "none", "some"]
     assert all(len(row) == len(groups.columns) for row in groups.rows)
     assert {row["series"] for row in figure.rows} == {"look wrong", "would by chance"}
     assert all(row["low"] <= row["value"] <= row["high"] for row in figure.rows)
@@ -331,6 +336,19 @@ def test_sentences_can_be_repeated(worlds):
     assert excess.startswith("Beyond what right labels would show by chance, ")
     assert " points more [" in excess
     assert " points fewer [" in said["flagged-excess:hangings=none@test"]
-    assert (
-        "Of the labels that look wrong and that the expert labelled" in said["flag-precision:@test"]
-    )
+    precision = said["flag-precision:@test"]
+    assert "Of the labels that look wrong and that the expert labelled" in precision
+    assert not any("{" in text for text in said.values())
+
+
+def test_labelled_deployment_images_are_measured_too(worlds):
+    evidence = world(worlds, seed=5, wrong_of={"dense": 0.2, "none": 0.02}, n_gold=600)
+    test = measures(worlds, evidence)
+    there = dataclasses.replace(evidence.dataset("test"), split="deployment")
+    evidence.add(there, evidence.answers().probabilities)
+    both = measures(worlds, evidence)
+    assert len(both) == 2 * len(test)
+    for key, measure in test.items():
+        assert both[key] == measure
+        assert both[key.replace("@test", "@deployment")].estimate == measure.estimate
+    assert {row[-1] for row in listing(evidence).rows} == {"test", "deployment"}
