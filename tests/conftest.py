@@ -16,7 +16,7 @@ import pytest
 from auditor import cli
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.views import AS_SHOT
-from auditor.findings import Measure, ModelFacts, TensorFacts
+from auditor.findings import Measure, ModelFacts, TensorFacts, Unmeasured
 from auditor.judging.judged_record import make_record
 from auditor.judging.policy import Owner, Policy
 from auditor.judging.policy_file import PolicyFile
@@ -305,6 +305,21 @@ class Worlds:
                 CheckText(check, "", (), {}, (), question) for check, question in asked.items()
             ),
         )
+
+    @staticmethod
+    def unfilled(check, results) -> list[str]:
+        """Results of a check (its class) without words, and words that lack a field for them."""
+        found = []
+        for result in (r for r in results if isinstance(r, Measure | Unmeasured)):
+            keys = {key for key, _ in result.subject.keys} - SUBJECT_KEYS
+            telling = Telling({check.id: check}, attributes=frozenset(keys))
+            words = telling.words(check.id, result)
+            found += [] if words.title else [f"{result.name} has no words"]
+            texts = [words.short, words.action]
+            if isinstance(result, Measure):
+                texts += [words.sentence, words.harm, words.headline, words.answer]
+            found += [str(t) for t in texts if t and not telling.filled(t, result)]
+        return found
 
     @staticmethod
     def sentence(check, measure) -> str:

@@ -10,10 +10,7 @@ import numpy as np
 
 from auditor.contract import Check, Evidence, LabelledSplits, Need, Words
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.scoring.calibration import (
-    RiskCoverage,
-    risk_coverage,
-)
+from auditor.scoring.calibration import RiskCoverage, risk_coverage
 from auditor.scoring.comparison import worst_first
 from auditor.scoring.rates import (
     independent,
@@ -33,7 +30,7 @@ class Abstention(Check):
 
     What it measures
     ----------------
-    Test images are sorted by the probability of their answer. For each coverage, accuracy on
+    Images are sorted by the probability of their answer. For each coverage, accuracy on
     that share of the surest images (with all that are as sure as the last of them). ``aurc`` is
     the mean share of errors over all coverages: the lower, the better confidence tells right
     from wrong.
@@ -58,8 +55,8 @@ class Abstention(Check):
         "accuracy-at-coverage": Words(
             title="Accuracy where it answers only what it is surest of, share answered: {coverage}",
             short="accuracy on the surest {coverage} of images",
-            sentence="Right on the surest {coverage} of the {split} images: {count} of {n} = "
-            "{value}.",
+            sentence="Right on the surest {covered:percent} of the {split} images: {count} of {n} "
+            "= {value}.",
             action="leave more images to a person",
         ),
         "aurc": Words(
@@ -115,6 +112,7 @@ def _at_coverage(kept: Rows, coverage: float, *, total: int) -> Measure | Unmeas
         better="higher",
         of=f"the surest {coverage:.0%} of the {kept.split} data",
         facts={
+            "covered": coverage,
             "threshold": float(kept.confidence.min()),
             "answered": len(kept) / total,
         },
@@ -165,7 +163,7 @@ def _figure(rows: Rows, *, most: int) -> Figure:
                 {"x": float(share), "y": accuracy, "low": low, "high": high, "series": "accuracy"}
             )
     return Figure(
-        id=f"performance/abstention:coverage{_where(rows.split)}",
+        id=Abstention.shown_id("coverage", rows.split),
         kind="line",
         title=f"Accuracy when unsure images go to a person, {rows.split} data",
         caption="Accuracy on the surest images against the share of images that the model "
@@ -180,7 +178,7 @@ def _figure(rows: Rows, *, most: int) -> Figure:
 
 def _table(lines: list[tuple[Cell, ...]], split: str) -> Table:
     return Table(
-        id=f"performance/abstention:coverages{_where(split)}",
+        id=Abstention.shown_id("coverages", split),
         title=f"Accuracy on the {split} images that the model is surest of",
         columns=(
             Column("coverage", "share"),
@@ -193,7 +191,3 @@ def _table(lines: list[tuple[Cell, ...]], split: str) -> Table:
         ),
         rows=tuple(lines),
     )
-
-
-def _where(split: str) -> str:
-    return "" if split == "test" else f"@{split}"

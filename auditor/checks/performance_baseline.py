@@ -11,7 +11,7 @@ from auditor.findings import Measure, Result, Side, Subject
 from auditor.scoring.comparison import worst_first
 from auditor.scoring.rates import n_units, too_few_of
 from auditor.scoring.rows import Rows
-from auditor.stats import paired_difference, rate
+from auditor.stats import paired_difference, rate, value
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,8 @@ class Baseline(Check):
 
     What it measures
     ----------------
-    Accuracy on the sound test images minus the accuracy of one fixed answer, the commonest
-    label among these images. Both are taken on the same images, so the interval is that of a
-    paired difference.
+    Accuracy minus the accuracy of one fixed answer, the commonest label among these images. Both
+    are taken on the same images, so the interval is that of a paired difference.
 
     Why it matters
     --------------
@@ -34,7 +33,7 @@ class Baseline(Check):
     Beating a fixed answer is little: a rule of one line (mean brightness, the place where the
     photo was taken) may beat it too. A model for a rare but grave class may be worth having
     although it gains no accuracy; read its recall and its costs. The commonest class is taken
-    from the test labels themselves, which flatters the fixed answer slightly.
+    from these labels themselves, which flatters the fixed answer slightly.
     """
 
     id: ClassVar[str] = "performance/baseline"
@@ -42,13 +41,13 @@ class Baseline(Check):
     needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(),)
     words: ClassVar = {
         "gain": Words(
-            title="Accuracy over always giving the commonest answer",
+            title="Accuracy over always giving the commonest answer, {split} data",
             short="better than guessing",
-            sentence="The model is right for {this}; always answering “{commonest}” would be for "
-            "{other}; {gap}.",
+            sentence="Always answering “{commonest}” would give {other}; the model gives {this}, "
+            "{gap}.",
             sides=("The model", "The commonest answer"),
             action="do not use it: a fixed answer does as well",
-            headline="Always answering “{commonest}” would give {other_share}.",
+            headline="Always answering “{commonest}” would give {always:percent}.",
             headline_rank=3,
         )
     }
@@ -67,7 +66,7 @@ def _gain(rows: Rows) -> Measure:
     present = {name: rows.present(name) for name in rows.classes}
     commonest = max(present, key=lambda name: int(present[name].sum()))
     always = present[commonest]
-    sides = (Side(rate(right, unit=rows.units), len(rows)) for right in (rows.right, always))
+    model, fixed = (rate(right, unit=rows.units) for right in (rows.right, always))
     return Measure(
         name="gain",
         subject=Subject.of(split=rows.split),
@@ -77,7 +76,7 @@ def _gain(rows: Rows) -> Measure:
         better="higher",
         n=len(rows),
         n_units=n_units(rows),
-        sides=(next(sides), next(sides)),
+        sides=(Side(model, len(rows)), Side(fixed, len(rows))),
         examples=worst_first(rows.image_ids, badness=rows.confidence, among=always & ~rows.right),
-        facts={"commonest": commonest},
+        facts={"commonest": commonest, "always": value(fixed)},
     )

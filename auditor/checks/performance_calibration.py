@@ -23,7 +23,7 @@ from auditor.scoring.rates import independent, least_standard_error, n_units, to
 from auditor.scoring.rows import Rows
 from auditor.stats import Estimate, Normal, mean
 
-_SCORES = {s: ClassScores(split=s, optional=True) for s in ("test", "deployment")}
+_SCORES = ClassScores(optional=True)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Calibration(Check):
 
     id: ClassVar[str] = "performance/calibration"
     topic: ClassVar[str] = "whether it is as often right as it says"
-    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(), *_SCORES.values())
+    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(), _SCORES)
     words: ClassVar = {
         "ece": Words(
             title="Distance between how sure it says it is and how often it is right, {split} data",
@@ -93,7 +93,7 @@ class Calibration(Check):
                 continue
             bins = reliability(rows.confidence, rows.right, unit=rows.units)
             yield from _measures(rows, bins)
-            if evidence.has(_SCORES[split]):
+            if evidence.has(_SCORES):
                 yield _brier(evidence.answers(split).with_labels())
             yield _figure(bins, split)
             yield _table(bins, split)
@@ -145,7 +145,7 @@ def _measure(
 def _figure(bins: tuple[ReliabilityBin, ...], split: str) -> Figure:
     worst = max(bins, key=lambda b: abs(b.confidence - b.accuracy))
     return Figure(
-        id=f"performance/calibration:reliability{_where(split)}",
+        id=Calibration.shown_id("reliability", split),
         kind="reliability",
         title=f"Confidence and how often it is right, {split} data",
         caption="Each point is a bin of equally many images: mean confidence of the answer, "
@@ -181,12 +181,8 @@ def _table(bins: tuple[ReliabilityBin, ...], split: str) -> Table:
         for b in bins
     )
     return Table(
-        id=f"performance/calibration:bins{_where(split)}",
+        id=Calibration.shown_id("bins", split),
         title=f"Confidence and share of right answers by bins of equally many {split} images",
         columns=tuple(Column(name, "" if name == "images" else "share") for name in names),
         rows=rows,
     )
-
-
-def _where(split: str) -> str:
-    return "" if split == "test" else f"@{split}"

@@ -1,4 +1,4 @@
-"""performance/claims: what the team claims, tested on the data as given and on the sound part."""
+"""performance/claims: what the team claims, on the data as given and on their clean subset."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from auditor.scoring.rows import Rows
 from auditor.spec import SPLITS, AuditSpec, ClaimSpec
 
 _TESTED = {
-    "accuracy": "accuracy",
-    "recall": "share found",
-    "precision": "share right when answered",
+    "accuracy": ("accuracy", "accuracy"),
+    "recall": ("share found", "share of “{class}” that is found"),
+    "precision": ("share right when answered", "share of “{class}” answers that are right"),
 }
+"""The measures that are tested: what each is called, and what exactly was claimed."""
+
 _PARTS = ("sound", AS_GIVEN)
 
 
@@ -78,34 +80,37 @@ class Claims(Check):
     What it measures
     ----------------
     For every claim in the spec on accuracy, recall or precision: that number, on the data as
-    given and on their sound part (without unreadable and duplicated images and images or units
+    given and on their clean subset (without unreadable and duplicated images and images or units
     that were seen in training). Claims on other measures, such as latency, are tested on the
     measure that they name.
 
     Why it matters
     --------------
     A number in a report is trusted because someone measured it. If it holds on the data as
-    given and not on the sound part, it rests on what the model had already seen.
+    given and not on the clean subset, it rests on what the model had already seen.
 
     How it can mislead
     ------------------
     A claim may have been measured on other data, with other preprocessing, or for another
     version; a difference then is no error of arithmetic. A claim of "91%" that was itself
-    measured on few images holds an uncertainty that the claim does not state. The sound part is
-    smaller, so its interval is wider: "not decided" is not "refuted".
+    measured on few images holds an uncertainty that the claim does not state. The clean subset
+    is smaller, so its interval is wider: "not decided" is not "refuted".
     """
 
     id: ClassVar[str] = "performance/claims"
     topic: ClassVar[str] = "the team's claims"
     words: ClassVar = {
-        name: Words(
-            title=f"Claim {{claim}}: {said}, on the data {{part}}",
-            short=f"the claimed {said}",
-            sentence=f"Claimed: {said} {{direction}} {{claimed:percent}}. Measured on the "
-            "{split} data {part}: {count} of {n} = {value}.",
-            action="correct the claim",
+        name: (
+            Words(
+                title=f"Claim {{claim}}: {named}, on the data {{part}}",
+                short=f"the claimed {named}",
+                sentence=f"Claimed: {claimed} {{direction}} {{claimed:percent}}. Measured on the "
+                "{split} data {part}: {count} of {n} = {value}.",
+                action="correct the claim",
+            ),
+            Words(title=f"Claim {{claim}}: {named}", short=f"the claimed {named}"),
         )
-        for name, said in _TESTED.items()
+        for name, (named, claimed) in _TESTED.items()
     }
     needs: ClassVar[tuple[Need, ...]] = (ClaimedAnswers(), *_SPLITS.values())
     sources: ClassVar[tuple[str, ...]] = (

@@ -8,21 +8,17 @@ from typing import ClassVar
 
 import numpy as np
 
+from auditor.comparing.against_rest import AgainstRest
+from auditor.comparing.by_group import ByGroup, by_group, group_table
+from auditor.comparing.groups import groupings
 from auditor.contract import Attributes, Check, Declared, Evidence, LabelledSplits, Need, Words
-from auditor.data.dataset import MISSING_GROUP
-from auditor.findings import Cell, Column, Measure, Question, Result, Subject, Table, Unmeasured
-from auditor.scoring.comparison import MIN_UNITS, worst_first
+from auditor.findings import Measure, Measured, Question, Result, Subject, Unmeasured
+from auditor.scoring.comparison import worst_first
 from auditor.scoring.cost import class_index, cost_matrix, expected_cost
-from auditor.scoring.rates import (
-    independent,
-    n_units,
-    rate_cells,
-    rate_measure,
-    too_few_of,
-)
+from auditor.scoring.quantities import costs, false_negatives, false_positives
+from auditor.scoring.rates import n_units, rate_measure, too_few_of
 from auditor.scoring.rows import Rows
-from auditor.spec import AuditSpec, CostsSpec
-from auditor.stats import interval
+from auditor.spec import ConsequencesSpec, CostsSpec
 
 _COSTS = Declared(
     path="consequences.costs",
@@ -44,7 +40,7 @@ class Consequences(Check):
 
     What it measures
     ----------------
-    For every adverse class of the spec: the share of test images that are not of that class and
+    For every adverse class of the spec: the share of images that are not of that class and
     are called so (``false-adverse-rate``), and the share of images of that class that are
     called something else (``missed-adverse-rate``). With costs in the spec: the mean cost of an
     image under the model's answers (``expected-cost``), and the part of it that falls on each
@@ -60,7 +56,8 @@ class Consequences(Check):
     Costs are stated, not measured; a cost that was left out counts as 0. The mean hides that a
     rare error may ruin one person. Rates are those of the test images: where a class is rarer
     in deployment than in the test, its errors cost less there, and the reverse. The truth is
-    the label, and labels err too. Groups with fewer than ten units are counted only.
+    the label, and labels err too. Groups with
+    fewer than ten units have no range.
     """
 
     id: ClassVar[str] = "performance/consequences"
@@ -105,8 +102,18 @@ class Consequences(Check):
     )
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
+        found: list[ByGroup] = []
         for split in evidence.labelled_splits():
-            yield from _of_split(evidence, evidence.scored(split).with_truth)
+            rows = evidence.scored(split).with_truth
+            yield from _of_split(evidence, rows)
+            if evidence.has(_GROUPS) and (evidence.has(_ADVERSE) or evidence.has(_COSTS)):
+                found += _by_group(rows, evidence.spec.consequences)
+        if found:
+            title = (
+                "What errors cost each group, and how often it is wrongly given or denied an "
+                "adverse answer"
+            )
+            yield group_table(self.id, found, title=title)
 
 
 def _of_split(evidence: Evidence, rows: Rows) -> Iterator[Result]:
@@ -116,13 +123,10 @@ def _of_split(evidence: Evidence, rows: Rows) -> Iterator[Result]:
             yield from _adverse_rates(rows, name)
     elif rows.split == "test":
         yield _undeclared("false-adverse-rate", "which answers harm people", _ADVERSE)
-    costs = stated.costs
-    if costs is not None and evidence.has(_COSTS):
-        yield from _costs(rows, costs, borne_by=stated.borne_by)
+    if stated.costs is not None:
+        yield from _costs(rows, stated.costs, borne_by=stated.borne_by)
     elif rows.split == "test":
         yield _undeclared("expected-cost", "what errors cost", _COSTS)
-    if evidence.has(_GROUPS) and (evidence.has(_ADVERSE) or evidence.has(_COSTS)):
-        yield from _by_group(rows, evidence.spec)
 
 
 def _undeclared(name: str, what: str, need: Declared) -> Unmeasured:
@@ -152,16 +156,16 @@ def _adverse_rates(rows: Rows, name: str) -> Iterator[Measure | Unmeasured]:
 
 
 def _costs(
-    rows: Rows, costs: CostsSpec, *, borne_by: Mapping[str, str]
+    rows: Rows, stated: CostsSpec, *, borne_by: Mapping[str, str]
 ) -> Iterator[Measure | Unmeasured]:
     of = f"the labelled {rows.split} data"
     few = too_few_of("expected-cost", Subject.of(split=rows.split), rows, of=of)
     if few is not None:
         yield few
         return
-    matrix = cost_matrix(costs, classes=rows.classes)
+    matrix = cost_matrix(stated, classes=rows.classes)
     spent = rows.presence.costs(matrix)
-    yield _cost_measure("expected-cost", rows, spent, matrix.max(), costs.unit)
+    yield _cost_measure("expected-cost", rows, spent, matrix.max(), _unit(stated))
     for name in borne_by:
         class_index(name, classes=rows.classes, where="consequences.borne_by")
     bearers = np.array([borne_by.get(name, _NOBODY) for name in rows.classes], dtype=object)
@@ -170,19 +174,19 @@ def _costs(
         theirs = bearers == party
         share = rows.presence.costs(np.where(theirs[None, :], matrix, 0.0))
         yield _cost_measure(
-            "cost-borne", rows, share, payable[theirs].max(), costs.unit, by=str(party)
+            "cost-borne", rows, share, payable[theirs].max(), _unit(stated), by=str(party)
         )
 
 
 def _cost_measure(
-    name: str, rows: Rows, spent: np.ndarray, dearest: float, currency: str, **keys: str
+    name: str, rows: Rows, spent: np.ndarray, dearest: float, unit: str, **keys: str
 ) -> Measure:
     return Measure(
         name=name,
         subject=Subject.of(split=rows.split, **keys),
         estimate=expected_cost(spent, dearest=float(dearest), unit=rows.units),
         scale="amount",
-        unit=f"{currency} per image",
+        unit=unit,
         least=0.0,
         better="lower",
         n=len(rows),
@@ -192,56 +196,24 @@ def _cost_measure(
     )
 
 
-def _by_group(rows: Rows, spec: AuditSpec) -> Iterator[Table]:
-    adverse, costs = spec.consequences.adverse, spec.consequences.costs
-    lines: list[tuple[Cell, ...]] = []
-    rows = rows.by_label()
-    for attribute in rows.attributes:
-        groups = rows.groups(attribute.name)
-        for group in sorted(set(groups.tolist()) - {MISSING_GROUP}):
-            members = rows.take(groups == group)
-            head = (attribute.name, group, len(members), n_units(members))
-            lines.append((*head, *_group_cells(members, adverse, costs)))
-    if lines:
-        where = "" if rows.split == "test" else f"@{rows.split}"
-        yield Table(
-            id=f"performance/consequences:groups{where}",
-            title="What errors cost each group, and how often it is wrongly given or denied an "
-            f"adverse answer, {rows.split} data",
-            columns=_group_columns(adverse, costs),
-            rows=tuple(lines),
-        )
+def _by_group(rows: Rows, stated: ConsequencesSpec) -> Iterator[ByGroup]:
+    """What errors cost each group, and how often it is wrongly given or denied each answer."""
+    for grouping in groupings(rows, by_label=True):
+        quantities = [
+            kind(grouping.rows, name)
+            for name in stated.adverse
+            for kind in (false_positives, false_negatives)
+        ]
+        if stated.costs is not None:
+            matrix = cost_matrix(stated.costs, classes=rows.classes)
+            quantities.insert(0, costs(grouping.rows, matrix, unit=_unit(stated.costs)))
+        yield from (by_group(quantity, grouping, _nothing) for quantity in quantities)
 
 
-def _group_cells(
-    members: Rows, adverse: tuple[str, ...], costs: CostsSpec | None
-) -> tuple[Cell, ...]:
-    cells: list[Cell] = []
-    if costs is not None:
-        cells += _cost_cells(members, costs)
-    for name in adverse:
-        of_class, called = members.present(name), members.called(name)
-        for among, error in ((~of_class, called), (of_class, ~called)):
-            unit = None if members.units is None else members.units[among]
-            cells += rate_cells(error[among], unit=unit)
-    return tuple(cells)
+def _nothing(compared: AgainstRest, group: str) -> Iterator[Measured]:
+    """No measure of a group: bias/harm and bias/error-rates compare them."""
+    yield from ()
 
 
-def _cost_cells(members: Rows, costs: CostsSpec) -> list[Cell]:
-    if independent(members) < MIN_UNITS:
-        return [None, None, None]
-    matrix = cost_matrix(costs, classes=members.classes)
-    spent = members.presence.costs(matrix)
-    estimate = expected_cost(spent, dearest=float(matrix.max()), unit=members.units)
-    ends = interval(estimate)
-    return [estimate.value, max(ends.low, 0.0), ends.high]
-
-
-def _group_columns(adverse: tuple[str, ...], costs: CostsSpec | None) -> tuple[Column, ...]:
-    columns = [Column("attribute"), Column("group"), Column("images"), Column("units")]
-    named = [] if costs is None else [("cost", f"{costs.unit} per image")]
-    for name in adverse:
-        named += [(f"wrongly called {name}", "share"), (f"{name} missed", "share")]
-    for what, measured_in in named:
-        columns += [Column(f"{what}{end}", measured_in) for end in ("", " low", " high")]
-    return tuple(columns)
+def _unit(costs: CostsSpec) -> str:
+    return f"{costs.unit} per image"

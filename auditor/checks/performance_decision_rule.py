@@ -41,7 +41,6 @@ _COSTS = Declared(
 )
 _GRID = tuple(round(0.05 * i, 2) for i in range(1, 20))
 _AS_IT_IS = "likeliest class"
-_SCORES = {s: ClassScores(split=s, optional=True) for s in ("test", "deployment")}
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,6 @@ class DecisionRule(Check):
         ClassScores(),
         ThresholdClass(),
         _COSTS,
-        *_SCORES.values(),
     )
     words: ClassVar = {
         "accuracy-gain": Words(
@@ -106,7 +104,8 @@ class DecisionRule(Check):
             short="gain by another threshold on “{class}”",
             sentence=(
                 "Answering “{class}” from {threshold:.2g} on is {gap} in accuracy, {split} data.",
-                "Another threshold on “{class}” is worth {value} of accuracy, {split} data.",
+                "No threshold on “{class}” is more often right than the likeliest class, {split} "
+                "data{as_it_is:if}.",
             ),
             action="put the threshold of “{class}” on purpose, and test again",
         ),
@@ -130,9 +129,8 @@ class DecisionRule(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         costs = evidence.spec.consequences.costs if evidence.has(_COSTS) else None
         for split in evidence.labelled_splits():
-            if evidence.has(_SCORES[split]):
-                outcomes = evidence.answers(split).with_labels()
-                yield from self._of_split(outcomes, evidence, costs)
+            outcomes = evidence.answers(split).with_labels()
+            yield from self._of_split(outcomes, evidence, costs)
 
     def _of_split(
         self, outcomes: Outcomes, evidence: Evidence, costs: CostsSpec | None
@@ -179,10 +177,8 @@ class _Rule:
         return cls(outcomes, name, index, others.argmax(axis=1), unit)
 
     @property
-    def where(self) -> str:
-        """Ends the ids of what is not of the test data."""
-        split = self.outcomes.dataset.split
-        return "" if split == "test" else f"@{split}"
+    def split(self) -> str:
+        return self.outcomes.dataset.split
 
     def answers(self, threshold: float) -> np.ndarray:
         reached = self.outcomes.probabilities[:, self.index] >= threshold
@@ -226,7 +222,7 @@ def _measured_gain(
             badness=outcomes.confidence,
             among=rest & after & ~outcomes.correct,
         ),
-        facts={"threshold": best} if improves else {},
+        facts={"threshold": best} if improves else {"as_it_is": True},
     )
 
 
@@ -276,9 +272,9 @@ def _figure(rule: _Rule, thresholds: tuple[float, ...]) -> Figure:
                 )
     right = percent(float(rule.outcomes.correct.mean()))
     return Figure(
-        id=f"performance/decision-rule:{rule.name}{rule.where}",
+        id=DecisionRule.shown_id(rule.name, rule.split),
         kind="line",
-        title=f'Where the threshold for "{rule.name}" is put',
+        title=f'Where the threshold for "{rule.name}" is put, {rule.split} data',
         caption=f'Shares of images when "{rule.name}" is answered from each threshold on, '
         f"with 95% intervals. The model's own rule, the likeliest class, is right for {right}%.",
         alt=f'Right answers, "{rule.name}" found and others wrongly called so, at '
@@ -306,8 +302,8 @@ def _table(rule: _Rule, thresholds: tuple[float, ...], costs: CostsSpec | None) 
     named = [name for name, _, _ in _shares(rule, outcomes.predicted)]
     cost_unit = "" if costs is None else f"{costs.unit} per image"
     return Table(
-        id=f"performance/decision-rule:{rule.name}{rule.where}",
-        title=f'Decisions under other rules for "{rule.name}"',
+        id=DecisionRule.shown_id(rule.name, rule.split),
+        title=f'Decisions under other rules for "{rule.name}", {rule.split} data',
         columns=(
             Column("rule"),
             *(Column(name, "share") for name in named),

@@ -37,7 +37,7 @@ _TRAIN = (
     Predictions(split="train", sample=_TRAIN_SAMPLE, optional=True),
     Truth(split="train", optional=True),
 )
-_SCORES = {s: ClassScores(split=s, optional=True) for s in ("test", "deployment")}
+_SCORES = ClassScores(optional=True)
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ class Overall(Check):
     common ones), macro F1, the share whose label is among the five likeliest (from ten classes
     on), and log-loss (how far its probabilities are from the truth, in nats). All are given for
     test and for labelled deployment images, accuracy for a sample of labelled train images too.
-    Intervals take
-    units (rooms, persons) into account: many photos of few rooms make them wide.
+    Intervals take units (rooms, persons) into account: many photos of few rooms make them wide.
 
     Why it matters
     --------------
@@ -71,7 +70,7 @@ class Overall(Check):
     id: ClassVar[str] = "performance/overall"
     topic: ClassVar[str] = "how often it is right"
     shown: ClassVar = "open"
-    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(), *_SCORES.values(), *_TRAIN)
+    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(), _SCORES, *_TRAIN)
     words: ClassVar = {
         "accuracy": Words(
             title="Accuracy on the {split} images",
@@ -111,7 +110,7 @@ class Overall(Check):
         for split in evidence.labelled_splits():
             accuracy = _headline(evidence.scored(split))
             yield accuracy
-            if isinstance(accuracy, Measure) and evidence.has(_SCORES[split]):
+            if isinstance(accuracy, Measure) and evidence.has(_SCORES):
                 yield from self._of_classes(evidence.answers(split).with_labels())
         predictions, truth = _TRAIN
         if evidence.has(predictions) and evidence.has(truth):
@@ -120,10 +119,9 @@ class Overall(Check):
     def _of_classes(self, outcomes: Outcomes) -> Iterator[Result]:
         yield from _averages(outcomes)
         yield _top_five(outcomes)
-        if outcomes.dataset.split == "test":
-            yield _confusions(outcomes)
-            if len(outcomes.classes) <= self.largest_matrix:
-                yield _confusion_figure(outcomes)
+        yield _confusions(outcomes)
+        if len(outcomes.classes) <= self.largest_matrix:
+            yield _confusion_figure(outcomes)
 
 
 def _headline(rows: Rows) -> Measure | Unmeasured:
@@ -201,8 +199,8 @@ def _confusions(outcomes: Outcomes) -> Table:
         (names[t], names[a], int(counts[t, a]), float(counts[t, a] / sizes[t])) for t, a in pairs
     )
     return Table(
-        id="performance/overall:confusions",
-        title="Which class is taken for which, commonest first",
+        id=Overall.shown_id("confusions", outcomes.dataset.split),
+        title=f"Which class is taken for which, commonest first, {outcomes.dataset.split} data",
         columns=(
             Column("label"),
             Column("answer"),
@@ -214,7 +212,7 @@ def _confusions(outcomes: Outcomes) -> Table:
 
 
 def _confusion_figure(outcomes: Outcomes) -> Figure:
-    names = outcomes.classes
+    names, split = outcomes.classes, outcomes.dataset.split
     counts = confusion_matrix(outcomes.labels, outcomes.predicted, n_classes=len(names))
     sizes = counts.sum(axis=1)
     rows = tuple(
@@ -229,13 +227,13 @@ def _confusion_figure(outcomes: Outcomes) -> Figure:
     )
     right = int(np.trace(counts))
     return Figure(
-        id="performance/overall:confusion",
+        id=Overall.shown_id("confusion", split),
         kind="heat",
-        title="Labels and answers",
-        caption="Number of test images for each label (row) and answer (column). The shade is "
+        title=f"Labels and answers, {split} data",
+        caption=f"Number of {split} images for each label (row) and answer (column). The shade is "
         "the share of the row.",
-        alt=f"Confusion matrix of {len(names)} classes: {right} of {int(counts.sum())} test images "
-        "lie on the diagonal, where the answer is the label.",
+        alt=f"Confusion matrix of {len(names)} classes: {right} of {int(counts.sum())} {split} "
+        "images lie on the diagonal, where the answer is the label.",
         x=Axis("answer"),
         y=Axis("label"),
         rows=rows,

@@ -27,9 +27,9 @@ class PerClass(Check):
 
     What it measures
     ----------------
-    Recall: of the test images with a label, the share that is answered so. Precision: of the
-    test images with an answer, the share whose label it is. Each with an interval that takes
-    units into account.
+    Recall: of the images with a label, the share that is answered so. Precision: of the images
+    with an answer, the share whose label it is. Each with an interval that takes units into
+    account.
 
     Why it matters
     --------------
@@ -123,7 +123,7 @@ def _forest(
     shown = measured[:most]
     worst, lowest = shown[0]
     return Figure(
-        id=f"performance/per-class:recall{'' if split == 'test' else f'@{split}'}",
+        id=PerClass.shown_id("recall", split),
         kind="forest",
         title=f"Share of each class that is found, {split} data",
         caption=f"Recall with its 95% interval, lowest first: {len(shown)} of {len(classes)} "
@@ -158,9 +158,8 @@ def _table(
         lines.append((*head, *_cells(found[i]), *_cells(held[i]), score, instead))
     shares = [f"{kind}{end}" for kind in ("recall", "precision") for end in ("", " low", " high")]
     names = ("class", "images", "answers", *shares, "F1", "most often taken for")
-    where = "" if rows.split == "test" else f"@{rows.split}"
     return Table(
-        id=f"performance/per-class:classes{where}",
+        id=PerClass.shown_id("classes", rows.split),
         title=f"Recall and precision of every class, {rows.split} data",
         columns=tuple(Column(n, "share" if 3 <= i < 10 else "") for i, n in enumerate(names)),
         rows=tuple(lines),

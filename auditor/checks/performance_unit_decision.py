@@ -21,7 +21,6 @@ _SHARES = (Column("share", "share"), Column("low", "share"), Column("high", "sha
 
 _NAMES = ("unit-accuracy", "unit-minus-image")
 _UNITS = {s: Units(split=s, optional=True) for s in ("test", "deployment")}
-_SCORES = {s: ClassScores(split=s, optional=True) for s in ("test", "deployment")}
 
 MOST_MIXED = 0.5
 """Share of units with images of several labels above which units are not decided on as a whole."""
@@ -60,9 +59,8 @@ class UnitDecision(Check):
     needs: ClassVar[tuple[Need, ...]] = (
         LabelledSplits(),
         Units(),
-        *_UNITS.values(),
-        *_SCORES.values(),
         ClassScores(),
+        *_UNITS.values(),
     )
     words: ClassVar = {
         "unit-accuracy": Words(
@@ -86,7 +84,7 @@ class UnitDecision(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         for split in evidence.labelled_splits():
-            if evidence.has(_UNITS[split]) and evidence.has(_SCORES[split]):
+            if evidence.has(_UNITS[split]):
                 yield from _of_split(evidence, split)
 
 
@@ -103,9 +101,8 @@ def _of_split(evidence: Evidence, split: str) -> Iterator[Result]:
         return
     yield _accuracy(decisions, outcomes, rule=rule)
     yield _difference(decisions, outcomes)
-    where = "" if split == "test" else f"@{split}"
-    yield _rules(votes, where)
-    yield from _adverse(decisions, outcomes.classes, adverse, where)
+    yield _rules(votes, split)
+    yield from _adverse(decisions, outcomes.classes, adverse, split)
 
 
 def _too_few(found: int, split: str) -> Iterator[Unmeasured]:
@@ -184,21 +181,22 @@ def _linearised(
     return Normal(difference, max(estimate.se, least_standard_error(units)), estimate.df)
 
 
-def _rules(votes: UnitVotes, where: str) -> Table:
+def _rules(votes: UnitVotes, split: str) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for rule in UNIT_RULES:
         right = votes.decide(rule).correct
         rows.append((rule, len(right), *rate_cells(right)))
     return Table(
-        id=f"performance/unit-decision:rules{where}",
-        title="Accuracy of units under each rule that makes one answer of their images",
+        id=UnitDecision.shown_id("rules", split),
+        title="Accuracy of units under each rule that makes one answer of their images, "
+        f"{split} data",
         columns=(Column("rule"), Column("units"), *_SHARES),
         rows=tuple(rows),
     )
 
 
 def _adverse(
-    decisions: UnitDecisions, classes: tuple[str, ...], adverse: tuple[str, ...], where: str
+    decisions: UnitDecisions, classes: tuple[str, ...], adverse: tuple[str, ...], split: str
 ) -> Iterator[Result]:
     """Per adverse class and unit: how many are missed, how many are called so wrongly."""
     rows: list[tuple[Cell, ...]] = []
@@ -212,8 +210,9 @@ def _adverse(
             rows.append((name, said, int(among.sum()), *rate_cells(wrong[among])))
     if rows:
         yield Table(
-            id=f"performance/unit-decision:adverse{where}",
-            title="Units whose adverse class was missed, and units wrongly called so",
+            id=UnitDecision.shown_id("adverse", split),
+            title="Units whose adverse class was missed, and units wrongly called so, "
+            f"{split} data",
             columns=(Column("class"), Column("error"), Column("units"), *_SHARES),
             rows=tuple(rows),
         )

@@ -413,3 +413,17 @@ def test_equalised_odds_says_which_groups_are_apart(worlds):
     assert set(outcomes.groups("household")[at]) == {"x"}
     assert set(outcomes.labels[at]) == {0}
     assert set(outcomes.predicted[at]) == {1}
+
+
+def test_a_class_of_one_group_that_is_always_found_has_a_table_all_the_same(worlds):
+    """All that could be missed are of one group with one outcome: a single cell."""
+    labels = np.r_[np.zeros(30, int), np.ones(12, int)]
+    group = ["x"] * 15 + ["y"] * 15 + ["x"] * 12
+    dataset = worlds.dataset(labels, attributes={"g": ("sensitive", group)})
+    spec = worlds.spec(consequences={"adverse": ("b",)})
+    evidence = worlds.evidence(spec=spec).add(dataset, worlds.probabilities(labels))
+    table = next(r for r in ErrorRates().run(evidence) if isinstance(r, Table))
+    names = [column.name for column in table.columns]
+    lines = [dict(zip(names, row, strict=True)) for row in table.rows]
+    missed = {r["group"]: r["value"] for r in lines if r["quantity"] == "b missed"}
+    assert missed == {"x": 0.0, "y": None}

@@ -55,6 +55,7 @@ def test_the_numbers_are_those_of_the_network(worlds):
 def test_a_deep_network_without_links_is_remarked(worlds, depth, skip, said):
     found = worlds.measures(Architecture(), world(worlds, depth=depth, skip=skip))
     assert said in worlds.sentence(Architecture, found["residual-links:"])
+    assert not worlds.unfilled(Architecture, found.values())
 
 
 def test_what_the_file_does_not_show_is_left_out(worlds):
