@@ -10,7 +10,7 @@ import numpy as np
 
 from auditor.bias.threshold_tables import MOVES_HARM, gap_lines, table_rows, threshold_table
 from auditor.bias.thresholds import Cutoffs, Threshold
-from auditor.comparing.groups import groupings, nothing_to_compare
+from auditor.comparing.groups import Grouping, groupings, nothing_to_compare
 from auditor.contract import (
     Attributes,
     Check,
@@ -21,12 +21,22 @@ from auditor.contract import (
     Need,
     Words,
 )
-from auditor.findings import Cell, Measure, Question, Result, Side, Subject, Unmeasured
+from auditor.findings import Cell, Measure, Question, Result, Subject, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, count_units, worst_first
-from auditor.scoring.cost import class_index
+from auditor.scoring.cost import adverse_classes
 from auditor.stats import holm, interval, p_value, rate_ratio, value
 
 ALPHA = 0.05
+GAP = "best-gap"
+
+_SEEN = (
+    "{worst_group} ({attribute}) is wrongly called {class} {gap} than all others ({this} against "
+    "{other})"
+)
+_BROKEN = (
+    "group of {attribute} wrongly called {class} more than {largest_ratio:g} times as often as the "
+    "rest"
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ class ThresholdGaps(Check):
     do not add false calls for everyone. Threshold and group are chosen on one half of the
     units, and measured on the other. A threshold is ruled out when it is shown that some group
     stays wrongly called so more than ``largest_ratio`` times as often as the rest, or that the
-    price is above what is allowed; when all are, no threshold mends it.
+    price is above what is allowed; when all are, no threshold helps.
 
     Why it matters
     --------------
@@ -66,49 +76,51 @@ class ThresholdGaps(Check):
     topic: ClassVar[str] = "whether another threshold would help"
     question: ClassVar[Question | None] = Question.MEASURED
     needs: ClassVar[tuple[Need, ...]] = (
-        LabelledSplits(),
         ClassScores(),
+        LabelledSplits(),
         Attributes(),
         Declared(
             path="consequences.adverse",
             remedy="Name the classes whose answer harms people under `consequences.adverse`.",
         ),
     )
-    words: ClassVar = {
-        "best-gap": Words(
-            title="Smallest gap of {attribute} that any threshold of “{class}” gives",
-            short="smallest gap by threshold, {attribute}",
-            sentence=(
-                "From {threshold:g} on, where groups are treated most alike, {worst_group} is "
-                "wrongly called {class} in {this}, all others in {other} ({gap}); by the model's "
-                "own rule the gap is largest for {own_rule_group}, {own_rule_gap:points} points "
-                "[{own_rule_low:points}, {own_rule_high:points}]. The share of {class} found goes "
-                "from {recall_own_rule:percent} to {recall:percent}.",
-                "No threshold tried treats groups more alike, at the price allowed, than the "
-                "model's own rule{by_own_rule:if}: {worst_group} is wrongly called {class} in "
-                "{this}, all others in {other} ({gap}).",
-                "The model's own rule is not shown to leave any group of {attribute} wrongly "
-                "called {class} more than {largest_ratio:g} times as often as the "
-                "rest{own_rule_stands:if}.",
-                "No threshold helps: each of {thresholds} tried is shown to leave a group of "
-                "{attribute} wrongly called {class} more than {largest_ratio:g} times as often as "
-                "the rest, or to cost more than is allowed{no_threshold_helps:if}.",
-                "{may_help:if}{may_help} of {thresholds} thresholds ({from:g} to {to:g}) may "
-                "help; the others are shown to leave a group of {attribute} wrongly called "
-                "{class} more than {largest_ratio:g} times as often as the rest, or to cost more "
-                "than is allowed.",
-                MOVES_HARM,
-            ),
-            sides=("The worst group", "All others"),
-            action="collect other data or train another model for {attribute}",
-        )
-    }
     sources: ClassVar[tuple[str, ...]] = (
         "Hardt, Price & Srebro (2016), arXiv:1610.02413 (thresholds and equality of error rates)",
         "Corbett-Davies & Goel (2018), arXiv:1808.00023 (what thresholds can and cannot do)",
         "Berger (1982), doi:10.2307/1267823 (all are ruled out only if each is)",
         "Miettinen & Nurminen (1985), doi:10.1002/sim.4780040211",
     )
+
+    words: ClassVar = {
+        GAP: (
+            Words(
+                title="Smallest gap of {attribute} that any threshold of “{class}” gives"
+                "{in_where}",
+                short="smallest gap by threshold, {attribute}",
+                sentence=(
+                    "From {threshold:g} on, where groups are treated most alike, " + _SEEN + "; by "
+                    "the model’s own rule {own_worst_group} {own_gap:less often|more often}. The "
+                    "share of {class} found goes from {recall_own_rule:percent} to "
+                    "{recall:percent}.",
+                    "No threshold tried treats groups more alike, at the price allowed, than the "
+                    "model’s own rule: " + _SEEN + "{own_rule_best:if}.",
+                    "The model’s own rule is not shown to leave any " + _BROKEN
+                    + "{own_rule_stands:if}.",
+                    "No threshold helps: each of {thresholds} tried is shown to leave a " + _BROKEN
+                    + ", or to cost more than is allowed{no_threshold_helps:if}.",
+                    "{helping} of {thresholds} thresholds ({helping_from:g} to {helping_to:g}) may "
+                    "help; the others are shown to leave a " + _BROKEN + ", or to cost more than "
+                    "is allowed.",
+                    MOVES_HARM,
+                ),
+                gap=("less often", "more often"),
+                action="do not count on another threshold for {attribute}: train again on better "
+                "data",
+            ),
+            Words("Smallest gap between groups that any threshold gives{in_where}",
+                  "smallest gap by threshold"),
+        ),
+    }  # fmt: skip
 
     largest_ratio: Annotated[
         float, "A group may be wrongly called so at most this many times as often as the rest."
@@ -122,35 +134,41 @@ class ThresholdGaps(Check):
     steps: Annotated[int, "Thresholds tried, for images of the class and for others each."] = 12
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        lines: list[tuple[Cell, ...]] = []
+        rows: list[tuple[Cell, ...]] = []
         for split in evidence.labelled_splits():
-            answers = evidence.answers(split).with_labels()
+            scores = np.asarray(evidence.answers(split).with_labels().probabilities)
             for grouping in groupings(evidence.scored(split), by_label=True):
-                nothing = nothing_to_compare(grouping, name="best-gap")
+                nothing = nothing_to_compare(grouping, name=GAP)
                 if nothing is not None:
                     yield nothing
-                    continue
-                for adverse in evidence.spec.consequences.adverse:
-                    classes = answers.classes
-                    index = class_index(adverse, classes=classes, where="consequences.adverse")
-                    score = np.asarray(answers.probabilities)[:, index]
-                    # A fresh generator each time: an attribute more changes no other number.
-                    cutoffs = Cutoffs.of(grouping, adverse, score, rng=evidence.rng)
-                    yield from self._of(cutoffs, lines)
-        if lines:
-            yield threshold_table(lines)
+                else:
+                    yield from self._of_attribute(evidence, grouping, scores, rows)
+        if rows:
+            yield threshold_table(rows)
 
-    def _of(self, cutoffs: Cutoffs, lines: list[tuple[Cell, ...]]) -> Iterator[Result]:
-        groups = cutoffs.comparable()
-        if not groups or not cutoffs.has_price():
-            yield _too_few(cutoffs, groups)
-            return
-        tried: tuple[Threshold, ...] = (None, *cutoffs.thresholds(self.steps))
-        left = [t for t in tried if not self._is_ruled_out(cutoffs, groups, t)]
-        best = self._chosen(cutoffs, groups, tried)
-        yield self._measure(cutoffs, groups, tried=tried, left=left, best=best)
-        yield gap_lines(cutoffs, groups, tried)
-        lines += table_rows(cutoffs, tried, left)
+    def _of_attribute(
+        self,
+        evidence: Evidence,
+        grouping: Grouping,
+        scores: np.ndarray,
+        rows: list[tuple[Cell, ...]],
+    ) -> Iterator[Result]:
+        """The best threshold of each adverse class; lines of the table are added to `rows`."""
+        classes = grouping.rows.classes
+        for adverse in adverse_classes(evidence.spec.consequences, classes=classes):
+            of_class = scores[:, classes.index(adverse)]
+            # A fresh generator each time: an attribute more changes no other number.
+            cutoffs = Cutoffs.of(grouping, adverse, of_class, rng=evidence.rng)
+            groups = cutoffs.comparable()
+            if not groups or not cutoffs.has_price():
+                yield _too_few(cutoffs, groups)
+                continue
+            tried: tuple[Threshold, ...] = (None, *cutoffs.thresholds(self.steps))
+            left = [t for t in tried if not self._is_ruled_out(cutoffs, groups, t)]
+            best = self._chosen(cutoffs, groups, tried)
+            yield self._measure(cutoffs, groups, tried=tried, left=left, best=best)
+            yield gap_lines(cutoffs, groups, tried)
+            rows += table_rows(cutoffs, tried, left)
 
     def _chosen(
         self, cutoffs: Cutoffs, groups: Sequence[str], tried: Sequence[Threshold]
@@ -209,135 +227,88 @@ class ThresholdGaps(Check):
         left: Sequence[Threshold],
         best: Threshold,
     ) -> Measure:
-        chosen = _Chosen.of(cutoffs, groups, best)
-        grouping, inside = cutoffs.grouping, chosen.at_risk
-        unit, within = grouping.unit, [t for t in left if t is not None]
-        ruled = None not in left
+        """What the chosen threshold does on the half that did not choose it."""
+        chose, others = cutoffs.first & ~cutoffs.of_class, ~cutoffs.first & ~cutoffs.of_class
+        worst, before = (cutoffs.worst(t, groups, chose) for t in (best, None))
+        grouping = cutoffs.grouping
+        inside = others & grouping.members(worst)
+        sides = (inside, others & ~inside)
         return Measure(
-            name="best-gap",
+            name=GAP,
             subject=_subject(cutoffs),
-            estimate=cutoffs.gap(best, chosen.group, chosen.others),
+            estimate=cutoffs.gap(best, worst, others),
             scale="difference",
             neutral=0.0,
             better="lower",
             n=int(inside.sum()),
-            n_units=None if unit is None else count_units(inside, unit),
-            sides=chosen.sides,
+            n_units=None if grouping.unit is None else count_units(inside, grouping.unit),
+            sides=(cutoffs.side(best, sides[0]), cutoffs.side(best, sides[1])),
             examples=worst_first(
                 grouping.rows.image_ids[grouping.at],
                 badness=cutoffs.score,
                 among=inside & cutoffs.called(best),
             ),
             facts={
-                **chosen.facts,
+                "threshold": best,
+                "worst_group": worst,
+                **_own_rule(cutoffs, before, others),
+                **_recalls(cutoffs, best),
+                "own_rule_best": best is None,
                 "left_out": [g for g in grouping.groups if g not in groups],
                 "largest_ratio": self.largest_ratio,
-                "thresholds": len(tried) - 1,
-                "not_ruled_out": within,
-                "own_rule_ruled_out": ruled,
-                "no_threshold_helps": not left,
-                "own_rule_stands": not ruled,
-                "may_help": len(within) if ruled else 0,
-                "from": within[0] if within else None,
-                "to": within[-1] if within else None,
+                **_ruling(tried, left),
             },
         )
 
 
 def _subject(cutoffs: Cutoffs) -> Subject:
-    grouping = cutoffs.grouping
-    return Subject.about(
-        {"attribute": grouping.attribute.name, "class": cutoffs.adverse},
-        split=grouping.rows.split,
-    )
+    keys = {"attribute": cutoffs.grouping.attribute.name, "class": cutoffs.adverse}
+    return Subject.about(keys, split=cutoffs.grouping.rows.split)
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """What the chosen threshold does on the half that did not choose it."""
+def _own_rule(cutoffs: Cutoffs, group: str, others: np.ndarray) -> dict[str, Any]:
+    """The worst group by the model's own rule, and its gap there with the ends of its range."""
+    gap = cutoffs.gap(None, group, others)
+    ends = interval(gap)
+    return {"own_worst_group": group, "own_gap": [value(gap), ends.low, ends.high]}
 
-    cutoffs: Cutoffs
-    best: Threshold
-    group: str
-    group_before: str
 
-    @classmethod
-    def of(cls, cutoffs: Cutoffs, groups: Sequence[str], best: Threshold) -> _Chosen:
-        chosen_on = cutoffs.first & ~cutoffs.of_class
-        return cls(
-            cutoffs,
-            best,
-            group=cutoffs.worst(best, groups, chosen_on),
-            group_before=cutoffs.worst(None, groups, chosen_on),
-        )
+def _recalls(cutoffs: Cutoffs, best: Threshold) -> dict[str, float]:
+    of_class = ~cutoffs.first & cutoffs.of_class
+    found = (("recall", best), ("recall_own_rule", None))
+    return {name: value(cutoffs.share(cutoffs.called(t), of_class)) for name, t in found}
 
-    @property
-    def others(self) -> np.ndarray:
-        """Images of other classes on the half that measures."""
-        mask: np.ndarray = ~self.cutoffs.first & ~self.cutoffs.of_class
-        return mask
 
-    @property
-    def at_risk(self) -> np.ndarray:
-        """Those of the group that is worst off."""
-        mask: np.ndarray = self.others & self.cutoffs.grouping.members(self.group)
-        return mask
-
-    @property
-    def sides(self) -> tuple[Side, Side]:
-        called, rest = self.cutoffs.called(self.best), self.others & ~self.at_risk
-        own, others = (
-            Side(self.cutoffs.share(called, side), int(side.sum())) for side in (self.at_risk, rest)
-        )
-        return own, others
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The chosen threshold and its group, beside the model's own rule and the price."""
-        of_class = ~self.cutoffs.first & self.cutoffs.of_class
-        found = {
-            name: value(self.cutoffs.share(self.cutoffs.called(t), of_class))
-            for name, t in (("recall", self.best), ("recall_own_rule", None))
-        }
-        before = self.cutoffs.gap(None, self.group_before, self.others)
-        ends = interval(before)
-        name = self.cutoffs.grouping.named
-        return {
-            "threshold": self.best,
-            "by_own_rule": self.best is None,
-            "group": self.group,
-            "worst_group": name(self.group),
-            "own_rule_group": name(self.group_before),
-            "own_rule_gap": value(before),
-            "own_rule_low": ends.low,
-            "own_rule_high": ends.high,
-            **found,
-        }
+def _ruling(tried: Sequence[Threshold], left: Sequence[Threshold]) -> dict[str, Any]:
+    """What is shown of the thresholds tried; those that may help only where the own rule is not."""
+    stands, thresholds = None in left, [t for t in left if t is not None]
+    helping = [] if stands else thresholds
+    return {
+        "thresholds": len(tried) - 1,
+        "not_ruled_out": thresholds,
+        "own_rule_stands": stands,
+        "no_threshold_helps": not left,
+        "helping": len(helping) or None,
+        "helping_from": min(helping, default=None),
+        "helping_to": max(helping, default=None),
+    }
 
 
 def _too_few(cutoffs: Cutoffs, groups: Sequence[str]) -> Unmeasured:
-    attribute, noun = cutoffs.grouping.attribute.name, "images"
-    if cutoffs.grouping.unit is not None:
-        noun = "units"
+    grouping, split = cutoffs.grouping, cutoffs.grouping.rows.split
+    attribute, noun = grouping.attribute.name, "images" if grouping.unit is None else "units"
     if groups:
-        reason = (
-            f"Half of the {cutoffs.grouping.rows.split} data has fewer than {MIN_UNITS} {noun} "
-        )
-        reason += f"of class {cutoffs.adverse}: what a threshold costs cannot be told."
-        remedy = f"Collect data with at least {2 * MIN_UNITS} {noun} of {cutoffs.adverse}."
+        reason = f"Half of the {split} data has fewer than {MIN_UNITS} {noun} of class "
+        reason += f"{cutoffs.adverse}: what a threshold costs cannot be told."
+        remedy = f"Collect {split} data with at least {2 * MIN_UNITS} {noun} of {cutoffs.adverse}."
     else:
         reason = (
             f"No group of {attribute} and its rest have {MIN_UNITS} {noun} that are not "
-            f"{cutoffs.adverse} in each half of the data: nothing can be chosen on one half "
-            "and measured on the other."
+            f"{cutoffs.adverse} in each half of the {split} data: nothing can be chosen on one "
+            "half and measured on the other."
         )
         remedy = (
             f"Collect at least {2 * MIN_UNITS} {noun} that are not {cutoffs.adverse} of two "
             f"groups of {attribute} or more."
         )
-    return Unmeasured(
-        name="best-gap",
-        subject=_subject(cutoffs),
-        reason=reason,
-        remedy=remedy,
-    )
+    return Unmeasured(name=GAP, subject=_subject(cutoffs), reason=reason, remedy=remedy)

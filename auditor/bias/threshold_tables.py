@@ -42,9 +42,8 @@ def gap_lines(cutoffs: Cutoffs, groups: Sequence[str], tried: Sequence[Threshold
                 rows.append({"x": threshold, "y": sign * value(gap), "low": low, "high": high,
                              "series": f"{group}, {kind}"})  # fmt: skip
     attribute, split = grouping.attribute.name, grouping.rows.split
-    where = "" if split == "test" else f"@{split}"
     return Figure(
-        id=f"bias/threshold:{attribute}:{adverse}{where}",
+        id=f"bias/threshold:{attribute}:{adverse}{'' if split == 'test' else f'@{split}'}",
         kind="line",
         title=f"Gaps of {attribute} as the threshold for {adverse} moves, {split} data",
         caption=f"How much more often images of a group are wrongly called {adverse}, and missed "
@@ -80,13 +79,13 @@ def table_rows(
                 cells += [int(inside.sum()), _mean(wrong[inside]), None if np.isnan(gap) else gap]
             yield (
                 grouping.attribute.name,
-                grouping.rows.split,
                 cutoffs.adverse,
                 "likeliest class" if threshold is None else f"{threshold:g}",
                 group,
                 *cells,
                 *everyone,
                 "no" if threshold in left else "yes",
+                grouping.rows.split,
             )
 
 
@@ -96,11 +95,11 @@ def _mean(called: np.ndarray) -> float | None:
 
 def threshold_table(rows: Sequence[tuple[Cell, ...]]) -> Table:
     """The rows of all attributes and classes."""
-    names = ("attribute", "data", "class", "answered from", "group", "images of other classes",
+    names = ("attribute", "class", "answered from", "group", "images of other classes",
              "wrongly called so", "more than the rest", "images of the class", "missed",
              "missed more than the rest", "found, everyone", "wrongly called so, everyone",
-             "ruled out")  # fmt: skip
-    counts = (*names[:6], "images of the class", "ruled out")
+             "ruled out", "data")  # fmt: skip
+    counts = (*names[:5], "images of the class", "ruled out", "data")
     return Table(
         id="bias/threshold:thresholds",
         title=f"Errors of each group as the threshold moves. {MOVES_HARM}",

@@ -198,7 +198,7 @@ class _Fields(string.Formatter):
         """The template filled, None where a field is lacking."""
         try:
             return self.format(template)
-        except KeyError:
+        except LookupError:
             return None
 
     def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -60,7 +62,7 @@ def exceeds(measure, limit=LIMIT):
 def test_a_gap_that_no_threshold_helps(worlds, seed):
     found = worlds.measures(ThresholdGaps(), world(worlds, seed=seed, shift=0.9))[NAME]
     assert exceeds(found)
-    assert found.facts["group"] == "old"
+    assert found.facts["worst_group"] == "old"
     assert found.facts["no_threshold_helps"]
     assert "No threshold helps: each of 2" in worlds.sentence(ThresholdGaps, found)
 
@@ -70,24 +72,26 @@ def test_a_fair_model_has_nothing_to_mend(worlds, seed):
     found = worlds.measures(ThresholdGaps(), world(worlds, seed=seed))[NAME]
     assert not exceeds(found)
     assert not found.facts["no_threshold_helps"]
-    assert not found.facts["own_rule_ruled_out"]
-    said = worlds.sentence(ThresholdGaps, found)
-    assert "The model's own rule is not shown to leave any group" in said
+    assert found.facts["own_rule_stands"]
+    assert "The model’s own rule is not shown to leave any group" in worlds.sentence(
+        ThresholdGaps, found
+    )
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_gap_that_a_threshold_mends(worlds, seed):
     found = worlds.measures(ThresholdGaps(), mendable(worlds, seed=seed))[NAME]
     assert not exceeds(found)
-    assert found.facts["own_rule_low"] > 0.2
-    assert found.facts["own_rule_group"] == "old (building)"
+    assert found.facts["own_gap"][1] > 0.2
+    assert found.facts["own_worst_group"] == "old"
     assert 0.69 < found.facts["threshold"] < 0.95
-    assert found.facts["own_rule_ruled_out"]
+    assert not found.facts["own_rule_stands"]
     assert not found.facts["no_threshold_helps"]
     assert all(0.69 < t < 0.95 for t in found.facts["not_ruled_out"])
     assert found.facts["recall"] >= 0.9
-    said = worlds.sentence(ThresholdGaps, found)
-    assert "may help; the others are shown to leave a group" in said
+    assert "may help; the others are shown to leave a group" in worlds.sentence(
+        ThresholdGaps, found
+    )
 
 
 def test_the_price_is_respected(worlds):
@@ -122,7 +126,7 @@ def test_what_is_measured_was_not_seen_by_what_chose(worlds):
     )
     half = ~cutoffs.first & ~cutoffs.of_class
     called = cutoffs.score >= found.facts["threshold"]
-    inside = grouping.members(found.facts["group"])
+    inside = grouping.members(found.facts["worst_group"])
     assert found.n == (half & inside).sum()
     assert value(found.sides[0].estimate) == pytest.approx(called[half & inside].mean())
     assert value(found.sides[1].estimate) == pytest.approx(called[half & ~inside].mean())
@@ -131,11 +135,10 @@ def test_what_is_measured_was_not_seen_by_what_chose(worlds):
     assert list(cutoffs.score[at]) == sorted(cutoffs.score[at], reverse=True)
     # Other scores on the measuring half change the measure, not what was chosen.
     score = np.where(half & (np.arange(len(half)) % 2 == 0), 0.999, cutoffs.score)
-    labels = evidence.answers().labels
-    groups = np.array(grouping.groups)[grouping.of]
+    labels, groups = evidence.answers().labels, np.array(grouping.groups)[grouping.of]
     other = worlds.measures(ThresholdGaps(), evidence_of(worlds, labels, score, groups))[NAME]
     assert other.facts["threshold"] == found.facts["threshold"]
-    assert other.facts["group"] == found.facts["group"]
+    assert other.facts["worst_group"] == found.facts["worst_group"]
     assert value(other.sides[0].estimate) > value(found.sides[0].estimate) + 0.2
 
 
@@ -185,7 +188,7 @@ def test_ruling_out_counts_rooms_and_not_photos(worlds):
         score = np.clip(rng.beta(2, 3, 160) + 0.3 * (np.arange(160) % 4 == 0), 0, 0.99)[of]
         groups = rng.permutation(np.repeat(["old", "new"], 80))[of]
         evidence = evidence_of(worlds, labels, score, groups, units=of)
-        ruled_out += worlds.measures(check, evidence)[NAME].facts["own_rule_ruled_out"]
+        ruled_out += not worlds.measures(check, evidence)[NAME].facts["own_rule_stands"]
     assert ruled_out / 40 <= 0.15
 
 
@@ -194,9 +197,31 @@ def test_sentence_and_details_say_what_a_user_needs(worlds):
     said = worlds.sentence(ThresholdGaps, found)
     assert said.startswith(f"From {found.facts['threshold']:g} on, where groups are treated ")
     assert "is wrongly called serious " in said
-    assert "by the model's own rule " in said
+    assert "by the model’s own rule " in said
     assert "The share of serious found goes from 100% to 9" in said
     assert said.endswith(MOVES_HARM)
+    assert "points higher" not in said
+
+
+def test_own_rule_and_thresholds_have_sentences_of_their_own(worlds):
+    fair = worlds.sentence(ThresholdGaps, next(iter(
+        worlds.measures(ThresholdGaps(), world(worlds, seed=0)).values()
+    )))  # fmt: skip
+    assert ("No threshold tried" in fair) != ("From 0." in fair)
+    assert "may help" not in fair
+    assert "{" not in fair
+
+
+def test_labelled_deployment_images_are_measured_too(worlds):
+    evidence = mendable(worlds, seed=1)
+    test = worlds.measures(ThresholdGaps(), evidence)
+    there = dataclasses.replace(evidence.dataset("test"), split="deployment")
+    evidence.add(there, evidence.answers().probabilities)
+    both = worlds.measures(ThresholdGaps(), evidence)
+    assert both.keys() == {*test, NAME.replace("@test", "@deployment")}
+    assert both[NAME] == test[NAME]
+    figures = {r.id for r in ThresholdGaps().run(evidence) if isinstance(r, Figure)}
+    assert len(figures) == 2
 
 
 def test_small_groups_have_a_reason_and_a_remedy(worlds):
@@ -256,7 +281,7 @@ def test_scores_at_both_ends_still_give_thresholds(worlds):
     (found,) = [r for r in results if isinstance(r, Measure)]
     assert found.facts["thresholds"] >= 18
     (table,) = [r for r in results if isinstance(r, Table)]
-    shares = {row[-2] for row in table.rows}
+    shares = {row[-3] for row in table.rows}
     assert len([s for s in shares if 0.02 < s < 0.98]) >= 8
 
 
@@ -329,7 +354,7 @@ def test_choosing_does_not_bias_what_is_measured(worlds):
         ends = interval(found.estimate)
         covered += ends.low <= 0 <= ends.high
         failed += exceeds(found, limit=0.0)
-        ruled_out += found.facts["own_rule_ruled_out"]
+        ruled_out += not found.facts["own_rule_stands"]
     assert np.mean(naive) > 0.03
     assert abs(np.mean(measured)) < 0.012
     assert covered / repetitions >= 0.9
@@ -349,5 +374,5 @@ def test_ruling_all_out_is_rarely_wrong_at_the_limit(worlds):
         high = rng.random(n) < np.where(labels == 1, 0.95, np.where(groups == "old", 0.25, 0.2))
         score = np.where(high, rng.uniform(0.51, 1, n), rng.uniform(0, 0.49, n))
         found = worlds.measures(ThresholdGaps(steps=2), evidence_of(worlds, labels, score, groups))
-        wrong += found[NAME].facts["own_rule_ruled_out"]
+        wrong += not found[NAME].facts["own_rule_stands"]
     assert wrong / 100 <= 0.09
