@@ -351,5 +351,5 @@ def test_labelled_deployment_images_are_measured_too(worlds):
     assert len(both) == 2 * len(test)
     for key, measure in test.items():
         assert both[key] == measure
-        assert both[key.replace("@test", "@deployment")].estimate == measure.estimate
+        assert both[key.replace("@test", "@deployment")].estimate == worlds.nearly(measure.estimate)
     assert {row[-1] for row in listing(evidence).rows} == {"test", "deployment"}
