@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from auditor.findings import Subject
+from auditor.findings import Subject, finding_id
 from auditor.record.codec import decode
 from auditor.stats import Estimate, interval, value
 
@@ -43,12 +43,12 @@ class Outcome:
 def outcomes(record: Mapping[str, Any]) -> dict[str, Outcome]:
     """Every finding's outcome by its id, timings left out."""
     found = {}
-    measures = _measures(record)
+    measures, untimed = _measures(record), _not_timed(record)
     for finding in record["findings"]:
         measure = finding.get("measure") or measures.get(finding.get("result") or finding["id"])
         if measure is not None and measure.get("volatile"):
             continue
-        if finding["check"].startswith("deployment/latency"):
+        if finding["check"].startswith("deployment/latency") or finding["id"] in untimed:
             continue
         found[finding["id"]] = _outcome(finding, measure)
     return found
@@ -56,11 +56,22 @@ def outcomes(record: Mapping[str, Any]) -> dict[str, Outcome]:
 
 def _measures(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Measures of schema 2 by their id; findings of schema 1 hold theirs."""
+    if not record["schema"].endswith("/v2"):
+        return {}
     return {
         _id(results["check"], measure): measure
         for results in record["results"]
         for measure in results.get("measures", ())
-        if measure.get("type", "measure") == "measure"
+    }
+
+
+def _not_timed(record: Mapping[str, Any]) -> set[str]:
+    """Ids of timings that could not be taken, such as on a busy machine."""
+    return {
+        _id(results["check"], reason)
+        for results in record["results"]
+        for reason in results.get("unmeasured", ())
+        if reason.get("volatile")
     }
 
 
