@@ -143,7 +143,7 @@ def test_groups_that_the_population_does_not_name_are_told(worlds):
     assert measure.facts["groups"] == ["shared flat"]
     assert value(measure.estimate) == pytest.approx(0.05, abs=0.03)
     sentence = worlds.sentence(Representation, measure)
-    assert "that the declared population does not have: shared flat (" in sentence
+    assert "that the declared population does not have: shared flat." in sentence
     assert not any("shared flat" in key and key.startswith("share-ratio") for key in found)
     assert "unnamed-share:attribute=household@test" not in found
 
