@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from auditor.stats import Estimate, Interval, interval
 
@@ -314,11 +314,6 @@ def finding_id(check: str, name: str, subject: Subject) -> str:
     keys = Subject(keys=subject.keys)
     middle = f":{keys}" if subject.keys else ""
     return f"{check}:{name}{middle}{Subject(split=subject.split, variant=subject.variant)}"
-
-
-def decode(text: str) -> str:
-    """Undo the percent-encoding of a key or value in a finding id."""
-    return unquote(text)
 
 
 @dataclass(frozen=True)

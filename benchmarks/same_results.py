@@ -19,8 +19,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from auditor.stats import interval, value
-from auditor.stats.estimates import from_dict
+from auditor.findings import Subject
+from auditor.record.codec import decode
+from auditor.stats import Estimate, interval, value
 
 TOLERANCE = 1e-9
 SHOWN = 40
@@ -44,8 +45,7 @@ def outcomes(record: Mapping[str, Any]) -> dict[str, Outcome]:
     found = {}
     measures = _measures(record)
     for finding in record["findings"]:
-        stored = finding.get("measure")
-        measure = measures.get(stored) if isinstance(stored, str) else stored
+        measure = finding.get("measure") or measures.get(finding.get("result") or finding["id"])
         if measure is not None and measure.get("volatile"):
             continue
         if finding["check"].startswith("deployment/latency"):
@@ -57,21 +57,26 @@ def outcomes(record: Mapping[str, Any]) -> dict[str, Outcome]:
 def _measures(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Measures of schema 2 by their id; findings of schema 1 hold theirs."""
     return {
-        measure["id"]: measure
+        _id(results["check"], measure): measure
         for results in record["results"]
-        for measure in results["measures"]
-        if "id" in measure
+        for measure in results.get("measures", ())
+        if measure.get("type", "measure") == "measure"
     }
 
 
+def _id(check: str, measure: Mapping[str, Any]) -> str:
+    subject = decode(Subject, measure.get("subject", {}))
+    return finding_id(check, measure["name"], subject)
+
+
 def _outcome(finding: Mapping[str, Any], measure: Mapping[str, Any] | None) -> Outcome:
-    verdict, leaning = finding["verdict"], finding["leaning"]
+    verdict, leaning = finding.get("verdict"), finding.get("leaning")
     if measure is None:
         return Outcome(None, None, None, None, None, verdict, leaning)
-    estimate = from_dict(measure["estimate"])
+    estimate = decode(Estimate, measure["estimate"])
     ends = interval(estimate)
     return Outcome(
-        value(estimate), ends.low, ends.high, measure["n"], measure["n_units"], verdict, leaning
+        value(estimate), ends.low, ends.high, measure["n"], measure.get("n_units"), verdict, leaning
     )
 
 

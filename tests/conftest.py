@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 
 from auditor import cli
-from auditor.contract import check_classes
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.views import AS_SHOT
-from auditor.findings import Measure, ModelFacts, TensorFacts
+from auditor.findings import Measure, ModelFacts, TensorFacts, Unmeasured
 from auditor.judging.judged_record import make_record
-from auditor.judging.policy import Owner, Policy, PolicyFile
+from auditor.judging.policy import Owner, Policy
+from auditor.judging.policy_file import PolicyFile
 from auditor.record import CheckText, PlanSummary
 from auditor.record.provenance import collect_provenance
 from auditor.reports.telling import Telling
@@ -235,6 +235,37 @@ class FakeEvidence:
         return values[(*key, part)] if (*key, part) in values else values[(*key, other)]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Nearly:
+    """Equal to what is of the same kind and has, at any depth, the same floats but for rounding.
+
+    Two sums of the same numbers in another order, or by another processor's instructions, differ
+    in the last digits.
+    """
+
+    expected: object
+
+    def __eq__(self, found):
+        return _near(found, self.expected)
+
+    def __repr__(self):
+        return f"nearly {self.expected!r}"
+
+
+def _near(found, expected) -> bool:
+    if isinstance(expected, float | np.floating):
+        return found == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    if dataclasses.is_dataclass(expected):
+        return type(found) is type(expected) and _near(vars(found), vars(expected))
+    if isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(
+            _near(found[key], value) for key, value in expected.items()
+        )
+    if isinstance(expected, list | tuple):
+        return len(found) == len(expected) and all(map(_near, found, expected))
+    return found == expected
+
+
 @dataclasses.dataclass(frozen=True)
 class Worlds:
     """What tests of checks build their worlds from (the fixture ``worlds``)."""
@@ -244,6 +275,7 @@ class Worlds:
     facts = staticmethod(make_facts)
     probabilities = staticmethod(probabilities_for)
     evidence = FakeEvidence
+    nearly = Nearly
 
     @staticmethod
     def measures(check, evidence) -> dict[str, Measure]:
@@ -273,6 +305,21 @@ class Worlds:
                 CheckText(check, "", (), {}, (), question) for check, question in asked.items()
             ),
         )
+
+    @staticmethod
+    def unfilled(check, results) -> list[str]:
+        """Results of a check (its class) without words, and words that lack a field for them."""
+        found = []
+        for result in (r for r in results if isinstance(r, Measure | Unmeasured)):
+            keys = {key for key, _ in result.subject.keys} - SUBJECT_KEYS
+            telling = Telling({check.id: check}, attributes=frozenset(keys))
+            words = telling.words(check.id, result)
+            found += [] if words.title else [f"{result.name} has no words"]
+            texts = [words.short, words.action]
+            if isinstance(result, Measure):
+                texts += [words.sentence, words.harm, words.headline, words.answer]
+            found += [str(t) for t in texts if t and not telling.filled(t, result)]
+        return found
 
     @staticmethod
     def sentence(check, measure) -> str:

@@ -14,7 +14,7 @@ from auditor.comparing.groups import Grouping, nothing_to_compare
 from auditor.findings import Unmeasured
 from auditor.scoring.comparison import count_units
 from auditor.scoring.quantities import headline
-from auditor.stats import RateDifference, rate_difference, sample_needed, smallest_excess
+from auditor.stats import RateDifference, rate_difference, smallest_excess, times_needed
 
 SMALLEST_GAP = "smallest-gap"
 
@@ -104,8 +104,7 @@ def _units_to_pass(estimate: RateDifference, *, n_units: int, limit: float) -> i
     alike = RateDifference(
         p * estimate.n, estimate.n, estimate.x_rest, estimate.n_rest, estimate.df
     )
-    needed = sample_needed(alike, limit=-limit, exceeds="below")
-    return None if needed is None else _whole(needed.times * n_units)
+    return _whole(times_needed(alike, limit=-limit, exceeds="below") * n_units)
 
 
 def _whole(units: float) -> int | None:

@@ -67,17 +67,18 @@ def by_group(
     return ByGroup(compared, {group: tuple(measure(compared, group)) for group in chosen})
 
 
-def told(found: Sequence[ByGroup], *, always: Sequence[str] = ()) -> Iterator[Measured]:
+def told(found: Sequence[ByGroup], *, always: Sequence[str] | None = ()) -> Iterator[Measured]:
     """All results; of classes not among `always`, those too rare in a group share one reason.
 
-    Of several measures of a rare class the last stands for all.
+    Of several measures of a rare class the last stands for all. None: each has its own.
     """
     rare: dict[tuple[Subject, str], list[tuple[ByGroup, Unmeasured]]] = {}
     for one in found:
         label = one.compared.quantity.keys.get("class")
         for group, results in one.results.items():
             last = results[-1] if results else None
-            if label is None or label in always or not isinstance(last, Unmeasured):
+            alone = label is None or always is None or label in always
+            if alone or not isinstance(last, Unmeasured):
                 yield from results
             else:
                 subject = one.compared.grouping.subject(group)

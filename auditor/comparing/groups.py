@@ -230,7 +230,8 @@ def _by_group(cells: pd.DataFrame, metrics: Mapping[str, Callable[..., float]]) 
         metrics=dict(metrics),
         y_true=cells["truth"],
         y_pred=cells["answer"],
-        sensitive_features=cells["group"].to_numpy(),
+        # An array of one line would lose its only dimension there.
+        sensitive_features=cells["group"].tolist(),
         sample_params={name: {"sample_weight": cells["rows"]} for name in metrics},
     )
     by_group: pd.DataFrame = frame.by_group.astype(float)

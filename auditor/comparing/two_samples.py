@@ -48,11 +48,11 @@ def two_samples(
 
     `counted` is the sample whose rows and units the measure counts.
     """
+    clustered = here.unit is not None or there.unit is not None
     sizes = {said: sample.n_units for said, sample in zip(named, (here, there), strict=True)}
-    few = too_few(name, subject, sides=sizes, noun="independent units")
+    few = too_few(name, subject, sides=sizes, noun="units" if clustered else "images")
     if few is not None:
         return few
-    clustered = here.unit is not None or there.unit is not None
     units = [_units(sample, clustered=clustered) for sample in (here, there)]
     return Measure(
         name=name,
@@ -64,7 +64,7 @@ def two_samples(
         neutral=0.0,
         better=better,
         n=len(counted),
-        n_units=counted.n_units if clustered else None,
+        n_units=None if counted.unit is None else counted.n_units,
         sides=(_side(here, units[0]), _side(there, units[1])),
         examples=examples,
     )

@@ -40,6 +40,11 @@ class Check(ABC):
     sources: ClassVar[tuple[str, ...]] = ()
     since: ClassVar[str] = "0.1"
 
+    @classmethod
+    def shown_id(cls, name: str, split: str) -> str:
+        """The id of a figure or table about a split; those of the test data name none."""
+        return f"{cls.id}:{name}" + ("" if split == "test" else f"@{split}")
+
     @abstractmethod
     def run(self, evidence: Evidence) -> Iterator[Result]:
         """Measures, reasons why there are none, figures and tables."""

@@ -60,10 +60,6 @@ class Need(ABC):
         """Passes to run for this need; asked only when it is met."""
         return ()
 
-    def scanned_splits(self, available: Available) -> tuple[str, ...]:
-        """Splits whose every image must be decoded once and described."""
-        return ()
-
     def frame_splits(self, available: Available) -> tuple[str, ...]:
         """Splits whose decoded frames must be kept until the checks have run."""
         return ()
@@ -166,9 +162,6 @@ class Scan(Need):
 
     def unmet(self, available: Available) -> Unmet | None:
         return _absent_split(self.split, available)
-
-    def scanned_splits(self, available: Available) -> tuple[str, ...]:
-        return (self.split,)
 
 
 @dataclass(frozen=True)

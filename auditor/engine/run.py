@@ -21,7 +21,8 @@ from auditor.engine.recording import (
 from auditor.engine.store import Store
 from auditor.engine.sweep import Progress
 from auditor.judging.judged_record import make_record, read_record, rejudge
-from auditor.judging.policy import Limit, PolicyFile, limits_of, load_policy
+from auditor.judging.policy import Limit, limits_of
+from auditor.judging.policy_file import PolicyFile, load_policy
 from auditor.record import AuditRecord
 from auditor.record.files import write_record
 from auditor.record.provenance import collect_provenance

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from auditor.errors import DataError
 from auditor.findings import ModelFacts, Question, Verdict
 from auditor.judging.judge import judge
-from auditor.judging.policy import Policy, PolicyFile, limits_of
+from auditor.judging.policy import Policy, limits_of
+from auditor.judging.policy_file import PolicyFile
 from auditor.judging.questions import answer_all
 from auditor.judging.verdicts import not_applicable, overall
 from auditor.record.audit_record import (

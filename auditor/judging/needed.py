@@ -7,7 +7,7 @@ from typing import Literal
 
 from auditor.findings import Measure, Needed
 from auditor.judging.policy import Bound, Limit
-from auditor.stats import RateDifference, RateRatio, sample_needed, smallest_excess
+from auditor.stats import RateDifference, RateRatio, smallest_excess, times_needed
 from auditor.stats.inference import Side
 
 MIN_UNITS = 10
@@ -33,7 +33,9 @@ def size(measure: Measure) -> int:
 
 def what_would_decide(limit: Limit, measure: Measure, *, compared: int) -> Needed:
     """How many more units (images, runs) would decide a limit, if the truth is as observed."""
-    times = _times_needed(limit, measure, compared)
+    times = times_needed(
+        measure.estimate, limit=limit.value, exceeds=limit.exceeds, comparisons=compared
+    )
     have = size(measure)
     return Needed(
         more=None if math.isinf(times) else math.ceil(have * times) - have,
@@ -49,15 +51,3 @@ def could_show(limit: Limit, measure: Measure) -> float | None:
     if math.isinf(excess):
         return None
     return limit.value + (excess if limit.exceeds == "above" else -excess)
-
-
-def _times_needed(limit: Limit, measure: Measure, compared: int) -> float:
-    """By how much the sample would have to grow; infinite where no growth decides."""
-    try:
-        needed = sample_needed(
-            measure.estimate, limit=limit.value, exceeds=limit.exceeds, comparisons=compared
-        )
-    except OverflowError:
-        # The value differs from the limit by nothing but a rounding.
-        return math.inf
-    return math.inf if needed is None else needed.times

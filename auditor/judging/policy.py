@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from auditor.errors import SpecError
 from auditor.findings import Subject
 from auditor.judging.waivers import Waiver
 from auditor.spec import AuditSpec, ClaimSpec, SpecPart
-from auditor.spec.spec_file import read_text, text_digest
-from auditor.spec.yaml_source import Problem, did_you_mean, load, problems_error, validate
+from auditor.spec.yaml_source import load, validate
 
-BUILT_IN = ("default", "strict")
 SCHEMA = "auditor/policy/v1"
 
 Severity = Literal["blocking", "advisory"]
@@ -37,10 +32,10 @@ class Bound(SpecPart):
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
-        given = [name for name in _BOUNDS if getattr(self, name) is not None]
+        given = [name for name in BOUNDS if getattr(self, name) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "no bound"
-            raise ValueError(f"found {found}, expected exactly one of {', '.join(_BOUNDS)}")
+            raise ValueError(f"found {found}, expected exactly one of {', '.join(BOUNDS)}")
         if self.measure.count(":") < 1:
             raise ValueError(
                 f"measure is {self.measure!r}; name it as check:measure, by the ids that "
@@ -58,7 +53,7 @@ class Bound(SpecPart):
 
     @property
     def kind(self) -> str:
-        return next(name for name in _BOUNDS if getattr(self, name) is not None)
+        return next(name for name in BOUNDS if getattr(self, name) is not None)
 
     @property
     def value(self) -> float:
@@ -82,7 +77,7 @@ class Bound(SpecPart):
                 return value < self.value
 
 
-_BOUNDS = ("at_least", "at_most", "above", "below")
+BOUNDS = ("at_least", "at_most", "above", "below")
 
 
 class Gate(Bound):
@@ -185,71 +180,22 @@ class Approval(SpecPart):
 
 
 class Policy(SpecPart):
-    """Limits with their owner and approval; `required_attributes` must be measured by group."""
+    """Limits with their owner and approval; `required_attributes` must be measured by group.
+
+    A policy that `extends` another takes over its limits, except those `without`, and its required
+    attributes where it states none. A limit with the id of one of them changes what it states.
+    """
 
     id: str
     version: str
     schema_: Literal["auditor/policy/v1"] = Field(default="auditor/policy/v1", alias="schema")
+    extends: str | None = None
+    without: tuple[str, ...] = ()
     owner: Owner
     approved: Approval | None = None
     required_attributes: tuple[str, ...] = ()
     limits: tuple[Limit, ...]
     waivers: tuple[Waiver, ...] = ()
-
-
-@dataclass(frozen=True)
-class PolicyFile:
-    """A policy with the text that it was read from; `digest` is the SHA-256 of that text."""
-
-    policy: Policy
-    name: str
-    text: str
-    digest: str
-
-
-def load_policy(name: str, *, folder: Path = Path()) -> PolicyFile:
-    """A built-in policy by name, or a YAML file by its path relative to `folder`.
-
-    Raises SpecError for an unknown name, and listing what is wrong in a file.
-    """
-    if name in BUILT_IN:
-        place = resources.files("auditor") / "policies" / f"{name}.yaml"
-        return parse_policy(place.read_text(encoding="utf-8"), name=name)
-    path = folder / name
-    if not path.suffix and not path.exists():
-        raise SpecError(
-            f"There is no policy {name!r}. Expected {' or '.join(BUILT_IN)}, or the path of a "
-            f"policy file.{did_you_mean(name, BUILT_IN)}"
-        )
-    return parse_policy(read_text(path), name=path.name)
-
-
-def parse_policy(text: str, *, name: str) -> PolicyFile:
-    """A policy from its YAML text; raises SpecError that lists what is wrong, line by line."""
-    source = load(text, name=name)
-    policy = validate(source, Policy)
-    problems = list(_problems(policy))
-    if problems:
-        raise problems_error(source, problems)
-    return PolicyFile(policy=policy, name=name, text=text, digest=text_digest(text))
-
-
-def _problems(policy: Policy) -> Iterator[Problem]:
-    ids = [limit.id for limit in policy.limits]
-    for i, limit in enumerate(policy.limits):
-        if limit.id in ids[:i]:
-            yield Problem(("limits", i, "id"), f"found the limit {limit.id!r} again; ids differ.")
-        if limit.id.startswith(_RESERVED):
-            text = f"found {limit.id!r}; ids that begin with {', '.join(_RESERVED)} are the spec's."
-            yield Problem(("limits", i, "id"), text)
-    for i, waiver in enumerate(policy.waivers):
-        named = waiver.limit
-        if named and named not in ids and not named.startswith(_RESERVED):
-            text = f"there is no limit {named!r}.{did_you_mean(named, ids)}"
-            yield Problem(("waivers", i, "limit"), text)
-
-
-_RESERVED = ("claim:", "target:", "attribute:")
 
 
 class SpecLimits(SpecPart):

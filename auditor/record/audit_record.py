@@ -22,6 +22,7 @@ from auditor.findings import (
     Verdict,
     finding_id,
 )
+from auditor.record.codec import dumps, encode
 from auditor.record.provenance import Provenance
 from auditor.spec import Document
 
@@ -198,11 +199,15 @@ class AuditRecord:
     run_warnings: tuple[str, ...] = ()
     check_texts: tuple[CheckText, ...] = ()
     declarations: Document | None = None
-    schema: str = field(default=SCHEMA)
 
     @property
     def title(self) -> str:
         return str(self.spec.parsed["audit"]["title"])
+
+    @cached_property
+    def canonical(self) -> str:
+        """The record as canonical JSON, made once: four digests and a file are taken of it."""
+        return dumps({"schema": SCHEMA} | encode(self))
 
     def dataset(self, split: str) -> DatasetSummary | None:
         return next((d for d in self.datasets if d.split == split), None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from auditor.contract.numbers import value_text
 from auditor.findings import Figure, Finding, Measure, Verdict
 from auditor.record import AuditRecord, CheckResults
-from auditor.reports.drawing.svg import figure_file_name, svg_data_uri
+from auditor.reports.drawing.svg import figure_file_name
 from auditor.reports.families import CHAPTERS, FAMILY_TITLES
 from auditor.reports.finding_view import FindingView, Mark, finding_view, mark
 from auditor.reports.ordering import Ordered
@@ -29,12 +29,12 @@ _WEIGHTS = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.NOT_RUN: 2, Verdic
 
 @dataclass(frozen=True)
 class FigureView:
-    """A picture with its words; `address` holds the picture itself, `file` names it on disk."""
+    """A picture with its words; `svg` is the picture itself, `file` names it on disk."""
 
     title: str
     caption: str
     alt: str
-    address: str
+    svg: str
     file: str
 
 
@@ -232,6 +232,6 @@ def figure_view(figure: Figure, pictures: Mapping[str, str]) -> FigureView:
         title=figure.title,
         caption=figure.caption,
         alt=figure.alt,
-        address=svg_data_uri(pictures[figure.id]),
+        svg=pictures[figure.id],
         file=figure_file_name(figure.id),
     )

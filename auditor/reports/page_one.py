@@ -174,10 +174,11 @@ def _headline(order: Ordered) -> tuple[str, ...]:
 
 
 def _of_everyone(order: Ordered) -> Iterator[tuple[str, Measure]]:
-    """Measures of all images and of the model as given."""
+    """Measures of all images that it was not trained on, and of the model as given."""
     for check, measure in order.record.measures():
-        groups = order.telling.group_keys(measure.subject)
-        if not groups and measure.subject.variant in (None, "as-given"):
+        subject = measure.subject
+        of_all = not order.telling.group_keys(subject) and subject.split != "train"
+        if of_all and subject.variant in (None, "as-given"):
             yield check, measure
 
 

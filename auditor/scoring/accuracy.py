@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from auditor.stats import GRID, Draws, Normal, mean
-from auditor.stats.clusters import design_effect
+from auditor.stats.design_effects import design_effect
 
 Floats = NDArray[np.float64]
 
@@ -34,11 +34,6 @@ def confusion_matrix(
 def recalls(confusion: np.ndarray) -> Floats:
     """Share of each class that is found, (classes,); NaN where a class has no image."""
     return _share(np.diag(confusion), confusion.sum(axis=1))
-
-
-def precisions(confusion: np.ndarray) -> Floats:
-    """Share of each answer that is right, (classes,); NaN where a class was never answered."""
-    return _share(np.diag(confusion), confusion.sum(axis=0))
 
 
 def f1_scores(confusion: np.ndarray) -> Floats:

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from auditor.scoring.accuracy import confusion_matrix
+
 Mask = NDArray[np.bool_]
 
 
@@ -27,6 +29,10 @@ class Presence(Protocol):
 
     def called(self, label: str) -> Mask:
         """Whether the model said that the class is in each row, (n,)."""
+        ...
+
+    def confusion(self) -> NDArray[np.int64]:
+        """How many rows of each class (first axis) were called each class, (classes, classes)."""
         ...
 
     def costs(self, matrix: np.ndarray) -> NDArray[np.float64]:
@@ -58,6 +64,10 @@ class OneHot:
 
     def called(self, label: str) -> Mask:
         return np.asarray(self.answers == self.classes.index(label))
+
+    def confusion(self) -> NDArray[np.int64]:
+        known = self.truth >= 0
+        return confusion_matrix(self.truth[known], self.answers[known], n_classes=len(self.classes))
 
     def costs(self, matrix: np.ndarray) -> NDArray[np.float64]:
         found: NDArray[np.float64] = matrix[self.truth, self.answers]

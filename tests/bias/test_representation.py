@@ -11,7 +11,7 @@ from auditor.bias.goodness_of_fit import fit_of_splits, fit_to_shares
 from auditor.bias.representation import Representation
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.judging.needed import what_would_decide
-from auditor.judging.policy import load_policy
+from auditor.judging.policy_file import load_policy
 from auditor.reports.telling import Telling
 from auditor.stats import GRID, Rate, bound, interval, p_value, rate, value
 

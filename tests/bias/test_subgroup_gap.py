@@ -1,3 +1,5 @@
+import dataclasses
+
 import fairlearn.metrics as fairlearn
 import numpy as np
 import pytest
@@ -117,7 +119,8 @@ def test_units_are_what_counts(worlds):
     found = worlds.measures(SubgroupGap(), evidence)["accuracy:g=x@test"]
     assert found.n == 200
     assert found.n_units == 40
-    assert found.estimate == rate_difference(right, member=group == "x", unit=rooms)
+    expected = rate_difference(right, member=group == "x", unit=rooms)
+    assert found.estimate == worlds.nearly(expected)
     assert found.estimate.n == pytest.approx(40, rel=0.1)
 
 
@@ -164,7 +167,7 @@ def test_a_declared_group_without_images_is_reported(worlds):
     dataset = evidence.dataset("test")
     declared = dataset.attributes[0].__class__("building", "condition", ("new", "old", "unbuilt"))
     evidence.add(
-        dataset.__class__(**{**vars(dataset), "attributes": (declared,)}),
+        dataclasses.replace(dataset, attributes=(declared,)),
         evidence.answers().probabilities,
     )
     reasons = [r for r in SubgroupGap().run(evidence) if isinstance(r, Unmeasured)]
@@ -200,14 +203,13 @@ def test_unlabelled_images_are_left_out(worlds):
     dataset, probabilities = evidence.dataset("test"), evidence.answers().probabilities
     frame = dataset.frame.copy()
     frame.loc[:199, "label"] = -1
-    unlabelled = dataset.__class__(**{**vars(dataset), "frame": frame})
+    unlabelled = dataclasses.replace(dataset, frame=frame)
     found = worlds.measures(SubgroupGap(), worlds.evidence().add(unlabelled, probabilities))
     kept = dataset.take(np.arange(200, 600))
     fewer = worlds.measures(SubgroupGap(), worlds.evidence().add(kept, probabilities[200:]))
-    assert found["accuracy:building=old@test"].n == fewer["accuracy:building=old@test"].n
-    assert (
-        found["accuracy:building=old@test"].estimate == fewer["accuracy:building=old@test"].estimate
-    )
+    found, fewer = (m["accuracy:building=old@test"] for m in (found, fewer))
+    assert found.n == fewer.n
+    assert found.estimate == worlds.nearly(fewer.estimate)
 
 
 @pytest.mark.parametrize("seed", range(4))

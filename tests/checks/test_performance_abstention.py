@@ -38,7 +38,7 @@ def test_accuracy_is_of_the_surest_images(worlds):
     found = worlds.measures(Abstention(), evidence)["accuracy-at-coverage:coverage=0.8@test"]
     surest = np.argsort(-o.confidence)[:480]
     assert value(found.estimate) == pytest.approx(o.correct[surest].mean())
-    assert found.details["threshold"] == pytest.approx(o.confidence[surest].min())
+    assert found.facts["threshold"] == pytest.approx(o.confidence[surest].min())
     assert found.n == 480
 
 
@@ -49,7 +49,7 @@ def test_images_as_sure_as_the_last_are_kept(worlds):
     )
     found = worlds.measures(Abstention(), evidence)["accuracy-at-coverage:coverage=0.5@test"]
     assert found.n == 100
-    assert found.details["answered"] == 1
+    assert found.facts["answered"] == 1
     assert value(found.estimate) == 0.5
 
 

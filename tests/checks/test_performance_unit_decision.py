@@ -98,7 +98,7 @@ def test_conflicting_labels_are_counted(worlds):
     labels[0] = 1 - labels[0]
     o.dataset.frame["label"] = labels
     found = worlds.measures(UnitDecision(), evidence)["unit-accuracy:@test"]
-    assert found.details["conflicting_labels"] == 1
+    assert found.facts["conflicting_labels"] == 1
 
 
 def test_all_right_is_not_certain(worlds):

@@ -19,7 +19,8 @@ from auditor.findings import (
     finding_id,
 )
 from auditor.judging.judge import judge
-from auditor.judging.policy import Gate, Limit, Where, load_policy
+from auditor.judging.policy import Gate, Limit, Where
+from auditor.judging.policy_file import load_policy
 from auditor.judging.verdicts import limit_verdict, not_applicable, worst
 from auditor.judging.waivers import Waiver
 from auditor.record import CheckResults, NotPlannedCheck
