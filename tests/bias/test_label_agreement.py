@@ -318,6 +318,10 @@ def test_three_annotators_count_by_pairs_of_an_image(worlds):
     assert "1,800 pairs of labels (600 images)" in worlds.sentence(LabelAgreement, overall)
     relative = found["relative-severity:annotator=ames,hangings=dense@test"]
     assert relative.sides[0].n == 2 * relative.n
+    dense = found["agreement:hangings=dense@test"]
+    assert dense.sides[0].n == 3 * dense.n
+    assert dense.estimate.n < 2 * dense.n
+    assert dense.n_units is None
 
 
 def test_few_double_labels_have_a_reason_and_a_remedy(worlds):
