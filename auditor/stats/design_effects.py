@@ -79,7 +79,7 @@ def contrast_effect(
     sums, independent = _residual_sums(y, inside, side, images)
     rest, group = (
         _Side.of(*one, weight=weight)
-        for *one, weight in zip(sums, images, independent, (rest_weight, 1.0), strict=True)
+        for *one, weight in zip(sums, images, independent.tolist(), (rest_weight, 1.0), strict=True)
     )
     # Each side is corrected for its own number of units, or the smaller one would be
     # understated.
