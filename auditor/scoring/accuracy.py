@@ -36,11 +36,6 @@ def recalls(confusion: np.ndarray) -> Floats:
     return _share(np.diag(confusion), confusion.sum(axis=1))
 
 
-def precisions(confusion: np.ndarray) -> Floats:
-    """Share of each answer that is right, (classes,); NaN where a class was never answered."""
-    return _share(np.diag(confusion), confusion.sum(axis=0))
-
-
 def f1_scores(confusion: np.ndarray) -> Floats:
     """Harmonic mean of recall and precision, (classes,); NaN for classes of no image nor answer."""
     return _share(2 * np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1))
@@ -121,11 +116,18 @@ def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> LogLosses:
     resolution of float32.
     """
     table = np.asarray(probabilities)
-    given = table[np.arange(len(table)), labels].astype(np.float64)
-    smallest = float(table.min(where=table > 0, initial=1.0))
-    floor = max(min(smallest, _MOST_COARSE_STEP) / 2, _LEAST_PROBABILITY)
-    values = -np.log(np.maximum(given, floor))
-    return LogLosses(values, floor, int((given < floor).sum()))
+    given = table[np.arange(len(table)), labels]
+    return floored_log_losses(given, least=float(table.min(where=table > 0, initial=1.0)))
+
+
+def floored_log_losses(given: np.ndarray, *, least: float) -> LogLosses:
+    """Log-loss of each image from the probability of its label (n,), NaN where there is none.
+
+    `least` is the smallest positive probability that the model gave to any class.
+    """
+    given = np.asarray(given, dtype=np.float64)
+    floor = max(min(least, _MOST_COARSE_STEP) / 2, _LEAST_PROBABILITY)
+    return LogLosses(-np.log(np.maximum(given, floor)), floor, int((given < floor).sum()))
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> Floats:

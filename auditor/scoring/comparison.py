@@ -118,9 +118,12 @@ def times_text(ratio: RateRatio) -> str:
 
 
 def worst_first(
-    image_ids: np.ndarray, *, badness: np.ndarray, among: np.ndarray
+    image_ids: np.ndarray, *, badness: np.ndarray, among: np.ndarray | None = None
 ) -> tuple[str, ...]:
-    """Ids of the images under the mask `among`, largest `badness` (n,) first, `MAX_EXAMPLES`."""
-    found = np.flatnonzero(among)
+    """Ids of the images under the mask `among` (all, where None), largest `badness` (n,) first.
+
+    At most `MAX_EXAMPLES`.
+    """
+    found = np.arange(len(badness)) if among is None else np.flatnonzero(among)
     order = found[np.argsort(-badness[found], kind="stable")][:MAX_EXAMPLES]
     return tuple(str(image_id) for image_id in image_ids[order])

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from auditor.bias.cells import Coded, Wanted, cells, decidable
 from auditor.bias.coverage import Coverage
-from auditor.bias.detectable import GroupGap, group_gaps
-from auditor.bias.groups import groupings
+from auditor.bias.detectable_gap import GroupGap, group_gaps
+from auditor.bias.group_cells import Coded, Wanted, cells, decidable
+from auditor.comparing.groups import groupings
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.stats import RateDifference, bound, p_value, rate_difference, smallest_excess, value
 
@@ -66,7 +66,7 @@ def test_large_groups_leave_nothing_unsaid(worlds, seed):
     assert all(value(m.estimate) < GAP for m in found.values() if m.name == "smallest-gap")
     for name in ("undecidable-cells:attribute=household@test", "undecidable-pairs:@test"):
         assert value(found[name].estimate) == 0
-        assert found[name].details["sentence"].startswith("None of ")
+        assert found[name].facts["few"] == 0
     assert table_of(evidence).rows == ()
 
 
@@ -78,7 +78,7 @@ def test_an_empty_cell_of_label_and_group_is_found(worlds):
     dataset.frame["label"] = labels
     found = worlds.measures(Coverage(), evidence)["undecidable-cells:attribute=household@test"]
     assert value(found.estimate) == 2
-    assert (found.details["all"], found.details["empty"]) == (6, 1)
+    assert (found.facts["all"], found.facts["empty"]) == (6, 1)
     rows = [row for row in table_of(evidence).rows if row[1] == "family (household)"]
     assert [(row[2], row[3], row[5]) for row in rows] == [("label serious", 0, "no image")]
     others = [row for row in table_of(evidence).rows if row[1] == "single (household)"]
@@ -92,10 +92,10 @@ def test_pairs_that_never_meet_are_found(worlds):
     frame = evidence.dataset("test").frame
     frame.loc[frame["attribute:household"] == "family", "attribute:building"] = "new"
     found = worlds.measures(Coverage(), evidence)["undecidable-pairs:@test"]
-    assert (value(found.estimate), found.details["all"], found.details["empty"]) == (1, 4, 1)
-    assert found.details["sentence"] == (
-        "1 of 4 combinations of the groups of two attributes has too few test images to show "
-        "even a gap of 20 points: family and old."
+    assert (value(found.estimate), found.facts["all"], found.facts["empty"]) == (1, 4, 1)
+    assert worlds.sentence(Coverage, found) == (
+        "Of 4 combinations of the groups of two attributes, 1 have too few test images to show "
+        "even a gap of 20 points. 1 of them have none at all. These are family with old."
     )
 
 
@@ -104,15 +104,15 @@ def test_what_training_never_showed_is_counted(worlds):
     labels = np.array([0] * 50 + [1] * 47 + [2] * 3 + [0] * 40 + [-1] * 20)
     group = ["single"] * 100 + ["family"] * 60
     train = worlds.dataset(
-        labels, role="train", classes=CLASSES, attributes={"household": ("sensitive", group)}
+        labels, split="train", classes=CLASSES, attributes={"household": ("sensitive", group)}
     )
     evidence.add(train)
     found = worlds.measures(Coverage(), evidence)["empty-cells:attribute=household@train"]
     assert value(found.estimate) == 2
     assert found.n == 140
-    assert found.details["sentence"] == (
-        "2 of 6 combinations of household and label have no training image: family and minor, "
-        "family and serious."
+    assert worlds.sentence(Coverage, found) == (
+        "Of 6 combinations of household and label, 2 have no train image. These are family with "
+        "minor and family with serious."
     )
 
 
@@ -122,7 +122,7 @@ def test_what_training_never_showed_is_counted(worlds):
 @pytest.mark.parametrize(("n", "n_rest", "images"), [(40, 400, 1), (150, 1500, 1), (60, 400, 3)])
 def test_a_gap_of_that_size_is_shown_four_times_in_five(worlds, n, n_rest, images):
     evidence = world(worlds, sizes={"x": n, "y": n_rest}, images=images, buildings=("one",))
-    found = [g for g in group_gaps(list(groupings(evidence.outcomes())), limit=LIMIT, gap=GAP)
+    found = [g for g in group_gaps(list(groupings(evidence.scored())), limit=LIMIT, gap=GAP)
              if isinstance(g, GroupGap) and g.group == "x"]  # fmt: skip
     (group,) = found
     rng = np.random.default_rng(1)
@@ -139,11 +139,11 @@ def test_a_gap_of_that_size_is_shown_four_times_in_five(worlds, n, n_rest, image
 
 def test_the_gap_pays_for_every_comparison(worlds):
     evidence = world(worlds, sizes={"x": 60, "y": 60, "z": 60})
-    (household, _) = groupings(evidence.outcomes())
+    (household, _) = groupings(evidence.scored())
     gaps = group_gaps([household], limit=LIMIT, gap=GAP)
     for each in gaps:
         inside = household.members(each.group)
-        gap = rate_difference(household.outcomes.correct, member=inside)
+        gap = rate_difference(household.rows.right[household.at], member=inside)
         alone = smallest_excess(gap, limit=-LIMIT, exceeds="below", alpha=0.05 / 3)
         assert each.comparisons == 3
         assert each.gap == pytest.approx(LIMIT + alone)
@@ -174,7 +174,7 @@ def test_units_are_what_counts(worlds):
 def test_units_said_are_rooms_not_photos(worlds):
     """Three independent photos a room: a third as many rooms as photos would show the gap."""
     evidence = world(worlds, sizes={"x": 30, "y": 800}, images=3)
-    (household, _) = groupings(evidence.outcomes())
+    (household, _) = groupings(evidence.scored())
     each = next(g for g in group_gaps([household], limit=LIMIT, gap=GAP) if g.group == "x")
     wanted = Wanted(LIMIT, GAP, (each.estimate.x_rest + 0.5) / (each.estimate.n_rest + 1), 2)
     rest, df = np.array([each.estimate.n_rest]), np.array([each.estimate.df / each.estimate.n])
@@ -211,7 +211,7 @@ def test_the_smallest_come_first_in_the_table(worlds):
 
 def test_as_many_units_as_said_would_show_the_gap(worlds):
     evidence = world(worlds, sizes={"x": 25, "y": 800})
-    (household, _) = groupings(evidence.outcomes())
+    (household, _) = groupings(evidence.scored())
     each = next(g for g in group_gaps([household], limit=LIMIT, gap=GAP) if g.group == "x")
     assert each.gap > GAP
     assert each.units_to_show > 25
@@ -225,7 +225,7 @@ def test_as_many_units_as_said_would_show_the_gap(worlds):
 def test_as_many_units_as_said_would_pass(worlds):
     """With that many, a group answered as all others passes about four times in five."""
     evidence = world(worlds, sizes={"x": 100, "y": 900})
-    (household, _) = groupings(evidence.outcomes())
+    (household, _) = groupings(evidence.scored())
     each = next(g for g in group_gaps([household], limit=LIMIT, gap=GAP) if g.group == "x")
     n = each.units_to_pass
     assert n > 100
@@ -372,7 +372,7 @@ def test_nine_units_have_a_reason_and_a_row_in_the_table(worlds):
     rows = {row[1]: row for row in table_of(evidence).rows if row[2] is None}
     assert rows["accessible (household)"][3:6] == (9, 9, "fewer than 10 units")
     assert rows["accessible (household)"][6] > 10
-    assert rows["single (household)"][5:] == ("too few others to compare with", None)
+    assert rows["single (household)"][5:7] == ("too few others to compare with", None)
 
 
 def test_ten_units_among_many_comparisons_may_show_no_gap_at_all(worlds):
@@ -392,7 +392,7 @@ def test_one_attribute_has_no_pairs(worlds):
     evidence = world(worlds, sizes={"single": 200, "family": 200})
     dataset = evidence.dataset("test")
     alone = dataclasses.replace(dataset, attributes=dataset.attributes[:1])
-    evidence.add(alone, evidence.outcomes().probabilities)
+    evidence.add(alone, evidence.answers().probabilities)
     found = worlds.measures(Coverage(), evidence)
     assert not any(m.name == "undecidable-pairs" for m in found.values())
 
@@ -413,7 +413,7 @@ def test_many_classes_count_the_adverse_ones_only(worlds):
     spec = worlds.spec(consequences={"adverse": ("c3", "misspelt")})
     evidence = worlds.evidence(spec=spec).add(dataset, worlds.probabilities(labels, n_classes=12))
     found = worlds.measures(Coverage(), evidence)
-    assert found["undecidable-cells:attribute=g@test"].details["all"] == 2
+    assert found["undecidable-cells:attribute=g@test"].facts["all"] == 2
     none = worlds.evidence().add(dataset, worlds.probabilities(labels, n_classes=12))
     assert not any(
         m.name == "undecidable-cells" for m in worlds.measures(Coverage(), none).values()
@@ -438,24 +438,40 @@ def test_the_sentence_can_be_repeated(worlds):
     evidence = world(worlds, sizes={"single": 800, "accessible": 40}, right=1.0)
     found = worlds.measures(Coverage(), evidence)["smallest-gap:household=accessible@test"]
     at = round(100 * value(found.estimate))
-    assert found.details["sentence"].startswith(
+    assert worlds.sentence(Coverage, found).startswith(
         f"accessible (household) has 40 images: its accuracy would have to be {at} points below "
-        "all others' to be shown to be more than 5 points below."
+        "all others’ to be shown to be more than 5 points below."
     )
-    assert found.details["rate"]["value"] == 1.0
-    assert found.details["rest"]["n"] == 800
+    assert value(found.sides[0].estimate) == 1.0
+    assert found.sides[1].n == 800
 
 
 def test_the_remedy_says_how_many_more(worlds):
     evidence = world(worlds, sizes={"single": 500, "accessible": 14})
     found = worlds.measures(Coverage(), evidence)
-    scarce = found["smallest-gap:household=accessible@test"].details
-    more = scarce["units_to_show"] - 14
-    assert scarce["remedy"] == (
-        f"Add about {more} images of accessible (household) to the test data: a gap of 20 points "
-        "would then show."
+    scarce = found["smallest-gap:household=accessible@test"]
+    more = scarce.facts["units_to_show"] - 14
+    assert worlds.sentence(Coverage, scarce).endswith(
+        f"About {more} images more would show a gap of 20 points."
     )
-    assert "remedy" not in found["smallest-gap:building=old@test"].details
+    assert found["smallest-gap:building=old@test"].facts["more"] is None
+
+
+def test_labelled_deployment_images_are_measured_too(worlds):
+    evidence = world(worlds, sizes={"single": 500, "accessible": 14})
+    test = worlds.measures(Coverage(), evidence)
+    there = dataclasses.replace(evidence.dataset("test"), split="deployment")
+    evidence.add(there, evidence.answers().probabilities)
+    both = worlds.measures(Coverage(), evidence)
+    deployed = {m.subject.split for m in both.values()} - {"test"}
+    assert deployed == {"deployment"}
+    assert len(both) == 2 * len(test)
+    for key, measure in test.items():
+        assert both[key] == measure
+        assert both[key.replace("@test", "@deployment")].estimate == worlds.nearly(measure.estimate)
+    assert {row[-1] for row in table_of(evidence).rows} == {"test", "deployment"}
+    figures = [r.id for r in Coverage().run(evidence) if isinstance(r, Figure)]
+    assert len(set(figures)) == len(figures) == 6
 
 
 def test_figures_and_details_are_whole(worlds):
@@ -470,7 +486,7 @@ def test_figures_and_details_are_whole(worlds):
     assert all(0 <= row["value"] <= 1 for f in figures.values() for row in f.rows)
     assert sum(int(r["text"]) for r in figures["bias/coverage:household"].rows) == 1024
     for measure in (r for r in results if isinstance(r, Measure)):
-        json.dumps(dict(measure.details), allow_nan=False)
+        json.dumps(dict(measure.facts), allow_nan=False)
     (table,) = [r for r in results if isinstance(r, Table)]
     assert all(len(row) == len(table.columns) for row in table.rows)
     json.dumps(table.rows, allow_nan=False)
@@ -493,7 +509,7 @@ def test_ten_attributes_of_ten_groups_are_cheap(worlds, monkeypatch):
         searched.append(args)
         return smallest_excess(*args, **kwargs)
 
-    monkeypatch.setattr("auditor.bias.detectable.smallest_excess", counted)
+    monkeypatch.setattr("auditor.bias.detectable_gap.smallest_excess", counted)
     found = worlds.measures(Coverage(), evidence)
-    assert found["undecidable-pairs:@test"].details["all"] == 4500
+    assert found["undecidable-pairs:@test"].facts["all"] == 4500
     assert len(searched) == 100

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from auditor.bias.label_agreement import LabelAgreement, SecondLabels
-from auditor.bias.severity import net_difference, scale_of
-from auditor.contract import Available, Rows
+from auditor.bias.net_severity import net_difference, scale_of
+from auditor.contract import Available, Manifest
 from auditor.findings import Figure, Measure, Table, Unmeasured
+from auditor.reports.telling import Telling
 from auditor.stats import holm, interval, p_value, rate_difference, value
 
 LIMIT = 0.05
@@ -262,7 +263,7 @@ def test_unordered_classes_are_severe_by_the_adverse_one(worlds):
     dataset = evidence.dataset("test")
     dense = dataset.groups("hangings") == "dense"
     wrong = (dataset.rating("ames") == 2) & (dataset.gold != 2)
-    assert measure.details["rate"]["value"] == pytest.approx(wrong[dense].mean())
+    assert value(measure.sides[0].estimate) == pytest.approx(wrong[dense].mean())
     assert "alpha-ordinal" not in {m.name for m in found.values()}
 
 
@@ -274,11 +275,9 @@ def test_measures_are_those_of_the_images(worlds):
     dense, known = dataset.groups("hangings") == "dense", gold >= 0
     measure = found["severity:annotator=ames,hangings=dense@test"]
     assert measure.n == (dense & known).sum()
-    assert measure.details["rate"]["value"] == pytest.approx((ames > gold)[dense & known].mean())
-    assert measure.details["rest"]["value"] == pytest.approx((ames > gold)[~dense & known].mean())
-    assert measure.details["more_lenient"]["rate"] == pytest.approx(
-        (ames < gold)[dense & known].mean()
-    )
+    assert value(measure.sides[0].estimate) == pytest.approx((ames > gold)[dense & known].mean())
+    assert value(measure.sides[1].estimate) == pytest.approx((ames > gold)[~dense & known].mean())
+    assert measure.facts["more_lenient"] == pytest.approx((ames < gold)[dense & known].mean())
     at = [list(dataset.image_ids).index(i) for i in measure.examples]
     assert len(at) == 12
     assert (dense & known & (ames > gold))[at].all()
@@ -287,8 +286,8 @@ def test_measures_are_those_of_the_images(worlds):
     assert steps[0] == 2
     agreement = found["agreement:hangings=dense@test"]
     same = ames == dataset.rating("birk")
-    assert agreement.estimate == rate_difference(same, member=dense)
-    assert agreement.details["rate"]["value"] == pytest.approx(same[dense].mean())
+    assert agreement.estimate == worlds.nearly(rate_difference(same, member=dense))
+    assert value(agreement.sides[0].estimate) == pytest.approx(same[dense].mean())
     at = [list(dataset.image_ids).index(i) for i in agreement.examples]
     assert (dense & ~same)[at].all()
     assert value(found["raw-agreement:@test"].estimate) == pytest.approx(same.mean())
@@ -345,12 +344,12 @@ def test_images_not_given_out_at_random_are_said_to_be_so(worlds):
     by[np.flatnonzero(dense)[:30]] = "birk"
     frame = dataset.frame.drop(columns=["rating:ames", "rating:birk"]).assign(annotator=by)
     evidence.add(with_frame(dataset, frame=frame, annotators=()))
-    said = measures(worlds, evidence)["severity:annotator=ames,hangings=dense@test"].details
-    assert said["labelled"]["at_random"] is False
-    assert "images were not given out at random" in said["sentence"]
+    said = measures(worlds, evidence)["severity:annotator=ames,hangings=dense@test"]
+    assert said.facts["not_at_random"]
+    assert "images were not assigned at random" in worlds.sentence(LabelAgreement, said)
     even = measures(worlds, world(worlds, seed=4))["severity:annotator=ames,hangings=dense@test"]
-    assert even.details["labelled"]["at_random"] is True
-    assert "at random" not in even.details["sentence"]
+    assert not even.facts["not_at_random"]
+    assert "at random" not in worlds.sentence(LabelAgreement, even)
 
 
 def test_the_sentence_can_be_repeated(worlds):
@@ -366,14 +365,15 @@ def test_the_sentence_can_be_repeated(worlds):
     )
     evidence = worlds.evidence(spec=spec_of(worlds)).add(dataset)
     found = measures(worlds, evidence)
-    assert found["severity:annotator=ames,hangings=dense@test"].details["sentence"] == (
-        "The labels of ames are more severe than the expert's for dense (hangings) in 30% "
-        "[22, 40] of 100 images, for all others in 10% [6, 17] of 100; more lenient in 0% and 0%; "
-        "on balance 20 points [9, 31] more severe on dense (hangings), among images that the "
-        "expert labels alike."
+    severe = found["severity:annotator=ames,hangings=dense@test"]
+    assert worlds.sentence(LabelAgreement, severe) == (
+        "The labels of ames are more severe than the expert’s for dense (hangings) in 30% "
+        "[22, 40] of 100 images, for all others in 10% [6, 17] of 100, among images that the "
+        "expert labels alike; more lenient in 0% and 0%; on balance 20 points more severe [9, 31]."
     )
-    mirrored = found["severity:annotator=ames,hangings=none@test"].details["sentence"]
-    assert "on balance 20 points [9, 31] less severe on none (hangings)" in mirrored
+    mirrored = found["severity:annotator=ames,hangings=none@test"]
+    sentence = worlds.sentence(LabelAgreement, mirrored)
+    assert "on balance 20 points less severe [9, 31]" in sentence
 
 
 def test_units_are_what_counts(worlds):
@@ -383,14 +383,15 @@ def test_units_are_what_counts(worlds):
     same = dataset.rating("ames") == dataset.rating("birk")
     dense = dataset.groups("hangings") == "dense"
     gap = found["agreement:hangings=dense@test"]
-    assert gap.estimate == rate_difference(same, member=dense, unit=dataset.units)
+    by_unit = rate_difference(same, member=dense, unit=dataset.units)
+    assert gap.estimate == worlds.nearly(by_unit)
     assert gap.n_units == len(set(dataset.units[dense]))
     severe = found["severity:annotator=ames,hangings=dense@test"]
     assert severe.n_units == len(set(dataset.units[dense & (dataset.gold >= 0)]))
     alone = with_frame(dataset, has_units=False)
     by_image = measures(worlds, worlds.evidence(spec=evidence.spec).add(alone))
     same_value = by_image["severity:annotator=ames,hangings=dense@test"].estimate
-    assert severe.estimate.value == same_value.value
+    assert severe.estimate.value == pytest.approx(same_value.value)
     assert severe.estimate.df < same_value.df / 2
 
 
@@ -427,7 +428,7 @@ def test_a_label_is_compared_with_the_other_hand_and_not_with_itself(worlds):
     dense = dataset.groups("hangings") == "dense"
     for name in ("ames", "birk"):
         measure = found[f"relative-severity:annotator={name},hangings=dense@test"]
-        assert measure.n == measure.details["rate"]["n"] == (dense & by_ames).sum()
+        assert measure.n == measure.sides[0].n == (dense & by_ames).sum()
     assert found["raw-agreement:@test"].n == by_ames.sum()
 
 
@@ -440,12 +441,12 @@ def test_three_annotators_count_by_pairs_of_an_image(worlds):
     overall = found["raw-agreement:@test"]
     ames_alone = (dataset.rating("ames") == dataset.rating("birk")).mean()
     assert value(overall.estimate) == pytest.approx((2 * ames_alone + 1) / 3)
-    assert overall.details["pairs"] == 1800
+    assert overall.facts["pairs"] == 1800
     assert overall.n == 600
     assert overall.estimate.n < 1000, "three pairs of one image are not three images"
-    assert "1,800 pairs of labels (600 images)" in overall.details["sentence"]
+    assert "1,800 pairs of labels (600 images)" in worlds.sentence(LabelAgreement, overall)
     relative = found["relative-severity:annotator=ames,hangings=dense@test"]
-    assert relative.details["rate"]["n"] == 2 * relative.n
+    assert relative.sides[0].n == 2 * relative.n
 
 
 def test_few_double_labels_have_a_reason_and_a_remedy(worlds):
@@ -529,21 +530,42 @@ def test_one_hand_alone_is_an_unmet_need(worlds):
     twice = worlds.dataset([0, 1] * 20, annotator=["birk"] * 40, ratings={"ames": [0, 1] * 20})
     available = Available(worlds.spec(), worlds.facts(), {"test": twice})
     assert SecondLabels().unmet(available) is None
-    assert Rows(split="train", optional=True) in LabelAgreement.needs
+    assert Manifest(split="train", optional=True) in LabelAgreement.needs
 
 
 def test_tables_and_figures_hold_every_group(worlds):
     results = list(LabelAgreement().run(world(worlds, seed=0)))
     tables = {r.id: r for r in results if isinstance(r, Table)}
     figures = {r.id: r for r in results if isinstance(r, Figure)}
-    assert set(tables) == {"bias/label-agreement:groups", "bias/label-agreement:severity"}
+    adjusted = {f"bias/label-agreement{part}:adjusted" for part in ("", ":severity")}
+    assert set(tables) - adjusted == {
+        "bias/label-agreement:groups", "bias/label-agreement:severity:groups",
+    }  # fmt: skip
     assert len(tables["bias/label-agreement:groups"].rows) == 3
-    assert len(tables["bias/label-agreement:severity"].rows) == 15
+    assert len(tables["bias/label-agreement:severity:groups"].rows) == 15
     for table in tables.values():
         assert all(len(row) == len(table.columns) for row in table.rows)
-    severity = figures["bias/label-agreement:severity:hangings@test"]
-    assert {row["series"] for row in severity.rows} == {"all labels", "ames", "birk"}
+    names = [column.name for column in tables["bias/label-agreement:groups"].columns]
+    assert {"agreement", "alpha low", "alpha-ordinal high"} <= {*names}
+    severity = figures["bias/label-agreement:severity:hangings"]
+    assert {row["series"] for row in severity.rows} == {
+        f"{who}, more severe than {beside}"
+        for who, beside in (
+            ("all labels", "the expert"), ("ames", "the expert"), ("birk", "the expert"),
+            ("ames", "the other annotators"), ("birk", "the other annotators"),
+        )
+    }  # fmt: skip
     assert "nearer to serious than to compliant" in severity.caption
     assert all(row["low"] <= row["value"] <= row["high"] for row in severity.rows)
-    agreement = figures["bias/label-agreement:agreement:hangings@test"]
+    agreement = figures["bias/label-agreement:hangings"]
     assert [row["label"] for row in agreement.rows] == ["all images", "dense", "none", "some"]
+
+
+def test_every_measure_has_a_title_and_a_sentence(worlds):
+    evidence = world(worlds, seed=0, severe=0.3)
+    told = Telling({LabelAgreement.id: LabelAgreement}, attributes=frozenset({"hangings"}))
+    for measure in measures(worlds, evidence).values():
+        texts = (told.title(LabelAgreement.id, measure), told.sentence(LabelAgreement.id, measure))
+        assert not any("annotators and" in text or "{" in text for text in texts)
+        assert told.words(LabelAgreement.id, measure).title
+        assert LabelAgreement.topic not in texts[0].lower()

@@ -18,7 +18,7 @@ from auditor.findings import (
     Unmeasured,
 )
 from auditor.judging.judged_record import make_record
-from auditor.judging.policy import load_policy, parse_policy
+from auditor.judging.policy_file import load_policy, parse_policy
 from auditor.record import (
     AttributeSummary,
     CheckResults,

@@ -8,7 +8,7 @@ import pytest
 from auditor.errors import SpecError
 from auditor.judging.judged_record import from_json
 from auditor.record.files import to_json
-from auditor.render import render
+from auditor.rendering import render
 from auditor.reports.csv_tables import findings_csv
 from auditor.reports.ordering import ordered
 from auditor.stats import interval, value

@@ -4,8 +4,8 @@ import statsmodels.api as sm
 from scipy.stats import t as student
 from scipy.stats import ttest_ind
 
-from auditor.bias.two_sides import ENDLESS, TwoSides, two_means
-from auditor.stats import GRID, Normal, bound, interval, p_value
+from auditor.comparing.two_sides import TwoSides, two_means
+from auditor.stats import ENDLESS, GRID, Normal, bound, interval, p_value
 
 
 @pytest.fixture

@@ -10,13 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from auditor.stats import GRID, Draws, Normal, mean
+from auditor.stats import ENDLESS, GRID, Draws, Normal, mean
 from auditor.stats.codes import codes_of, distinct
 
 Floats = NDArray[np.float64]
-
-ENDLESS = 1000.0
-"""Where the range of a ratio ends that has no end: draws hold finite numbers only."""
 
 
 @dataclass(frozen=True)

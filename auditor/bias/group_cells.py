@@ -29,6 +29,10 @@ class Coded:
         )
         return cls(column, names, codes)
 
+    def take(self, at: np.ndarray) -> Coded:
+        """The images at the positions `at`."""
+        return Coded(self.column, self.names, self.codes[at])
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -134,19 +138,19 @@ def decidable(counted: Cells, *, rest_over: int | None, wanted: Wanted, deff: fl
     ----------
     rest_over : the axis whose sum a cell's rest is of (0: the other rows of its column), None
         for all other cells.
-    deff : images that are worth one independent image; a unit is worth one at least.
+    deff : images to one independent image (design effect); a unit counts as one at least.
     """
     images, units = counted.images, counted.units
-    worth = np.maximum(units, images / deff)
+    effective = np.maximum(units, images / deff)
     keep = rest_over is not None
-    rest = worth.sum(axis=rest_over, keepdims=keep) - worth
+    rest = effective.sum(axis=rest_over, keepdims=keep) - effective
     units_rest = units.sum(axis=rest_over, keepdims=keep) - units
     # An empty cell's images are taken to come as all others do, so many to a unit.
-    as_others = max(float(worth.sum()), 1.0) / max(int(units.sum()), 1)
-    per_unit = np.where(units > 0, worth / np.maximum(units, 1), as_others)
+    as_others = max(float(effective.sum()), 1.0) / max(int(units.sum()), 1)
+    per_unit = np.where(units > 0, effective / np.maximum(units, 1), as_others)
     df_each = 1 / per_unit if counted.clustered else None
     comparable = (units >= MIN_UNITS) & (units_rest >= MIN_UNITS)
-    enough = wanted.shown_by(worth, rest, df_each=df_each) & comparable
+    enough = wanted.shown_by(effective, rest, df_each=df_each) & comparable
     least = wanted.least(rest, df_each=df_each) / per_unit
     more = np.maximum(np.maximum(np.ceil(least - 1e-9), MIN_UNITS) - units, 0.0)
     more = np.where(units_rest < MIN_UNITS, np.inf, np.where(enough, 0.0, more))

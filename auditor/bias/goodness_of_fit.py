@@ -1,4 +1,4 @@
-"""Whether a composition as a whole departs from declared shares, or from another split's."""
+"""Goodness of fit: whether a whole composition fits declared shares, or another split's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from auditor.stats import g_test
 
 
 @dataclass(frozen=True)
-class Departure:
+class GoodnessOfFit:
     """A test of a whole composition: likelihood-ratio statistic, degrees of freedom, p-value.
 
     Where images of one unit resemble each other, statistic and degrees of freedom are those
@@ -25,7 +25,7 @@ class Departure:
     p_value: float
 
 
-def departure_from_shares(here: Composition, shares: Mapping[str, float]) -> Departure | None:
+def fit_to_shares(here: Composition, shares: Mapping[str, float]) -> GoodnessOfFit | None:
     """G-test of a composition against shares; None with fewer than two groups, or no image.
 
     Groups without a share above 0 are left out. With units that span groups, Rao & Scott's
@@ -41,13 +41,13 @@ def departure_from_shares(here: Composition, shares: Mapping[str, float]) -> Dep
     counts = np.array([here.counts[here.groups.index(g)] for g in named])
     found = g_test(counts, expected=expected)
     if here.unit is None:
-        return Departure(found.statistic, found.df, found.p_value)
+        return GoodnessOfFit(found.statistic, found.df, found.p_value)
     spread = _spread(here, named, kept)
     return _corrected(found.statistic, spread, expected, per=1 / int(kept.sum()))
 
 
-def departure_of_splits(here: Composition, there: Composition) -> Departure | None:
-    """G-test that two splits have one composition; corrections as `departure_from_shares`."""
+def fit_of_splits(here: Composition, there: Composition) -> GoodnessOfFit | None:
+    """G-test that two splits have one composition; corrections as `fit_to_shares`."""
     tables = np.stack([here.counts, there.counts])
     seen = tables.sum(axis=0) > 0
     if seen.sum() < 2 or not tables.any(axis=1).all():
@@ -55,7 +55,7 @@ def departure_of_splits(here: Composition, there: Composition) -> Departure | No
     tables = tables[:, seen]
     found = g_test(tables)
     if here.unit is None and there.unit is None:
-        return Departure(found.statistic, found.df, found.p_value)
+        return GoodnessOfFit(found.statistic, found.df, found.p_value)
     named = [g for g, there_is in zip(here.groups, seen, strict=True) if there_is]
     spreads = [_spread(c, named, np.ones(c.n, dtype=bool)) for c in (here, there)]
     pooled = tables.sum(axis=0) / tables.sum()
@@ -87,15 +87,17 @@ def _spread(here: Composition, named: Sequence[str], kept: np.ndarray) -> _Sprea
     return _Spread(scale * residuals.T @ residuals, size)
 
 
-def _corrected(statistic: float, spread: _Spread, shares: np.ndarray, *, per: float) -> Departure:
+def _corrected(
+    statistic: float, spread: _Spread, shares: np.ndarray, *, per: float
+) -> GoodnessOfFit:
     """Rao-Scott's second-order correction of a statistic that took images for independent."""
     first = shares[:-1]
     independent = per * (np.diag(first) - np.outer(first, first))
     effects = np.linalg.eigvals(np.linalg.solve(independent, spread.covariance)).real
     mean = float(effects.mean())
     if mean <= 0:
-        return Departure(statistic, len(first), float(chdtrc(len(first), statistic)))
+        return GoodnessOfFit(statistic, len(first), float(chdtrc(len(first), statistic)))
     df = float(effects.sum() ** 2 / (effects**2).sum())
     # As the builders of rates do: a design effect below 1 is taken for luck.
     corrected = statistic / max(mean, 1.0) * df / len(first)
-    return Departure(corrected, df, float(fdtrc(df, df * (spread.units - 1), corrected / df)))
+    return GoodnessOfFit(corrected, df, float(fdtrc(df, df * (spread.units - 1), corrected / df)))

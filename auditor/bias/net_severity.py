@@ -1,4 +1,4 @@
-"""How severely a hand grades a group: net shares graded up, compared among like images."""
+"""How severely an annotator grades a group: net shares graded up, compared among like images."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Scale:
+class SeverityScale:
     """How severe each class is, (classes,), and what a more severe label is, in words."""
 
     severity: Floats
     meaning: str
 
 
-def scale_of(classes: Sequence[str], *, adverse: Sequence[str], ordinal: bool) -> Scale | None:
+def scale_of(
+    classes: Sequence[str], *, adverse: Sequence[str], ordinal: bool
+) -> SeverityScale | None:
     """The scale of severity of classes; None where nothing says which is worse.
 
     Declared grades rise in the order of the classes, or fall where the first class is adverse and
@@ -36,10 +38,12 @@ def scale_of(classes: Sequence[str], *, adverse: Sequence[str], ordinal: bool) -
         rising = bool(harms[-1] or not harms[0])
         order = np.arange(len(classes), dtype=np.float64)
         first, last = (classes[0], classes[-1]) if rising else (classes[-1], classes[0])
-        return Scale(order if rising else -order, f"a grade nearer to {last} than to {first}")
+        return SeverityScale(
+            order if rising else -order, f"a grade nearer to {last} than to {first}"
+        )
     if harms.any() and not harms.all():
         named = " or ".join(name for name in classes if name in adverse)
-        return Scale(harms.astype(np.float64), f"{named} in place of another class")
+        return SeverityScale(harms.astype(np.float64), f"{named} in place of another class")
     return None
 
 
@@ -65,7 +69,7 @@ def net_difference(
 ) -> Compared:
     """Share graded up less share graded down, of the group minus of the rest, within strata.
 
-    Where the reference's own grade is a stratum, hands that err alike everywhere show no
+    Where the reference's own grade is a stratum, annotators who err alike everywhere show no
     difference between groups of other composition: who stands on the highest grade cannot be
     graded up. Strata are weighed as Mantel & Haenszel (1959, doi:10.1093/jnci/22.4.719) weigh
     them; images without a counterpart are left out. The standard error is that of Bonett & Price

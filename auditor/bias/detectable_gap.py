@@ -1,4 +1,4 @@
-"""The smallest gap to all others that a test set could have seen, group by group."""
+"""The smallest gap to all others that a set of images could have shown, group by group."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.bias.cells import Wanted
-from auditor.bias.groups import Grouping, nothing_to_compare, too_few_units
-from auditor.findings import Subject, Unmeasured
+from auditor.bias.group_cells import Wanted
+from auditor.comparing.against_rest import AgainstRest, against_rest
+from auditor.comparing.groups import Grouping, nothing_to_compare
+from auditor.findings import Unmeasured
 from auditor.scoring.comparison import count_units
-from auditor.stats import RateDifference, rate_difference, sample_needed, smallest_excess
+from auditor.scoring.quantities import headline
+from auditor.stats import RateDifference, rate_difference, smallest_excess, times_needed
 
 SMALLEST_GAP = "smallest-gap"
 
 
 @dataclass(frozen=True)
 class GroupGap:
-    """What a group of the test set could have shown.
+    """What a group could have shown.
 
     `gap` is the smallest true gap in accuracy that is shown to be beyond the limit with power
     80%, at 5% over `comparisons`; infinite where none is. `units_to_show` would show the gap
@@ -27,7 +29,7 @@ class GroupGap:
     rest is (the rest in proportion); None where no number would.
     """
 
-    grouping: Grouping
+    compared: AgainstRest
     group: str
     estimate: RateDifference
     n_units: int
@@ -36,18 +38,33 @@ class GroupGap:
     units_to_show: int | None
     units_to_pass: int | None
 
+    @property
+    def named(self) -> str:
+        return self.compared.grouping.named(self.group)
+
+    @property
+    def noun(self) -> str:
+        return "images" if self.compared.grouping.unit is None else "units"
+
+
+_Compared = tuple[AgainstRest, str]
+
 
 def group_gaps(
     found: Sequence[Grouping], *, limit: float, gap: float
 ) -> list[GroupGap | Unmeasured]:
     """One for every group of every attribute; one reason for an attribute of one group."""
-    compared: list[tuple[Grouping, str, RateDifference] | Unmeasured] = []
+    compared: list[_Compared | Unmeasured] = []
     for grouping in found:
         nothing = nothing_to_compare(grouping, name=SMALLEST_GAP)
         if nothing is not None:
             compared.append(nothing)
             continue
-        compared += [_compared(grouping, group) for group in grouping.groups]
+        all_others = against_rest(headline(grouping.rows), grouping)
+        compared += [
+            all_others.too_few(group, SMALLEST_GAP) or (all_others, group)
+            for group in grouping.groups
+        ]
     comparisons = sum(not isinstance(each, Unmeasured) for each in compared)
     return [
         each
@@ -57,33 +74,19 @@ def group_gaps(
     ]
 
 
-def _compared(grouping: Grouping, group: str) -> tuple[Grouping, str, RateDifference] | Unmeasured:
-    subject = Subject.about({grouping.attribute.name: group}, split="test")
-    few = too_few_units(grouping, group, name=SMALLEST_GAP, subject=subject)
-    if few is not None:
-        return few
-    inside = grouping.members(group)
-    gap = rate_difference(grouping.outcomes.correct, member=inside, unit=grouping.unit)
-    return grouping, group, gap
-
-
 def _group_gap(
-    grouping: Grouping,
-    group: str,
-    estimate: RateDifference,
-    *,
-    comparisons: int,
-    limit: float,
-    gap: float,
+    compared: AgainstRest, group: str, *, comparisons: int, limit: float, gap: float
 ) -> GroupGap:
-    n_units = count_units(grouping.members(group), grouping.unit)
+    inside, unit = compared.grouping.members(group), compared.grouping.unit
+    estimate = rate_difference(compared.values, member=inside, unit=unit)
+    n_units = count_units(inside, unit)
     excess = smallest_excess(estimate, limit=-limit, exceeds="below", alpha=0.05 / comparisons)
     rest = (estimate.x_rest + 0.5) / (estimate.n_rest + 1)
     wanted = Wanted(limit, gap, rest, comparisons)
     df_each = None if estimate.df is None else np.array([estimate.df / estimate.n])
     least = float(wanted.least(np.array([estimate.n_rest]), df_each=df_each)[0])
     return GroupGap(
-        grouping=grouping,
+        compared=compared,
         group=group,
         estimate=estimate,
         n_units=n_units,
@@ -101,8 +104,7 @@ def _units_to_pass(estimate: RateDifference, *, n_units: int, limit: float) -> i
     alike = RateDifference(
         p * estimate.n, estimate.n, estimate.x_rest, estimate.n_rest, estimate.df
     )
-    needed = sample_needed(alike, limit=-limit, exceeds="below")
-    return None if needed is None else _whole(needed.times * n_units)
+    return _whole(times_needed(alike, limit=-limit, exceeds="below") * n_units)
 
 
 def _whole(units: float) -> int | None:

@@ -1,4 +1,4 @@
-"""What a picture is drawn from: rows of a figure, read one by one, and the look of series."""
+"""What a picture is drawn from: the rows of a figure, read one by one."""
 
 from __future__ import annotations
 
@@ -12,26 +12,6 @@ from auditor.reports.drawing.svg import xml_text
 LABEL_LENGTH = 38
 
 Row = Mapping[str, Cell]
-
-
-@dataclass(frozen=True)
-class Style:
-    """How a series looks; each part alone tells it from the others."""
-
-    colour: str
-    marker: str
-    line: str | tuple[int, tuple[int, ...]]
-    hatch: str
-
-
-STYLES = (
-    Style("#1f4e79", "o", "-", ""),
-    Style("#c05a12", "s", "--", "////"),
-    Style("#3f7d4e", "^", "-.", "...."),
-    Style("#7a3b78", "D", ":", "xxxx"),
-    Style("#8a6d00", "v", (0, (5, 1, 1, 1, 1, 1)), "\\\\\\\\"),
-    Style("#5c6773", "P", (0, (8, 2)), "----"),
-)
 
 
 @dataclass(frozen=True)
@@ -72,10 +52,6 @@ def series_of(row: Row) -> str:
     return str(row.get("series") or "")
 
 
-def style_of(names: Sequence[str], row: Row) -> Style:
-    return STYLES[names.index(series_of(row)) % len(STYLES)]
-
-
 def label(value: Cell, *, length: int = LABEL_LENGTH) -> str:
     """A label in one line of at most `length` characters."""
     text = " ".join(xml_text(str(value)).split())
@@ -91,9 +67,3 @@ def axis_text(axis: Axis) -> str:
 def factor(axis: Axis) -> float:
     """What values are multiplied by before they are drawn on an axis."""
     return 100.0 if axis.unit == "share" else 1.0
-
-
-def tint(colour: str) -> tuple[float, float, float]:
-    """A light shade of a colour such as ``#1f4e79``, as shares of red, green and blue."""
-    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return (0.65 + 0.35 * red, 0.65 + 0.35 * green, 0.65 + 0.35 * blue)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.bias.groups import Grouping
-from auditor.bias.halves import first_half
+from auditor.bias.split_half import first_half
+from auditor.comparing.groups import Grouping
+from auditor.findings import Side
 from auditor.scoring.comparison import MIN_UNITS, count_units
 from auditor.stats import (
     PairedDifference,
@@ -40,15 +41,18 @@ class Cutoffs:
 
     @classmethod
     def of(
-        cls, grouping: Grouping, adverse: str, index: int, *, rng: np.random.Generator
+        cls, grouping: Grouping, adverse: str, scores: np.ndarray, *, rng: np.random.Generator
     ) -> Cutoffs:
-        of_class = grouping.outcomes.labels == index
-        stratum = np.char.add(grouping.of.astype(str), np.where(of_class, "\0in", "\0out"))
+        """Cutoffs of a class; `scores` are its probabilities, one each of the grouping's rows."""
+        rows, at = grouping.rows, grouping.at
+        of_class = rows.present(adverse)[at]
+        groups = np.array(grouping.groups)[grouping.of]
+        stratum = np.char.add(groups, np.where(of_class, "\0in", "\0out"))
         return cls(
             grouping=grouping,
             adverse=adverse,
-            score=np.asarray(grouping.outcomes.probabilities)[:, index].astype(np.float64),
-            own=grouping.outcomes.predicted == index,
+            score=scores[at].astype(np.float64),
+            own=rows.called(adverse)[at],
             of_class=of_class,
             first=first_half(len(stratum), unit=grouping.unit, stratum=stratum, rng=rng),
         )
@@ -91,6 +95,10 @@ class Cutoffs:
         """The share called so among some images, units respected."""
         unit = self.grouping.unit
         return rate(called[among], unit=None if unit is None else unit[among])
+
+    def side(self, threshold: Threshold, among: np.ndarray) -> Side:
+        """The share called so at a threshold among the images under a mask."""
+        return Side(self.share(self.called(threshold), among), int(among.sum()))
 
     def gap(self, threshold: Threshold, group: str, among: np.ndarray) -> RateDifference:
         """Share of a group's images under the mask that are called so, minus the rest's."""

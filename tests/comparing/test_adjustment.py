@@ -1,22 +1,23 @@
 """Gaps among images alike in another respect: what is said of them, and how often wrongly."""
 
-import dataclasses
 import json
 import math
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 import pytest
 
-from auditor.bias.adjustment import Reading, adjusted_difference, reading_of
 from auditor.bias.amplification import Amplification
 from auditor.bias.calibration import GroupCalibration
 from auditor.bias.error_rates import ErrorRates
-from auditor.bias.groups import groupings
 from auditor.bias.harm import Harm
 from auditor.bias.selection_rate import SelectionRate
 from auditor.bias.subgroup_gap import SubgroupGap
+from auditor.comparing.adjustment import Reading, adjusted_difference, reading_of
+from auditor.comparing.groups import groupings
 from auditor.findings import Table
+from auditor.reports.telling import Telling, alike_sentences
 from auditor.stats import (
     Adjusted,
     Interval,
@@ -73,8 +74,15 @@ def world(
     return worlds.evidence(spec=spec).add(dataset, worlds.probabilities(answers))
 
 
+def alike_of(measure, condition, *, gap=("lower", "higher")):
+    """What a report says of a comparison among images alike in a condition."""
+    alone = replace(measure, adjusted=(adjusted(measure)[condition],))
+    (sentence,) = alike_sentences(alone, Telling({}), gap=gap)
+    return sentence
+
+
 def adjusted(measure):
-    return {entry["for"]: entry for entry in measure.details["adjusted"]}
+    return {alike.condition: alike for alike in measure.adjusted}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -82,19 +90,19 @@ def test_a_gap_of_the_buildings_is_explained_by_building_not_by_light(worlds, se
     evidence = world(worlds, seed=seed, by_building=(0.0, 0.3))
     measure = worlds.measures(SubgroupGap(), evidence)[OLD]
     found = adjusted(measure)
-    assert found["building"]["reading"] == "explained"
-    assert found["light"]["reading"] == "remains"
-    assert abs(found["building"]["value"]) < 0.08 < -found["light"]["value"]
-    assert " Explained by building: " in measure.details["sentence"]
-    assert measure.details["sentence"].endswith(" among images of the same building.")
+    assert found["building"].reading == "explained"
+    assert found["light"].reading == "remains"
+    assert abs(found["building"].value) < 0.08 < -found["light"].value
+    assert " Explained by building: " in worlds.sentence(SubgroupGap, measure)
+    assert worlds.sentence(SubgroupGap, measure).endswith(" among images of the same building.")
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_gap_of_the_household_stays(worlds, seed):
     evidence = world(worlds, seed=seed, by_household=0.25)
     measure = worlds.measures(SubgroupGap(), evidence)[OLD]
-    assert {e["reading"] for e in adjusted(measure).values()} == {"remains"}
-    assert measure.details["sentence"].endswith(
+    assert {e.reading for e in adjusted(measure).values()} == {"remains"}
+    assert worlds.sentence(SubgroupGap, measure).endswith(
         " It stays so among images of the same building or light."
     )
 
@@ -106,9 +114,9 @@ def test_a_gap_that_the_buildings_hide_is_told(worlds, seed):
     )
     measure = worlds.measures(SubgroupGap(), evidence)[OLD]
     entry = adjusted(measure)["building"]
-    assert entry["reading"] == "hidden"
-    assert entry["high"] < 0
-    assert " A gap is hidden by building: " in measure.details["sentence"]
+    assert entry.reading == "hidden"
+    assert entry.high < 0
+    assert " A gap is hidden by building: " in worlds.sentence(SubgroupGap, measure)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -116,19 +124,23 @@ def test_a_condition_of_all_of_a_group_cannot_be_told_apart(worlds, seed):
     evidence = world(worlds, seed=seed, by_building=(0.0, 0.3), shares=(0.0, 1.0))
     measure = worlds.measures(SubgroupGap(), evidence)[OLD]
     entry = adjusted(measure)["building"]
-    assert (entry["reading"], entry["value"], entry["low"], entry["high"]) == (
+    assert (entry.reading, entry.value, entry.low, entry.high) == (
         "not comparable", None, None, None,
     )  # fmt: skip
-    assert entry["sentence"] == "Too little to compare among images of the same building."
-    assert measure.details["sentence"].endswith("; whether building explains it cannot be told.")
-    assert "It stays so among images of the same light (" in measure.details["sentence"]
+    assert alike_of(measure, "building") == (
+        "Too little to compare among images of the same building."
+    )
+    assert worlds.sentence(SubgroupGap, measure).endswith(
+        "; whether building explains it cannot be told."
+    )
+    assert "It stays so among images of the same light (" in worlds.sentence(SubgroupGap, measure)
 
 
 def test_half_a_group_without_like_ones_is_not_compared(worlds):
     """Nearly all accessible rooms are in old buildings that hold nobody else."""
     evidence = world(worlds, seed=1, by_building=(0.0, 0.3), shares=(0.0, 0.8))
     measure = worlds.measures(SubgroupGap(), evidence)[OLD]
-    assert adjusted(measure)["building"]["reading"] == "not comparable"
+    assert adjusted(measure)["building"].reading == "not comparable"
 
 
 def test_one_condition_that_cannot_be_told_apart_is_a_sentence_of_its_own(worlds):
@@ -137,13 +149,15 @@ def test_one_condition_that_cannot_be_told_apart_is_a_sentence_of_its_own(worlds
         attributes=("household", "building"),
     )  # fmt: skip
     measure = worlds.measures(SubgroupGap(), evidence)[OLD]
-    assert measure.details["sentence"].endswith(". Whether building explains it cannot be told.")
+    assert worlds.sentence(SubgroupGap, measure).endswith(
+        ". Whether building explains it cannot be told."
+    )
 
 
 def test_the_numbers_are_those_of_the_strata(worlds):
     evidence = world(worlds, seed=2, by_building=(0.0, 0.3), missing=0.1)
     found = worlds.measures(SubgroupGap(), evidence)[OLD]
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     building = outcomes.groups("building")
     known = building != ""
     expected = stratified_difference(
@@ -153,11 +167,12 @@ def test_the_numbers_are_those_of_the_strata(worlds):
         unit=outcomes.units[known].astype(str),
     )
     entry = adjusted(found)["building"]
-    assert (entry["value"], entry["low"], entry["high"]) == pytest.approx(
+    assert (entry.value, entry.low, entry.high) == pytest.approx(
         (expected.value, expected.interval.low, expected.interval.high)
     )
-    assert f"from {expected.n:,} images and {expected.n_rest:,} others." in entry["sentence"]
-    assert entry["sentence"].startswith("Among images of the same building: ")
+    said = alike_of(found, "building")
+    assert f"from {expected.n:,} images and {expected.n_rest:,} others." in said
+    assert said.startswith("Among images of the same building: ")
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -167,9 +182,9 @@ def test_errors_are_adjusted_as_differences_and_as_ratios(worlds, seed):
     for kind in ("false-positive", "false-negative"):
         for form in ("difference", "ratio"):
             measure = found[f"{kind}-{form}:class=b,household=accessible@test"]
-            assert adjusted(measure)["building"]["reading"] == "explained"
-            assert "Explained by building" in measure.details["sentence"]
-    outcomes = evidence.outcomes()
+            assert adjusted(measure)["building"].reading == "explained"
+            assert "Explained by building" in worlds.sentence(ErrorRates, measure)
+    outcomes = evidence.answers()
     clear = outcomes.labels == 0
     expected = stratified_ratio(
         outcomes.predicted[clear] == 1,
@@ -178,14 +193,15 @@ def test_errors_are_adjusted_as_differences_and_as_ratios(worlds, seed):
         unit=outcomes.units[clear].astype(str),
     )
     entry = adjusted(found["false-positive-ratio:class=b,household=accessible@test"])["building"]
-    assert entry["value"] == pytest.approx(expected.value)
-    assert "times as often [" in entry["sentence"]
+    assert entry.value == pytest.approx(expected.value)
+    ratio = found["false-positive-ratio:class=b,household=accessible@test"]
+    assert "times as often [" in alike_of(ratio, "building")
 
 
 OTHERS = {
     "selection-difference:class=b,household=accessible@test": (SelectionRate(), "points higher ["),
     "selection-ratio:class=b,household=accessible@test": (SelectionRate(), "times as often ["),
-    "cost-difference:household=accessible@test": (Harm(), "EUR more ["),
+    "cost-difference:household=accessible@test": (Harm(), "EUR per image more ["),
     "overconfidence-difference:household=accessible@test": (
         GroupCalibration(), "points more overconfident [",
     ),
@@ -200,13 +216,15 @@ def test_every_gap_is_adjusted(worlds, gap, seed):
     check, said = OTHERS[gap]
     evidence = world(worlds, seed=seed, by_building=(0.0, 0.6), rooms=900, alarms=True)
     measure = worlds.measures(check, evidence)[gap]
-    assert adjusted(measure)["building"]["reading"] == "explained"
-    assert " Explained by building: " in measure.details["sentence"]
+    assert adjusted(measure)["building"].reading == "explained"
+    assert " Explained by building: " in worlds.sentence(type(check), measure)
     evidence = world(worlds, seed=seed, by_household=0.5, rooms=900, alarms=True)
     measure = worlds.measures(check, evidence)[gap]
-    assert {e["reading"] for e in adjusted(measure).values()} == {"remains"}
-    assert "It stays so among images of the same building or light." in measure.details["sentence"]
-    assert said in adjusted(measure)["building"]["sentence"]
+    assert {e.reading for e in adjusted(measure).values()} == {"remains"}
+    sentence = worlds.sentence(type(check), measure)
+    assert "It stays so among images of the same building or light." in sentence
+    words = check.words[measure.name]
+    assert said in alike_of(measure, "building", gap=words.gap)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -214,15 +232,20 @@ def test_without_a_gap_no_condition_is_said_to_explain_one(worlds, seed):
     evidence = world(worlds, seed=seed, by_building=(0.0, 0.4), shares=(0.5, 0.5), alarms=True)
     for gap, (check, _) in OTHERS.items():
         entry = adjusted(worlds.measures(check, evidence)[gap])["building"]
-        assert entry["reading"] in ("not shown", "remains", "open"), gap
+        assert entry.reading in ("not shown", "remains", "open"), gap
 
 
-def test_the_ratio_of_costs_says_what_the_difference_comes_to(worlds):
+def test_the_ratio_of_costs_says_what_is_read_from_the_difference(worlds):
     evidence = world(worlds, seed=0, by_building=(0.0, 0.4), rooms=700, alarms=True)
-    found = worlds.measures(Harm(), evidence)["cost-ratio:household=accessible@test"]
-    assert " times as much [" in found.details["sentence"]
-    assert " Explained by building: " in found.details["sentence"]
-    assert found.details["adjusted"] == []
+    found = worlds.measures(Harm(), evidence)
+    ratio, difference = (
+        found[f"{name}:household=accessible@test"] for name in ("cost-ratio", "cost-difference")
+    )
+    sentence = worlds.sentence(Harm, ratio)
+    assert " times as much [" in sentence
+    assert sentence.endswith(" Explained by building.")
+    assert [a.reading for a in ratio.adjusted] == [a.reading for a in difference.adjusted]
+    assert all(a.value is None for a in ratio.adjusted)
 
 
 def test_selection_is_adjusted_without_labels_too(worlds):
@@ -230,17 +253,17 @@ def test_selection_is_adjusted_without_labels_too(worlds):
     dataset = labelled.dataset("test")
     frame = dataset.frame.assign(label=-1)
     bare = worlds.evidence(spec=labelled.spec).add(
-        dataclasses.replace(dataset, frame=frame), labelled.outcomes().probabilities
+        replace(dataset, frame=frame), labelled.answers().probabilities
     )
     gap = "selection-difference:class=b,household=accessible@test"
     found, expected = (worlds.measures(SelectionRate(), e)[gap] for e in (bare, labelled))
-    assert adjusted(found) == adjusted(expected)
-    assert adjusted(found)["building"]["reading"] == "explained"
+    assert adjusted(found) == worlds.nearly(adjusted(expected))
+    assert adjusted(found)["building"].reading == "explained"
 
 
 def test_conditions_are_other_attributes_of_that_role(worlds):
     evidence = world(worlds, seed=0)
-    by_name = {g.attribute.name: tuple(g.controls) for g in groupings(evidence.outcomes())}
+    by_name = {g.attribute.name: tuple(g.controls) for g in groupings(evidence.scored())}
     assert by_name == {
         "household": ("building", "light"),
         "building": ("light",),
@@ -253,8 +276,8 @@ def test_without_conditions_nothing_is_added(worlds):
     evidence = world(worlds, seed=0, by_household=0.3, attributes=("household",))
     results = list(SubgroupGap().run(evidence))
     measure = worlds.measures(SubgroupGap(), evidence)[OLD]
-    assert measure.details["adjusted"] == []
-    assert measure.details["sentence"].endswith("].")
+    assert measure.adjusted == ()
+    assert worlds.sentence(SubgroupGap, measure).endswith("].")
     assert [r.id for r in results if isinstance(r, Table)] == ["bias/subgroup-gap:groups"]
 
 
@@ -268,13 +291,13 @@ def test_table_and_details_are_plain_and_whole(worlds, check):
     table = next(
         r for r in check.run(evidence) if isinstance(r, Table) and r.id.endswith(":adjusted")
     )
-    entries = [e for m in measures for e in m.details.get("adjusted", ())]
-    assert len(table.rows) == len(entries) > 0
+    # A ratio of costs has the readings of the difference, and no numbers of its own.
+    own = [a for m in measures for a in m.adjusted
+           if m.name != "cost-ratio" or a.reading == "not comparable"]  # fmt: skip
+    assert len(table.rows) == len(own) > 0
     assert all(len(row) == len(table.columns) for row in table.rows)
     for measure in measures:
-        assert json.loads(json.dumps(measure.details)) == measure.details
-        for entry in measure.details.get("adjusted", ()):
-            assert {"for", "value", "low", "high", "sentence"} <= set(entry)
+        assert json.loads(json.dumps(measure.facts)) == measure.facts
 
 
 @pytest.mark.parametrize(
@@ -316,11 +339,11 @@ def test_a_condition_is_rarely_said_to_explain_or_hide_what_it_does_not(worlds, 
             worlds, seed=seed, by_household=household, by_building=(0.0, 0.1), shares=(0.4, 0.4),
             rooms=150,
         )  # fmt: skip
-        grouping = next(groupings(evidence.outcomes()))
-        correct = grouping.outcomes.correct
+        grouping = next(groupings(evidence.scored()))
+        correct = grouping.rows.right
         gap = rate_difference(correct, member=grouping.members("accessible"), unit=grouping.unit)
         found = adjusted_difference(grouping.contrast("accessible"), correct, gap=gap)
-        said = {entry["reading"] for entry in found.entries}
+        said = {alike.reading for alike in found}
         assert said <= set(get_args(Reading))
         wrong += bool(said & {"explained", "hidden", "reversed"})
     assert wrong / repeats <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / repeats)
