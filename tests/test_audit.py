@@ -139,12 +139,6 @@ def test_no_network_is_used(fair, tmp_path, monkeypatch):
     assert record.verdict == "PASS"
 
 
-def run_cli(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "auditor.cli", *arguments], capture_output=True, text=True, cwd=cwd
-    )
-
-
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -156,15 +150,18 @@ def run_cli(*arguments, cwd):
         (("policy: policy.yaml", "policy: strickt"), "strickt"),
     ],
 )
-def test_errors_of_the_user_are_one_message_without_traceback(fair, change, says):
+def test_errors_of_the_user_are_one_message_without_traceback(
+    fair, command, monkeypatch, change, says
+):
     text = fair.read_text()
     assert change[0] in text
     wrong = fair.with_name("wrong.yaml")
     wrong.write_text(text.replace(*change))
-    done = run_cli("run", "wrong.yaml", "--out", "never", cwd=fair.parent)
-    assert done.returncode == 2, done.stderr
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+    monkeypatch.chdir(fair.parent)
+    code, _, err = command("run", wrong.name, "--out", "never")
+    assert code == 2, err
+    assert says in err
+    assert "Traceback" not in err
     assert not (fair.parent / "never" / "audit.json").exists()
 
 
