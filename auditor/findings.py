@@ -327,7 +327,11 @@ class TensorFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a loaded model is. `embedding` names the tensor used, None where there is none."""
+    """What a loaded model is. `embedding` names the tensor used, None where there is none.
+
+    `notes` are sentences on how the file was understood; `listed_classes` are the classes in the
+    order that the file lists, where that is another than the order of `classes`.
+    """
 
     task: str
     format: Literal["onnx", "torch", "torchscript"]
@@ -343,3 +347,5 @@ class ModelFacts:
     embedding: str | None
     quantised: bool = False
     trusted_code: bool = False
+    notes: tuple[str, ...] = ()
+    listed_classes: tuple[str, ...] = ()

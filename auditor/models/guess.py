@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from auditor.findings import TensorFacts
 from auditor.models.formats import Format, detect_format
+from auditor.models.stated import Stated, require_classifier
 
 if TYPE_CHECKING:
+    from auditor.models.checkpoints import Checkpoint
     from auditor.models.onnx_graph import OnnxGraph
 
 _SIZE = (224, 224)
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
+_HEAD = re.compile(r"(?i)(^|[._])(fc|head|heads|classifier|linear|logits|output)([._\d]|$)")
+"""How networks call their last layer."""
+
 _WITH_BACKGROUND = 1001
 """Outputs of TensorFlow's ImageNet models: 1,000 classes behind a background class."""
 
@@ -26,7 +34,9 @@ class GuessedModel:
 
     `guesses` names the fields that the file does not show; `reason` says in words what was seen
     and what was assumed. `n_outputs` is None where unknown; `background` is the index of a
-    leading background class or None.
+    leading background class or None. `classes` are those that the file, or one beside it,
+    lists, in the model's order, and `classes_from` says where. `free_size` says that the graph
+    takes images of any size; `output_name` is given where several outputs could be meant.
     """
 
     format: Format
@@ -42,6 +52,13 @@ class GuessedModel:
     n_outputs: int | None = None
     background: int | None = None
     output: Literal["logits", "probabilities", "sigmoid"] = "logits"
+    output_name: str | None = None
+    resize: Literal["stretch", "letterbox", "shortest"] = "stretch"
+    shortest: int | None = None
+    interpolation: str = "bilinear"
+    classes: tuple[str, ...] = ()
+    classes_from: str = ""
+    free_size: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,40 +72,85 @@ class _Normalisation:
     certain: bool
 
 
-def guess_model_spec(path: Path) -> GuessedModel:
-    """Look at a model file without running it.
+def guess_model_spec(path: Path, *, n_classes: int | None = None) -> GuessedModel:
+    """Look at a model file, and at what lies beside it, without running it.
 
-    Raises ModelError for a missing file and for what is no model.
+    `n_classes` is how many classes the data show; it tells class scores among other outputs.
+
+    Raises ModelError for a missing file, for what is no model, and for a model that says itself
+    that it is no classifier.
     """
     format = detect_format(path)
-    return _guess_onnx(path) if format == "onnx" else _guess_torch(path, format)
+    return _guess_onnx(path, n_classes) if format == "onnx" else _guess_torch(path, format)
 
 
-def _guess_onnx(path: Path) -> GuessedModel:
+def _with_stated(guess: GuessedModel, stated: Stated) -> GuessedModel:
+    """The guess, with what the file or its neighbours state in its place."""
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in stated.input.items()}
+    if not guess.free_size and given.get("size") not in (None, guess.size):
+        # The graph's own size stands; what was stated of resizing belongs to the other.
+        given = {k: v for k, v in given.items() if k not in ("size", "resize", "shortest")}
+    if guess.channels == "grey" and len(given.get("mean", ())) == 3:
+        given = {k: v for k, v in given.items() if k not in ("mean", "std", "channels")}
+    if "mean" in given and guess.channels != "grey":
+        given.setdefault("channels", "rgb")
+    said = [guess.reason.rstrip(".")]
+    if given:
+        said.append(f"{stated.input_from} states {', '.join(sorted(given))}")
+    if stated.classes:
+        said.append(f"{stated.classes_from} lists {len(stated.classes)} classes")
+    return replace(
+        guess,
+        **given,
+        classes=stated.without_background(guess.n_outputs or 0, guess.background),
+        classes_from=stated.classes_from,
+        guesses=tuple(name for name in guess.guesses if name not in given),
+        reason="; ".join(said) + ".",
+    )
+
+
+def _scores_among(
+    outputs: Sequence[TensorFacts], n_classes: int | None
+) -> tuple[TensorFacts, str | None]:
+    """The output to take for class scores, and its name where the spec must say so."""
+    flat = {o.name: [n for n in o.shape[1:] if n != 1] for o in outputs}
+    single = [[], [1]] if n_classes == 2 else []
+    fits = [o for o in outputs if flat[o.name] == [n_classes] or flat[o.name] in single]
+    fits = fits or [o for o in outputs if len(flat[o.name]) <= 1]
+    chosen = (fits or list(outputs))[0]
+    return chosen, chosen.name if len(outputs) > 1 else None
+
+
+def _guess_onnx(path: Path, n_classes: int | None) -> GuessedModel:
     from auditor.models.fit import only_input
     from auditor.models.onnx_graph import OnnxGraph, ending_of, read_onnx, tensor_facts
 
-    graph = OnnxGraph(read_onnx(path).model)
+    file = read_onnx(path)
+    graph, stated = OnnxGraph(file.model), file.stated(path)
+    require_classifier(stated, path.name)
     given = only_input(graph)
     guess = _from_input(given.shape, given.dtype)
     outputs = [tensor_facts(each) for each in graph.outputs]
-    ending = ending_of(graph, outputs[0].name)
+    scores, output_name = _scores_among(outputs, n_classes)
+    ending = ending_of(graph, scores.name)
     kinds: dict[str, Literal["probabilities", "sigmoid"]] = {
         "softmax": "probabilities",
         "sigmoid": "sigmoid",
     }
-    wide = [n for n in outputs[0].shape[1:] if n != 1]
+    wide = [n for n in scores.shape[1:] if n != 1]
     n_outputs = wide[0] if len(wide) == 1 else (1 if not wide else None)
     background = 0 if n_outputs == _WITH_BACKGROUND else None
     normalisation = _normalisation(leading_constants(graph), guess)
-    return replace(
+    found = replace(
         guess,
         scale=normalisation.scale,
         mean=normalisation.mean,
         std=normalisation.std,
         n_outputs=n_outputs,
         background=background,
-        output=kinds.get(ending, "logits"),
+        # One number is the second class's score, whatever it ends in.
+        output=kinds.get(ending, "sigmoid" if n_outputs == 1 else "logits"),
+        output_name=output_name,
         guesses=(
             *guess.guesses,
             *(() if normalisation.certain else ("scale", "mean", "std", "channels")),
@@ -96,6 +158,7 @@ def _guess_onnx(path: Path) -> GuessedModel:
         ),
         reason=f"{guess.reason}; {_told_output(n_outputs, ending)}; {normalisation.reason}.",
     )
+    return _with_stated(found, stated)
 
 
 def _from_input(shape: tuple[int | None, ...], dtype: str) -> GuessedModel:
@@ -123,6 +186,7 @@ def _from_input(shape: tuple[int | None, ...], dtype: str) -> GuessedModel:
         layout=layout,
         dtype=kind,
         channels="grey" if grey else "rgb",
+        free_size=not sized,
     )
 
 
@@ -190,30 +254,45 @@ def _is_for_255(op: str, values: np.ndarray) -> bool:
 
 
 def _guess_torch(path: Path, format: Format) -> GuessedModel:
-    n_outputs, seen = _last_width(path, format)
+    from auditor.models.torch_model import stated_by_torch
+
+    checkpoint = _checkpoint(path, format)
+    n_outputs, seen = _last_width(checkpoint.tensors)
     names = {
         "torchscript": "TorchScript",
         "torch-weights": "PyTorch weights (name their network under `model.architecture`)",
         "safetensors": "safetensors weights (name their network under `model.architecture`)",
         "pt2": "an exported program (needs --trust-code)",
     }
-    return GuessedModel(
+    found = GuessedModel(
         format=format,
         reason=f"{names[format]}; {seen}; guess: {_SIZE[0]}x{_SIZE[1]} RGB, normalised as for "
         "ImageNet, logits; check with model/preprocessing.",
         guesses=("size", "resize", "layout", "dtype", "channels", "scale", "mean", "std", "output"),
         n_outputs=n_outputs,
+        output="sigmoid" if n_outputs == 1 else "logits",
+        free_size=True,
     )
+    found = _with_stated(found, stated_by_torch(path, format, checkpoint))
+    return replace(found, reason=" ".join([found.reason, *checkpoint.notes]))
 
 
-def _last_width(path: Path, format: Format) -> tuple[int | None, str]:
-    """Outputs of the last layer by the names' order in a weights file, and what was seen."""
+def _checkpoint(path: Path, format: Format) -> Checkpoint:
+    from auditor.models.checkpoints import Checkpoint, read_checkpoint
+
     if format not in ("torch-weights", "safetensors"):
-        return None, "the file does not show how many outputs it has"
-    from auditor.models.torch_weights import load_state
+        return Checkpoint({})
+    return read_checkpoint(path, safetensors=format == "safetensors")
 
-    tensors = load_state(path, safetensors=format == "safetensors").values()
-    wide = [tensor.shape[0] for tensor in tensors if tensor.ndim >= 2]
+
+def _last_width(tensors: Mapping[str, Any]) -> tuple[int | None, str]:
+    """Outputs of the last layer, by its name or by the order in the file; and what was seen."""
+    if not tensors:
+        return None, "the file does not show how many outputs it has"
+    wide = {name: tensor.shape[0] for name, tensor in tensors.items() if tensor.ndim >= 2}
     if not wide:
         return None, "it holds no layer"
-    return int(wide[-1]), f"its last layer has {wide[-1]:,} outputs"
+    # safetensors files are in no order of layers.
+    named = [n for name, n in wide.items() if _HEAD.search(name) and tensors[name].ndim == 2]
+    last = int((named or list(wide.values()))[-1])
+    return last, f"its last layer has {last:,} output{'s' if last != 1 else ''}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from auditor.errors import ModelError
-from auditor.models.formats import detect_format
+from auditor.models.formats import Format, detect_format
 from auditor.models.predictor import Predictor
-from auditor.spec import AuditSpec
+from auditor.spec import AuditSpec, ModelSpec
 
 
 def load_model(
@@ -40,8 +40,8 @@ def load_model(
             "classifier, and set `model.task: classification`."
         )
     file = spec.resolve(spec.model.path) if path is None else path
-    model = spec.model if path is None else spec.model.model_copy(update={"embedding": None})
     format = detect_format(file)
+    model = spec.model if path is None else _for_variant(spec, format)
     if format == "onnx":
         from auditor.models.onnx_model import open_onnx
 
@@ -56,3 +56,11 @@ def load_model(
         folder=spec.folder,
         trust_code=trust_code,
     )
+
+
+def _for_variant(spec: AuditSpec, format: Format) -> ModelSpec:
+    """The model's part of the spec for another file: names within the first one do not carry."""
+    other: dict[str, None] = {"embedding": None, "weights": None}
+    if format != detect_format(spec.resolve(spec.model.path)):
+        other["output_name"] = None
+    return spec.model.model_copy(update=other)

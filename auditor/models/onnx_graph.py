@@ -16,6 +16,7 @@ from onnx import external_data_helper, numpy_helper
 from auditor.errors import ModelError
 from auditor.findings import TensorFacts
 from auditor.models.outputs import Dequantisation, Ending
+from auditor.models.stated import Stated, stated_by
 
 RESHAPING = frozenset(
     {"Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
@@ -25,6 +26,9 @@ RESHAPING = frozenset(
 REQUANTISING = frozenset({"DequantizeLinear", "QuantizeLinear"})
 
 _DERIVING = RESHAPING | REQUANTISING
+_KEEPING = frozenset({"Clip", "Gather", "Slice"})
+"""Operators after which numbers from 0 to 1 are still these."""
+
 _SOFTMAX = frozenset({"Softmax", "QLinearSoftmax"})
 _SIGMOID = frozenset({"Sigmoid", "QLinearSigmoid"})
 
@@ -39,6 +43,11 @@ class OnnxFile:
     model: onnx.ModelProto
     digest: str
     file_bytes: int
+
+    def stated(self, path: Path) -> Stated:
+        """What the file's metadata, and the files beside it, say of classes and input."""
+        found = {each.key: each.value for each in self.model.metadata_props}
+        return stated_by(path, found, source=f"The metadata of {path.name}")
 
 
 def read_onnx(path: Path) -> OnnxFile:
@@ -215,7 +224,7 @@ def ending_of(graph: OnnxGraph, output: str) -> Ending:
             return "softmax"
         if node.op_type in _SIGMOID:
             return "sigmoid"
-        if node.op_type not in _DERIVING:
+        if node.op_type not in _DERIVING | _KEEPING:
             return "none"
     return "none"
 

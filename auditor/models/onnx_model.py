@@ -27,10 +27,11 @@ from auditor.models.onnx_graph import (
     tensor_facts,
 )
 from auditor.models.onnx_layers import onnx_architecture
-from auditor.models.outputs import OutputReading, reading_for
+from auditor.models.outputs import OutputReading, class_output, output_widths, reading_for
 from auditor.models.penultimate import Penultimate, as_vectors, find_penultimate, named_penultimate
 from auditor.models.predictor import Prediction
 from auditor.models.probe import probe_frames
+from auditor.models.stated import require_classifier
 from auditor.models.steps import no_answers, predict_in_steps
 from auditor.spec import InputSpec, ModelSpec
 
@@ -147,13 +148,14 @@ def open_onnx(path: Path, *, model: ModelSpec, classes: tuple[str, ...]) -> Onnx
     graph = OnnxGraph(file.model)
     given = only_input(graph)
     require_fit(given, model.input)
-    plan = _plan_of(file, graph, given, model=model, classes=classes)
+    plan = _plan_of(path, file, graph, given, model=model, classes=classes)
     extra = None if plan.penultimate is None else plan.penultimate.tensor
     session = _open_session(serialised(file.model, extra_output=extra), _provider(model.device))
     return OnnxPredictor(plan, session=session, input=model.input)
 
 
 def _plan_of(
+    path: Path,
     file: OnnxFile,
     graph: OnnxGraph,
     given: TensorFacts,
@@ -163,7 +165,9 @@ def _plan_of(
 ) -> _Plan:
     spec = model.output_spec
     outputs = tuple(tensor_facts(each) for each in graph.outputs)
-    output = _class_output(outputs, width=len(classes) + (spec.background is not None))
+    output = class_output(outputs, widths=output_widths(spec, len(classes)), name=model.output_name)
+    stated = file.stated(path)
+    require_classifier(stated, path.name)
     penultimate = _penultimate(graph, output, wanted=model.embedding)
     architecture = onnx_architecture(graph, input=model.input)
     return _Plan(
@@ -191,6 +195,8 @@ def _plan_of(
             differentiable=False,
             embedding=None if penultimate is None else penultimate.tensor,
             quantised=architecture.quantised,
+            notes=tuple(filter(None, [stated.note(classes, background=spec.background)])),
+            listed_classes=stated.order_of(classes, background=spec.background),
         ),
     )
 
@@ -199,15 +205,6 @@ def _penultimate(graph: OnnxGraph, output: str, *, wanted: str | None) -> Penult
     if wanted is None:
         return None
     return find_penultimate(graph, output) if wanted == "auto" else named_penultimate(graph, wanted)
-
-
-def _class_output(outputs: tuple[TensorFacts, ...], *, width: int) -> str:
-    """The first output that has one number a class; the first of all where none is known to."""
-    for each in outputs:
-        numbers = [length for length in each.shape[1:] if length != 1]
-        if numbers == [width]:
-            return each.name
-    return outputs[0].name
 
 
 def _provider(device: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from auditor.errors import ModelError
+from auditor.findings import TensorFacts
 from auditor.spec import OutputSpec
 
 Ending = Literal["softmax", "sigmoid", "none", "unknown"]
@@ -103,6 +105,43 @@ class OutputReading:
         return scores if self.background is None else np.delete(scores, self.background, axis=1)
 
 
+def output_widths(spec: OutputSpec, n_classes: int) -> frozenset[int]:
+    """How many numbers an image the output may have: one will do for two classes' scores."""
+    width = n_classes + (spec.background is not None)
+    single = width == 2 and spec.kind != "logits"
+    return frozenset({width, 1} if single else {width})
+
+
+def class_output(
+    outputs: Sequence[TensorFacts], *, widths: Set[int], name: str | None = None
+) -> str:
+    """The name of the output that holds one number a class; shapes are with the batch.
+
+    `name` is the spec's, which is obeyed; else the only output that fits, or the first of all
+    where none is known to. Raises ModelError for a name that is none, and where several fit.
+    """
+    names = [each.name for each in outputs]
+    if name is not None:
+        if name not in names:
+            raise ModelError(
+                f"model.output_name is {name!r}, and the model's outputs are "
+                f"{', '.join(map(repr, names))}. Correct it."
+            )
+        return name
+    fits = [each.name for each in outputs if _width_of(each) in widths]
+    if len(fits) > 1:
+        raise ModelError(
+            f"The model gives class scores in {len(fits)} outputs ({', '.join(map(repr, fits))}), "
+            f"and the spec does not say which is meant. Name it: `model.output_name: {fits[0]}`."
+        )
+    return (fits or names)[0]
+
+
+def _width_of(output: TensorFacts) -> int | None:
+    numbers = [length for length in output.shape[1:] if length != 1]
+    return numbers[0] if len(numbers) == 1 else (None if numbers else 1)
+
+
 def reading_for(
     spec: OutputSpec,
     *,
@@ -152,9 +191,10 @@ def sigmoid(scores: np.ndarray) -> np.ndarray:
 def _rows(raw: np.ndarray, *, n: int) -> np.ndarray:
     """The output as (n, numbers): axes of length 1 beside the batch are dropped."""
     wide = [length for length in raw.shape[1:] if length != 1]
-    if len(wide) <= 1 and raw.ndim >= 2 and raw.shape[0] == n:
+    # One score an image may come as (n,), and a squeezed one of one image as a bare number.
+    if len(wide) <= 1 and raw.ndim >= 1 and raw.shape[0] == n:
         return raw.reshape(n, -1)
-    if n == 1 and raw.ndim == 1:
+    if n == 1 and raw.ndim <= 1:
         return raw.reshape(1, -1)
     raise ModelError(
         f"The model's output has shape {tuple(raw.shape)} for {n} images; a classifier gives one "

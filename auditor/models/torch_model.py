@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,22 +16,23 @@ from torch import nn
 from auditor.errors import ModelError
 from auditor.findings import ModelFacts, TensorFacts
 from auditor.models.architecture import ArchitectureFacts
+from auditor.models.checkpoints import Checkpoint, read_checkpoint
+from auditor.models.class_tensor import class_tensor, class_tensor_name
 from auditor.models.identity import cpu_features, digest_of
 from auditor.models.inputs import InputBuffers, tensor_shape
-from auditor.models.outputs import OutputReading, reading_for
+from auditor.models.outputs import OutputReading, output_widths, reading_for
 from auditor.models.penultimate import as_vectors
 from auditor.models.predictor import Prediction
 from auditor.models.probe import probe_frames
+from auditor.models.stated import Stated, stated_by, torchscript_metadata
 from auditor.models.steps import no_answers, predict_in_steps
 from auditor.models.torch_gradients import input_gradients
 from auditor.models.torch_head import Head, HeadTap, find_head, named_head
 from auditor.models.torch_layers import TorchNetwork, ending_of_layers, torch_architecture, trace
 from auditor.models.torch_weights import (
-    build_architecture,
-    fill_weights,
     load_exported_program,
-    load_state,
     load_torchscript,
+    module_with_weights,
 )
 from auditor.models.torchscript_layers import scripted_network
 from auditor.spec import InputSpec, ModelSpec
@@ -59,6 +60,7 @@ class _Plan:
     architecture: ArchitectureFacts
     facts: ModelFacts
     device: str
+    output: str | None
     code: str
 
 
@@ -98,6 +100,7 @@ class TorchPredictor:
             cpu_features(),
             [asdict(plan.reading), self._step],
             None if plan.head is None else asdict(plan.head),
+            plan.output,
         )
 
     def predict(
@@ -131,7 +134,7 @@ class TorchPredictor:
             )
         tensor = self._tensor(frames, self._input)
         return input_gradients(
-            lambda x: _class_tensor(_called(self._module, x)),
+            lambda x: class_tensor(_called(self._module, x), self._plan.output),
             tensor,
             classes,
             reading=self._plan.reading,
@@ -145,10 +148,10 @@ class TorchPredictor:
         tensor, n = self._tensor(frames, given), len(frames)
         with torch.inference_mode():
             if not embedding or self._tap is None:
-                raw = _class_tensor(_called(self._module, tensor))
+                raw = class_tensor(_called(self._module, tensor), self._plan.output)
                 return Prediction(self._plan.reading.read(_array(raw), n=n), None)
             with self._tap.reading() as tap:
-                raw = _class_tensor(_called(self._module, tensor))
+                raw = class_tensor(_called(self._module, tensor), self._plan.output)
                 vectors = as_vectors(_array(tap.found), features=tap.head.features, n=n)
         return Prediction(self._plan.reading.read(_array(raw), n=n), vectors)
 
@@ -177,22 +180,39 @@ def open_torch(
 
     `folder` is where code named by ``model.architecture`` is looked for.
     """
-    n_outputs = len(classes) + (model.output_spec.background is not None)
+    checkpoint = Checkpoint({})
     if format == "torchscript":
         module: nn.Module = load_torchscript(path)
     elif format == "pt2":
         module = load_exported_program(path, trust_code=trust_code)
     else:
-        module = build_architecture(
-            model.architecture, n_outputs=n_outputs, folder=folder, trust_code=trust_code
+        safetensors = format == "safetensors"
+        checkpoint = read_checkpoint(path, safetensors=safetensors, part=model.weights)
+        widths = output_widths(model.output_spec, len(classes))
+        module, notes = module_with_weights(
+            checkpoint, model.architecture, widths=widths, folder=folder, trust_code=trust_code
         )
-        state = load_state(path, safetensors=format == "safetensors")
-        fill_weights(module, state, name=str(model.architecture))
+        checkpoint = replace(checkpoint, notes=notes)
+    stated = stated_by_torch(path, format, checkpoint)
     device = _device(model.device)
     module = _settled(module, model.input, device=device, exported=format == "pt2")
     plan = _plan_of(path, module, format=format, model=model, classes=classes, device=device)
-    code = _code_digest(model.architecture, folder) if format not in ("torchscript", "pt2") else ""
-    return TorchPredictor(module, replace(plan, code=code), input=model.input)
+    background = model.output_spec.background
+    facts = replace(
+        plan.facts,
+        notes=(*checkpoint.notes, *filter(None, [stated.note(classes, background=background)])),
+        listed_classes=stated.order_of(classes, background=background),
+    )
+    code = _code_digest(model, folder) if format not in ("torchscript", "pt2") else ""
+    return TorchPredictor(module, replace(plan, facts=facts, code=code), input=model.input)
+
+
+def stated_by_torch(path: Path, format: str, checkpoint: Checkpoint) -> Stated:
+    """What the file, beside its weights, and its neighbours say of classes and input."""
+    if format == "torchscript":
+        found = torchscript_metadata(path)
+        return stated_by(path, found, source=f"The metadata of {path.name}")
+    return stated_by(path, checkpoint.beside, source=f"The checkpoint {path.name}")
 
 
 def _settled(module: nn.Module, input: InputSpec, *, device: str, exported: bool) -> nn.Module:
@@ -220,10 +240,13 @@ def _plan_of(
         InputBuffers().fill(probe_frames(model.input, n=1), input=model.input)
     ).to(device)
     with torch.inference_mode():
-        raw = _class_tensor(_called(module, example))
+        made = _called(module, example)
+    widths = output_widths(spec, len(classes))
+    output = class_tensor_name(made, widths=widths, wanted=model.output_name)
+    raw = class_tensor(made, output)
     network = _network(module, example)
     reading = reading_for(spec, n_classes=len(classes), ending=ending_of_layers(network.layers))
-    head = _head(module, example, wanted=model.embedding, width=reading.width)
+    head = _head(module, example, wanted=model.embedding, width=raw.numel())
     architecture = torch_architecture(network, module=module, example=example, input=model.input)
     facts = ModelFacts(
         task=model.task,
@@ -236,12 +259,12 @@ def _plan_of(
         n_parameters=architecture.n_parameters,
         flops=architecture.flops,
         opset=None,
-        differentiable=_is_differentiable(module, example),
+        differentiable=_is_differentiable(module, example, output),
         embedding=None if head is None else head.label,
         quantised=architecture.quantised,
         trusted_code=format == "pt2" or ":" in (model.architecture or ""),
     )
-    return _Plan(reading, head, architecture, facts, device, code="")
+    return _Plan(reading, head, architecture, facts, device, output, code="")
 
 
 def _network(module: nn.Module, example: torch.Tensor) -> TorchNetwork:
@@ -266,12 +289,12 @@ def _head(
     return find_head(module, example, width=width)
 
 
-def _is_differentiable(module: nn.Module, example: torch.Tensor) -> bool:
+def _is_differentiable(module: nn.Module, example: torch.Tensor, output: str | None) -> bool:
     if not example.is_floating_point():
         return False
     varied = example.clone().requires_grad_(True)
     try:
-        made = _class_tensor(_called(module, varied))
+        made = class_tensor(_called(module, varied), output)
         (gradient,) = torch.autograd.grad(made.float().sum(), varied)
     except (ModelError, RuntimeError):
         return False
@@ -295,22 +318,6 @@ def _told() -> Iterator[None]:
         ) from error
 
 
-def _class_tensor(made: Any) -> torch.Tensor:
-    """The scores among what a module gives: the tensor, ``logits``, ``out``, or the first."""
-    if isinstance(made, Mapping):
-        made = next((made[k] for k in ("logits", "out") if k in made), next(iter(made.values())))
-    if hasattr(made, "logits"):
-        made = made.logits
-    if isinstance(made, tuple | list) and made:
-        made = made[0]
-    if torch.is_tensor(made):
-        return made
-    raise ModelError(
-        f"The model gives a {type(made).__name__}, expected a tensor of class scores. Name an "
-        "image classifier, or wrap it in a module that returns its scores."
-    )
-
-
 def _array(tensor: torch.Tensor) -> np.ndarray:
     plain = tensor.detach().to("cpu")
     return np.asarray((plain.float() if plain.is_floating_point() else plain).numpy())
@@ -332,9 +339,13 @@ def _file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _code_digest(architecture: str | None, folder: Path) -> str:
-    """What names the network's code: its name, and its file's digest where it lies in `folder`."""
-    name = architecture or ""
+def _code_digest(model: ModelSpec, folder: Path) -> str:
+    """What names network and weights beside the file's bytes.
+
+    The architecture's name, its file's digest where it lies in `folder`, and which of the
+    weights in the file are meant.
+    """
+    name = model.architecture or ""
     file = folder / Path(*name.partition(":")[0].split(".")).with_suffix(".py")
     found = ":" in name and file.is_file()
-    return f"{name} {_file_digest(file)}" if found else name
+    return f"{name} {_file_digest(file) if found else ''} {model.weights or ''}".rstrip()

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import pickle
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,65 +20,10 @@ import torch
 from torch import nn
 
 from auditor.errors import ModelError
+from auditor.models.checkpoints import Checkpoint, fitted
 from auditor.models.torchvision_ops import import_torchvision
 
 _jit_load: Any = torch.jit.load  # torch leaves it without types
-
-_NESTS = ("state_dict", "model_state_dict", "model")
-"""Keys under which training scripts keep the weights in a checkpoint."""
-
-
-def load_state(path: Path, *, safetensors: bool) -> dict[str, torch.Tensor]:
-    """The tensors of a weights file by name; nothing in the file is ever run.
-
-    A checkpoint's inner state dict is taken, and the ``module.`` that DataParallel puts before
-    every name dropped. Raises ModelError for a pickle that holds more than tensors.
-    """
-    stored = _load_safetensors(path) if safetensors else _load_pickle(path)
-    for nest in _NESTS:
-        if isinstance(stored, Mapping) and isinstance(stored.get(nest), Mapping):
-            stored = stored[nest]
-    if not isinstance(stored, Mapping) or not any(torch.is_tensor(v) for v in stored.values()):
-        raise ModelError(
-            f"{path.name} holds a {type(stored).__name__}, expected a state dict (names and "
-            "tensors). Save it with `torch.save(model.state_dict(), path)`."
-        )
-    tensors = {str(k): v for k, v in stored.items() if torch.is_tensor(v)}
-    if all(name.startswith("module.") for name in tensors):
-        return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    return tensors
-
-
-def _load_safetensors(path: Path) -> Any:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(str(path))
-    except SafetensorError as error:
-        raise ModelError(
-            f"{path.name} is a damaged safetensors file ({error}). Save or copy it again."
-        ) from error
-
-
-def _load_pickle(path: Path) -> Any:
-    try:
-        with warnings.catch_warnings():
-            # Of unusual pickles torch only warns; what it cannot read it refuses.
-            warnings.simplefilter("ignore")
-            # Said explicitly, so that TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD cannot turn code back on.
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{path.name} holds Python objects beside tensors, which could run code; nothing of "
-            "it was run. Save the weights alone with `torch.save(model.state_dict(), path)`, or "
-            "as .safetensors."
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(
-            f"{path.name} cannot be read as PyTorch weights ({first}). Save or copy it again."
-        ) from error
 
 
 def build_architecture(
@@ -110,14 +54,46 @@ def build_architecture(
         return _built_by_code(name, n_outputs=n_outputs, folder=folder)
 
 
-def fill_weights(module: nn.Module, state: Mapping[str, torch.Tensor], *, name: str) -> None:
-    """Load `state` into `module`, every tensor in its place; raises ModelError otherwise."""
+def module_with_weights(
+    checkpoint: Checkpoint,
+    architecture: str | None,
+    *,
+    widths: Set[int],
+    folder: Path,
+    trust_code: bool,
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """The network with its weights, and what was done to find them in the file.
+
+    `widths` are the numbers of outputs that it may have; where the file's last layer has the
+    smaller one (one score for two classes), the network is built with that.
+    """
+    made = [
+        build_architecture(architecture, n_outputs=width, folder=folder, trust_code=trust_code)
+        for width in sorted(widths, reverse=True)
+    ]
+    module = next((m for m in made if _same_shapes(m, checkpoint)), made[0])
+    return module, fill_weights(module, checkpoint, name=str(architecture))
+
+
+def _same_shapes(module: nn.Module, checkpoint: Checkpoint) -> bool:
     own = module.state_dict()
+    state = fitted(checkpoint, own).tensors
+    return all(own[k].shape == state[k].shape for k in own.keys() & state.keys())
+
+
+def fill_weights(module: nn.Module, checkpoint: Checkpoint, *, name: str) -> tuple[str, ...]:
+    """Load the weights into `module`, every tensor in its place; what was done to find it.
+
+    Raises ModelError where a tensor is missing, left over or of another shape.
+    """
+    own = module.state_dict()
+    found = fitted(checkpoint, own)
+    state = found.tensors
     missing, left = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     other = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
     if not (missing or left or other):
         module.load_state_dict(dict(state), strict=True)
-        return
+        return found.notes
     shapes = [f"{k} is {list(state[k].shape)}, expected {list(own[k].shape)}" for k in other]
     parts = (("missing", missing), ("not in the network", left), ("of another shape", shapes))
     told = "; ".join(
@@ -149,8 +125,10 @@ def load_exported_program(path: Path, *, trust_code: bool) -> nn.Module:
     """A ``.pt2`` file's module. Loading one can run any code, so it takes `trust_code`."""
     if not trust_code:
         raise ModelError(
-            f"{path.name} is an exported program (.pt2); reading one can run code that is in it. "
-            "Run with --trust-code if you trust its maker, or export the model to ONNX."
+            f"{path.name} is an exported program (.pt2); reading one can run code that is in it "
+            f"(CVE-2026-4538 names torch 2.10.0, CVE-2026-136426 torch 2.13.0; {torch.__version__} "
+            "is installed here). Run with --trust-code if you trust its maker, or export the model "
+            "to ONNX."
         )
     try:
         module: nn.Module = torch.export.load(path).module()

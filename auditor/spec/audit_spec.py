@@ -93,6 +93,10 @@ class ModelSpec(SpecPart):
     """Whether the classes are grades, listed from the mildest to the most severe."""
     input: InputSpec
     output: Literal["logits", "probabilities", "sigmoid"] | OutputSpec = "logits"
+    output_name: str | None = None
+    """Which of several outputs holds the class scores: a name, or a position as "1"."""
+    weights: str | None = None
+    """Which weights of a checkpoint: a key in it (``ema``), or a prefix of their names."""
     embedding: str | None = "auto"
     reference: str | None = None
     """A second file of the same model (the ONNX export's PyTorch original, or the reverse)."""
