@@ -12,8 +12,10 @@ import pandas as pd
 from auditor.checks.data_shares import image_share
 from auditor.contract import Check, Evidence, Need, Scan, Words
 from auditor.data.dataset import Dataset
-from auditor.findings import Column, Result, Subject, Table
+from auditor.data.deep_pixels import unused_bits
+from auditor.findings import Column, Measure, Result, Subject, Table
 from auditor.spec import SPLITS
+from auditor.stats import Exact
 
 NEEDS: dict[str, Need] = {split: Scan(split=split, optional=split != "test") for split in SPLITS}
 
@@ -40,7 +42,9 @@ class Images(Check):
     more pixels than allowed), and the share of odd ones, by kind: more than 8 bits a channel,
     CMYK, an alpha channel, turned only by an EXIF tag, several frames, and grey among colour
     images (or the reverse, whichever is rarer). An odd image is used; how it was read is fixed:
-    16-bit grey scaled to 8 bits, alpha dropped, EXIF turned, the first frame taken.
+    16-bit grey scaled to 8 bits, alpha dropped, EXIF turned, the first frame taken. For each depth
+    of file, how many of its bits no image uses: 12 bits in a file of 16 are read as nearly black.
+    With `model.input.range` the spec says what white is, and this is not asked.
 
     Why it matters
     --------------
@@ -50,7 +54,8 @@ class Images(Check):
     How it can mislead
     ------------------
     An image that decodes may still show nothing. A kind that all images share is counted for all
-    of them; it is a fault only if the deployed pipeline reads it otherwise.
+    of them; it is a fault only if the deployed pipeline reads it otherwise. Photos that are all
+    dark leave bits unused, too; `model.input.range` then says that they are as they should be.
     """
 
     id: ClassVar[str] = "data/images"
@@ -77,6 +82,13 @@ class Images(Check):
                 action="see that the deployed pipeline reads such images alike",
             ),
         ),
+        "unused-bits": Words(
+            title="Bits that no pixel uses, {split} data ({kind})",
+            short="unused bits of the pixels",
+            sentence="In {n} {split} images of {kind} the largest value is {highest:g}: {point} "
+            "are never used.",
+            action="say which stored value is white (`model.input.range`, as 4095 for 12 bits)",
+        ),
     }
     sources: ClassVar[tuple[str, ...]] = (
         "Parmar, Zhang & Zhu 2022, On Aliased Resizing and Surprising Subtleties in GAN "
@@ -89,6 +101,8 @@ class Images(Check):
                 scan = evidence.scan(split, part="as-given")
                 dataset = evidence.dataset(split, part="as-given")
                 yield from _shares(scan, dataset, split)
+                if evidence.spec.model.input.range is None:
+                    yield from _unused(scan, split)
                 yield _formats(scan, split)
                 if not scan["readable"].all():
                     yield _unreadable(scan, split)
@@ -105,6 +119,24 @@ def _shares(scan: pd.DataFrame, dataset: Dataset, split: str) -> Iterator[Result
     for kind, mask in masks.items():
         about = Subject.of(split=split, kind=kind)
         yield image_share("odd-share", mask, dataset=kept, subject=about)
+
+
+def _unused(scan: pd.DataFrame, split: str) -> Iterator[Measure]:
+    """Of the images of each depth, the bits that the largest value of all of them leaves unused."""
+    stored = scan[scan["readable"].astype(bool) & scan["highest"].notna() & (scan["bits"] >= 8)]
+    for bits, same in stored.groupby("bits"):
+        highest = float(same["highest"].max())
+        unused = unused_bits(highest, bits=int(bits))
+        yield Measure(
+            name="unused-bits",
+            subject=Subject.of(split=split, kind=f"{bits} bits a channel"),
+            estimate=Exact(float(unused)),
+            scale="amount",
+            unit="bits",
+            better="lower",
+            n=len(same),
+            facts={"highest": highest},
+        )
 
 
 def _minority_colours(scan: pd.DataFrame) -> pd.Series:

@@ -7,6 +7,7 @@ not at all. Resizing is Pillow's, with its antialiasing, from 8-bit pixels.
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
 from collections.abc import Callable
@@ -17,17 +18,17 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from auditor.data.deep_pixels import DEEP_MODES, PixelRangeError, eight_bits, stored_values
 from auditor.errors import DataError
 from auditor.spec import InputSpec
 
-DECODER_VERSION = 1
+DECODER_VERSION = 2
 """Changes when the same bytes would give other pixels or another frame."""
 
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
 """Raster formats that are read. Others of Pillow's run programs (EPS) or hold no photograph."""
 
 _UPRIGHT = 1
-_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 _ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
 _PNG_BIT_DEPTH = 24
 _TIFF_BITS_PER_SAMPLE = 258
@@ -48,7 +49,8 @@ class ImageFacts:
     """What a file is: as stored, except width and height, which are of the upright image.
 
     `bits` is the depth of a channel; `frames` is above 1 for animations and multi-page files,
-    of which the first frame is used.
+    of which the first frame is used. `highest` is the largest value stored, of the file's own
+    range where that is known (a palette's colours else).
     """
 
     format: str
@@ -60,33 +62,47 @@ class ImageFacts:
     exif_rotated: bool
     has_alpha: bool
     frames: int
+    highest: float
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels (h, w, 3) uint8 RGB, upright, with the facts of their file."""
+    """Pixels (h, w, 3) uint8 RGB, upright, with the facts of their file.
+
+    `orientation` is what the file's EXIF says, 1 for none (1 to 8).
+    """
 
     pixels: np.ndarray
     facts: ImageFacts
+    orientation: int = _UPRIGHT
+
+    def as_fed(self, input: InputSpec) -> np.ndarray:
+        """The pixels as `input.exif` wants them: upright, or as they are stored."""
+        if input.exif == "apply":
+            return self.pixels
+        return np.ascontiguousarray(
+            _TURNS[_TURNED_BACK.get(self.orientation, self.orientation)](self.pixels)
+        )
 
 
-def decode(content: bytes, *, max_pixels: int) -> Decoded:
+def decode(content: bytes, *, max_pixels: int, white: float | None = None) -> Decoded:
     """Decode a file to upright RGB.
 
     Grey of 16 bits is divided by 257 and rounded, so that 65535 is white; 16-bit colour keeps
-    its high byte (as Pillow does). Transparency is dropped, CMYK converted without a colour
-    profile, of an animation the first frame taken, and no colour profile applied: all as
-    ``Image.convert("RGB")`` does it, and all told in `facts`.
+    its high byte (as Pillow does). With `white` (`InputSpec.range`) the stored values are scaled
+    so that this one becomes 255, where the file's depth can hold it. Transparency is dropped,
+    CMYK converted without a colour profile, of an animation the first frame taken, and no colour
+    profile applied: all as ``Image.convert("RGB")`` does it, and all told in `facts`.
 
     Raises UnreadableImageError for an empty, truncated, damaged or foreign file, for pixels
-    whose range is unknown (32-bit), and, before decoding, for more than `max_pixels` pixels.
-    Pillow itself refuses more than 178,956,970 pixels.
+    whose range is unknown (32-bit) or that exceed `white`, and, before decoding, for more than
+    `max_pixels` pixels. Pillow itself refuses more than 178,956,970 pixels.
     """
     if not content:
         raise UnreadableImageError("the file is empty (0 bytes)")
     try:
         with _opened(content, max_pixels=max_pixels) as image:
-            return _decode_opened(image, content)
+            return _decode_opened(image, content, white)
     except UnreadableImageError:
         raise
     except _DAMAGED as error:
@@ -135,7 +151,7 @@ def _opened(content: bytes, *, max_pixels: int) -> Image.Image:
     return image
 
 
-def _decode_opened(image: Image.Image, content: bytes) -> Decoded:
+def _decode_opened(image: Image.Image, content: bytes, white: float | None) -> Decoded:
     # Facts first: loading and converting change mode and orientation of some formats.
     stored_mode, stored_format = image.mode, str(image.format)
     bits, has_alpha = _bits(image, content), _has_alpha(image)
@@ -147,7 +163,10 @@ def _decode_opened(image: Image.Image, content: bytes) -> Decoded:
         image.load()
         # Pillow turns TIFFs while loading; a PNG's EXIF may lie behind its pixels.
         orientation = _orientation(image)
-        pixels = _rgb(image)
+        pixels, highest = _rgb(image, content, bits=bits, white=white)
+    else:
+        highest = float(pixels.max())
+        pixels = _scaled_8(pixels, white)
     pixels = np.ascontiguousarray(_upright(pixels, orientation))
     height, width = pixels.shape[:2]
     return Decoded(
@@ -162,7 +181,9 @@ def _decode_opened(image: Image.Image, content: bytes) -> Decoded:
             exif_rotated=(stored_orientation, orientation) != (_UPRIGHT, _UPRIGHT),
             has_alpha=has_alpha,
             frames=frames,
+            highest=highest,
         ),
+        orientation=stored_orientation if stored_orientation != _UPRIGHT else orientation,
     )
 
 
@@ -179,33 +200,34 @@ def _fast_jpeg(image: Image.Image, content: bytes) -> np.ndarray | None:
     return pixels if image.mode == "RGB" else np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, 2)
 
 
-def _rgb(image: Image.Image) -> np.ndarray:
-    if image.mode in _SIXTEEN_BIT_MODES:
-        return _from_sixteen_bits(np.asarray(image))
-    if image.mode == "I":
-        return _from_sixteen_bits(_within_sixteen_bits(np.asarray(image)))
-    if image.mode == "F":
-        raise UnreadableImageError(
-            "32-bit float pixels have no stated range; store the image with 8 or 16 bits"
-        )
+def _rgb(
+    image: Image.Image, content: bytes, *, bits: int, white: float | None
+) -> tuple[np.ndarray, float]:
+    """Pixels (h, w, 3) uint8 and the largest value stored."""
+    deep = stored_values(image, content, bits=bits)
+    highest = math.nan if deep is None else float(deep.max(initial=0))
+    colour = deep is not None and deep.ndim == 3
+    if deep is not None and (not colour or white is not None):
+        try:
+            eight = eight_bits(deep, white=white)
+        except PixelRangeError as error:
+            raise UnreadableImageError(str(error)) from error
+        return (eight if colour else np.repeat(eight[:, :, None], 3, axis=2)), highest
     # With it, Pillow would look for a transparent colour, and warns about palettes.
     image.info.pop("transparency", None)
-    return np.asarray(image.convert("RGB"))
+    pixels = np.asarray(image.convert("RGB"))
+    if colour:
+        return pixels, highest
+    return _scaled_8(pixels, white), float(pixels.max(initial=0))
 
 
-def _within_sixteen_bits(values: np.ndarray) -> np.ndarray:
-    low, high = int(values.min()), int(values.max())
-    if low < 0 or high > 0xFFFF:
-        raise UnreadableImageError(
-            f"32-bit pixels from {low} to {high} have no stated range; store the image with 8 or "
-            "16 bits"
-        )
-    return values
-
-
-def _from_sixteen_bits(values: np.ndarray) -> np.ndarray:
-    grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return np.repeat(grey[:, :, None], 3, axis=2)
+def _scaled_8(pixels: np.ndarray, white: float | None) -> np.ndarray:
+    if white is None or white >= 255:
+        return pixels
+    try:
+        return eight_bits(pixels, white=white)
+    except PixelRangeError as error:
+        raise UnreadableImageError(str(error)) from error
 
 
 def _bits(image: Image.Image, content: bytes) -> int:
@@ -214,7 +236,7 @@ def _bits(image: Image.Image, content: bytes) -> int:
     tags = getattr(image, "tag_v2", None)
     if tags is not None:
         return int(max(tags.get(_TIFF_BITS_PER_SAMPLE, (8,))))
-    if image.mode in _SIXTEEN_BIT_MODES:
+    if image.mode in DEEP_MODES and image.mode not in ("I", "F"):
         return 16
     return {"1": 1, "I": 32, "F": 32}.get(image.mode, 8)
 
@@ -241,6 +263,10 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda p: p[::-1, ::-1].transpose(1, 0, 2),
     8: lambda p: p[:, ::-1].transpose(1, 0, 2),
 }
+
+
+_TURNED_BACK = {6: 8, 8: 6}
+"""Orientations whose turn is undone by another; each of the rest undoes itself."""
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from auditor.data.images import Decoded
 
-SCAN_VERSION = 1
+SCAN_VERSION = 2
 """Changes when the same image would be described otherwise."""
 
 THUMBNAIL = 16
@@ -62,12 +62,13 @@ SCAN_COLUMNS = (
     "exif_rotated",
     "has_alpha",
     "frames",
+    "highest",
     "thumbnail",
     *PROPERTY_NAMES,
 )
 """Columns of a scan. `error` is "" for readable images; `sha256` is of the file, `pixel_sha256`
-of the decoded pixels; `thumbnail` holds 16 x 16 grey bytes. Of unreadable images the texts are
-empty, counts 0, properties NaN."""
+of the decoded pixels; `highest` is the largest value stored; `thumbnail` holds 16 x 16 grey bytes.
+Of unreadable images the texts are empty, counts 0, properties NaN."""
 
 _COLOUR_PIXELS = 1 << 15
 _TEXTURE_SIDE = 192
@@ -90,6 +91,7 @@ def describe(image_id: str, decoded: Decoded, content: bytes) -> dict[str, Any]:
         "exif_rotated": facts.exif_rotated,
         "has_alpha": facts.has_alpha,
         "frames": facts.frames,
+        "highest": facts.highest,
         "thumbnail": thumbnail(decoded.pixels).tobytes(),
         **properties(decoded.pixels),
         "bytes": float(facts.bytes),
@@ -110,6 +112,7 @@ def unreadable_row(image_id: str, content: bytes, error: str) -> dict[str, Any]:
         "exif_rotated": False,
         "has_alpha": False,
         "frames": 0,
+        "highest": math.nan,
         "thumbnail": b"",
         **dict.fromkeys(PROPERTY_NAMES, math.nan),
         "bytes": float(len(content)),

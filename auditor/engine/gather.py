@@ -193,10 +193,12 @@ def _calibration_frames(dataset: Dataset, rows: np.ndarray, spec: AuditSpec) -> 
     for path in dataset.frame["path"].iloc[rows]:
         try:
             content = Path(path).read_bytes()
-            decoded = decode(content, max_pixels=spec.data.limits.max_pixels)
+            decoded = decode(
+                content, max_pixels=spec.data.limits.max_pixels, white=spec.model.input.range
+            )
         except (UnreadableImageError, OSError):
             continue
-        frames.append(to_frame(decoded.pixels, spec.model.input))
+        frames.append(to_frame(decoded.as_fed(spec.model.input), spec.model.input))
     if not frames:
         raise ModelError("no image could be read to calibrate it with")
     return np.stack(frames)

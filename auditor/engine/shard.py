@@ -27,7 +27,7 @@ from auditor.spec import InputSpec
 BATCH = 8
 """Frames a call of the model: more gains nothing on a CPU, and fixed so that results agree."""
 
-_GEOMETRY = ("size", "resize", "shortest", "crop", "pad", "align", "interpolation")
+_GEOMETRY = ("size", "resize", "shortest", "crop", "pad", "align", "interpolation", "exif")
 
 
 class KeptFrames(Protocol):
@@ -159,10 +159,9 @@ def shard_files(
     """The files that hold, or will hold, this shard's outputs; reads and hashes its images."""
     digests = task.digests or tuple(_file_digest(path) for path in task.paths)
     images = list(zip(task.image_ids, digests, strict=True))
-    scan_key = key_of("scan", SCAN_VERSION, DECODER_VERSION, task.max_pixels, images)
-    frames_key = key_of(
-        "frames", DECODER_VERSION, task.max_pixels, images, _geometry(task.frame_input)
-    )
+    decoded = [DECODER_VERSION, task.max_pixels, task.frame_input.range]
+    scan_key = key_of("scan", SCAN_VERSION, decoded, images)
+    frames_key = key_of("frames", decoded, images, _geometry(task.frame_input))
     keys = [_prediction_key(task, work, images, predictors[work.variant]) for work in task.passes]
     return ShardFiles(
         digests=digests,
@@ -234,7 +233,7 @@ class _Image:
             return self.kept
         key = str(_geometry(given))
         if key not in self._frames:
-            self._frames[key] = to_frame(self.decoded.pixels, given)
+            self._frames[key] = to_frame(self.decoded.as_fed(given), given)
         return self._frames[key]
 
 
@@ -243,7 +242,7 @@ def _decoded_images(task: ShardTask) -> Iterator[_Image]:
         content = b""
         try:
             content = Path(path).read_bytes()
-            decoded = decode(content, max_pixels=task.max_pixels)
+            decoded = decode(content, max_pixels=task.max_pixels, white=task.frame_input.range)
         except UnreadableImageError as error:
             yield _Image(place, unreadable_row(image_id, content, str(error)))
         except OSError as error:

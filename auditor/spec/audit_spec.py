@@ -37,6 +37,10 @@ class InputSpec(SpecPart):
     Pixels are decoded to RGB, resized to `size` (height, width), reordered to `channels`,
     divided by `scale`, then ``(x - mean) / std`` in the order of `channels`. With dtype
     uint8 the pixels go in as they are.
+
+    `range` is the stored value that means white, where it is not the largest that the file can
+    hold (12 bits in a file of 16: 4095); images that cannot hold it are read as they are.
+    `exif` says whether the orientation that a camera noted is applied.
     """
 
     size: tuple[int, int]
@@ -46,6 +50,8 @@ class InputSpec(SpecPart):
     pad: int = Field(default=0, ge=0, le=255)
     align: Literal["center", "top-left"] = "center"
     interpolation: Interpolation = "bilinear"
+    range: float | None = Field(default=None, gt=0)
+    exif: Literal["apply", "ignore"] = "apply"
     scale: float = Field(default=255.0, gt=0)
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
