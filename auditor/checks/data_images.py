@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from auditor.checks.data_shares import image_share
+from auditor.checks.data_shares import LEAST, image_share, too_few
 from auditor.contract import Check, Evidence, Need, Scan, Words
 from auditor.data.dataset import Dataset
 from auditor.data.deep_pixels import unused_bits
-from auditor.findings import Column, Measure, Result, Subject, Table
+from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
 from auditor.spec import SPLITS
 from auditor.stats import Exact
 
@@ -121,18 +121,23 @@ def _shares(scan: pd.DataFrame, dataset: Dataset, split: str) -> Iterator[Result
         yield image_share("odd-share", mask, dataset=kept, subject=about)
 
 
-def _unused(scan: pd.DataFrame, split: str) -> Iterator[Measure]:
+def _unused(scan: pd.DataFrame, split: str) -> Iterator[Measure | Unmeasured]:
     """Of the images of each depth, the bits that the largest value of all of them leaves unused."""
     stored = scan[scan["readable"].astype(bool) & scan["highest"].notna() & (scan["bits"] >= 8)]
     for bits, same in stored.groupby("bits"):
+        about = Subject.of(split=split, kind=f"{bits} bits a channel")
+        if len(same) < LEAST:
+            yield too_few("unused-bits", about, n=len(same), what="images")
+            continue
         highest = float(same["highest"].max())
         unused = unused_bits(highest, bits=int(bits))
         yield Measure(
             name="unused-bits",
-            subject=Subject.of(split=split, kind=f"{bits} bits a channel"),
+            subject=about,
             estimate=Exact(float(unused)),
             scale="amount",
             unit="bits",
+            least=0.0,
             better="lower",
             n=len(same),
             facts={"highest": highest},

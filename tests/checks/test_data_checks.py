@@ -40,6 +40,7 @@ def scan_of(dataset, pictures, *, seed=0, **columns) -> pd.DataFrame:
         row = dict.fromkeys(SCAN_COLUMNS, 0) | dict.fromkeys(PROPERTY_NAMES, 100.0)
         row |= {"image_id": str(name), "readable": True, "error": "", "format": "JPEG"}
         row |= {"mode": "RGB", "bits": 8, "frames": 1, "exif_rotated": False, "has_alpha": False}
+        row |= {"highest": 255.0}
         row |= {"sha256": f"f{seed}.{picture}", "pixel_sha256": f"p{seed}.{picture}"}
         rows.append(row | {"thumbnail": thumb.tobytes()})
     return pd.DataFrame(rows).assign(**columns)
@@ -100,7 +101,7 @@ def test_readable_images_do_not_exceed_it(worlds, seed):
     found = worlds.measures(Images(), evidence)
     assert not exceeds(found["unreadable-share:@test"])
     assert value(found["odd-share:@test"].estimate) == 0
-    assert len(found) == 2 + len(KINDS)
+    assert len(found) == 3 + len(KINDS)  # one depth of file: one measure of its bits
 
 
 @pytest.mark.parametrize(
@@ -313,6 +314,26 @@ def test_a_manifest_as_expected_has_none(worlds, seed):
 
 
 # ---- all
+
+
+@pytest.mark.parametrize(
+    ("bits", "highest", "unused"),
+    [(16, 4095, 4), (16, 255, 8), (32, 255, 8), (16, 60000, 0), (8, 255, 0), (8, 15, 4)],
+)
+def test_bits_that_no_image_uses_are_counted_unless_white_is_stated(worlds, bits, highest, unused):
+    test = worlds.dataset([0, 1] * 20)
+    scan = scan_of(test, range(40), bits=bits)
+    scan["highest"] = np.linspace(highest / 3, highest, 40).round()
+    evidence = world_of(worlds, {"test": scan}, test=test)
+    name = f"unused-bits:kind={bits} bits a channel@test".replace(" ", "%20")
+    found = worlds.measures(Images(), evidence)[name]
+    assert value(found.estimate) == unused
+    assert f"the largest value is {highest:g}: {unused}" in worlds.sentence(Images, found)
+    stated = evidence.spec.model.input.model_copy(update={"range": float(highest)})
+    evidence.spec = evidence.spec.model_copy(
+        update={"model": evidence.spec.model.model_copy(update={"input": stated})}
+    )
+    assert name not in worlds.measures(Images(), evidence)
 
 
 def test_too_few_images_give_a_reason_not_a_share(worlds):
