@@ -60,8 +60,10 @@ _GREY = (
 def candidates_for(declared: InputSpec) -> tuple[Candidate, ...]:
     """The usual preprocessings that differ from the declared one in what they do to a pixel.
 
-    Scalings and channel orders are tried with the declared resize, resizes with the declared
-    scaling; a model of uint8 input takes pixels as they are, so nothing is scaled for it.
+    The most plausible come first: those that change one thing (the turn by EXIF, the order of
+    channels, the scaling, the way to resize) before those that change two. Scalings and channel
+    orders are tried with the declared resize, resizes with the declared scaling; a model of
+    uint8 input takes pixels as they are, so nothing is scaled for it.
     """
     found: dict[tuple[object, ...], Candidate] = {}
     for candidate in _all(declared):
@@ -82,16 +84,20 @@ def effect_of(given: InputSpec) -> tuple[object, ...]:
         given.shortest if given.resize == "shortest" else None,
         (given.pad, given.align) if given.resize == "letterbox" else None,
     )
-    return (given.channels, *factor.tolist(), *offset.tolist(), resize, given.interpolation)
+    return (given.channels, *factor.tolist(), *offset.tolist(), resize, given.interpolation,
+            given.exif)  # fmt: skip
 
 
 def _all(declared: InputSpec) -> Iterator[Candidate]:
+    exif = "ignore" if declared.exif == "apply" else "apply"
+    yield Candidate(f"exif-{exif}", declared.model_copy(update={"exif": exif}))
     if declared.channels != "grey":
         other: Channels = "bgr" if declared.channels == "rgb" else "rgb"
         yield Candidate(f"channels-{other}", _with_channels(declared, other))
-    if declared.dtype != "uint8":
-        yield from _scaled(declared)
+    scaled = tuple(_scaled(declared)) if declared.dtype != "uint8" else ()
+    yield from (c for c in scaled if c.input.channels == declared.channels)
     yield from _resized(declared)
+    yield from (c for c in scaled if c.input.channels != declared.channels)
 
 
 def _scaled(declared: InputSpec) -> Iterator[Candidate]:
@@ -131,14 +137,16 @@ def _resized(declared: InputSpec) -> Iterator[Candidate]:
             yield Candidate(f"resize-{name}", resized)
 
 
-def class_orders(classes: Sequence[str]) -> tuple[ClassOrder, ...]:
+def class_orders(classes: Sequence[str], *, listed: Sequence[str] = ()) -> tuple[ClassOrder, ...]:
     """Usual mistakes in the order of classes that would change what an output means.
 
-    Shifted by one, reversed, and the orders in which folders and tables are sorted.
+    The order in which the model's own file lists them, where `listed` says that it is another;
+    shifted by one, reversed, and the orders in which folders and tables are sorted.
     """
     n = len(classes)
     own = np.arange(n)
     tried = [
+        *_stated_order(classes, listed),
         ClassOrder("shifted+1", (own + 1) % n),
         ClassOrder("shifted-1", (own - 1) % n),
         ClassOrder("reversed", own[::-1].copy()),
@@ -153,6 +161,12 @@ def class_orders(classes: Sequence[str]) -> tuple[ClassOrder, ...]:
         if not any(np.array_equal(order.meaning, each) for each in known):
             kept.append(order)
     return tuple(kept)
+
+
+def _stated_order(classes: Sequence[str], listed: Sequence[str]) -> Iterator[ClassOrder]:
+    if listed:
+        keys = [(listed.index(name),) for name in classes]
+        yield ClassOrder("as-the-file-lists-them", _sorted(classes, keys))
 
 
 def _sorted(classes: Sequence[str], keys: Sequence[tuple[object, ...]]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -25,9 +25,12 @@ from auditor.findings import Axis, Cell, Figure, Measure, Result, Side, Subject
 from auditor.scoring.comparison import count_units, too_few, worst_first
 from auditor.scoring.outcomes import Outcomes
 from auditor.spec import InputSpec
-from auditor.stats import paired_difference, rate
+from auditor.stats import p_value, paired_difference, rate
 
 SAMPLE = 256
+
+SHOWN = 0.05
+"""Below this p-value one way is taken to fit better than another."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,13 @@ class Preprocessing(Check):
     What it measures
     ----------------
     A sample of the test images is put through the model again with each of the usual
-    preprocessings that differ from the declared one: the other channel order, the usual
-    scalings, the usual ways to resize. Accuracy with each, minus accuracy as declared, on the
-    same images. The same for orders of the classes (shifted by one, reversed, sorted), which
-    takes no inference. Units are taken into account. A preprocessing that gives every answer of
-    the declared one to the last bit is the same on these images, and is left out.
+    preprocessings that differ from the declared one: turned by EXIF or not, the other channel
+    order, the usual scalings, the usual ways to resize. Accuracy with each, minus accuracy as
+    declared, on the same images. The same for orders of the classes (as the model's file lists
+    them, shifted by one, reversed, sorted), which takes no inference; where a preprocessing
+    explains the answers, only orders are measured that are right more often than with it. Units
+    are taken into account. A preprocessing that gives every answer of the declared one to the
+    last bit is the same on these images, and is left out.
 
     Why it matters
     --------------
@@ -67,8 +72,10 @@ class Preprocessing(Check):
     How it can mislead
     ------------------
     Only the usual ways are tried, one at a time: a rare preprocessing, or two faults at once,
-    can stay unseen. A small gain may be luck or a kinder crop, which is why a margin is tested
-    and not zero. Where labels are wrong in a regular way, the order of classes is blamed.
+    can stay unseen. Ways that fit equally well cannot be told apart: the one that differs least
+    from the declared is called the fit. A small gain may be luck or a kinder crop, which is why
+    a margin is tested and not zero. Where labels are wrong in a regular way, the order of
+    classes is blamed.
     """
 
     id: ClassVar[str] = "model/preprocessing"
@@ -112,12 +119,20 @@ class Preprocessing(Check):
         if few is not None:
             yield few
             return
-        trials = [*self._inputs(evidence, declared), *self._orders(declared)]
-        best = max((trial.correct.mean() for trial in trials), default=0.0)
-        far = best > declared.correct.mean() + self.gain_worth_saying
-        for trial in trials:
-            yield _measure(trial, declared, fits=bool(far and trial.correct.mean() == best))
-        yield _figure(trials, declared)
+        inputs = list(self._inputs(evidence, declared))
+        orders = list(self._orders(declared, evidence.model.listed_classes))
+        explained = _best(inputs, declared)
+        if explained is not None and not self._far(explained, declared):
+            explained = None
+        named = [o for o in orders if explained is None or _gains(o, over=explained, at=declared)]
+        best = _best([*inputs, *named], declared)
+        for trial in (*inputs, *named):
+            fits = trial is best and self._far(trial, declared)
+            yield _measure(trial, declared, fits=fits)
+        yield _figure([*inputs, *orders], declared)
+
+    def _far(self, trial: _Trial, declared: Outcomes) -> bool:
+        return bool(trial.correct.mean() > declared.correct.mean() + self.gain_worth_saying)
 
     def _inputs(self, evidence: Evidence, declared: Outcomes) -> Iterator[_Trial]:
         for candidate in candidates_for(evidence.spec.model.input):
@@ -131,8 +146,8 @@ class Preprocessing(Check):
             yield _Trial("input", candidate.name, other.correct, _input_facts(candidate))
 
     @staticmethod
-    def _orders(declared: Outcomes) -> Iterator[_Trial]:
-        for order in class_orders(declared.classes):
+    def _orders(declared: Outcomes, listed: Sequence[str]) -> Iterator[_Trial]:
+        for order in class_orders(declared.classes, listed=listed):
             correct = order.meaning[declared.predicted] == declared.labels
             listed = [declared.classes[i] for i in order.meaning[:10]]
             facts = {"classes": listed, "way": f"classes {order.name}"}
@@ -147,6 +162,20 @@ class _Trial:
     name: str
     correct: np.ndarray
     facts: dict[str, Any]
+
+
+def _best(trials: Sequence[_Trial], declared: Outcomes) -> _Trial | None:
+    """The first of those that no other gains over: trials come with the most plausible first."""
+    if not trials:
+        return None
+    top = max(trials, key=lambda trial: trial.correct.mean())
+    return next(t for t in trials if t is top or not _gains(top, over=t, at=declared))
+
+
+def _gains(trial: _Trial, *, over: _Trial, at: Outcomes) -> bool:
+    """Whether a way is shown to be right more often than another, on the same images."""
+    gain = paired_difference(over.correct, trial.correct, unit=at.units)
+    return p_value(gain, limit=0.0, exceeds="above") < SHOWN
 
 
 def _units(outcomes: Outcomes) -> int:
@@ -187,6 +216,7 @@ def _input_facts(candidate: Candidate) -> dict[str, Any]:
 def input_words(given: InputSpec) -> str:
     """A preprocessing as a reader would write it into the spec."""
     resize = f"shortest to {given.shortest}" if given.resize == "shortest" else given.resize
+    resize += ", exif ignore" if given.exif == "ignore" else ""
     if given.dtype == "uint8":
         return f"channels {given.channels}, pixels as they are, resize {resize}"
     numbers = {"mean": given.mean, "std": given.std}

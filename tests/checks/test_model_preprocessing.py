@@ -51,7 +51,7 @@ def failing(found):
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("name", ["bgr-minus-mean", "rgb-0..1", "resize-stretch"])
+@pytest.mark.parametrize("name", ["bgr-minus-mean", "rgb-0..1", "resize-stretch", "exif-ignore"])
 def test_the_planted_preprocessing_is_named_and_no_other(worlds, seed, name):
     found = worlds.measures(Preprocessing(), world(worlds, seed=seed, true_name=name))
     assert failing(found) == {name}
@@ -91,6 +91,36 @@ def test_a_planted_order_of_classes_is_named(worlds, name):
     assert value(fits[0].estimate) == pytest.approx(best)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_an_input_that_fits_as_well_goes_before_an_order_of_classes(worlds, seed):
+    def shifted(names):
+        return next(o for o in class_orders(names) if o.name == "shifted+1")
+
+    evidence = world(worlds, seed=seed, order=shifted)
+    assert "shifted+1" in failing(worlds.measures(Preprocessing(), evidence))
+    # Two ways that explain the answers: the one that differs less is called the fit.
+    labels = evidence.answers().labels
+    for name in ("bgr-minus-mean", "exif-ignore"):
+        given = next(c.input for c in candidates_for(COLOUR) if c.name == name)
+        right = np.where(np.random.default_rng(seed).random(len(labels)) < 0.9, labels, 0)
+        answers = worlds.probabilities(right, n_classes=6)
+        evidence.add(evidence.dataset("test"), answers, input=given)
+    found = worlds.measures(Preprocessing(), evidence)
+    assert failing(found) == {"bgr-minus-mean", "exif-ignore"}
+    assert [m.subject.keys for m in found.values() if m.facts["fits"]] == [
+        (("input", "exif-ignore"),)
+    ]
+
+
+def test_the_order_that_the_file_lists_is_tried_first(worlds):
+    classes = tuple("dcab")
+    listed = ("b", "a", "d", "c")
+    first, *_ = class_orders(classes, listed=listed)
+    assert first.name == "as-the-file-lists-them"
+    assert tuple(classes[i] for i in first.meaning) == listed
+    assert all(o.name != first.name for o in class_orders(classes))
+
+
 def test_the_gain_is_paired_and_its_examples_are_what_it_wins(worlds):
     evidence = world(worlds, seed=1, true_name="bgr-minus-mean")
     found = worlds.measures(Preprocessing(), evidence)["accuracy-gain:input=bgr-minus-mean@test"]
@@ -108,7 +138,10 @@ def test_the_figure_holds_every_way_beside_the_declared_one(worlds):
     evidence = world(worlds, seed=1, true_name="bgr-minus-mean")
     results = list(Preprocessing().run(evidence))
     (figure,) = [r for r in results if isinstance(r, Figure)]
-    assert len(figure.rows) == len(results)
+    orders = len(class_orders(evidence.spec.model.classes))
+    assert len(figure.rows) == 1 + len(candidates_for(COLOUR)) + orders
+    # No order of classes is named where a preprocessing explains the answers.
+    assert len(results) == 1 + len(candidates_for(COLOUR))
     assert figure.rows[0]["label"] == "as declared"
     assert "bgr-minus-mean" in figure.alt
 
@@ -145,10 +178,10 @@ def test_other_channels_take_their_own_numbers_with_them():
 
 def test_raw_and_grey_inputs_get_only_what_applies_to_them():
     assert {c.name for c in candidates_for(RAW)} == {
-        "channels-bgr", "resize-shortest", "resize-letterbox"
+        "exif-ignore", "channels-bgr", "resize-shortest", "resize-letterbox"
     }  # fmt: skip
     names = {c.name for c in candidates_for(GREY)}
-    assert names == {"grey--1..1", "grey-0..255", "grey-mnist", "resize-shortest",
+    assert names == {"exif-ignore", "grey--1..1", "grey-0..255", "grey-mnist", "resize-shortest",
                      "resize-letterbox"}  # fmt: skip
 
 
