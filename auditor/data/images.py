@@ -110,6 +110,17 @@ def to_frame(pixels: np.ndarray, input: InputSpec) -> np.ndarray:
     return _letterbox(pixels, input)
 
 
+def is_image_name(name: str) -> bool:
+    """Whether a name ends as that of an image does, in any case."""
+    return name.lower().endswith(image_suffixes())
+
+
+@lru_cache(maxsize=1)
+def image_suffixes() -> tuple[str, ...]:
+    """The suffixes of the formats that are read, in lower case."""
+    return tuple(s for s, name in Image.registered_extensions().items() if name in FORMATS)
+
+
 @lru_cache(maxsize=1)
 def _readable_formats() -> tuple[str, ...]:
     Image.init()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from auditor.errors import SpecError
 from auditor.spec.audit_spec import AuditSpec, ClassCount
+from auditor.spec.bounds import MOST_SPEC_BYTES, path_problem
 from auditor.spec.yaml_source import Problem, did_you_mean, load, problems_error, validate
 
 CLAIM_MEASURES = ("accuracy", "precision", "recall")
@@ -49,7 +50,16 @@ def read_spec(path: str | Path) -> SpecFile:
 
 def read_text(path: Path) -> str:
     """The text of a YAML file in UTF-8; raises SpecError when there is none."""
+    problem = path_problem(str(path))
+    if problem:
+        raise SpecError(f"{problem}.")
     try:
+        size = path.stat().st_size
+        if size > MOST_SPEC_BYTES:
+            raise SpecError(
+                f"{path} has {size:,} bytes; a file of YAML may have {MOST_SPEC_BYTES:,}. Put long "
+                "lists elsewhere: `classes: classes.txt`, columns of the manifest."
+            )
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
         raise SpecError(
@@ -115,8 +125,9 @@ def _class_problems(spec: AuditSpec) -> Iterator[Problem]:
         return
     if len(classes) < 2:
         yield Problem(("model", "classes"), f"found {len(classes)} class, expected at least 2.")
+    first: dict[str, int] = {}
     for i, name in enumerate(classes):
-        if name in classes[:i]:
+        if first.setdefault(name, i) < i:
             text = f"found the class {name!r} again; class names must differ."
             yield Problem(("model", "classes", i), text)
     for path, name in _named_classes(spec):
