@@ -35,15 +35,15 @@ def _listed(folder: Path, inside: str, named: str) -> tuple[list[str], list[str]
         entries = sorted(os.scandir(folder / inside), key=lambda entry: entry.name)
     except OSError as error:
         raise DataError(
-            f"{named}: the folder {inside!r} cannot be listed ({error.strerror}). Make it readable, "
-            "or move it away."
+            f"{named}: the folder {inside!r} cannot be listed ({error.strerror}). Make it "
+            "readable, or move it away."
         ) from error
     for entry in entries:
         if entry.name.startswith(".") or entry.name in _NOT_DATA:
             continue
         if not is_utf8(entry.name):
             raise DataError(
-                f"{named}: the name {ascii(inside + entry.name)} is not UTF-8. Rename it, as with "
+                f"{named}: the name {inside + entry.name!a} is not UTF-8. Rename it, as with "
                 "`convmv -f latin1 -t utf-8 --notest`."
             )
         if entry.is_dir(follow_symlinks=False):
