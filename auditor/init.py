@@ -104,7 +104,7 @@ def _class_line(guessed: GuessedModel, found: FoundData, folder: Path) -> str:
         found.classes,
         outputs,
         beside=tuple(p for place in places if place for p in (place, place.parent)),
-        named=found.named_classes,
+        of_data=found.named_classes,
     )
     if chosen.count is not None:
         return f"  classes: {{count: {chosen.count}}}"

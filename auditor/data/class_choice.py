@@ -31,20 +31,31 @@ def choose_classes(
     n_outputs: int | None,
     *,
     beside: tuple[Path, ...],
-    named: tuple[str, ...] = (),
+    of_model: tuple[str, ...] = (),
+    of_data: tuple[str, ...] = (),
 ) -> ClassChoice:
     """Classes of a model with `n_outputs` (None: unknown) for data with these labels, sorted.
 
-    `beside` are folders in which a list of classes may lie; `named` are the names that the data
-    give their numbers. Raises DataError where no output of the model could be one of the labels.
+    `of_model` are the classes that the model's file states, which are taken or refused; `of_data`
+    the names that the data give their numbers; `beside` are folders in which a list may lie.
+    Raises DataError where no output of the model could be one of the labels.
     """
     wanted = None if n_outputs is None else max(n_outputs, 2)
     file = _fitting_file(labels, wanted, beside)
     numbers = [int(float(label)) for label in labels] if all(map(is_number, labels)) else []
+    for names in (of_model, of_data):
+        indices = bool(numbers) and max(numbers) < len(names)
+        fits = len(names) >= 2 and wanted in (None, len(names))
+        if fits and labels and (indices or set(labels) <= set(names)):
+            return ClassChoice(names=names, certain=True)
     if file is not None:
         return ClassChoice(file=file, certain=True)
-    if numbers and len(named) >= 2 and wanted in (None, len(named)) and max(numbers) < len(named):
-        return ClassChoice(names=named, certain=True)
+    if of_model and labels:
+        raise DataError(
+            f"The model states the classes {_shown(of_model)}; the data have the labels "
+            f"{_shown(labels)}. Write the labels as the model's classes are written, or list the "
+            f"data's names for the outputs, in their order, in {CLASS_FILES[0]} beside the data."
+        )
     if numbers and _are_indices(labels, numbers, wanted):
         return ClassChoice(count=wanted or max(*numbers, 1) + 1, certain=True)
     if wanted in (None, len(labels)) and 2 <= len(labels) <= MOST_CLASSES:
@@ -78,7 +89,7 @@ def _fitting_file(
 
 
 def _unfitting(labels: tuple[str, ...], wanted: int | None) -> DataError:
-    shown = ", ".join(repr(label[:40]) for label in labels[:5]) + (", ..." * (len(labels) > 5))
+    shown = _shown(labels)
     if not labels:
         return DataError("No row of the data has a label. Give data with labels to test with.")
     found = f"the data have {len(labels)} label{'s' if len(labels) > 1 else ''} ({shown})"
@@ -98,3 +109,7 @@ def _unfitting(labels: tuple[str, ...], wanted: int | None) -> DataError:
         f"{found} and the model {wanted} outputs, so that no output could be some of them.{hint} "
         "Give the data that this model was made for, or name the column of labels 'label'."
     )
+
+
+def _shown(names: tuple[str, ...]) -> str:
+    return ", ".join(repr(name[:40]) for name in names[:5]) + (", ..." if len(names) > 5 else "")

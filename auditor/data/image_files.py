@@ -12,6 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from auditor.data.parquet_manifest import held_bytes
+from auditor.opening import why_not
+
+MOST_IMAGE_BYTES = 500_000_000
+"""Size that an image's file may have."""
 
 _MARK = "\0"
 """No path of a file holds it, so that a row of a manifest cannot be mistaken for one."""
@@ -36,6 +40,7 @@ class ImageFiles:
         """The bytes of an image; raises OSError, without a path in its `strerror`."""
         manifest, mark, place = path.partition(_MARK)
         if not mark:
+            _require(path)
             return Path(path).read_bytes()
         column, _, row = place.partition(_MARK)
         if self._held is None or self._held.of != (manifest, column):
@@ -47,10 +52,17 @@ class ImageFiles:
         try:
             if _MARK in path:
                 return hashlib.sha256(self.read(path)).hexdigest()
+            _require(path)
             with open(path, "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             return "unreadable"
+
+
+def _require(path: str) -> None:
+    found = why_not(Path(path), at_most=MOST_IMAGE_BYTES)
+    if found is not None:
+        raise OSError(errno.EIO, found)
 
 
 class _RowGroups:

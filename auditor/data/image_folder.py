@@ -63,10 +63,19 @@ def is_utf8(name: str) -> bool:
     return not any("\udc80" <= letter <= "\udcff" for letter in name)
 
 
-def files_in(folder: Path) -> set[str]:
-    """Names of the files in a folder, links to files among them; empty where it has none."""
+def files_in(folder: Path, *, within: Path) -> set[str]:
+    """Names of the regular files in a folder; empty where it has none.
+
+    A link counts where its file lies below `within`.
+    """
     try:
         with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if os.path.isfile(entry.path)}
+            return {e.name for e in entries if e.is_file(follow_symlinks=False)
+                    or (e.is_symlink() and _leads_to_file(e.path, within))}  # fmt: skip
     except OSError:
         return set()
+
+
+def _leads_to_file(path: str, within: Path) -> bool:
+    real = os.path.realpath(path)
+    return os.path.isfile(real) and Path(real).is_relative_to(os.path.realpath(within))

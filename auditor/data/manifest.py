@@ -28,6 +28,7 @@ from auditor.data.dataset import Dataset
 from auditor.data.expectations import Expectation, ManifestReport, report_of, validate
 from auditor.data.rows import Located, Rows, locate, missing_column, read_rows
 from auditor.errors import DataError, SpecError
+from auditor.opening import require_file
 from auditor.spec import AttributeSpec, ClassCount, ColumnsSpec, DataSpec
 from auditor.spec.bounds import MOST_CLASSES
 from auditor.spec.usual_splits import usual_split
@@ -131,19 +132,13 @@ def read_dataset(
 
 
 def _class_lines(name: str, folder: Path) -> tuple[str, ...]:
-    path = folder / name
+    path, what = folder / name, f"model.classes: the file {name!r} cannot be read"
+    remedy = "Give a list of names, a UTF-8 file with one name a line, or `{count: 1000}`."
+    require_file(path, what=what, at_most=MOST_LIST_BYTES, error=SpecError, remedy=remedy)
     try:
-        if path.stat().st_size > MOST_LIST_BYTES:
-            raise SpecError(
-                f"model.classes: the file {name!r} has {path.stat().st_size:,} bytes; at most "
-                f"{MOST_LIST_BYTES:,} are read. Give a file with one name a line."
-            )
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(
-            f"model.classes: the file {name!r} cannot be read ({error.__class__.__name__}). Give "
-            f"a list of names, a UTF-8 file with one name a line, or `{{count: 1000}}`."
-        ) from error
+        raise SpecError(f"{what} ({error.__class__.__name__}). {remedy}") from error
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 

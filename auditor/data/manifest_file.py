@@ -21,12 +21,13 @@ from auditor.data.images import is_image_name
 from auditor.data.manifest_table import MOST_ROWS, ManifestTable, value_text
 from auditor.data.parquet_manifest import read_parquet
 from auditor.errors import DataError
+from auditor.opening import why_not
 
 PARQUET_SUFFIXES, JSON_SUFFIXES = (".parquet", ".pq"), (".jsonl", ".ndjson", ".json")
 MANIFEST_SUFFIXES = (".csv", ".tsv", ".txt", *JSON_SUFFIXES, *PARQUET_SUFFIXES)
 
-MOST_BYTES = 1_000_000_000
-"""Size that a manifest in text may have."""
+MOST_BYTES, MOST_PARQUET_BYTES = 10**9, 10**11
+"""Size that a manifest may have, in text and in Parquet, which may hold the images."""
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -52,33 +53,34 @@ def read_manifest(path: Path, *, named: str) -> ManifestTable:
             f"{named} ends in {suffix!r}; a manifest is one of {', '.join(MANIFEST_SUFFIXES)}. "
             "Save it as CSV with one header line and one row an image."
         )
-    if suffix in PARQUET_SUFFIXES:
-        found = read_parquet(path, named=named)
+    parquet = suffix in PARQUET_SUFFIXES
+    found = why_not(path, at_most=MOST_PARQUET_BYTES if parquet else MOST_BYTES)
+    if found is not None:
+        raise DataError(
+            f"{named} {found}. Give a CSV or Parquet file with one row an image, or audit a sample "
+            "of its rows."
+        )
+    if parquet:
+        table = read_parquet(path, named=named)
     elif suffix in JSON_SUFFIXES:
         try:
-            found = _from_json(_text(path, named), named)
+            table = _from_json(_text(path, named), named)
         except RecursionError as error:
             raise DataError(f"{named} has values nested too deep. Flatten them.") from error
     else:
         text = _text(path, named)
-        found = ManifestTable(_from_csv(text, named, spaces=suffix == ".txt"))
-    if len(found.frame) > MOST_ROWS:
+        table = ManifestTable(_from_csv(text, named, spaces=suffix == ".txt"))
+    if len(table.frame) > MOST_ROWS:
         raise DataError(
-            f"{named} has {len(found.frame):,} rows; a manifest has at most {MOST_ROWS:,}. Audit a "
+            f"{named} has {len(table.frame):,} rows; a manifest has at most {MOST_ROWS:,}. Audit a "
             "sample of them."
         )
-    _refuse_nul(found.frame, named)
-    return found
+    _refuse_nul(table.frame, named)
+    return table
 
 
 def _text(path: Path, named: str) -> str:
     try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise DataError(
-                f"{named} has {size:,} bytes; a manifest in text has at most {MOST_BYTES:,}. Save "
-                "it as Parquet, or audit a sample of its rows."
-            )
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{named} cannot be read: {error.strerror}.") from error

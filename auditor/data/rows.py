@@ -238,7 +238,7 @@ def _none_there(split: str, rows: Rows, ids: np.ndarray, column: str) -> DataErr
     return DataError(
         f"data.{split}: none of the {len(ids):,} images of {rows.source!r} is there; the first "
         f"is {first[:80]!r}, looked for below data.{split}.images. Give the folder that the names "
-        f"in the column {column!r} are relative to."
+        f"in the column {column!r} are relative to; links that lead out of it are not followed."
     )
 
 
@@ -261,7 +261,10 @@ def _find(split: str, rows: Rows, ids: np.ndarray, inside: np.ndarray) -> np.nda
     """Which images are there, (n,) bool; completes `ids` that lack their suffix."""
     # One listing a folder: asking file by file costs seconds for a million images.
     parts = [(name.rpartition("/")[0], name.rpartition("/")[2]) for name in ids]
-    files = {parent: files_in(rows.images / parent) for parent in {p for p, _ in parts}}
+    files = {
+        parent: files_in(rows.images / parent, within=rows.images)
+        for parent in {p for p, _ in parts}
+    }
     found = (name in files[parent] for parent, name in parts)
     there: np.ndarray = np.fromiter(found, dtype=bool, count=len(ids)) | inside
     bare = [i for i in np.flatnonzero(~there) if ids[i] and not is_image_name(ids[i])]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auditor.errors import SpecError
+from auditor.opening import require_file
 from auditor.spec.audit_spec import AuditSpec, ClassCount
-from auditor.spec.bounds import MOST_SPEC_BYTES, path_problem
+from auditor.spec.bounds import MOST_SPEC_BYTES
 from auditor.spec.yaml_source import Problem, did_you_mean, load, problems_error, validate
 
 CLAIM_MEASURES = ("accuracy", "precision", "recall")
@@ -50,24 +51,16 @@ def read_spec(path: str | Path) -> SpecFile:
 
 def read_text(path: Path) -> str:
     """The text of a YAML file in UTF-8; raises SpecError when there is none."""
-    problem = path_problem(str(path))
-    if problem:
-        raise SpecError(f"{problem}.")
+    require_file(
+        path,
+        what="a file of YAML",
+        at_most=MOST_SPEC_BYTES,
+        error=SpecError,
+        remedy="Give the path of a YAML file; `auditor init MODEL DATA` writes an audit.yaml to "
+        "begin with. Long lists go elsewhere: `classes: classes.txt`, columns of a manifest.",
+    )
     try:
-        size = path.stat().st_size
-        if size > MOST_SPEC_BYTES:
-            raise SpecError(
-                f"{path} has {size:,} bytes; a file of YAML may have {MOST_SPEC_BYTES:,}. Put long "
-                "lists elsewhere: `classes: classes.txt`, columns of the manifest."
-            )
         return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise SpecError(
-            f"{path} does not exist. Give the path of a YAML file; `auditor init MODEL DATA` "
-            "writes an audit.yaml to begin with."
-        ) from error
-    except IsADirectoryError as error:
-        raise SpecError(f"{path} is a folder. Give the YAML file in it.") from error
     except UnicodeDecodeError as error:
         raise SpecError(f"{path} is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error
     except OSError as error:
