@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from auditor.errors import AuditorError
+from auditor.errors import AuditorError, SpecError
+from auditor.spec.bounds import path_problem
 
 if TYPE_CHECKING:
     from auditor.record import AuditRecord
@@ -223,6 +224,8 @@ def _render_and_finish(record: AuditRecord, out: Path | None) -> None:
 def main() -> None:
     """Run the command line; what a user can correct is printed without a traceback."""
     try:
+        for problem in filter(None, map(path_problem, filter(None, sys.argv[1:]))):
+            raise SpecError(f"{problem}.")
         app()
     except AuditorError as error:
         typer.echo(f"auditor: {error}", err=True)

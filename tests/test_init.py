@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 import auditor
 from auditor.cli import app
+from auditor.data.looking import look_at_data
 from auditor.errors import DataError, SpecError
-from auditor.init import look_at_data, write_spec
+from auditor.init import write_spec
 from auditor.spec.spec_file import read_spec
 
 

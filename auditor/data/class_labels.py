@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,17 +25,70 @@ def class_indices(text: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
     """Class index of each value, (n,) int64: `NO_LABEL` where missing, `UNKNOWN_LABEL` where it
     is no class.
 
-    Names first, else whole numbers where every value is a class's index.
+    Names first, else whole numbers where every value is a class's index. Of classes that are
+    numbered from 0 the names are these numbers, however written (``07``, ``7.0``).
     """
     index_of = pd.Series(range(len(classes)), index=pd.Index(classes, dtype="str"))
+    numbered = all(name == str(i) for i, name in enumerate(classes))
     found = text.map(index_of)
-    if not found.notna().any():
+    if numbered or not found.notna().any():
         numbers = pd.to_numeric(text, errors="coerce")
         whole = (numbers >= 0) & (numbers < len(classes)) & (numbers == numbers.round())
-        if (whole | text.isna()).all():
-            found = numbers
+        if numbered or (whole | text.isna()).all():
+            found = numbers.where(whole)
     unlabelled = np.where(text.isna(), NO_LABEL, UNKNOWN_LABEL)
     return np.where(found.notna(), found.fillna(0), unlabelled).astype(np.int64)
+
+
+def one_hot_column(columns: tuple[str, ...]) -> str:
+    """What the column of labels is called that stands for one-hot ones."""
+    return f"{columns[0]} ... {columns[-1]}"
+
+
+def from_one_hot(frame: pd.DataFrame, columns: tuple[str, ...], *, named: str) -> pd.Series:
+    """The name of the column that holds 1, missing where none does.
+
+    Raises DataError for other values than 0 and 1, and for a row with several 1.
+    """
+    ones = pd.DataFrame({name: _ones(frame[name], named) for name in columns})
+    several = np.flatnonzero(ones.sum(axis=1) > 1)
+    if len(several):
+        row = ones.iloc[several[0]]
+        raise several_labels(
+            f"{named}, row {several[0] + 1}: {' and '.join(row.index[row][:3])} are 1 together"
+        )
+    label = ones.idxmax(axis=1).where(ones.any(axis=1))
+    return label.astype("str")
+
+
+def _ones(values: pd.Series, named: str) -> pd.Series:
+    numbers = pd.to_numeric(values.replace({"True": "1", "False": "0"}), errors="coerce")
+    odd = np.flatnonzero(~(numbers.isin([0, 1]) | values.isna()))
+    if len(odd):
+        raise DataError(
+            f"{named}, row {odd[0] + 1}: found {values.iloc[odd[0]][:40]!r} in the one-hot column "
+            f"{values.name!r}, expected 0 or 1. List only such columns under `columns.label`."
+        )
+    return numbers == 1
+
+
+def several_labels(found: str) -> DataError:
+    """The error that images have several labels each."""
+    return DataError(
+        f"{found}, so that images have several labels each (multi-hot). This version audits "
+        "classifiers that give one answer an image: name a column with one label a row, or audit "
+        "each label by itself, as a class and its absence."
+    )
+
+
+def joined_label(labels: Iterable[str], known: Iterable[str]) -> str | None:
+    """The first of `labels` that joins two or more of the `known` ones by one of ``| ; , + &``."""
+    names = set(known)
+    for label in labels:
+        parts = [part.strip(" '\"") for part in re.split(r"[|;,+&]", label.strip("[](){} "))]
+        if len(parts) > 1 and label not in names and names.issuperset(parts):
+            return label
+    return None
 
 
 def second_columns(columns: ColumnsSpec) -> dict[str, tuple[str, str]]:

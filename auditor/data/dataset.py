@@ -39,7 +39,8 @@ class Dataset:
     """The images of one split, in manifest order.
 
     `frame` has one row an image and the columns ``image_id`` (str, unique), ``path`` (str,
-    absolute; never enters a record), ``label`` (int64 class index, -1 where there is none),
+    absolute, for `auditor.data.image_files`; never enters a record), ``label`` (int64 class
+    index, -1 where there is none),
     ``unit`` and ``annotator`` (str, "" where missing), ``time`` (datetime64, NaT where missing),
     and for each attribute ``attribute:NAME`` (str group, `MISSING_GROUP` where missing). Where
     the spec names them: ``rating:NAME`` for each of `annotators` and ``gold`` (int64 class index,

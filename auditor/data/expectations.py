@@ -105,12 +105,16 @@ def report_of(
     *,
     image_column: str,
     set_apart: np.ndarray,
+    numbers: np.ndarray,
 ) -> ManifestReport:
-    """A report over a manifest's rows as read; `set_apart` (n,) bool marks rows left out."""
+    """A report over a manifest's rows as read; `set_apart` (n,) bool marks rows left out.
+
+    `numbers` (n,) are the rows' numbers in the manifest.
+    """
     parts = [
         pd.DataFrame(
             {
-                "row": result.failing + 1,
+                "row": numbers[result.failing],
                 "image": _texts(frame, image_column, result.failing),
                 "column": result.column,
                 "value": _texts(frame, result.column, result.failing),

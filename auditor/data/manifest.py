@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +15,30 @@ from auditor.data.class_labels import (
     NO_LABEL,
     UNKNOWN_LABEL,
     class_indices,
+    from_one_hot,
+    joined_label,
     known_column,
+    one_hot_column,
     require_known,
     second_columns,
+    several_labels,
 )
 from auditor.data.class_labels import expectations as label_expectations
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import Expectation, ManifestReport, report_of, validate
 from auditor.data.rows import Located, Rows, locate, missing_column, read_rows
 from auditor.errors import DataError, SpecError
+from auditor.opening import require_file
 from auditor.spec import AttributeSpec, ClassCount, ColumnsSpec, DataSpec
+from auditor.spec.bounds import MOST_CLASSES
+from auditor.spec.usual_splits import usual_split
 
 Edges = Mapping[str, tuple[float, ...]]
 """Inner edges of quantile groups, by attribute."""
+
+
+MOST_LIST_BYTES = 10_000_000
+"""Size that a file with the names of classes may have."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +58,19 @@ def load_classes(given: tuple[str, ...] | str | ClassCount, folder: Path) -> tup
     if isinstance(given, ClassCount):
         return tuple(str(index) for index in range(given.count))
     names = _class_lines(given, folder) if isinstance(given, str) else given
-    if len(names) < 2:
-        raise SpecError(f"model.classes names {len(names)} class; a classifier has at least two.")
-    repeated = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if not 2 <= len(names) <= MOST_CLASSES:
+        raise SpecError(
+            f"model.classes names {len(names):,} classes; a classifier has at least two, and at "
+            f"most {MOST_CLASSES:,} are audited."
+        )
+    if all(map(usual_split, names)):
+        raise SpecError(
+            f"model.classes names {' and '.join(map(repr, names))}, which are splits of a dataset. "
+            "Name the model's classes, in the order of its outputs; give a folder of each split as "
+            "`data.test.images` and `data.train.images`."
+        )
+    seen = pd.Series(names, dtype="str")
+    repeated = next(iter(seen[seen.duplicated()]), None)
     if repeated is not None:
         places = [str(i + 1) for i, name in enumerate(names) if name == repeated]
         raise SpecError(
@@ -91,10 +112,14 @@ def read_dataset(
     assert spec is not None
     columns = _columns(data, split)
     rows = read_rows(split, spec, folder=folder, columns=columns)
+    rows, columns = _one_label_column(split, rows, columns)
     plan = _plan(split, rows, data, columns)
+    _refuse_several(split, rows, plan.label, classes)
     typed = _typed(split, rows, plan, classes=classes, edges=edges)
     results = validate(_checked_frame(rows, plan, typed), _expectations(plan, data, classes))
-    report = report_of(rows.frame, results, image_column=plan.image, set_apart=~typed.good)
+    report = report_of(
+        rows.frame, results, image_column=plan.image, set_apart=~typed.good, numbers=rows.numbers
+    )
     dataset = _dataset(split, rows, plan, typed, classes)
     if split == "test" and plan.label is not None and not (dataset.labels >= 0).any():
         raise _no_known_label(rows, plan.label, classes)
@@ -107,14 +132,13 @@ def read_dataset(
 
 
 def _class_lines(name: str, folder: Path) -> tuple[str, ...]:
-    path = folder / name
+    path, what = folder / name, f"model.classes: the file {name!r} cannot be read"
+    remedy = "Give a list of names, a UTF-8 file with one name a line, or `{count: 1000}`."
+    require_file(path, what=what, at_most=MOST_LIST_BYTES, error=SpecError, remedy=remedy)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(
-            f"model.classes: the file {name!r} cannot be read ({error.__class__.__name__}). Give "
-            f"a list of names, a UTF-8 file with one name a line, or `{{count: 1000}}`."
-        ) from error
+        raise SpecError(f"{what} ({error.__class__.__name__}). {remedy}") from error
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
@@ -130,11 +154,36 @@ def _columns(data: DataSpec, split: str) -> ColumnsSpec:
     )
 
 
+def _one_label_column(split: str, rows: Rows, columns: ColumnsSpec) -> tuple[Rows, ColumnsSpec]:
+    """Rows and columns with one column of labels in place of one-hot ones."""
+    if not isinstance(columns.label, tuple):
+        return rows, columns
+    name = one_hot_column(columns.label)
+    missing = [column for column in columns.label if column not in rows.frame]
+    if missing and (split != "deployment" or len(missing) < len(columns.label)):
+        raise missing_column(split, rows, missing[0], key="data.columns.label")
+    if not missing:
+        named = f"data.{split}.manifest: {rows.source!r}"
+        label = from_one_hot(rows.frame, columns.label, named=named)
+        rows = replace(rows, table=replace(rows.table, frame=rows.frame.assign(**{name: label})))
+    return rows, columns.model_copy(update={"label": name})
+
+
+def _refuse_several(split: str, rows: Rows, label: str | None, classes: tuple[str, ...]) -> None:
+    if label is None:
+        return
+    joined = joined_label(rows.frame[label].dropna().unique(), classes)
+    if label in rows.table.several or joined is not None:
+        held = "lists of labels" if joined is None else f"{joined[:60]!r}"
+        raise several_labels(f"data.{split}: the column {label!r} of {rows.source!r} holds {held}")
+
+
 @dataclass(frozen=True)
 class _ReadingPlan:
     """Which columns are read for what; `absent` are columns that the split lacks, and may."""
 
     image: str
+    where: tuple[str, ...]
     label: str | None
     optional: Mapping[str, str]
     second: Mapping[str, str]
@@ -147,11 +196,17 @@ class _ReadingPlan:
 
     @property
     def used(self) -> set[str]:
-        named = {self.image, *self.optional.values(), *map(self.column_of, self.attributes)}
+        named = {
+            self.image,
+            *self.where,
+            *self.optional.values(),
+            *map(self.column_of, self.attributes),
+        }
         return named | set(self.second.values()) | ({self.label} if self.label else set())
 
 
 def _plan(split: str, rows: Rows, data: DataSpec, columns: ColumnsSpec) -> _ReadingPlan:
+    stated = data.split(split)
     there = set(rows.frame.columns)
     absent: list[str] = []
 
@@ -167,6 +222,7 @@ def _plan(split: str, rows: Rows, data: DataSpec, columns: ColumnsSpec) -> _Read
         raise missing_column(split, rows, columns.image, key="data.columns.image")
     return _ReadingPlan(
         image=columns.image,
+        where=() if stated is None else tuple(stated.where),
         label=_label_column(split, rows, columns),
         optional={
             key: column
@@ -198,6 +254,7 @@ def _optional(columns: ColumnsSpec) -> dict[str, str | None]:
 
 
 def _label_column(split: str, rows: Rows, columns: ColumnsSpec) -> str | None:
+    assert not isinstance(columns.label, tuple)
     if columns.label is None or columns.label in rows.frame.columns:
         return columns.label
     # Images from where the model will run are mostly unlabelled, training images never.
@@ -251,7 +308,10 @@ def _typed(
             )
             for name, spec in plan.attributes.items()
         },
-        good=located.there & (labels != UNKNOWN_LABEL) & _first_of_repeated(located.ids, labels),
+        good=located.there
+        & (labels != UNKNOWN_LABEL)
+        & ~rows.unplaced
+        & _first_of_repeated(located.ids, labels),
     )
 
 
@@ -269,13 +329,14 @@ def _first_of_repeated(ids: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return kept
 
 
-_FILE, _KNOWN, _TIME = "__file__", "__known__", "__time__"
+_FILE, _KNOWN, _TIME, _PLACED = "__file__", "__known__", "__time__", "__placed__"
 
 
 def _checked_frame(rows: Rows, plan: _ReadingPlan, typed: _Typed) -> pd.DataFrame:
     computed = {
         _FILE: typed.located.there | (typed.located.ids == ""),
         _KNOWN: typed.labels != UNKNOWN_LABEL,
+        _PLACED: ~rows.unplaced,
     }
     if typed.times is not None:
         written = rows.frame[plan.optional["time"]].notna()
@@ -293,7 +354,9 @@ def _expectations(
         Expectation("an image is named", plan.image, "not-null"),
         Expectation("no image is listed twice", plan.image, "unique"),
         Expectation("the file is there", _FILE, "true", of=plan.image),
-    ]
+        *(Expectation("a value says which split the row is of", _PLACED, "true", of=column)
+          for column in plan.where),
+    ]  # fmt: skip
     if plan.label is not None:
         known = f"a label is one of the {len(classes)} classes"
         wanted.append(Expectation(known, _KNOWN, "true", of=plan.label))
@@ -332,11 +395,10 @@ def _dataset(
     split: str, rows: Rows, plan: _ReadingPlan, typed: _Typed, classes: tuple[str, ...]
 ) -> Dataset:
     ids = typed.located.ids
-    folder = f"{rows.images.absolute()}/"
     frame = pd.DataFrame(
         {
             "image_id": pd.Series(ids, dtype="str"),
-            "path": pd.Series([folder + name for name in ids], dtype="str"),
+            "path": pd.Series(typed.located.paths, dtype="str"),
             "label": np.maximum(typed.labels, NO_LABEL),
             "unit": _text_column(rows, plan.optional.get("unit")),
             "annotator": _text_column(rows, plan.optional.get("annotator")),

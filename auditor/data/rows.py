@@ -1,4 +1,4 @@
-"""A split's rows as text: from a manifest (CSV, Parquet) or from folders named after classes."""
+"""A split's rows as text: from a manifest, or from folders named after classes."""
 
 from __future__ import annotations
 
@@ -13,24 +13,38 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from auditor.data.image_files import path_in_manifest
+from auditor.data.image_folder import files_in, image_names
+from auditor.data.images import is_image_name
+from auditor.data.manifest_file import read_manifest
+from auditor.data.manifest_table import ManifestTable
 from auditor.errors import DataError
 from auditor.spec import ColumnsSpec, DatasetSpec
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm",
-                  ".pgm", ".jp2", ".avif")  # fmt: skip
-"""Files of an image folder without a manifest that are taken for images."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows as read: every value str or missing. `source` names where they came from, as the
-    spec has it; `images` is the folder that image names are relative to.
+    """Rows as read: every value of `table.frame` str or missing.
+
+    `source` names where they came from, as the spec has it; `images` is the folder that image
+    names are relative to. `numbers` are the rows' numbers in the manifest, from 1, (n,).
+    `unplaced` marks rows whose split cannot be told: a column of `where` is empty, (n,) bool.
     """
 
-    frame: pd.DataFrame
+    table: ManifestTable
     source: str
     images: Path
-    from_folder: bool
+    manifest: Path | None
+    numbers: np.ndarray
+    unplaced: np.ndarray
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        return self.table.frame
+
+    @property
+    def from_folder(self) -> bool:
+        return self.manifest is None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -50,23 +64,83 @@ def read_rows(split: str, spec: DatasetSpec, *, folder: Path, columns: ColumnsSp
 
     Raises DataError when manifest or image folder are absent, unreadable or empty.
     """
+    manifest = None if spec.manifest is None else folder / spec.manifest
+    images = _image_folder(split, spec, folder)
+    if manifest is None:
+        table = _rows_of_folder(split, images, columns)
+    else:
+        table = _rows_of_manifest(split, str(spec.manifest), manifest)
+    source = str(spec.manifest or spec.images)
+    if table.frame.empty:
+        raise DataError(
+            f"data.{split}: {source!r} has no rows. Give a manifest with one row an image, or a "
+            f"folder with one subfolder a class."
+        )
+    whole = Rows(
+        table=table,
+        source=source,
+        images=images,
+        manifest=manifest,
+        numbers=np.arange(1, len(table.frame) + 1),
+        unplaced=np.zeros(len(table.frame), dtype=bool),
+    )
+    return _where(split, whole, spec) if spec.where else whole
+
+
+def _image_folder(split: str, spec: DatasetSpec, folder: Path) -> Path:
+    if spec.images is None:
+        return (folder / str(spec.manifest)).parent
     images = folder / spec.images
-    if not images.is_dir():
+    if not os.path.isdir(images):
         raise DataError(
             f"data.{split}.images: there is no folder {spec.images!r} (beside the audit spec). "
             f"{_did_you_mean(images.name, _names_in(images.parent, folders=True))}"
             f"Give the folder that holds the images."
         )
-    if spec.manifest is None:
-        frame, source = _rows_of_folder(images, columns), spec.images
-    else:
-        frame, source = _rows_of_manifest(split, spec.manifest, folder), spec.manifest
-    if frame.empty:
+    return images
+
+
+def _where(split: str, rows: Rows, spec: DatasetSpec) -> Rows:
+    """The rows that `where` takes, and those that it cannot tell about."""
+    taken = np.ones(len(rows), dtype=bool)
+    empty = np.zeros(len(rows), dtype=bool)
+    for column, wanted in spec.where.items():
+        if column not in rows.frame:
+            raise missing_column(split, rows, column, key=f"data.{split}.where")
+        values = rows.frame[column]
+        names = (wanted,) if isinstance(wanted, str) else wanted
+        here = values.isin([name.strip() for name in names]).to_numpy(dtype=bool)
+        if not here.any():
+            there = sorted(set(values.dropna()))
+            raise DataError(
+                f"data.{split}.where: no row of {rows.source!r} has {' or '.join(names)!r} in the "
+                f"column {column!r}; it holds {_some(there)}. {_did_you_mean(names[0], there)}Name "
+                "a value that is there."
+            )
+        empty |= values.isna().to_numpy(dtype=bool)
+        taken &= here | values.isna().to_numpy(dtype=bool)
+    if not (taken & ~empty).any():
         raise DataError(
-            f"data.{split}: {source!r} has no rows. Give a manifest with one row an image, or a "
-            f"folder with one subfolder a class."
+            f"data.{split}.where: no row of {rows.source!r} has all of the values that it names. "
+            "Name values that some row has together."
         )
-    return Rows(frame=frame, source=source, images=images, from_folder=spec.manifest is None)
+    table = rows.table
+    return Rows(
+        table=ManifestTable(
+            frame=table.frame[taken].reset_index(drop=True),
+            inside={name: held[taken] for name, held in table.inside.items()},
+            several=table.several,
+        ),
+        source=rows.source,
+        images=rows.images,
+        manifest=rows.manifest,
+        numbers=rows.numbers[taken],
+        unplaced=empty[taken],
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(repr(name[:40]) for name in names[:6]) + (", ..." if len(names) > 6 else "")
 
 
 def missing_column(split: str, rows: Rows, column: str, *, key: str) -> DataError:
@@ -80,7 +154,8 @@ def missing_column(split: str, rows: Rows, column: str, *, key: str) -> DataErro
         )
     return DataError(
         f"data.{split}: the manifest {rows.source!r} has no column {column!r} ({key}); it has "
-        f"{', '.join(there)}. {_did_you_mean(column, there)}Name the column under `{key}`."
+        f"{', '.join(there[:30])}{', ...' if len(there) > 30 else ''}. "
+        f"{_did_you_mean(column, there)}Name the column under `{key}`."
     )
 
 
@@ -91,132 +166,126 @@ def _did_you_mean(word: str, known: Sequence[str]) -> str:
 
 
 def _names_in(folder: Path, *, folders: bool) -> list[str]:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return []
-    return sorted(e.name for e in os.scandir(folder) if e.is_dir() == folders)
+    return sorted(e.name for e in os.scandir(folder) if os.path.isdir(e.path) == folders)
 
 
-def _rows_of_manifest(split: str, manifest: str, folder: Path) -> pd.DataFrame:
-    path = folder / manifest
-    if not path.is_file():
+def _rows_of_manifest(split: str, manifest: str, path: Path) -> ManifestTable:
+    if not os.path.isfile(path):
         beside = _names_in(path.parent, folders=False)
         raise DataError(
             f"data.{split}.manifest: there is no file {manifest!r} (beside the audit spec). "
             f"{_did_you_mean(path.name, beside)}Give a CSV or Parquet file with one row an image."
         )
-    try:
-        return _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"data.{split}.manifest: {manifest!r} is not UTF-8 ({error.reason} at byte "
-            f"{error.start}). Save it as UTF-8."
-        ) from error
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame()
-    except (pd.errors.ParserError, OSError, ValueError) as error:
-        # Libraries name the file as they opened it.
-        said = str(error).replace(str(path), manifest)
-        raise DataError(
-            f"data.{split}.manifest: {manifest!r} cannot be read ({said}). Give a CSV with commas "
-            f"and one header line, or a Parquet file."
-        ) from error
+    return read_manifest(path, named=f"data.{split}.manifest: {manifest!r}")
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    # Only nothing is missing: "None", "NA" and "null" may be names of groups.
-    return pd.read_csv(
-        path, dtype="str", keep_default_na=False, na_values=[""], encoding="utf-8-sig"
-    )
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    frame = pd.read_parquet(path)
-    return pd.DataFrame({str(name): _as_text(frame[name]) for name in frame.columns})
-
-
-def _as_text(values: pd.Series) -> pd.Series:
-    """Values as a CSV would show them; whole numbers without a decimal point."""
-    kept = values.dropna()
-    if pd.api.types.is_float_dtype(kept.dtype) and (kept == kept.round()).all():
-        kept = kept.astype("int64")
-    if pd.api.types.is_datetime64_any_dtype(kept.dtype):
-        text = kept.map(lambda moment: moment.isoformat())
-    else:
-        text = kept.astype("object").map(str)
-    return text.where(text != "").reindex(values.index).astype("str")
-
-
-def _rows_of_folder(images: Path, columns: ColumnsSpec) -> pd.DataFrame:
+def _rows_of_folder(split: str, images: Path, columns: ColumnsSpec) -> ManifestTable:
     """Images by class: the first folder on an image's path is its label."""
-    names, labels = [], []
-    for parent, folders, files in os.walk(images):
-        folders.sort()
-        inside = Path(parent).relative_to(images)
-        for file in sorted(files):
-            if file.lower().endswith(IMAGE_SUFFIXES) and not file.startswith("."):
-                names.append((inside / file).as_posix())
-                labels.append(inside.parts[0] if inside.parts else None)
+    names = image_names(images, named=f"data.{split}.images")
+    labels = [name.partition("/")[0] if "/" in name else None for name in names]
     frame = pd.DataFrame({columns.image: pd.Series(names, dtype="str")})
-    if columns.label is not None and any(label is not None for label in labels):
+    if isinstance(columns.label, str) and any(label is not None for label in labels):
         frame[columns.label] = pd.Series(labels, dtype="str")
-    return frame
+    return ManifestTable(frame)
 
 
 @dataclass(frozen=True)
 class Located:
-    """Image names as ids (posix, below the image folder; "" where missing), and whether the
-    file is there, (n,) each.
+    """Image names as ids (posix, below the image folder; "" where missing), whether the image
+    is there, and the path that it is read by (see `auditor.data.image_files`), (n,) each.
     """
 
     ids: np.ndarray
     there: np.ndarray
+    paths: np.ndarray
 
 
 def locate(split: str, rows: Rows, *, column: str) -> Located:
-    """Find the files of a column of image names.
+    """Find the images that a column names, in files or in the manifest itself.
 
-    Raises DataError when a name leads out of the image folder, and when no file at all is there.
+    A name without the suffix of an image is that of the file which has one, where there is one
+    such file. Raises DataError when a name leads out of the image folder, when two files fit, and
+    when no image at all is there.
     """
     ids = rows.frame[column].fillna("").to_numpy(dtype=object)
-    odd = rows.frame[column].str.contains(r"^/|//|(?:^|/)\.{1,2}(?:/|$)", regex=True, na=False)
-    for position in np.flatnonzero(odd.to_numpy(dtype=bool)):
-        ids[position] = _below(split, rows, str(ids[position]), row=int(position) + 1)
-    there = _files_there(ids, rows.images)
+    inside = rows.table.inside.get(column, np.zeros(len(ids), dtype=bool))
+    odd = rows.frame[column].str.contains(
+        r"^/|//|\\|(?:^|/)\.{1,2}(?:/|$)", regex=True, na=False
+    ).to_numpy(dtype=bool)  # fmt: skip
+    for position in np.flatnonzero(odd & ~inside):
+        ids[position] = _below(split, rows, str(ids[position]), row=rows.numbers[position])
+    there = _find(split, rows, ids, inside)
     if not there.any():
-        raise DataError(
-            f"data.{split}: none of the {len(ids):,} images of {rows.source!r} is there; the first "
-            f"is {ids[0]!r}, looked for below data.{split}.images. Give the folder that the names "
-            f"in the column {column!r} are relative to."
+        raise _none_there(split, rows, ids, column)
+    folder = f"{rows.images.absolute()}/"
+    paths = np.array([folder + name for name in ids], dtype=object)
+    for position in np.flatnonzero(inside):
+        assert rows.manifest is not None
+        row = int(rows.numbers[position]) - 1
+        paths[position] = path_in_manifest(rows.manifest, column, row)
+    return Located(ids=ids, there=there, paths=paths)
+
+
+def _none_there(split: str, rows: Rows, ids: np.ndarray, column: str) -> DataError:
+    first = next((str(name) for name in ids if name), "")
+    if "://" in first:
+        return DataError(
+            f"data.{split}: {rows.source!r} names images on the web ({first[:80]!r}); nothing is "
+            f"fetched. Download them, and write their paths in the column {column!r}."
         )
-    return Located(ids=ids, there=there)
+    return DataError(
+        f"data.{split}: none of the {len(ids):,} images of {rows.source!r} is there; the first "
+        f"is {first[:80]!r}, looked for below data.{split}.images. Give the folder that the names "
+        f"in the column {column!r} are relative to; links that lead out of it are not followed."
+    )
 
 
 def _below(split: str, rows: Rows, name: str, *, row: int) -> str:
+    if "://" in name or ("\\" in name and os.path.isfile(rows.images / name)):
+        return name
     folder = rows.images.absolute().as_posix()
-    joined = posixpath.normpath(posixpath.join(folder, name))
+    joined = posixpath.normpath(posixpath.join(folder, name.replace("\\", "/")))
     inside = posixpath.relpath(joined, posixpath.normpath(folder))
     if inside == ".." or inside.startswith("../"):
         raise DataError(
-            f"data.{split}: row {row} of {rows.source!r} names {name!r}, which lies outside "
+            f"data.{split}: row {row} of {rows.source!r} names {name[:80]!r}, which lies outside "
             f"the image folder. Only files below data.{split}.images are read: move the file, or "
             f"give a folder further up."
         )
     return inside
 
 
-def _files_there(ids: np.ndarray, images: Path) -> np.ndarray:
+def _find(split: str, rows: Rows, ids: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Which images are there, (n,) bool; completes `ids` that lack their suffix."""
     # One listing a folder: asking file by file costs seconds for a million images.
-    parents = [name.rpartition("/")[0] for name in ids]
-    files = {parent: _files_in(images / parent) for parent in set(parents)}
-    there = (
-        name.rpartition("/")[2] in files[parent] for name, parent in zip(ids, parents, strict=True)
-    )
-    return np.fromiter(there, dtype=bool, count=len(ids))
+    parts = [(name.rpartition("/")[0], name.rpartition("/")[2]) for name in ids]
+    files = {
+        parent: files_in(rows.images / parent, within=rows.images)
+        for parent in {p for p, _ in parts}
+    }
+    found = (name in files[parent] for parent, name in parts)
+    there: np.ndarray = np.fromiter(found, dtype=bool, count=len(ids)) | inside
+    bare = [i for i in np.flatnonzero(~there) if ids[i] and not is_image_name(ids[i])]
+    stems = {parent: _by_stem(files[parent]) for parent in {parts[i][0] for i in bare}}
+    for i in bare:
+        parent, name = parts[i]
+        fitting = stems[parent].get(name, [])
+        if len(fitting) > 1:
+            raise DataError(
+                f"data.{split}: row {rows.numbers[i]} of {rows.source!r} names {name[:80]!r}, and "
+                f"{' and '.join(map(repr, sorted(fitting)[:3]))} are there. Write the suffix."
+            )
+        if fitting:
+            ids[i] = f"{parent}/{fitting[0]}" if parent else fitting[0]
+            there[i] = True
+    return there
 
 
-def _files_in(folder: Path) -> set[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if entry.is_file()}
-    except OSError:
-        return set()
+def _by_stem(files: set[str]) -> dict[str, list[str]]:
+    stems: dict[str, list[str]] = {}
+    for name in files:
+        if is_image_name(name):
+            stems.setdefault(name.rpartition(".")[0], []).append(name)
+    return stems

@@ -13,6 +13,7 @@ import pandas as pd
 from auditor.contract import AS_GIVEN, Available, Pass
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import ManifestReport
+from auditor.data.image_files import ImageFiles
 from auditor.data.images import UnreadableImageError, decode, to_frame
 from auditor.data.manifest import load_classes, read_datasets
 from auditor.data.pooling import pool_small_groups
@@ -189,12 +190,13 @@ def _int8_file(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store)
 
 
 def _calibration_frames(dataset: Dataset, rows: np.ndarray, spec: AuditSpec) -> np.ndarray:
-    frames = []
+    frames, files = [], ImageFiles()
     for path in dataset.frame["path"].iloc[rows]:
         try:
-            content = Path(path).read_bytes()
             decoded = decode(
-                content, max_pixels=spec.data.limits.max_pixels, white=spec.model.input.range
+                files.read(path),
+                max_pixels=spec.data.limits.max_pixels,
+                white=spec.model.input.range,
             )
         except (UnreadableImageError, OSError):
             continue

@@ -6,7 +6,6 @@ everything that they depend on. A thread pool drives it here; any executor may e
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from auditor.data.image_files import ImageFiles
 from auditor.data.images import DECODER_VERSION, Decoded, UnreadableImageError, decode, to_frame
 from auditor.data.scan import SCAN_VERSION, describe, unreadable_row
 from auditor.data.views import AS_SHOT, View, ViewContext
@@ -157,7 +157,7 @@ def shard_files(
     task: ShardTask, *, store: Store, predictors: Mapping[str, Predictor]
 ) -> ShardFiles:
     """The files that hold, or will hold, this shard's outputs; reads and hashes its images."""
-    digests = task.digests or tuple(_file_digest(path) for path in task.paths)
+    digests = task.digests or tuple(map(ImageFiles().digest, task.paths))
     images = list(zip(task.image_ids, digests, strict=True))
     decoded = [DECODER_VERSION, task.max_pixels, task.frame_input.range]
     scan_key = key_of("scan", SCAN_VERSION, decoded, images)
@@ -205,14 +205,6 @@ def _geometry(given: InputSpec) -> list[Any]:
     return [getattr(given, name) for name in _GEOMETRY]
 
 
-def _file_digest(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return "unreadable"
-
-
 @dataclass
 class _Image:
     """One image of the shard as the passes see it; frames are made once a geometry."""
@@ -238,10 +230,11 @@ class _Image:
 
 
 def _decoded_images(task: ShardTask) -> Iterator[_Image]:
+    files = ImageFiles()
     for place, (image_id, path) in enumerate(zip(task.image_ids, task.paths, strict=True)):
         content = b""
         try:
-            content = Path(path).read_bytes()
+            content = files.read(path)
             decoded = decode(content, max_pixels=task.max_pixels, white=task.frame_input.range)
         except UnreadableImageError as error:
             yield _Image(place, unreadable_row(image_id, content, str(error)))

@@ -10,6 +10,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from auditor.spec.bounds import (
+    MOST_ATTRIBUTES,
+    MOST_CLAIMS,
+    MOST_CLASSES,
+    MOST_SIDE,
+    MOST_THREADS,
+    FilePath,
+)
+
 SPLITS = ("test", "train", "deployment")
 """Dataset splits, in the order in which they are read and printed."""
 
@@ -45,7 +54,7 @@ class InputSpec(SpecPart):
 
     size: tuple[int, int]
     resize: Literal["stretch", "letterbox", "shortest"] = "stretch"
-    shortest: int | None = None
+    shortest: int | None = Field(default=None, ge=1, le=MOST_SIDE)
     crop: Literal["center"] = "center"
     pad: int = Field(default=0, ge=0, le=255)
     align: Literal["center", "top-left"] = "center"
@@ -61,8 +70,10 @@ class InputSpec(SpecPart):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        if min(self.size) < 1:
-            raise ValueError(f"size is {list(self.size)}; give [height, width], both at least 1")
+        if not 1 <= min(self.size) <= max(self.size) <= MOST_SIDE:
+            raise ValueError(
+                f"size is {list(self.size)}; give [height, width], both from 1 to {MOST_SIDE:,}"
+            )
         if self.resize == "shortest" and self.shortest is None:
             raise ValueError(
                 "resize: shortest needs the length of the shortest side, as in `shortest: 256`"
@@ -87,14 +98,14 @@ class OutputSpec(SpecPart):
 
 
 class ClassCount(SpecPart):
-    count: int = Field(ge=2)
+    count: int = Field(ge=2, le=MOST_CLASSES)
 
 
 class ModelSpec(SpecPart):
-    path: str
+    path: FilePath
     architecture: str | None = None
     task: Task = "classification"
-    classes: tuple[str, ...] | str | ClassCount
+    classes: tuple[str, ...] | FilePath | ClassCount
     ordinal: bool = False
     """Whether the classes are grades, listed from the mildest to the most severe."""
     input: InputSpec
@@ -104,7 +115,7 @@ class ModelSpec(SpecPart):
     weights: str | None = None
     """Which weights of a checkpoint: a key in it (``ema``), or a prefix of their names."""
     embedding: str | None = "auto"
-    reference: str | None = None
+    reference: FilePath | None = None
     """A second file of the same model (the ONNX export's PyTorch original, or the reverse)."""
     device: str = "cpu"
 
@@ -130,7 +141,8 @@ class ColumnsSpec(SpecPart):
     """
 
     image: str = "image"
-    label: str | None = "label"
+    label: str | Annotated[tuple[str, ...], Field(min_length=2)] | None = "label"
+    """A column of labels; or one-hot columns, each called as its class and 1 where that is it."""
     unit: str | UnitColumn | None = None
     time: str | None = None
     annotator: str | None = None
@@ -152,7 +164,8 @@ class ColumnsSpec(SpecPart):
                     "give every annotator a column of their own"
                 )
             by_column[column] = name
-        if self.gold is not None and self.gold in (*by_column, self.label):
+        labels = self.label if isinstance(self.label, tuple) else (self.label,)
+        if self.gold is not None and self.gold in (*by_column, *labels):
             other = f"ratings.{by_column[self.gold]}" if self.gold in by_column else "label"
             raise ValueError(
                 f"gold and {other} are the same column {self.gold!r}; name a column of labels that "
@@ -162,12 +175,28 @@ class ColumnsSpec(SpecPart):
 
 
 class DatasetSpec(SpecPart):
-    """A manifest (CSV or Parquet) with its image folder, or a folder of images by class."""
+    """A manifest with its image folder, or a folder of images by class.
 
-    manifest: str | None = None
-    images: str
+    Without `images` the names in a manifest are relative to its own folder. `where` takes the
+    rows of a manifest that have in each of its columns the value, or one of the values, given.
+    """
+
+    manifest: FilePath | None = None
+    images: FilePath | None = None
+    where: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     columns: ColumnsSpec | None = None
-    annotations: str | None = None
+    annotations: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> Self:
+        if self.manifest is None and self.images is None:
+            raise ValueError(
+                "neither manifest nor images is given; name a manifest with one row an image, or a "
+                "folder with one subfolder a class"
+            )
+        if self.where and self.manifest is None:
+            raise ValueError("where takes rows of a manifest; name it, or drop where")
+        return self
 
 
 class AttributeSpec(SpecPart):
@@ -211,7 +240,7 @@ class DataSpec(SpecPart):
     deployment: DatasetSpec | None = None
     columns: ColumnsSpec = ColumnsSpec()
     unit_rule: Literal["mean", "majority", "worst"] = "mean"
-    attributes: dict[str, AttributeSpec] = Field(default_factory=dict)
+    attributes: dict[str, AttributeSpec] = Field(default_factory=dict, max_length=MOST_ATTRIBUTES)
     limits: ImageLimits = ImageLimits()
     missing_share: Fraction = 0.05
     """Share of rows that may lack an attribute's value before `data/manifest` reports it."""
@@ -286,7 +315,7 @@ class ShortcutSpec(SpecPart):
 
     name: str
     region: tuple[Fraction, Fraction, Fraction, Fraction]
-    patch: str | None = None
+    patch: FilePath | None = None
     carried_by: dict[str, str] | None = None
 
     @model_validator(mode="after")
@@ -302,7 +331,7 @@ class TargetSpec(SpecPart):
 
     name: str
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=MOST_THREADS)
     latency: dict[Literal["p50_ms", "p90_ms", "p95_ms", "p99_ms"], Positive] = Field(
         default_factory=dict
     )
@@ -321,12 +350,12 @@ class AuditSpec(SpecPart):
     audit: AuditSection
     model: ModelSpec
     data: DataSpec
-    claims: tuple[ClaimSpec, ...] = ()
+    claims: Annotated[tuple[ClaimSpec, ...], Field(max_length=MOST_CLAIMS)] = ()
     consequences: ConsequencesSpec = ConsequencesSpec()
-    shortcuts: tuple[ShortcutSpec, ...] = ()
+    shortcuts: Annotated[tuple[ShortcutSpec, ...], Field(max_length=MOST_CLAIMS)] = ()
     target: TargetSpec | None = None
-    policy: str = "default"
-    declarations: str | None = None
+    policy: FilePath = "default"
+    declarations: FilePath | None = None
     display: dict[str, str] = Field(default_factory=dict)
     """What readers are shown in place of a name of an attribute, a group or a class."""
     checks: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auditor.errors import SpecError
+from auditor.opening import require_file
 from auditor.spec.audit_spec import AuditSpec, ClassCount
+from auditor.spec.bounds import MOST_SPEC_BYTES
 from auditor.spec.yaml_source import Problem, did_you_mean, load, problems_error, validate
 
 CLAIM_MEASURES = ("accuracy", "precision", "recall")
@@ -49,15 +51,16 @@ def read_spec(path: str | Path) -> SpecFile:
 
 def read_text(path: Path) -> str:
     """The text of a YAML file in UTF-8; raises SpecError when there is none."""
+    require_file(
+        path,
+        what="a file of YAML",
+        at_most=MOST_SPEC_BYTES,
+        error=SpecError,
+        remedy="Give the path of a YAML file; `auditor init MODEL DATA` writes an audit.yaml to "
+        "begin with. Long lists go elsewhere: `classes: classes.txt`, columns of a manifest.",
+    )
     try:
         return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise SpecError(
-            f"{path} does not exist. Give the path of a YAML file; `auditor init MODEL DATA` "
-            "writes an audit.yaml to begin with."
-        ) from error
-    except IsADirectoryError as error:
-        raise SpecError(f"{path} is a folder. Give the YAML file in it.") from error
     except UnicodeDecodeError as error:
         raise SpecError(f"{path} is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error
     except OSError as error:
@@ -115,8 +118,9 @@ def _class_problems(spec: AuditSpec) -> Iterator[Problem]:
         return
     if len(classes) < 2:
         yield Problem(("model", "classes"), f"found {len(classes)} class, expected at least 2.")
+    first: dict[str, int] = {}
     for i, name in enumerate(classes):
-        if name in classes[:i]:
+        if first.setdefault(name, i) < i:
             text = f"found the class {name!r} again; class names must differ."
             yield Problem(("model", "classes", i), text)
     for path, name in _named_classes(spec):

@@ -151,7 +151,7 @@ def test_aliases_are_read_and_bombs_are_not():
         (
             "[8, 8]",
             "[0, 8]",
-            "audit.yaml:5: model.input: size is [0, 8]; give [height, width], both at least 1.",
+            "audit.yaml:5: model.input: size is [0, 8]; give [height, width], both from 1 to",
         ),
         (
             "[8, 8]",

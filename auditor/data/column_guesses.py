@@ -1,0 +1,209 @@
+"""Which column of a manifest holds what, by usual names and by values; for `auditor init`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from auditor.data.class_labels import from_one_hot, joined_label, several_labels
+from auditor.data.images import is_image_name
+from auditor.data.manifest_table import ManifestTable
+from auditor.errors import DataError
+from auditor.spec.bounds import MOST_ATTRIBUTES
+from auditor.spec.usual_splits import usual_split
+
+IMAGE_COLUMNS = ("image", "file", "path", "filename", "file_name", "image_path", "img", "id_code",
+                 "image_id", "image_name", "image_file", "img_path", "img_name", "img_id",
+                 "file_path", "filepath", "image_index", "isic_id", "photo", "picture", "name",
+                 "id")  # fmt: skip
+LABEL_COLUMNS = ("label", "class", "target", "category", "y", "diagnosis", "labels", "class_name",
+                 "class_id", "label_name", "label_id", "category_name", "category_id", "dx",
+                 "ground_truth", "gt", "truth", "true_label", "y_true", "breed", "species",
+                 "level", "grade", "finding_labels")  # fmt: skip
+UNIT_COLUMNS = ("unit", "room", "patient_id", "patient", "person", "subject", "video", "sheet",
+                "sequence", "site_id", "group_id", "lesion_id", "subject_id", "person_id",
+                "video_id")  # fmt: skip
+ANNOTATOR_COLUMNS = ("annotator", "inspector", "rater", "grader", "labeller", "labeler",
+                     "annotated_by", "labelled_by", "labeled_by")  # fmt: skip
+GOLD_COLUMNS = ("gold", "gold_label", "expert", "expert_label", "expert_grade", "adjudicated")
+SPLIT_COLUMNS = ("split", "set", "subset", "partition", "phase", "usage", "data_split", "fold")
+MOST_GROUPS = 20
+"""A column with more different values than this is not taken for an attribute."""
+
+
+@dataclass(frozen=True)
+class FoundColumns:
+    """What a manifest's columns are; a tuple under `label` are one-hot columns."""
+
+    image: str
+    label: str | tuple[str, ...]
+    labels: pd.Series
+    unit: str | None
+    annotator: str | None
+    gold: str | None
+    ratings: tuple[str, ...]
+    attributes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FoundSplits:
+    """A column that says which split a row is of, and its values by split."""
+
+    column: str
+    values: Mapping[str, tuple[str, ...]]
+    others: tuple[str, ...]
+
+
+def image_columns(table: ManifestTable) -> tuple[str, ...]:
+    """Columns that may name images, the likeliest first."""
+    frame = table.frame
+    named = _columns(frame, IMAGE_COLUMNS)
+    files = [column for column in frame if _all_image_names(frame[column])]
+    # A usual name is no proof: "id" may count rows where another column names files.
+    return tuple(dict.fromkeys([*table.inside, *(c for c in named if c in files), *files, *named]))
+
+
+def _all_image_names(values: pd.Series) -> bool:
+    given = values.dropna()
+    return len(given) > 0 and all(map(is_image_name, given))
+
+
+def split_column(table: ManifestTable, *, but: str) -> FoundSplits | None:
+    """The column whose values are the usual names of splits, or which is called so."""
+    named = _columns(table.frame, SPLIT_COLUMNS)
+    for column in dict.fromkeys([*named, *table.frame.columns]):
+        values = tuple(sorted(set(table.frame[column].dropna())))
+        if column == but or not 0 < len(values) <= MOST_GROUPS:
+            continue
+        known = {value: usual_split(value) for value in values}
+        usual = sum(split is not None for split in known.values())
+        if (usual if column in named else usual == len(values) >= 2) and set(known.values()) & {
+            "test",
+            "validation",
+            "train",
+        }:
+            by_split: dict[str, list[str]] = {}
+            for value, split in known.items():
+                by_split.setdefault(split or "", []).append(value)
+            others = tuple(by_split.pop("", ()))
+            return FoundSplits(column, {s: tuple(v) for s, v in by_split.items()}, others)
+    return None
+
+
+def find_columns(
+    table: ManifestTable, *, image: str, split: str | None, named: str
+) -> FoundColumns:
+    """What the columns are, given that of the images; raises DataError without any of labels."""
+    frame = table.frame
+    unit = _first(frame, UNIT_COLUMNS, but={image, split})
+    annotator = _first(frame, ANNOTATOR_COLUMNS, but={image, split})
+    label = _label_column(table, but={image, split, unit, annotator}, named=named)
+    one_hot = isinstance(label, tuple)
+    labels = from_one_hot(frame, label, named=named) if one_hot else frame[label]
+    classes = set(labels.dropna())
+    joined = joined_label(sorted(classes), classes)
+    if label in table.several or joined is not None:
+        held = "lists of labels" if joined is None else repr(joined[:60])
+        raise several_labels(f"{named}: the column {label!r} holds {held}")
+    hot = set(label) if isinstance(label, tuple) else {label}
+    taken = {image, split, unit, annotator, *hot}
+    gold = next((c for c in _columns(frame, GOLD_COLUMNS) if c not in taken), None)
+    if gold is not None and not _holds_classes(frame[gold], classes):
+        gold = None
+    taken.add(gold)
+    # Numbers may be anything; names of classes in another column are somebody's labels.
+    numbers = all(is_number(name) for name in classes)
+    ratings = [c for c in frame if c not in taken and _holds_classes(frame[c], classes)]
+    ratings = [c for c in ratings if not numbers and not frame[c].equals(labels)]
+    return FoundColumns(
+        image=image,
+        label=label,
+        labels=labels,
+        unit=unit,
+        annotator=annotator,
+        gold=gold,
+        ratings=tuple(ratings),
+        attributes=_attributes(frame, labels, taken={*taken, *ratings}),
+    )
+
+
+def is_number(text: str) -> bool:
+    """Whether a label is a whole number from 0, however written (``3``, ``03``, ``3.0``)."""
+    whole, _, rest = text.partition(".")
+    return text.isascii() and whole.isdigit() and not rest.strip("0")
+
+
+def _label_column(
+    table: ManifestTable, *, but: set[str | None], named: str
+) -> str | tuple[str, ...]:
+    frame = table.frame
+    free = [c for c in frame if c not in but and frame[c].notna().any()]
+    label = _first(frame[free], LABEL_COLUMNS, but=set())
+    if label is not None:
+        return label
+    binary = tuple(c for c in free if set(frame[c].dropna()) <= _BINARY)
+    ones = frame[list(binary)].isin(_ONES).sum(axis=1)
+    if len(binary) >= 2 and (ones == 1).all():
+        return binary
+    if len(binary) >= 2 and len(binary) == len(free) and (ones > 1).any():
+        raise several_labels(f"{named}: {' and '.join(map(repr, binary[:3]))} are 1 together")
+    repeating = [c for c in free if 2 <= frame[c].nunique() <= len(frame) / 2]
+    if len(repeating) == 1:
+        return repeating[0]
+    raise DataError(
+        f"{named}: no column holds labels (columns: {', '.join(list(frame)[:30])}). Name one of "
+        f"them {LABEL_COLUMNS[0]!r}."
+    )
+
+
+_ONES = ("1", "1.0", "True", "true")
+_BINARY = {*_ONES, "0", "0.0", "False", "false", "-1"}
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def _columns(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Columns that have one of `names`, in the order of these."""
+    known: dict[str, str] = {}
+    for column in frame.columns:
+        known.setdefault(_plain(column), column)
+    return [known[name] for name in names if name in known]
+
+
+def _first(frame: pd.DataFrame, names: Sequence[str], *, but: set[str | None]) -> str | None:
+    return next((column for column in _columns(frame, names) if column not in but), None)
+
+
+def _holds_classes(column: pd.Series, classes: Iterable[str]) -> bool:
+    """Whether a column holds nothing but classes, two of them or more."""
+    seen = set(column.dropna())
+    return len(seen) >= 2 and seen <= set(classes)
+
+
+def _attributes(
+    frame: pd.DataFrame, labels: pd.Series, *, taken: set[str | None]
+) -> tuple[str, ...]:
+    found = []
+    for column in frame.columns:
+        values = frame[column].dropna()
+        groups = values.nunique()
+        few = 2 <= groups <= MOST_GROUPS and not (groups > 5 and _is_numeric(values))
+        if column in taken or not few or _plain(column) in SPLIT_COLUMNS:
+            continue
+        if values.value_counts().iloc[1] >= 10 and not _renames(frame[column], labels):
+            found.append(column)
+    return tuple(found[:MOST_ATTRIBUTES])
+
+
+def _is_numeric(values: pd.Series) -> bool:
+    return bool(pd.to_numeric(values, errors="coerce").notna().all())
+
+
+def _renames(values: pd.Series, labels: pd.Series) -> bool:
+    """Whether a column is the labels by other names."""
+    pairs = len(pd.DataFrame({"a": values, "b": labels}).drop_duplicates())
+    return bool(pairs == values.nunique(dropna=False) == labels.nunique(dropna=False))

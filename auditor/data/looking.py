@@ -1,0 +1,320 @@
+"""What a path of data is: a manifest, folders by class, or splits of either; for `auditor init`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from auditor.data.column_guesses import (
+    FoundColumns,
+    FoundSplits,
+    find_columns,
+    image_columns,
+    is_number,
+    split_column,
+)
+from auditor.data.image_folder import image_names
+from auditor.data.manifest_file import MANIFEST_SUFFIXES, read_manifest
+from auditor.data.manifest_table import ManifestTable
+from auditor.data.rows import Rows, locate
+from auditor.errors import DataError
+from auditor.spec import SPLITS
+from auditor.spec.usual_splits import usual_split
+
+_SAMPLE = 500
+"""Names of a manifest that are looked for when its image folder is."""
+
+
+@dataclass(frozen=True)
+class FoundSplit:
+    """Where a split's rows come from: a manifest or a folder by class.
+
+    `images` is None where the manifest holds the images itself; `where` as in the spec.
+    """
+
+    manifest: Path | None
+    images: Path | None
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FoundData:
+    """What data turned out to be; without `columns`, a folder of images by class.
+
+    `classes` are the labels that were found, sorted, numbers as numbers; `named_classes` are the
+    names that the data give their numbers, in order. `notes` say what is not used.
+    """
+
+    splits: Mapping[str, FoundSplit]
+    classes: tuple[str, ...]
+    columns: FoundColumns | None = None
+    named_classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        return () if self.columns is None else self.columns.attributes
+
+
+def look_at_data(data: Path, *, images: Path | None = None) -> FoundData:
+    """Find out what `data` is: a manifest, or a folder.
+
+    A folder is one with ``metadata.csv`` or ``metadata.jsonl``; with a folder or manifest for
+    each split, under their usual names; with one manifest; or with one subfolder a class.
+    Raises DataError where it is none of these, and where no labels are found.
+    """
+    if os.path.isdir(data):
+        return _look_at_folder(data, images)
+    if not os.path.isfile(data):
+        raise DataError(f"{data} does not exist. Give a manifest or a folder of images.")
+    if data.suffix.lower() not in MANIFEST_SUFFIXES:
+        raise DataError(
+            f"{data} is neither a folder nor a manifest ({', '.join(MANIFEST_SUFFIXES)}). Give the "
+            "folder that holds one subfolder of images a class, or a manifest."
+        )
+    return _look_at_manifest(data, images)
+
+
+def _look_at_manifest(path: Path, images: Path | None) -> FoundData:
+    table = read_manifest(path, named=str(path))
+    if table.frame.empty:
+        raise DataError(f"{path} has no rows. Give a manifest with one row an image.")
+    candidates = image_columns(table)
+    placed = _placed(path, table, candidates, images)
+    if not candidates and placed is None:
+        raise DataError(
+            f"{path}: no column names images (columns: {', '.join(list(table.frame)[:30])}). Name "
+            "one of them 'image', holding paths relative to the image folder."
+        )
+    image = candidates[0] if placed is None else placed.column
+    splits = split_column(table, but=image)
+    columns = find_columns(
+        table, image=image, split=splits.column if splits else None, named=str(path)
+    )
+    if placed is None:
+        name = table.frame[image].dropna()
+        raise DataError(
+            f"{path} names {name.iloc[0][:80] if len(name) else ''!r}, which lies neither beside "
+            "it nor in an images folder beside it. Say where the images are with --images FOLDER."
+        )
+    label = columns.label if isinstance(columns.label, str) else ""
+    found = FoundData(
+        splits={"test": FoundSplit(path, placed.folder)},
+        classes=_classes(columns),
+        columns=columns,
+        named_classes=tuple(table.class_names.get(label, ())),
+    )
+    return found if splits is None else _by_column(found, splits, path)
+
+
+def _classes(columns: FoundColumns) -> tuple[str, ...]:
+    """Labels in their order; of one-hot columns, all of them in that of the columns."""
+    return columns.label if isinstance(columns.label, tuple) else _sorted(columns.labels)
+
+
+def _sorted(labels: pd.Series) -> tuple[str, ...]:
+    names = sorted(set(labels.dropna()))
+    return tuple(sorted(names, key=float) if all(map(is_number, names)) else names)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A column whose images were found, and the folder: None for the manifest itself."""
+
+    column: str
+    folder: Path | None
+
+
+def _placed(
+    path: Path, table: ManifestTable, candidates: tuple[str, ...], images: Path | None
+) -> _Placed | None:
+    """The first column whose images are found; raises DataError for names that cannot be."""
+    for column in dict.fromkeys([*candidates, *table.frame.columns]):
+        if column in table.inside and table.inside[column].all():
+            return _Placed(column, None)
+        several = column in candidates or table.frame[column].nunique() > len(table.frame) / 2
+        for folder in _folders(path, table.frame[column], images) if several else ():
+            if os.path.isdir(folder) and _holds(path, table, column, folder):
+                return _Placed(column, folder)
+    return None
+
+
+def _folders(manifest: Path, names: pd.Series, images: Path | None) -> list[Path]:
+    """Folders that a manifest's images usually lie in."""
+    if images is not None:
+        return [images]
+    beside = manifest.parent
+    found = [beside, *(beside / name for name in ("images", "image", "imgs", "img", "photos"))]
+    found += [beside / f"{manifest.stem}_images", beside / manifest.stem]
+    absolute = [name for name in names.dropna().head(_SAMPLE) if name.startswith("/")]
+    if absolute:
+        found.append(Path(os.path.commonpath([os.path.dirname(name) for name in absolute])))
+    return found
+
+
+def _holds(path: Path, table: ManifestTable, column: str, folder: Path) -> bool:
+    """Whether a folder holds any of a column's images."""
+    given = np.flatnonzero(table.frame[column].notna().to_numpy(dtype=bool))
+    rows = given[:: max(1, len(given) // _SAMPLE)]
+    part = ManifestTable(table.frame.iloc[rows].reset_index(drop=True))
+    some = Rows(part, path.name, folder, path, rows + 1, np.zeros(len(rows), dtype=bool))
+    try:
+        return bool(len(rows)) and bool(locate("test", some, column=column).there.any())
+    except DataError as error:
+        # Only `run` says more: here another folder may fit.
+        if "Write the suffix" in str(error):
+            raise
+        return False
+
+
+def _by_column(found: FoundData, splits: FoundSplits, path: Path) -> FoundData:
+    whole = found.splits["test"]
+    each = {
+        split: replace(whole, where={splits.column: values})
+        for split, values in splits.values.items()
+    }
+    chosen = _chosen(each, f"{path}, column {splits.column!r}")
+    notes = list(chosen.notes)
+    if splits.others:
+        names = ", ".join(map(repr, splits.others[:5]))
+        notes.append(f"Rows with {names} in {splits.column!r} are not used.")
+    return replace(found, splits=chosen.splits, notes=tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    splits: Mapping[str, FoundSplit]
+    notes: tuple[str, ...]
+
+
+def _chosen(each: Mapping[str, FoundSplit], named: str) -> _Chosen:
+    """The splits that an audit uses: validation data are its test data only where none are."""
+    used = dict(each)
+    notes = []
+    validation = used.pop("validation", None)
+    if validation is not None and "test" not in used:
+        used["test"] = validation
+        notes.append("The validation data are taken for the test data, since there are none.")
+    elif validation is not None:
+        notes.append("The validation data are not used: the test data are.")
+    if "test" not in used:
+        raise DataError(
+            f"{named}: found {' and '.join(used)} data, and none to test with. Give a split called "
+            "test, or validation."
+        )
+    return _Chosen({s: used[s] for s in SPLITS if s in used}, tuple(notes))
+
+
+def _look_at_folder(folder: Path, images: Path | None) -> FoundData:
+    metadata = _metadata(folder)
+    if metadata is not None:
+        return _look_at_manifest(metadata, images or folder)
+    names = image_names(folder, named=str(folder))
+    tops = sorted({name.partition("/")[0] for name in names if "/" in name})
+    deep = {name.partition("/")[0] for name in names if name.count("/") >= 2}
+    deep |= {top for top in tops if _metadata(folder / top)}
+    usual = [top for top in tops if usual_split(top)]
+    if usual and usual == tops and deep:
+        return _split_folders(folder, names, tops)
+    manifests = [e for e in sorted(folder.iterdir()) if e.suffix.lower() in MANIFEST_SUFFIXES]
+    by_split = {usual_split(e.stem.partition("-")[0]): e for e in manifests}
+    if {"test", "validation"} & set(by_split):
+        return _split_manifests(folder, by_split, images)
+    if set(usual) & deep:
+        others = ", ".join(top for top in tops if top not in usual)
+        raise DataError(
+            f"{folder} holds splits ({', '.join(usual)}) beside other folders ({others}). Give a "
+            "folder that holds only splits, or only one subfolder a class."
+        )
+    if len(manifests) == 1 and (manifests[0].suffix != ".txt" or len(tops) < 2):
+        return _look_at_manifest(manifests[0], images)
+    if len(tops) == 1 and tops[0] in deep:
+        return _look_at_folder(folder / tops[0], images)
+    if len(tops) < 2 or len(usual) == len(tops):
+        raise _no_classes(folder, tops)
+    return FoundData({"test": FoundSplit(None, folder)}, classes=_sorted(pd.Series(tops)))
+
+
+def _no_classes(folder: Path, tops: list[str]) -> DataError:
+    shown = f" ({', '.join(tops[:3])})" if tops else ""
+    which = "; these are splits, and not classes" if tops and all(map(usual_split, tops)) else ""
+    return DataError(
+        f"{folder} has {len(tops)} subfolders with images{shown}{which}. In it, or in each of its "
+        "splits, one subfolder a class was expected, at least two. Or give a manifest (.csv) with "
+        "image and label columns."
+    )
+
+
+def _metadata(folder: Path) -> Path | None:
+    """The manifest of Hugging Face's image folders."""
+    paths = (folder / f"metadata{suffix}" for suffix in (".csv", ".jsonl", ".parquet"))
+    return next((path for path in paths if os.path.isfile(path)), None)
+
+
+def _split_folders(folder: Path, names: list[str], tops: list[str]) -> FoundData:
+    each: dict[str, FoundSplit] = {}
+    looked: list[FoundData] = []
+    classes: set[str] = set()
+    for top in tops:
+        split = str(usual_split(top))
+        if split in each:
+            raise DataError(f"{folder} holds two folders of {split} data. Join them, or give one.")
+        metadata = _metadata(folder / top)
+        here = {n.split("/")[1] for n in names if n.startswith(f"{top}/") and n.count("/") >= 2}
+        if metadata is not None:
+            looked.append(_look_at_manifest(metadata, folder / top))
+            each[split] = looked[-1].splits["test"]
+        elif here or split == "deployment":
+            each[split] = FoundSplit(None, folder / top)
+            classes |= here
+        else:
+            raise _no_classes(folder / top, [])
+    chosen = _chosen(each, str(folder))
+    if looked and classes:
+        raise DataError(
+            f"{folder}: some splits have a manifest and some have none. Write the rest."
+        )
+    return _joined(
+        looked,
+        FoundData(
+            chosen.splits, _sorted(pd.Series(sorted(classes), dtype="str")), notes=chosen.notes
+        ),
+    )
+
+
+def _split_manifests(
+    folder: Path, by_split: Mapping[str | None, Path], images: Path | None
+) -> FoundData:
+    each, looked = {}, []
+    for split, path in by_split.items():
+        if split is not None:
+            looked.append(_look_at_manifest(path, images))
+            each[split] = looked[-1].splits["test"]
+    chosen = _chosen(each, str(folder))
+    return _joined(looked, FoundData(chosen.splits, (), notes=chosen.notes))
+
+
+def _joined(looked: list[FoundData], found: FoundData) -> FoundData:
+    """`found` with the columns that its manifests share, and the classes of all."""
+    if not looked:
+        return found
+    columns = [each.columns for each in looked if each.columns is not None]
+    first = columns[0]
+    if any((c.image, c.label) != (first.image, first.label) for c in columns):
+        raise DataError(
+            "the manifests of the splits name their images or labels in different columns "
+            f"({', '.join(sorted({f'{c.image}, {c.label}' for c in columns}))}). Name them alike."
+        )
+    shared = tuple(a for a in first.attributes if all(a in c.attributes for c in columns))
+    joined = replace(first, labels=pd.concat([c.labels for c in columns]), attributes=shared)
+    return replace(
+        found,
+        classes=_classes(joined),
+        columns=joined,
+        named_classes=looked[0].named_classes,
+    )
