@@ -135,7 +135,7 @@ def _placed(
 ) -> _Placed | None:
     """The first column whose images are found; raises DataError for names that cannot be."""
     for column in dict.fromkeys([*candidates, *table.frame.columns]):
-        if column in table.inside and table.inside[column].all():
+        if column in table.inside and table.inside[column].any():
             return _Placed(column, None)
         several = column in candidates or table.frame[column].nunique() > len(table.frame) / 2
         for folder in _folders(path, table.frame[column], images) if several else ():
