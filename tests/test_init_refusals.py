@@ -185,8 +185,8 @@ def test_the_splits_of_a_dataset_are_no_classes(command, folder):
 def test_what_where_names_must_be_there(command, folder):
     as_text(table(folder).assign(split=["train", "test"] * 20), folder)
     cases = (("{split: tset}", "Did you mean 'test'?"), ("{spilt: test}", "Did you mean 'split'?"),
-             ("{split: test, label: red}", "all of the values"), ("{split: 3}", "expected text, or a list"),
-             ("test", "expected a mapping"))  # fmt: skip
+             ("{split: test, label: red}", "all of the values"),
+             ("{split: 3}", "expected text, or a list"), ("test", "a mapping"))  # fmt: skip
     for where, says in cases:
         given = spec(folder, test=f"{{manifest: labels.csv, where: {where}}}")
         refused(command("run", given, "--out", folder / "out"), says)
