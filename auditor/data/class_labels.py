@@ -86,7 +86,7 @@ def joined_label(labels: Iterable[str], known: Iterable[str]) -> str | None:
     names = set(known)
     for label in labels:
         parts = [part.strip(" '\"") for part in re.split(r"[|;,+&]", label.strip("[](){} "))]
-        if len(parts) > 1 and label not in names and names.issuperset(parts):
+        if len(parts) > 1 and names.issuperset(parts):
             return label
     return None
 

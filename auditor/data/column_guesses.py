@@ -60,7 +60,7 @@ def image_columns(table: ManifestTable) -> tuple[str, ...]:
     """Columns that may name images, the likeliest first."""
     frame = table.frame
     named = _columns(frame, IMAGE_COLUMNS)
-    files = [column for column in frame if _all_image_names(frame[column])]
+    files = [column for column in table.columns if _all_image_names(frame[column])]
     # A usual name is no proof: "id" may count rows where another column names files.
     return tuple(dict.fromkeys([*table.inside, *(c for c in named if c in files), *files, *named]))
 
@@ -73,7 +73,7 @@ def _all_image_names(values: pd.Series) -> bool:
 def split_column(table: ManifestTable, *, but: str) -> FoundSplits | None:
     """The column whose values are the usual names of splits, or which is called so."""
     named = _columns(table.frame, SPLIT_COLUMNS)
-    for column in dict.fromkeys([*named, *table.frame.columns]):
+    for column in dict.fromkeys([*named, *table.columns]):
         values = tuple(sorted(set(table.frame[column].dropna())))
         if column == but or not 0 < len(values) <= MOST_GROUPS:
             continue
@@ -100,8 +100,7 @@ def find_columns(
     unit = _first(frame, UNIT_COLUMNS, but={image, split})
     annotator = _first(frame, ANNOTATOR_COLUMNS, but={image, split})
     label = _label_column(table, but={image, split, unit, annotator}, named=named)
-    one_hot = isinstance(label, tuple)
-    labels = from_one_hot(frame, label, named=named) if one_hot else frame[label]
+    labels = from_one_hot(frame, label, named=named) if isinstance(label, tuple) else frame[label]
     classes = set(labels.dropna())
     joined = joined_label(sorted(classes), classes)
     if label in table.several or joined is not None:
@@ -115,7 +114,7 @@ def find_columns(
     taken.add(gold)
     # Numbers may be anything; names of classes in another column are somebody's labels.
     numbers = all(is_number(name) for name in classes)
-    ratings = [c for c in frame if c not in taken and _holds_classes(frame[c], classes)]
+    ratings = [c for c in table.columns if c not in taken and _holds_classes(frame[c], classes)]
     ratings = [c for c in ratings if not numbers and not frame[c].equals(labels)]
     return FoundColumns(
         image=image,
@@ -139,7 +138,7 @@ def _label_column(
     table: ManifestTable, *, but: set[str | None], named: str
 ) -> str | tuple[str, ...]:
     frame = table.frame
-    free = [c for c in frame if c not in but and frame[c].notna().any()]
+    free = [c for c in table.columns if c not in but and frame[c].notna().any()]
     label = _first(frame[free], LABEL_COLUMNS, but=set())
     if label is not None:
         return label
@@ -153,7 +152,7 @@ def _label_column(
     if len(repeating) == 1:
         return repeating[0]
     raise DataError(
-        f"{named}: no column holds labels (columns: {', '.join(list(frame)[:30])}). Name one of "
+        f"{named}: no column holds labels (columns: {', '.join(table.columns[:30])}). Name one of "
         f"them {LABEL_COLUMNS[0]!r}."
     )
 

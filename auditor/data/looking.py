@@ -88,7 +88,7 @@ def _look_at_manifest(path: Path, images: Path | None) -> FoundData:
     placed = _placed(path, table, candidates, images)
     if not candidates and placed is None:
         raise DataError(
-            f"{path}: no column names images (columns: {', '.join(list(table.frame)[:30])}). Name "
+            f"{path}: no column names images (columns: {', '.join(table.columns[:30])}). Name "
             "one of them 'image', holding paths relative to the image folder."
         )
     image = candidates[0] if placed is None else placed.column
@@ -134,8 +134,8 @@ def _placed(
     path: Path, table: ManifestTable, candidates: tuple[str, ...], images: Path | None
 ) -> _Placed | None:
     """The first column whose images are found; raises DataError for names that cannot be."""
-    for column in dict.fromkeys([*candidates, *table.frame.columns]):
-        if column in table.inside and table.inside[column].all():
+    for column in dict.fromkeys([*candidates, *table.columns]):
+        if column in table.inside and table.inside[column].any():
             return _Placed(column, None)
         several = column in candidates or table.frame[column].nunique() > len(table.frame) / 2
         for folder in _folders(path, table.frame[column], images) if several else ():

@@ -172,7 +172,8 @@ def _one_label_column(split: str, rows: Rows, columns: ColumnsSpec) -> tuple[Row
 def _refuse_several(split: str, rows: Rows, label: str | None, classes: tuple[str, ...]) -> None:
     if label is None:
         return
-    joined = joined_label(rows.frame[label].dropna().unique(), classes)
+    unknown = sorted(set(rows.frame[label].dropna()) - set(classes))
+    joined = joined_label(unknown, classes)
     if label in rows.table.several or joined is not None:
         held = "lists of labels" if joined is None else f"{joined[:60]!r}"
         raise several_labels(f"data.{split}: the column {label!r} of {rows.source!r} holds {held}")

@@ -206,7 +206,13 @@ def _frame(
     for number, (name, values) in enumerate(zip(names, columns, strict=True), 1):
         if not name and not any(values):
             continue
-        series = pd.Series([value or None for value in values], dtype="str")
+        try:
+            series = pd.Series([value or None for value in values], dtype="str")
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"{named} cannot be read: a value holds half of a pair of UTF-16 "
+                f"({error.object[error.start]!a}). Write whole letters."
+            ) from error
         called = name or f"column-{number}"
         if called in found and not found[called].equals(series):
             raise DataError(

@@ -29,6 +29,10 @@ class ManifestTable:
     several: frozenset[str] = frozenset()
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def columns(self) -> list[str]:
+        return [str(name) for name in self.frame.columns]
+
 
 def value_text(value: Any) -> str | None:
     """A value as text, None where it is missing; a list of one entry is that entry."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from auditor.spec.bounds import (
     MOST_ATTRIBUTES,
@@ -99,6 +99,12 @@ class OutputSpec(SpecPart):
 
 class ClassCount(SpecPart):
     count: int = Field(ge=2, le=MOST_CLASSES)
+
+    @field_validator("count", mode="before")
+    @classmethod
+    def _whole(cls, given: object) -> object:
+        # YAML's 1e9 is no integer, and whoever wrote it wants to hear of the bound.
+        return int(given) if isinstance(given, float) and given.is_integer() else given
 
 
 class ModelSpec(SpecPart):
