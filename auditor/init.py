@@ -12,9 +12,17 @@ from auditor.data.class_choice import choose_classes
 from auditor.data.column_guesses import FoundColumns
 from auditor.data.looking import FoundData, FoundSplit, look_at_data
 from auditor.errors import SpecError
+from auditor.init_model import (
+    architecture_lines,
+    input_lines,
+    output_lines,
+    seen_with_images,
+    stated_classes,
+)
 from auditor.models.guess import GuessedModel, guess_model_spec
-from auditor.spec import SUBJECT_KEYS
+from auditor.spec import SUBJECT_KEYS, AuditSpec
 from auditor.spec.bounds import path_problem
+from auditor.spec.yaml_source import load, validate
 
 
 def write_spec(
@@ -36,12 +44,15 @@ def write_spec(
             f"--out {out} is a folder, or lies in none that exists. Give a file in a folder that "
             "exists, such as audit.yaml."
         )
-    guessed = guess_model_spec(model)
     found = look_at_data(data, images=images)
-    out.write_text(_spec_text(model, guessed, found, folder=out.parent), encoding="utf-8")
+    guessed = guess_model_spec(model, n_classes=len(found.classes))
+    text = _spec_text(model, guessed, found, folder=out.parent)
+    spec = validate(load(text, name=out.name), AuditSpec).model_copy(update={"folder": out.parent})
+    seen = seen_with_images(guessed, spec)
+    out.write_text(_spec_text(model, seen, found, folder=out.parent), encoding="utf-8")
     return [
         f"Wrote {out}.",
-        f"Model: {guessed.reason}",
+        f"Model: {seen.reason}",
         f"Data: {_data_sentence(found)}",
         *found.notes,
         "Check the lines marked `guess`; `auditor run` obeys the file and guesses nothing.",
@@ -71,11 +82,11 @@ def _spec_text(model: Path, guessed: GuessedModel, found: FoundData, *, folder: 
         f"audit: {{title: {_quoted(f'Audit of {model.name}')}, seed: 7}}",
         "model:",
         f"  path: {_quoted(_relative(model, folder))}",
-        *_architecture_lines(guessed),
+        *architecture_lines(guessed),
         "  task: classification",
         _class_line(guessed, found, folder),
-        *_input_lines(guessed),
-        _output_line(guessed),
+        *input_lines(guessed),
+        *output_lines(guessed, _quoted(guessed.output_name or "")),
         "  embedding: auto",
         "data:",
         *_data_lines(found, folder),
@@ -88,13 +99,10 @@ def _spec_text(model: Path, guessed: GuessedModel, found: FoundData, *, folder: 
     return "\n".join(lines) + "\n"
 
 
-def _architecture_lines(guessed: GuessedModel) -> list[str]:
-    if guessed.format not in ("torch-weights", "safetensors"):
-        return []
-    return ["  architecture: resnet18   # guess: a torchvision name, or module:function"]
-
-
 def _class_line(guessed: GuessedModel, found: FoundData, folder: Path) -> str:
+    stated = stated_classes(guessed, found.classes, of_data=found.named_classes)
+    if stated:
+        return f"  classes: [{_listed(stated)}]   # as {guessed.classes_from} has them"
     outputs = guessed.n_outputs
     if outputs is not None:
         outputs -= guessed.background is not None
@@ -112,30 +120,6 @@ def _class_line(guessed: GuessedModel, found: FoundData, folder: Path) -> str:
         return f"  classes: {_quoted(_relative(chosen.file, folder))}"
     note = "" if chosen.certain else "   # guess: sorted; the model may have another order"
     return f"  classes: [{_listed(chosen.names)}]{note}"
-
-
-def _input_lines(guessed: GuessedModel) -> list[str]:
-    entries: dict[str, object] = {
-        "size": list(guessed.size),
-        "resize": "stretch",
-        "interpolation": "bilinear",
-        "channels": guessed.channels,
-        "layout": guessed.layout,
-        "dtype": guessed.dtype,
-    }
-    unseen = {*guessed.guesses, "resize", "interpolation"}
-    if guessed.dtype != "uint8":
-        entries |= {"scale": guessed.scale, "mean": list(guessed.mean), "std": list(guessed.std)}
-    lines = ["  input:"]
-    for name, value in entries.items():
-        lines.append(f"    {name}: {value}" + ("   # guess" if name in unseen else ""))
-    return [*lines, "    # `model/preprocessing` says whether another preprocessing fits better"]
-
-
-def _output_line(guessed: GuessedModel) -> str:
-    if guessed.background is None:
-        return f"  output: {guessed.output}"
-    return f"  output: {{kind: {guessed.output}, background: {guessed.background}}}   # guess"
 
 
 def _data_lines(found: FoundData, folder: Path) -> list[str]:

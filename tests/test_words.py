@@ -21,7 +21,7 @@ TABLE_OF_FAMILIES = "reports/families.py"
 ADVICE = {
     "cli.py",  # the help of `auditor explain` gives an example
     "engine/evidence.py",  # where no image is left, which checks list those set apart
-    "init.py",  # a comment in the spec that `auditor init` writes
+    "init_model.py",  # a comment in the spec that `auditor init` writes
     "models/guess.py",  # which check tries out a guessed preprocessing
 }
 """Modules of which a sentence for the reader sends them to a check."""

@@ -22,6 +22,7 @@ from auditor.errors import ModelError
 from auditor.findings import Better, Measure, Result, Subject, Unmeasured
 from auditor.models.inputs import tensor_shape
 from auditor.models.latency import (
+    LEAST_RUNS,
     BenchRequest,
     BenchResult,
     TimedModel,
@@ -64,9 +65,9 @@ class Latency(Check):
     a process that does nothing else. After a warm-up (until three successive windows agree
     within a tenth) every run is timed: the 50th, 90th, 95th and 99th percentile in milliseconds,
     requests a second, the time of a cold start, and the most memory that the process took. A
-    percentile is given only when enough runs lie beyond it (64 runs for the 90th, 662 for the
-    99th). When other programs took the processor away, the timing is repeated up to three
-    times; if none was calm there is no number.
+    percentile is given only when at least 200 runs were timed, over a second or more, and enough
+    of them lie beyond it (662 runs for the 99th). When other programs took the processor away, the
+    timing is repeated up to three times; if none was calm there is no number.
 
     Why it matters
     --------------
@@ -98,21 +99,22 @@ class Latency(Check):
         RATE: Words(
             title="Images answered a second",
             short="images a second",
-            sentence="One request after another, this machine answers {value}, without decoding "
-            "them.",
+            sentence="One request after another, this machine ({processor}) answers {value}, "
+            "without decoding them.",
             action="make it faster, or run it on faster hardware",
         ),
         "cold-start": Words(
             title="Time to load the model and answer for the first time",
             short="time of a cold start",
-            sentence="Loading the model and answering for the first time took {point} (once).",
+            sentence="Loading the model and answering for the first time took {point} (once), on "
+            "{processor}.",
             action="make it faster, or run it on faster hardware",
         ),
         "peak-memory": Words(
             title="Memory taken while answering",
             short="memory",
             sentence="The process that answered took {point} of memory at most, Python and the "
-            "runtime included.",
+            "runtime included, on {processor}.",
             action="make it smaller, or run it where there is more memory",
         ),
     }
@@ -129,8 +131,8 @@ class Latency(Check):
         "Thompson (1936), doi:10.1214/aoms/1177732502 (order statistics)",
     )
 
-    runs: Annotated[int, "Timed runs."] = 700
-    budget_s: Annotated[float, "Seconds after which no further timing begins."] = 20.0
+    runs: Annotated[int, "Timed runs, more where they take less than a second in all."] = 700
+    budget_s: Annotated[float, "Seconds after which no further timing begins."] = 60.0
     attempts: Annotated[int, "Times that a disturbed timing is repeated at most."] = 3
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
@@ -189,7 +191,7 @@ def _percentile(
     name: str, quantile: float, result: BenchResult, facts: Mapping[str, Any]
 ) -> Measure | Unmeasured:
     wall = result.models[0].wall_ms
-    needed = runs_needed(quantile)
+    needed = max(LEAST_RUNS, runs_needed(quantile))
     if len(wall) < needed:
         return Unmeasured(
             name=name,
@@ -206,7 +208,7 @@ def _throughput(
     result: BenchResult, request: BenchRequest, facts: Mapping[str, Any]
 ) -> Measure | Unmeasured:
     rates = blocks_rate(result.models[0].wall_ms)
-    if not rates:
+    if not rates or len(result.models[0].wall_ms) < LEAST_RUNS:
         return Unmeasured(
             name=RATE,
             subject=Subject(),
@@ -225,7 +227,7 @@ def _cold_start(result: BenchResult, facts: Mapping[str, Any]) -> Measure:
 
 
 def _peak_memory(result: BenchResult) -> Measure:
-    facts = {"machine": vars(result.machine)}
+    facts = {"machine": vars(result.machine), "processor": str(result.machine)}
     return _timed("peak-memory", Exact(result.peak_memory_mb), "MB", n=1, facts=facts)
 
 

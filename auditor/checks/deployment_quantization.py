@@ -144,13 +144,15 @@ class Quantization(Check):
         "speed-ratio": Words(
             title="Time of the model as given against the {variant} version",
             short="speed of {variant} version",
-            sentence="On this machine the model as given takes {value} the time of its INT8 form.",
+            sentence="On this machine ({processor}) the model as given takes {value} the time of "
+            "its INT8 form.",
             action="do not ship the {variant} version",
         ),
         "processor-ratio": Words(
             title="Processor time of the model as given against the {variant} version",
             short="processor time of {variant} version",
-            sentence="On this machine the model as given takes {value} the processor time of its "
+            sentence="On this machine ({processor}) the model as given takes {value} the processor "
+            "time of its "
             "INT8 form.",
             action="do not ship the {variant} version",
         ),
@@ -227,6 +229,7 @@ class Quantization(Check):
             volatile=True,
             facts={
                 "machine": vars(result.machine),
+                "processor": str(result.machine),
                 "switches_per_run": result.switches_per_run,
                 "wall_over_cpu": result.wall_over_cpu,
                 "median_ms_as_given": float(np.median(times[0])),

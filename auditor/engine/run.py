@@ -144,7 +144,8 @@ def plan(spec: str | Path, *, only: Sequence[str] = (), trust_code: bool = False
     _require_known_checks(limits_of(file.spec, _policy(None, file.spec).policy))
     _declarations(file.spec)
     loaded = load(file.spec, only=only, trust_code=trust_code)
-    return [*_check_lines(loaded), "", *_pass_lines(loaded, cost_of(loaded))]
+    notes = [f"Model: {note}" for note in loaded.predictor.facts.notes]
+    return [*notes, *_check_lines(loaded), "", *_pass_lines(loaded, cost_of(loaded))]
 
 
 def _as_show(report: Show) -> Callable[[Progress], None]:

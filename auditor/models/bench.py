@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import itertools
 import json
 import os
 import platform
@@ -83,8 +84,9 @@ def bench(request: Mapping[str, Any]) -> dict[str, Any]:
     ----------
     request : ``models`` (a list of ``path`` and ``format``: onnx or torchscript), ``shape`` and
         ``dtype`` of the input, ``providers``, ``threads``, ``runs`` a model (one block at
-        least), ``block`` (runs of one model before the next one's turn), and ``budget_s``,
-        seconds after which no further block begins.
+        least), ``block`` (runs of one model before the next one's turn), ``window_s`` (seconds
+        that each model's runs take together at least), and ``budget_s``, seconds after which no
+        further block begins.
     """
     inputs = probe_inputs(request["shape"], request["dtype"])
     deadline = time.monotonic() + request["budget_s"]
@@ -121,10 +123,10 @@ def is_steady(medians: Sequence[float]) -> bool:
     return len(last) == 3 and max(last) <= STEADY * min(last)
 
 
-def turns(n_models: int, rounds: int) -> Iterator[tuple[int, ...]]:
+def turns(n_models: int) -> Iterator[tuple[int, ...]]:
     """The order of the models' blocks in each round: there, and back in the next (ABBA)."""
     there = tuple(range(n_models))
-    for i in range(rounds):
+    for i in itertools.count():
         yield there if i % 2 == 0 else there[::-1]
 
 
@@ -193,10 +195,15 @@ def _warm_up(model: Loaded, inputs: Sequence[np.ndarray], *, budget_s: float) ->
 def _timed_blocks(
     models: Sequence[Loaded], tensor: np.ndarray, request: Mapping[str, Any], *, deadline: float
 ) -> None:
-    for order in turns(len(models), max(1, request["runs"] // request["block"])):
+    least = max(1, request["runs"] // request["block"])
+    taken = [0.0] * len(models)
+    for done, order in enumerate(turns(len(models))):
+        if done >= least and min(taken) >= 1000 * request["window_s"]:
+            break
         for i in order:
             for _ in range(request["block"]):
                 wall, cpu = _timed(models[i].run, tensor)
+                taken[i] += wall
                 models[i].timings.wall_ms.append(wall)
                 models[i].timings.cpu_ms.append(cpu)
         if time.monotonic() > deadline:

@@ -29,6 +29,10 @@ _NO_WEIGHTS = ("opt", "sched", "lr_sched", "scaler", "callbacks", "loops")
 """How keys begin under which the state of the training lies."""
 
 
+class SeveralWeightsError(ModelError):
+    """Only the spec can say which weights of the file are meant."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """The tensors of a weights file by name.
@@ -99,7 +103,7 @@ def _chosen(path: Path, nests: Mapping[str, Any], part: str | None) -> str:
         )
     kept = [k for k in nests if not _is_of_training(k)]
     said = "an average over training" if not likely else "several sets of weights"
-    raise ModelError(
+    raise SeveralWeightsError(
         f"{path.name} holds {said} under {_listed(kept)}, and the spec does not say which are "
         f"audited. Name them: `model.weights: {kept[0]}`."
     )

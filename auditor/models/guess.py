@@ -37,6 +37,7 @@ class GuessedModel:
     leading background class or None. `classes` are those that the file, or one beside it,
     lists, in the model's order, and `classes_from` says where. `free_size` says that the graph
     takes images of any size; `output_name` is given where several outputs could be meant.
+    `white` is the stored value that means white, where the images suggest another than usual.
     """
 
     format: Format
@@ -59,6 +60,7 @@ class GuessedModel:
     classes: tuple[str, ...] = ()
     classes_from: str = ""
     free_size: bool = False
+    white: int | None = None
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def _from_input(shape: tuple[int | None, ...], dtype: str) -> GuessedModel:
     return GuessedModel(
         format="onnx",
         reason=f"ONNX, {colour} images {told}, {layout}, {kind}",
-        guesses=("resize",) if sized else ("size", "resize"),
+        guesses=("resize", "interpolation") if sized else ("size", "resize", "interpolation"),
         size=size,
         layout=layout,
         dtype=kind,
@@ -268,7 +270,18 @@ def _guess_torch(path: Path, format: Format) -> GuessedModel:
         format=format,
         reason=f"{names[format]}; {seen}; guess: {_SIZE[0]}x{_SIZE[1]} RGB, normalised as for "
         "ImageNet, logits; check with model/preprocessing.",
-        guesses=("size", "resize", "layout", "dtype", "channels", "scale", "mean", "std", "output"),
+        guesses=(
+            "size",
+            "resize",
+            "interpolation",
+            "layout",
+            "dtype",
+            "channels",
+            "scale",
+            "mean",
+            "std",
+            "output",
+        ),
         n_outputs=n_outputs,
         output="sigmoid" if n_outputs == 1 else "logits",
         free_size=True,
@@ -278,11 +291,18 @@ def _guess_torch(path: Path, format: Format) -> GuessedModel:
 
 
 def _checkpoint(path: Path, format: Format) -> Checkpoint:
-    from auditor.models.checkpoints import Checkpoint, read_checkpoint
+    from auditor.models.checkpoints import (
+        Checkpoint,
+        SeveralWeightsError,
+        read_checkpoint,
+    )
 
     if format not in ("torch-weights", "safetensors"):
         return Checkpoint({})
-    return read_checkpoint(path, safetensors=format == "safetensors")
+    try:
+        return read_checkpoint(path, safetensors=format == "safetensors")
+    except SeveralWeightsError as error:
+        return Checkpoint({}, notes=(str(error),))
 
 
 def _last_width(tensors: Mapping[str, Any]) -> tuple[int | None, str]:

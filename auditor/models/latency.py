@@ -22,6 +22,9 @@ from auditor.stats import GRID, Draws
 
 RUNNER = Path(__file__).with_name("bench.py")
 
+LEAST_RUNS = 200
+"""Timed runs below which nothing is said of how long one takes."""
+
 SWITCHES_PER_RUN = 0.05
 SWITCHES_PER_SECOND = 2.0
 WALL_OVER_CPU = 1.15
@@ -40,8 +43,8 @@ class TimedModel:
 class BenchRequest:
     """What to time: one model, or two in alternating blocks of `block` runs.
 
-    `shape` and `dtype` are of the input tensor; `runs` counts a model's timed runs, fewer when
-    `budget_s` seconds have passed.
+    `shape` and `dtype` are of the input tensor; `runs` counts a model's timed runs: more until
+    `window_s` seconds are timed of each, fewer when `budget_s` seconds have passed.
     """
 
     models: tuple[TimedModel, ...]
@@ -51,6 +54,7 @@ class BenchRequest:
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     runs: int = 700
     block: int = 50
+    window_s: float = 1.0
     budget_s: float = 20.0
 
     @property

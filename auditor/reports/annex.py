@@ -257,6 +257,8 @@ def _model(record: AuditRecord) -> Iterator[Entry]:
             shape = " × ".join("any" if n is None else str(n) for n in tensor.shape)
             yield Entry(f"{kind} “{tensor.name}”", f"{shape}, {tensor.dtype}")
     yield Entry("classes", _first(model.classes, most=30))
+    for note in model.notes:
+        yield Entry("how the file was read", note)
     yield Entry("parameters", "" if model.n_parameters is None else f"{model.n_parameters:,}")
     yield Entry("multiply-adds", "" if model.flops is None else f"{model.flops:,}")
     if model.trusted_code or record.provenance.trusted_code:

@@ -35,6 +35,7 @@ def summary_lines(record: AuditRecord) -> list[str]:
         lines += ["", f"  Not decided: {', '.join(open_limits)}"]
     altered = [ALTERED] if record.altered else []
     lines += [f"  Warning: {warning}" for warning in (*altered, *record.warnings)]
+    lines += [f"  Model: {note}" for note in record.model.notes]
     return [*lines, ""]
 
 

@@ -16,7 +16,7 @@ def test_what_the_graph_shows_is_not_a_guess(tiny, tmp_path):
     found = guess_model_spec(path)
     assert (found.size, found.layout, found.dtype) == ((24, 24), "nhwc", "uint8")
     assert (found.n_outputs, found.background, found.output) == (1001, 0, "probabilities")
-    assert found.guesses == ("resize", "background")
+    assert found.guesses == ("resize", "interpolation", "background")
     assert "uint8" in found.reason
 
 
