@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from auditor.contract import Check, Evidence, Need, NotMeasurableError, Words
+from auditor.contract.words import FROM_0
 from auditor.findings import Column, Measure, Result, Subject, Table
 from auditor.models.architecture import ArchitectureFacts, HasArchitecture
 from auditor.stats import Exact
@@ -44,26 +45,34 @@ class Architecture(Check):
     words: ClassVar = {
         "parameters": Words(
             title="Parameters of the network",
+            span=FROM_0,
             short="parameters",
             sentence=("{point}.", "Its weights are 8-bit integers{eight_bit:if}."),
         ),
         "flops": Words(
             title="Operations that an image takes",
+            span=FROM_0,
             short="operations",
             sentence="{billions:.3g} billion operations an image.",
         ),
         "convolutions": Words(
             title="Convolutions of the network",
+            span=FROM_0,
             short="convolutions",
             sentence="{point} of convolution, {linear} linear layers, {poolings}.",
         ),
         "depthwise-convolutions": Words(
-            title="Depthwise convolutions of the network", short="depthwise convolutions"
+            title="Depthwise convolutions of the network",
+            span=FROM_0,
+            short="depthwise convolutions",
         ),
-        "linear-layers": Words(title="Linear layers of the network", short="linear layers"),
-        "depth": Words(title="Weighted layers on the longest path", short="depth"),
+        "linear-layers": Words(
+            title="Linear layers of the network", span=FROM_0, short="linear layers"
+        ),
+        "depth": Words(title="Weighted layers on the longest path", span=FROM_0, short="depth"),
         "residual-links": Words(
             title="Additions that link past layers",
+            span=FROM_0,
             short="links past layers",
             sentence=(
                 "{depth} weighted layers on the longest path, {added} additions and {joined} "
@@ -75,12 +84,14 @@ class Architecture(Check):
             ),
         ),
         "concatenated-links": Words(
-            title="Concatenations that link past layers", short="concatenations"
+            title="Concatenations that link past layers", span=FROM_0, short="concatenations"
         ),
         "receptive-field": Words(
-            title="How much of the image the last convolution sees", short="receptive field"
+            title="How much of the image the last convolution sees",
+            span=FROM_0,
+            short="receptive field",
         ),
-        "input-numbers": Words(title="Numbers in one input image", short="input size"),
+        "input-numbers": Words(title="Numbers in one input image", span=FROM_0, short="input size"),
     }
     sources: ClassVar[tuple[str, ...]] = (
         "He, Zhang, Ren & Sun (2016), doi:10.1109/CVPR.2016.90 (links past layers)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from auditor.findings import Finding, LimitResult, Verdict
 from auditor.record import AuditRecord
 from auditor.reports.ordering import Ordered, ordered
+from auditor.reports.page_one import why
 from auditor.reports.reasons import reason
 
 VERDICT_SENTENCES = {
@@ -32,6 +33,8 @@ def summary_lines(record: AuditRecord) -> list[str]:
     ]
     if open_limits:
         lines += ["", f"  Not decided: {', '.join(open_limits)}"]
+    elif record.verdict is Verdict.INCONCLUSIVE:
+        lines += ["", f"  {why(record, order)}"]
     lines += [f"  Warning: {warning}" for warning in record.warnings]
     return [*lines, ""]
 
