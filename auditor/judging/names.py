@@ -16,6 +16,15 @@ _LETTERS = {
 _LOOK_ALIKES = str.maketrans({other: a for a, others in _LETTERS.items() for other in others})
 
 
+_BLANK = "\u115f\u1160"
+"""Letters by their category, and drawn as nothing (fillers; NFKC makes the others of them)."""
+
+
+def has_letters(text: str) -> bool:
+    """Whether there is a letter or a digit to be seen."""
+    return bool(_seen(unicodedata.normalize("NFKC", text)))
+
+
 def same_name(first: str, second: str) -> bool:
     """Whether names look alike: case, accents, spaces, marks and unseen characters aside.
 
@@ -29,5 +38,8 @@ def same_name(first: str, second: str) -> bool:
 def _skeleton(name: str) -> str:
     latin = unicodedata.normalize("NFKC", name).translate(_CAPITALS).casefold()
     plain = unicodedata.normalize("NFKD", latin).translate(_LOOK_ALIKES)
-    letters = "".join(c for c in plain if c.isalnum())
-    return letters.replace("rn", "m").replace("vv", "w")
+    return _seen(plain).replace("rn", "m").replace("vv", "w")
+
+
+def _seen(text: str) -> str:
+    return "".join(c for c in text if c.isalnum() and c not in _BLANK)

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import model_validator
 
 from auditor.findings import Finding, Verdict
-from auditor.judging.names import same_name
+from auditor.judging.names import has_letters, same_name
 from auditor.spec import SpecPart
 
 LONGEST_DAYS = 366
@@ -40,7 +40,7 @@ class Waiver(SpecPart):
             raise ValueError("a waiver names exactly one of limit and finding")
         for key in ("id", "reason", "owner", "approved_by"):
             stated = getattr(self, key)
-            if not any(character.isalnum() for character in stated):
+            if not has_letters(stated):
                 raise ValueError(f"{key} is {stated!r}; a waiver states its {key} in letters")
         if same_name(self.owner, self.approved_by):
             raise ValueError(

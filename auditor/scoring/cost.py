@@ -76,8 +76,8 @@ def expected_cost(
     """Mean cost of an image, from the cost of each (n,), n from 2; `span` as `cost_span`.
 
     The one-sided 95% bound (`auditor.stats.mean`) lies below the true cost in at most 6% of
-    samples of 10 to 50 images with errors of 0.4% to 20%, in at most 9% of 200, and in at most 7% of 20 to 100 units
-    of 3 or 10 images correlated at 0.3 or 0.5 with errors of 1% to 20% (simulated).
+    samples of 10 to 50 images with errors of 0.4% to 20%, in at most 9% of 200, and in at most
+    7.5% of 20 units of 10 images correlated at 0.3 with errors of 1% to 20% (simulated).
     """
     return mean(costs, unit=unit, span=span)
 
