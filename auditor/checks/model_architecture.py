@@ -23,20 +23,26 @@ class Architecture(Check):
     linear layers, poolings, normalisations and activations it has; how many links jump over
     layers (an addition or a concatenation that joins tensors of different depth); the longest
     path in weighted layers; parameters; FLOPs of one image, two for each multiply-add; and how
-    many pixels of the image the last convolution sees.
+    many pixels of the image the last convolution sees. `random-operators` counts those that draw
+    numbers while the model answers (dropout in training mode, `RandomNormal`, `Multinomial` and
+    the like, on any way through the program), `batch-operators` normalisations by the mean of the
+    batch, as in training.
 
     Why it matters
     --------------
     It shows whether the file is the network that was described, and what it will cost to run.
     A deep network without links past its layers is hard to train, and a network that sees 20
-    pixels a side cannot judge a room as a whole.
+    pixels a side cannot judge a room as a whole. An operator that draws, or that takes an image
+    by its neighbours, gives one image several answers, and no test holds for the next.
 
     How it can mislead
     ------------------
     A design is no proof of quality: old networks can be good and new ones badly trained. The
     exporter may have fused or split layers, so counts can differ from the publication's. FLOPs
     are not speed: memory and the runtime decide that as well. The part of the image that
-    really moves the answer is smaller than the receptive field.
+    really moves the answer is smaller than the receptive field. Numbers can be made to look
+    random by plain arithmetic, which no list of operators shows; of code that is not traced only
+    what ran on one image is seen.
     """
 
     id: ClassVar[str] = "model/architecture"
@@ -91,6 +97,26 @@ class Architecture(Check):
             span=FROM_0,
             short="receptive field",
         ),
+        "random-operators": Words(
+            title="Operators that draw at random while the model answers",
+            short="operators that draw at random",
+            sentence=(
+                "{point}: {random}. The same image may get another answer each time{drawn:if}.",
+                "None of its operators draws at random{steady:if}.",
+            ),
+            action="export the model in evaluation mode, without operators that draw at random",
+            span=FROM_0,
+        ),
+        "batch-operators": Words(
+            title="Normalisations by the images of the batch, as in training",
+            short="normalisations by the batch",
+            sentence=(
+                "{point}: {batch}. An answer depends on the images beside it{leaning:if}.",
+                "None of its operators takes an image by those beside it{steady:if}.",
+            ),
+            action="export the model in evaluation mode, so that normalisation uses fixed numbers",
+            span=FROM_0,
+        ),
         "input-numbers": Words(title="Numbers in one input image", span=FROM_0, short="input size"),
     }
     sources: ClassVar[tuple[str, ...]] = (
@@ -126,6 +152,8 @@ def _numbers(facts: ArchitectureFacts) -> tuple[tuple[str, int | None, str], ...
         ("concatenated-links", facts.concatenated_links, "links"),
         ("receptive-field", facts.receptive_field, "pixels a side"),
         ("input-numbers", facts.input_numbers, "numbers an image"),
+        ("random-operators", len(facts.unsteady.random), "operators"),
+        ("batch-operators", len(facts.unsteady.batch), "operators"),
     )
 
 
@@ -158,6 +186,12 @@ def _facts(name: str, facts: ArchitectureFacts, deep: int) -> dict[str, Any]:
             "deep_without_links": not links and depth >= deep,
             "none_needed": not links and depth < deep,
         }
+    if name == "random-operators":
+        found = sorted(set(facts.unsteady.random))
+        return {"random": found, "drawn": bool(found), "steady": not found}
+    if name == "batch-operators":
+        found = sorted(set(facts.unsteady.batch))
+        return {"batch": found, "leaning": bool(found), "steady": not found}
     if name == "parameters":
         return {"eight_bit": facts.quantised}
     return {"billions": (facts.flops or 0) / 1e9} if name == "flops" else {}
