@@ -7,6 +7,7 @@ from auditor.record import AuditRecord
 from auditor.reports.ordering import Ordered, ordered
 from auditor.reports.page_one import why
 from auditor.reports.reasons import reason
+from auditor.reports.wording import ALTERED
 
 VERDICT_SENTENCES = {
     Verdict.PASS: "MEETS policy",
@@ -35,7 +36,8 @@ def summary_lines(record: AuditRecord) -> list[str]:
         lines += ["", f"  Not decided: {', '.join(open_limits)}"]
     elif record.verdict is Verdict.INCONCLUSIVE:
         lines += ["", f"  {why(record, order)}"]
-    lines += [f"  Warning: {warning}" for warning in record.warnings]
+    altered = [ALTERED] if record.altered else []
+    lines += [f"  Warning: {warning}" for warning in (*altered, *record.warnings)]
     return [*lines, ""]
 
 
