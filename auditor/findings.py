@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 from urllib.parse import quote
 
-from auditor.stats import Estimate, Interval, interval
+from auditor.stats import Draws, Estimate, Interval, Normal, interval
 
 Better = Literal["higher", "lower", "none"]
 Scale = Literal["share", "difference", "ratio", "amount"]
@@ -97,10 +97,14 @@ class Side:
     unit: str = ""
     least: float | None = None
 
+    def __post_init__(self) -> None:
+        on_scale = _on_scale(self.estimate, span_of(self.scale, self.least))
+        object.__setattr__(self, "estimate", on_scale)
+
     @property
     def interval(self) -> Interval:
-        """The 95% interval, its ends cut to where the number can be."""
-        return _cut(interval(self.estimate), span_of(self.scale, self.least))
+        """The 95% interval."""
+        return interval(self.estimate)
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,8 @@ class Measure:
     not apply; with `of_all` both count the whole split and not the subject alone. `sides` are
     the two sides of a comparison, this one first. `examples` are image ids, worst first.
     `volatile` marks timings and what follows from them. `facts` are the JSON values that the
-    words of the measure speak of; a measure holds no sentence.
+    words of the measure speak of; a measure holds no sentence. No interval of the estimate leaves
+    the scale, whoever made it.
     """
 
     name: str
@@ -152,13 +157,13 @@ class Measure:
     volatile: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "estimate", _on_scale(self.estimate, self.span))
+
     @property
     def interval(self) -> Interval:
-        """The 95% interval, its ends cut to where the quantity can be.
-
-        A normal approximation or draws may reach beyond; verdicts use the estimate itself.
-        """
-        return _cut(interval(self.estimate), self.span)
+        """The 95% interval."""
+        return interval(self.estimate)
 
     @property
     def span(self) -> tuple[float, float]:
@@ -173,9 +178,20 @@ def span_of(scale: Scale, least: float | None) -> tuple[float, float]:
     return {"share": (0.0, 1.0), "difference": (-1.0, 1.0), "ratio": (0.0, math.inf)}[scale]
 
 
-def _cut(ends: Interval, span: tuple[float, float]) -> Interval:
-    low, high = (min(max(end, span[0]), span[1]) for end in (ends.low, ends.high))
-    return Interval(low, high)
+def _on_scale(estimate: Estimate, span: tuple[float, float]) -> Estimate:
+    """The estimate with the ends of the scale: a normal one or draws may reach beyond."""
+    low, high = (end if math.isfinite(end) else None for end in span)
+    match estimate:
+        case Normal():
+            least = max((e for e in (estimate.least, low) if e is not None), default=None)
+            most = min((e for e in (estimate.most, high) if e is not None), default=None)
+            return replace(estimate, least=least, most=most)
+        case Draws():
+            return replace(
+                estimate, quantiles=tuple(min(max(q, span[0]), span[1]) for q in estimate.quantiles)
+            )
+        case _:
+            return estimate
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from auditor.comparing.by_group import ByGroup, by_group, displayed, told
 from auditor.comparing.groups import groupings, nothing_to_compare
 from auditor.comparing.two_sides import two_means
 from auditor.contract import Attributes, Check, Declared, Evidence, LabelledSplits, Need, Words
+from auditor.contract.words import EITHER_WAY
 from auditor.findings import Measured, Question, Result
 from auditor.scoring.cost import adverse_classes
 from auditor.scoring.quantities import Quantity, calls
@@ -21,7 +22,6 @@ from auditor.scoring.rows import Rows
 from auditor.stats import Estimate, Normal, RateDifference, interval, rate_difference, value
 
 NAME = "widening"
-_IMAGINED = (1.0, -1.0)
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class Amplification(Check):
     words: ClassVar = {
         NAME: Words(
             title="Gap in “{class}” that the model adds to that of the labels{in_where}: {group}",
+            span=EITHER_WAY,
             short="{group}: gap in “{class}” amplified",
             sentence=(
                 "{group}, against all others{in_where}: labelled {class} {labels_gap:less often|as "
@@ -178,9 +179,7 @@ def amplified(
     ``answers_way * called - labels_way * labelled``. A direction is that of a gap whose 99%
     interval leaves out 0: the labels' own, else the answers', else "more often"; the answers
     have one of their own only where theirs is shown to point the other way. (At 95% a direction
-    was wrong in 2.5% of worlds without a gap in the labels, all of them wrong PASSes.) Two
-    imagined images (units) a side, one for each way in which answer and label may differ, count
-    in the spread.
+    was wrong in 2.5% of worlds without a gap in the labels, all of them wrong PASSes.)
 
     Simulated with 30 to 300 images in the group, and with units of 3 or 10 images correlated at
     0.3: where the gap truly is 0.05 wider, limit 0.05, wrong FAILs are at most 5% and wrong PASSes
@@ -196,7 +195,7 @@ def amplified(
     labels_way = _direction(labels) or _direction(answers) or 1
     answers_way = _direction(answers) or labels_way
     further = answers_way * called.astype(float) - labels_way * labelled
-    sides = two_means(further, member=member, unit=unit, imagined=_IMAGINED)
+    sides = two_means(further, member=member, unit=unit, span=(-1.0, 1.0))
     return Amplified(answers, labels, labels_way, answers_way, further, sides.difference())
 
 
@@ -221,7 +220,7 @@ def _amplified(compared: AgainstRest, group: str) -> Iterator[Measured]:
     yield compared.measure(
         group, NAME, found.estimate, "difference",
         adjusted=adjusted_mean_difference(
-            grouping.contrast(group), found.further, gap=found.estimate
+            grouping.contrast(group), found.further, gap=found.estimate, span=(-1.0, 1.0)
         ),
         facts=found.facts | {name: float(of.mean()) for name, of in shares.items()},
     )  # fmt: skip

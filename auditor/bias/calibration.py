@@ -21,6 +21,7 @@ from auditor.contract import (
     Need,
     Words,
 )
+from auditor.contract.words import EITHER_WAY
 from auditor.findings import Measure, Measured, Question, Result
 from auditor.scoring.calibration import calibration_error
 from auditor.scoring.comparison import count_units, too_few
@@ -85,6 +86,7 @@ class GroupCalibration(Check):
         ),
         OVERCONFIDENCE: Words(
             title="How much surer than right{in_where}: {group}, against all others",
+            span=EITHER_WAY,
             short="{group}: too sure",
             sentence="{group}{in_where}: the model claims {claimed:percent} and is right "
             "{right:percent} of {n}; all others: the model claims {claimed_rest:percent} and is "
@@ -95,6 +97,7 @@ class GroupCalibration(Check):
         ),
         AUC: Words(
             title="How well “{class}” is ranked{in_where}: {group}, against all others",
+            span=EITHER_WAY,
             short="{group}: ranking of “{class}”",
             sentence="Of two images{in_where}, one {class} and one not, the {class} one has the "
             "higher score, of pairs of {group}: {this}; of all others {other}; {gap}.",
@@ -138,23 +141,18 @@ class GroupCalibration(Check):
         return classes if len(classes) > 2 else classes[1:]
 
 
-def overconfidence(confidence: np.ndarray, right: np.ndarray, *, typical: float) -> Quantity:
-    """The mean of ``confidence - right``, each (n,), where a `typical` confidence is known.
-
-    One imagined wrong and one imagined right answer a side (a unit of each, with units) count
-    in the spread: a group without an error would otherwise claim that none will come.
-    """
+def overconfidence(confidence: np.ndarray, right: np.ndarray) -> Quantity:
+    """The mean of ``confidence - right``, each (n,)."""
     return Quantity(
         OVERCONFIDENCE, np.asarray(confidence, dtype=np.float64) - right, "lower",
-        scale="difference", imagined=(typical, typical - 1), harmed=~right,
+        scale="difference", span=(-1.0, 1.0), harmed=~right,
         title="overconfidence",
     )  # fmt: skip
 
 
 def _calibration(grouping: Grouping) -> Iterator[ByGroup]:
     confidence, right = grouping.rows.confidence, grouping.rows.right
-    typical = float(confidence[grouping.at].mean())
-    quantity = overconfidence(confidence, right, typical=typical)
+    quantity = overconfidence(confidence, right)
     off = replace(quantity, name=ECE, title="calibration error")
     yield by_group(off, grouping, _calibration_error)
     yield by_group(quantity, grouping, _overconfidence)

@@ -15,6 +15,7 @@ from auditor.bias.detectable_gap import SMALLEST_GAP, GroupGap, group_gaps
 from auditor.bias.group_cells import Cells, Coded, Decidable, Wanted, cells, decidable
 from auditor.comparing.groups import groupings
 from auditor.contract import Attributes, Check, Evidence, LabelledSplits, Manifest, Need, Words
+from auditor.contract.words import FROM_0
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.pooling import by_label
 from auditor.findings import Measure, Measured, Result, Subject, Unmeasured
@@ -82,6 +83,7 @@ class Coverage(Check):
         ),
         "undecidable-cells": Words(
             title="Combinations of {attribute} and label with too few images to decide{in_where}",
+            span=FROM_0,
             short="too few to decide, {attribute} and label",
             sentence=(
                 "Of {all} combinations of {attribute} and label, " + _TOO_FEW,
@@ -92,6 +94,7 @@ class Coverage(Check):
         ),
         "undecidable-pairs": Words(
             title="Combinations of two attributes with too few images to decide{in_where}",
+            span=FROM_0,
             short="too few to decide, two attributes",
             sentence=(
                 "Of {all} combinations of the groups of two attributes, " + _TOO_FEW,
@@ -102,6 +105,7 @@ class Coverage(Check):
         ),
         "empty-cells": Words(
             title="Combinations of {attribute} and label that the {split} data never show",
+            span=FROM_0,
             short="never shown in {split}, {attribute} and label",
             sentence=(
                 "Of {all} combinations of {attribute} and label, {few} have no {split} image.",

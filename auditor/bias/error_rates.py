@@ -12,6 +12,7 @@ from auditor.comparing.against_rest import AgainstRest
 from auditor.comparing.by_group import ByGroup, by_group, displayed, told
 from auditor.comparing.groups import groupings, nothing_to_compare
 from auditor.contract import Attributes, Check, Declared, Evidence, LabelledSplits, Need, Words
+from auditor.contract.words import EITHER_WAY, FROM_0
 from auditor.findings import Measured, Question, Result, Subject, Unmeasured
 from auditor.scoring.cost import adverse_classes
 from auditor.scoring.quantities import false_negatives, false_positives
@@ -35,6 +36,7 @@ def _wrongly_called(*, points: str = "") -> Words:
         action=_ACTION,
         harm="wrongly called “{class}”",
         harm_rank=0,
+        span=EITHER_WAY if points else FROM_0,
     )  # fmt: skip
 
 
@@ -49,6 +51,7 @@ def _missed(*, points: str = "") -> Words:
         action=_ACTION,
         harm="“{class}” missed",
         harm_rank=0,
+        span=EITHER_WAY if points else FROM_0,
     )  # fmt: skip
 
 

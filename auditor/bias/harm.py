@@ -14,6 +14,7 @@ from auditor.comparing.by_group import ByGroup, by_group, displayed, told
 from auditor.comparing.groups import Grouping, groupings, nothing_to_compare
 from auditor.comparing.two_sides import TwoSides
 from auditor.contract import Attributes, Check, Declared, Evidence, LabelledSplits, Need, Words
+from auditor.contract.words import ANY, FROM_0
 from auditor.findings import (
     Alike,
     Column,
@@ -24,7 +25,7 @@ from auditor.findings import (
     Table,
     Unmeasured,
 )
-from auditor.scoring.cost import class_index, cost_matrix, expected_cost
+from auditor.scoring.cost import class_index, cost_matrix, cost_span, expected_cost
 from auditor.scoring.quantities import costs
 from auditor.spec import ConsequencesSpec
 from auditor.stats import ENDLESS, Draws, interval
@@ -85,6 +86,7 @@ class Harm(Check):
     words: ClassVar = {
         COST: Words(
             title="Cost of errors per image{in_where}: {group}",
+            span=FROM_0,
             short="{group}: cost of errors",
             sentence=f"{_BOTH}.",
             harm="errors cost more",
@@ -92,6 +94,7 @@ class Harm(Check):
         DIFFERENCE: Words(
             title="Cost of errors per image, as a difference{in_where}: {group}, against all "
             "others",
+            span=ANY,
             short="{group}: cost of errors",
             sentence=f"{_BOTH}; {{gap}}.",
             gap=("less", "more"),
@@ -99,6 +102,7 @@ class Harm(Check):
         ),
         RATIO: Words(
             title="Cost of errors per image{in_where}: {group}, against all others",
+            span=FROM_0,
             short="{group}: cost of errors",
             sentence=f"{_BOTH}; {{gap}}.",
             column="cost of errors",
@@ -206,9 +210,9 @@ def _borne(bill: _Bill, compared: AgainstRest, group: str) -> dict[str, list[flo
     found = {}
     for party, matrix in bill.borne_by.items():
         spent = grouping.rows.presence.costs(matrix)[grouping.at][inside]
-        cost = expected_cost(spent, dearest=max(float(matrix.max()), 0.0), unit=unit)
+        cost = expected_cost(spent, span=cost_span(matrix), unit=unit)
         ends = interval(cost)
-        found[party] = [cost.value, max(ends.low, float(bill.matrix.min())), ends.high]
+        found[party] = [cost.value, ends.low, ends.high]
     return found
 
 

@@ -18,6 +18,7 @@ from auditor.comparing.by_group import measure_cells, side_cells
 from auditor.comparing.groups import condition_codes
 from auditor.contract import Available, Check, Evidence, LabelledSplits, Need, Unmet, Words
 from auditor.contract.numbers import percent
+from auditor.contract.words import EITHER_WAY
 from auditor.data.dataset import Attribute
 from auditor.errors import SpecError
 from auditor.findings import (
@@ -104,6 +105,7 @@ class Intersections(Check):
         "accuracy": (
             Words(
                 title="Accuracy for {group}{in_where}, against all others",
+                span=EITHER_WAY,
                 short="{group}: right answers",
                 sentence=(
                     "Accuracy{in_where}, {group}: {this}; all others {other}; {gap}.",

@@ -61,7 +61,8 @@ def alpha_draws(
 
     None where it cannot be told: one class in all ratings, or in more than 1% of the resamples.
     Where nobody ever disagrees, resampling would claim certainty; the share of disagreements is
-    then drawn from its posterior under Jeffreys' prior, Beta(1/2, units + 1/2).
+    then drawn from Beta(1, units), whose quantiles are Clopper & Pearson's (1934,
+    doi:10.1093/biomet/26.4.404) upper bounds of a share of which nothing was seen.
     """
     paired = (ratings >= 0).sum(axis=1) > 1
     if len(np.unique(ratings[paired][ratings[paired] >= 0])) < 2:
@@ -87,7 +88,7 @@ def alpha_draws(
 def _never_disagreeing(ratings: Codes, units: int, rng: np.random.Generator) -> Draws:
     counts = np.bincount(ratings[ratings >= 0])
     differ = 1 - float(((counts / counts.sum()) ** 2).sum())
-    return draws_of(1.0, samples=1 - rng.beta(0.5, units + 0.5, _DRAWS) / differ)
+    return draws_of(1.0, samples=1 - rng.beta(1.0, units, _DRAWS) / differ)
 
 
 def _packed(ratings: Codes) -> Codes:

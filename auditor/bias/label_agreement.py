@@ -12,6 +12,7 @@ from auditor.bias.net_severity import SeverityScale, scale_of
 from auditor.bias.ratings import Ratings, has_second_labels, ratings_of
 from auditor.comparing.by_group import ByGroup, displayed, told
 from auditor.contract import Available, Check, Evidence, Manifest, Need, Unmet, Words
+from auditor.contract.words import EITHER_WAY
 from auditor.data.pooling import by_label
 from auditor.findings import Measured, Result, Subject, Unmeasured
 from auditor.spec import SPLITS
@@ -42,7 +43,7 @@ def _alpha(kind: str, how: str) -> tuple[Words, Words]:
     )
     return (
         Words(f"Agreement of annotators beyond chance ({kind}){{in_where}}: {{group}}",
-              f"{{group}}: {kind} of annotators", sentence),
+              f"{{group}}: {kind} of annotators", sentence, span=EITHER_WAY),
         Words(f"Agreement of annotators beyond chance ({kind}), {{split}} data",
               f"{kind} of annotators", sentence),
     )  # fmt: skip
@@ -123,6 +124,7 @@ class LabelAgreement(Check):
         AGREEMENT: (
             Words(
                 title="Agreement between annotators{in_where}: {group}, against all others",
+                span=EITHER_WAY,
                 short="{group}: disputed labels",
                 sentence="Two annotators agree about {group} in {this}; about all others in "
                 "{other}; {gap}.",
@@ -145,6 +147,7 @@ class LabelAgreement(Check):
         SEVERITY: (
             Words(
                 title="How severely {annotator} labels {group}{in_where}, against the expert",
+                span=EITHER_WAY,
                 short="{annotator}’s labels of {group}",
                 sentence=(_severe("The labels of {annotator}"), _ASSIGNED),
                 hundred="Of 100 images of {group}, {annotator} grades {here} more severely than "
@@ -168,6 +171,7 @@ class LabelAgreement(Check):
         RELATIVE: (
             Words(
                 title="How severely {annotator} labels {group}{in_where}, against other annotators",
+                span=EITHER_WAY,
                 short="{annotator}’s labels of {group}, against others’",
                 sentence=(
                     "The labels of {annotator} are more severe than the other annotators’ for "

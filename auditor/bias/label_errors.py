@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -23,6 +22,7 @@ from auditor.contract import (
     Need,
     Words,
 )
+from auditor.contract.words import EITHER_WAY
 from auditor.data.dataset import Dataset
 from auditor.data.pooling import by_label
 from auditor.findings import Cell, Column, Measure, Measured, Result, Subject, Table, Unmeasured
@@ -31,7 +31,7 @@ from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.quantities import Quantity
 from auditor.scoring.rows import Rows
 from auditor.spec import SPLITS
-from auditor.stats import Normal, Rate, mean_difference, rate
+from auditor.stats import Normal, mean_difference, rate
 
 SHARE, FLAGGED, EXCESS, PRECISION = "flagged-share", "flagged", "flagged-excess", "flag-precision"
 ERROR_SHARE, ERROR = "label-error-share", "label-error"
@@ -102,6 +102,7 @@ class LabelErrors(Check):
             Words(
                 title="Labels that look wrong, by chance or not{in_where}: {group}, against all "
                 "others",
+                span=EITHER_WAY,
                 short="{group}: labels that look wrong",
                 sentence="Labels of {group} look wrong{in_where} in {this} images, of all others "
                 "in {other}; {gap}. If every label were right, {if_right:percent} and "
@@ -113,6 +114,7 @@ class LabelErrors(Check):
         ),
         EXCESS: Words(
             title="Labels that look wrong{in_where}: {group}, against all others",
+            span=EITHER_WAY,
             short="{group}: suspect labels",
             sentence="Beyond what right labels would show by chance{in_where}, {beyond:points} in "
             "a hundred labels of {group} look wrong, and {beyond_rest:points} of all others; "
@@ -136,6 +138,7 @@ class LabelErrors(Check):
         ERROR: (
             Words(
                 title="Labels that the expert corrects{in_where}: {group}, against all others",
+                span=EITHER_WAY,
                 short="{group}: wrong labels",
                 sentence="Labels of {group}{in_where} are not the expert’s in {this} images that "
                 "the expert labelled, of all others in {other}; {gap}.",
@@ -262,23 +265,9 @@ def _flags_of(compared: AgainstRest, group: str, if_right: np.ndarray) -> tuple[
 
 
 def _excess(compared: AgainstRest, inside: np.ndarray, if_right: np.ndarray) -> Normal:
-    """Flags beyond those of right labels, group minus rest.
-
-    The standard error is at least that of the two shares of flags with one flagged and one other
-    image more on either side (Agresti & Caffo 2000, doi:10.1080/00031305.2000.10474560): where
-    nothing is flagged, the spread seen would claim certainty.
-    """
-    flagged, unit = compared.values, compared.grouping.unit
-    plain = mean_difference(flagged - if_right, member=inside, unit=unit)
-    shares = [
-        rate(flagged[side], unit=None if unit is None else unit[side]) for side in (inside, ~inside)
-    ]
-    return Normal(plain.value, max(plain.se, math.sqrt(sum(map(_variance, shares)))), plain.df)
-
-
-def _variance(flags: Rate) -> float:
-    p, n = (flags.x + 1) / (flags.n + 2), flags.n + 2
-    return p * (1 - p) / n
+    """Flags beyond those of right labels, group minus rest."""
+    beyond = compared.values - if_right
+    return mean_difference(beyond, member=inside, unit=compared.grouping.unit, span=(-1.0, 1.0))
 
 
 def _gold(dataset: Dataset, corrected: list[ByGroup]) -> Iterator[Measured]:

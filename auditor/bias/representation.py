@@ -29,6 +29,7 @@ from auditor.bias.representation_tables import (
     whole_table,
 )
 from auditor.contract import Attributes, Check, Evidence, Manifest, Need, Words
+from auditor.contract.words import EITHER_WAY, FROM_0
 from auditor.data.dataset import Dataset
 from auditor.findings import (
     Better,
@@ -67,6 +68,7 @@ def _against(split: str) -> Words:
         sentence="{group}: {this} {split} {counted:noun}; "
         f"{{other}} {split} {{counted:noun}}; {{gap}} in the {{split}} data.",
         sides=("This split", f"{split.capitalize()} data"),
+        span=EITHER_WAY,
     )
 
 
@@ -114,6 +116,7 @@ class Representation(Check):
         RATIO: (
             Words(
                 title=_RATIO_TITLE,
+                span=FROM_0,
                 short="{group}: missing in {split}",
                 sentence=(
                     _RATIO_SENTENCE,

@@ -10,6 +10,7 @@ from auditor.comparing.against_rest import AgainstRest
 from auditor.comparing.by_group import ByGroup, by_group, displayed, told
 from auditor.comparing.groups import groupings, nothing_to_compare
 from auditor.contract import Attributes, Check, Declared, Evidence, Need, Predictions, Words
+from auditor.contract.words import EITHER_WAY, FROM_0
 from auditor.findings import Measure, Measured, Question, Result
 from auditor.scoring.comparison import MIN_UNITS, count_units
 from auditor.scoring.cost import adverse_classes
@@ -85,6 +86,7 @@ class SelectionRate(Check):
         DIFFERENCE: Words(
             title="Called “{class}”, rightly or not, in points{in_where}: {group}, against all "
             "others",
+            span=EITHER_WAY,
             short="{group}: called “{class}”",
             sentence=_CALLED,
             hundred=_HUNDRED,
@@ -92,6 +94,7 @@ class SelectionRate(Check):
         ),
         RATIO: Words(
             title="Called “{class}”, rightly or not{in_where}: {group}, against all others",
+            span=FROM_0,
             short="{group}: called “{class}”",
             sentence=(
                 _CALLED,

@@ -14,6 +14,7 @@ from auditor.bias.split_half import first_half
 from auditor.comparing.by_group import measure_cells, side_cells
 from auditor.contract import Check, ClassScores, Embedding, Evidence, Need, Scan, Truth, Words
 from auditor.contract.numbers import side_text
+from auditor.contract.words import EITHER_WAY, FROM_0
 from auditor.findings import (
     Axis,
     Cell,
@@ -99,6 +100,7 @@ class Slices(Check):
     words: ClassVar = {
         "confirmed-slices": Words(
             title="Failing groups that nobody named, found and confirmed",
+            span=FROM_0,
             short="failing groups found",
             sentence=(
                 "Looked for in attributes, image properties and the embedding{in_embedding:if}.",
@@ -111,6 +113,7 @@ class Slices(Check):
         ),
         "accuracy": Words(
             title="Accuracy in the found group {slice}",
+            span=EITHER_WAY,
             short="found group {slice}",
             sentence=(
                 "Slice {slice}, {rule}: " + _SIZES,

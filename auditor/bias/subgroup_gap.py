@@ -10,6 +10,7 @@ from auditor.comparing.against_rest import AgainstRest
 from auditor.comparing.by_group import ByGroup, by_group, displayed, told
 from auditor.comparing.groups import Grouping, groupings, nothing_to_compare
 from auditor.contract import Attributes, Check, Evidence, LabelledSplits, Need, Words
+from auditor.contract.words import ANY, EITHER_WAY
 from auditor.findings import Measured, Question, Result
 from auditor.scoring.quantities import amount, headline, recall
 
@@ -61,6 +62,7 @@ class SubgroupGap(Check):
     words: ClassVar = {
         "accuracy": Words(
             title="Accuracy for {group}{in_where}, against all others",
+            span=EITHER_WAY,
             short="{group}: right answers",
             sentence="Accuracy{in_where}, {group}: {this}; all others {other}; {gap}.",
             hundred="Of 100 images of {group} it answers {here} rightly; of 100 others, {there}.",
@@ -71,6 +73,7 @@ class SubgroupGap(Check):
         ),
         "log-loss": Words(
             title="Log-loss for {group}{in_where}, against all others",
+            span=ANY,
             short="{group}: sure of wrong answers",
             sentence="Log-loss{in_where} (how sure it was of wrong answers; lower is better), "
             "{group}: {this}; all others {other}; {gap}.",
@@ -78,6 +81,7 @@ class SubgroupGap(Check):
         ),
         "recall": Words(
             title="Share of “{class}” found for {group}{in_where}, against all others",
+            span=EITHER_WAY,
             short="{group}: “{class}” found",
             sentence="Share of {class} that is found{in_where}, {group}: {this}; all others "
             "{other}; {gap}.",

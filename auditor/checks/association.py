@@ -172,6 +172,8 @@ def _strength(
     tables = _resampled(cell, shape[0] * shape[1], unit=unit, rng=rng)
     observed = np.bincount(cell, minlength=shape[0] * shape[1]).astype(np.float64)
     phi2 = _phi2(observed[None], shape)[0]
+    if (np.abs(_phi2(tables, shape) - phi2) < 1e-9).mean() > 0.9:
+        tables = _with_one_missed(tables, observed, shape, rng=rng)
     resampled = _phi2(tables, shape)
     bias = max(float(resampled.mean()) - phi2, 0.0)
     most = min(shape) - 1
@@ -198,6 +200,27 @@ def _resampled(
         drawn = rng.multinomial(units, np.full(units, 1 / units), size=100)
         out[start : start + 100] = drawn @ by_unit.astype(np.float64)
     return out
+
+
+def _with_one_missed(
+    tables: Floats, observed: Floats, shape: tuple[int, int], *, rng: np.random.Generator
+) -> Floats:
+    """Tables that hold a share of one kind of image that was not seen, (draws, cells).
+
+    Where each label has groups of its own nearly every resample says the same, and so would
+    claim certainty. The share has the distribution of the exact bounds of what was never seen,
+    Beta(1, n) (Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404), n being the images or, with
+    units, as many as the resamples' spread allows; it is of the empty cell that weakens most.
+    """
+    share = observed / observed.sum()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        worth = share * (1 - share) / (tables / tables.sum(axis=1, keepdims=True)).var(axis=0)
+    n = min(float(observed.sum()), float(np.min(worth, where=share > 0, initial=np.inf)))
+    kinds = np.eye(len(observed))[observed == 0]
+    weaker = _phi2(0.9 * share + 0.1 * kinds, shape)
+    missed = rng.beta(1.0, n, len(tables))[:, None]
+    mixed: Floats = (1 - missed) * share + missed * kinds[weaker.argmin()]
+    return mixed
 
 
 def _phi2(tables: Floats, shape: tuple[int, int]) -> Floats:

@@ -18,6 +18,7 @@ from auditor.contract import (
     Unmet,
     Words,
 )
+from auditor.contract.words import FROM_0
 from auditor.errors import ModelError
 from auditor.findings import Better, Measure, Result, Subject, Unmeasured
 from auditor.models.inputs import tensor_shape
@@ -93,11 +94,13 @@ class Latency(Check):
                 sentence=f"On this machine ({{processor}}), {share} of {{n}} runs took {{value}} "
                 "or less, on {threads} thread(s).",
                 action="make it faster, or run it on faster hardware",
+                span=FROM_0,
             )
             for name, share in SHARES.items()
         },
         RATE: Words(
             title="Images answered a second",
+            span=FROM_0,
             short="images a second",
             sentence="One request after another, this machine ({processor}) answers {value}, "
             "without decoding them.",
@@ -105,6 +108,7 @@ class Latency(Check):
         ),
         "cold-start": Words(
             title="Time to load the model and answer for the first time",
+            span=FROM_0,
             short="time of a cold start",
             sentence="Loading the model and answering for the first time took {point} (once), on "
             "{processor}.",
@@ -112,6 +116,7 @@ class Latency(Check):
         ),
         "peak-memory": Words(
             title="Memory taken while answering",
+            span=FROM_0,
             short="memory",
             sentence="The process that answered took {point} of memory at most, Python and the "
             "runtime included, on {processor}.",

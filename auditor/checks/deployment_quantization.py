@@ -21,6 +21,7 @@ from auditor.contract import (
     Unmet,
     Words,
 )
+from auditor.contract.words import EITHER_WAY, FROM_0
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.errors import ModelError
 from auditor.findings import Cell, Column, Measure, Measured, Result, Subject, Table, Unmeasured
@@ -111,6 +112,7 @@ class Quantization(Check):
     words: ClassVar = {
         "accuracy-lost": Words(
             title="Accuracy lost in the {variant} version{of_group}",
+            span=EITHER_WAY,
             short="{variant} version{of_group}",
             sentence="Accuracy as INT8{of_group}: {this}; as given {other}; {point} lost.",
             hundred="Of 100 images{of_group}, the model as given answers {there} rightly; its "
@@ -136,6 +138,7 @@ class Quantization(Check):
         ),
         "size-ratio": Words(
             title="Size of the {variant} version against the model as given",
+            span=FROM_0,
             short="size of {variant} version",
             sentence="The INT8 file takes {megabytes:,.2f} MB, {point} the "
             "{megabytes_as_given:,.2f} MB of the model as given.",
@@ -143,6 +146,7 @@ class Quantization(Check):
         ),
         "speed-ratio": Words(
             title="Time of the model as given against the {variant} version",
+            span=FROM_0,
             short="speed of {variant} version",
             sentence="On this machine ({processor}) the model as given takes {value} the time of "
             "its INT8 form.",
@@ -150,6 +154,7 @@ class Quantization(Check):
         ),
         "processor-ratio": Words(
             title="Processor time of the model as given against the {variant} version",
+            span=FROM_0,
             short="processor time of {variant} version",
             sentence="On this machine ({processor}) the model as given takes {value} the processor "
             "time of its "

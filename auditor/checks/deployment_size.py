@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from auditor.contract import Check, Evidence, Need, Words
+from auditor.contract.words import FROM_0
 from auditor.findings import Measure, Result, Subject, Unmeasured
 from auditor.stats import Exact
 
@@ -38,12 +39,16 @@ class Size(Check):
     words: ClassVar = {
         "file-megabytes": Words(
             title="Size of the model file",
+            span=FROM_0,
             short="file size",
             sentence="The model file takes {point}.",
             action="make the file smaller, or allow a larger one",
         ),
         "parameters": Words(
-            title="Weights of the model", short="weights", sentence="The model has {point}."
+            title="Weights of the model",
+            span=FROM_0,
+            short="weights",
+            sentence="The model has {point}.",
         ),
     }
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
+import pandas as pd
 
-from auditor.contract import Check, Evidence, LiveModel, Need, Words
+from auditor.contract import Check, ClassScores, Evidence, LiveModel, Need, Words
 from auditor.errors import ModelError
 from auditor.findings import Measure, Result, Subject, Unmeasured
 from auditor.models.load import load_model
@@ -17,23 +18,30 @@ from auditor.scoring.comparison import too_few, worst_first
 from auditor.stats import Exact, rate
 
 _BATCH = 8
+_PLACES = (1, 3)
+"""By how many places the images move, beside the shuffle."""
+_SCORES = ClassScores()
 _WAYS = {
     "batch": "beside other images or alone",
     "order": "in another order",
     "repeat": "a second time",
+    "end": "at the end of the audit",
     "reference": "by the reference file",
 }
 
 
 @dataclass(frozen=True)
 class Consistency(Check):
-    """Whether answers depend on the batch, on the order, on chance, or on the file format.
+    """Whether answers depend on batch, order, chance, earlier calls, or the file format.
 
     What it measures
     ----------------
-    The same images are put through the model in batches of eight, one by one, all at once,
-    shuffled, and again; and, where the spec names `model.reference`, through that file. For
-    each way the share of images whose answer changes, and the largest change of a probability.
+    The same images are put through the model in batches of eight; one by one, by threes, all at
+    once, and each beside a copy of itself (`batch`); shuffled, and moved to other places in the
+    batch (`order`); twice again (`repeat`); and, where the spec names `model.reference`, through
+    that file. This runs last of all checks, and the answers are compared with those that the
+    audit measured at its start, or in an earlier run (`end`). For each way the share of images
+    whose answer changes, and the largest change of a probability.
 
     Why it matters
     --------------
@@ -43,14 +51,19 @@ class Consistency(Check):
 
     How it can mislead
     ------------------
-    A sample of images can miss rare changes. Changes of the last digits are usual between
+    A sample of images can miss rare changes. A model that counts its calls and changes after more
+    of them than an audit makes, or that tells an audit from its use by the clock, by the images
+    themselves or by sizes of batches that are not tried here, is not found out; nor is one that
+    draws numbers and rarely changes its answer for them (`model/architecture` names operators
+    that draw). Changes of the last digits are usual between
     batch sizes and harmless, unless a decision lies on the edge. Same answers on this machine
     say nothing about another processor.
     """
 
     id: ClassVar[str] = "model/consistency"
     topic: ClassVar[str] = "whether it gives the same answer twice"
-    needs: ClassVar[tuple[Need, ...]] = (LiveModel(),)
+    needs: ClassVar[tuple[Need, ...]] = (LiveModel(), _SCORES)
+    at_end: ClassVar[bool] = True
     words: ClassVar = {
         **{
             f"{way}-disagreement": Words(
@@ -82,21 +95,30 @@ class Consistency(Check):
             return
         model = evidence.predictor()
         base = _in_batches(model, frames, size=_BATCH)
-        order = evidence.rng.permutation(len(frames))
-        shuffled = np.empty_like(base)
-        shuffled[order] = _in_batches(model, frames[order], size=_BATCH)
-        alone = _in_batches(model, frames, size=1)
-        together = _in_batches(model, frames, size=len(frames))
-        yield from _compared("batch", base, [alone, together], ids)
-        yield from _compared("order", base, [shuffled], ids)
+        sizes = [_in_batches(model, frames, size=size) for size in (1, 3, len(frames))]
+        copies = _in_batches(model, np.repeat(frames, 2, axis=0), size=2)
+        yield from _compared("batch", base, [*sizes, copies[::2], copies[1::2]], ids)
+        places = np.arange(len(frames))
+        orders = [evidence.rng.permutation(places), *(np.roll(places, by) for by in _PLACES)]
+        moved = [_in_order(model, frames, order) for order in orders]
+        yield from _compared("order", base, moved, ids)
         again = [_in_batches(model, frames, size=_BATCH) for _ in range(2)]
         yield from _compared("repeat", base, again, ids)
+        measured = evidence.answers("test")
+        at = pd.Index(measured.image_ids).get_indexer(ids)
+        yield from _compared("end", np.asarray(measured.probabilities)[at], [base, again[-1]], ids)
         yield from _reference(evidence, base, frames, ids)
 
 
 def _in_batches(model: Predictor, frames: np.ndarray, *, size: int) -> np.ndarray:
     parts = [model.predict(frames[at : at + size]) for at in range(0, len(frames), size)]
     return np.concatenate([part.probabilities for part in parts])
+
+
+def _in_order(model: Predictor, frames: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The answers in the images' own order, given in another."""
+    found = _in_batches(model, frames[order], size=_BATCH)
+    return found[np.argsort(order)]
 
 
 def _subject() -> Subject:

@@ -21,6 +21,7 @@ from auditor.contract import (
     Unmet,
     Words,
 )
+from auditor.contract.words import EITHER_WAY
 from auditor.findings import Axis, Cell, Figure, Measure, Result, Side, Subject
 from auditor.scoring.comparison import count_units, too_few, worst_first
 from auditor.scoring.outcomes import Outcomes
@@ -90,6 +91,7 @@ class Preprocessing(Check):
         "accuracy-gain": (
             Words(
                 title="Accuracy gained by feeding the model otherwise",
+                span=EITHER_WAY,
                 short="how the model is fed",
                 sentence=(
                     "Accuracy with {way}: {this}; as declared {other}; {gap}.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -13,8 +13,6 @@ from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subjec
 from auditor.scoring.calibration import RiskCoverage, risk_coverage
 from auditor.scoring.comparison import worst_first
 from auditor.scoring.rates import (
-    independent,
-    least_standard_error,
     n_units,
     rate_cells,
     rate_measure,
@@ -140,10 +138,9 @@ def _area(rows: Rows) -> Measure | Unmeasured:
 
 
 def _area_estimate(curve: RiskCoverage, rows: Rows) -> Normal:
-    estimate = mean(curve.area + curve.influence, unit=rows.units)
-    alike = curve.area in (0, 1)
-    least = least_standard_error(independent(rows)) if alike else 0.0
-    return Normal(curve.area, max(estimate.se, least), estimate.df)
+    parts = curve.area + curve.influence
+    span = (min(0.0, parts.min()), max(1.0, parts.max()))
+    return replace(mean(parts, unit=rows.units, span=span), value=curve.area, least=0.0, most=1.0)
 
 
 def _line(kept: Rows, *, total: int) -> tuple[Cell, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from auditor.contract import Check, Evidence, LabelledSplits, Need, Words
+from auditor.contract.words import EITHER_WAY
 from auditor.findings import Measure, Result, Side, Subject
 from auditor.scoring.comparison import worst_first
 from auditor.scoring.rates import n_units, too_few_of
@@ -42,6 +43,7 @@ class Baseline(Check):
     words: ClassVar = {
         "gain": Words(
             title="Accuracy over always giving the commonest answer, {split} data",
+            span=EITHER_WAY,
             short="better than guessing",
             sentence="Always answering “{commonest}” would give {other}; the model gives {this}, "
             "{gap}.",

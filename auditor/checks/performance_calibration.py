@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from auditor.contract import Check, ClassScores, Evidence, LabelledSplits, Need, Words
+from auditor.contract.words import EITHER_WAY
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Scale, Subject, Table
 from auditor.scoring.calibration import (
     ReliabilityBin,
@@ -19,9 +20,9 @@ from auditor.scoring.calibration import (
 )
 from auditor.scoring.comparison import worst_first
 from auditor.scoring.outcomes import Outcomes
-from auditor.scoring.rates import independent, least_standard_error, n_units, too_few_of
+from auditor.scoring.rates import n_units, too_few_of
 from auditor.scoring.rows import Rows
-from auditor.stats import Estimate, Normal, mean
+from auditor.stats import Estimate, mean
 
 _SCORES = ClassScores(optional=True)
 
@@ -65,6 +66,7 @@ class Calibration(Check):
         ),
         "overconfidence": Words(
             title="How much surer it says it is than it is right, {split} data",
+            span=EITHER_WAY,
             short="surer than right",
             sentence="On average the model claims {claimed:percent} and is right {right:percent} "
             "of the time, {split} data ({value}).",
@@ -72,6 +74,7 @@ class Calibration(Check):
         ),
         "brier": Words(
             title="Brier score, {split} data",
+            span=(0.0, 2.0),
             short="Brier score",
             sentence="Brier score {value}, {split} data.",
             action="correct how sure it says it is",
@@ -101,8 +104,7 @@ class Calibration(Check):
 
 def _measures(rows: Rows, bins: tuple[ReliabilityBin, ...]) -> Iterator[Measure]:
     confidence = rows.confidence.astype(np.float64)
-    over = mean(confidence - rows.right, unit=rows.units)
-    over = Normal(over.value, max(over.se, least_standard_error(independent(rows))), over.df)
+    over = mean(confidence - rows.right, unit=rows.units, span=(-1.0, 1.0))
     claimed = {"claimed": float(confidence.mean()), "right": float(rows.right.mean())}
     error = calibration_error(confidence, rows.right, unit=rows.units)
     spread = {"bins": len(bins), "mean_distance": mean_distance(bins)}
@@ -112,9 +114,8 @@ def _measures(rows: Rows, bins: tuple[ReliabilityBin, ...]) -> Iterator[Measure]
 
 def _brier(outcomes: Outcomes) -> Measure:
     scores = brier_scores(outcomes.probabilities, outcomes.labels)
-    brier = mean(scores, unit=outcomes.units)
-    least = least_standard_error(independent(outcomes))
-    estimate = Normal(brier.value, max(brier.se, least), brier.df)
+    most = 1.0 if len(outcomes.classes) == 2 else 2.0
+    estimate = mean(scores, unit=outcomes.units, span=(0.0, most))
     return _measure("brier", estimate, outcomes, scale="amount", facts={})
 
 

@@ -12,9 +12,10 @@ from auditor.comparing.against_rest import AgainstRest
 from auditor.comparing.by_group import ByGroup, by_group, group_table
 from auditor.comparing.groups import groupings
 from auditor.contract import Attributes, Check, Declared, Evidence, LabelledSplits, Need, Words
+from auditor.contract.words import FROM_0
 from auditor.findings import Measure, Measured, Question, Result, Subject, Unmeasured
 from auditor.scoring.comparison import worst_first
-from auditor.scoring.cost import class_index, cost_matrix, expected_cost
+from auditor.scoring.cost import class_index, cost_matrix, cost_span, expected_cost
 from auditor.scoring.quantities import costs, false_negatives, false_positives
 from auditor.scoring.rates import n_units, rate_measure, too_few_of
 from auditor.scoring.rows import Rows
@@ -67,6 +68,7 @@ class Consequences(Check):
     words: ClassVar = {
         "expected-cost": Words(
             title="Cost of errors per image, {split} data",
+            span=FROM_0,
             short="cost of errors",
             sentence="Errors cost {value}, {split} data: {images_with_cost} of {n:rows}.",
             action="let a person decide the costly cases",
@@ -74,6 +76,7 @@ class Consequences(Check):
         ),
         "cost-borne": Words(
             title="Cost of errors borne by {by}, {split} data",
+            span=FROM_0,
             short="cost for {by}",
             sentence="Errors cost {value}, borne by {by}, {split} data: {images_with_cost} of "
             "{n:rows}.",
@@ -165,29 +168,33 @@ def _costs(
         return
     matrix = cost_matrix(stated, classes=rows.classes)
     spent = rows.presence.costs(matrix)
-    yield _cost_measure("expected-cost", rows, spent, matrix.max(), _unit(stated))
+    yield _cost_measure("expected-cost", rows, spent, cost_span(matrix), _unit(stated))
     for name in borne_by:
         class_index(name, classes=rows.classes, where="consequences.borne_by")
     bearers = np.array([borne_by.get(name, _NOBODY) for name in rows.classes], dtype=object)
     payable = matrix.max(axis=0)
     for party in dict.fromkeys(bearers[payable > 0]):
         theirs = bearers == party
-        share = rows.presence.costs(np.where(theirs[None, :], matrix, 0.0))
-        yield _cost_measure(
-            "cost-borne", rows, share, payable[theirs].max(), _unit(stated), by=str(party)
-        )
+        own = np.where(theirs[None, :], matrix, 0.0)
+        share = rows.presence.costs(own)
+        yield _cost_measure("cost-borne", rows, share, cost_span(own), _unit(stated), by=str(party))
 
 
 def _cost_measure(
-    name: str, rows: Rows, spent: np.ndarray, dearest: float, unit: str, **keys: str
+    name: str,
+    rows: Rows,
+    spent: np.ndarray,
+    span: tuple[float, float],
+    unit: str,
+    **keys: str,
 ) -> Measure:
     return Measure(
         name=name,
         subject=Subject.of(split=rows.split, **keys),
-        estimate=expected_cost(spent, dearest=float(dearest), unit=rows.units),
+        estimate=expected_cost(spent, span=span, unit=rows.units),
         scale="amount",
         unit=unit,
-        least=0.0,
+        least=min(span[0], 0.0),
         better="lower",
         n=len(rows),
         n_units=n_units(rows),

@@ -20,12 +20,14 @@ from auditor.contract import (
     Words,
 )
 from auditor.contract.numbers import percent
+from auditor.contract.words import ANY, EITHER_WAY
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.scoring.comparison import unit_codes, worst_first
 from auditor.scoring.cost import (
     cheapest_answers,
     class_index,
     cost_matrix,
+    cost_span,
     expected_cost,
     image_costs,
 )
@@ -101,6 +103,7 @@ class DecisionRule(Check):
     words: ClassVar = {
         "accuracy-gain": Words(
             title="Accuracy gained by another threshold on “{class}”, {split} data",
+            span=EITHER_WAY,
             short="gain by another threshold on “{class}”",
             sentence=(
                 "Answering “{class}” from {threshold:.2g} on is {gap} in accuracy, {split} data.",
@@ -111,6 +114,7 @@ class DecisionRule(Check):
         ),
         "cost-saved": Words(
             title="Cost saved by answering what its probabilities say is cheapest, {split} data",
+            span=ANY,
             short="cost saved by cheapest answers",
             sentence="Answering what its probabilities say is cheapest changes {answers_changed} "
             "of {n} answers and saves {value}, {split} data.",
@@ -236,10 +240,11 @@ def _cost_saved(outcomes: Outcomes, costs: CostsSpec) -> Measure | Unmeasured:
     cheap = cheapest_answers(outcomes.probabilities, matrix)
     own = image_costs(matrix, outcomes.labels, outcomes.predicted)
     saved = own - image_costs(matrix, outcomes.labels, cheap)
+    least, most = cost_span(matrix)
     return Measure(
         name="cost-saved",
         subject=subject,
-        estimate=expected_cost(saved, dearest=float(matrix.max()), unit=outcomes.units),
+        estimate=expected_cost(saved, span=(least - most, most - least), unit=outcomes.units),
         scale="amount",
         unit=f"{costs.unit} per image",
         better="lower",

@@ -18,6 +18,7 @@ from auditor.contract import (
     Truth,
     Words,
 )
+from auditor.contract.words import FROM_0
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.scoring.accuracy import (
     balanced_accuracy,
@@ -90,6 +91,7 @@ class Overall(Check):
         ),
         "log-loss": Words(
             title="Log-loss on the {split} images (how sure it was of wrong answers)",
+            span=FROM_0,
             short="log-loss",
         ),
         "top-5-accuracy": Words(

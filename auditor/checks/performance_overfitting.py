@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from auditor.comparing.two_samples import Sample, two_samples
 from auditor.contract import Check, Evidence, Need, Predictions, Truth, Words
+from auditor.contract.words import EITHER_WAY
 from auditor.findings import Result, Subject
 from auditor.scoring.comparison import worst_first
 
@@ -42,6 +43,7 @@ class Overfitting(Check):
     words: ClassVar = {
         "accuracy-gap": Words(
             title="Accuracy on training images minus accuracy on test images",
+            span=EITHER_WAY,
             short="learnt by heart",
             sentence="Right on training images: {this}; on test images {other}; on training "
             "images {gap}.",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
 from auditor.contract import Check, ClassScores, Evidence, LabelledSplits, Need, Units, Words
+from auditor.contract.words import EITHER_WAY
 from auditor.findings import Cell, Column, Measure, Result, Subject, Table, Unmeasured
 from auditor.scoring.comparison import MAX_EXAMPLES, MIN_UNITS, too_few
 from auditor.scoring.outcomes import Outcomes
-from auditor.scoring.rates import least_standard_error, rate_cells
+from auditor.scoring.rates import rate_cells
 from auditor.scoring.units import UNIT_RULES, UnitDecisions, UnitVotes, unit_votes
 from auditor.stats import Normal, mean, rate
 
@@ -75,6 +76,7 @@ class UnitDecision(Check):
         ),
         "unit-minus-image": Words(
             title="Accuracy per unit minus accuracy per image, {split} data",
+            span=EITHER_WAY,
             short="per unit minus per image",
             sentence="{by_unit:percent} of {units_noun} and {by_image:percent} of images are "
             "answered rightly ({split} data).",
@@ -177,8 +179,9 @@ def _linearised(
     """Accuracy over units minus over images, by what each unit contributes to both."""
     units = len(right)
     own = np.bincount(owner, weights=residuals, minlength=units) * units / len(residuals)
-    estimate = mean(difference + (right - right.mean()) - own)
-    return Normal(difference, max(estimate.se, least_standard_error(units)), estimate.df)
+    parts = difference + (right - right.mean()) - own
+    estimate = mean(parts, span=(min(-1.0, parts.min()), max(1.0, parts.max())))
+    return replace(estimate, value=difference, least=-1.0, most=1.0)
 
 
 def _rules(votes: UnitVotes, split: str) -> Table:

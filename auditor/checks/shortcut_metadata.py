@@ -15,6 +15,7 @@ from auditor.checks.association import (
     depends_on_group,
 )
 from auditor.contract import Attributes, Check, ClassScores, Evidence, Need, Truth, Words
+from auditor.contract.words import EITHER_WAY
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.findings import (
     Axis,
@@ -85,6 +86,7 @@ class Metadata(Check):
         ),
         "accuracy-worth": Words(
             title="Accuracy that rests on {attribute}",
+            span=EITHER_WAY,
             short="{attribute} decides",
             sentence="Accuracy where {attribute} goes with the label {this}; where they disagree "
             "{other}; among images of the same label {gap}.",

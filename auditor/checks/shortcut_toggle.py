@@ -22,6 +22,7 @@ from auditor.contract import (
     Words,
 )
 from auditor.contract.numbers import points
+from auditor.contract.words import EITHER_WAY
 from auditor.data.views import PatchInRegion, Region, RegionFromDonor
 from auditor.errors import SpecError
 from auditor.findings import (
@@ -146,6 +147,7 @@ class Toggle(Check):
     words: ClassVar = {
         "accuracy-worth": Words(
             title="Accuracy that rests on {artefact}",
+            span=EITHER_WAY,
             short="{artefact} decides",
             sentence="Accuracy with the region of {artefact} from an image of the same class "
             "{this}; from another class {other}; {gap}.",
@@ -163,6 +165,7 @@ class Toggle(Check):
         ),
         "accuracy-lost": Words(
             title="Accuracy lost when {artefact} is added",
+            span=EITHER_WAY,
             short="accuracy lost by adding {artefact}",
             sentence="Accuracy as shot {this}; with {artefact} added {other}; {gap}.",
             sides=("As shot", "With it added"),
@@ -170,6 +173,7 @@ class Toggle(Check):
         ),
         "answer-shift": Words(
             title="Answers “{class}” won by {artefact}",
+            span=EITHER_WAY,
             short="answers “{class}” won by {artefact}",
             sentence="Of images of other classes {this} are answered {class} with {artefact} "
             "added; as shot {other}; {gap}.",

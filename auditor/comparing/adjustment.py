@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -37,10 +38,15 @@ def adjusted_difference(
 
 
 def adjusted_mean_difference(
-    contrast: Contrast, values: np.ndarray, *, gap: Estimate
+    contrast: Contrast,
+    values: np.ndarray,
+    *,
+    gap: Estimate,
+    span: tuple[float, float] | None = None,
 ) -> tuple[Alike, ...]:
-    """A difference of means of numbers (n,), adjusted."""
-    return _adjusted(contrast, values, gap=gap, compare=stratified_mean_difference)
+    """A difference of means of numbers (n,), adjusted; `span` as in `auditor.stats.mean`."""
+    compare = partial(stratified_mean_difference, span=span)
+    return _adjusted(contrast, values, gap=gap, compare=compare)
 
 
 def adjusted_ratio(contrast: Contrast, success: np.ndarray, *, gap: Estimate) -> tuple[Alike, ...]:

@@ -25,9 +25,7 @@ from auditor.scoring.comparison import worst_first
 from auditor.scoring.quantities import Quantity
 from auditor.stats import (
     Estimate,
-    Normal,
     mean,
-    mean_difference,
     rate,
     rate_difference,
     rate_ratio,
@@ -57,21 +55,19 @@ class AgainstRest:
     def side(self, keep: np.ndarray) -> Side:
         """The quantity over the rows under the mask `keep` (n,)."""
         unit = None if self.grouping.unit is None else self.grouping.unit[keep]
-        values, imagined = self.values[keep], self.quantity.imagined or ()
+        values = self.values[keep]
         if self.quantity.is_rate:
             return self._side(rate(values, unit=unit), keep)
-        return self._side(mean(values, unit=unit, imagined=imagined), keep)
+        return self._side(mean(values, unit=unit, span=self.quantity.span), keep)
 
     def _side(self, estimate: Estimate, keep: np.ndarray) -> Side:
         quantity = self.quantity
         return Side(estimate, int(keep.sum()), quantity.scale, quantity.unit, quantity.least)
 
     def two_means(self, group: str) -> TwoSides:
-        """The mean of the group and of the rest, with the quantity's imagined values."""
+        """The mean of the group and of the rest."""
         inside, unit = self.grouping.members(group), self.grouping.unit
-        return two_means(
-            self.values, member=inside, unit=unit, imagined=self.quantity.imagined or ()
-        )
+        return two_means(self.values, member=inside, unit=unit, span=self.quantity.span)
 
     def difference(
         self, group: str, *, name: str | None = None, facts: Mapping[str, Any] | None = None
@@ -83,19 +79,15 @@ class AgainstRest:
             return few
         contrast = self.grouping.contrast(group)
         if not self.quantity.is_rate:
-            gap = self._mean_gap(group)
-            alike = adjusted_mean_difference(contrast, self.values, gap=gap)
+            gap = self.two_means(group).difference()
+            alike = adjusted_mean_difference(
+                contrast, self.values, gap=gap, span=self.quantity.span
+            )
             scale: Scale = "amount" if self.quantity.scale == "amount" else "difference"
             return self.measure(group, name, gap, scale, adjusted=alike, facts=facts)
         parted = rate_difference(self.values, member=contrast.inside, unit=contrast.unit)
         alike = adjusted_difference(contrast, self.values, gap=parted)
         return self.measure(group, name, parted, "difference", adjusted=alike, facts=facts)
-
-    def _mean_gap(self, group: str) -> Normal:
-        if self.quantity.imagined is not None:
-            return self.two_means(group).difference()
-        inside = self.grouping.members(group)
-        return mean_difference(self.values, member=inside, unit=self.grouping.unit)
 
     def ratio(self, group: str, *, name: str, facts: Mapping[str, Any] | None = None) -> Measured:
         """The group's rate over the rest's; a reason where no row has what is counted."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +31,9 @@ class TwoSides:
         """The group's value minus the rest's, as a t statistic."""
         variance = self.group.se**2 + self.rest.se**2 - 2 * self.covariance
         gap = self.group.value - self.rest.value
-        return Normal(gap, math.sqrt(max(variance, 0.0)), self._df(rest_weight=1.0))
+        least, most = _ends(self.group, self.rest)
+        df = self._df(rest_weight=1.0)
+        return Normal(gap, math.sqrt(max(variance, 0.0)), df, least, most)
 
     def ratio(self) -> Draws:
         """The group's value over the rest's; `ENDLESS` stands for more than can be told.
@@ -87,18 +88,29 @@ class TwoSides:
         return min(df, self.units - 1)
 
 
+def _ends(group: Normal, rest: Normal) -> tuple[float | None, float | None]:
+    """Between which ends the group's value minus the rest's can be."""
+    if group.least is None or group.most is None or rest.least is None or rest.most is None:
+        return None, None
+    return group.least - rest.most, group.most - rest.least
+
+
 def two_means(
-    values: np.ndarray, *, member: np.ndarray, unit: np.ndarray | None, imagined: Sequence[float]
+    values: np.ndarray,
+    *,
+    member: np.ndarray,
+    unit: np.ndarray | None,
+    span: tuple[float, float] | None,
 ) -> TwoSides:
-    """The mean of a group's values and the rest's; `imagined` as in `auditor.stats.mean`.
+    """The mean of a group's values and the rest's; `span` as in `auditor.stats.mean`.
 
     `member` (n,) bool is True in the group. Two units a side or more.
     """
     y = np.asarray(values, dtype=np.float64)
     influence = _influence(y, member) + _influence(y, ~member)
     return TwoSides(
-        group=mean(y[member], unit=_of(unit, member), imagined=imagined),
-        rest=mean(y[~member], unit=_of(unit, ~member), imagined=imagined),
+        group=mean(y[member], unit=_of(unit, member), span=span),
+        rest=mean(y[~member], unit=_of(unit, ~member), span=span),
         covariance=covariance(influence, member=member, unit=unit),
         units=len(y) if unit is None else distinct(unit),
     )

@@ -38,6 +38,8 @@ class Check(ABC):
     question: ClassVar[Question | None] = None
     shown: ClassVar[Literal["folded", "open", "told"]] = "folded"
     sources: ClassVar[tuple[str, ...]] = ()
+    at_end: ClassVar[bool] = False
+    """Whether it runs after all others, since what they did is what it looks for."""
     since: ClassVar[str] = "0.1"
 
     @classmethod

@@ -23,26 +23,34 @@ lacking; a text of one part is unfit then.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 Text = str | tuple[str, ...]
+
+EITHER_WAY = (-1.0, 1.0)
+"""The span of a difference of shares."""
+FROM_0 = (0.0, math.inf)
+"""The span of a ratio, a count, a time."""
+ANY = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
 class Words:
     """A measure in words; of several for one measure the first whose title is fit is used.
 
-    `title` heads a finding, `short` names it in a list. `sentence` tells value, range and sizes
-    in one or two plain sentences (composed where empty). `hundred` tells both sides as counts of
-    a hundred. `sides` is what the two sides are called, `column` the heading in the matrix of
-    groups (none where empty). `action` is what to do when a limit on it fails. `harm` says what
-    goes wrong for a group or for everyone, on page one, those of the lowest `harm_rank` first.
-    `gap` are the words of ``{gap}`` below and above the neutral value.
-    `metric` is the name under which a model card lists the value (of this side, in comparisons).
-    `headline` is a line on top of page one, by `headline_rank`; `answer` the part of the answer
-    to the check's question when a limit on it fails. `when` keeps the words to values above or
-    below the neutral one.
+    `span` are the least and the greatest value that the measure can have, a share's if not
+    stated: a limit that no value could break or keep is refused. `title` heads a finding, `short`
+    names it in a list. `sentence` tells value, range and sizes in one or two plain sentences
+    (composed where empty). `hundred` tells both sides as counts of a hundred. `sides` is what the
+    two sides are called, `column` the heading in the matrix of groups (none where empty).
+    `action` is what to do when a limit on it fails. `harm` says what goes wrong for a group or
+    for everyone, on page one, those of the lowest `harm_rank` first. `gap` are the words of
+    ``{gap}`` below and above the neutral value. `metric` is the name under which a model card
+    lists the value (of this side, in comparisons). `headline` is a line on top of page one, by
+    `headline_rank`; `answer` the part of the answer to the check's question when a limit on it
+    fails. `when` keeps the words to values above or below the neutral one.
     """
 
     title: str
@@ -60,3 +68,4 @@ class Words:
     headline_rank: int = 1
     answer: str = ""
     when: Literal["above", "below"] | None = None
+    span: tuple[float, float] = (0.0, 1.0)

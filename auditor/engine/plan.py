@@ -94,7 +94,9 @@ def _sort_checks(
 ) -> tuple[tuple[Check, ...], tuple[NotPlannedCheck, ...]]:
     checks: list[Check] = []
     not_run: list[NotPlannedCheck] = []
-    for name, cls in sorted(classes.items(), key=lambda item: (item[0].startswith("deploy"), item)):
+    for name, cls in sorted(
+        classes.items(), key=lambda item: (item[1].at_end, item[0].startswith("deploy"), item)
+    ):
         unmet = [
             found
             for need in cls.needs

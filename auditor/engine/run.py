@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from auditor.contract import check_classes
 from auditor.engine.gather import CostEstimate, Loaded, cost_of, gather, load, pass_size
 from auditor.engine.measure import run_checks
 from auditor.engine.output import output_folder
-from auditor.engine.plan import unknown_check
 from auditor.engine.recording import (
     check_texts,
     dataset_summaries,
@@ -21,8 +19,7 @@ from auditor.engine.recording import (
 from auditor.engine.store import Store
 from auditor.engine.sweep import Progress
 from auditor.judging.judged_record import make_record, read_record, rejudge
-from auditor.judging.policy import Limit, limits_of
-from auditor.judging.policy_file import PolicyFile, load_policy
+from auditor.judging.policy_file import PolicyFile, load_policy, require_sensible_claims
 from auditor.record import AuditRecord
 from auditor.record.files import write_record
 from auditor.record.provenance import collect_provenance
@@ -71,7 +68,7 @@ def audit_into(
     started = datetime.now(UTC)
     file = read_spec(Path(spec))
     policy_file = _policy(policy, file.spec)
-    _require_known_checks(limits_of(file.spec, policy_file.policy))
+    require_sensible_claims(file, policy_file.policy)
     declarations = _declarations(file.spec)
     loaded = load(file.spec, only=only, trust_code=trust_code)
     store = Store(folder / "store")
@@ -109,7 +106,6 @@ def judge_again(record: str | Path, *, policy: str, out: str | Path | None = Non
     record or a policy that cannot be read.
     """
     policy_file = load_policy(policy)
-    _require_known_checks(policy_file.policy.limits)
     judged = rejudge(read_record(record), policy=policy_file)
     if out is not None:
         with output_folder(Path(out)) as folder:
@@ -125,14 +121,6 @@ def _declarations(spec: AuditSpec) -> Document | None:
     return found
 
 
-def _require_known_checks(limits: Iterable[Limit]) -> None:
-    """Raise SpecError for a limit on a check that does not exist: it could never be decided."""
-    known = check_classes()
-    for limit in limits:
-        if limit.check not in known:
-            raise unknown_check(limit.check, known, where=f"limit {limit.id!r}: ")
-
-
 def _policy(given: str | None, spec: AuditSpec) -> PolicyFile:
     """The policy named on the command line (relative to here), else the spec's own."""
     return load_policy(spec.policy, folder=spec.folder) if given is None else load_policy(given)
@@ -141,7 +129,7 @@ def _policy(given: str | None, spec: AuditSpec) -> PolicyFile:
 def plan(spec: str | Path, *, only: Sequence[str] = (), trust_code: bool = False) -> list[str]:
     """What `run` would do: lines for a reader. Loads model and manifests, decodes a few images."""
     file = read_spec(Path(spec))
-    _require_known_checks(limits_of(file.spec, _policy(None, file.spec).policy))
+    require_sensible_claims(file, _policy(None, file.spec).policy)
     _declarations(file.spec)
     loaded = load(file.spec, only=only, trust_code=trust_code)
     notes = [f"Model: {note}" for note in loaded.predictor.facts.notes]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auditor.errors import SpecError
-from auditor.judging.policy import BOUNDS, Policy
-from auditor.spec.spec_file import read_text, text_digest
+from auditor.judging.bounds import fault_of
+from auditor.judging.policy import BOUNDS, Bound, Policy, limits_of
+from auditor.spec.spec_file import SpecFile, read_text, text_digest
 from auditor.spec.yaml_source import Problem, Source, did_you_mean, load, problems_error, validate
 
 BUILT_IN = ("default", "strict")
@@ -61,7 +62,9 @@ def _parse(text: str, *, path: Path, above: tuple[Path, ...]) -> PolicyFile:
     source = load(text, name=name)
     base = _base(source, path.parent, above=(*above, path.resolve()))
     policy = validate(source if base is None else _filled_in(source, base), Policy)
-    problems = [*_removal_problems(policy, base), *_id_problems(policy, base)]
+    problems = [
+        *_removal_problems(policy, base), *_id_problems(policy, base), *_bound_problems(policy)
+    ]  # fmt: skip
     if problems:
         raise problems_error(source, problems)
     if base is not None:
@@ -136,6 +139,34 @@ def _removal_problems(policy: Policy, base: PolicyFile | None) -> Iterator[Probl
             yield Problem(("without", i), text)
 
 
+def _bound_problems(policy: Policy) -> Iterator[Problem]:
+    for i, limit in enumerate(policy.limits):
+        stated: list[tuple[tuple[str, ...], Bound]] = [((), limit)]
+        stated += [(("when",), limit.when)] if limit.when else []
+        for at, bound in stated:
+            fault = fault_of(bound)
+            key = bound.kind if fault.startswith("found") else "measure"
+            if fault:
+                yield Problem(("limits", i, *at, key), fault)
+
+
+def require_sensible_claims(file: SpecFile, policy: Policy) -> None:
+    """Raise SpecError for a claim or a target that names no measure, or that asks nothing."""
+    problems = []
+    for limit in limits_of(file.spec, policy):
+        kind, _, name = limit.id.partition(":")
+        index = name.partition(":")[0]
+        fault = fault_of(limit)
+        if fault and kind == "claim":
+            key = limit.kind if fault.startswith("found") else "measure"
+            problems.append(Problem(("claims", int(index) - 1, key), fault))
+        elif fault and kind == "target":
+            problems.append(Problem(("target", "latency", name), fault))
+    if problems:
+        source = load(file.text, name=file.name)
+        raise problems_error(source, dict.fromkeys(problems))
+
+
 def _id_problems(policy: Policy, base: PolicyFile | None) -> Iterator[Problem]:
     ids = [limit.id for limit in policy.limits]
     for i, limit in enumerate(policy.limits):
@@ -147,6 +178,9 @@ def _id_problems(policy: Policy, base: PolicyFile | None) -> Iterator[Problem]:
     if base is not None:
         ids = [limit.id for limit in _extended(policy, base.policy).limits]
     for i, waiver in enumerate(policy.waivers):
+        if waiver.id in [earlier.id for earlier in policy.waivers[:i]]:
+            text = f"found the waiver {waiver.id!r} again; ids differ."
+            yield Problem(("waivers", i, "id"), text)
         named = waiver.limit
         if named and named not in ids and not named.startswith(_RESERVED):
             text = f"there is no limit {named!r}.{did_you_mean(named, ids)}"

@@ -33,19 +33,34 @@ def overall(limit_results: Iterable[LimitResult], *, findings: Iterable[Finding]
     """The audit's verdict: FAIL, INCONCLUSIVE, PASS_WITH_WAIVERS or PASS.
 
     Any blocking FAIL that is not waived fails; any required limit that is neither passed nor
-    waived leaves it open, and so does an audit in which nothing passed.
+    waived leaves it open, and so does an audit in which no limit `could_fail`.
     """
     known = {finding.id: finding for finding in findings}
     results = list(limit_results)
     blocking = [r for r in results if r.limit["severity"] == "blocking"]
     if any(r.verdict is Verdict.FAIL and r.waived_by is None for r in blocking):
         return Verdict.FAIL
-    settled = [r for r in results if _is_settled(r, known)]
-    if not settled or any(r.limit["required"] and r not in settled for r in results):
+    if not any(could_fail(r, known) for r in results):
+        return Verdict.INCONCLUSIVE
+    if any(r.limit["required"] and not _is_settled(r, known) for r in results):
         return Verdict.INCONCLUSIVE
     if any(r.waived_by and (r in blocking or r.limit["required"]) for r in results):
         return Verdict.PASS_WITH_WAIVERS
     return Verdict.PASS
+
+
+def could_fail(result: LimitResult, known: Mapping[str, Finding]) -> bool:
+    """Whether a limit had to be met and was put to the test; `known` are the findings by id.
+
+    It is blocking and required, and something was measured for it other than behind a gate that
+    stayed shut.
+    """
+    asked = result.limit["severity"] == "blocking" and result.limit["required"]
+    found = (known[i] for i in result.findings)
+    return bool(asked) and any(
+        f.verdict is not Verdict.NOT_RUN and (f.gating is None or f.gating.state != "shut")
+        for f in found
+    )
 
 
 NOT_APPLICABLE = "not-applicable:"

@@ -10,6 +10,7 @@ from typing import Self
 from pydantic import model_validator
 
 from auditor.findings import Finding, Verdict
+from auditor.judging.names import has_letters, same_name
 from auditor.spec import SpecPart
 
 LONGEST_DAYS = 366
@@ -38,9 +39,10 @@ class Waiver(SpecPart):
         if (self.limit is None) == (self.finding is None):
             raise ValueError("a waiver names exactly one of limit and finding")
         for key in ("id", "reason", "owner", "approved_by"):
-            if not getattr(self, key).strip():
-                raise ValueError(f"{key} is empty; a waiver states its {key}")
-        if self.owner.strip().casefold() == self.approved_by.strip().casefold():
+            stated = getattr(self, key)
+            if not has_letters(stated):
+                raise ValueError(f"{key} is {stated!r}; a waiver states its {key} in letters")
+        if same_name(self.owner, self.approved_by):
             raise ValueError(
                 f"owner and approved_by are both {self.owner!r}; someone else must approve a waiver"
             )

@@ -41,6 +41,18 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Unsteady:
+    """Operators, one name each, for which the same image may get another answer.
+
+    `random` ones draw numbers (a dropout in training mode among them); `batch` ones take the mean
+    and variance of the images beside it.
+    """
+
+    random: tuple[str, ...] = ()
+    batch: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ArchitectureFacts:
     """What a network is made of; None where the file does not show it.
 
@@ -65,6 +77,7 @@ class ArchitectureFacts:
     input_numbers: int
     receptive_field: int | None
     quantised: bool
+    unsteady: Unsteady = Unsteady()
 
 
 @runtime_checkable
@@ -83,6 +96,7 @@ def describe(
     input: InputSpec,
     quantised: bool = False,
     linked: bool = True,
+    unsteady: Unsteady = Unsteady(),
 ) -> ArchitectureFacts:
     """Facts of layers in the order in which they run.
 
@@ -107,6 +121,7 @@ def describe(
         input_numbers=math.prod(input.size) * (1 if input.channels == "grey" else 3),
         receptive_field=_receptive_field(layers) if linked else None,
         quantised=quantised,
+        unsteady=unsteady,
     )
 
 

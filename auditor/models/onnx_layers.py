@@ -10,6 +10,7 @@ import onnx
 from auditor.models.architecture import ArchitectureFacts, Layer, Role, describe, flops_of
 from auditor.models.inputs import tensor_shape
 from auditor.models.onnx_graph import OnnxGraph, attribute
+from auditor.models.onnx_unsteady import onnx_unsteady
 from auditor.models.quantize import is_quantised
 from auditor.spec import InputSpec
 
@@ -57,6 +58,7 @@ def onnx_architecture(graph: OnnxGraph, *, input: InputSpec) -> ArchitectureFact
         flops=flops_of(layers),
         input=input,
         quantised=is_quantised(graph),
+        unsteady=onnx_unsteady(graph.model),
     )
 
 

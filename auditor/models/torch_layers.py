@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from auditor.models.architecture import ArchitectureFacts, Layer, Role, describe
+from auditor.models.architecture import ArchitectureFacts, Layer, Role, Unsteady, describe
 from auditor.models.outputs import Ending
 from auditor.spec import InputSpec
 
@@ -40,6 +41,7 @@ class TorchNetwork:
 
     layers: tuple[Layer, ...]
     linked: bool
+    unsteady: Unsteady = field(default_factory=Unsteady)
 
 
 def trace(module: nn.Module, example: torch.Tensor) -> TorchNetwork:
@@ -63,7 +65,41 @@ def torch_architecture(
         flops=count_flops(module, example),
         input=input,
         linked=network.linked,
+        unsteady=_together(network.unsteady, unsteady_run(module, example)),
     )
+
+
+def unsteady_run(module: nn.Module, example: torch.Tensor) -> Unsteady:
+    """What one run of a module draws at random, or takes from the batch, by torch's operators."""
+    with torch.no_grad(), _Watched() as watched:
+        try:
+            module(torch.cat([example, example]))
+        except Exception:  # noqa: BLE001 - a batch of one may be fixed, and then there is no other
+            module(example)
+    return Unsteady(tuple(watched.random), tuple(watched.batch))
+
+
+class _Watched(TorchDispatchMode):
+    """Names the operators that run inside of it and do not answer steadily."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.random: list[str] = []
+        self.batch: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = str(func).split(".")[1]
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            self.random.append(name)
+        # Normalisation by image runs as one of a batch of one.
+        elif "batch_norm" in name and args[5] is True and len(args[0]) > 1:
+            self.batch.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+def _together(read: Unsteady, ran: Unsteady) -> Unsteady:
+    """What was read in a program, or where that shows nothing what was seen to run."""
+    return Unsteady(read.random or ran.random, read.batch or ran.batch)
 
 
 def count_flops(module: Callable[..., Any], example: torch.Tensor) -> int | None:

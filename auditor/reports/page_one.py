@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from auditor.contract import Words
 from auditor.contract.numbers import value_text
 from auditor.findings import Finding, LimitResult, Measure, Question, Verdict
+from auditor.judging.verdicts import could_fail
 from auditor.record import AuditRecord
 from auditor.reports.answers import answer_text
 from auditor.reports.ordering import Ordered, is_about_people
@@ -96,14 +97,25 @@ def why(record: AuditRecord, order: Ordered) -> str:
         waived = [r for r in order.limits if r.waived_by]
         kept = f"{len(decided)} of {len(order.limits)} limits are met"
         return f"{kept}; {len(waived)} failed and are waived." if waived else f"{kept}."
+    if _asks_nothing(record):
+        return (
+            f"The policy asks nothing of the model: of its {len(order.limits)} limits none is "
+            "blocking, required and could have failed."
+        )
     lacking = [r for r in order.limits if r.limit["required"] and r.verdict is not Verdict.PASS]
-    if not lacking:
-        return "No limit was met, so nothing was decided."
     names = listed([_limit_name(r, order) for r in lacking], most=3)
     return (
         f"No limit is shown to be broken, but {len(lacking)} of {len(order.limits)} could not be "
         f"decided: {names}."
     )
+
+
+def _asks_nothing(record: AuditRecord) -> bool:
+    """Whether nothing stands open, and yet no limit had to be met and could have failed."""
+    if any(r.limit["required"] and r.verdict is not Verdict.PASS for r in record.limit_results):
+        return False
+    known = {finding.id: finding for finding in record.findings}
+    return not any(could_fail(r, known) for r in record.limit_results)
 
 
 def _stops(result: LimitResult) -> bool:
@@ -307,6 +319,8 @@ def _before_release(record: AuditRecord, order: Ordered) -> tuple[str, ...]:
     if steps:
         return steps
     if record.verdict is Verdict.INCONCLUSIVE:
+        if _asks_nothing(record):
+            return ("state what the model must meet: a limit that is blocking and required",)
         return ("decide what is not decided",)
     return ("nothing that the policy asks for",)
 

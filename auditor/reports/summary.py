@@ -5,6 +5,7 @@ from __future__ import annotations
 from auditor.findings import Finding, LimitResult, Verdict
 from auditor.record import AuditRecord
 from auditor.reports.ordering import Ordered, ordered
+from auditor.reports.page_one import why
 from auditor.reports.reasons import reason
 from auditor.reports.wording import ALTERED
 
@@ -33,6 +34,8 @@ def summary_lines(record: AuditRecord) -> list[str]:
     ]
     if open_limits:
         lines += ["", f"  Not decided: {', '.join(open_limits)}"]
+    elif record.verdict is Verdict.INCONCLUSIVE:
+        lines += ["", f"  {why(record, order)}"]
     altered = [ALTERED] if record.altered else []
     lines += [f"  Warning: {warning}" for warning in (*altered, *record.warnings)]
     lines += [f"  Model: {note}" for note in record.model.notes]

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
+from scipy.special import betaincinv, ndtr, ndtri, stdtrit
 
 from auditor.stats import GRID, Draws, Normal, mean
-from auditor.stats.design_effects import design_effect
+from auditor.stats.design_effects import Effective, design_effect
 
 Floats = NDArray[np.float64]
 
@@ -45,9 +45,8 @@ def balanced_accuracy(labels: np.ndarray, predicted: np.ndarray, *, n_classes: i
                       unit: np.ndarray | None = None) -> Draws:  # fmt: skip
     """Mean recall over the classes that have images.
 
-    The standard error is linearised and summed by unit (see `auditor.stats.clusters`), never
-    below that of recalls drawn towards a half by one image each way, since a class without an
-    error would otherwise claim certainty.
+    Quantiles are the bounds of the classes' recalls together (`_of_shares`), so that a class
+    without an error claims no more than its number of images allows.
 
     Parameters
     ----------
@@ -57,26 +56,33 @@ def balanced_accuracy(labels: np.ndarray, predicted: np.ndarray, *, n_classes: i
     confusion = confusion_matrix(labels, predicted, n_classes=n_classes)
     recall, sizes = recalls(confusion), confusion.sum(axis=1)
     present = sizes > 0
-    weight = 1 / (present.sum() * sizes[labels])
-    residuals = (np.equal(labels, predicted) - recall[labels]) * weight
-    cautious = (np.diag(confusion)[present] + 1) / (sizes[present] + 2)
-    least = float((cautious * (1 - cautious) / sizes[present]).sum()) / int(present.sum()) ** 2
-    return _between_0_and_1(float(recall[present].mean()), residuals, least=least, unit=unit)
+    residuals = (np.equal(labels, predicted) - recall[labels]) / sizes[labels]
+    worth = design_effect(residuals, unit=unit)
+    return _of_shares(np.diag(confusion)[present], sizes[present], worth=worth, stretch=1.0)
 
 
 def macro_f1(labels: np.ndarray, predicted: np.ndarray, *, n_classes: int,
              unit: np.ndarray | None = None) -> Draws:  # fmt: skip
-    """Mean F1 over the classes that have images or answers; arguments as `balanced_accuracy`."""
+    """Mean F1 over the classes that have images or answers; arguments as `balanced_accuracy`.
+
+    A class's F1 is ``2 J / (1 + J)``, J being the share of right ones among the images that are
+    of the class or are called so, each counted once. An error is one of two classes: the bounds
+    of all classes together (`_of_shares`) are stretched by what that adds, as the linearised
+    variance shows it, at most the root of two.
+    """
     confusion = confusion_matrix(labels, predicted, n_classes=n_classes)
-    scores, sums = f1_scores(confusion), confusion.sum(axis=0) + confusion.sum(axis=1)
-    present = sums > 0
+    right, sums = np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1)
+    present, scores = sums > 0, f1_scores(confusion)
     own, answered = 1 / np.maximum(sums, 1)[labels], 1 / np.maximum(sums, 1)[predicted]
-    right = np.equal(labels, predicted)
-    residuals = 2 * right * own - scores[labels] * own - scores[predicted] * answered
-    cautious = (2 * np.diag(confusion)[present] + 1) / (sums[present] + 2)
-    least = float((cautious * (1 - cautious) / sums[present]).sum()) / int(present.sum()) ** 2
-    value = float(scores[present].mean())
-    return _between_0_and_1(value, residuals / present.sum(), least=least, unit=unit)
+    hit = np.equal(labels, predicted)
+    residuals = 2 * hit * own - scores[labels] * own - scores[predicted] * answered
+    worth = design_effect(residuals, unit=unit)
+    right, among = right[present], (sums - right)[present]
+    j = right / among
+    alone = float((j * (1 - j) / among * 4 / (1 + j) ** 4).sum())
+    shared = float(residuals @ residuals) / alone if alone > 0 else 2.0
+    stretch = math.sqrt(min(max(shared, 1.0), 2.0))
+    return _of_shares(right, among, worth=worth, stretch=stretch, f1=True)
 
 
 def in_top(probabilities: np.ndarray, labels: np.ndarray, *, k: int) -> NDArray[np.bool_]:
@@ -103,9 +109,14 @@ class LogLosses:
     floor: float
     clipped: int
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """The least and the largest loss that an image can have."""
+        return 0.0, -math.log(self.floor)
+
     def mean(self, *, unit: np.ndarray | None = None) -> Normal:
         """The log-loss, from two images."""
-        return mean(self.values, unit=unit)
+        return mean(self.values, unit=unit, span=self.span)
 
 
 def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> LogLosses:
@@ -136,13 +147,31 @@ def _share(part: np.ndarray, whole: np.ndarray) -> Floats:
     return found
 
 
-def _between_0_and_1(
-    value: float, residuals: Floats, *, least: float, unit: np.ndarray | None
+def _of_shares(
+    right: np.ndarray, among: np.ndarray, *, worth: Effective, stretch: float, f1: bool = False
 ) -> Draws:
-    """A statistic from its linearised residuals (n,), which sum to 0, cut at the scale's ends."""
-    worth = design_effect(residuals, unit=unit)
-    independent = float(residuals @ residuals) * len(residuals) / max(len(residuals) - 1, 1)
-    se = math.sqrt(worth.deff * max(independent, least))
-    grid = np.array(GRID)
+    """The mean of classes' shares (or of the F1 that follow from them) by the bounds of each.
+
+    The quantile at p is the mean's one-sided bound: Clopper & Pearson's (1934,
+    doi:10.1093/biomet/26.4.404) of each class on effective counts, combined by the distances to
+    them (Zou & Donner 2008, doi:10.1002/sim.3095) times `stretch`. Simulated with 10 to 50 images
+    of 2 to 5 classes, 80% and 95% right: the lower bound lies above the truth in at most 4% of
+    samples, the upper one below it in at most 8% (12% for F1 with two images a class, which is
+    biased downwards there).
+
+    `right` of `among` (classes,), each above 0.
+    """
+    x, n, grid = right / worth.deff, among / worth.deff, np.array(GRID)
     t = ndtri(grid) if worth.df is None else stdtrit(worth.df, grid)
-    return Draws(value, tuple(float(q) for q in np.clip(value + t * se, 0, 1)))
+    alpha = ndtr(-np.abs(t))[:, None]
+    with np.errstate(invalid="ignore"):
+        low = np.where(x > 0, betaincinv(x, n - x + 1, alpha), 0.0)
+        high = np.where(x < n, 1 - betaincinv(n - x, x + 1, alpha), 1.0)
+    share = right / among
+    if f1:
+        share, low, high = (2 * j / (1 + j) for j in (share, low, high))
+    reach = np.where(t[:, None] < 0, share - low, high - share)
+    distance = np.minimum(stretch * np.sqrt((reach**2).sum(axis=1)), reach.sum(axis=1))
+    value = float(share.mean())
+    ends = np.clip(value + np.sign(t) * distance / len(share), 0, 1)
+    return Draws(value, tuple(float(q) for q in ends))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from auditor.findings import Better, Scale
-from auditor.scoring.cost import IMAGINED
 from auditor.scoring.rows import Rows
 
 
@@ -19,9 +18,9 @@ class Quantity:
     `better` is the direction in which it is good. Of the rows only those `at_risk` (n,) count
     (all, where None); `among` says which these are (" of class serious"; empty for all). `keys`
     go into the subject of its measures (``{"class": "serious"}``). A mean is of `scale` share or
-    difference, or an amount of `unit` from `least`; `imagined` values count in its spread as in
-    `auditor.stats.mean` (None: not at all). Examples are rows that are `harmed` (n,) bool, the
-    largest `badness` (n,) first; all rows, and the model's confidence, where None. `title` is
+    difference, or an amount of `unit` from `least`; `span` are the ends of the scale of each value
+    (None: it has none), as in `auditor.stats.mean`. Examples are rows that are `harmed` (n,) bool,
+    the largest `badness` (n,) first; all rows, and the model's confidence, where None. `title` is
     what tables and pictures call it ("wrongly called serious"), its name where empty.
     """
 
@@ -34,7 +33,7 @@ class Quantity:
     scale: Scale = "share"
     unit: str = ""
     least: float | None = None
-    imagined: tuple[float, ...] | None = None
+    span: tuple[float, float] | None = None
     harmed: np.ndarray | None = None
     badness: np.ndarray | None = None
     title: str = ""
@@ -53,7 +52,13 @@ def amount(rows: Rows, name: str) -> Quantity:
     """The mean of one of the rows' `amounts`."""
     found = rows.amounts[name]
     return Quantity(
-        name, found.values, found.better, scale="amount", unit=found.unit, badness=found.values
+        name,
+        found.values,
+        found.better,
+        scale="amount",
+        unit=found.unit,
+        span=found.span,
+        badness=found.values,
     )
 
 
@@ -97,5 +102,5 @@ def costs(rows: Rows, matrix: np.ndarray, *, unit: str) -> Quantity:
     values = rows.presence.costs(matrix)
     return Quantity(
         "cost", values, "lower", scale="amount", unit=unit, least=float(matrix.min()),
-        imagined=(float(matrix.max()),) * IMAGINED, harmed=values > 0, badness=values,
+        span=(float(matrix.min()), float(matrix.max())), harmed=values > 0, badness=values,
     )  # fmt: skip

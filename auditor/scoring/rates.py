@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -75,15 +74,6 @@ def independent(among: Answered) -> int:
 def n_units(among: Answered) -> int | None:
     """How many units the images are of; None where the manifest names no unit."""
     return None if among.units is None else independent(among)
-
-
-def least_standard_error(units: int) -> float:
-    """The standard error of a share of one in so many units.
-
-    For means over units that all came out alike, whose own standard error would be 0 and claim
-    that no unit is otherwise.
-    """
-    return math.sqrt((1 - 1 / units) / units**2)
 
 
 def rate_cells(success: np.ndarray, *, unit: np.ndarray | None = None) -> tuple[Cell, ...]:

@@ -21,11 +21,15 @@ RowKind = Literal["image", "object", "answer"]
 
 @dataclass(frozen=True)
 class Amount:
-    """A number of each row, (n,), in `unit`; `better` is the direction in which it is good."""
+    """A number of each row, (n,), in `unit`; `better` is the direction in which it is good.
+
+    `span` are the ends of its scale.
+    """
 
     values: np.ndarray
     better: Better
     unit: str
+    span: tuple[float, float]
 
 
 @dataclass(frozen=True)

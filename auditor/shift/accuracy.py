@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from auditor.comparing.two_samples import Sample, two_samples
 from auditor.contract import Check, Evidence, Need, Predictions, Truth, Words
+from auditor.contract.words import EITHER_WAY
 from auditor.findings import Question, Result, Subject
 from auditor.scoring.comparison import worst_first
 
@@ -50,6 +51,7 @@ class AccuracyLost(Check):
     words: ClassVar = {
         "lost": Words(
             title="Accuracy lost on the data of where it will run",
+            span=EITHER_WAY,
             short="accuracy lost where it runs",
             sentence="Accuracy: test {this}; deployment {other}; on test images {gap}.",
             hundred="Of 100 test images it answers {here} rightly; of 100 from where it will run, "

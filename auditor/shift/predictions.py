@@ -10,6 +10,7 @@ import numpy as np
 
 from auditor.comparing.two_samples import Sample, two_samples
 from auditor.contract import Check, ClassScores, Evidence, Need, Words
+from auditor.contract.words import EITHER_WAY
 from auditor.findings import Cell, Column, Measure, Measured, Question, Result, Subject, Table
 from auditor.scoring.outcomes import Outcomes
 from auditor.shift.two_sample import (
@@ -74,6 +75,7 @@ class PredictionShift(Check):
         ),
         "class-share": Words(
             title="Deployment images are answered “{class}” more or less often",
+            span=EITHER_WAY,
             short="other share of “{class}”",
             sentence="Answered {class}: deployment {this}; test {other}; {gap}.",
             sides=("Where it will run", "Test data"),

@@ -124,14 +124,21 @@ class PairedDifference:
 
 @dataclass(frozen=True)
 class Normal:
-    """A value with a standard error; `df` makes it a t statistic, None a normal one."""
+    """A value with a standard error; `df` makes it a t statistic, None a normal one.
+
+    `least` and `most` are the ends of its scale, None where there is none: no interval leaves it.
+    """
 
     value: float
     se: float
     df: float | None = None
+    least: float | None = None
+    most: float | None = None
 
     def __post_init__(self) -> None:
-        _require_finite("Normal", value=self.value, se=self.se)
+        ends = {"least": self.least, "most": self.most}
+        given = {name: end for name, end in ends.items() if end is not None}
+        _require_finite("Normal", value=self.value, se=self.se, **given)
         if self.se < 0:
             raise ValueError(f"Normal: found se={self.se:g}, expected a standard error from 0")
         _require_df("Normal", self.df)

@@ -79,9 +79,11 @@ def interval(estimate: Estimate, *, level: float = 0.95) -> Interval:
             return intervals.miettinen_nurminen_ratio(x, n, x_rest, n_rest, level=level, df=df)
         case PairedDifference(gained, lost, n, df):
             return intervals.tango(gained, lost, n, level=level, df=df)
-        case Normal(centre, se, df):
+        case Normal(centre, se, df, least, most):
             half = two_sided_critical(level, df=df) * se
-            return Interval(centre - half, centre + half)
+            low = centre - half if least is None else max(centre - half, min(least, centre))
+            high = centre + half if most is None else min(centre + half, max(most, centre))
+            return Interval(low, high)
         case Draws():
             confidence = (1 + level) / 2
             return Interval(

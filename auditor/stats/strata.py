@@ -24,6 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from auditor.stats.bounded import Span
+from auditor.stats.clusters import mean_difference
 from auditor.stats.codes import Codes, distinct, gapped_codes_of
 from auditor.stats.effective import effective_units, floored
 from auditor.stats.estimates import Normal
@@ -127,17 +129,22 @@ def stratified_mean_difference(
     stratum: ArrayLike,
     unit: ArrayLike | None = None,
     level: float = 0.95,
+    span: Span | None = None,
 ) -> Adjusted:
     """The difference of means, the group's minus the rest's, with the same weights.
 
     It is the coefficient of the group in a regression on group and stratum; its standard error
-    is the sandwich's, summed by unit. `values` (n,) are finite numbers; the rest as
-    `stratified_difference`.
+    is the sandwich's, summed by unit. Where no value varies within a stratum it is, with `span`,
+    that of `auditor.stats.mean_difference` over all images. `values` (n,) are finite
+    numbers; the rest as `stratified_difference`.
     """
     data = Stratified.of(values, member=member, stratum=stratum, unit=unit, binary=False)
     influence = difference_influence(data).of_images(data)
     worth = _worth(data, influence, binary=False)
-    estimate = Normal(data.cells.difference, math.sqrt(worth.deff * worth.variance), worth.df)
+    se = math.sqrt(worth.deff * worth.variance)
+    if span is not None and se <= 1e-12 * (span[1] - span[0]):
+        se = mean_difference(data.y, member=data.inside, unit=data.owner, span=span).se
+    estimate = Normal(data.cells.difference, se, worth.df)
     half = two_sided_critical(level, df=estimate.df) * estimate.se
     return _adjusted(
         data,

@@ -49,8 +49,8 @@ def ranked(worlds, *, seed, spread_of, n=1800, adverse=ADVERSE):
 
 
 def overconfidence_gap(claims, right, *, member, unit):
-    quantity = overconfidence(claims, right, typical=claims.mean())
-    sides = two_means(quantity.values, member=member, unit=unit, imagined=quantity.imagined)
+    quantity = overconfidence(claims, right)
+    sides = two_means(quantity.values, member=member, unit=unit, span=quantity.span)
     return sides.difference()
 
 

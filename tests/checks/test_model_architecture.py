@@ -40,7 +40,8 @@ def test_the_numbers_are_those_of_the_network(worlds):
     found = worlds.measures(Architecture(), world(worlds, skip=True))
     wanted = {"parameters": 1234, "flops": 600, "convolutions": 30, "depth": 30,
               "residual-links": 30, "receptive-field": 61, "input-numbers": 192,
-              "linear-layers": 0, "depthwise-convolutions": 0, "concatenated-links": 0}  # fmt: skip
+              "linear-layers": 0, "depthwise-convolutions": 0, "concatenated-links": 0,
+              "random-operators": 0, "batch-operators": 0}  # fmt: skip
     assert {m.name: value(m.estimate) for m in found.values()} == pytest.approx(wanted)
 
 

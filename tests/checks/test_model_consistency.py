@@ -22,15 +22,26 @@ class StubModel:
     def predict(self, frames, *, input=None, embedding=False):
         self.calls += 1
         level = frames[..., 0].reshape(len(frames), -1).mean(axis=1) / 255
-        if self.fault == "batch":  # leans on the images beside it
-            level = level + 0.5 * (level.mean() - level) * (len(frames) > 8)
-        elif self.fault == "order":  # the first of a batch is answered otherwise
-            level = level.copy()
-            level[0] = 1 - level[0]
-        elif self.fault == "luck":
-            level = np.random.default_rng(self.calls).random(len(frames))
+        level = self._faulty(level, frames)
         probabilities = np.stack([1 - level, level], axis=1).astype(np.float32)
         return Prediction(probabilities, None)
+
+    def _faulty(self, level, frames):
+        n = len(level)
+        if self.fault == "batch":  # leans on the images beside it
+            return level + 0.5 * (level.mean() - level) * (n > 8)
+        if self.fault == "luck":
+            return np.random.default_rng(self.calls).random(n)
+        turned = {
+            "none": np.zeros(n, dtype=bool),
+            "order": np.arange(n) == 0,  # the first of a batch is answered otherwise
+            "place": np.arange(n) == 4,
+            "copies": np.full(n, n == 2 and bool((frames[0] == frames[-1]).all())),
+            "single": np.full(n, n == 1),
+            "calls": np.full(n, self.calls > 10),
+            "ended": np.ones(n, dtype=bool),  # from before this check on
+        }
+        return np.where(turned[self.fault], 1 - level, level)
 
 
 def world(worlds, *, fault="none", n=N, spec=None):
@@ -42,7 +53,9 @@ def world(worlds, *, fault="none", n=N, spec=None):
         frame_stacks={"test": frames},
         predictors={"as-given": StubModel(fault)},
     )
-    return evidence.add(worlds.dataset(rng.integers(0, 2, n)))
+    # What the audit measured at its start, before the model had counted any call.
+    measured = StubModel().predict(frames).probabilities
+    return evidence.add(worlds.dataset(rng.integers(0, 2, n)), measured)
 
 
 def exceeds(measure, limit=LIMIT):
@@ -53,7 +66,7 @@ def test_a_steady_model_changes_no_answer(worlds):
     found = worlds.measures(Consistency(), world(worlds))
     names = {m.name for m in found.values()}
     assert names == {"batch-disagreement", "order-disagreement", "repeat-disagreement",
-                     "largest-probability-difference"}  # fmt: skip
+                     "end-disagreement", "largest-probability-difference"}  # fmt: skip
     for measure in found.values():
         assert value(measure.estimate) == 0
         assert measure.n == N
@@ -66,6 +79,12 @@ def test_a_steady_model_changes_no_answer(worlds):
         ("batch", "batch", ("repeat",)),
         ("order", "order", ("repeat",)),
         ("luck", "repeat", ()),
+        ("place", "order", ("repeat",)),
+        ("copies", "batch", ("repeat", "order", "end")),
+        ("single", "batch", ("repeat", "order", "end")),
+        ("calls", "end", ()),
+        ("calls", "repeat", ()),
+        ("ended", "end", ("repeat", "order", "batch")),
     ],
 )
 def test_a_planted_fault_is_shown_in_its_own_measure(worlds, fault, shown, unharmed):

@@ -16,7 +16,7 @@ def rng():
 def test_without_imagined_values_it_is_welchs_t_test(rng):
     a, b = rng.normal(2, 1, 40), rng.normal(1, 3, 60)
     values, member = np.concatenate([a, b]), np.arange(100) < 40
-    gap = two_means(values, member=member, unit=None, imagined=()).difference()
+    gap = two_means(values, member=member, unit=None, span=None).difference()
     expected = ttest_ind(a, b, equal_var=False)
     assert gap.value / gap.se == pytest.approx(expected.statistic)
     assert gap.df == pytest.approx(expected.df)
@@ -28,14 +28,14 @@ def test_units_on_both_sides_bring_their_covariance(rng):
     member = np.arange(480) % 6 < 3
     room = rng.normal(0, 1, 80)[unit]
     values = room + rng.normal(0, 0.5, 480) + member
-    gap = two_means(values, member=member, unit=unit, imagined=()).difference()
+    gap = two_means(values, member=member, unit=unit, span=None).difference()
     fit = sm.OLS(values, sm.add_constant(member.astype(float))).fit(
         cov_type="cluster", cov_kwds={"groups": unit, "use_correction": False}
     )
     assert gap.value == pytest.approx(fit.params[1])
     assert gap.se == pytest.approx(fit.bse[1] * np.sqrt(80 / 79), rel=1e-3)
     # A room's own level falls out of the difference.
-    apart = two_means(values, member=member, unit=unit + 1000 * member, imagined=()).difference()
+    apart = two_means(values, member=member, unit=unit + 1000 * member, span=None).difference()
     assert gap.se < 0.5 * apart.se
 
 
@@ -43,7 +43,7 @@ def test_units_that_pull_apart_widen_the_difference(rng):
     unit = np.repeat(np.arange(80), 6)
     member = np.arange(480) % 6 < 3
     values = np.where(member, 1, -1) * rng.normal(0, 1, 80)[unit] + rng.normal(0, 0.5, 480)
-    sides = two_means(values, member=member, unit=unit, imagined=())
+    sides = two_means(values, member=member, unit=unit, span=None)
     assert sides.covariance < 0
     assert sides.difference().se ** 2 > sides.group.se**2 + sides.rest.se**2
 
@@ -97,5 +97,5 @@ def test_a_ratio_beyond_telling_is_cut():
 def test_units_that_span_both_sides_count_once_in_the_degrees_of_freedom(rng):
     unit = np.repeat(np.arange(12), 40)
     member = np.arange(480) % 2 == 0
-    gap = two_means(rng.normal(size=480), member=member, unit=unit, imagined=()).difference()
+    gap = two_means(rng.normal(size=480), member=member, unit=unit, span=None).difference()
     assert gap.df <= 11

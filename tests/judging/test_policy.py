@@ -113,12 +113,45 @@ def test_a_policy_is_read():
         (
             "reason: new photos are being taken",
             "reason: ' '",
-            "policy.yaml:11: waivers[0]: reason is empty; a waiver states its reason.",
+            "policy.yaml:11: waivers[0]: reason is ' '; a waiver states its reason in letters.",
         ),
     ],
 )
 def test_errors_read_as_a_user_would(old, new, said):
     assert said in errors_of(old, new)
+
+
+@pytest.mark.parametrize(
+    "approver",
+    [
+        "A. Owner\u200b", "\u2060A.\u00adOwner", "a. OWNER", "\uff21. Owner", "A Owner", "A. 0wner",
+        "\u0410. Owner", "A. \u039fwner", "A. \u041ewn\u0435r",
+        "\u0391. \u041e\u051dner", "Á. Owner",
+        "A. Ow\u0578er", "A. Ovvner", "A. Owne\u0433",
+    ],
+)  # fmt: skip
+def test_nobody_approves_a_waiver_of_their_own_in_other_letters(approver):
+    said = errors_of("approved_by: Audit board", f"approved_by: {approver}")
+    assert "someone else must approve a waiver" in said
+
+
+@pytest.mark.parametrize("name", ["-", "–", "...", "n/a"[1], "_", "\u200b", "\u3164", "?!"])
+@pytest.mark.parametrize("key", ["owner: A. Owner\n    approved_by", "owner"])
+def test_a_dash_is_no_name(key, name):
+    old = "approved_by: Audit board" if "approved" in key else "owner: A. Owner\n"
+    new = f"approved_by: '{name}'" if "approved" in key else f"owner: '{name}'\n"
+    assert "in letters" in errors_of(old, new)
+
+
+def test_other_people_may_approve():
+    for approver in ("B. Owner", "A. Owens", "Анна Иванова", "王小明"):
+        parse_policy(POLICY.replace("Audit board\n    issued", f"{approver}\n    issued"), name="p")
+
+
+def test_a_waiver_is_stated_once():
+    again = POLICY + POLICY[POLICY.index("  - id: W-7") :]
+    with pytest.raises(SpecError, match=r"waivers\[1\].id: found the waiver 'W-7' again"):
+        parse_policy(again, name="policy.yaml")
 
 
 def test_unknown_policies_are_said(tmp_path):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from scipy.stats import mannwhitneyu, ttest_ind, ttest_rel
+from scipy.stats import binom, mannwhitneyu, ttest_ind, ttest_rel
 from sklearn.metrics import roc_auc_score
 
 from auditor import stats
@@ -214,22 +214,44 @@ def test_means_agree_with_t_tests(rng):
     assert (single.value, single.se) == pytest.approx((a.mean(), a.std(ddof=1) / math.sqrt(30)))
 
 
-def test_imagined_values_count_in_the_spread_of_a_mean_alone():
-    costs = np.r_[np.zeros(95), np.full(5, 40.0)]
-    cautious = stats.mean(costs, imagined=(90.0, 90.0))
-    assert cautious.value == pytest.approx(costs.mean())
-    assert cautious.se == pytest.approx(np.r_[costs, 90, 90].std(ddof=1) / 10)
-    assert cautious.df == 99
+@pytest.mark.parametrize("n", [10, 12, 30, 50])
+def test_a_mean_of_numbers_with_ends_has_the_bounds_of_the_exact_law(n):
+    # All 0 on a scale of -3 to 5: with a true share of 1 - 0.05 ** (1 / n) of the worst value
+    # none of it would be seen in one of twenty samples.
+    none = stats.mean(np.zeros(n), span=(-3.0, 5.0))
+    assert stats.bound(none, side="high") == pytest.approx(5 * (1 - 0.05 ** (1 / n)))
+    assert stats.interval(stats.mean(np.full(n, 5.0), span=(-3.0, 5.0))).high == 5
+    bounds = [
+        stats.bound(stats.mean(np.arange(n) < x, span=(0.0, 1.0)), side="high")
+        for x in range(n + 1)
+    ]
+    for truth in np.linspace(0.01, 0.99, 99):
+        missed = binom.pmf(np.arange(n + 1), n, truth)[np.array(bounds) < truth].sum()
+        assert missed <= 0.06
 
 
-def test_with_units_whole_units_are_imagined():
+def test_a_spread_sample_keeps_its_own_standard_error(rng):
+    y = rng.random(3000)
+    free, held = stats.mean(y), stats.mean(y, span=(0.0, 1.0))
+    assert held.se == pytest.approx(free.se)
+
+
+def test_units_alike_are_single_observations_of_a_mean():
     unit = np.repeat(np.arange(50), 8)
-    none = stats.mean(np.zeros(400), unit=unit, imagined=(1.0,) * 3)
-    rooms = stats.mean(np.zeros(50), imagined=(1.0,) * 3)
-    assert none.value == 0
-    # 24 imagined photos beside 400, counted as 50 rooms: nearly three rooms beside 50.
-    assert none.se == pytest.approx(rooms.se, rel=0.03)
-    assert none.df == 49
+    rooms = stats.mean(np.zeros(400), unit=unit, span=(0.0, 1.0))
+    assert rooms.se == pytest.approx(stats.mean(np.zeros(50), span=(0.0, 1.0)).se, rel=0.05)
+    assert rooms.df == 49
+
+
+@pytest.mark.parametrize("n", [10, 20, 50])
+def test_two_means_without_a_difference_are_seldom_held_within_a_true_one(n):
+    rng, limit, wrong = np.random.default_rng(12), 0.3, 0
+    for _ in range(1000):
+        y, member = np.zeros(2 * n), np.arange(2 * n) < n
+        y[:n] = rng.random(n) < limit
+        found = stats.mean_difference(y, member=member, span=(0.0, 1.0))
+        wrong += stats.bound(found, side="high") <= limit
+    assert wrong / 1000 <= 0.06
 
 
 def test_mean_by_unit_is_the_mean_of_equal_units(rng):
@@ -278,10 +300,22 @@ def test_auc_by_unit_is_wider_for_copies(rng):
 def test_separated_scores_are_not_certain():
     found = stats.auc(np.arange(10), np.arange(10) + 100)
     assert found.value == 1
-    # Newcombe (2006) doi:10.1002/sim.2324: about z**2 / (2 n) below 1 for n a sample.
-    assert 0.75 < stats.bound(found, side="low") < 0.9
+    # A score of either sample beyond all of the other would be unseen in one of twenty.
+    assert stats.bound(found, side="low") == pytest.approx(0.05**0.1)
     backwards = stats.auc(np.arange(10) + 100, np.arange(10))
     assert (backwards.value, backwards.se) == (0, pytest.approx(found.se))
+
+
+@pytest.mark.parametrize("n", [10, 20, 50])
+def test_scores_that_are_nearly_all_equal_seldom_hide_a_shift(n):
+    # A share p of the second sample lies above all others, which are equal: 0.5 + p / 2.
+    rng, wrong = np.random.default_rng(13), 0
+    for _ in range(1000):
+        found = stats.auc(np.zeros(n), 1.0 * (rng.random(n) < 0.3))
+        wrong += stats.bound(found, side="high") <= 0.65
+    assert wrong / 1000 <= 0.06
+    equal = stats.interval(stats.auc(np.zeros(n), np.zeros(n)))
+    assert equal.low < 0.5 < equal.high
 
 
 @pytest.mark.parametrize(

@@ -54,5 +54,5 @@ def rows(dataset: Dataset, scores: pd.DataFrame) -> Rows:
         known=known,
         confidence=scores["confidence"].to_numpy(),
         presence=OneHot(dataset.classes, labels, answers),
-        amounts={"log-loss": Amount(losses.values, "lower", "nats")},
+        amounts={"log-loss": Amount(losses.values, "lower", "nats", losses.span)},
     )

@@ -1,0 +1,56 @@
+"""Whether a bound asks anything: some value of its measure must keep it, and some break it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cache
+
+from auditor.contract import check_classes
+from auditor.judging.policy import Bound
+from auditor.spec.yaml_source import did_you_mean
+
+Span = tuple[float, float]
+
+_BEYOND = 1e15
+"""No measure without an end comes near it: milliseconds, euros, operations an image."""
+
+
+@cache
+def measure_spans() -> Mapping[str, Span]:
+    """The least and the greatest value of every measure, by ``check:measure``, from its words."""
+    return {
+        f"{name}:{measure}": (words[0] if isinstance(words, tuple) else words).span
+        for name, cls in check_classes().items()
+        for measure, words in cls.words.items()
+    }
+
+
+def fault_of(bound: Bound) -> str:
+    """What is wrong with a bound, for a reader; empty where nothing is."""
+    spans = measure_spans()
+    if bound.measure not in spans:
+        hint = did_you_mean(bound.measure, spans) or " `auditor explain CHECK` names them."
+        return f"there is no measure {bound.measure!r}.{hint}"
+    low, high = spans[bound.measure]
+    least, most = max(low, -_BEYOND), min(high, _BEYOND)
+    ends = [bound.is_met_by(least), bound.is_met_by(most)]
+    if any(ends) and not all(ends):
+        return ""
+    said = "no value breaks it" if all(ends) else "no value meets it"
+    return (
+        f"found {bound.kind} {bound.value:g}, but {bound.measure} lies {_between(low, high)}: "
+        f"{said}.{_percent(bound.value, high)}"
+    )
+
+
+def _between(low: float, high: float) -> str:
+    if math.isinf(high):
+        return f"from {low:g} on, below {_BEYOND:g}" if math.isfinite(low) else "nowhere near it"
+    return f"between {low:g} and {high:g}"
+
+
+def _percent(value: float, high: float) -> str:
+    if high == 1 and 1 <= abs(value) <= 100:
+        return f" If {value:g}% is meant, write {value / 100:g}."
+    return " State a bound within."
