@@ -18,6 +18,7 @@ import auditor
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import decode, image_suffixes
 from auditor.data.manifest import load_classes, read_datasets
+from auditor.errors import DataError
 from auditor.init import write_spec
 from auditor.spec.spec_file import read_spec
 
@@ -167,6 +168,8 @@ NAMES = {
     "up and down": lambda t, f: "img/../" + t["image"],
     "without suffix": lambda t, f: t["image"].str.removesuffix(".png"),
     "numbers without suffix": lambda t, f: t["image"].str[4:6],
+    "suffix in capitals": lambda t, f: t["image"].str[:-3] + "PNG",
+    "from the folder above": lambda t, f: f.name + "/" + t["image"],
 }  # fmt: skip
 
 
@@ -477,3 +480,31 @@ def test_a_manifest_is_read_the_same_from_another_folder(tmp_path, monkeypatch):
     spec = read_spec(Path("audit.yaml")).spec
     assert spec.data.test.manifest == "../here/labels.csv"
     assert len(read_datasets(spec.data, folder=spec.folder, classes=spec.model.classes)) == 1
+
+
+def test_manifests_of_splits_in_a_folder(tmp_path):
+    folder = tmp_path / "d"
+    rows = table(folder, n=48)
+    rows.head(40).to_csv(folder / "test.csv", index=False)
+    rows.tail(8).to_csv(folder / "train.csv", index=False)
+    rows.tail(8)[["image"]].to_csv(folder / "deployment.csv", index=False)
+    spec = audited(tmp_path, folder)
+    assert spec.data.splits == ("test", "train", "deployment")
+    audited(tmp_path, folder, expected=8, split="train")
+
+
+def test_a_hugging_face_repository_of_parquet(tmp_path):
+    folder = tmp_path / "repository" / "data"
+    folder.mkdir(parents=True)
+    for split, n in (("test", N), ("train", 10), ("validation", 6)):
+        images = [{"bytes": encoded(i), "path": None} for i in range(n)]
+        path = folder / f"{split}-00000-of-00001.parquet"
+        hugging_face(path, images=images, labels=[i % 2 for i in range(n)], names=["red", "blue"])
+    (folder.parent / ".git").mkdir()
+    spec = audited(tmp_path, folder.parent)
+    assert spec.data.test.manifest == "repository/data/test-00000-of-00001.parquet"
+    audited(tmp_path, folder.parent, expected=10, split="train")
+    path.with_name("test-00000-of-00001.parquet").rename(folder / "test-00000-of-00002.parquet")
+    hugging_face(folder / "test-00001-of-00002.parquet", images=images, labels=[0] * 6)
+    with pytest.raises(DataError, match="2 manifests of test data"):
+        audited(tmp_path, folder)

@@ -134,12 +134,19 @@ def is_number(text: str) -> bool:
     return text.isascii() and whole.isdigit() and not rest.strip("0")
 
 
+def label_column_of(table: ManifestTable, *, but: set[str | None]) -> str | None:
+    """The column that has a usual name of labels, and any value; None where there is none."""
+    frame = table.frame
+    free = [c for c in table.columns if frame[c].notna().any()]
+    return _first(frame[free], LABEL_COLUMNS, but=but)
+
+
 def _label_column(
     table: ManifestTable, *, but: set[str | None], named: str
 ) -> str | tuple[str, ...]:
     frame = table.frame
     free = [c for c in table.columns if c not in but and frame[c].notna().any()]
-    label = _first(frame[free], LABEL_COLUMNS, but=set())
+    label = label_column_of(table, but=but)
     if label is not None:
         return label
     binary = tuple(c for c in free if set(frame[c].dropna()) <= _BINARY)

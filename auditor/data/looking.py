@@ -16,12 +16,13 @@ from auditor.data.column_guesses import (
     find_columns,
     image_columns,
     is_number,
+    label_column_of,
     split_column,
 )
 from auditor.data.image_folder import image_names
 from auditor.data.manifest_file import MANIFEST_SUFFIXES, read_manifest
 from auditor.data.manifest_table import ManifestTable
-from auditor.data.rows import Rows, locate
+from auditor.data.rows import AmbiguousNameError, Rows, locate
 from auditor.errors import DataError
 from auditor.spec import SPLITS
 from auditor.spec.usual_splits import usual_split
@@ -151,6 +152,7 @@ def _folders(manifest: Path, names: pd.Series, images: Path | None) -> list[Path
     beside = manifest.parent
     found = [beside, *(beside / name for name in ("images", "image", "imgs", "img", "photos"))]
     found += [beside / f"{manifest.stem}_images", beside / manifest.stem]
+    found += [beside.parent, beside.parent / "images"]
     absolute = [name for name in names.dropna().head(_SAMPLE) if name.startswith("/")]
     if absolute:
         found.append(Path(os.path.commonpath([os.path.dirname(name) for name in absolute])))
@@ -165,10 +167,10 @@ def _holds(path: Path, table: ManifestTable, column: str, folder: Path) -> bool:
     some = Rows(part, path.name, folder, path, rows + 1, np.zeros(len(rows), dtype=bool))
     try:
         return bool(len(rows)) and bool(locate("test", some, column=column).there.any())
-    except DataError as error:
-        # Only `run` says more: here another folder may fit.
-        if "Write the suffix" in str(error):
-            raise
+    except AmbiguousNameError:
+        raise
+    except DataError:
+        # Another folder may fit.
         return False
 
 
@@ -222,7 +224,7 @@ def _look_at_folder(folder: Path, images: Path | None) -> FoundData:
     if usual and usual == tops and deep:
         return _split_folders(folder, names, tops)
     manifests = [e for e in sorted(folder.iterdir()) if e.suffix.lower() in MANIFEST_SUFFIXES]
-    by_split = {usual_split(e.stem.partition("-")[0]): e for e in manifests}
+    by_split = _by_split(manifests)
     if {"test", "validation"} & set(by_split):
         return _split_manifests(folder, by_split, images)
     if set(usual) & deep:
@@ -233,11 +235,26 @@ def _look_at_folder(folder: Path, images: Path | None) -> FoundData:
         )
     if len(manifests) == 1 and (manifests[0].suffix != ".txt" or len(tops) < 2):
         return _look_at_manifest(manifests[0], images)
-    if len(tops) == 1 and tops[0] in deep:
-        return _look_at_folder(folder / tops[0], images)
+    inner = [] if manifests else _folders_in(folder)
+    if len(inner) == 1 and tops == [*deep] and set(tops) <= {inner[0].name}:
+        return _look_at_folder(inner[0], images)
     if len(tops) < 2 or len(usual) == len(tops):
         raise _no_classes(folder, tops)
     return FoundData({"test": FoundSplit(None, folder)}, classes=_sorted(pd.Series(tops)))
+
+
+def _by_split(manifests: list[Path]) -> dict[str, list[Path]]:
+    """Manifests that are called as a split is, also as in ``test-00000-of-00001.parquet``."""
+    found: dict[str, list[Path]] = {}
+    for path in manifests:
+        split = usual_split(path.stem.partition("-")[0])
+        if split is not None:
+            found.setdefault(split, []).append(path)
+    return found
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    return [e for e in folder.iterdir() if e.is_dir() and not e.name.startswith(".")]
 
 
 def _no_classes(folder: Path, tops: list[str]) -> DataError:
@@ -288,15 +305,31 @@ def _split_folders(folder: Path, names: list[str], tops: list[str]) -> FoundData
 
 
 def _split_manifests(
-    folder: Path, by_split: Mapping[str | None, Path], images: Path | None
+    folder: Path, by_split: Mapping[str, list[Path]], images: Path | None
 ) -> FoundData:
     each, looked = {}, []
-    for split, path in by_split.items():
-        if split is not None:
-            looked.append(_look_at_manifest(path, images))
-            each[split] = looked[-1].splits["test"]
+    for split, paths in by_split.items():
+        if len(paths) > 1:
+            raise DataError(
+                f"{folder} holds {len(paths)} manifests of {split} data ({paths[0].name}, "
+                f"{paths[1].name}, ...). Join them into one file, or give one."
+            )
+        unlabelled = _unlabelled(paths[0], images) if split == "deployment" else None
+        if unlabelled is None:
+            looked.append(_look_at_manifest(paths[0], images))
+        each[split] = unlabelled or looked[-1].splits["test"]
     chosen = _chosen(each, str(folder))
     return _joined(looked, FoundData(chosen.splits, (), notes=chosen.notes))
+
+
+def _unlabelled(path: Path, images: Path | None) -> FoundSplit | None:
+    """A manifest of images from where the model will run, where it holds no labels."""
+    table = read_manifest(path, named=str(path))
+    candidates = image_columns(table)
+    placed = _placed(path, table, candidates, images)
+    if placed is None or label_column_of(table, but={placed.column}) is not None:
+        return None
+    return FoundSplit(path, placed.folder)
 
 
 def _joined(looked: list[FoundData], found: FoundData) -> FoundData:

@@ -22,6 +22,10 @@ from auditor.errors import DataError
 from auditor.spec import ColumnsSpec, DatasetSpec
 
 
+class AmbiguousNameError(DataError):
+    """A name of an image that several files could have."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """Rows as read: every value of `table.frame` str or missing.
@@ -205,9 +209,9 @@ class Located:
 def locate(split: str, rows: Rows, *, column: str) -> Located:
     """Find the images that a column names, in files or in the manifest itself.
 
-    A name without the suffix of an image is that of the file which has one, where there is one
-    such file. Raises DataError when a name leads out of the image folder, when two files fit, and
-    when no image at all is there.
+    A name whose file is not there is that of the one file which differs in capitals, or which has
+    the suffix of an image where the name has none. Raises DataError when a name leads out of the
+    image folder and when no image at all is there, AmbiguousNameError when two files fit.
     """
     ids = rows.frame[column].fillna("").to_numpy(dtype=object)
     inside = rows.table.inside.get(column, np.zeros(len(ids), dtype=bool))
@@ -258,7 +262,7 @@ def _below(split: str, rows: Rows, name: str, *, row: int) -> str:
 
 
 def _find(split: str, rows: Rows, ids: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Which images are there, (n,) bool; completes `ids` that lack their suffix."""
+    """Which images are there, (n,) bool; completes `ids` by the files' own names."""
     # One listing a folder: asking file by file costs seconds for a million images.
     parts = [(name.rpartition("/")[0], name.rpartition("/")[2]) for name in ids]
     files = {
@@ -267,13 +271,13 @@ def _find(split: str, rows: Rows, ids: np.ndarray, inside: np.ndarray) -> np.nda
     }
     found = (name in files[parent] for parent, name in parts)
     there: np.ndarray = np.fromiter(found, dtype=bool, count=len(ids)) | inside
-    bare = [i for i in np.flatnonzero(~there) if ids[i] and not is_image_name(ids[i])]
-    stems = {parent: _by_stem(files[parent]) for parent in {parts[i][0] for i in bare}}
-    for i in bare:
+    absent = [i for i in np.flatnonzero(~there) if ids[i]]
+    alike = {parent: _alike(files[parent]) for parent in {parts[i][0] for i in absent}}
+    for i in absent:
         parent, name = parts[i]
-        fitting = stems[parent].get(name, [])
+        fitting = alike[parent].get(name.casefold(), [])
         if len(fitting) > 1:
-            raise DataError(
+            raise AmbiguousNameError(
                 f"data.{split}: row {rows.numbers[i]} of {rows.source!r} names {name[:80]!r}, and "
                 f"{' and '.join(map(repr, sorted(fitting)[:3]))} are there. Write the suffix."
             )
@@ -283,9 +287,13 @@ def _find(split: str, rows: Rows, ids: np.ndarray, inside: np.ndarray) -> np.nda
     return there
 
 
-def _by_stem(files: set[str]) -> dict[str, list[str]]:
-    stems: dict[str, list[str]] = {}
+def _alike(files: set[str]) -> dict[str, list[str]]:
+    """Files by their names, and images also by their names without suffix, without capitals."""
+    named: dict[str, list[str]] = {}
     for name in files:
+        named.setdefault(name.casefold(), []).append(name)
         if is_image_name(name):
-            stems.setdefault(name.rpartition(".")[0], []).append(name)
-    return stems
+            stem = name.rpartition(".")[0].casefold()
+            if not is_image_name(stem):
+                named.setdefault(stem, []).append(name)
+    return named
