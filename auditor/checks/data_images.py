@@ -87,6 +87,7 @@ class Images(Check):
             short="unused bits of the pixels",
             sentence="In {n} {split} images of {kind} the largest value is {highest:g}: {point} "
             "are never used.",
+            span=FROM_ZERO,
             action="say which stored value is white (`model.input.range`, as 4095 for 12 bits)",
         ),
     }
