@@ -179,7 +179,7 @@ def open_torch(
     """
     n_outputs = len(classes) + (model.output_spec.background is not None)
     if format == "torchscript":
-        module: nn.Module = load_torchscript(path)
+        module: nn.Module = load_torchscript(path, trust_code=trust_code)
     elif format == "pt2":
         module = load_exported_program(path, trust_code=trust_code)
     else:
