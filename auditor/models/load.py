@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from auditor.errors import ModelError
-from auditor.models.formats import detect_format
-from auditor.models.predictor import Predictor
+from auditor.models.contained import ContainedPredictor
+from auditor.models.formats import require_model_file
 from auditor.spec import AuditSpec
 
 
@@ -16,8 +16,8 @@ def load_model(
     classes: tuple[str, ...],
     trust_code: bool = False,
     path: Path | None = None,
-) -> Predictor:
-    """Load the model of `spec`, or another form of it.
+) -> ContainedPredictor:
+    """Load the model of `spec`, or another form of it, in a contained process.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ def load_model(
     Raises
     ------
     ModelError
-        If the file is missing, is no model, holds code that is not trusted, or does not do
-        what the spec says (classes, size, layout, type, output).
+        If the file is missing, is no model, holds code that is not trusted, does not do what the
+        spec says (classes, size, layout, type, output), crashes, or exceeds `model.limits`.
     MissingLibraryError
         If a torchvision network is named and torchvision cannot be imported.
     """
@@ -41,18 +41,7 @@ def load_model(
         )
     file = spec.resolve(spec.model.path) if path is None else path
     model = spec.model if path is None else spec.model.model_copy(update={"embedding": None})
-    format = detect_format(file)
-    if format == "onnx":
-        from auditor.models.onnx_model import open_onnx
-
-        return open_onnx(file, model=model, classes=classes)
-    from auditor.models.torch_model import open_torch
-
-    return open_torch(
-        file,
-        format=format,
-        model=model,
-        classes=classes,
-        folder=spec.folder,
-        trust_code=trust_code,
+    require_model_file(file)
+    return ContainedPredictor(
+        file, model=model, classes=classes, folder=spec.folder, trust_code=trust_code
     )

@@ -84,6 +84,17 @@ class ClassCount(SpecPart):
     count: int = Field(ge=2)
 
 
+class RunLimits(SpecPart):
+    """What the process that the model runs in may take before it is ended.
+
+    `memory_gb` of its own memory: 4, and six times the model's file, where it is None. `seconds`
+    for loading the model, and for each batch of 8 images.
+    """
+
+    memory_gb: Positive | None = None
+    seconds: Positive = 60.0
+
+
 class ModelSpec(SpecPart):
     path: str
     architecture: str | None = None
@@ -97,6 +108,7 @@ class ModelSpec(SpecPart):
     reference: str | None = None
     """A second file of the same model (the ONNX export's PyTorch original, or the reverse)."""
     device: str = "cpu"
+    limits: RunLimits = RunLimits()
 
     @property
     def output_spec(self) -> OutputSpec:
