@@ -53,6 +53,11 @@ class ContainedPredictor:
         self.digest = str(opened["digest"])
 
     @property
+    def contained_by(self) -> tuple[str, ...]:
+        """As `Provenance.contained_by`."""
+        return tuple(self._process.containment["by"])
+
+    @property
     def process(self) -> ContainedProcess:
         return self._process
 
