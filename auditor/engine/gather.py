@@ -24,6 +24,7 @@ from auditor.engine.sampling import nested_order
 from auditor.engine.store import Store, key_of
 from auditor.engine.sweep import Report, SweptSplit, sweep_split, worker_count
 from auditor.errors import DataError, ModelError
+from auditor.models.contained import ContainedPredictor
 from auditor.models.load import load_model
 from auditor.models.predictor import Predictor
 from auditor.spec import AuditSpec
@@ -37,7 +38,7 @@ class Loaded:
     """A spec with its model and its manifests read; no image decoded yet."""
 
     available: Available
-    predictor: Predictor
+    predictor: ContainedPredictor
     model_path: Path
     manifest_reports: Mapping[str, ManifestReport]
     plan: Plan
@@ -151,7 +152,7 @@ class _Variants:
 
 
 def _make_variants(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store) -> _Variants:
-    predictors = {AS_GIVEN: loaded.predictor}
+    predictors: dict[str, Predictor] = {AS_GIVEN: loaded.predictor}
     paths = {AS_GIVEN: loaded.model_path}
     missing: dict[str, MissingVariant] = {}
     for variant in loaded.plan.variants:

@@ -81,6 +81,7 @@ def audit_into(
         finished=datetime.now(UTC),
         inputs=input_digests(loaded, gathered),
         trusted_code=loaded.predictor.facts.trusted_code,
+        contained_by=loaded.predictor.contained_by,
     )
     record = make_record(
         spec=file,

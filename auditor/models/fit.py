@@ -8,6 +8,9 @@ from auditor.models.inputs import channel_count, tensor_shape
 from auditor.models.onnx_graph import OnnxGraph, tensor_facts
 from auditor.spec import InputSpec
 
+LARGEST_BATCH = 1024
+"""Images that a fixed batch may have: each answer costs as many."""
+
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 
 
@@ -39,6 +42,11 @@ def require_fit(found: TensorFacts, input: InputSpec) -> None:
         raise ModelError(
             f"The model's input {found.name!r} has shape {_shown(found.shape)}; a batch of images "
             "has four axes. Name an image classifier."
+        )
+    if (found.shape[0] or 1) > LARGEST_BATCH:
+        raise ModelError(
+            f"The model's batch is fixed at {found.shape[0]:,} images, expected at most "
+            f"{LARGEST_BATCH:,}. Export it with a free batch."
         )
     _require_shape(found, input)
 

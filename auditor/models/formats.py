@@ -30,18 +30,31 @@ _FOREIGN = (
 )
 
 
-def detect_format(path: Path) -> Format:
-    """The kind of model at `path`.
-
-    Raises ModelError for a missing file, a folder, an empty file and what is no model.
-    """
-    require_file(
+def require_model_file(path: Path) -> int:
+    """The size of a model's file; raises ModelError for what may not be opened as one."""
+    return require_file(
         path,
         what="model.path",
         at_most=LARGEST_FILE,
         error=ModelError,
         remedy=f"A relative path starts at the spec's folder. {_TAKEN}",
     )
+
+
+def imports_of(path: Path) -> tuple[str, ...]:
+    """The module that a model's file takes to be read, told from its first bytes alone."""
+    with path.open("rb") as file:
+        head = file.read(9)
+    torch_like = head.startswith((b"PK", b"\x80")) or head[8:] == b"{"
+    return ("auditor.models.torch_model" if torch_like else "auditor.models.onnx_model",)
+
+
+def detect_format(path: Path) -> Format:
+    """The kind of model at `path`.
+
+    Raises ModelError for a missing file, a folder, an empty file and what is no model.
+    """
+    require_model_file(path)
     try:
         with path.open("rb") as file:
             head = file.read(64)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from auditor.errors import ModelError
-from auditor.models.formats import Format, detect_format
-from auditor.models.predictor import Predictor
+from auditor.models.contained import ContainedPredictor
+from auditor.models.formats import detect_format, require_model_file
 from auditor.spec import AuditSpec, ModelSpec
 
 
@@ -16,8 +16,8 @@ def load_model(
     classes: tuple[str, ...],
     trust_code: bool = False,
     path: Path | None = None,
-) -> Predictor:
-    """Load the model of `spec`, or another form of it.
+) -> ContainedPredictor:
+    """Load the model of `spec`, or another form of it, in a contained process.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ def load_model(
     Raises
     ------
     ModelError
-        If the file is missing, is no model, holds code that is not trusted, or does not do
-        what the spec says (classes, size, layout, type, output).
+        If the file is missing, is no model, holds code that is not trusted, does not do what the
+        spec says (classes, size, layout, type, output), crashes, or exceeds `model.limits`.
     MissingLibraryError
         If a torchvision network is named and torchvision cannot be imported.
     """
@@ -40,27 +40,16 @@ def load_model(
             "classifier, and set `model.task: classification`."
         )
     file = spec.resolve(spec.model.path) if path is None else path
-    format = detect_format(file)
-    model = spec.model if path is None else _for_variant(spec, format)
-    if format == "onnx":
-        from auditor.models.onnx_model import open_onnx
-
-        return open_onnx(file, model=model, classes=classes)
-    from auditor.models.torch_model import open_torch
-
-    return open_torch(
-        file,
-        format=format,
-        model=model,
-        classes=classes,
-        folder=spec.folder,
-        trust_code=trust_code,
+    require_model_file(file)
+    model = spec.model if path is None else _for_variant(spec, file)
+    return ContainedPredictor(
+        file, model=model, classes=classes, folder=spec.folder, trust_code=trust_code
     )
 
 
-def _for_variant(spec: AuditSpec, format: Format) -> ModelSpec:
+def _for_variant(spec: AuditSpec, file: Path) -> ModelSpec:
     """The model's part of the spec for another file: names within the first one do not carry."""
     other: dict[str, None] = {"embedding": None, "weights": None}
-    if format != detect_format(spec.resolve(spec.model.path)):
+    if detect_format(file) != detect_format(spec.resolve(spec.model.path)):
         other["output_name"] = None
     return spec.model.model_copy(update=other)

@@ -182,7 +182,7 @@ def open_torch(
     """
     checkpoint = Checkpoint({})
     if format == "torchscript":
-        module: nn.Module = load_torchscript(path)
+        module: nn.Module = load_torchscript(path, trust_code=trust_code)
     elif format == "pt2":
         module = load_exported_program(path, trust_code=trust_code)
     else:

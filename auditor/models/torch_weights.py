@@ -21,6 +21,7 @@ from torch import nn
 
 from auditor.errors import ModelError
 from auditor.models.checkpoints import Checkpoint, fitted
+from auditor.models.torchscript_operators import require_arithmetic
 from auditor.models.torchvision_ops import import_torchvision
 
 _jit_load: Any = torch.jit.load  # torch leaves it without types
@@ -107,8 +108,10 @@ def fill_weights(module: nn.Module, checkpoint: Checkpoint, *, name: str) -> tup
     )
 
 
-def load_torchscript(path: Path) -> torch.jit.ScriptModule:
-    """A TorchScript module; its operators are TorchScript's, it runs no Python."""
+def load_torchscript(path: Path, *, trust_code: bool) -> torch.jit.ScriptModule:
+    """A TorchScript module. Beyond arithmetic its operators can act, so those take `trust_code`."""
+    if not trust_code:
+        require_arithmetic(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # torch's wish to see .pt2 used

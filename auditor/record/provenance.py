@@ -38,6 +38,9 @@ class Provenance:
     inputs: Mapping[str, str] = field(default_factory=dict)
     trusted_code: bool = False
     previous: str | None = None
+    contained_by: tuple[str, ...] | None = None
+    """By what the model's process was contained (``seccomp``, ``landlock``, ``memory``); what the
+    system lacks is missing. None where the record does not say."""
 
 
 def collect_provenance(
@@ -49,6 +52,7 @@ def collect_provenance(
     trusted_code: bool = False,
     accelerator: str | None = None,
     previous: str | None = None,
+    contained_by: tuple[str, ...] | None = None,
 ) -> Provenance:
     """The provenance of this process; `started` and `finished` must carry a time zone."""
     from auditor import __version__
@@ -71,6 +75,7 @@ def collect_provenance(
         inputs=dict(inputs or {}),
         trusted_code=trusted_code,
         previous=previous,
+        contained_by=contained_by,
     )
 
 

@@ -263,6 +263,21 @@ def _model(record: AuditRecord) -> Iterator[Entry]:
     yield Entry("multiply-adds", "" if model.flops is None else f"{model.flops:,}")
     if model.trusted_code or record.provenance.trusted_code:
         yield Entry("model authors’ code", "was run (--trust-code)")
+    if record.provenance.contained_by is not None:
+        yield Entry("its process", _containment(record.provenance.contained_by))
+
+
+def _containment(by: tuple[str, ...]) -> str:
+    """What the model was kept from, and what this system could not keep it from."""
+    kept = {
+        "no network": "seccomp" in by,
+        "no writing": "seccomp" in by or "landlock" in by,
+        "bounded memory": "memory" in by,
+        "bounded time": True,
+    }
+    held = ", ".join(name for name, holds in kept.items() if holds)
+    missing = ", ".join(name for name, holds in kept.items() if not holds)
+    return held + (f"; this system could not hold it to: {missing}" if missing else "")
 
 
 def _first(names: Sequence[str], *, most: int) -> str:

@@ -107,6 +107,17 @@ class ClassCount(SpecPart):
         return int(given) if isinstance(given, float) and given.is_integer() else given
 
 
+class RunLimits(SpecPart):
+    """What the process that the model runs in may take before it is ended.
+
+    `memory_gb` of its own memory: 4, and six times the model's file, where it is None. `seconds`
+    for loading the model, and for each batch of 8 images.
+    """
+
+    memory_gb: Positive | None = None
+    seconds: Positive = 60.0
+
+
 class ModelSpec(SpecPart):
     path: FilePath
     architecture: str | None = None
@@ -124,6 +135,7 @@ class ModelSpec(SpecPart):
     reference: FilePath | None = None
     """A second file of the same model (the ONNX export's PyTorch original, or the reverse)."""
     device: str = "cpu"
+    limits: RunLimits = RunLimits()
 
     @property
     def output_spec(self) -> OutputSpec:

@@ -12,7 +12,7 @@ from torch import nn
 from auditor.errors import ModelError
 from auditor.models import torchvision_ops
 from auditor.models.formats import detect_format
-from auditor.models.load import load_model
+from auditor.models.serving import open_model
 from auditor.models.torchvision_ops import import_torchvision, kept_boxes
 
 CODE = """
@@ -73,7 +73,11 @@ def folder(tmp_path):
 
 def load(tiny, path, *, trust_code=True, **spec):
     made = tiny.spec(path.name, folder=path.parent, **spec)
-    return load_model(made, classes=made.model.classes, trust_code=trust_code)
+    # In this process: contained, code that is run by mistake could not leave its mark.
+    file, folder = made.resolve(made.model.path), made.folder
+    return open_model(
+        file, model=made.model, classes=made.model.classes, folder=folder, trust_code=trust_code
+    )
 
 
 def with_code(tiny, path, **spec):

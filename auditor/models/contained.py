@@ -1,0 +1,88 @@
+"""A predictor whose model lives in a contained process; what the engine and the checks hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from auditor.containment.process import ContainedProcess, Limits
+from auditor.findings import ModelFacts
+from auditor.models.architecture import ArchitectureFacts
+from auditor.models.formats import imports_of, require_model_file
+from auditor.models.predictor import Prediction
+from auditor.record.codec import decode
+from auditor.spec import InputSpec, ModelSpec
+
+BATCH = 8
+"""Images that `model.limits.seconds` are for."""
+
+
+class ContainedPredictor:
+    """See `Predictor`; the process ends with this object."""
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        model: ModelSpec,
+        classes: tuple[str, ...],
+        folder: Path,
+        trust_code: bool,
+    ) -> None:
+        preload = imports_of(file)
+        if model.architecture is not None:
+            preload += ("auditor.models.torchvision_ops:import_torchvision",)
+        self._process = ContainedProcess(
+            "auditor.models.serving:serving",
+            preload=preload,
+            limits=limits_for(file, model),
+        )
+        opened = self._process.call(
+            {
+                "do": "open",
+                "file": str(file.absolute()),
+                "model": model.model_dump(mode="json"),
+                "classes": list(classes),
+                "folder": str(folder.absolute()),
+                "trust_code": trust_code,
+            }
+        ).values
+        self.facts: ModelFacts = decode(ModelFacts, opened["facts"])
+        self.architecture: ArchitectureFacts = decode(ArchitectureFacts, opened["architecture"])
+        self.digest = str(opened["digest"])
+
+    @property
+    def contained_by(self) -> tuple[str, ...]:
+        """As `Provenance.contained_by`."""
+        return tuple(self._process.containment["by"])
+
+    @property
+    def process(self) -> ContainedProcess:
+        return self._process
+
+    def predict(
+        self, frames: np.ndarray, *, input: InputSpec | None = None, embedding: bool = False
+    ) -> Prediction:
+        """See `Predictor`."""
+        asked = {
+            "do": "predict",
+            "input": None if input is None else input.model_dump(mode="json"),
+            "embedding": embedding,
+        }
+        found = self._process.call(asked, [frames], effort=len(frames) / BATCH).arrays
+        return Prediction(found[0], found[1] if len(found) > 1 else None)
+
+    def gradients(self, frames: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """See `Predictor`."""
+        arrays = [frames, np.asarray(classes, dtype=np.int64)]
+        asked = {"do": "gradients"}
+        return self._process.call(asked, arrays, effort=len(frames) / BATCH).arrays[0]
+
+
+def limits_for(file: Path, model: ModelSpec) -> Limits:
+    """What the process of a model's file may take, by the spec."""
+    given = model.limits.memory_gb
+    allowed = 4 * 10**9 + 6 * require_model_file(file) if given is None else int(given * 10**9)
+    devices = model.device != "cpu"
+    return Limits(None if devices else allowed, model.limits.seconds, devices=devices)

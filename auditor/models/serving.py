@@ -1,0 +1,80 @@
+"""In the contained process: the model, opened by the first message and asked by the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auditor.containment.messages import Message
+from auditor.containment.nursery import Answer, Serve
+from auditor.models.architecture import HasArchitecture
+from auditor.models.formats import detect_format
+from auditor.models.predictor import Predictor
+from auditor.record.codec import encode
+from auditor.spec import InputSpec, ModelSpec
+
+
+def open_model(
+    file: Path, *, model: ModelSpec, classes: tuple[str, ...], folder: Path, trust_code: bool
+) -> Predictor:
+    """As `load_model`, in this process: for one that is contained already."""
+    format = detect_format(file)
+    if format == "onnx":
+        from auditor.models.onnx_model import open_onnx
+
+        return open_onnx(file, model=model, classes=classes)
+    from auditor.models.torch_model import open_torch
+
+    return open_torch(
+        file,
+        format=format,
+        model=model,
+        classes=classes,
+        folder=folder,
+        trust_code=trust_code,
+    )
+
+
+def serving() -> Serve:
+    """What answers the messages of `auditor.models.contained.ContainedPredictor`."""
+    held: list[Predictor] = []
+
+    def serve(message: Message) -> Answer:
+        values = message.values
+        if values["do"] == "open":
+            held.append(_opened(values))
+            return _facts(held[0]), ()
+        if values["do"] == "gradients":
+            return {}, (held[0].gradients(*message.arrays),)
+        return {}, _answers(held[0], values, message.arrays[0])
+
+    return serve
+
+
+def _opened(values: Mapping[str, Any]) -> Predictor:
+    return open_model(
+        Path(values["file"]),
+        model=ModelSpec.model_validate_json(json.dumps(values["model"])),
+        classes=tuple(values["classes"]),
+        folder=Path(values["folder"]),
+        trust_code=values["trust_code"],
+    )
+
+
+def _facts(model: Predictor) -> dict[str, Any]:
+    assert isinstance(model, HasArchitecture)
+    facts, architecture = encode(model.facts), encode(model.architecture)
+    return {"facts": facts, "architecture": architecture, "digest": model.digest}
+
+
+def _answers(
+    model: Predictor, values: Mapping[str, Any], frames: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    given = values["input"]
+    input = None if given is None else InputSpec.model_validate_json(json.dumps(given))
+    found = model.predict(frames, input=input, embedding=values["embedding"])
+    return tuple(a for a in (found.probabilities, found.embedding) if a is not None)

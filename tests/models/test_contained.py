@@ -1,0 +1,221 @@
+"""The contained process: same answers, nothing written, no network, ended when it goes too far."""
+
+import ctypes
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from auditor.containment.process import ContainedProcess, Limits
+from auditor.errors import ModelError
+from auditor.models.contained import ContainedPredictor
+from auditor.models.load import load_model
+from auditor.models.serving import open_model
+
+TRIES = "tests.models.test_contained:trying"
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel contains on Linux alone")
+
+
+def trying():
+    """What a contained process is made to try; each answers what came of it."""
+
+    def network(path):
+        socket.create_connection(("127.0.0.1", int(path)), timeout=1)
+
+    def local(path):
+        socket.socket(socket.AF_UNIX).connect(path)
+
+    def take(path):
+        np.ones(int(path), dtype=np.uint8).sum()
+
+    def wait(path):
+        time.sleep(float(path))
+
+    acts = {
+        "write": lambda path: Path(path).write_text("x"),
+        "append": lambda path: os.open(path, os.O_RDWR),
+        "remove": os.unlink,
+        "rename": lambda path: os.rename(path, path + "2"),
+        "mkdir": os.mkdir,
+        "chmod": lambda path: os.chmod(path, 0),
+        "truncate": lambda path: os.truncate(path, 0),
+        "link": lambda path: os.symlink("/", path),
+        "start": lambda path: os.posix_spawn("/bin/true", ["true"], {}),
+        "fork": lambda path: os.fork(),
+        "signal": lambda path: os.kill(int(path), 0),
+        "read": lambda path: Path(path).read_bytes(),
+        "crash": lambda path: ctypes.string_at(0),
+        "network": network,
+        "local": local,
+        "take": take,
+        "wait": wait,
+        "thread": lambda path: threading.Thread(target=print).start(),
+    }
+
+    def serve(message):
+        try:
+            acts[message.values["act"]](message.values["on"])
+        except OSError as error:
+            return {"refused": error.strerror}, ()
+        return {"refused": None}, ()
+
+    return serve
+
+
+def process(**limits):
+    given = {"memory_bytes": 4 * 10**9, "seconds": 30} | limits
+    return ContainedProcess(TRIES, preload=["tests.models.test_contained"], limits=Limits(**given))
+
+
+@pytest.fixture(scope="module")
+def contained():
+    found = process()
+    if "seccomp" not in found.containment["by"]:
+        pytest.skip("this kernel has no seccomp")
+    return found
+
+
+def refused(contained, act, on):
+    return contained.call({"act": act, "on": str(on)}).values["refused"]
+
+
+@on_linux
+@pytest.mark.parametrize(
+    "act", ["write", "append", "remove", "rename", "chmod", "truncate", "start", "fork"]
+)
+def test_no_file_is_changed_and_no_program_started(contained, tmp_path, act):
+    file = tmp_path / "held"
+    file.write_text("untouched")
+    assert refused(contained, act, file)
+    assert file.read_text() == "untouched"
+    assert [p.name for p in tmp_path.iterdir()] == ["held"]
+
+
+@on_linux
+@pytest.mark.parametrize("act", ["write", "mkdir", "link"])
+def test_nothing_is_made(contained, tmp_path, act):
+    assert refused(contained, act, tmp_path / "new")
+    assert not any(tmp_path.iterdir())
+
+
+@on_linux
+def test_no_network_no_socket_and_no_signal_to_others(contained, tmp_path):
+    with socket.socket() as server, socket.socket(socket.AF_UNIX) as local:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        local.bind(str(tmp_path / "s"))
+        local.listen()
+        assert refused(contained, "network", server.getsockname()[1])
+        assert refused(contained, "local", tmp_path / "s")
+    assert refused(contained, "signal", os.getpid())
+
+
+@on_linux
+def test_reading_and_threads_are_left(contained):
+    assert refused(contained, "read", __file__) is None
+    assert refused(contained, "thread", "") is None
+
+
+@on_linux
+def test_it_writes_in_its_own_folder_where_it_is_given_one(tmp_path):
+    own, other = tmp_path / "own", tmp_path / "other"
+    own.mkdir()
+    other.mkdir()
+    found = process(writable=str(own))
+    if "landlock" not in found.containment["by"]:
+        pytest.skip("this kernel has no Landlock")
+    assert refused(found, "write", own / "a") is None
+    assert refused(found, "write", other / "a")
+    assert not any(other.iterdir())
+
+
+def test_one_that_takes_too_long_is_ended():
+    found = process(seconds=0.5)
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r"no answer in 0 s.*`model\.limits\.seconds`"):
+            found.call({"act": "wait", "on": "60"})
+
+
+def test_a_crash_is_told_by_its_signal():
+    found = process()
+    with pytest.raises(ModelError, match="SIGSEGV"):
+        found.call({"act": "crash", "on": ""})
+
+
+@on_linux
+def test_memory_is_bounded_and_the_process_goes_on():
+    found = process(memory_bytes=10**9)
+    with pytest.raises(ModelError, match=r"more than 1 GB.*`model\.limits\.memory_gb`"):
+        found.call({"act": "take", "on": str(3 * 10**9)})
+    assert refused(found, "read", __file__) is None
+
+
+def test_it_ends_with_what_holds_it():
+    found = process()
+    pid = found.pid
+    del found
+    process()  # the nursery takes note of what has ended
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it is still there")
+
+
+def test_answers_are_those_of_this_process_to_the_last_bit(tiny, tmp_path):
+    path = tiny.channel_net(tmp_path / "m.onnx")
+    spec = tiny.spec(path.name, folder=tmp_path)
+    found = load_model(spec, classes=spec.model.classes)
+    here = open_model(path, model=spec.model, classes=spec.model.classes, folder=tmp_path,
+                      trust_code=False)  # fmt: skip
+    assert isinstance(found, ContainedPredictor)
+    assert (found.digest, found.facts) == (here.digest, here.facts)
+    frames = tiny.frames()
+    for embedding in (False, True):
+        one = found.predict(frames, embedding=embedding)
+        other = here.predict(frames, embedding=embedding)
+        assert np.array_equal(one.probabilities, other.probabilities)
+        assert not embedding or np.array_equal(one.embedding, other.embedding)
+    with pytest.raises(ModelError, match="gives no gradients"):
+        found.gradients(frames, np.zeros(len(frames), dtype=int))
+
+
+def endless(path):
+    """A Loop whose condition stays true, around a classifier's scores."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Add", ["x", "x"], ["y"])],
+        "body",
+        [helper.make_tensor_value_info("i", TensorProto.INT64, []),
+         helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+         helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 3])],
+        [helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+         helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 3])],
+    )  # fmt: skip
+    true = helper.make_tensor("true", TensorProto.BOOL, [], [True])
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["input"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Loop", ["", "true", "flat"], ["out"], body=body),
+    ]
+    given = helper.make_tensor_value_info("input", TensorProto.FLOAT, [None, 3, 8, 8])
+    made = helper.make_tensor_value_info("out", TensorProto.FLOAT, [None, 3])
+    graph = helper.make_graph(nodes, "g", [given], [made], [true])
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), str(path))
+    return path
+
+
+def test_a_model_without_an_end_is_ended(tiny, tmp_path):
+    path = endless(tmp_path / "m.onnx")
+    spec = tiny.spec(path.name, folder=tmp_path)
+    limits = spec.model.limits.model_copy(update={"seconds": 2.0})
+    spec = spec.model_copy(update={"model": spec.model.model_copy(update={"limits": limits})})
+    with pytest.raises(ModelError, match="no answer in 2 s"):
+        load_model(spec, classes=spec.model.classes)
