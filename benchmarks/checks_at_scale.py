@@ -2,10 +2,10 @@
 
     python benchmarks/checks_at_scale.py [--rows 36000] [--only bias/] [--embedding 512]
 
-`--rows` are the test images; train and deployment get a third of that each. Every check runs once,
-in a process of its own that shares the evidence, as the engine runs it (results encoded as for the
-record, linear algebra on one thread). The peak is that of the whole process: interpreter, evidence
-and what the check itself takes. docs/speed.md holds the result.
+`--rows` are the test images; train and deployment get a third of that each, with labels. Every
+check runs once, in a process of its own that shares the evidence, as the engine runs it (results
+encoded as for the record, linear algebra on one thread). The peak is that of the whole process:
+interpreter, evidence and what the check itself takes. docs/speed.md holds the result.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from auditor.data.views import AS_SHOT, View
 from auditor.findings import Measure, ModelFacts, Result, TensorFacts
 from auditor.record.codec import encode
 from auditor.scoring.outcomes import Outcomes
+from auditor.scoring.rows import Rows
+from auditor.scoring.tasks import classification
 from auditor.spec import AuditSpec, InputSpec
 
 CLASSES = ("compliant", "minor", "serious")
@@ -112,7 +114,30 @@ class ArrayEvidence:
     def dataset(self, split: str, *, part: str = "sound") -> Dataset:
         return self.given[split].dataset
 
-    def outcomes(
+    def labelled_splits(self) -> tuple[str, ...]:
+        return ("test", "deployment")
+
+    def scored(
+        self,
+        split: str = "test",
+        *,
+        view: View = AS_SHOT,
+        variant: str = AS_GIVEN,
+        input: InputSpec | None = None,
+        sample: int | None = None,
+        part: str = "sound",
+    ) -> Rows:
+        if split not in self._scored:
+            answers = self.given[split]
+            scores = classification.score(answers.probabilities, answers.labels)
+            self._scored[split] = classification.rows(answers.dataset, scores)
+        return self._scored[split]
+
+    @cached_property
+    def _scored(self) -> dict[str, Rows]:
+        return {}
+
+    def answers(
         self,
         split: str = "test",
         *,
