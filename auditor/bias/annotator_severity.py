@@ -170,10 +170,11 @@ def _compared(graded: Graded, compared: AgainstRest, grouping: Grouping, group: 
 
 def _examples(graded: Graded, among: Mask) -> tuple[str, ...]:
     """Images of entries under the mask, those graded most steps too severely first."""
-    ids = graded.ratings.dataset.image_ids
-    steps = np.bincount(graded.row, weights=graded.step, minlength=len(ids))
-    chosen = np.isin(np.arange(len(ids)), graded.row[among])
-    return worst_first(ids, badness=steps, among=chosen)
+    chosen, of_chosen = np.unique(graded.row[among]), np.isin(graded.row, graded.row[among])
+    steps = np.bincount(
+        np.searchsorted(chosen, graded.row[of_chosen]), weights=graded.step[of_chosen]
+    )
+    return worst_first(graded.ratings.dataset.image_ids[chosen], badness=steps)
 
 
 def _assigned(graded: Graded, grouping: Grouping, group: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
 from auditor.comparing.groups import Grouping
 from auditor.data.dataset import MISSING_GROUP, Attribute
@@ -39,12 +40,12 @@ class Crossing(Grouping):
         known = np.logical_and.reduce([g != MISSING_GROUP for g in groups])
         names, codes = [], []
         for attribute, of in zip(attributes, groups, strict=True):
-            seen = set(of[known].tolist())
+            places, seen = pd.factorize(of[known])
             ordered = [g for g in attribute.groups if g in seen]
-            ordered += sorted(seen - set(ordered))
+            ordered += sorted({*seen} - {*ordered})
             names.append(tuple(ordered))
             at = {name: i for i, name in enumerate(ordered)}
-            codes.append(np.array([at[name] for name in of[known]], dtype=np.int64))
+            codes.append(np.array([at[name] for name in seen], dtype=np.int64)[places])
         shape = tuple(len(n) for n in names)
         crossed = {a.name for a in attributes}
         return cls(

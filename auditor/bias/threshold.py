@@ -202,20 +202,13 @@ class ThresholdGaps(Check):
                 cutoffs.price(threshold, others), limit=self.false_calls_added, exceeds="above"
             ),
         ]
-        called, unit = cutoffs.called(threshold)[others], cutoffs.grouping.unit
+        called, compared = cutoffs.called(threshold)[others], cutoffs.others
         if called.any():
-            p += [
-                p_value(
-                    rate_ratio(
-                        called,
-                        member=cutoffs.grouping.members(group)[others],
-                        unit=None if unit is None else unit[others],
-                    ),
-                    limit=self.largest_ratio,
-                    exceeds="above",
-                )
+            ratios = (
+                rate_ratio(called, member=compared.members(group), unit=compared.unit)
                 for group in groups
-            ]
+            )
+            p += [p_value(r, limit=self.largest_ratio, exceeds="above") for r in ratios]
         return min(holm(p)) <= ALPHA
 
     def _measure(

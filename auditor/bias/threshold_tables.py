@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from auditor.bias.thresholds import Cutoffs, Threshold
+from auditor.bias.thresholds import Cutoffs, Threshold, share_called
 from auditor.comparing.groups import Grouping
 from auditor.findings import Axis, Cell, Column, Figure, Table
 from auditor.scoring.comparison import MIN_UNITS, count_units
@@ -69,14 +69,17 @@ def table_rows(
     grouping = cutoffs.grouping
     for threshold in tried:
         called = cutoffs.called(threshold)
-        everyone = (_mean(called[cutoffs.of_class]), _mean(called[~cutoffs.of_class]))
+        everyone = tuple(
+            share_called(called, kind) for kind in (cutoffs.of_class, ~cutoffs.of_class)
+        )
         for group in grouping.groups:
             cells: list[Cell] = []
             for _, among, sign in _kinds(cutoffs):
                 inside = grouping.members(group) & among
                 wrong = called if sign > 0 else ~called
                 gap = sign * cutoffs.gap_seen(threshold, group, among) + 0.0
-                cells += [int(inside.sum()), _mean(wrong[inside]), None if np.isnan(gap) else gap]
+                cells += [int(inside.sum()), share_called(wrong, inside)]
+                cells.append(None if np.isnan(gap) else gap)
             yield (
                 grouping.attribute.name,
                 cutoffs.adverse,
@@ -87,10 +90,6 @@ def table_rows(
                 "no" if threshold in left else "yes",
                 grouping.rows.split,
             )
-
-
-def _mean(called: np.ndarray) -> float | None:
-    return float(called.mean()) if len(called) else None
 
 
 def threshold_table(rows: Sequence[tuple[Cell, ...]]) -> Table:

@@ -25,8 +25,14 @@ def count_units(member: np.ndarray, unit: np.ndarray | None) -> int:
 
 
 def unit_codes(names: np.ndarray) -> np.ndarray:
-    """An integer for each unit name, (n,) in the order of `names`."""
-    return codes_of(names if names.dtype == object else names.astype(str))
+    """An integer for each name, (n,) in the order of `names`; numbers are ordered as text."""
+    codes = codes_of(names)
+    if names.dtype == object:
+        return codes
+    seen = np.empty(int(codes.max(initial=-1)) + 1, dtype=names.dtype)
+    seen[codes] = names
+    ordered: np.ndarray = codes_of(seen.astype(str))[codes]
+    return ordered
 
 
 def too_few(

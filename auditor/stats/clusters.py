@@ -191,13 +191,12 @@ def auc(
     """
     a, b = _numbers("scores_a", scores_a), _numbers("scores_b", scores_b)
     # Placements: for each score, the share of the other sample that it beats.
-    above_a, below_b = 1 - _placements(a, among=b), _placements(b, among=a)
+    above_a, below_b = 1 - placements(a, among=b), placements(b, among=a)
     area = float(below_b.mean())
     owner_a, owner_b = _auc_units(a, unit_a), _auc_units(b, unit_b)
-    placements, inside = _stacked(below_b, above_a)
-    worth = contrast_effect(
-        placements, inside, unit=_stacked_units(owner_b, owner_a), rest_weight=-1.0
-    )
+    placed, inside = _stacked(below_b, above_a)
+    owner = _stacked_units(owner_b, owner_a)
+    worth = contrast_effect(placed, inside, unit=owner, rest_weight=-1.0)
     variance = worth.deff * (side_variance(below_b) + side_variance(above_a))
     floor = _auc_floor(area, distinct(owner_a), distinct(owner_b))
     return Normal(area, math.sqrt(max(variance, floor)), worth.df)
@@ -209,11 +208,15 @@ def _counts(y: Mask, inside: Mask, worth: Effective) -> tuple[float, float, floa
     return x / worth.deff, n / worth.deff, x_rest / worth.deff, n_rest / worth.deff
 
 
-def _placements(scores: Floats, *, among: Floats) -> Floats:
-    ranked = np.sort(among)
-    below = np.searchsorted(ranked, scores, side="left")
-    up_to = np.searchsorted(ranked, scores, side="right")
-    share: Floats = (below + up_to) / (2 * len(among))
+def placements(scores: Floats, *, among: Floats) -> Floats:
+    """The share of `among` that each score exceeds, equals counting half; (n,)."""
+    ranked, order = np.sort(among), np.argsort(scores)
+    # Asked for in order: each look-up is then beside the last one.
+    asked = scores[order]
+    below = np.searchsorted(ranked, asked, side="left")
+    up_to = np.searchsorted(ranked, asked, side="right")
+    share = np.empty(len(scores))
+    share[order] = (below + up_to) / (2 * len(among))
     return share
 
 
