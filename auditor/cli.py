@@ -212,7 +212,7 @@ def _render_and_finish(record: AuditRecord, out: Path | None) -> None:
 
 
 def main() -> None:
-    """Run the command line; what a user can mend is printed without a traceback."""
+    """Run the command line; what a user can correct is printed without a traceback."""
     try:
         app()
     except AuditorError as error:

@@ -2,15 +2,16 @@
 
     python benchmarks/checks_at_scale.py [--rows 36000] [--only bias/] [--embedding 512]
 
-`--rows` are the test images; train and deployment get a third of that each, with labels. Every
-check runs once, in a process of its own that shares the evidence, as the engine runs it (results
-encoded as for the record, linear algebra on one thread). The peak is that of the whole process:
-interpreter, evidence and what the check itself takes. docs/speed.md holds the result.
+`--rows` are the test images; train and deployment get a third of that each. Every check runs once,
+in a process of its own that shares the evidence, as the engine runs it (results encoded as for the
+record, linear algebra on one thread). The peak is that of the whole process: interpreter, evidence
+and what the check itself takes.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import multiprocessing
 import platform
 import resource
@@ -26,7 +27,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from auditor.contract import AS_GIVEN, Available, Check, Need, check_classes
+from auditor.contract import AS_GIVEN, Available, Check, LabelledSplits, Need, check_classes
 from auditor.data.dataset import MISSING_GROUP, Attribute, Dataset
 from auditor.data.scan import PROPERTY_NAMES
 from auditor.data.views import AS_SHOT, View
@@ -78,6 +79,7 @@ class ArrayEvidence:
     """The `Evidence` of every check, from arrays; splits have no images set apart."""
 
     given: Mapping[str, Outcomes]
+    rows: Mapping[str, Rows]
     scans: Mapping[str, pd.DataFrame]
     embeddings: np.ndarray
     check_id: str = ""
@@ -107,15 +109,19 @@ class ArrayEvidence:
     def rng(self) -> np.random.Generator:
         return np.random.default_rng([self.spec.audit.seed, zlib.crc32(self.check_id.encode())])
 
-    def has(self, need: Need) -> bool:
+    @cached_property
+    def available(self) -> Available:
         datasets = {split: outcomes.dataset for split, outcomes in self.given.items()}
-        return need.unmet(Available(self.spec, self.model, datasets)) is None
+        return Available(self.spec, self.model, datasets)
+
+    def has(self, need: Need) -> bool:
+        return need.unmet(self.available) is None
+
+    def labelled_splits(self) -> tuple[str, ...]:
+        return LabelledSplits().splits(self.available)
 
     def dataset(self, split: str, *, part: str = "sound") -> Dataset:
         return self.given[split].dataset
-
-    def labelled_splits(self) -> tuple[str, ...]:
-        return ("test", "deployment")
 
     def scored(
         self,
@@ -127,15 +133,7 @@ class ArrayEvidence:
         sample: int | None = None,
         part: str = "sound",
     ) -> Rows:
-        if split not in self._scored:
-            answers = self.given[split]
-            scores = classification.score(answers.probabilities, answers.labels)
-            self._scored[split] = classification.rows(answers.dataset, scores)
-        return self._scored[split]
-
-    @cached_property
-    def _scored(self) -> dict[str, Rows]:
-        return {}
+        return self.rows[split]
 
     def answers(
         self,
@@ -170,7 +168,8 @@ def world(rows: int, *, embedding: int, rng: np.random.Generator) -> ArrayEviden
     sizes = {"test": rows, "train": rows // 3, "deployment": rows // 3}
     scans = {split: _scan(split, n, rng) for split, n in sizes.items()}
     given = {split: _outcomes(split, scan, rng) for split, scan in scans.items()}
-    return ArrayEvidence(given, scans, _embedding(given["test"], embedding, rng))
+    rows_of = {split: _rows(outcomes) for split, outcomes in given.items()}
+    return ArrayEvidence(given, rows_of, scans, _embedding(given["test"], embedding, rng))
 
 
 def _outcomes(split: str, scan: pd.DataFrame, rng: np.random.Generator) -> Outcomes:
@@ -208,6 +207,13 @@ def _outcomes(split: str, scan: pd.DataFrame, rng: np.random.Generator) -> Outco
     dark = scan["mean"].to_numpy() < -1.5
     hard = (groups["building"] == "hall-1930s") + 0.5 * (groups["phone"] == "p5") + 2.5 * dark
     return Outcomes(dataset, _scores(truth, hard, rng))
+
+
+def _rows(outcomes: Outcomes) -> Rows:
+    """Scored rows, as the engine makes them of answers and labels."""
+    dataset = outcomes.dataset
+    scores = classification.score(outcomes.probabilities, dataset.labels)
+    return classification.rows(dataset, scores)
 
 
 def _groups(of: tuple[str, ...], room: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -282,7 +288,7 @@ def _measure(check: Check, evidence: ArrayEvidence, answer: Connection) -> None:
 
 def run(check: Check, evidence: ArrayEvidence) -> list[Result]:
     """All results of a check; encoded too, as the engine does."""
-    own = ArrayEvidence(evidence.given, evidence.scans, evidence.embeddings, check.id)
+    own = dataclasses.replace(evidence, check_id=check.id)
     results = []
     with threadpool_limits(limits=1):
         for result in check.run(own):

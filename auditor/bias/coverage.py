@@ -322,9 +322,9 @@ def _count(
     )
 
 
-def _named(found: Sequence[Decidable], few: int) -> list[str]:
-    """The cells that lack images, the smallest first."""
+def _named(found: Sequence[Decidable], few: int) -> list[list[str]]:
+    """The cells that lack images by the names of both sides, the smallest first."""
     places = [(f.cells.units[i, j], f, i, j) for f in found for i, j in np.argwhere(~f.enough)]
     smallest = sorted(places, key=lambda place: place[0])[:NAMED]
-    names = [f"{f.cells.rows.names[i]} with {f.cells.columns.names[j]}" for _, f, i, j in smallest]
-    return [*names, *([f"{few - NAMED:,} more"] if few > NAMED else [])]
+    names = [[f.cells.rows.names[i], f.cells.columns.names[j]] for _, f, i, j in smallest]
+    return [*names, *([[f"{few - NAMED:,} more"]] if few > NAMED else [])]

@@ -41,7 +41,7 @@ def _alpha(kind: str, how: str) -> tuple[Words, Words]:
         "{of_group}: {value} over {n:rows}."
     )
     return (
-        Words(f"Agreement of annotators beyond chance ({kind}): {{group}}",
+        Words(f"Agreement of annotators beyond chance ({kind}){{in_where}}: {{group}}",
               f"{{group}}: {kind} of annotators", sentence),
         Words(f"Agreement of annotators beyond chance ({kind}), {{split}} data",
               f"{kind} of annotators", sentence),
@@ -122,7 +122,7 @@ class LabelAgreement(Check):
     words: ClassVar = {
         AGREEMENT: (
             Words(
-                title="Agreement between annotators: {group}, against all others",
+                title="Agreement between annotators{in_where}: {group}, against all others",
                 short="{group}: disputed labels",
                 sentence="Two annotators agree about {group} in {this}; about all others in "
                 "{other}; {gap}.",
@@ -144,7 +144,7 @@ class LabelAgreement(Check):
         "alpha-ordinal": _alpha("ordinal alpha", "counting how far grades are apart, "),
         SEVERITY: (
             Words(
-                title="How severely {annotator} labels {group}, against the expert",
+                title="How severely {annotator} labels {group}{in_where}, against the expert",
                 short="{annotator}’s labels of {group}",
                 sentence=(_severe("The labels of {annotator}"), _ASSIGNED),
                 hundred="Of 100 images of {group}, {annotator} grades {here} more severely than "
@@ -154,7 +154,7 @@ class LabelAgreement(Check):
                 action="have others than {annotator} label {group} again, and train again",
             ),
             Words(
-                title="How severely {group} is labelled, against the expert",
+                title="How severely {group} is labelled{in_where}, against the expert",
                 short="labels of {group}",
                 sentence=_severe("The labels"),
                 hundred="Of 100 images of {group}, {here} are labelled more severely than the "
@@ -167,7 +167,7 @@ class LabelAgreement(Check):
         ),
         RELATIVE: (
             Words(
-                title="How severely {annotator} labels {group}, against other annotators",
+                title="How severely {annotator} labels {group}{in_where}, against other annotators",
                 short="{annotator}’s labels of {group}, against others’",
                 sentence=(
                     "The labels of {annotator} are more severe than the other annotators’ for "

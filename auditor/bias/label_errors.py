@@ -100,10 +100,11 @@ class LabelErrors(Check):
         ),
         FLAGGED: (
             Words(
-                title="Labels that look wrong, by chance or not: {group}, against all others",
+                title="Labels that look wrong, by chance or not{in_where}: {group}, against all "
+                "others",
                 short="{group}: labels that look wrong",
-                sentence="Labels of {group} look wrong in {this} images, of all others in "
-                "{other}; {gap}. If every label were right, {if_right:percent} and "
+                sentence="Labels of {group} look wrong{in_where} in {this} images, of all others "
+                "in {other}; {gap}. If every label were right, {if_right:percent} and "
                 "{if_right_rest:percent} would look so by chance.",
                 hundred=_SUSPECT,
                 action=_AGAIN,
@@ -111,10 +112,11 @@ class LabelErrors(Check):
             Words("Labels that look wrong by group, {split} data", "suspect labels by group"),
         ),
         EXCESS: Words(
-            title="Labels that look wrong: {group}, against all others",
+            title="Labels that look wrong{in_where}: {group}, against all others",
             short="{group}: suspect labels",
-            sentence="Beyond what right labels would show by chance, {beyond:points} in a hundred "
-            "labels of {group} look wrong, and {beyond_rest:points} of all others; {gap}.",
+            sentence="Beyond what right labels would show by chance{in_where}, {beyond:points} in "
+            "a hundred labels of {group} look wrong, and {beyond_rest:points} of all others; "
+            "{gap}.",
             hundred=_SUSPECT,
             gap=("fewer", "more"),
             action=_AGAIN,
@@ -133,10 +135,10 @@ class LabelErrors(Check):
         ),
         ERROR: (
             Words(
-                title="Labels that the expert corrects: {group}, against all others",
+                title="Labels that the expert corrects{in_where}: {group}, against all others",
                 short="{group}: wrong labels",
-                sentence="Labels of {group} are not the expert’s in {this} images that the expert "
-                "labelled, of all others in {other}; {gap}.",
+                sentence="Labels of {group}{in_where} are not the expert’s in {this} images that "
+                "the expert labelled, of all others in {other}; {gap}.",
                 hundred="Of 100 labels of {group}, the expert corrects {here}; of 100 others, "
                 "{there}.",
                 column="wrong labels",

@@ -294,7 +294,7 @@ def _unnamed(
             "counted": here.noun,
             "of": here.n,
             "groups": list(groups),
-            "named": [*(f"{g} ({here.images_of[g]:,} images)" for g in groups[:NAMED]), *more],
+            "named": [*groups[:NAMED], *more],
             "reference": reference.of,
         },
     )

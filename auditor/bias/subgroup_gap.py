@@ -60,29 +60,30 @@ class SubgroupGap(Check):
     )
     words: ClassVar = {
         "accuracy": Words(
-            title="Accuracy for {group}, against all others",
+            title="Accuracy for {group}{in_where}, against all others",
             short="{group}: right answers",
-            sentence="Accuracy, {group}: {this}; all others {other}; {gap}.",
+            sentence="Accuracy{in_where}, {group}: {this}; all others {other}; {gap}.",
             hundred="Of 100 images of {group} it answers {here} rightly; of 100 others, {there}.",
             column="right answers",
-            action="mend and test again for {group}",
+            action="fix and test again for {group}",
             harm="fewer right answers",
             metric="accuracy",
         ),
         "log-loss": Words(
-            title="Log-loss for {group}, against all others",
+            title="Log-loss for {group}{in_where}, against all others",
             short="{group}: sure of wrong answers",
-            sentence="Log-loss (how sure it was of wrong answers; lower is better), {group}: "
-            "{this}; all others {other}; {gap}.",
+            sentence="Log-loss{in_where} (how sure it was of wrong answers; lower is better), "
+            "{group}: {this}; all others {other}; {gap}.",
             harm="surer of wrong answers",
         ),
         "recall": Words(
-            title="Share of “{class}” found for {group}, against all others",
+            title="Share of “{class}” found for {group}{in_where}, against all others",
             short="{group}: “{class}” found",
-            sentence="Share of {class} that is found, {group}: {this}; all others {other}; {gap}.",
+            sentence="Share of {class} that is found{in_where}, {group}: {this}; all others "
+            "{other}; {gap}.",
             hundred="Of 100 “{class}” images of {group} it finds {here}; of 100 others, {there}.",
             column="“{class}” found",
-            action="mend and test again for {group}",
+            action="fix and test again for {group}",
             harm="fewer “{class}” found",
             metric="recall",
         ),

@@ -53,7 +53,8 @@ class Abstention(Check):
     needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(),)
     words: ClassVar = {
         "accuracy-at-coverage": Words(
-            title="Accuracy where it answers only what it is surest of, share answered: {coverage}",
+            title="Accuracy where it answers only what it is surest of, share answered: "
+            "{coverage}, {split} data",
             short="accuracy on the surest {coverage} of images",
             sentence="Right on the surest {covered:percent} of the {split} images: {count} of {n} "
             "= {value}.",

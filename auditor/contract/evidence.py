@@ -43,7 +43,7 @@ class Evidence(Protocol):
         ...
 
     def dataset(self, split: str, *, part: str = "sound") -> Dataset:
-        """The manifest's rows of a split (readable images only in the sound part)."""
+        """The manifest's rows of a split (readable images only in the clean subset)."""
         ...
 
     def labelled_splits(self) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ class Evidence(Protocol):
         ...
 
     def frames(self, split: str, *, sample: int) -> np.ndarray:
-        """Decoded frames at model size, (m, h, w, 3) uint8, of a nested sample (sound part)."""
+        """Decoded frames at model size, (m, h, w, 3) uint8, of a nested sample (clean subset)."""
         ...
 
     def frame_ids(self, split: str, *, sample: int) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def run(
     """Audit what `spec` says; write ``audit.json`` and ``tables/`` under `out`.
 
     `only` names checks to run (all when empty); limits of checks left out are then not decided.
-    `policy` overrides the spec's. Raises AuditorError for whatever the user can mend.
+    `policy` overrides the spec's. Raises AuditorError for whatever the user can correct.
     """
     with output_folder(Path(out)) as folder:
         return audit_into(

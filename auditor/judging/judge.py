@@ -134,9 +134,12 @@ def _judge_limit(limit: Limit, items: Sequence[_Item], roles: Mapping[str, str])
     adjusted = _adjusted(limit, tested, at=limit.value)
     leaning = _leaning(limit, tested)
     gates = [i for i in items if limit.when and i.name == limit.when.measure]
+    families = _families(tested)
     for i, measure in tested.items():
         verdict = _verdict(limit, measure, p=adjusted[i])
-        finding = _detailed(_finding(items[i], limit, verdict), limit, measure, len(tested))
+        finding = _detailed(
+            _finding(items[i], limit, verdict), limit, measure, len(families[measure.subject.split])
+        )
         if verdict is Verdict.INCONCLUSIVE and i in leaning:
             finding = replace(finding, leaning="worse")
         found[i] = _gated(finding, measure, limit.when, gates)
@@ -161,9 +164,23 @@ def _is_counted(limit: Limit, measure: Measure) -> bool:
 
 
 def _adjusted(limit: Limit, tested: Mapping[int, Measure], *, at: float) -> dict[int, float]:
-    """P-values of "the truth is beyond `at`", adjusted over one family for a limit."""
-    p = [p_value(m.estimate, limit=at, exceeds=limit.exceeds) for m in tested.values()]
-    return dict(zip(tested, conditional_holm(p), strict=True))
+    """P-values of "the truth is beyond `at`", adjusted over a limit's comparisons of a split.
+
+    A split is a family of its own: labels from where the model will run would otherwise hide what
+    the test data show.
+    """
+    adjusted: dict[int, float] = {}
+    for family in _families(tested).values():
+        p = [p_value(tested[i].estimate, limit=at, exceeds=limit.exceeds) for i in family]
+        adjusted |= zip(family, conditional_holm(p), strict=True)
+    return adjusted
+
+
+def _families(tested: Mapping[int, Measure]) -> dict[str | None, list[int]]:
+    found: dict[str | None, list[int]] = {}
+    for i, measure in tested.items():
+        found.setdefault(measure.subject.split, []).append(i)
+    return found
 
 
 def _verdict(limit: Limit, measure: Measure, *, p: float) -> Verdict:

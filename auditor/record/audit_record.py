@@ -37,7 +37,7 @@ TABLE_ROWS = 1000
 
 @dataclass(frozen=True)
 class GroupCount:
-    """A group (or class): its images as given and in the sound part."""
+    """A group (or class): its images as given and in the clean subset."""
 
     name: str
     n: int
@@ -67,7 +67,7 @@ class AttributeSummary:
 
 @dataclass(frozen=True)
 class SetApart:
-    """How many images of a split were set apart from the sound part, and why."""
+    """How many images of a split were set apart from the clean subset, and why."""
 
     reason: str
     n: int
@@ -75,7 +75,7 @@ class SetApart:
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """A split's images: `n` as given, `n_sound` in the sound part, `n_units` None without units.
+    """A split's images: `n` as given, `n_sound` in the clean subset, `n_units` None without units.
 
     `labels` counts the labelled images by class; `digest` is that of the manifest's rows,
     `images_digest` that of the images' bytes in order of their ids (None where not taken).

@@ -120,7 +120,9 @@ def _listed_shares(findings: Sequence[Finding], order: Ordered) -> str:
 
 def _under_represented(order: Ordered) -> Iterator[str]:
     train = order.record.dataset("train")
-    for one in under_represented(train) if train else ():
+    few = under_represented(train) if train else ()
+    # Fewest first: a record read back has its groups in another order.
+    for one in sorted(few, key=lambda one: (one.found / one.due, one.group)):
         shares = f"{percent(one.found)}% of training images, {percent(one.due)}% of people"
         yield f"{order.telling.shown(one.group)} ({shares})"
 
@@ -137,7 +139,9 @@ def _wrong(answer: Answer, order: Ordered) -> str:
     stated = order.record.spec.parsed["consequences"]
     parts = []
     if stated.get("borne_by"):
-        parts.append(f"Borne by: {', '.join(dict.fromkeys(stated['borne_by'].values()))}.")
+        # By class: a record read back has its keys in another order.
+        bearers = dict.fromkeys(who for _, who in sorted(stated["borne_by"].items()))
+        parts.append(f"Borne by: {', '.join(bearers)}.")
     for finding in order.of(answer.findings):
         text = order.filled(order.words(finding).answer, finding)
         if text:

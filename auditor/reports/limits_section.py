@@ -102,7 +102,8 @@ def limit_view(result: LimitResult, order: Ordered) -> LimitView:
     findings = order.of(result.findings)
     passed = [f for f in findings if f.verdict is Verdict.PASS]
     told = _told(findings, str(result.limit["severity"]))
-    rest = [f for f in findings if f not in told and f not in passed]
+    named = {f.id for f in (*told, *passed)}
+    rest = [f for f in findings if f.id not in named]
     word = f"{VERDICT_WORDS[result.verdict]}, waived" if result.waived_by else None
     several = len({_label(f, order) for f in findings} - {""}) > 1
     rows = tuple(_row(f, order, several=several) for f in rest[:OPEN_ROWS])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from auditor.contract import Words
 from auditor.contract.numbers import value_text
 from auditor.findings import Finding, LimitResult, Measure, Question, Verdict
 from auditor.record import AuditRecord
@@ -162,7 +163,10 @@ def _limit_name(result: LimitResult, order: Ordered) -> str:
 
 
 def _headline(order: Ordered) -> tuple[str, ...]:
-    """The numbers that count, where the model will run first, beside always guessing."""
+    """The numbers that count, where the model will run first, beside always guessing.
+
+    Of the data that do not lead only how often it is right is told.
+    """
     lines: list[tuple[bool, int, str]] = []
     for check, measure in _of_everyone(order):
         words = order.telling.words(check, measure)
@@ -170,7 +174,12 @@ def _headline(order: Ordered) -> tuple[str, ...]:
         if text:
             lines.append((measure.subject.split == "test", words.headline_rank, text))
     lines.sort(key=lambda line: line[:2])
-    return tuple(text for _, _, text in lines) or ("How often it is right was not measured.",)
+    told = tuple(
+        text
+        for is_test, rank, text in lines
+        if is_test == lines[0][0] or rank == Words.headline_rank
+    )
+    return told or ("How often it is right was not measured.",)
 
 
 def _of_everyone(order: Ordered) -> Iterator[tuple[str, Measure]]:
@@ -195,13 +204,15 @@ def _harms(order: Ordered) -> tuple[Harm, ...]:
         and (f.verdict is Verdict.FAIL or f.leaning == "worse")
     ]
     hurt.sort(key=lambda f: (order.words(f).harm_rank, not is_about_people(f, order.record)))
-    harms = [_group_harm(f, order) for f in hurt[:2]]
+    harms = [_group_harm(f, order) for f in _each_once(hurt, order)[:2]]
     if not hurt:
         harms.append(_nobody_shown(order))
     everyone = [
         (words, m)
         for check, m in _of_everyone(order)
-        if (words := order.telling.words(check, m)).harm and not m.sides
+        if (words := order.telling.words(check, m)).harm
+        and order.questions.get(check) is not Question.MEASURED
+        and not m.sides
     ]
     everyone.sort(key=lambda pair: (pair[0].harm_rank, pair[1].subject.split == "test"))
     for words, measure in everyone[:2]:
@@ -211,16 +222,31 @@ def _harms(order: Ordered) -> tuple[Harm, ...]:
     return tuple(harms)
 
 
+def _each_once(hurt: Sequence[Finding], order: Ordered) -> list[Finding]:
+    """The first finding of each harm to each group: a gap may fail as a ratio and as points."""
+    first: dict[object, Finding] = {}
+    for finding in hurt:
+        what = order.filled(order.words(finding).harm, finding) or finding.id
+        first.setdefault((what, order.result(finding).subject), finding)
+    return list(first.values())
+
+
 def _group_harm(finding: Finding, order: Ordered) -> Harm:
     measure = order.measure(finding)
     if measure is None:
         raise ValueError(f"finding {finding.id} has no measure")
     words = order.words(finding)
-    # The first sentence says whom it hurts; what it stays so among is for the finding.
-    said = order.filled(words.sentence, finding) or value_text(measure)
+    what = order.filled(words.harm, finding)
+    sides = order.filled("{this};", finding), order.filled("{other}; {gap}", finding)
+    if what and all(sides) and order.group(finding):
+        whom = f"{shortened(order.group(finding), 60)}{order.filled('{in_where}', finding)}"
+        said = f"{whom}: {sides[0]} {words.sides[1].lower()} {sides[1]}"
+    else:
+        # The first sentence says whom it hurts; what it stays so among is for the finding.
+        said = order.filled(words.sentence, finding) or value_text(measure)
     allowed = limit_text(order.limit_of(finding), measure)
     bound = f"; the limit is {allowed}" if allowed else ""
-    what = order.filled(words.harm, finding) or order.short(finding)
+    what = what or order.short(finding)
     return Harm(shortened(what, 50), f"{shortened(said, 190).rstrip('.')}{bound}")
 
 

@@ -257,6 +257,11 @@ class _Fields(string.Formatter):
         side = measure.sides[0 if key in ("this", "here") else 1]
         return side_text(side) if key in ("this", "other") else _of_hundred(side)
 
+    def _named(self, one: Any) -> str:
+        """A name as readers are shown it; several in one place stand together."""
+        names = one if isinstance(one, list | tuple) else [one]
+        return " with ".join(self.telling.shown(str(name)) for name in names)
+
     def format_field(self, value: Any, format_spec: str) -> Any:
         printers: dict[str, Callable[[Any], str]] = {
             "percent": lambda v: f"{percent(v)}%",
@@ -272,7 +277,7 @@ class _Fields(string.Formatter):
         if "|" in format_spec:
             return points_apart(*value, words=format_spec.split("|"))
         if isinstance(value, list | tuple) and not format_spec:
-            return listed_with_and([self.telling.shown(str(v)) for v in value])
+            return listed_with_and([self._named(v) for v in value])
         if isinstance(value, int) and not format_spec:
             return f"{value:,}"
         return super().format_field(value, format_spec)

@@ -3,7 +3,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from auditor.bias.split_half import first_half
 from auditor.bias.threshold import ThresholdGaps
 from auditor.bias.threshold_tables import MOVES_HARM
 from auditor.bias.thresholds import Cutoffs
@@ -142,18 +141,6 @@ def test_what_is_measured_was_not_seen_by_what_chose(worlds):
     assert value(other.sides[0].estimate) > value(found.sides[0].estimate) + 0.2
 
 
-def test_halves_are_of_units_and_even_in_every_stratum():
-    rng = np.random.default_rng(0)
-    unit = np.repeat(np.arange(60), 4)
-    stratum = np.repeat(["few"] * 7 + ["many"] * 53, 4)
-    first = first_half(240, unit=unit, stratum=stratum, rng=rng)
-    assert all(len(set(first[unit == u])) == 1 for u in range(60))
-    assert first[stratum == "few"].sum() in (3 * 4, 4 * 4)
-    assert first.sum() == 120
-    again = first_half(240, unit=unit, stratum=stratum, rng=np.random.default_rng(1))
-    assert (first != again).any()
-
-
 def test_the_same_seed_gives_the_same_and_one_attribute_more_changes_nothing(worlds):
     evidence = world(worlds, seed=2, shift=0.5)
     first = worlds.measures(ThresholdGaps(), evidence)
@@ -167,7 +154,7 @@ def test_the_same_seed_gives_the_same_and_one_attribute_more_changes_nothing(wor
                     "building": ("condition", list(outcomes.groups("building")))},
     )  # fmt: skip
     both = worlds.evidence(spec=evidence.spec).add(more, outcomes.probabilities)
-    assert worlds.measures(ThresholdGaps(), both)[NAME] == first[NAME]
+    assert worlds.measures(ThresholdGaps(), both)[NAME] == worlds.nearly(first[NAME])
 
 
 def test_units_are_what_counts(worlds):

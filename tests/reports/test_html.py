@@ -13,6 +13,7 @@ from auditor.record.files import record_digest, to_json
 from auditor.reports.drawing.pictures import pictures
 from auditor.reports.html import FOOTER, report_html
 from auditor.reports.ordering import ordered
+from auditor.reports.reasons import reason
 
 VOID = {"meta", "img", "br", "hr", "link"}
 
@@ -136,14 +137,23 @@ def test_links_lead_somewhere_and_ids_are_unique(page):
 def test_names_from_outside_are_text_everywhere(page, failing, housing):
     assert housing.HOSTILE in page.said()
     hostile = "<img src=x onerror=alert(1)>&amp;{{ 7*7 }}"
+    wrong = failing.spec.parsed["consequences"] | {"when_wrong": hostile, "appeal": hostile}
+    spec = dataclasses.replace(failing.spec, parsed=failing.spec.parsed | {"consequences": wrong})
     changed = dataclasses.replace(
         failing,
+        spec=spec,
         warnings=(hostile,),
-        answers=tuple(dataclasses.replace(a, why=hostile, answer=hostile) for a in failing.answers),
-        findings=tuple(
-            dataclasses.replace(f, reason=hostile, remedy=hostile, clauses=(hostile,))
-            for f in failing.findings
+        results=tuple(
+            dataclasses.replace(
+                result,
+                unmeasured=tuple(
+                    dataclasses.replace(u, reason=hostile, remedy=hostile)
+                    for u in result.unmeasured
+                ),
+            )
+            for result in failing.results
         ),
+        findings=tuple(dataclasses.replace(f, clauses=(hostile,)) for f in failing.findings),
     )
     after = Page(html(changed))
     assert not after.every("img")
@@ -160,7 +170,7 @@ def test_every_finding_that_is_not_passed_is_told_or_counted(failing, page):
     assert failed
     for finding in failed:
         assert finding.id in said
-        assert finding.reason.split(" The limit")[0] in said
+        assert reason(finding, order).split(" The limit")[0] in said
 
 
 def test_warnings_waivers_declarations_and_what_was_not_tested_are_there(page, failing):
@@ -206,7 +216,7 @@ def test_an_empty_record_is_a_report_that_decides_nothing(failing):
     )  # fmt: skip
     said = Page(html(bare)).said()
     assert "Not decided against" in said
-    assert "Accuracy was not measured." in said
+    assert "How often it is right was not measured." in said
     assert "nothing was decided" in said
 
 

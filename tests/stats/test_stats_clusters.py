@@ -163,7 +163,7 @@ def test_two_samples_are_a_difference_of_disjoint_units(rng):
     joined = stats.rate_difference(
         np.r_[a, b], member=np.arange(80) < 30, unit=np.r_[unit_a, unit_b + 100]
     )
-    assert found == joined
+    assert vars(found) == pytest.approx(vars(joined))
     with pytest.raises(ValueError, match="both or neither"):
         stats.two_sample_difference(a, b, unit_a=unit_a)
 
