@@ -11,7 +11,7 @@ import pandas as pd
 from auditor.comparing.groups import Grouping
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.findings import Subject
-from auditor.scoring.comparison import MIN_UNITS, count_units
+from auditor.scoring.comparison import MIN_UNITS, has_few_units, units_by_group
 from auditor.scoring.rows import Rows
 
 
@@ -92,9 +92,7 @@ class Crossing(Grouping):
         cells = len(self.groups)
         if self.unit is None:
             return np.bincount(self.of, minlength=cells)
-        size = int(self.unit.max(initial=0)) + 1
-        pairs = np.unique(self.of * size + self.unit)
-        return np.bincount(pairs // size, minlength=cells)
+        return units_by_group(self.of, self.unit, groups=cells)
 
     @property
     def measurable(self) -> list[int]:
@@ -103,8 +101,7 @@ class Crossing(Grouping):
         return [
             int(cell)
             for cell in enough
-            if not self.is_nested(int(cell))
-            and count_units(self.of != cell, self.unit) >= MIN_UNITS
+            if not self.is_nested(int(cell)) and not has_few_units(self.of != cell, self.unit)
         ]
 
     def is_nested(self, cell: int) -> bool:

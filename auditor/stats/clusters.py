@@ -46,6 +46,7 @@ from auditor.stats.design_effects import (
     contrast_effect,
     design_effect,
     rate_effect,
+    side_effects,
     side_variance,
     unit_codes_of,
 )
@@ -66,6 +67,18 @@ def rate(success: ArrayLike, *, unit: ArrayLike | None = None) -> Rate:
     y = _outcomes("success", success)
     worth = rate_effect(y, unit)
     return Rate(int(y.sum()) / worth.deff, len(y) / worth.deff, worth.df)
+
+
+def side_rates(
+    success: ArrayLike, *, member: ArrayLike, unit: ArrayLike | None = None
+) -> tuple[Rate, Rate]:
+    """`rate` among the members of a group, and among the rest; arguments as `rate_difference`."""
+    y, inside = _outcomes("success", success), _mask(member, success)
+    group, rest = (
+        Rate(x / worth.deff, n / worth.deff, worth.df)
+        for x, n, worth in side_effects(y, inside, unit=unit)
+    )
+    return group, rest
 
 
 def rate_difference(
