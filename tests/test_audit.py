@@ -181,7 +181,7 @@ def test_the_record_holds_no_path_of_this_machine(audited, fair):
     text = (out / "audit.json").read_text()
     assert str(fair.parent) not in text
     assert str(out) not in text
-    assert json.loads(text)["schema"] == "auditor/audit/v1"
+    assert json.loads(text)["schema"] == "auditor/audit/v2"
 
 
 KILLED = """
