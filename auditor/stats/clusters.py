@@ -105,8 +105,9 @@ def rate_ratio(
     Raises ValueError also where neither side has a success: there is no such ratio.
     """
     y, inside = _outcomes("success", success), _mask(member, success)
-    rest = y[~inside].mean() if not inside.all() else 0.0
-    ratio = float(y[inside].mean() / rest) if rest and inside.any() else 1.0
+    x, n, x_rest, n_rest = _counts(y, inside, Effective(1.0, None))
+    rest = x_rest / n_rest if n_rest else 0.0
+    ratio = x / n / rest if rest and n else 1.0
     worth = contrast_effect(y, inside, unit=unit, rest_weight=ratio)
     return RateRatio(*_counts(y, inside, worth), worth.df)
 

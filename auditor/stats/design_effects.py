@@ -69,7 +69,7 @@ def side_effects(
     return group, rest
 
 
-def _effect_of_counts(successes: Floats, images: NDArray[np.int64]) -> Effective:
+def _effect_of_counts(successes: NDArray[Any], images: NDArray[np.int64]) -> Effective:
     """From the successes and the images of each unit, (units,)."""
     sizes = images[images > 0].astype(np.float64)
     _require_units(len(sizes))
