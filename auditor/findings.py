@@ -243,7 +243,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows for a reader; beyond 1,000 the record keeps the first, ``tables/*.csv`` all."""
+    """Rows for a reader; the record keeps the first, ``tables/*.csv`` all."""
 
     id: str
     title: str
@@ -282,16 +282,16 @@ class Gating:
 class Finding:
     """A measure, or the reason why there is none, with its verdict.
 
-    `result` is the id of that measure or reason (`finding_id`). `verdict` is None where no limit
-    applies (information only). `leaning` is ``worse`` when an undecided group is shown worse than
-    the rest although not by how much. `compared` counts the measures that the limit was tested
-    on together. Of an undecided finding `needed` says what would decide it and `could_show` from
-    which value on a sample of this size would have shown an excess (None: from none).
+    Of a measure that meets several limits, further findings add ``#limit`` to its id. `verdict` is
+    None where no limit applies (information only). `leaning` is ``worse`` when an undecided group
+    is shown worse than the rest although not by how much. `compared` counts the measures that the
+    limit was tested on together. Of an undecided finding `needed` says what would decide it and
+    `could_show` from which value on a sample of this size would have shown an excess (None: from
+    none).
     """
 
     id: str
     check: str
-    result: str
     limit: str | None = None
     verdict: Verdict | None = None
     leaning: str | None = None
@@ -302,6 +302,11 @@ class Finding:
     gating: Gating | None = None
     clauses: tuple[str, ...] = ()
     waived_by: str | None = None
+
+    @property
+    def result(self) -> str:
+        """The id of that measure or reason (`finding_id`)."""
+        return self.id.removesuffix(f"#{self.limit}")
 
 
 @dataclass(frozen=True)

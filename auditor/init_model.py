@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -136,9 +137,11 @@ def _with_size(
         size = next(s for s, found in ran.items() if found >= max(ran.values()) - slack)
         tried = ", ".join(f"{_told(s)} ({found} right)" for s, found in ran.items())
         said = f"sizes tried on {len(pictures.images)} images: {tried}"
-    resized = {} if size == guessed.size else {"resize": "stretch", "shortest": None}
+    changed: dict[str, Any] = {"size": size}
+    if size != guessed.size:
+        changed |= {"resize": "stretch", "shortest": None}
     reason = f"{guessed.reason} Size: {said}; taken is {_told(size)}."
-    return replace(guessed, size=size, reason=reason, **resized)
+    return replace(guessed, reason=reason, **changed)
 
 
 def _suggested(guessed: GuessedModel, pictures: _Pictures) -> Iterator[Size]:

@@ -5,7 +5,8 @@
 `--rows` are the test images; train and deployment get a third of that each. Every check runs once,
 in a process of its own that shares the evidence, as the engine runs it (results encoded as for the
 record, linear algebra on one thread). The peak is that of the whole process: interpreter, evidence
-and what the check itself takes.
+and what the check itself takes. The embedding is a memory map, as the engine hands it out; its
+pages that are in memory count.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import dataclasses
 import multiprocessing
 import platform
 import resource
+import tempfile
 import time
 import zlib
 from collections.abc import Mapping
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -54,6 +57,7 @@ NEED_IMAGES = (
 )  # fmt: skip
 """Checks of the files, of the model itself, or of near-duplicates: not from arrays."""
 IMAGES_A_UNIT = 6
+BLOCK = 20_000
 SPEC = {
     "audit": {"title": "Rooms made of arrays", "seed": 7},
     "model": {"path": "model.onnx", "classes": CLASSES, "ordinal": True, "input": {"size": (8, 8)}},
@@ -256,9 +260,18 @@ def _scan(split: str, n: int, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _embedding(outcomes: Outcomes, width: int, rng: np.random.Generator) -> np.ndarray:
-    found = rng.standard_normal((len(outcomes), width), dtype=np.float32)
-    found[:, : len(CLASSES)] += 2 * outcomes.probabilities
-    return found
+    """Written block by block to a file that has no name any more."""
+    with tempfile.NamedTemporaryFile(suffix=".npy") as file:
+        shape = (len(outcomes), width)
+        found = np.lib.format.open_memmap(Path(file.name), "w+", dtype=np.float32, shape=shape)
+        for at in range(0, len(outcomes), BLOCK):
+            scores = outcomes.probabilities[at : at + BLOCK]
+            block = rng.standard_normal((len(scores), width), dtype=np.float32)
+            block[:, : len(CLASSES)] += 2 * scores
+            found[at : at + BLOCK] = block
+        found.flush()
+        del found
+        return np.load(file.name, mmap_mode="r")
 
 
 def cost_of(check: Check, evidence: ArrayEvidence) -> Cost:

@@ -19,7 +19,7 @@ from auditor.contract.words import FROM_0
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.pooling import by_label
 from auditor.findings import Measure, Measured, Result, Subject, Unmeasured
-from auditor.scoring.comparison import MIN_UNITS, count_units, unit_codes
+from auditor.scoring.comparison import MIN_UNITS, count_units
 from auditor.scoring.rows import Rows
 from auditor.stats import Exact, rate
 
@@ -304,7 +304,7 @@ def _count(
 ) -> Measure:
     """How many cells do not hold enough images."""
     few = sum(int((~f.enough).sum()) for f in found)
-    units = dataset.units
+    units = dataset.unit_codes
     everyone = np.ones(len(dataset), dtype=bool)
     return Measure(
         name=name,
@@ -315,7 +315,7 @@ def _count(
         least=0.0,
         better="lower",
         n=len(dataset),
-        n_units=None if units is None else count_units(everyone, unit_codes(units)),
+        n_units=None if units is None else count_units(everyone, units),
         facts={
             "all": sum(f.enough.size for f in found),
             "few": few,

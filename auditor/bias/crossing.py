@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
 from auditor.comparing.groups import Grouping
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.findings import Subject
-from auditor.scoring.comparison import MIN_UNITS, count_units
+from auditor.scoring.comparison import MIN_UNITS, has_few_units, units_by_group
 from auditor.scoring.rows import Rows
 
 
@@ -39,12 +40,12 @@ class Crossing(Grouping):
         known = np.logical_and.reduce([g != MISSING_GROUP for g in groups])
         names, codes = [], []
         for attribute, of in zip(attributes, groups, strict=True):
-            seen = set(of[known].tolist())
+            places, seen = pd.factorize(of[known])
             ordered = [g for g in attribute.groups if g in seen]
-            ordered += sorted(seen - set(ordered))
+            ordered += sorted({*seen} - {*ordered})
             names.append(tuple(ordered))
             at = {name: i for i, name in enumerate(ordered)}
-            codes.append(np.array([at[name] for name in of[known]], dtype=np.int64))
+            codes.append(np.array([at[name] for name in seen], dtype=np.int64)[places])
         shape = tuple(len(n) for n in names)
         crossed = {a.name for a in attributes}
         return cls(
@@ -91,9 +92,7 @@ class Crossing(Grouping):
         cells = len(self.groups)
         if self.unit is None:
             return np.bincount(self.of, minlength=cells)
-        size = int(self.unit.max(initial=0)) + 1
-        pairs = np.unique(self.of * size + self.unit)
-        return np.bincount(pairs // size, minlength=cells)
+        return units_by_group(self.of, self.unit, groups=cells)
 
     @property
     def measurable(self) -> list[int]:
@@ -102,8 +101,7 @@ class Crossing(Grouping):
         return [
             int(cell)
             for cell in enough
-            if not self.is_nested(int(cell))
-            and count_units(self.of != cell, self.unit) >= MIN_UNITS
+            if not self.is_nested(int(cell)) and not has_few_units(self.of != cell, self.unit)
         ]
 
     def is_nested(self, cell: int) -> bool:

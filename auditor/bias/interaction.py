@@ -19,7 +19,7 @@ from itertools import product
 
 import numpy as np
 
-from auditor.scoring.comparison import MIN_UNITS, count_units
+from auditor.scoring.comparison import has_few_units
 from auditor.stats import interval, rate, value
 
 
@@ -52,7 +52,7 @@ def beyond_parents(
         part = np.logical_and.reduce(
             [m if within else ~m for m, within in zip(members, inside, strict=True)]
         )
-        if count_units(part, unit) < MIN_UNITS:
+        if has_few_units(part, unit):
             return None
         found = rate(success[part], unit=None if unit is None else unit[part])
         ends, p = interval(found), value(found)

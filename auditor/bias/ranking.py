@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from auditor.comparing.two_sides import TwoSides, covariance
 from auditor.stats import Normal, auc
+from auditor.stats.clusters import placements
 from auditor.stats.codes import codes_of, distinct
 from auditor.stats.effective import effective_units
 
@@ -95,18 +96,9 @@ def _spread(area: float, own: int, others: int) -> float:
 def _influence(scores: Floats, of_class: np.ndarray) -> Floats:
     """Each image's part in the error of the area, (n,): its placement less the area."""
     own, others = scores[of_class], scores[~of_class]
-    above, below = _beaten(own, among=others), 1 - _beaten(others, among=own)
+    above, below = placements(own, among=others), 1 - placements(others, among=own)
     area = above.mean()
     part = np.empty(len(scores))
     part[of_class] = (above - area) / len(own)
     part[~of_class] = (below - area) / len(others)
     return part
-
-
-def _beaten(scores: Floats, *, among: Floats) -> Floats:
-    """The share of `among` that each score exceeds, equals counting half."""
-    ranked = np.sort(among)
-    below = np.searchsorted(ranked, scores, side="left")
-    up_to = np.searchsorted(ranked, scores, side="right")
-    share: Floats = (below + up_to) / (2 * len(among))
-    return share

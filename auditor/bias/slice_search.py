@@ -20,6 +20,8 @@ from auditor.stats import mean_difference
 _LEAF_SHARE = 0.02
 _IMAGES_A_CLUSTER = 60
 _MOST_CLUSTERS = 25
+_MOST_FITTED = 100_000
+"""Images that clusters are found among; every image then belongs to the nearest one."""
 _MOST_IN_SLICE = 0.5
 _ALIKE = 0.5
 """Two candidates that share more than this of their images (Jaccard) are one."""
@@ -186,7 +188,10 @@ def _clusters(
     count = min(_MOST_CLUSTERS, int(half.sum()) // _IMAGES_A_CLUSTER)
     if count < 2:
         return
-    means = KMeans(count, n_init=2, random_state=seed).fit(seen[half])
+    fitted = seen[half]
+    if len(fitted) > _MOST_FITTED:
+        fitted = np.random.default_rng(seed).choice(fitted, _MOST_FITTED, replace=False)
+    means = KMeans(count, n_init=2, random_state=seed).fit(fitted)
     of = means.predict(seen)
     for cluster in range(count):
         yield of == cluster, ""

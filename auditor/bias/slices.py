@@ -27,7 +27,7 @@ from auditor.findings import (
     Table,
     Unmeasured,
 )
-from auditor.scoring.comparison import MIN_UNITS, count_units, unit_codes, worst_first
+from auditor.scoring.comparison import MIN_UNITS, count_units, worst_first
 from auditor.scoring.outcomes import Outcomes
 from auditor.stats import (
     Exact,
@@ -137,7 +137,7 @@ class Slices(Check):
         outcomes = evidence.answers()
         labelled, rng = outcomes.labelled, evidence.rng
         known = outcomes.with_labels()
-        unit = None if known.units is None else unit_codes(known.units)
+        unit = known.dataset.unit_codes
         found = count_units(np.ones(len(known), dtype=bool), unit)
         if found < LEAST_UNITS:
             yield _too_few(found, unit)

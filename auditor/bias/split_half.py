@@ -21,7 +21,7 @@ def first_half(
     units = len(first)
     groups = np.zeros(units, dtype=np.int64)
     if stratum is not None:
-        groups = np.unique(stratum.astype(str), return_inverse=True)[1][first]
+        groups = unit_codes(stratum)[first]
     order = np.lexsort((rng.permutation(units), groups))
     taken = np.zeros(units, dtype=bool)
     taken[order[::2]] = True

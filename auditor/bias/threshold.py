@@ -174,48 +174,34 @@ class ThresholdGaps(Check):
         self, cutoffs: Cutoffs, groups: Sequence[str], tried: Sequence[Threshold]
     ) -> Threshold:
         """The threshold with the smallest largest gap, at a price allowed, on the first half."""
-        found, others = (cutoffs.first & kind for kind in (cutoffs.of_class, ~cutoffs.of_class))
+        found, others = cutoffs.chosen_on.of_the_class, cutoffs.chosen_on.others
 
         def is_allowed(threshold: Threshold) -> bool:
             return (
-                value(cutoffs.price(threshold, found)) >= -self.recall_lost
-                and value(cutoffs.price(threshold, others)) <= self.false_calls_added
+                value(found.price(threshold)) >= -self.recall_lost
+                and value(others.price(threshold)) <= self.false_calls_added
             )
 
         def badness(threshold: Threshold) -> tuple[float, float]:
-            worst = cutoffs.worst(threshold, groups, others)
-            gap = cutoffs.gap_seen(threshold, worst, others)
-            return gap, -value(cutoffs.price(threshold, found))
+            gaps = others.gaps_seen(threshold)
+            return max(gaps[group] for group in groups), -value(found.price(threshold))
 
         return min((t for t in tried if is_allowed(t)), key=badness)
 
     def _is_ruled_out(self, cutoffs: Cutoffs, groups: Sequence[str], threshold: Threshold) -> bool:
         """Whether a threshold is shown to leave a group worse off, or to cost too much."""
-        others = ~cutoffs.of_class
+        found, others = cutoffs.of_the_class, cutoffs.others
         p = [
-            p_value(
-                cutoffs.price(threshold, cutoffs.of_class),
-                limit=-self.recall_lost,
-                exceeds="below",
-            ),
-            p_value(
-                cutoffs.price(threshold, others), limit=self.false_calls_added, exceeds="above"
-            ),
+            p_value(found.price(threshold), limit=-self.recall_lost, exceeds="below"),
+            p_value(others.price(threshold), limit=self.false_calls_added, exceeds="above"),
         ]
-        called, unit = cutoffs.called(threshold)[others], cutoffs.grouping.unit
+        called, compared = others.called(threshold), others.grouping
         if called.any():
-            p += [
-                p_value(
-                    rate_ratio(
-                        called,
-                        member=cutoffs.grouping.members(group)[others],
-                        unit=None if unit is None else unit[others],
-                    ),
-                    limit=self.largest_ratio,
-                    exceeds="above",
-                )
+            ratios = (
+                rate_ratio(called, member=compared.members(group), unit=compared.unit)
                 for group in groups
-            ]
+            )
+            p += [p_value(r, limit=self.largest_ratio, exceeds="above") for r in ratios]
         return min(holm(p)) <= ALPHA
 
     def _measure(
@@ -228,31 +214,30 @@ class ThresholdGaps(Check):
         best: Threshold,
     ) -> Measure:
         """What the chosen threshold does on the half that did not choose it."""
-        chose, others = cutoffs.first & ~cutoffs.of_class, ~cutoffs.first & ~cutoffs.of_class
-        worst, before = (cutoffs.worst(t, groups, chose) for t in (best, None))
-        grouping = cutoffs.grouping
-        inside = others & grouping.members(worst)
-        sides = (inside, others & ~inside)
+        chose, others = cutoffs.chosen_on.others, cutoffs.judged_on.others
+        worst, before = (chose.worst(t, groups) for t in (best, None))
+        grouping = others.grouping
+        inside = grouping.members(worst)
         return Measure(
             name=GAP,
             subject=_subject(cutoffs),
-            estimate=cutoffs.gap(best, worst, others),
+            estimate=others.gap(best, worst),
             scale="difference",
             neutral=0.0,
             better="lower",
             n=int(inside.sum()),
             n_units=None if grouping.unit is None else count_units(inside, grouping.unit),
-            sides=(cutoffs.side(best, sides[0]), cutoffs.side(best, sides[1])),
+            sides=others.sides(best, worst),
             examples=worst_first(
                 grouping.rows.image_ids[grouping.at],
-                badness=cutoffs.score,
-                among=inside & cutoffs.called(best),
+                badness=others.score,
+                among=inside & others.called(best),
             ),
             facts={
                 "threshold": best,
                 "worst_group": worst,
-                **_own_rule(cutoffs, before, others),
-                **_recalls(cutoffs, best),
+                **_own_rule(others, before),
+                **_recalls(cutoffs.judged_on.of_the_class, best),
                 "own_rule_best": best is None,
                 "left_out": [g for g in grouping.groups if g not in groups],
                 "largest_ratio": self.largest_ratio,
@@ -266,17 +251,16 @@ def _subject(cutoffs: Cutoffs) -> Subject:
     return Subject.about(keys, split=cutoffs.grouping.rows.split)
 
 
-def _own_rule(cutoffs: Cutoffs, group: str, others: np.ndarray) -> dict[str, Any]:
+def _own_rule(others: Cutoffs, group: str) -> dict[str, Any]:
     """The worst group by the model's own rule, and its gap there with the ends of its range."""
-    gap = cutoffs.gap(None, group, others)
+    gap = others.gap(None, group)
     ends = interval(gap)
     return {"own_worst_group": group, "own_gap": [value(gap), ends.low, ends.high]}
 
 
-def _recalls(cutoffs: Cutoffs, best: Threshold) -> dict[str, float]:
-    of_class = ~cutoffs.first & cutoffs.of_class
+def _recalls(of_class: Cutoffs, best: Threshold) -> dict[str, float]:
     found = (("recall", best), ("recall_own_rule", None))
-    return {name: value(cutoffs.share(cutoffs.called(t), of_class)) for name, t in found}
+    return {name: value(of_class.share(t)) for name, t in found}
 
 
 def _ruling(tried: Sequence[Threshold], left: Sequence[Threshold]) -> dict[str, Any]:

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from auditor.bias.thresholds import Cutoffs, Threshold
-from auditor.comparing.groups import Grouping
 from auditor.findings import Axis, Cell, Column, Figure, Table
-from auditor.scoring.comparison import MIN_UNITS, count_units
 from auditor.stats import interval, value
 
 MAX_LINES = 3
@@ -18,25 +16,25 @@ MAX_LINES = 3
 MOVES_HARM = "A threshold moves harm from some people to others; it does not remove its cause."
 
 
-def _kinds(cutoffs: Cutoffs) -> tuple[tuple[str, np.ndarray, int], ...]:
+def _kinds(cutoffs: Cutoffs) -> tuple[tuple[str, Cutoffs, int], ...]:
     """Errors, the images that can suffer them, and the sign of being called so."""
-    return (("wrongly called", ~cutoffs.of_class, 1), ("missed", cutoffs.of_class, -1))
+    return (("wrongly called", cutoffs.others, 1), ("missed", cutoffs.of_the_class, -1))
 
 
 def gap_lines(cutoffs: Cutoffs, groups: Sequence[str], tried: Sequence[Threshold]) -> Figure:
     """The groups that are worst off by the model's own rule, at most `MAX_LINES`."""
     grouping, adverse = cutoffs.grouping, cutoffs.adverse
-    others = ~cutoffs.of_class
-    drawn = sorted(groups, key=lambda g: -cutoffs.gap_seen(None, g, others))[:MAX_LINES]
+    gaps = cutoffs.others.gaps_seen(None)
+    drawn = sorted(groups, key=lambda g: -gaps[g])[:MAX_LINES]
     # Of two groups, one is the mirror of the other.
     drawn = drawn[:1] if len(grouping.groups) == 2 else drawn
     rows: list[dict[str, Cell]] = []
     for group in drawn:
         for kind, among, sign in _kinds(cutoffs):
-            if not _has_both_sides(grouping, group, among):
+            if not among.has_both_sides(group):
                 continue
             for threshold in tried[1:]:
-                gap = cutoffs.gap(threshold, group, among)
+                gap = among.gap(threshold, group)
                 ends = interval(gap)
                 low, high = (ends.low, ends.high) if sign > 0 else (-ends.high, -ends.low)
                 rows.append({"x": threshold, "y": sign * value(gap), "low": low, "high": high,
@@ -56,27 +54,23 @@ def gap_lines(cutoffs: Cutoffs, groups: Sequence[str], tried: Sequence[Threshold
     )
 
 
-def _has_both_sides(grouping: Grouping, group: str, among: np.ndarray) -> bool:
-    inside = grouping.members(group)
-    sides = (among & inside, among & ~inside)
-    return all(count_units(side, grouping.unit) >= MIN_UNITS for side in sides)
-
-
 def table_rows(
     cutoffs: Cutoffs, tried: Sequence[Threshold], left: Sequence[Threshold]
 ) -> Iterator[tuple[Cell, ...]]:
     """A row for each threshold and group; `left` are the thresholds that are not ruled out."""
     grouping = cutoffs.grouping
     for threshold in tried:
-        called = cutoffs.called(threshold)
-        everyone = (_mean(called[cutoffs.of_class]), _mean(called[~cutoffs.of_class]))
-        for group in grouping.groups:
+        kinds = [(among, sign) for _, among, sign in _kinds(cutoffs)]
+        counted = [(among.counts, among.counts_called(threshold)) for among, _ in kinds]
+        everyone = [int(called.sum()) / int(n.sum()) for n, called in reversed(counted)]
+        gaps = [among.gaps_seen(threshold) for among, _ in kinds]
+        for place, group in enumerate(grouping.groups):
             cells: list[Cell] = []
-            for _, among, sign in _kinds(cutoffs):
-                inside = grouping.members(group) & among
-                wrong = called if sign > 0 else ~called
-                gap = sign * cutoffs.gap_seen(threshold, group, among) + 0.0
-                cells += [int(inside.sum()), _mean(wrong[inside]), None if np.isnan(gap) else gap]
+            for (n, called), of_group, (_, sign) in zip(counted, gaps, kinds, strict=True):
+                wrong = called[place] if sign > 0 else n[place] - called[place]
+                gap = sign * of_group[group] + 0.0
+                cells += [int(n[place]), int(wrong) / int(n[place]) if n[place] else None]
+                cells.append(None if np.isnan(gap) else gap)
             yield (
                 grouping.attribute.name,
                 cutoffs.adverse,
@@ -87,10 +81,6 @@ def table_rows(
                 "no" if threshold in left else "yes",
                 grouping.rows.split,
             )
-
-
-def _mean(called: np.ndarray) -> float | None:
-    return float(called.mean()) if len(called) else None
 
 
 def threshold_table(rows: Sequence[tuple[Cell, ...]]) -> Table:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from auditor.bias.split_half import first_half
 from auditor.comparing.groups import Grouping
 from auditor.findings import Side
-from auditor.scoring.comparison import MIN_UNITS, count_units
+from auditor.scoring.comparison import has_few_units
 from auditor.stats import (
     PairedDifference,
     Rate,
@@ -18,6 +19,7 @@ from auditor.stats import (
     paired_difference,
     rate,
     rate_difference,
+    side_rates,
 )
 
 Threshold = float | None
@@ -46,8 +48,8 @@ class Cutoffs:
         """Cutoffs of a class; `scores` are its probabilities, one each of the grouping's rows."""
         rows, at = grouping.rows, grouping.at
         of_class = rows.present(adverse)[at]
-        groups = np.array(grouping.groups)[grouping.of]
-        stratum = np.char.add(groups, np.where(of_class, "\0in", "\0out"))
+        kinds = [f"{group}\0{side}" for group in grouping.groups for side in ("in", "out")]
+        stratum = np.array(kinds, dtype=object)[2 * grouping.of + ~of_class]
         return cls(
             grouping=grouping,
             adverse=adverse,
@@ -61,24 +63,55 @@ class Cutoffs:
         """Whether each image is given the class, (n,)."""
         return self.own if threshold is None else self.score >= threshold
 
+    @cached_property
+    def of_the_class(self) -> Cutoffs:
+        """The images of the class."""
+        return self._take(self.of_class)
+
+    @cached_property
+    def others(self) -> Cutoffs:
+        """The images that are not of the class."""
+        return self._take(~self.of_class)
+
+    @cached_property
+    def chosen_on(self) -> Cutoffs:
+        """The half of the units that chooses."""
+        return self._take(self.first)
+
+    @cached_property
+    def judged_on(self) -> Cutoffs:
+        """The half of the units that did not choose."""
+        return self._take(~self.first)
+
+    def _take(self, keep: np.ndarray) -> Cutoffs:
+        # Once for all thresholds and groups: copies of a million rows take longer than their sums.
+        return replace(
+            self,
+            grouping=replace(self.grouping, controls={}).take(keep),
+            score=self.score[keep],
+            own=self.own[keep],
+            of_class=self.of_class[keep],
+            first=self.first[keep],
+        )
+
     def comparable(self) -> tuple[str, ...]:
         """Groups with enough units of other classes, in both halves, as their rest has."""
         return tuple(g for g in self.grouping.groups if self._is_comparable(g))
 
     def _is_comparable(self, group: str) -> bool:
+        halves = (self.chosen_on.others, self.judged_on.others)
+        return all(half.has_both_sides(group) for half in halves)
+
+    def has_both_sides(self, group: str) -> bool:
+        """Whether a group and its rest have enough units."""
         inside, unit = self.grouping.members(group), self.grouping.unit
-        sides = (
-            ~self.of_class & half & side
-            for half in (self.first, ~self.first)
-            for side in (inside, ~inside)
-        )
-        return all(count_units(side, unit) >= MIN_UNITS for side in sides)
+        return not any(has_few_units(side, unit) for side in (inside, ~inside))
 
     def has_price(self) -> bool:
         """Whether each half has enough units of the class to tell what share is found."""
-        unit = self.grouping.unit
-        halves = (self.of_class & half for half in (self.first, ~self.first))
-        return all(count_units(half, unit) >= MIN_UNITS for half in halves)
+        halves = (self.chosen_on.of_class, self.judged_on.of_class)
+        units = (self.chosen_on.grouping.unit, self.judged_on.grouping.unit)
+        return not any(map(has_few_units, halves, units))
 
     def thresholds(self, steps: int) -> tuple[float, ...]:
         """Where to put the threshold: `steps` quantiles of the scores of either kind of image.
@@ -87,46 +120,51 @@ class Cutoffs:
         spaced probabilities would leave nearly all images on one side.
         """
         at = (np.arange(steps) + 0.5) / steps
-        kinds = (self.score[self.first & kind] for kind in (self.of_class, ~self.of_class))
-        found = {readable(float(q)) for scores in kinds for q in np.quantile(scores, at)}
+        kinds = (self.chosen_on.of_the_class, self.chosen_on.others)
+        found = {readable(float(q)) for kind in kinds for q in np.quantile(kind.score, at)}
         return tuple(sorted(t for t in found if 0 < t < 1))
 
-    def share(self, called: np.ndarray, among: np.ndarray) -> Rate:
-        """The share called so among some images, units respected."""
-        unit = self.grouping.unit
-        return rate(called[among], unit=None if unit is None else unit[among])
+    def share(self, threshold: Threshold) -> Rate:
+        """The share called so, units respected."""
+        return rate(self.called(threshold), unit=self.grouping.unit)
 
-    def side(self, threshold: Threshold, among: np.ndarray) -> Side:
-        """The share called so at a threshold among the images under a mask."""
-        return Side(self.share(self.called(threshold), among), int(among.sum()))
+    def sides(self, threshold: Threshold, group: str) -> tuple[Side, Side]:
+        """The shares called so of a group and of its rest."""
+        inside = self.grouping.members(group)
+        own, rest = side_rates(self.called(threshold), member=inside, unit=self.grouping.unit)
+        return Side(own, int(inside.sum())), Side(rest, int((~inside).sum()))
 
-    def gap(self, threshold: Threshold, group: str, among: np.ndarray) -> RateDifference:
-        """Share of a group's images under the mask that are called so, minus the rest's."""
-        unit = self.grouping.unit
-        return rate_difference(
-            self.called(threshold)[among],
-            member=self.grouping.members(group)[among],
-            unit=None if unit is None else unit[among],
-        )
+    def gap(self, threshold: Threshold, group: str) -> RateDifference:
+        """Share of a group's images that are called so, minus the rest's."""
+        inside = self.grouping.members(group)
+        return rate_difference(self.called(threshold), member=inside, unit=self.grouping.unit)
 
-    def price(self, threshold: Threshold, among: np.ndarray) -> PairedDifference:
+    def price(self, threshold: Threshold) -> PairedDifference:
         """Share called so at a threshold minus by the model's own rule, same images."""
-        unit = self.grouping.unit
-        return paired_difference(
-            self.own[among],
-            self.called(threshold)[among],
-            unit=None if unit is None else unit[among],
-        )
+        return paired_difference(self.own, self.called(threshold), unit=self.grouping.unit)
 
-    def worst(self, threshold: Threshold, groups: Sequence[str], among: np.ndarray) -> str:
-        """The group whose images under the mask are called so most, compared with the rest."""
-        return max(groups, key=lambda g: self.gap_seen(threshold, g, among))
+    def worst(self, threshold: Threshold, groups: Sequence[str]) -> str:
+        """The group whose images are called so most, compared with the rest."""
+        gaps = self.gaps_seen(threshold)
+        return max(groups, key=gaps.__getitem__)
 
-    def gap_seen(self, threshold: Threshold, group: str, among: np.ndarray) -> float:
-        """`gap` without its statistics; NaN where a side has no image."""
-        called, inside = self.called(threshold), self.grouping.members(group)
-        own, rest = called[among & inside], called[among & ~inside]
-        return float(own.mean() - rest.mean()) if len(own) and len(rest) else float("nan")
+    def gaps_seen(self, threshold: Threshold) -> dict[str, float]:
+        """`gap` of every group without its statistics; NaN where a side has no image."""
+        n, called = self.counts, self.counts_called(threshold)
+        rest, n_rest = called.sum() - called, n.sum() - n
+        with np.errstate(invalid="ignore"):
+            gaps = called / n - rest / n_rest
+        return dict(zip(self.grouping.groups, gaps.tolist(), strict=True))
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Images of each group, (groups,)."""
+        return np.bincount(self.grouping.of, minlength=len(self.grouping.groups))
+
+    def counts_called(self, threshold: Threshold) -> np.ndarray:
+        """Those called so, (groups,)."""
+        places = self.grouping.of[self.called(threshold)]
+        return np.bincount(places, minlength=len(self.grouping.groups))
 
 
 def readable(probability: float) -> float:

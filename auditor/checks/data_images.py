@@ -11,6 +11,7 @@ import pandas as pd
 
 from auditor.checks.data_shares import LEAST, image_share, too_few
 from auditor.contract import Check, Evidence, Need, Scan, Words
+from auditor.contract.words import FROM_0
 from auditor.data.dataset import Dataset
 from auditor.data.deep_pixels import unused_bits
 from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
@@ -87,7 +88,7 @@ class Images(Check):
             short="unused bits of the pixels",
             sentence="In {n} {split} images of {kind} the largest value is {highest:g}: {point} "
             "are never used.",
-            span=FROM_ZERO,
+            span=FROM_0,
             action="say which stored value is white (`model.input.range`, as 4095 for 12 bits)",
         ),
     }
@@ -125,13 +126,14 @@ def _shares(scan: pd.DataFrame, dataset: Dataset, split: str) -> Iterator[Result
 def _unused(scan: pd.DataFrame, split: str) -> Iterator[Measure | Unmeasured]:
     """Of the images of each depth, the bits that the largest value of all of them leaves unused."""
     stored = scan[scan["readable"].astype(bool) & scan["highest"].notna() & (scan["bits"] >= 8)]
-    for bits, same in stored.groupby("bits"):
+    for bits in sorted(set(stored["bits"].astype(int))):
+        same = stored[stored["bits"] == bits]
         about = Subject.of(split=split, kind=f"{bits} bits a channel")
         if len(same) < LEAST:
             yield too_few("unused-bits", about, n=len(same), what="images")
             continue
         highest = float(same["highest"].max())
-        unused = unused_bits(highest, bits=int(bits))
+        unused = unused_bits(highest, bits=bits)
         yield Measure(
             name="unused-bits",
             subject=about,

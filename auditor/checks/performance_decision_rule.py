@@ -22,7 +22,7 @@ from auditor.contract import (
 from auditor.contract.numbers import percent
 from auditor.contract.words import ANY, EITHER_WAY
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.scoring.comparison import unit_codes, worst_first
+from auditor.scoring.comparison import worst_first
 from auditor.scoring.cost import (
     cheapest_answers,
     class_index,
@@ -177,7 +177,7 @@ class _Rule:
         index = class_index(name, classes=outcomes.classes, where="consequences.adverse")
         others = np.array(outcomes.probabilities, copy=True)
         others[:, index] = -1
-        unit = None if outcomes.units is None else unit_codes(outcomes.units)
+        unit = outcomes.dataset.unit_codes
         return cls(outcomes, name, index, others.argmax(axis=1), unit)
 
     @property
@@ -195,8 +195,8 @@ class _Rule:
 
 def _half_of_units(outcomes: Outcomes, *, rng: np.random.Generator) -> np.ndarray:
     """A random half of the units, as a mask over the images, (n,)."""
-    units = outcomes.units
-    owner = np.arange(len(outcomes)) if units is None else unit_codes(units)
+    units = outcomes.dataset.unit_codes
+    owner = np.arange(len(outcomes)) if units is None else units
     count = int(owner.max()) + 1 if len(owner) else 0
     half: np.ndarray = (rng.permutation(count) < count // 2)[owner]
     return half

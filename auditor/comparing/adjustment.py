@@ -10,7 +10,7 @@ import numpy as np
 
 from auditor.comparing.groups import Contrast
 from auditor.findings import Alike, Cell, Column, Measure, Reading, Result, Table
-from auditor.scoring.comparison import MIN_UNITS, count_units
+from auditor.scoring.comparison import has_few_units
 from auditor.stats import (
     Adjusted,
     Estimate,
@@ -116,7 +116,7 @@ def _compared(
         unit = None if unit is None else unit[known]
     alike = comparable(inside, stratum=codes)
     own, rest = alike & inside, alike & ~inside
-    if min(count_units(own, unit), count_units(rest, unit)) < MIN_UNITS:
+    if has_few_units(own, unit) or has_few_units(rest, unit):
         return None
     if own.sum() < LEAST_SHARE * inside.sum():
         return None

@@ -29,6 +29,7 @@ from auditor.stats import (
     rate,
     rate_difference,
     rate_ratio,
+    side_rates,
 )
 
 
@@ -117,6 +118,8 @@ class AgainstRest:
         `sides` are the estimates of both, the quantity's rates or means where None.
         """
         inside, quantity = self.grouping.members(group), self.quantity
+        if sides is None and quantity.is_rate:
+            sides = side_rates(self.values, member=inside, unit=self.grouping.unit)
         masks = (inside, ~inside)
         here, there = (
             (self.side(mask) for mask in masks)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.findings import Subject, Unmeasured
-from auditor.scoring.comparison import count_units, too_few
+from auditor.scoring.comparison import count_units, has_few_units, too_few, units_by_group
 from auditor.scoring.rows import Rows
 
 
@@ -54,11 +55,24 @@ class Grouping:
         """Independent units of a group; None where the manifest names none."""
         if self.unit is None or self.rows.unit_codes is None:
             return None
-        return count_units(self.members(group), self.unit)
+        return int(self._units[self.groups.index(group)])
 
     def images_of(self, group: str) -> int:
         """Rows of a group, each once, also where it is observed several times."""
-        return count_units(self.members(group), self.at)
+        return int(self._images[self.groups.index(group)])
+
+    @cached_property
+    def _units(self) -> np.ndarray:
+        unit = self.at if self.unit is None else self.unit
+        return units_by_group(self.of, unit, groups=len(self.groups))
+
+    @cached_property
+    def _images(self) -> np.ndarray:
+        groups = len(self.groups)
+        if (np.diff(self.at) > 0).all():
+            found: np.ndarray = np.bincount(self.of, minlength=groups)
+            return found
+        return units_by_group(self.of, self.at, groups=groups)
 
     def contrast(self, group: str) -> Contrast:
         """The rows of a group against those of all others."""
@@ -167,6 +181,8 @@ def too_few_units(
     """Why a group cannot be compared with the rest, when a side has too few units; else None."""
     inside = grouping.members(group)
     unit = grouping.unit
+    if not any(has_few_units(side, unit) for side in (inside, ~inside)):
+        return None
     return too_few(
         name,
         subject,

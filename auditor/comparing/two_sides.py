@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from auditor.stats import ENDLESS, GRID, Draws, Normal, mean
-from auditor.stats.codes import codes_of, distinct
+from auditor.stats.codes import distinct, gapped_codes_of
 
 Floats = NDArray[np.float64]
 
@@ -124,14 +124,12 @@ def covariance(influence: np.ndarray, *, member: np.ndarray, unit: np.ndarray | 
     """
     if unit is None:
         return 0.0
-    owner = codes_of(unit)
-    size = int(owner.max()) + 1
-    sums, correction = [], 1.0
-    for side in (member, ~member):
-        units = distinct(owner[side])
-        correction *= math.sqrt(units / (units - 1))
-        sums.append(np.bincount(owner[side], weights=influence[side], minlength=size))
-    return correction * float(sums[0] @ sums[1])
+    owner = gapped_codes_of(unit)
+    shape = (2, int(owner.max()) + 1)
+    side = owner + shape[1] * member
+    units = np.count_nonzero(np.bincount(side, minlength=2 * shape[1]).reshape(shape), axis=1)
+    sums = np.bincount(side, weights=influence, minlength=2 * shape[1]).reshape(shape)
+    return math.sqrt(np.prod(units / (units - 1))) * float(sums[0] @ sums[1])
 
 
 def _influence(y: Floats, side: np.ndarray) -> Floats:

@@ -10,6 +10,8 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from auditor.stats.codes import codes_of
+
 MISSING_GROUP = ""
 """The group of images whose attribute has no value."""
 
@@ -91,6 +93,11 @@ class Dataset:
             named[alone] = [f"image:{image}" for image in self.image_ids[alone]]
             named.flags.writeable = False
         return named
+
+    @cached_property
+    def unit_codes(self) -> np.ndarray | None:
+        """An integer for the unit of each image, (n,), rising with its name; None without units."""
+        return None if self.units is None else codes_of(self.units)
 
     def rating(self, annotator: str) -> np.ndarray:
         """Class index that one of `annotators` gave each image, -1 where none; (n,) int64."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from auditor.contract import Check, NotMeasurableError
 from auditor.engine.evidence import CheckEvidence, Gathered
@@ -13,6 +14,9 @@ from auditor.findings import Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.record import CheckResults, keep_table
 from auditor.record.codec import encode
 from auditor.record.tables import table_digest
+
+DIGITS = 6
+"""Figures that numbers of pictures and tables, and of comparisons among images alike, keep."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def _run(check: Check, evidence: CheckEvidence) -> CheckRun:
             # What JSON cannot hold is this check's fault, not a reason to lose the whole record.
             encode(result)
             _require_words(check, result)
-            results.append(result)
+            results.append(_short(result))
     except NotMeasurableError as error:
         results = [Unmeasured("check", Subject(), error.reason, error.remedy)]
     except Exception as error:  # noqa: BLE001 - the engine alone turns a crash into NOT_RUN
@@ -67,6 +71,27 @@ def _run(check: Check, evidence: CheckEvidence) -> CheckRun:
         traceback=crash,
     )
     return CheckRun(kept, tables)
+
+
+def _short(result: Result) -> Result:
+    """A result with `DIGITS` figures in what is only shown; estimates, and facts, stay whole."""
+    if isinstance(result, Figure):
+        return replace(
+            result, rows=tuple({k: _rounded(v) for k, v in row.items()} for row in result.rows)
+        )
+    if isinstance(result, Table):
+        return replace(result, rows=tuple(tuple(map(_rounded, row)) for row in result.rows))
+    if isinstance(result, Measure):
+        alike = (
+            replace(a, value=_rounded(a.value), low=_rounded(a.low), high=_rounded(a.high))
+            for a in result.adjusted
+        )
+        return replace(result, adjusted=tuple(alike))
+    return result
+
+
+def _rounded(cell: Any) -> Any:
+    return float(f"{cell:.{DIGITS}g}") if isinstance(cell, float) else cell
 
 
 def _require_words(check: Check, result: Result) -> None:

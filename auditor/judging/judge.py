@@ -253,7 +253,6 @@ def _finding(item: _Item, limit: Limit | None, verdict: Verdict | None) -> Findi
     return Finding(
         id=item.id,
         check=item.check,
-        result=item.id,
         limit=limit.id if limit else None,
         verdict=verdict,
         severity=limit.severity if limit else None,

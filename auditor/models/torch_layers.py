@@ -79,11 +79,11 @@ def unsteady_run(module: nn.Module, example: torch.Tensor) -> Unsteady:
     return Unsteady(tuple(watched.random), tuple(watched.batch))
 
 
-class _Watched(TorchDispatchMode):
+class _Watched(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Names the operators that run inside of it and do not answer steadily."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.random: list[str] = []
         self.batch: list[str] = []
 

@@ -24,7 +24,7 @@ from auditor.findings import (
     Verdict,
     finding_id,
 )
-from auditor.record.codec import dumps, encode
+from auditor.record.codec import encode, text_of
 from auditor.record.provenance import Provenance
 from auditor.spec import Document
 
@@ -33,7 +33,7 @@ AnswerKind = Literal[
     "yes", "no", "not decided", "not tested", "unequal", "equal", "not judged", "stated",
     "not stated",
 ]  # fmt: skip
-TABLE_ROWS = 1000
+TABLE_ROWS = 20
 """Rows of a table that the record keeps; `tables/*.csv` has all."""
 
 
@@ -215,7 +215,7 @@ class AuditRecord:
     def canonical(self) -> str:
         """The record as canonical JSON, made once: four digests and a file are taken of it."""
         stored = {"schema": SCHEMA} | encode(self)
-        return dumps(stored | {"digest": content_digest(stored)})
+        return text_of(stored | {"digest": content_digest(stored)})
 
     def dataset(self, split: str) -> DatasetSummary | None:
         return next((d for d in self.datasets if d.split == split), None)

@@ -19,7 +19,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from auditor.stats.estimates import Estimate
 
 WIDTH = 200
-"""Characters within which an object stays on one line of a file."""
+"""Characters within which an object or array stays on one line of a file."""
+DEPTH = 4
+"""Levels that are laid out; what lies deeper, such as a measure of a check, is one line."""
 _MISSING = dataclasses.MISSING
 _PRIMITIVES = {
     str: ("string", "text"),
@@ -28,6 +30,7 @@ _PRIMITIVES = {
     bool: ("boolean", "true or false"),
     type(None): ("null", "nothing"),
 }
+_AS_THEY_ARE = {str, int, bool, type(None)}
 _ESTIMATES = {
     # RateDifference -> rate-difference: what tells one estimate from another.
     kind: re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
@@ -59,8 +62,9 @@ def encode(value: Any) -> Any:
 
     Raises CodecError for NaN, infinity, keys that are not strings, and other types.
     """
-    if value is None or isinstance(value, str | int | float | Enum):
-        return _encode_plain(value)
+    # Most of a record: no question of abstract classes, which cost more than all else.
+    if type(value) in _AS_THEY_ARE or (type(value) is float and math.isfinite(value)):
+        return value
     if isinstance(value, Mapping):
         odd = next((key for key in value if not isinstance(key, str)), None)
         if odd is not None:
@@ -112,29 +116,25 @@ def _defaults(kind: Any) -> dict[str, Any]:
     }
 
 
-def dumps(value: Any) -> str:
-    """Canonical JSON text: keys sorted, what is short on one line, a newline at the end.
+def text_of(encoded: Any, *, depth: int = DEPTH) -> str:
+    """Canonical JSON text of what `encode` gave: keys sorted, short values on one line.
 
-    Equal values give equal bytes. Raises CodecError as `encode` does.
+    Values more than `depth` levels down are one line too. Equal values give equal bytes.
     """
-    return _laid_out(encode(value), "\n") + "\n"
+    return _laid_out(encoded, "\n", depth) + "\n"
 
 
-_one_line = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ": ")).encode
+_one_line = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
-def _laid_out(value: Any, margin: str) -> str:
-    """JSON on one line where it is short, a plain value, or an array of plain values."""
-    children = value.values() if isinstance(value, dict) else value
-    if not isinstance(value, dict | list) or not any(isinstance(v, dict | list) for v in children):
-        line = _one_line(value)
-        if len(line) <= WIDTH or not isinstance(value, dict):
-            return line
+def _laid_out(value: Any, margin: str, depth: int) -> str:
+    if len(margin) > depth or not isinstance(value, dict | list) or not value:
+        return _one_line(value)
     inner = margin + " "
     if isinstance(value, dict):
-        parts = [f"{_one_line(k)}: {_laid_out(v, inner)}" for k, v in sorted(value.items())]
+        parts = [f"{_one_line(k)}:{_laid_out(v, inner, depth)}" for k, v in sorted(value.items())]
     else:
-        parts = [_laid_out(v, inner) for v in value]
+        parts = [_laid_out(v, inner, depth) for v in value]
     opening, closing = "{}" if isinstance(value, dict) else "[]"
     line = f"{opening}{','.join(parts)}{closing}"
     if len(line) <= WIDTH and "\n" not in line:

@@ -11,7 +11,7 @@ from typing import Any
 
 from auditor.errors import DataError
 from auditor.record.audit_record import SCHEMA, AuditRecord, content_digest
-from auditor.record.codec import CodecError, decode, dumps, schema_of
+from auditor.record.codec import CodecError, decode, schema_of, text_of
 
 
 def record_digest(record: AuditRecord) -> str:
@@ -77,7 +77,7 @@ def record_schema() -> dict[str, Any]:
 
 def schema_text() -> str:
     """`record_schema` as the text of ``docs/audit.schema.json``."""
-    return dumps(record_schema())
+    return text_of(record_schema(), depth=12)
 
 
 def _bytes(text: str) -> bytes:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from auditor.stats import GRID, Draws, Interval, interval, mean, rate
+from auditor.stats.codes import codes_of, distinct
 from auditor.stats.effective import effective_units
 
 Floats = NDArray[np.float64]
@@ -63,7 +64,7 @@ def reliability(
 def _reliability_bin(
     confidence: np.ndarray, correct: np.ndarray, unit: np.ndarray | None
 ) -> ReliabilityBin:
-    single = unit is not None and len(set(unit.tolist())) < 2
+    single = unit is not None and distinct(unit) < 2
     ends = None if single else interval(rate(correct, unit=unit))
     return ReliabilityBin(float(confidence.mean()), float(correct.mean()), ends, len(correct))
 
@@ -172,7 +173,7 @@ def _distances(confidence: Floats, correct: np.ndarray, unit: np.ndarray | None)
     n = len(confidence)
     bins = confidence_bins(confidence)
     width = int(bins.max()) + 1
-    owner = np.arange(n) if unit is None else np.unique(unit.astype(str), return_inverse=True)[1]
+    owner = np.arange(n) if unit is None else codes_of(unit)
     units = int(owner.max()) + 1
     if units < 2:
         raise ValueError(f"calibration: found {units} unit, expected two or more for a variance")

@@ -18,15 +18,45 @@ MIN_UNITS = 10
 MAX_EXAMPLES = 12
 """Image ids a measure names at most."""
 
+_GLANCE = 4096
+_MOST_PLACES = 8
+"""Places a row that a table by group and unit may have; beyond that it is sorted for."""
+
 
 def count_units(member: np.ndarray, unit: np.ndarray | None) -> int:
     """Independent units under a mask (n,); images where `unit` is None."""
     return int(member.sum()) if unit is None else distinct(unit[member])
 
 
+def has_few_units(member: np.ndarray, unit: np.ndarray | None) -> bool:
+    """Whether there are fewer than `MIN_UNITS` independent units under a mask (n,)."""
+    # The first rows mostly hold enough, and the others need not be looked at.
+    first = slice(_GLANCE)
+    if count_units(member[first], None if unit is None else unit[first]) >= MIN_UNITS:
+        return False
+    return count_units(member, unit) < MIN_UNITS
+
+
+def units_by_group(of: np.ndarray, unit: np.ndarray, *, groups: int) -> np.ndarray:
+    """Independent units of each group, (groups,); `of` and `unit` (n,) whole numbers from 0."""
+    width = int(unit.max(initial=0)) + 1
+    places = of * width + unit
+    if groups * width > _MOST_PLACES * len(of):
+        found: np.ndarray = np.bincount(np.unique(places) // width, minlength=groups)
+        return found
+    table = np.bincount(places, minlength=groups * width).reshape(groups, width)
+    return np.asarray(np.count_nonzero(table, axis=1))
+
+
 def unit_codes(names: np.ndarray) -> np.ndarray:
-    """An integer for each unit name, (n,) in the order of `names`."""
-    return codes_of(names if names.dtype == object else names.astype(str))
+    """An integer for each name, (n,) in the order of `names`; numbers are ordered as text."""
+    codes = codes_of(names)
+    if names.dtype == object:
+        return codes
+    seen = np.empty(int(codes.max(initial=-1)) + 1, dtype=names.dtype)
+    seen[codes] = names
+    ordered: np.ndarray = codes_of(seen.astype(str))[codes]
+    return ordered
 
 
 def too_few(

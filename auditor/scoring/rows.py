@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.pooling import by_label, crossed
 from auditor.findings import Better
-from auditor.scoring.comparison import unit_codes
 from auditor.scoring.presence import OneHot, Presence
 
 RowKind = Literal["image", "object", "answer"]
@@ -84,11 +83,11 @@ class Rows:
     def units(self) -> np.ndarray | None:
         return self.dataset.units
 
-    @cached_property
+    @property
     def unit_codes(self) -> NDArray[np.int64] | None:
         """An integer for the unit of each row, (n,); None where the manifest names no unit."""
         # Codes once: comparing names, once a group and class, would take most of the time.
-        return None if self.units is None else unit_codes(self.units)
+        return self.dataset.unit_codes
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:

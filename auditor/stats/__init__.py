@@ -13,6 +13,7 @@ from auditor.stats.clusters import (
     rate,
     rate_difference,
     rate_ratio,
+    side_rates,
     two_sample_difference,
 )
 from auditor.stats.estimates import (
@@ -112,6 +113,7 @@ __all__ = [
     "rate_difference",
     "rate_ratio",
     "ratio_score_test",
+    "side_rates",
     "smallest_excess",
     "stratified_difference",
     "stratified_mean_difference",

@@ -46,6 +46,7 @@ from auditor.stats.design_effects import (
     contrast_effect,
     design_effect,
     rate_effect,
+    side_effects,
     side_variance,
     unit_codes_of,
 )
@@ -72,6 +73,18 @@ def rate(success: ArrayLike, *, unit: ArrayLike | None = None) -> Rate:
     return Rate(int(y.sum()) / worth.deff, len(y) / worth.deff, worth.df)
 
 
+def side_rates(
+    success: ArrayLike, *, member: ArrayLike, unit: ArrayLike | None = None
+) -> tuple[Rate, Rate]:
+    """`rate` among the members of a group, and among the rest; arguments as `rate_difference`."""
+    y, inside = _outcomes("success", success), _mask(member, success)
+    group, rest = (
+        Rate(x / worth.deff, n / worth.deff, worth.df)
+        for x, n, worth in side_effects(y, inside, unit=unit)
+    )
+    return group, rest
+
+
 def rate_difference(
     success: ArrayLike, *, member: ArrayLike, unit: ArrayLike | None = None
 ) -> RateDifference:
@@ -96,8 +109,9 @@ def rate_ratio(
     Raises ValueError also where neither side has a success: there is no such ratio.
     """
     y, inside = _outcomes("success", success), _mask(member, success)
-    rest = y[~inside].mean() if not inside.all() else 0.0
-    ratio = float(y[inside].mean() / rest) if rest and inside.any() else 1.0
+    x, n, x_rest, n_rest = _counts(y, inside, Effective(1.0, None))
+    rest = x_rest / n_rest if n_rest else 0.0
+    ratio = x / n / rest if rest and n else 1.0
     worth = contrast_effect(y, inside, unit=unit, rest_weight=ratio)
     return RateRatio(*_counts(y, inside, worth), worth.df)
 
@@ -226,13 +240,12 @@ def auc(
     """
     a, b = _numbers("scores_a", scores_a), _numbers("scores_b", scores_b)
     # Placements: for each score, the share of the other sample that it beats.
-    above_a, below_b = 1 - _placements(a, among=b), _placements(b, among=a)
+    above_a, below_b = 1 - placements(a, among=b), placements(b, among=a)
     area = float(below_b.mean())
     owner_a, owner_b = _auc_units(a, unit_a), _auc_units(b, unit_b)
-    placements, inside = _stacked(below_b, above_a)
-    worth = contrast_effect(
-        placements, inside, unit=_stacked_units(owner_b, owner_a), rest_weight=-1.0
-    )
+    placed, inside = _stacked(below_b, above_a)
+    owner = _stacked_units(owner_b, owner_a)
+    worth = contrast_effect(placed, inside, unit=owner, rest_weight=-1.0)
     variance = worth.deff * (side_variance(below_b) + side_variance(above_a))
     known = Effective(1.0, None) if unit_a is None and unit_b is None else worth
     far = max(_unseen(side, known) for side in (below_b, above_a))
@@ -253,11 +266,15 @@ def _counts(y: Mask, inside: Mask, worth: Effective) -> tuple[float, float, floa
     return x / worth.deff, n / worth.deff, x_rest / worth.deff, n_rest / worth.deff
 
 
-def _placements(scores: Floats, *, among: Floats) -> Floats:
-    ranked = np.sort(among)
-    below = np.searchsorted(ranked, scores, side="left")
-    up_to = np.searchsorted(ranked, scores, side="right")
-    share: Floats = (below + up_to) / (2 * len(among))
+def placements(scores: Floats, *, among: Floats) -> Floats:
+    """The share of `among` that each score exceeds, equals counting half; (n,)."""
+    ranked, order = np.sort(among), np.argsort(scores)
+    # Asked for in order: each look-up is then beside the last one.
+    asked = scores[order]
+    below = np.searchsorted(ranked, asked, side="left")
+    up_to = np.searchsorted(ranked, asked, side="right")
+    share = np.empty(len(scores))
+    share[order] = (below + up_to) / (2 * len(among))
     return share
 
 

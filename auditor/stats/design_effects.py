@@ -46,11 +46,36 @@ def rate_effect(y: Mask, unit: ArrayLike | None) -> Effective:
     if unit is None:
         return Effective(1.0, None)
     owner = unit_codes_of(unit, len(y))
-    images = np.bincount(owner)
+    return _effect_of_counts(np.bincount(owner, weights=y), np.bincount(owner))
+
+
+def side_effects(
+    y: Mask, inside: Mask, *, unit: ArrayLike | None
+) -> tuple[tuple[int, int, Effective], tuple[int, int, Effective]]:
+    """Successes, images and `rate_effect` of the images `inside`, and of the others."""
+    if unit is None:
+        n, x = int(inside.sum()), int((y & inside).sum())
+        alone = Effective(1.0, None)
+        return (x, n, alone), (int(y.sum()) - x, len(y) - n, alone)
+    owner = unit_codes_of(unit, len(y))
+    units = int(owner.max()) + 1
+    side = owner + units * inside
+    images = np.bincount(side, minlength=2 * units).reshape(2, units)
+    found = np.bincount(side, weights=y, minlength=2 * units).reshape(2, units)
+    rest, group = (
+        (int(x.sum()), int(n.sum()), _effect_of_counts(x, n))
+        for x, n in zip(found, images, strict=True)
+    )
+    return group, rest
+
+
+def _effect_of_counts(successes: NDArray[Any], images: NDArray[np.int64]) -> Effective:
+    """From the successes and the images of each unit, (units,)."""
     sizes = images[images > 0].astype(np.float64)
     _require_units(len(sizes))
-    n, p = len(y), float(y.mean())
-    sums = np.bincount(owner, weights=y) - p * images
+    n = int(images.sum())
+    p = float(successes.sum()) / n
+    sums = successes - p * images
     return _worth_of(sizes, spread=float(sums @ sums), independent=n * p * (1 - p) * n / (n - 1))
 
 

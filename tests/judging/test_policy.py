@@ -372,7 +372,7 @@ def waiver(**changes) -> Waiver:
 
 
 def finding(verdict, *, limit="gap", identifier="x:y") -> Finding:
-    return Finding(identifier, "x", identifier, limit=limit, verdict=verdict)
+    return Finding(identifier, "x", limit=limit, verdict=verdict)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ from auditor.record import (
     SetApart,
     keep_table,
 )
-from auditor.record.codec import CodecError, decode, dumps, encode
+from auditor.record.codec import CodecError, decode, encode, text_of
 from auditor.record.files import record_digest, record_schema, schema_text, to_json, write_record
 from auditor.record.provenance import collect_provenance
 from auditor.spec.spec_file import SpecFile, text_digest
@@ -206,10 +206,10 @@ def test_json_is_canonical(make):
     text = to_json(make())
     stored = json.loads(text, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
     assert stored == sorted(stored)
-    assert dumps(json.loads(text)) == text
+    assert text_of(encode(json.loads(text))) == text
     assert "NaN" not in text
     assert "é,=" in text
-    assert dumps(Rate(9, 10)) == dumps(Rate(9.0, np.float32(10))) != dumps(Rate(9, 10, 4))
+    assert encode(Rate(9, 10)) == encode(Rate(9.0, np.float32(10))) != encode(Rate(9, 10, 4))
 
 
 def test_a_record_changed_by_hand_is_known_as_that_for_ever(make):
@@ -247,12 +247,12 @@ def test_a_change_of_one_thing_changes_few_lines(make):
 def test_what_equals_its_default_is_not_written_and_is_read_as_it():
     bare = Measure("m", Subject(), Exact(1), "amount", "none", 3)
     exact = {"kind": "exact", "value": 1.0}
-    assert json.loads(dumps(bare)) == {
+    assert json.loads(text_of(encode(bare))) == {
         "name": "m", "subject": {}, "estimate": exact, "scale": "amount", "better": "none", "n": 3
     }  # fmt: skip
-    assert decode(Measure, json.loads(dumps(bare))) == bare
+    assert decode(Measure, json.loads(text_of(encode(bare)))) == bare
     stated = dataclasses.replace(bare, n_units=0, volatile=True, examples=("",), facts={"": None})
-    assert decode(Measure, json.loads(dumps(stated))) == stated
+    assert decode(Measure, json.loads(text_of(encode(stated)))) == stated
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -275,7 +275,7 @@ def test_any_measure_is_its_json_exactly(keys, estimate, examples, details):
     measure = Measure(
         "m", subject, estimate, "amount", "none", 1, examples=tuple(examples), facts=details
     )
-    text = dumps(measure)
+    text = text_of(encode(measure))
     assert decode(Measure, json.loads(text)) == measure
     data = text.encode("utf-8", errors="backslashreplace")
     assert decode(Measure, json.loads(data.decode())) == measure
@@ -285,11 +285,11 @@ def test_any_measure_is_its_json_exactly(keys, estimate, examples, details):
 def test_what_json_cannot_hold_is_refused_with_its_place(number):
     measure = dataclasses.replace(measures()[0], facts={"rate": {"low": [0.5, number]}})
     with pytest.raises(CodecError, match=r"facts\.rate\.low\[1\]: found (nan|inf)"):
-        dumps(measure)
+        text_of(encode(measure))
     with pytest.raises(CodecError, match="found a set, which JSON cannot hold"):
-        dumps(dataclasses.replace(measure, facts={"x": {1}}))
+        text_of(encode(dataclasses.replace(measure, facts={"x": {1}})))
     with pytest.raises(CodecError, match="the key 3"):
-        dumps(dataclasses.replace(measure, facts={"x": {3: 1}}))
+        text_of(encode(dataclasses.replace(measure, facts={"x": {3: 1}})))
 
 
 def test_numpy_scalars_become_numbers():
@@ -297,7 +297,7 @@ def test_numpy_scalars_become_numbers():
     assert found == {"a": 0.5, "b": 3, "c": True}
     assert [type(v) for v in found.values()] == [float, int, bool]
     draws = Draws(np.float64(0.1), tuple(np.linspace(0, 1, len(GRID))))
-    assert decode(Estimate, json.loads(dumps(draws))) == draws
+    assert decode(Estimate, json.loads(text_of(encode(draws)))) == draws
     assert encode(Rate(np.int64(3), np.float32(5))) == {"kind": "rate", "x": 3.0, "n": 5.0}
 
 
@@ -396,7 +396,7 @@ def test_names_that_are_no_unicode_survive(make, tmp_path):
 def test_long_tables_keep_their_first_rows_and_their_total():
     table = Table("t", "T", (Column("n"),), tuple((i,) for i in range(1500)))
     kept = keep_table(table, digest="d")
-    assert (len(kept.rows), kept.total, kept.digest) == (1000, 1500, "d")
+    assert (len(kept.rows), kept.total, kept.digest) == (20, 1500, "d")
 
 
 # --- schema --------------------------------------------------------------------------------
@@ -538,7 +538,7 @@ def test_provenance_names_versions_and_hardware_but_no_host_or_path():
     assert provenance.packages["numpy"] == np.__version__
     assert provenance.cores >= 1
     assert provenance.started == "2026-11-22T09:30:00+00:00"
-    text = dumps(provenance)
+    text = text_of(encode(provenance))
     assert socket.gethostname() not in text
     assert str(Path.home()) not in text
     assert "site-packages" not in text

@@ -265,7 +265,7 @@ def many(record, n: int):
         )
         template = next(f for f in record.findings if f.verdict is None)
         findings += [
-            dataclasses.replace(template, id=identifier, check=result.check, result=identifier)
+            dataclasses.replace(template, id=identifier, check=result.check)
             for m in more
             for identifier in [finding_id(result.check, m.name, m.subject)]
         ]

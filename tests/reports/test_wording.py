@@ -247,9 +247,9 @@ def test_every_check_has_a_topic_in_words():
 
 
 def test_leaning_and_waivers_are_said():
-    found = Finding("a/b:c", "a/b", "a/b:c", verdict=Verdict.INCONCLUSIVE, leaning="worse")
+    found = Finding("a/b:c", "a/b", verdict=Verdict.INCONCLUSIVE, leaning="worse")
     assert verdict_word(found) == "not decided, leaning worse"
-    waived = Finding("a/b:c", "a/b", "a/b:c", verdict=Verdict.FAIL, waived_by="W-1")
+    waived = Finding("a/b:c", "a/b", verdict=Verdict.FAIL, waived_by="W-1")
     assert verdict_word(waived) == "not met, waived"
     assert TELLING.about(Subject.about({"a": "b"}, split="train", variant="int8")) == (
         "a: b; train data; int8 version"

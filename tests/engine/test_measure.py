@@ -1,0 +1,21 @@
+"""What the engine keeps of what a check yields."""
+
+from auditor.engine.measure import _short
+from auditor.findings import Alike, Axis, Column, Figure, Measure, Subject, Table
+from auditor.stats import Rate
+
+THIRD = 1 / 3
+
+
+def test_what_is_only_shown_keeps_six_figures_and_estimates_keep_all():
+    alike = (Alike("light", "remains", THIRD, -2 * THIRD, 1000 * THIRD, 123456789, 7),)
+    estimate, facts = Rate(THIRD, 2.0), {"expected": THIRD}
+    measure = Measure("m", Subject(), estimate, "share", "none", 3, adjusted=alike, facts=facts)
+    kept = _short(measure)
+    assert kept.adjusted == (Alike("light", "remains", 0.333333, -0.666667, 333.333, 123456789, 7),)
+    assert (kept.estimate, kept.facts) == (estimate, facts)
+    row = {"label": "a", "value": THIRD, "low": None, "n": 123456789}
+    figure = Figure("f", "forest", "t", "c", "a", Axis("x"), Axis("y"), (row,))
+    assert _short(figure).rows == (row | {"value": 0.333333},)
+    table = Table("t", "T", (Column("a"), Column("b")), ((THIRD, True), ("1/3", 10**9)))
+    assert _short(table).rows == ((0.333333, True), ("1/3", 10**9))
