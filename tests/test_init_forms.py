@@ -17,7 +17,8 @@ from PIL import Image
 import auditor
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import decode, image_suffixes
-from auditor.data.manifest import load_classes, read_datasets
+from auditor.data.manifest import read_datasets
+from auditor.data.model_classes import load_classes
 from auditor.errors import DataError
 from auditor.init import write_spec
 from auditor.spec.spec_file import read_spec

@@ -27,18 +27,11 @@ from auditor.data.class_labels import expectations as label_expectations
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import Expectation, ManifestReport, report_of, validate
 from auditor.data.rows import Located, Rows, locate, missing_column, read_rows
-from auditor.errors import DataError, SpecError
-from auditor.opening import require_file
-from auditor.spec import AttributeSpec, ClassCount, ColumnsSpec, DataSpec
-from auditor.spec.bounds import MOST_CLASSES
-from auditor.spec.usual_splits import usual_split
+from auditor.errors import DataError
+from auditor.spec import AttributeSpec, ColumnsSpec, DataSpec
 
 Edges = Mapping[str, tuple[float, ...]]
 """Inner edges of quantile groups, by attribute."""
-
-
-MOST_LIST_BYTES = 10_000_000
-"""Size that a file with the names of classes may have."""
 
 
 @dataclass(frozen=True)
@@ -48,36 +41,6 @@ class ReadDataset:
     dataset: Dataset
     report: ManifestReport
     edges: Edges
-
-
-def load_classes(given: tuple[str, ...] | str | ClassCount, folder: Path) -> tuple[str, ...]:
-    """Class names in the order of the model's outputs; ``{count: n}`` names them by index.
-
-    Raises SpecError when the file is absent, or when there are not two or more distinct names.
-    """
-    if isinstance(given, ClassCount):
-        return tuple(str(index) for index in range(given.count))
-    names = _class_lines(given, folder) if isinstance(given, str) else given
-    if not 2 <= len(names) <= MOST_CLASSES:
-        raise SpecError(
-            f"model.classes names {len(names):,} classes; a classifier has at least two, and at "
-            f"most {MOST_CLASSES:,} are audited."
-        )
-    if all(map(usual_split, names)):
-        raise SpecError(
-            f"model.classes names {' and '.join(map(repr, names))}, which are splits of a dataset. "
-            "Name the model's classes, in the order of its outputs; give a folder of each split as "
-            "`data.test.images` and `data.train.images`."
-        )
-    seen = pd.Series(names, dtype="str")
-    repeated = next(iter(seen[seen.duplicated()]), None)
-    if repeated is not None:
-        places = [str(i + 1) for i, name in enumerate(names) if name == repeated]
-        raise SpecError(
-            f"model.classes names {repeated!r} more than once (positions {', '.join(places)}). "
-            f"Give every class a name of its own."
-        )
-    return names
 
 
 def read_datasets(
@@ -129,17 +92,6 @@ def read_dataset(
         raise DataError(f"data.{split}: no row of {rows.source!r} can be used; the first failing: "
                         f"{_first_sentence(report)}")  # fmt: skip
     return ReadDataset(dataset, report, {n: g.edges for n, g in typed.groups.items() if g.edges})
-
-
-def _class_lines(name: str, folder: Path) -> tuple[str, ...]:
-    path, what = folder / name, f"model.classes: the file {name!r} cannot be read"
-    remedy = "Give a list of names, a UTF-8 file with one name a line, or `{count: 1000}`."
-    require_file(path, what=what, at_most=MOST_LIST_BYTES, error=SpecError, remedy=remedy)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{what} ({error.__class__.__name__}). {remedy}") from error
-    return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _columns(data: DataSpec, split: str) -> ColumnsSpec:

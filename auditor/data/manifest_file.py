@@ -103,12 +103,13 @@ def _from_csv(text: str, named: str, *, spaces: bool) -> pd.DataFrame:
     names = [""] * len(lines[0].values) if headless else lines[0].values
     rows = lines if headless else lines[1:]
     for line in rows:
-        line.fit(len(names), named)
+        if len(line.values) != len(names):
+            line.fit(len(names), named)
     columns = zip(*(line.values for line in rows), strict=True) if rows else [()] * len(names)
     return _frame(names, columns, named)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Line:
     """The values of a line, stripped, and the number of the line."""
 

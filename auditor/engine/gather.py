@@ -15,7 +15,8 @@ from auditor.data.dataset import Dataset
 from auditor.data.expectations import ManifestReport
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import UnreadableImageError, decode, to_frame
-from auditor.data.manifest import load_classes, read_datasets
+from auditor.data.manifest import read_datasets
+from auditor.data.model_classes import load_classes
 from auditor.data.pooling import pool_small_groups
 from auditor.data.soundness import assess
 from auditor.engine.evidence import Gathered, MissingVariant

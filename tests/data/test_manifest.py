@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auditor.data.manifest import load_classes, read_dataset, read_datasets
+from auditor.data.manifest import read_dataset, read_datasets
+from auditor.data.model_classes import load_classes
 from auditor.errors import DataError, SpecError
 from auditor.spec import ClassCount, DataSpec
 
