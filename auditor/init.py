@@ -112,6 +112,7 @@ def _class_line(guessed: GuessedModel, found: FoundData, folder: Path) -> str:
         found.classes,
         outputs,
         beside=tuple(p for place in places if place for p in (place, place.parent)),
+        of_model=guessed.classes,
         of_data=found.named_classes,
     )
     if chosen.count is not None:

@@ -12,7 +12,8 @@ import numpy as np
 from auditor.data.deep_pixels import usual_white
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import Decoded, UnreadableImageError, decode, to_frame
-from auditor.data.manifest import load_classes, read_dataset
+from auditor.data.manifest import read_dataset
+from auditor.data.model_classes import load_classes
 from auditor.errors import AuditorError, ModelError
 from auditor.models.guess import GuessedModel
 from auditor.models.load import load_model
