@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -136,7 +137,9 @@ def _with_size(
         size = next(s for s, found in ran.items() if found >= max(ran.values()) - slack)
         tried = ", ".join(f"{_told(s)} ({found} right)" for s, found in ran.items())
         said = f"sizes tried on {len(pictures.images)} images: {tried}"
-    resized = {} if size == guessed.size else {"resize": "stretch", "shortest": None}
+    resized: dict[str, Any] = (
+        {} if size == guessed.size else {"resize": "stretch", "shortest": None}
+    )
     reason = f"{guessed.reason} Size: {said}; taken is {_told(size)}."
     return replace(guessed, size=size, reason=reason, **resized)
 

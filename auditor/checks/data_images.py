@@ -124,13 +124,14 @@ def _shares(scan: pd.DataFrame, dataset: Dataset, split: str) -> Iterator[Result
 def _unused(scan: pd.DataFrame, split: str) -> Iterator[Measure | Unmeasured]:
     """Of the images of each depth, the bits that the largest value of all of them leaves unused."""
     stored = scan[scan["readable"].astype(bool) & scan["highest"].notna() & (scan["bits"] >= 8)]
-    for bits, same in stored.groupby("bits"):
+    for bits in sorted({int(bits) for bits in stored["bits"]}):
+        same = stored[stored["bits"] == bits]
         about = Subject.of(split=split, kind=f"{bits} bits a channel")
         if len(same) < LEAST:
             yield too_few("unused-bits", about, n=len(same), what="images")
             continue
         highest = float(same["highest"].max())
-        unused = unused_bits(highest, bits=int(bits))
+        unused = unused_bits(highest, bits=bits)
         yield Measure(
             name="unused-bits",
             subject=about,

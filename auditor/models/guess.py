@@ -88,7 +88,9 @@ def guess_model_spec(path: Path, *, n_classes: int | None = None) -> GuessedMode
 
 def _with_stated(guess: GuessedModel, stated: Stated) -> GuessedModel:
     """The guess, with what the file or its neighbours state in its place."""
-    given = {k: tuple(v) if isinstance(v, list) else v for k, v in stated.input.items()}
+    given: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in stated.input.items()
+    }
     if not guess.free_size and given.get("size") not in (None, guess.size):
         # The graph's own size stands; what was stated of resizing belongs to the other.
         given = {k: v for k, v in given.items() if k not in ("size", "resize", "shortest")}
