@@ -61,6 +61,7 @@ def load_model(
 def _for_variant(spec: AuditSpec, format: Format) -> ModelSpec:
     """The model's part of the spec for another file: names within the first one do not carry."""
     other: dict[str, None] = {"embedding": None, "weights": None}
-    if format != detect_format(spec.resolve(spec.model.path)):
+    given = spec.resolve(spec.model.path)
+    if not given.is_file() or format != detect_format(given):
         other["output_name"] = None
     return spec.model.model_copy(update=other)
