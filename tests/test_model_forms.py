@@ -107,16 +107,8 @@ def test_classes_in_another_order_than_the_metadata_are_told(command, tmp_path):
     command("init", tmp_path / "m.onnx", tmp_path / "test.csv", "--out", tmp_path / "audit.yaml")
     text = (tmp_path / "audit.yaml").read_text()
     (tmp_path / "audit.yaml").write_text(text.replace("[plum, apple, lime]", "[apple, lime, plum]"))
-    _, out, _ = command(
-        "run",
-        tmp_path / "audit.yaml",
-        "--out",
-        tmp_path / "out",
-        "--only",
-        "performance/overall",
-        "--only",
-        "model/preprocessing",
-    )
+    _, out, _ = command("run", tmp_path / "audit.yaml", "--out", tmp_path / "out",
+                        "--only", "performance/overall")  # fmt: skip
     record = audited(tmp_path)
     assert accuracy(record).estimate.x == 0
     assert "lists the classes in another order than the spec: plum, apple, lime" in out
@@ -210,7 +202,7 @@ def test_a_stated_white_scales_every_container(mode, white):
     content = grey_file(shares * white if mode == "F" else np.rint(shares * white), mode=mode)
     found = decode(content, max_pixels=10_000, white=white).pixels[..., 0]
     assert np.abs(found.astype(int) - np.arange(256).reshape(16, 16)).max() <= 1
-    with pytest.raises(UnreadableImageError, match=r"exceed input\.range"):
+    with pytest.raises(UnreadableImageError, match="exceed input"):
         decode(content, max_pixels=10_000, white=white / 2)
 
 

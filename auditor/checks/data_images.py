@@ -126,7 +126,7 @@ def _shares(scan: pd.DataFrame, dataset: Dataset, split: str) -> Iterator[Result
 def _unused(scan: pd.DataFrame, split: str) -> Iterator[Measure | Unmeasured]:
     """Of the images of each depth, the bits that the largest value of all of them leaves unused."""
     stored = scan[scan["readable"].astype(bool) & scan["highest"].notna() & (scan["bits"] >= 8)]
-    for bits in sorted(set(stored["bits"].astype(int))):
+    for bits in sorted({int(bits) for bits in stored["bits"]}):
         same = stored[stored["bits"] == bits]
         about = Subject.of(split=split, kind=f"{bits} bits a channel")
         if len(same) < LEAST:

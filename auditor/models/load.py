@@ -50,6 +50,7 @@ def load_model(
 def _for_variant(spec: AuditSpec, file: Path) -> ModelSpec:
     """The model's part of the spec for another file: names within the first one do not carry."""
     other: dict[str, None] = {"embedding": None, "weights": None}
-    if detect_format(file) != detect_format(spec.resolve(spec.model.path)):
+    given = spec.resolve(spec.model.path)
+    if not given.is_file() or detect_format(file) != detect_format(given):
         other["output_name"] = None
     return spec.model.model_copy(update=other)
