@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from auditor.errors import DataError, SpecError
-from auditor.models.guess import GuessedModel, guess_model_spec
+from auditor.models.contained import look_at
+from auditor.models.guess import GuessedModel
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 IMAGE_COLUMNS = ("image", "file", "path", "filename", "file_name", "image_path", "img")
@@ -56,7 +57,7 @@ def write_spec(
             f"--out {out} is a folder, or lies in none that exists. Give a file in a folder that "
             "exists, such as audit.yaml."
         )
-    guessed = guess_model_spec(model)
+    guessed = look_at(model)
     found = look_at_data(data, images=images)
     out.write_text(_spec_text(model, guessed, found, folder=out.parent), encoding="utf-8")
     return [
