@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
+import os
 import socket
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -210,6 +212,28 @@ def test_json_is_canonical(make):
     assert dumps(Rate(9, 10)) == dumps(Rate(9.0, np.float32(10))) != dumps(Rate(9, 10, 4))
 
 
+def test_a_record_changed_by_hand_is_known_as_that_for_ever(make):
+    text = to_json(make())
+    stored = json.loads(text)
+    assert not from_json(text).altered
+    assert not from_json(json.dumps(stored, indent=8)).altered, "only laid out otherwise"
+    stored["datasets"][0]["n_units"] = 40
+    changed = from_json(json.dumps(stored))
+    assert changed.altered
+    assert from_json(to_json(changed)) == changed
+    policy = load_policy("default")
+    assert rejudge(from_json(to_json(rejudge(changed, policy=policy))), policy=policy).altered
+    del stored["digest"]
+    assert from_json(json.dumps(stored)).altered
+
+
+def test_the_digest_is_what_a_reader_without_auditor_computes(make):
+    stored = json.loads(to_json(make()))
+    stated = stored.pop("digest")
+    text = json.dumps(stored, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert hashlib.sha256(text.encode("utf-8", errors="backslashreplace")).hexdigest() == stated
+
+
 def test_a_change_of_one_thing_changes_few_lines(make):
     """A record kept under version control: what is small has a line of its own."""
     before, after = (
@@ -217,7 +241,7 @@ def test_a_change_of_one_thing_changes_few_lines(make):
         for n in (4, 5)
     )
     assert len(before) == len(after) > 100
-    assert sum(a != b for a, b in zip(before, after, strict=True)) == 1
+    assert sum(a != b for a, b in zip(before, after, strict=True)) == 2, "and the digest"
 
 
 def test_what_equals_its_default_is_not_written_and_is_read_as_it():
@@ -376,6 +400,25 @@ def test_long_tables_keep_their_first_rows_and_their_total():
 
 
 # --- schema --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make_file", "said"),
+    [
+        (os.mkfifo, "is a pipe"),
+        (Path.mkdir, "is a folder"),
+        (lambda p: p.symlink_to("/dev/zero"), "is a device"),
+        (lambda p: os.truncate(p, 10**11) if p.touch() is None else None, "107 GB|100 GB"),
+        (lambda p: p.write_text("[" * 200_000), "is not JSON"),
+        (lambda p: p.write_text("9" * 10_000), "is not JSON"),
+        (lambda p: p.write_bytes(b"\xff\xfe{}"), "cannot be read"),
+    ],
+)
+def test_what_is_no_record_is_refused_before_it_is_read(tmp_path, make_file, said):
+    path = tmp_path / "audit.json"
+    make_file(path)
+    with pytest.raises(DataError, match=said):
+        read_record(path)
 
 
 def test_the_published_schema_is_current():
