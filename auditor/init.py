@@ -19,7 +19,8 @@ from auditor.init_model import (
     seen_with_images,
     stated_classes,
 )
-from auditor.models.guess import GuessedModel, guess_model_spec
+from auditor.models.contained import look_at
+from auditor.models.guess import GuessedModel
 from auditor.spec import SUBJECT_KEYS, AuditSpec
 from auditor.spec.bounds import path_problem
 from auditor.spec.yaml_source import load, validate
@@ -45,7 +46,7 @@ def write_spec(
             "exists, such as audit.yaml."
         )
     found = look_at_data(data, images=images)
-    guessed = guess_model_spec(model, n_classes=len(found.classes))
+    guessed = look_at(model, n_classes=len(found.classes))
     text = _spec_text(model, guessed, found, folder=out.parent)
     spec = validate(load(text, name=out.name), AuditSpec).model_copy(update={"folder": out.parent})
     seen = seen_with_images(guessed, spec)

@@ -10,9 +10,10 @@ from auditor.containment.process import ContainedProcess, Limits
 from auditor.findings import ModelFacts
 from auditor.models.architecture import ArchitectureFacts
 from auditor.models.formats import imports_of, require_model_file
+from auditor.models.guess import GuessedModel
 from auditor.models.predictor import Prediction
 from auditor.record.codec import decode
-from auditor.spec import InputSpec, ModelSpec
+from auditor.spec import InputSpec, ModelSpec, RunLimits
 
 BATCH = 8
 """Images that `model.limits.seconds` are for."""
@@ -78,6 +79,20 @@ class ContainedPredictor:
         arrays = [frames, np.asarray(classes, dtype=np.int64)]
         asked = {"do": "gradients"}
         return self._process.call(asked, arrays, effort=len(frames) / BATCH).arrays[0]
+
+
+def look_at(file: Path, *, n_classes: int | None = None) -> GuessedModel:
+    """As `guess_model_spec`, in a contained process: reading a file is trusted as little."""
+    size = require_model_file(file)
+    process = ContainedProcess(
+        "auditor.models.serving:serving",
+        preload=(*imports_of(file), "auditor.models.guess"),
+        limits=Limits(4 * 10**9 + 6 * size, RunLimits().seconds),
+    )
+    asked = {"do": "guess", "file": str(file.absolute()), "n_classes": n_classes}
+    found = process.call(asked).values
+    guessed: GuessedModel = decode(GuessedModel, found)
+    return guessed
 
 
 def limits_for(file: Path, model: ModelSpec) -> Limits:

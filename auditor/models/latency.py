@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -151,7 +152,7 @@ def run_bench(request: BenchRequest, *, timeout_s: float | None = None) -> Bench
         try:
             # -P: modules beside the runner must not hide installed ones of the same name.
             done = subprocess.run(
-                [sys.executable, "-P", str(RUNNER), str(asked)],
+                [sys.executable, "-P", "-c", _contained(request), str(asked)],
                 capture_output=True,
                 text=True,
                 timeout=limit,
@@ -164,6 +165,23 @@ def run_bench(request: BenchRequest, *, timeout_s: float | None = None) -> Bench
                 "of the audit spec."
             ) from error
     return parse_result(done.stdout, returncode=done.returncode, stderr=done.stderr)
+
+
+def _contained(request: BenchRequest) -> str:
+    """A program that gives up its rights, then is the runner: it loads a model that may be hostile.
+
+    An accelerator needs its device files, and its driver's memory is not told from the model's.
+    """
+    path = [os.path.abspath(entry) for entry in sys.path]
+    files = sum(model.path.stat().st_size for model in request.models if model.path.is_file())
+    memory = 4 * 10**9 + 6 * files if request.on_cpu else None
+    return (
+        f"import runpy, sys; sys.path[:] = {path!r}\n"
+        "from auditor.containment.kernel import contain\n"
+        f"contain(memory_bytes={memory}, devices={not request.on_cpu})\n"
+        f"sys.argv[0] = {str(RUNNER)!r}\n"
+        f"runpy.run_path({str(RUNNER)!r}, run_name='__main__')\n"
+    )
 
 
 def parse_result(stdout: str, *, returncode: int, stderr: str = "") -> BenchResult:

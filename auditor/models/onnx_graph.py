@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,7 @@ def read_onnx(path: Path) -> OnnxFile:
         ) from error
     if not shell.graph.node:
         raise ModelError(f"{path.name} holds an ONNX model without a single operator. Export it.")
+    _require_sound(shell.graph, path)
     names = _external_files(shell, path)
     if not names:
         return OnnxFile(shell, _digest([path]), path.stat().st_size)
@@ -81,6 +83,30 @@ def read_onnx(path: Path) -> OnnxFile:
         ) from error
     files = [path, *(path.parent / name for name in names)]
     return OnnxFile(model, _digest(files), sum(f.stat().st_size for f in files))
+
+
+def _require_sound(graph: onnx.GraphProto, path: Path) -> None:
+    """Raise ModelError for what would be followed without end, or read where nothing is."""
+    wrong = None
+    if not graph.output:
+        wrong = "a graph without an output, expected class scores"
+    elif odd := [o.name for o in graph.output if not o.type.HasField("tensor_type")]:
+        wrong = f"the output {odd[0]!r} that is no tensor, expected class scores"
+    elif bare := [n for n in graph.node if n.op_type in REQUANTISING and len(n.input) < 2]:
+        wrong = f"a {bare[0].op_type} without a scale, expected a tensor and its scale"
+    else:
+        makers = {name: i for i, node in enumerate(graph.node) for name in node.output if name}
+        reads = {
+            i: {makers[name] for name in node.input if name in makers}
+            for i, node in enumerate(graph.node)
+        }
+        try:
+            TopologicalSorter(reads).prepare()
+        except CycleError as error:
+            at = graph.node[error.args[1][0]]
+            wrong = f"a graph that runs in a circle at {at.op_type} {at.name!r}, expected an end"
+    if wrong is not None:
+        raise ModelError(f"{path.name} holds {wrong}. Export the model again.")
 
 
 def _external_files(model: onnx.ModelProto, path: Path) -> list[str]:

@@ -108,7 +108,7 @@ def inferred_shapes(graph: OnnxGraph, *, input: InputSpec) -> dict[str, tuple[in
     del light.graph.value_info[:]
     try:
         inferred = onnx.shape_inference.infer_shapes(light, data_prop=True)
-    except onnx.shape_inference.InferenceError:
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError):
         inferred = light
     infos = [*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output]
     found = {info.name: _shape(info) for info in infos}

@@ -13,6 +13,7 @@ from auditor.containment.messages import Message
 from auditor.containment.nursery import Answer, Serve
 from auditor.models.architecture import HasArchitecture
 from auditor.models.formats import detect_format
+from auditor.models.guess import guess_model_spec
 from auditor.models.predictor import Predictor
 from auditor.record.codec import encode
 from auditor.spec import InputSpec, ModelSpec
@@ -48,6 +49,9 @@ def serving() -> Serve:
         if values["do"] == "open":
             held.append(_opened(values))
             return _facts(held[0]), ()
+        if values["do"] == "guess":
+            found = guess_model_spec(Path(values["file"]), n_classes=values["n_classes"])
+            return encode(found), ()
         if values["do"] == "gradients":
             return {}, (held[0].gradients(*message.arrays),)
         return {}, _answers(held[0], values, message.arrays[0])

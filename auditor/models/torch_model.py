@@ -41,6 +41,7 @@ TorchFormat = Literal["torchscript", "torch-weights", "safetensors", "pt2"]
 
 # What a module's forward, which may be anybody's code, raises on an input that it cannot take.
 _ERRORS = (
+    torch.jit.Error,
     RuntimeError,
     TypeError,
     ValueError,
@@ -311,7 +312,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except _ERRORS as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        lines = (str(error).strip() or type(error).__name__).splitlines()
+        # TorchScript tells what was raised in the last line, below its own traceback.
+        first = lines[-1 if isinstance(error, torch.jit.Error) else 0][:300]
         raise ModelError(
             f"The model fails on an image of the declared input ({type(error).__name__}: {first}). "
             "Correct `model.input` (size, channels, layout, dtype), or export the model again."
