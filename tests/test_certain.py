@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from degenerate_worlds import degenerate
+from degenerate_worlds import SPEC, degenerate
 
 from auditor.contract import check_classes
 from auditor.findings import Measure
-from auditor.stats import Exact, interval
+from auditor.stats import Exact, interval, value
 
 CLASSES = check_classes()
 FROM_FILES = {
@@ -17,7 +17,6 @@ FROM_FILES = {
     "model/preprocessing", "shortcut/toggle",
 }  # fmt: skip
 """Checks of files and of the live model; whole audits ask them (`test_whole_audits.py`)."""
-"""Their measures are rates, counts of all there is, and timings: see their own tests."""
 
 
 def doubtless(measure: Measure) -> list[str]:
@@ -45,9 +44,7 @@ def doubtless(measure: Measure) -> list[str]:
     ("kind", "units"),
     [
         ("all right", False),
-        ("all right, unsure", True),
         ("all wrong", True),
-        ("one answer", False),
         ("equal scores", True),
     ],
 )
@@ -61,3 +58,38 @@ def test_no_measure_of_a_degenerate_world_is_certain(worlds, kind, units):
         certain += [f"{name}:{said}" for m in measures for said in doubtless(m)]
     assert asked > 80
     assert certain == []
+
+
+def numbers(evidence) -> dict[str, tuple[float, ...]]:
+    found = {}
+    for name in sorted(CLASSES.keys() - FROM_FILES):
+        for one in CLASSES[name]().run(dataclasses.replace(evidence, check_id=name)):
+            if isinstance(one, Measure):
+                ends = interval(one.estimate)
+                key = f"{name}:{one.name}:{one.subject}"
+                found[key] = (value(one.estimate), ends.low, ends.high)
+    return found
+
+
+def unlike(first: dict, second: dict) -> list[str]:
+    near = {k: pytest.approx(second.get(k, ()), rel=1e-6, abs=1e-9) for k in first}
+    return sorted({k for k in first if first[k] != near[k]} | second.keys() - first.keys())
+
+
+def test_where_scores_are_equal_no_number_depends_on_the_order_of_rows(worlds):
+    # Every confidence is 1 and a third are right: whoever goes by the rows' order shows it.
+    evidence = degenerate(worlds, "one answer", n=36, units=False)
+    order = np.random.default_rng(5).permutation(36)
+    turned = dataclasses.replace(
+        evidence,
+        datasets={k: d.take(order) for k, d in evidence.datasets.items()},
+        passes={k: o.take(order) for k, o in evidence.passes.items()},
+        scans={k: s.iloc[order].reset_index(drop=True) for k, s in evidence.scans.items()},
+    )
+    spec = worlds.spec(**SPEC, audit={"title": "A world", "seed": 8})
+    as_written = numbers(evidence)
+    random = unlike(as_written, numbers(dataclasses.replace(evidence, spec=spec)))
+    moved = unlike(as_written, numbers(turned))
+    assert "performance/abstention:aurc:@test" in as_written
+    assert set(moved) <= set(random), sorted(set(moved) - set(random))
+    assert len(random) < 0.2 * len(as_written), random

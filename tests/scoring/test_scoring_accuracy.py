@@ -13,7 +13,7 @@ from auditor.scoring.accuracy import (
     macro_f1,
     recalls,
 )
-from auditor.stats import interval, value
+from auditor.stats import bound, interval, value
 
 CLASSES = 5
 
@@ -132,3 +132,21 @@ def test_log_loss_of_answers_without_any_doubt_uses_half_an_8_bit_step():
     losses = log_losses(np.eye(3), np.array([0, 1, 0]))
     assert losses.floor == pytest.approx(0.5 / 255)
     assert losses.clipped == 1
+
+
+@pytest.mark.parametrize("average", [balanced_accuracy, macro_f1])
+@pytest.mark.parametrize(("n", "classes"), [(10, 2), (12, 3), (30, 2), (50, 5)])
+def test_averages_of_few_images_seldom_pass_at_the_limit(average, n, classes):
+    # Each answer is right with the same probability and else any other class: the limit is the
+    # average that this has with endless images.
+    rng, wrong, right = np.random.default_rng(3), 0, 0.05 ** (1 / n) + 0.02
+    for _ in range(400):
+        labels = np.arange(n) % classes
+        other = (labels + rng.integers(1, classes, n)) % classes
+        answers = np.where(rng.random(n) < right, labels, other)
+        found = average(labels, answers, n_classes=classes)
+        wrong += bound(found, side="low") >= right
+    assert wrong / 400 <= 0.06
+    labels = np.arange(n) % classes
+    ends = interval(average(labels, labels, n_classes=classes))
+    assert ends.low < 1 == ends.high

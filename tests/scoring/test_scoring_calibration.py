@@ -1,8 +1,10 @@
 """Calibration error by simulation against a known truth; Brier and risk-coverage by definition."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binom, norm
 from sklearn.metrics import brier_score_loss
 
 from auditor.scoring.calibration import (
@@ -164,3 +166,35 @@ def test_the_influence_gives_the_areas_standard_error():
         areas.append(curve.area)
         errors.append(curve.influence.std(ddof=1) / np.sqrt(300))
     assert np.mean(errors) == pytest.approx(np.std(areas), rel=0.12)
+
+
+def test_equal_confidences_count_by_their_expectation_over_orders():
+    confidence = np.array([0.9, 0.9, 0.9, 0.7, 0.7, 0.5])
+    correct = np.array([True, False, True, False, True, False])
+    curve = risk_coverage(confidence, correct)
+    areas = []
+    for first in permutations(range(3)):
+        for second in permutations((3, 4)):
+            wrong = ~correct[[*first, *second, 5]]
+            areas.append((np.cumsum(wrong) / np.arange(1, 7)).mean())
+    assert curve.area == pytest.approx(np.mean(areas))
+    assert curve.influence.sum() == pytest.approx(0, abs=1e-12)
+    turned = risk_coverage(confidence[::-1], correct[::-1])
+    np.testing.assert_allclose(turned.influence[::-1], curve.influence)
+    every = risk_coverage(np.ones(6), correct)
+    assert every.area == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("n", [10, 12, 30, 50])
+@pytest.mark.parametrize(("claimed", "limit"), [(1.0, 0.05), (1.0, 0.2), (0.9, 0.05), (0.7, 0.1)])
+def test_few_answers_of_one_confidence_seldom_pass_at_the_limit(claimed, limit, n):
+    upper = [
+        bound(calibration_error(np.full(n, claimed), np.arange(n) < x), side="high")
+        for x in range(n + 1)
+    ]
+    passes = np.array(upper) <= limit
+    for right in {claimed - limit, min(claimed + limit, 1.0)} - {1.0}:
+        assert binom.pmf(np.arange(n + 1), n, right)[passes].sum() <= 0.06
+    all_right = calibration_error(np.ones(n), np.ones(n, dtype=bool))
+    assert interval(all_right).high > 1 - 0.05 ** (1 / n)
+    assert interval(calibration_error(np.ones(n), np.zeros(n, dtype=bool))).low < 0.95
