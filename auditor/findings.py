@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -97,7 +98,7 @@ class Side:
     unit: str = ""
     least: float | None = None
 
-    @property
+    @cached_property
     def interval(self) -> Interval:
         """The 95% interval, its ends cut to where the number can be."""
         return _cut(interval(self.estimate), span_of(self.scale, self.least))
@@ -152,7 +153,7 @@ class Measure:
     volatile: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def interval(self) -> Interval:
         """The 95% interval, its ends cut to where the quantity can be.
 
