@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -101,7 +102,7 @@ class Side:
         on_scale = _on_scale(self.estimate, span_of(self.scale, self.least))
         object.__setattr__(self, "estimate", on_scale)
 
-    @property
+    @cached_property
     def interval(self) -> Interval:
         """The 95% interval."""
         return interval(self.estimate)
@@ -160,7 +161,7 @@ class Measure:
     def __post_init__(self) -> None:
         object.__setattr__(self, "estimate", _on_scale(self.estimate, self.span))
 
-    @property
+    @cached_property
     def interval(self) -> Interval:
         """The 95% interval."""
         return interval(self.estimate)

@@ -45,7 +45,8 @@ def outcomes(record: Mapping[str, Any]) -> dict[str, Outcome]:
     found = {}
     measures, untimed = _measures(record), _not_timed(record)
     for finding in record["findings"]:
-        measure = finding.get("measure") or measures.get(finding.get("result") or finding["id"])
+        about = finding["id"].removesuffix(f"#{finding.get('limit')}")
+        measure = finding.get("measure") or measures.get(about)
         if measure is not None and measure.get("volatile"):
             continue
         if finding["check"].startswith("deployment/latency") or finding["id"] in untimed:

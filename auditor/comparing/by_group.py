@@ -10,7 +10,7 @@ import numpy as np
 
 from auditor.comparing.adjustment import adjusted_table
 from auditor.comparing.against_rest import AgainstRest, against_rest
-from auditor.comparing.groups import Grouping, rates_by_group
+from auditor.comparing.groups import Grouping
 from auditor.contract.numbers import percent
 from auditor.findings import (
     Axis,
@@ -152,16 +152,14 @@ def _lines(one: ByGroup, names: Sequence[str], facts: Sequence[str]) -> Iterator
     compared = one.compared
     grouping, quantity = compared.grouping, compared.quantity
     both = {group: one.sides(group) for group in one.results}
-    small = quantity.is_rate and None in both.values()
-    rates = rates_by_group(grouping, compared.values) if small else None
     for group, results in one.results.items():
         inside, sides = grouping.members(group), both[group]
         measures = {m.name: m for m in results if isinstance(m, Measure)}
         shown: tuple[Cell, ...] = (None,) * 6
         if sides is not None:
             shown = (*side_cells(sides[0]), *side_cells(sides[1]))
-        elif rates is not None and inside.any():
-            shown = (float(rates[group]), *shown[1:])
+        elif quantity.is_rate and inside.any():
+            shown = (float(compared.values[inside].mean()), *shown[1:])
         yield (
             grouping.attribute.name,
             grouping.attribute.role,

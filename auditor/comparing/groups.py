@@ -194,20 +194,6 @@ def too_few_units(
     )
 
 
-def rates_by_group(grouping: Grouping, success: np.ndarray) -> pd.Series[float]:
-    """The share of rows with `success` (n,) bool, indexed by group; fairlearn's MetricFrame.
-
-    Empty where there is no row.
-    """
-    if not len(grouping):
-        return pd.Series(dtype=float)
-    # scikit-learn takes a second to import, which only an audit with groups should pay.
-    from sklearn.metrics import accuracy_score
-
-    cells = _cells(grouping, np.ones(len(grouping), dtype=int), success.astype(int))
-    return _by_group(cells, {"rate": accuracy_score})["rate"]
-
-
 def errors_by_group(grouping: Grouping, *, label: str) -> pd.DataFrame:
     """False-positive and false-negative rates of a class by group; fairlearn's MetricFrame.
 

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss, recall_score
 
 from auditor.bias.subgroup_gap import SubgroupGap
-from auditor.comparing.groups import errors_by_group, groupings, rates_by_group
+from auditor.comparing.groups import errors_by_group, groupings
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.stats import holm, mean_difference, p_value, rate_difference, value
 
@@ -172,18 +172,6 @@ def test_a_declared_group_without_images_is_reported(worlds):
     )
     reasons = [r for r in SubgroupGap().run(evidence) if isinstance(r, Unmeasured)]
     assert any(r.subject.get("building") == "unbuilt" for r in reasons)
-
-
-def test_metric_frame_agrees_with_numpy(worlds):
-    evidence = world(
-        worlds, seed=5, accuracy_of={"a": 0.6, "b": 0.8, "c": 0.95}, n=333, missing=0.1
-    )
-    (grouping,) = groupings(evidence.scored())
-    by_group = rates_by_group(grouping, grouping.rows.right[grouping.at])
-    outcomes = evidence.answers()
-    for group in "abc":
-        inside = outcomes.groups("building") == group
-        assert by_group[group] == pytest.approx(outcomes.correct[inside].mean())
 
 
 def test_table_and_figure_hold_every_group(worlds):
