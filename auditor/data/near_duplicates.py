@@ -9,31 +9,25 @@ found by equal file or pixels only: what it shows is too little to tell copies f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from auditor.data.near_pairs import (
+    Axes,
+    Pairs,
+    Points,
+    distances,
+    earlier_of_group,
+    most_alike,
+    placed,
+    principal_axes,
+)
 from auditor.data.scan import THUMBNAIL
-
-PATTERN_RADIUS = 0.15
-"""Largest distance of two thumbnails, each of mean 0 and length 1 (0.15: correlation 0.989)."""
-
-LEVEL_RADIUS = 4.0
-"""Largest root mean square difference in grey levels, at the two images' mean contrast.
-
-Copies at 60% size and JPEG quality 50 lie below 3 (98% of photographs), different handwritten
-digits, the closest look-alikes tried, above 7.
-"""
 
 LEAST_CONTRAST = 4.0
 """Standard deviation of a thumbnail, in grey levels, below which it shows no pattern."""
-
-_KEY_LENGTH = 12
-_BLOCK = 1024
-_CANDIDATES = 2_000_000
-_VERIFIED = 100_000
 
 NONE, NEAR, PIXELS, FILE = 0, 1, 2, 3
 KIND_NAMES = {NONE: "", NEAR: "near", PIXELS: "same pixels", FILE: "same file"}
@@ -100,13 +94,18 @@ def prints(scan: pd.DataFrame) -> Prints:
 
 
 def earlier_twins(given: Prints) -> Twins:
-    """For each image the first image before it that is the same photograph."""
+    """For each image an image before it that is the same photograph.
+
+    Near-duplicates form groups: of two that are near each other, or linked by images in between.
+    All but the first of a group have a twin, so that their number does not depend on the order
+    of the images: the first before it that is near or, where all near ones come later, the first
+    of the group (whose distance may be above `LEVEL_RADIUS`).
+    """
     twins = _exact_twins(given, given, earlier=True)
     alone = np.flatnonzero(given.comparable & ~twins.found)
-    # Pairs come both ways round; of each, the later image is the duplicate.
-    for pairs in _near_pairs(given, alone, given, alone):
-        later = np.flatnonzero(pairs.other < pairs.one)
-        _note(twins, pairs, later[np.lexsort((pairs.other[later], pairs.one[later]))])
+    if alone.size:
+        points = _points(given, alone, axes=principal_axes(given.patterns[alone]))
+        _note(twins, earlier_of_group(points), points, alone, points, alone)
     return twins
 
 
@@ -118,9 +117,15 @@ def twins_among(given: Prints, others: Prints) -> Twins:
     twins = _exact_twins(given, others, earlier=False)
     wanted = np.flatnonzero(given.comparable & ~twins.found)
     targets = np.flatnonzero(others.comparable)
-    for pairs in _near_pairs(given, wanted, others, targets):
-        _note(twins, pairs, np.lexsort((pairs.other, pairs.distance, pairs.one)))
+    if wanted.size and targets.size:
+        axes = principal_axes(others.patterns[targets])
+        ours, theirs = (_points(given, wanted, axes=axes), _points(others, targets, axes=axes))
+        _note(twins, most_alike(ours, theirs), ours, wanted, theirs, targets)
     return twins
+
+
+def _points(given: Prints, rows: np.ndarray, *, axes: Axes) -> Points:
+    return placed(given.patterns[rows], given.contrast[rows], axes=axes)
 
 
 def _exact_twins(given: Prints, others: Prints, *, earlier: bool) -> Twins:
@@ -142,77 +147,17 @@ def _exact_twins(given: Prints, others: Prints, *, earlier: bool) -> Twins:
     return twins
 
 
-def _note(twins: Twins, pairs: _Pairs, order: np.ndarray) -> None:
-    """Give each image the first of its pairs in `order`, in which an image's pairs adjoin."""
-    one = pairs.one[order]
-    first = order[np.diff(one, prepend=-1) != 0]
-    twins.index[pairs.one[first]] = pairs.other[first]
-    twins.kind[pairs.one[first]] = NEAR
-    twins.distance[pairs.one[first]] = pairs.distance[first]
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """Near pairs: positions in the two prints, and the distance in grey levels.
-
-    All pairs of one image of the first prints come in the same value.
-    """
-
-    one: np.ndarray
-    other: np.ndarray
-    distance: np.ndarray
-
-
-def _near_pairs(
-    given: Prints, rows: np.ndarray, others: Prints, targets: np.ndarray
-) -> Iterator[_Pairs]:
-    """Near pairs among chosen rows, block by block.
-
-    The coarsest frequencies of a pattern are an orthonormal projection of it, so that two
-    patterns are never farther apart in them than as a whole: a tree over them finds every pair.
-    """
-    if not rows.size or not targets.size:
-        return
-    from scipy.spatial import cKDTree
-
-    tree = cKDTree(_keys(others.patterns[targets]))
-    keys = _keys(given.patterns[rows])
-    blocks = [np.arange(s, min(s + _BLOCK, len(rows))) for s in range(0, len(rows), _BLOCK)]
-    while blocks:
-        block = blocks.pop()
-        near = cKDTree(keys[block])
-        if len(block) > 1 and near.count_neighbors(tree, PATTERN_RADIUS) > _CANDIDATES:
-            # Many look-alikes (a fixed camera): smaller blocks keep memory bounded.
-            blocks += np.array_split(block, 2)
-            continue
-        candidates = near.sparse_distance_matrix(tree, PATTERN_RADIUS, output_type="ndarray")
-        one, other = rows[block[candidates["i"]]], targets[candidates["j"]]
-        yield _verified(given, one, others, other)
-
-
-def _verified(given: Prints, one: np.ndarray, others: Prints, other: np.ndarray) -> _Pairs:
-    pattern = np.empty(len(one), dtype=np.float32)
-    for start in range(0, len(one), _VERIFIED):
-        part = slice(start, start + _VERIFIED)
-        apart = given.patterns[one[part]] - others.patterns[other[part]]
-        pattern[part] = np.sqrt(np.einsum("ij,ij->i", apart, apart))
-    levels = pattern * np.sqrt(given.contrast[one] * others.contrast[other])
-    keep = (pattern <= PATTERN_RADIUS) & (levels <= LEVEL_RADIUS)
-    return _Pairs(one[keep], other[keep], levels[keep].astype(np.float64))
-
-
-def _keys(patterns: np.ndarray) -> np.ndarray:
-    keys: np.ndarray = patterns @ _coarse_frequencies()
-    return keys
-
-
-def _coarse_frequencies() -> np.ndarray:
-    """The lowest frequencies of the two-dimensional cosine transform, (256, 12) orthonormal."""
-    place = np.arange(THUMBNAIL)
-    waves = np.cos(np.pi * (place[:, None] + 0.5) * place[None] / THUMBNAIL)
-    waves /= np.linalg.norm(waves, axis=0)
-    frequency = place[:, None] ** 2 + place[None] ** 2
-    # The lowest of all is the mean, which patterns lack.
-    lowest = np.argsort(frequency.ravel(), kind="stable")[1 : _KEY_LENGTH + 1]
-    planes = np.einsum("xa,yb->xyab", waves, waves).reshape(THUMBNAIL**2, THUMBNAIL**2)
-    return np.ascontiguousarray(planes[:, lowest], dtype=np.float32)
+def _note(
+    twins: Twins,
+    near: np.ndarray,
+    ours: Points,
+    rows: np.ndarray,
+    theirs: Points,
+    targets: np.ndarray,
+) -> None:
+    """Put down `near`, positions in `theirs`; rows and targets are where both points came from."""
+    one = np.flatnonzero(near >= 0)
+    pairs = Pairs(one, near[one])
+    twins.index[rows[one]] = targets[pairs.other]
+    twins.kind[rows[one]] = NEAR
+    twins.distance[rows[one]] = distances(ours, theirs, pairs).levels
