@@ -37,7 +37,8 @@ class Duplicates(Check):
     ------------------
     Cropped, mirrored or turned copies are not found, and one in ten copies at a third of the
     size with strong compression is missed. Frames of a fixed camera that show an unchanged scene
-    count as duplicates. Images without contrast are compared by file and pixels only.
+    count as duplicates, also where only frames in between link two that differ. Images without
+    contrast are compared by file and pixels only.
     """
 
     id: ClassVar[str] = "data/duplicates"

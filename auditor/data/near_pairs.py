@@ -172,7 +172,7 @@ def candidates(
 
 
 def _crowded(close: np.ndarray) -> bool:
-    return np.count_nonzero(close) > _CROWDED * close.size
+    return bool(np.count_nonzero(close) > _CROWDED * close.size)
 
 
 def earlier_of_group(points: Points) -> np.ndarray:

@@ -132,6 +132,26 @@ def test_links_through_later_images_count():
     assert earlier_of_group(*points_of(np.stack([a, c, b]))).tolist() == [-1, 0, 0]
 
 
+def test_a_link_to_one_amid_many_of_the_own_group_counts():
+    first, far = centres(2, contrast=(40, 41))
+    step = far * 3.2 / far.std()
+    cells = np.tile(first, (60, 1)) + np.random.default_rng(0).normal(0, 0.1, (60, 256))
+    # In the second block; the image that links it to all others has long found its own.
+    cells[20] += 2 * step
+    cells[50] += step
+    earlier = earlier_of_group(*points_of(cells))
+    assert (earlier[[0, 20, 50]] == [-1, 0, 0]).all()
+    cells[50] -= step
+    assert earlier_of_group(*points_of(cells))[20] == -1
+
+
+def test_of_equally_alike_the_first_is_named():
+    image, *others = centres(60, contrast=(40, 41))
+    theirs = np.stack(others)
+    theirs[[5, 7, 50]] = image + others[0] * 2 / others[0].std()
+    assert most_alike(*points_of(image[None], theirs)).tolist() == [5]
+
+
 @pytest.mark.parametrize("world", WORLDS)
 def test_rounding_of_products_changes_nothing(monkeypatch, world):
     ours, theirs = points_of(*(thumbnails(**WORLDS[world], n=300, seed=s) for s in (5, 6)))
