@@ -1,7 +1,7 @@
 """Which thumbnails are near each other: exactly, among many, however alike all of them are.
 
-Blocks of images are compared by products of matrices, at first in few coordinates; what that
-leaves is measured. Where many are alike few pairs are needed: within a group, that all are
+Blocks of images that are near along the axis on which they differ most are compared by products
+of matrices, at first in few coordinates; what that leaves is measured. Where many are alike few pairs are needed: within a group, that all are
 linked; of twins, the first or the nearest. What is found does not depend on how products round.
 """
 
@@ -25,9 +25,12 @@ digits, the closest look-alikes tried, above 7.
 _COARSE = 30
 """Coordinates that are compared first."""
 
-_FIRST_BLOCK, _BLOCK, _LONGEST = 16, 512, 4096
+_FIRST_STRETCH, _STRETCH = 16, 8192
+"""Images, in their order, that all later ones are compared with before the next: from, to."""
+
+_BLOCK, _LONGEST = 512, 4096
 _PAIRS = 1 << 18
-"""Pairs compared at once: about what a processor's cache holds."""
+"""Images and pairs compared at once: about what a processor's cache holds."""
 
 _MEASURED = 100_000
 
@@ -44,17 +47,17 @@ was seen in 10^8 pairs of six kinds of images."""
 
 @dataclass(frozen=True)
 class Axes:
-    """The middle (256,) of a set of patterns and its longest principal axes, (256, k)."""
+    """The middle (256,) of a set of patterns and its principal axes, (256, k), longest first."""
 
     middle: np.ndarray
-    longest: np.ndarray
+    directions: np.ndarray
 
 
 def principal_axes(patterns: np.ndarray) -> Axes:
     middle = patterns.mean(axis=0)
     apart = patterns - middle
     _, axes = np.linalg.eigh((apart.T @ apart).astype(np.float64))
-    return Axes(middle, axes[:, -_COARSE:].astype(np.float32))
+    return Axes(middle, axes[:, : -_COARSE - 1 : -1].astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Points:
 def placed(patterns: np.ndarray, contrast: np.ndarray, *, axes: Axes) -> Points:
     apart = patterns - axes.middle
     return Points(
-        patterns, contrast, whole=_with_length(apart), coarse=_with_length(apart @ axes.longest)
+        patterns, contrast, whole=_with_length(apart), coarse=_with_length(apart @ axes.directions)
     )
 
 
@@ -182,15 +185,16 @@ def earlier_of_group(points: Points) -> np.ndarray:
     it that is near, or where all near ones come later the first of the group.
     """
     n = len(points)
-    earlier = np.full(n, -1, dtype=np.int32)
+    # Until one is found n stands in, which is later than any.
+    earlier = np.full(n, n, dtype=np.int32)
     group = np.arange(n, dtype=np.int32)
     reach = np.full(n, LEVEL_RADIUS, dtype=np.float32)
 
     def wanted(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        news: np.ndarray = (earlier[one] < 0) | (group[one] != group[other])
+        news: np.ndarray = (other < earlier[one]) | (group[one] != group[other])
         return news & (other < one)
 
-    for one, other in _unsettled_blocks(earlier, group):
+    for one, other in _unsettled_blocks(points, earlier, group):
         pairs = candidates(points, one, points, other, wanted=wanted, reach=reach)
         # Where many are alike, the first pair of each leaves little to ask of the others.
         for firsts_only in (True, False):
@@ -199,24 +203,25 @@ def earlier_of_group(points: Points) -> np.ndarray:
             near = tried[distances(points, points, tried).near()]
             if len(near):
                 first = near[near.firsts()]
-                first = first[earlier[first.one] < 0]
-                earlier[first.one] = first.other
+                earlier[first.one] = np.minimum(earlier[first.one], first.other)
                 _join(group, near)
-    return np.where((earlier < 0) & (group < np.arange(n)), group, earlier)
+    earlier = np.where(earlier == n, group, earlier)
+    return np.where(earlier < np.arange(n), earlier, -1)
 
 
 def _unsettled_blocks(
-    earlier: np.ndarray, group: np.ndarray
+    points: Points, earlier: np.ndarray, group: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Blocks of positions, later and earlier ones, between which pairs could tell something new.
 
-    Points that know an earlier one, and share the group of most of a block, need only its rest.
+    Points that know an earlier one than a block has, and are in the group of most of it, need
+    only its rest.
     """
-    for block in _growing_blocks(len(group)):
+    for window, block in _windows(points, points):
         names, counts = np.unique(group[block], return_counts=True)
         most = names[counts.argmax()]
-        later = np.arange(block[0] + 1, len(group), dtype=np.int32)
-        settled = (earlier[later] >= 0) & (group[later] == most)
+        later = window[window > block[0]]
+        settled = (earlier[later] < block[0]) & (group[later] == most)
         rest = block[group[block] != most]
         for ones, others in ((later[~settled], block), (later[settled], rest)):
             for one in _blocks(ones, beside=len(others)):
@@ -244,15 +249,17 @@ def most_alike(ours: Points, theirs: Points) -> np.ndarray:
     """
     nearest = np.full(len(ours), -1)
     reach = np.full(len(ours), LEVEL_RADIUS, dtype=np.float32)
-    for block in _growing_blocks(len(theirs)):
-        for one in _blocks(np.flatnonzero(reach > 0), beside=len(block)):
+    for window, block in _windows(ours, theirs):
+        open_ = window[(reach[window] > 0) | (nearest[window] > block[0])]
+        for one in _blocks(open_, beside=len(block)):
             pairs = candidates(ours, one, theirs, block, wanted=_every, reach=reach)
             apart = distances(ours, theirs, pairs)
             order = np.lexsort((pairs.other, apart.levels, pairs.one))
             order = order[apart.near()[order]]
             order = order[pairs[order].firsts()]
             best, levels = pairs[order], apart.levels[order]
-            better = (nearest[best.one] < 0) | (levels < reach[best.one])
+            before, bound = nearest[best.one], reach[best.one]
+            better = (before < 0) | (levels < bound) | (levels == bound) & (best.other < before)
             nearest[best.one[better]] = best.other[better]
             reach[best.one[better]] = levels[better]
     return nearest
@@ -269,10 +276,28 @@ def _blocks(positions: np.ndarray, *, beside: int) -> Iterator[np.ndarray]:
         yield positions[start : start + size]
 
 
-def _growing_blocks(n: int) -> Iterator[np.ndarray]:
-    """Positions below n in blocks, small ones first: of many alike these tell most."""
+def _windows(ours: Points, theirs: Points) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Blocks of `theirs`, each after those of `ours` that are near enough along the longest axis.
+
+    Stretch by stretch, small ones first: of many alike the first tell most.
+    """
+    x, y = ours.coarse[:, 0], theirs.coarse[:, 0]
+    ones = np.argsort(x, kind="stable").astype(np.int32)
+    # Coordinates round too.
+    radius = PATTERN_RADIUS + 1e-4
+    for stretch in _growing_stretches(len(theirs)):
+        stretch = stretch[np.argsort(y[stretch], kind="stable")]
+        for start in range(0, len(stretch), _BLOCK):
+            block = stretch[start : start + _BLOCK]
+            ends = y[block[0]] - radius, y[block[-1]] + radius
+            low, high = np.searchsorted(x, ends, sorter=ones)
+            yield ones[low:high], np.sort(block)
+
+
+def _growing_stretches(n: int) -> Iterator[np.ndarray]:
+    """Positions below n, in order."""
     start = 0
     while start < n:
-        end = min(n, start + min(max(start, _FIRST_BLOCK), _BLOCK))
+        end = min(n, start + min(max(start, _FIRST_STRETCH), _STRETCH))
         yield np.arange(start, end, dtype=np.int32)
         start = end

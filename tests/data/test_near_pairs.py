@@ -64,10 +64,19 @@ WORLDS = {
 }
 
 
+SMALL = (
+    ("_PAIRS", 300),
+    ("_BLOCK", 30),
+    ("_STRETCH", 100),
+    ("_FIRST_STRETCH", 3),
+    ("_MEASURED", 7),
+)
+
+
 @pytest.fixture(params=["usual", "small blocks", "coarse only", "whole only"])
 def sizes(request, monkeypatch):
     if request.param == "small blocks":
-        for name, size in (("_PAIRS", 300), ("_BLOCK", 30), ("_FIRST_BLOCK", 3), ("_MEASURED", 7)):
+        for name, size in SMALL:
             monkeypatch.setattr(near_pairs, name, size)
     elif request.param != "usual":
         monkeypatch.setattr(near_pairs, "_CROWDED", 1 if request.param == "coarse only" else -1)
