@@ -1,8 +1,9 @@
 """Which thumbnails are near each other: exactly, among many, however alike all of them are.
 
-Blocks of images that are near along the axis on which they differ most are compared by products
-of matrices, at first in few coordinates; what that leaves is measured. Where many are alike few pairs are needed: within a group, that all are
-linked; of twins, the first or the nearest. What is found does not depend on how products round.
+Images that are near along the axis on which all differ most are compared in blocks, by products
+of matrices, at first in few coordinates; what that leaves is measured. Where many are alike few
+pairs are needed: within a group, that all are linked; of twins, the first or the nearest. What
+is found does not depend on how products round.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.sparse.csgraph import connected_components
@@ -19,10 +21,12 @@ from auditor.data.near_pairs import (
 )
 
 
-def thumbnails(centres, *, n, noise, seed) -> np.ndarray:
-    """Thumbnails in grey levels, (n, 256), each near one of the centres."""
+def thumbnails(centres, *, n, noise, seed, drift=0) -> np.ndarray:
+    """Thumbnails in grey levels, (n, 256), each near one of the centres, drifting one way."""
     rng = np.random.default_rng(seed)
-    return centres[rng.integers(0, len(centres), n)] + rng.normal(0, noise, (n, 256))
+    cells = centres[rng.integers(0, len(centres), n)] + rng.normal(0, noise, (n, 256))
+    way = np.random.default_rng(0).normal(0, 1, 256)
+    return cells + rng.uniform(0, drift, (n, 1)) * way
 
 
 def centres(n, *, contrast=(20, 40), seed=0) -> np.ndarray:
@@ -55,12 +59,13 @@ def group_of(earlier) -> np.ndarray:
     return group
 
 
-# About as far from each other as the radii, by levels or by patterns; alike; and in between.
+# About as far from each other as the radii, by levels or by patterns; alike; in between; in a row.
 WORLDS = {
     "levels": {"centres": centres(20), "noise": 2.8},
     "patterns": {"centres": centres(20, contrast=(8, 22)), "noise": 1.7},
     "alike": {"centres": centres(2), "noise": 1.0},
     "mixed": {"centres": centres(6, contrast=(5, 60)), "noise": 2.0},
+    "drifting": {"centres": centres(2, contrast=(10, 20), seed=1), "noise": 0.1, "drift": 40},
 }
 
 
@@ -73,11 +78,19 @@ SMALL = (
 )
 
 
-@pytest.fixture(params=["usual", "small blocks", "coarse only", "whole only"])
+def make_blocks_small(monkeypatch) -> None:
+    for name, size in SMALL:
+        monkeypatch.setattr(near_pairs, name, size)
+
+
+@pytest.fixture(params=["usual", "small blocks", "one stretch", "coarse only", "whole only"])
 def sizes(request, monkeypatch):
     if request.param == "small blocks":
-        for name, size in SMALL:
-            monkeypatch.setattr(near_pairs, name, size)
+        make_blocks_small(monkeypatch)
+    elif request.param == "one stretch":
+        make_blocks_small(monkeypatch)
+        monkeypatch.setattr(near_pairs, "_FIRST_STRETCH", 1000)
+        monkeypatch.setattr(near_pairs, "_STRETCH", 1000)
     elif request.param != "usual":
         monkeypatch.setattr(near_pairs, "_CROWDED", 1 if request.param == "coarse only" else -1)
 
@@ -159,6 +172,20 @@ def test_of_equally_alike_the_first_is_named():
     theirs = np.stack(others)
     theirs[[5, 7, 50]] = image + others[0] * 2 / others[0].std()
     assert most_alike(*points_of(image[None], theirs)).tolist() == [5]
+
+
+@pytest.mark.parametrize("levels", [0, 2])
+def test_of_equally_alike_the_first_is_named_though_coordinates_round(monkeypatch, levels):
+    make_blocks_small(monkeypatch)
+    image, other = centres(2, contrast=(40, 41))
+    equal = np.tile(image + other * levels / other.std(), (90, 1))
+    ours, theirs = points_of(image[None], equal)
+    # The later, the lower by a rounding: so blocks come in the opposite order.
+    coarse = theirs.coarse - np.arange(90, dtype=np.float32)[:, None] * np.float32(1e-7)
+    for points in (theirs, dataclasses.replace(theirs, coarse=coarse)):
+        assert most_alike(ours, points).tolist() == [0]
+        # In one stretch of the order, so that only comparing positions tells.
+        monkeypatch.setattr(near_pairs, "_FIRST_STRETCH", 100)
 
 
 @pytest.mark.parametrize("world", WORLDS)
