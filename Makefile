@@ -19,8 +19,9 @@ demo-digits: setup
 	.venv/bin/auditor run examples/digits/world/audit.yaml --out demo-digits || \
 	    case $$? in 1|3) ;; *) exit 1 ;; esac
 
+# Tests of one module share what they make, so a module stays with one worker.
 test: setup
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadscope
 
 lint: setup
 	.venv/bin/ruff check .

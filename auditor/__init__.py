@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from auditor.findings import Verdict as Verdict
     from auditor.judging.judged_record import read_record as read_record
     from auditor.record import AuditRecord as AuditRecord
-    from auditor.render import render as render
+    from auditor.rendering import render as render
 
 _HOMES = {
     "AuditRecord": "auditor.record",
@@ -29,7 +29,7 @@ _HOMES = {
     "judge_again": "auditor.engine.run",
     "plan": "auditor.engine.run",
     "read_record": "auditor.judging.judged_record",
-    "render": "auditor.render",
+    "render": "auditor.rendering",
     "run": "auditor.engine.run",
 }
 

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from auditor.contract import Check, Need, check_classes
 from auditor.contract.documentation import check_text, parameters
 from auditor.errors import SpecError
-from auditor.reports.vocabulary import FAMILY_TITLES
+from auditor.reports.families import FAMILY_TITLES
 
 _HEAD = """# Checks
 

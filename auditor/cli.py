@@ -154,7 +154,7 @@ def report(
     """
     from auditor.engine.output import output_folder
     from auditor.judging.judged_record import read_record
-    from auditor.render import render
+    from auditor.rendering import render
 
     found = read_record(record)
     with output_folder(out or record.parent) as folder:
@@ -194,7 +194,7 @@ def _render_and_finish(record: AuditRecord, out: Path | None) -> None:
     problem = ""
     if out is not None:
         from auditor.errors import MissingLibraryError
-        from auditor.render import render
+        from auditor.rendering import render
 
         try:
             rendered = render(record, out)
@@ -212,7 +212,7 @@ def _render_and_finish(record: AuditRecord, out: Path | None) -> None:
 
 
 def main() -> None:
-    """Run the command line; what a user can mend is printed without a traceback."""
+    """Run the command line; what a user can correct is printed without a traceback."""
     try:
         app()
     except AuditorError as error:

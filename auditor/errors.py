@@ -1,4 +1,4 @@
-"""Errors that a user can mend.
+"""Errors that a user can correct.
 
 AuditorError              printed without traceback, exit code 2
 ├── SpecError             audit.yaml, a policy or declarations say something that cannot be
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 
 class AuditorError(Exception):
-    """An error that the user can mend; its message says how."""
+    """An error that the user can correct; its message says how."""
 
 
 class SpecError(AuditorError):

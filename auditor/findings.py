@@ -6,15 +6,21 @@ percent-encoded; it is stable across runs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-from auditor.stats.estimates import Estimate
+from auditor.stats import Estimate, Interval, interval
 
 Better = Literal["higher", "lower", "none"]
+Scale = Literal["share", "difference", "ratio", "amount"]
+Reading = Literal[
+    "remains", "explained", "reversed", "open", "hidden", "not shown", "not comparable"
+]
+"""What comparing like with like does to a comparison (`auditor.comparing.adjustment`)."""
 Cell = str | int | float | bool | None
 
 
@@ -24,6 +30,15 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "INCONCLUSIVE"
     NOT_RUN = "NOT_RUN"
     PASS_WITH_WAIVERS = "PASS_WITH_WAIVERS"
+
+
+class Question(StrEnum):
+    """The four questions that every report answers first."""
+
+    MATCHES = "Does the test data match where it will run?"
+    REPRESENTS = "Does the training data represent everyone?"
+    MEASURED = "Was performance measured per group?"
+    WRONG = "What happens when it is wrong, and to whom?"
 
 
 class EvidenceStatus(StrEnum):
@@ -70,36 +85,108 @@ def _encode(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A measured quantity: an estimate with name, subject, unit, and direction of harm.
+class Side:
+    """One side of a comparison, such as a group or the rest: a share, or a number of `scale`.
 
-    `n` counts images (or what the measure counts), `n_units` independent units; None where
-    units do not apply. `examples` are image ids, worst first. `volatile` marks timings and
-    what follows from them. `details` holds JSON values that a reader may want beside the number:
-    ``rate`` and ``rest`` (each ``{"value", "low", "high", "n"}``) for comparisons, ``sentence``
-    for one plain sentence that a non-statistician can repeat.
+    `n` counts the rows behind it; None where it is stated (a declared share), not counted.
+    """
+
+    estimate: Estimate
+    n: int | None = None
+    scale: Scale = "share"
+    unit: str = ""
+    least: float | None = None
+
+    @property
+    def interval(self) -> Interval:
+        """The 95% interval, its ends cut to where the number can be."""
+        return _cut(interval(self.estimate), span_of(self.scale, self.least))
+
+
+@dataclass(frozen=True)
+class Alike:
+    """A comparison once more, among rows of the same group under the attribute `condition`.
+
+    `value`, `low` and `high` are on the measure's own scale, the interval of 95%; all None, and
+    `n` (rows of this side) and `n_rest` 0, where too few rows have like ones on the other side.
+    A reading alone, all numbers None, is of the same comparison on another scale.
+    """
+
+    condition: str
+    reading: Reading
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    n_rest: int = 0
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measured quantity: an estimate with name, subject, scale and direction of harm.
+
+    `scale` says what kind of number it is: a ``share`` of 0 to 1, a ``difference`` of shares of
+    -1 to 1 (told in points), a ``ratio`` from 0, or an ``amount`` of `unit` ("ms", "EUR per
+    image", "" for a bare number) from `least`. `neutral` is the value that means "no difference",
+    None where there is none. `n` counts rows, `n_units` independent units, None where units do
+    not apply; with `of_all` both count the whole split and not the subject alone. `sides` are
+    the two sides of a comparison, this one first. `examples` are image ids, worst first.
+    `volatile` marks timings and what follows from them. `facts` are the JSON values that the
+    words of the measure speak of; a measure holds no sentence.
     """
 
     name: str
     subject: Subject
     estimate: Estimate
-    unit: str
+    scale: Scale
     better: Better
     n: int
     n_units: int | None = None
+    unit: str = ""
+    least: float | None = None
+    neutral: float | None = None
+    of_all: bool = False
+    sides: tuple[Side, Side] | None = None
+    adjusted: tuple[Alike, ...] = ()
     examples: tuple[str, ...] = ()
     volatile: bool = False
-    details: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def interval(self) -> Interval:
+        """The 95% interval, its ends cut to where the quantity can be.
+
+        A normal approximation or draws may reach beyond; verdicts use the estimate itself.
+        """
+        return _cut(interval(self.estimate), self.span)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The least and the greatest value that the quantity can have."""
+        return span_of(self.scale, self.least)
+
+
+def span_of(scale: Scale, least: float | None) -> tuple[float, float]:
+    """The least and the greatest number of a scale; `least` is that of an amount, None for any."""
+    if scale == "amount":
+        return (-math.inf if least is None else least, math.inf)
+    return {"share": (0.0, 1.0), "difference": (-1.0, 1.0), "ratio": (0.0, math.inf)}[scale]
+
+
+def _cut(ends: Interval, span: tuple[float, float]) -> Interval:
+    low, high = (min(max(end, span[0]), span[1]) for end in (ends.low, ends.high))
+    return Interval(low, high)
 
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """Why there is no number, and what would make one."""
+    """Why there is no number, and what would make one; `volatile` as in `Measure`."""
 
     name: str
     subject: Subject
     reason: str
     remedy: str
+    volatile: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,39 +235,70 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
 
-Result = Measure | Unmeasured | Figure | Table
+Measured = Measure | Unmeasured
+Result = Measured | Figure | Table
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What would decide an undecided finding, if what was seen holds.
+
+    `more` is how many more; None where no number decides because the value lies at the limit.
+    `counted` says of what, `of_all` that they are of the whole split and not of the subject
+    alone, `both_sides` that the other side must grow in proportion.
+    """
+
+    more: int | None
+    counted: Literal["units", "images", "timed runs"]
+    of_all: bool = False
+    both_sides: bool = False
+
+
+@dataclass(frozen=True)
+class Gating:
+    """What the gate of a limit says: `measure` is the id of what it looked at, None for nothing."""
+
+    state: Literal["shut", "undecided", "unmeasured"]
+    measure: str | None = None
 
 
 @dataclass(frozen=True)
 class Finding:
     """A measure, or the reason why there is none, with its verdict.
 
-    `verdict` is None where no limit applies (information only). `leaning` is ``worse`` when
-    an undecided group is shown worse than the rest although not by how much.
+    `result` is the id of that measure or reason (`finding_id`). `verdict` is None where no limit
+    applies (information only). `leaning` is ``worse`` when an undecided group is shown worse than
+    the rest although not by how much. `compared` counts the measures that the limit was tested
+    on together. Of an undecided finding `needed` says what would decide it and `could_show` from
+    which value on a sample of this size would have shown an excess (None: from none).
     """
 
     id: str
     check: str
-    measure: Measure | None
-    unmeasured: Unmeasured | None
+    result: str
     limit: str | None = None
     verdict: Verdict | None = None
     leaning: str | None = None
     severity: str | None = None
-    reason: str = ""
-    remedy: str = ""
+    compared: int = 1
+    needed: Needed | None = None
+    could_show: float | None = None
+    gating: Gating | None = None
     clauses: tuple[str, ...] = ()
     waived_by: str | None = None
 
 
 @dataclass(frozen=True)
 class LimitResult:
-    """A limit of the policy, the findings it met, and what came of it."""
+    """A limit of the policy, the findings it met, and what came of it.
+
+    `reason` is said only where there are no findings to tell it from.
+    """
 
     limit: Mapping[str, Any]
     findings: tuple[str, ...]
     verdict: Verdict
-    reason: str
+    reason: str = ""
     waived_by: str | None = None
 
 
@@ -196,11 +314,6 @@ def finding_id(check: str, name: str, subject: Subject) -> str:
     keys = Subject(keys=subject.keys)
     middle = f":{keys}" if subject.keys else ""
     return f"{check}:{name}{middle}{Subject(split=subject.split, variant=subject.variant)}"
-
-
-def decode(text: str) -> str:
-    """Undo the percent-encoding of a key or value in a finding id."""
-    return unquote(text)
 
 
 @dataclass(frozen=True)

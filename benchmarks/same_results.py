@@ -19,8 +19,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from auditor.stats import interval, value
-from auditor.stats.estimates import from_dict
+from auditor.findings import Subject, finding_id
+from auditor.record.codec import decode
+from auditor.stats import Estimate, interval, value
 
 TOLERANCE = 1e-9
 SHOWN = 40
@@ -42,13 +43,12 @@ class Outcome:
 def outcomes(record: Mapping[str, Any]) -> dict[str, Outcome]:
     """Every finding's outcome by its id, timings left out."""
     found = {}
-    measures = _measures(record)
+    measures, untimed = _measures(record), _not_timed(record)
     for finding in record["findings"]:
-        stored = finding.get("measure")
-        measure = measures.get(stored) if isinstance(stored, str) else stored
+        measure = finding.get("measure") or measures.get(finding.get("result") or finding["id"])
         if measure is not None and measure.get("volatile"):
             continue
-        if finding["check"].startswith("deployment/latency"):
+        if finding["check"].startswith("deployment/latency") or finding["id"] in untimed:
             continue
         found[finding["id"]] = _outcome(finding, measure)
     return found
@@ -56,22 +56,38 @@ def outcomes(record: Mapping[str, Any]) -> dict[str, Outcome]:
 
 def _measures(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Measures of schema 2 by their id; findings of schema 1 hold theirs."""
+    if not record["schema"].endswith("/v2"):
+        return {}
     return {
-        measure["id"]: measure
+        _id(results["check"], measure): measure
         for results in record["results"]
-        for measure in results["measures"]
-        if "id" in measure
+        for measure in results.get("measures", ())
     }
 
 
+def _not_timed(record: Mapping[str, Any]) -> set[str]:
+    """Ids of timings that could not be taken, such as on a busy machine."""
+    return {
+        _id(results["check"], reason)
+        for results in record["results"]
+        for reason in results.get("unmeasured", ())
+        if reason.get("volatile")
+    }
+
+
+def _id(check: str, measure: Mapping[str, Any]) -> str:
+    subject = decode(Subject, measure.get("subject", {}))
+    return finding_id(check, measure["name"], subject)
+
+
 def _outcome(finding: Mapping[str, Any], measure: Mapping[str, Any] | None) -> Outcome:
-    verdict, leaning = finding["verdict"], finding["leaning"]
+    verdict, leaning = finding.get("verdict"), finding.get("leaning")
     if measure is None:
         return Outcome(None, None, None, None, None, verdict, leaning)
-    estimate = from_dict(measure["estimate"])
+    estimate = decode(Estimate, measure["estimate"])
     ends = interval(estimate)
     return Outcome(
-        value(estimate), ends.low, ends.high, measure["n"], measure["n_units"], verdict, leaning
+        value(estimate), ends.low, ends.high, measure["n"], measure.get("n_units"), verdict, leaning
     )
 
 

@@ -15,13 +15,24 @@ from unittest.mock import patch
 
 import numpy as np
 
-from auditor.findings import Finding, Measure, Subject, Unmeasured, Verdict
-from auditor.judging import reasons
+from auditor.findings import (
+    Better,
+    Finding,
+    Measure,
+    Needed,
+    Scale,
+    Side,
+    Subject,
+    Unmeasured,
+    Verdict,
+)
 from auditor.judging.judge import judge
-from auditor.judging.policy import Limit, load_policy
+from auditor.judging.policy import Limit
+from auditor.judging.policy_file import load_policy
 from auditor.record import CheckResults
 from auditor.stats import (
     Estimate,
+    Rate,
     RateDifference,
     RateRatio,
     bound,
@@ -66,8 +77,9 @@ class Comparison:
 
     limit: str
     build: Callable[..., Estimate]
-    unit: str
-    better: str
+    scale: Scale
+    neutral: float
+    better: Better
 
     @property
     def policy_limit(self) -> Limit:
@@ -88,8 +100,8 @@ class Comparison:
         return np.round(self.truth(world), 9)
 
 
-GAP = Comparison("subgroup-accuracy", rate_difference, "share", "higher")
-RATIO = Comparison("false-adverse-ratio", rate_ratio, "ratio", "lower")
+GAP = Comparison("subgroup-accuracy", rate_difference, "difference", 0.0, "higher")
+RATIO = Comparison("false-adverse-ratio", rate_ratio, "ratio", 1.0, "lower")
 
 
 @dataclass(frozen=True)
@@ -124,7 +136,7 @@ def judged(
 ) -> Verdicts:
     """What `judge` makes of each family of estimates under the policy's limit.
 
-    Sentences are left out: they take most of the time and decide nothing.
+    What would decide an open one is left out: it takes most of the time and decides nothing.
     """
     rows, limits = [], []
     with _counts_worked_out_once():
@@ -155,10 +167,23 @@ def results(
         none = [Unmeasured(limit.name, subject, "no event", "") for subject in subjects]
         return CheckResults(limit.check, unmeasured=tuple(none))
     measures = [
-        Measure(limit.name, s, e, comparison.unit, comparison.better, n=n)  # type: ignore[arg-type]
+        Measure(
+            limit.name, s, e, comparison.scale, comparison.better, n=n,
+            neutral=comparison.neutral, sides=_sides(e),
+        )
         for s, e, n in zip(subjects, family, sizes, strict=True)
-    ]
+    ]  # fmt: skip
     return CheckResults(limit.check, measures=tuple(measures))
+
+
+def _sides(estimate: Estimate) -> tuple[Side, Side] | None:
+    """Both sides of a comparison of rates; None of a family that knows of the gap alone."""
+    if not isinstance(estimate, RateDifference | RateRatio):
+        return None
+    return (
+        Side(Rate(estimate.x, estimate.n), int(estimate.n)),
+        Side(Rate(estimate.x_rest, estimate.n_rest), int(estimate.n_rest)),
+    )
 
 
 def _said(finding: Finding) -> tuple[bool, bool, bool]:
@@ -186,7 +211,7 @@ _bound, _p_value = lru_cache(_CACHED)(bound), lru_cache(_CACHED)(p_value)
 def _counts_worked_out_once() -> Iterator[None]:
     with (
         patch.multiple("auditor.judging.judge", bound=_bound, p_value=_p_value),
-        patch.object(reasons, "reason", return_value=""),
-        patch.object(reasons, "what_would_decide", return_value=""),
+        patch("auditor.judging.judge.what_would_decide", return_value=Needed(None, "images")),
+        patch("auditor.judging.judge.could_show", return_value=None),
     ):
         yield

@@ -22,8 +22,8 @@ for line in auditor.plan(HERE / "digits/world/audit.yaml"):
     print(line)
 
 # %% [markdown]
-# `run` measures, judges and returns the record; nothing is rendered yet. The slow checks of the
-# target hardware are left out here.
+# `run` measures, judges, writes `audit.json` and returns the record; nothing is rendered yet. The
+# slow checks of the target hardware are left out here.
 
 # %%
 wanted = ("performance/overall", "performance/claims", "bias/subgroup-gap", "shift/properties")
@@ -31,16 +31,18 @@ record = auditor.run(HERE / "digits/world/audit.yaml", out=out, only=wanted)
 print(record.verdict)
 
 # %% [markdown]
-# A finding holds its measure, and a measure the statistics behind it: value, interval at any
-# level and the p-value against any limit are functions of the estimate.
+# A finding names its measure (`finding.result` is its id; `record.measure` looks it up), and the
+# measure holds the estimate: its value, its interval at any level and its p-value against any limit
+# are functions of `auditor.stats`. Where nothing was measured `record.result(finding)` says why.
 
 # %%
 for finding in record.findings:
-    if finding.measure is None:
+    measure = record.measure(finding)
+    if measure is None:
+        print(f"{finding.verdict or '-':13} {finding.id:60} {record.result(finding).reason}")
         continue
-    estimate = finding.measure.estimate
-    ends = stats.interval(estimate, level=0.9)
-    shown = f"{stats.value(estimate):.3f} [{ends.low:.3f}, {ends.high:.3f}]"
+    ends = stats.interval(measure.estimate, level=0.9)
+    shown = f"{stats.value(measure.estimate):.3f} [{ends.low:.3f}, {ends.high:.3f}]"
     print(f"{finding.verdict or '-':13} {finding.id:60} {shown}")
 
 # %% [markdown]

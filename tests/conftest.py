@@ -6,6 +6,7 @@ import dataclasses
 import os
 import sys
 import zlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,17 @@ import pytest
 from auditor import cli
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.views import AS_SHOT
-from auditor.findings import Measure, ModelFacts, TensorFacts
+from auditor.findings import Measure, ModelFacts, TensorFacts, Unmeasured
+from auditor.judging.judged_record import make_record
+from auditor.judging.policy import Owner, Policy
+from auditor.judging.policy_file import PolicyFile
+from auditor.record import CheckText, PlanSummary
+from auditor.record.provenance import collect_provenance
+from auditor.reports.telling import Telling
 from auditor.scoring.outcomes import Outcomes
-from auditor.spec import AuditSpec
+from auditor.scoring.tasks import classification
+from auditor.spec import SUBJECT_KEYS, AuditSpec
+from auditor.spec.spec_file import SpecFile
 
 MINIMAL_SPEC = {
     "audit": {"title": "A world", "seed": 7},
@@ -102,6 +111,13 @@ def make_facts(**changes) -> ModelFacts:
     return dataclasses.replace(facts, **changes)
 
 
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def make_policy(limits) -> Policy:
+    return Policy(id="tried", version="1", owner=Owner(name="a tester"), limits=tuple(limits))
+
+
 def probabilities_for(answers, *, n_classes: int = 2, confidence=0.9) -> np.ndarray:
     """Probabilities whose argmax is `answers`, with the given confidence (scalar or (n,))."""
     answers = np.asarray(answers)
@@ -164,7 +180,20 @@ class FakeEvidence:
     def dataset(self, split, *, part="sound"):
         return self._part(self.datasets, (split,), part)
 
-    def outcomes(
+    def labelled_splits(self):
+        from auditor.contract import Available, LabelledSplits
+
+        splits = {split: d for (split, _), d in self.datasets.items()}
+        found = LabelledSplits().splits(Available(self.spec, self.model, splits))
+        return tuple(split for split in found if (split, AS_SHOT.name, "as-given", None, "sound")
+                     in self.passes)  # fmt: skip
+
+    def scored(self, split="test", **wanted):
+        answers = self.answers(split, **wanted)
+        scores = classification.score(answers.probabilities, answers.labels)
+        return classification.rows(answers.dataset, scores)
+
+    def answers(
         self,
         split="test",
         *,
@@ -206,6 +235,37 @@ class FakeEvidence:
         return values[(*key, part)] if (*key, part) in values else values[(*key, other)]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Nearly:
+    """Equal to what is of the same kind and has, at any depth, the same floats but for rounding.
+
+    Two sums of the same numbers in another order, or by another processor's instructions, differ
+    in the last digits.
+    """
+
+    expected: object
+
+    def __eq__(self, found):
+        return _near(found, self.expected)
+
+    def __repr__(self):
+        return f"nearly {self.expected!r}"
+
+
+def _near(found, expected) -> bool:
+    if isinstance(expected, float | np.floating):
+        return found == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    if dataclasses.is_dataclass(expected):
+        return type(found) is type(expected) and _near(vars(found), vars(expected))
+    if isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(
+            _near(found[key], value) for key, value in expected.items()
+        )
+    if isinstance(expected, list | tuple):
+        return len(found) == len(expected) and all(map(_near, found, expected))
+    return found == expected
+
+
 @dataclasses.dataclass(frozen=True)
 class Worlds:
     """What tests of checks build their worlds from (the fixture ``worlds``)."""
@@ -215,6 +275,7 @@ class Worlds:
     facts = staticmethod(make_facts)
     probabilities = staticmethod(probabilities_for)
     evidence = FakeEvidence
+    nearly = Nearly
 
     @staticmethod
     def measures(check, evidence) -> dict[str, Measure]:
@@ -223,6 +284,48 @@ class Worlds:
         named = {f"{m.name}:{m.subject}": m for m in found}
         assert len(named) == len(found), "two measures share a name and a subject"
         return named
+
+    @staticmethod
+    def record(*results, limits=(), spec=None, datasets=(), not_run=(), questions=None):
+        """A judged record of results; `questions` maps checks to the question they answer."""
+        spec = spec or make_spec()
+        known = {}
+        asked = {r.check: getattr(known.get(r.check), "question", None) for r in results}
+        asked |= questions or {}
+        return make_record(
+            spec=SpecFile(spec, "audit.yaml", "", "0"),
+            policy=PolicyFile(make_policy(limits), "policy.yaml", "", "0"),
+            provenance=collect_provenance(seed=0, started=NOON, finished=NOON),
+            model=make_facts(),
+            datasets=tuple(datasets),
+            plan=PlanSummary(tuple(asked), tuple(not_run)),
+            passes=(),
+            results=results,
+            check_texts=tuple(
+                CheckText(check, "", (), {}, (), question) for check, question in asked.items()
+            ),
+        )
+
+    @staticmethod
+    def unfilled(check, results) -> list[str]:
+        """Results of a check (its class) without words, and words that lack a field for them."""
+        found = []
+        for result in (r for r in results if isinstance(r, Measure | Unmeasured)):
+            keys = {key for key, _ in result.subject.keys} - SUBJECT_KEYS
+            telling = Telling({check.id: check}, attributes=frozenset(keys))
+            words = telling.words(check.id, result)
+            found += [] if words.title else [f"{result.name} has no words"]
+            texts = [words.short, words.action]
+            if isinstance(result, Measure):
+                texts += [words.sentence, words.harm, words.headline, words.answer]
+            found += [str(t) for t in texts if t and not telling.filled(t, result)]
+        return found
+
+    @staticmethod
+    def sentence(check, measure) -> str:
+        """What a report says of a measure of a check (its class); groups are of any attribute."""
+        keys = {key for key, _ in measure.subject.keys} - SUBJECT_KEYS
+        return Telling({check.id: check}, attributes=frozenset(keys)).sentence(check.id, measure)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 import auditor
+from auditor.reports.ordering import ordered
+from auditor.reports.reasons import reason
 from auditor.stats import value
 
 BENCHMARKS = Path(auditor.__file__).parents[1] / "benchmarks"
@@ -25,8 +27,9 @@ def spec_in(folder: Path, name: str, shared_data: Path, **changes: str) -> Path:
 def measured(record, name: str) -> float:
     found = record.finding(name)
     assert found is not None, f"{name} was not measured"
-    assert found.measure is not None, found.reason
-    return value(found.measure.estimate)
+    measure = record.measure(found)
+    assert measure is not None, record.result(found).reason
+    return value(measure.estimate)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +49,7 @@ def test_a_wrong_preprocessing_is_found_and_the_right_one_named(shared_data, tmp
     spec = spec_in(tmp_path, "squeezenet-wrong-input.yaml", shared_data)
     record = auditor.run(spec, out=tmp_path / "out", only=("model/preprocessing",))
     failing = [f for f in record.findings if f.verdict == "FAIL"]
-    best = max(failing, key=lambda f: value(f.measure.estimate))
+    best = max(failing, key=lambda f: value(record.measure(f).estimate))
     assert best.id == "model/preprocessing:accuracy-gain:input=bgr-minus-mean@test"
-    assert "channels bgr, scale 1, mean [103.939, 116.779, 123.68]" in best.reason
+    said = reason(best, ordered(record))
+    assert "channels bgr, scale 1, mean [103.939, 116.779, 123.68]" in said

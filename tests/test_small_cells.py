@@ -122,7 +122,7 @@ def test_the_record_names_what_was_pooled_and_gives_no_size_of_it(pooled):
         assert {"elder"} <= set(members)
         assert not set(members) & {g.name for g in household.groups}
         assert min(g.n for g in household.groups) >= SMALLEST
-    said = [f for f in record.findings if "groups-pooled" in f.id]
+    said = [record.result(f) for f in record.findings if "groups-pooled" in f.id]
     assert len(said) == 3
     assert "cannot say how any of them is served by itself" in said[0].reason
     assert "elder" in said[0].reason
@@ -176,32 +176,35 @@ class Attack:
         self.rows.append(row)
         self.sums.append(float(count))
 
-    def _groups(self, table):
-        frame = self.tables[table]
-        for _, row in frame[frame["attribute"].isin(["household", "building"])].iterrows():
-            yield row, {row["attribute"]: row["group"]}
+    def _groups(self):
+        """Each row of a table of groups that is of test images, its group, and the other label."""
+        for table in ("subgroup-gap", "harm", "selection-rate", "error-rates", "amplification"):
+            frame = self.tables[f"bias-{table}-groups"]
+            known = frame["attribute"].isin(["household", "building"]) & (frame["data"] == "test")
+            for _, row in frame[known].iterrows():
+                (value,) = (row[c] for c in row.index if re.fullmatch(r"value( \[.*\])?", c))
+                yield row, row["images"] * value, {row["attribute"]: row["group"]}
 
     def _read(self):
-        for row, group in self._groups("bias-subgroup-gap-groups"):
-            self._say(row["images"], **group)
-            right = row["images"] * row["accuracy [share]"]
-            self._say(right, weigh=lambda c: float(c[2] == c[3]), **group)
-        for row, group in self._groups("bias-harm-groups"):
-            self._say(row["images"], **group)
-            cost = row["images"] * row["cost [EUR per image]"]
-            self._say(cost, weigh=lambda c: COSTS[c[2]] * (c[2] != c[3]), **group)
-        for row, group in self._groups("bias-selection-rate-groups"):
-            if row["data"] == "test":
-                self._say(row["called"], answer=row["class"], **group)
-        for row, group in self._groups("bias-error-rates-groups"):
-            false_alarm = row["error"].startswith("wrongly")
-            label, answer = ("blue", "red") if false_alarm else ("red", "blue")
-            self._say(row["images at risk"], label=label, **group)
-            self._say(row["errors"], label=label, answer=answer, **group)
-        for row, group in self._groups("bias-amplification-groups"):
-            share = row["images"] * row["labelled so [share]"]
-            self._say(share, label=row["class"], **group)
-        for _, row in self.tables["bias-intersections-cells"].iterrows():
+        for row, total, group in self._groups():
+            of = row["class"]
+            other = {"red": "blue", "blue": "red"}.get(of)
+            # Which images a row counts, and which of them, weighed, make up its value.
+            among, weighed = {
+                "accuracy": ({}, {"weigh": lambda c: float(c[2] == c[3])}),
+                "cost": ({}, {"weigh": lambda c: COSTS[c[2]] * (c[2] != c[3])}),
+                "log-loss": ({}, None),
+                "called CLASS": ({}, {"answer": of}),
+                "labelled CLASS": ({}, {"label": of}),
+                "CLASS found": ({"label": of}, {"answer": of}),
+                "CLASS missed": ({"label": of}, {"answer": other}),
+                "wrongly called CLASS": ({"label": other}, {"answer": of}),
+            }[row["quantity"].replace(str(of), "CLASS")]
+            self._say(row["images"], **among, **group)
+            if weighed is not None:
+                self._say(total, **weighed, **among, **group)
+        cells = self.tables["bias-intersections-cells"]
+        for _, row in cells[cells["data"] == "test"].iterrows():
             having = dict(
                 p.split("=") for p in re.split(r", (?=household=|building=)", row["cell"])
             )
@@ -267,6 +270,8 @@ def test_groups_that_all_collapse_into_one_are_said_to_be_without_comparison(poo
     verdicts = {r.limit["id"]: r.verdict for r in record.limit_results}
     assert verdicts["groups"] == "NOT_RUN"
     assert record.verdict == "INCONCLUSIVE"
-    (finding,) = [f for f in record.findings if f.limit == "groups"]
-    assert "It is pooled of groups of which some hold too few units" in finding.reason
-    assert "at least two groups of household, each with at least 200 units" in finding.remedy
+    findings = [f for f in record.findings if f.limit == "groups"]
+    assert {record.result(f).subject.split for f in findings} == {"test", "deployment"}
+    unmeasured = record.result(findings[0])
+    assert "It is pooled of groups of which some hold too few units" in unmeasured.reason
+    assert "at least two groups of household, each with at least 200 units" in unmeasured.remedy

@@ -169,7 +169,8 @@ def test_of_leaked_test_images_nothing_is_measured_and_it_says_so(tmp_path):
     assert record.verdict == "INCONCLUSIVE"
     limits = {r.limit["id"]: r for r in record.limit_results}
     assert {r.verdict for r in limits.values()} == {"NOT_RUN"}
-    assert "Of 60 test images none is left" in limits["better-than-guessing"].reason
+    finding = record.finding(limits["better-than-guessing"].findings[0])
+    assert "Of 60 test images none is left" in record.result(finding).reason
 
 
 @pytest.mark.parametrize("n", [1, 12])

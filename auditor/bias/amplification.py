@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from auditor.bias.adjustment import adjusted_mean_difference, adjusted_table
-from auditor.bias.groups import Grouping, groupings, nothing_to_compare, too_few_units
-from auditor.bias.two_sides import two_means
-from auditor.contract import Attributes, Check, Declared, Evidence, Need, Predictions, Truth
-from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.scoring.comparison import (
-    MIN_UNITS,
-    count_units,
-    points,
-    points_text,
-    rate_details,
-    worst_first,
-)
-from auditor.scoring.cost import class_index
-from auditor.stats import Interval, Normal, RateDifference, interval, rate, rate_difference, value
+from auditor.comparing.adjustment import adjusted_mean_difference
+from auditor.comparing.against_rest import AgainstRest
+from auditor.comparing.by_group import ByGroup, by_group, displayed, told
+from auditor.comparing.groups import groupings, nothing_to_compare
+from auditor.comparing.two_sides import two_means
+from auditor.contract import Attributes, Check, Declared, Evidence, LabelledSplits, Need, Words
+from auditor.findings import Measured, Question, Result
+from auditor.scoring.cost import adverse_classes
+from auditor.scoring.quantities import Quantity, calls
+from auditor.scoring.rows import Rows
+from auditor.stats import Estimate, Normal, RateDifference, interval, rate_difference, value
 
 NAME = "widening"
 _IMAGINED = (1.0, -1.0)
@@ -34,15 +30,16 @@ class Amplification(Check):
 
     What it measures
     ----------------
-    For every adverse class of the spec and every group: how far the share that the model calls
-    so lies from that of all other images, less how far the share that the labels call so does
-    (`widening`, in points; above 0 the answers set the group further apart). Both shares are of
-    the same images, image by image, and units (rooms, persons) are taken into account. The
+    Bias amplification, for every adverse class of the spec and every group: how far the share
+    that the model calls so lies from that of all other images, less how far the share that the
+    labels call so does (`widening`, in points; above 0 the answers set the group further apart).
+    Both shares are of the same images, of the test data and of labelled deployment data, image
+    by image, and units (rooms, persons) are taken into account. The
     direction counts: a gap is measured the way that the labels' own gap points. Where the
     labels show no gap (its 99% interval holds 0) it is the way that the answers' gap points,
     and where they show none either, "called so more often". Where the answers are shown to turn
-    the labels' gap round, the sizes of the two opposite gaps are compared. Each widening is
-    given once more among images of the same group of every other attribute of role condition.
+    the labels' gap round, the sizes of the two opposite gaps are compared. Each is given
+    once more among images of the same group of every other attribute of role condition.
 
     Why it matters
     --------------
@@ -56,15 +53,16 @@ class Amplification(Check):
     widens nothing. A model that errs equally often both ways in every group narrows gaps
     without being fair. A gap that is wider may come from harder photos of one group. Nothing
     is said about whom the errors hit: read the error rates. With two groups both show the same
-    widening, since it is one gap; the sentence says who is called so more often. A small gap of
-    the labels that is not shown counts as pointing with the answers: where it is turned round,
-    the widening looks larger by it.
+    amplification, since it is one gap; the sentence says who is called so more often. A small
+    gap of the labels that is not shown counts as pointing with the answers: where it is turned
+    round, amplification looks larger by it.
     """
 
     id: ClassVar[str] = "bias/amplification"
+    topic: ClassVar[str] = "gaps that the model widens"
+    question: ClassVar[Question | None] = Question.MEASURED
     needs: ClassVar[tuple[Need, ...]] = (
-        Predictions(),
-        Truth(),
+        LabelledSplits(),
         Attributes(),
         Declared(
             path="consequences.adverse",
@@ -75,32 +73,60 @@ class Amplification(Check):
         "Zhao, Wang, Yatskar, Ordonez & Chang (2017), arXiv:1707.09457 (bias amplification)",
         "Wang & Russakovsky (2021), arXiv:2102.12594 (directional bias amplification)",
     )
+    words: ClassVar = {
+        NAME: Words(
+            title="Gap in “{class}” that the model adds to that of the labels{in_where}: {group}",
+            short="{group}: gap in “{class}” amplified",
+            sentence=(
+                "{group}, against all others{in_where}: labelled {class} {labels_gap:less often|as "
+                "often|more often}, called so by the model {answers_gap:less often|as often|more "
+                "often};",
+                "the gap is {gap}{same_way:if}.",
+                "the gap is turned round and {gap}{turned_round:if}.",
+                "next to all others the model says so {moved:less often|more often} than the "
+                "labels do.",
+            ),
+            gap=("narrower", "wider"),
+            column="gap in “{class}” amplified",
+            harm="gap in “{class}” amplified",
+        )
+    }
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        adverse = evidence.spec.consequences.adverse
-        rows: list[tuple[Cell, ...]] = []
-        measured: list[Result] = []
-        for grouping in groupings(evidence.outcomes(), by_label=True):
-            nothing = nothing_to_compare(grouping, name=NAME)
-            if nothing is not None:
-                yield nothing
-                continue
-            entries: list[dict[str, Any]] = []
-            for label in adverse:
-                results = [_compared(grouping, group, label=label) for group in grouping.groups]
-                yield from results
-                measured += results
-                measures = [r for r in results if isinstance(r, Measure)]
-                rows.extend(_row(grouping, m) for m in measures)
-                entries += [entry for m in measures for entry in _entries(grouping, m)]
-            yield _figure(grouping, entries)
-        if rows:
-            yield _table(rows)
-        yield from adjusted_table(self.id, measured)
+        found: list[ByGroup] = []
+        stated = evidence.spec.consequences
+        for split in evidence.labelled_splits():
+            rows = evidence.scored(split)
+            adverse = adverse_classes(stated, classes=rows.classes)
+            for grouping in groupings(rows, by_label=True):
+                nothing = nothing_to_compare(grouping, name=NAME)
+                if nothing is not None:
+                    yield nothing
+                    continue
+                for label in adverse:
+                    found.append(by_group(_labels(grouping.rows, label), grouping, _shown_only))
+                    found.append(by_group(calls(grouping.rows, label), grouping, _amplified))
+        yield from told(found, always=stated.adverse)
+        yield from displayed(
+            self.id, found, title="Adverse labels and adverse answers",
+            caption="Share of each group's images that the labels, and the model's answers, call "
+            "adverse: groups that lie further apart in the answers are set apart by the model",
+        )  # fmt: skip
+
+
+def _labels(rows: Rows, label: str) -> Quantity:
+    """The share of rows that the labels call so."""
+    return Quantity(
+        "labels", rows.present(label), "none", keys={"class": label}, title=f"labelled {label}"
+    )
+
+
+def _shown_only(compared: AgainstRest, group: str) -> Iterator[Measured]:
+    yield from ()
 
 
 @dataclass(frozen=True)
-class Widening:
+class Amplified:
     """A group's distance from the rest in the answers, less its distance in the labels.
 
     `answers` and `labels` are the two gaps, group minus rest; `labels_way` and `answers_way`
@@ -115,10 +141,36 @@ class Widening:
     further: np.ndarray
     estimate: Normal
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Both gaps, and what the model does to that of the labels.
 
-def widening(
+        The gap is wider or narrower only where both gaps point the way that it is measured;
+        elsewhere `moved` is how much more often the model says so than the labels do.
+        """
+        turned = self.answers_way != self.labels_way
+        along = min(
+            self.labels_way * value(self.labels), self.answers_way * value(self.answers)
+        ) >= 0  # fmt: skip
+        by, low, high = _triple(self.estimate)
+        moved = (by, low, high) if self.labels_way > 0 else (-by, -high, -low)
+        return {
+            "labels_gap": _triple(self.labels),
+            "answers_gap": _triple(self.answers),
+            "same_way": along and not turned,
+            "turned_round": turned,
+            "moved": None if along else list(moved),
+        }
+
+
+def _triple(gap: Estimate) -> list[float]:
+    ends = interval(gap)
+    return [value(gap), ends.low, ends.high]
+
+
+def amplified(
     called: np.ndarray, *, labelled: np.ndarray, member: np.ndarray, unit: np.ndarray | None = None
-) -> Widening:
+) -> Amplified:
     """How much wider the gap between a group and the rest is in the answers than in the labels.
 
     The directional form of bias amplification (Wang & Russakovsky 2021, arXiv:2102.12594) for
@@ -131,8 +183,8 @@ def widening(
     in the spread.
 
     Simulated with 30 to 300 images in the group, and with units of 3 or 10 images correlated at
-    0.3: at a true widening of 0.05, limit 0.05, wrong FAILs are at most 5% and wrong PASSes at
-    most 7%; without any widening, wrong FAILs are at most 0.5%.
+    0.3: where the gap truly is 0.05 wider, limit 0.05, wrong FAILs are at most 5% and wrong PASSes
+    at most 7%; where it is not wider, wrong FAILs are at most 0.5%.
 
     Parameters
     ----------
@@ -145,7 +197,7 @@ def widening(
     answers_way = _direction(answers) or labels_way
     further = answers_way * called.astype(float) - labels_way * labelled
     sides = two_means(further, member=member, unit=unit, imagined=_IMAGINED)
-    return Widening(answers, labels, labels_way, answers_way, further, sides.difference())
+    return Amplified(answers, labels, labels_way, answers_way, further, sides.difference())
 
 
 def _direction(gap: RateDifference) -> int:
@@ -154,143 +206,22 @@ def _direction(gap: RateDifference) -> int:
     return int(ends.low > 0) - int(ends.high < 0)
 
 
-def _compared(grouping: Grouping, group: str, *, label: str) -> Measure | Unmeasured:
-    outcomes, unit = grouping.outcomes, grouping.unit
-    subject = Subject.about({grouping.attribute.name: group, "class": label}, split="test")
-    index = class_index(label, classes=outcomes.classes, where="consequences.adverse")
-    few = too_few_units(grouping, group, name=NAME, subject=subject)
+def _amplified(compared: AgainstRest, group: str) -> Iterator[Measured]:
+    few = compared.too_few(group, NAME)
     if few is not None:
-        return few
+        yield few
+        return
+    grouping, called = compared.grouping, compared.values
+    labelled = grouping.rows.present(compared.quantity.keys["class"])[grouping.at]
     inside = grouping.members(group)
-    called, labelled = outcomes.predicted == index, outcomes.labels == index
-    found = widening(called, labelled=labelled, member=inside, unit=unit)
-    adjusted = adjusted_mean_difference(
-        grouping.contrast(group), found.further, gap=found.estimate, words=_wider
-    )
+    found = amplified(called, labelled=labelled, member=inside, unit=grouping.unit)
     added = (called & ~labelled) if found.answers_way > 0 else (labelled & ~called)
-    return Measure(
-        name=NAME,
-        subject=subject,
-        estimate=found.estimate,
-        unit="share",
-        better="lower",
-        n=int(inside.sum()),
-        n_units=None if unit is None else count_units(inside, unit),
-        examples=worst_first(outcomes.image_ids, badness=outcomes.confidence, among=inside & added),
-        details={
-            "rate": _share(grouping, called, inside),
-            "rest": _share(grouping, called, ~inside),
-            "labelled": _share(grouping, labelled, inside),
-            "labelled_rest": _share(grouping, labelled, ~inside),
-            "answers_gap": value(found.answers),
-            "labels_gap": value(found.labels),
-            "turned_round": found.answers_way != found.labels_way,
-            "attribute_role": grouping.attribute.role,
-            "missing": grouping.missing,
-            "what": f"gap in {label} widened",
-            "adjusted": list(adjusted.entries),
-            "sentence": _sentence(found, grouping.named(group), label=label) + adjusted.clause,
-        },
-    )
-
-
-def _share(grouping: Grouping, of_class: np.ndarray, keep: np.ndarray) -> dict[str, Any]:
-    unit = grouping.unit
-    found = rate(of_class[keep], unit=None if unit is None else unit[keep])
-    return rate_details(found, n=int(keep.sum()))
-
-
-def _sentence(found: Widening, named: str, *, label: str) -> str:
-    return (
-        f"{named}, against all others: labelled {label} {_more_often(found.labels)}, called so by "
-        f"the model {_more_often(found.answers)}; {_moved(found)}."
-    )
-
-
-def _wider(by: float, ends: Interval) -> str:
-    low, high = (ends.low, ends.high) if by >= 0 else (-ends.high, -ends.low)
-    word = "wider" if by >= 0 else "narrower"
-    return f"{points(abs(by))} points {word} [{points(low)}, {points(high)}]"
-
-
-def _moved(found: Widening) -> str:
-    """What the model does to the gap; "wider" only where both gaps point the way it is measured."""
-    by, ends = found.estimate.value, interval(found.estimate)
-    turned = found.answers_way != found.labels_way
-    along = min(found.labels_way * value(found.labels), found.answers_way * value(found.answers))
-    more = by if along >= 0 else found.labels_way * by
-    low, high = (ends.low, ends.high) if by >= 0 else (-ends.high, -ends.low)
-    size = f"{points(abs(by))} points"
-    span = f"[{points(low)}, {points(high)}]"
-    if along >= 0:
-        wider = "wider" if more >= 0 else "narrower"
-        return f"the gap is {'turned round and ' if turned else ''}{size} {wider} {span}"
-    often = "more" if more >= 0 else "less"
-    return f"next to all others the model says so {size} {often} often than the labels do {span}"
-
-
-def _more_often(gap: RateDifference) -> str:
-    """A gap as ``5 points more often [2, 8]``."""
-    if points(value(gap)) == "0":
-        return "as often"
-    words = points_text(gap)
-    return words.replace("points higher", "points more often").replace(
-        "points lower", "points less often"
-    )
-
-
-def _row(grouping: Grouping, measure: Measure) -> tuple[Cell, ...]:
-    attribute, details = grouping.attribute.name, measure.details
-    ends = interval(measure.estimate)
-    return (
-        attribute,
-        measure.subject.get(attribute),
-        measure.subject.get("class"),
-        measure.n,
-        measure.n_units,
-        details["labelled"]["value"],
-        details["labelled_rest"]["value"],
-        details["rate"]["value"],
-        details["rest"]["value"],
-        value(measure.estimate),
-        ends.low,
-        ends.high,
-    )
-
-
-def _table(rows: list[tuple[Cell, ...]]) -> Table:
-    shares = ("labelled so", "others labelled so", "called so", "others called so", "widening",
-              "widening low", "widening high")  # fmt: skip
-    names = ("attribute", "group", "class", "images", "units", *shares)
-    return Table(
-        id="bias/amplification:groups",
-        title="Gaps between each group and all other images, in the labels and in the answers",
-        columns=tuple(Column(name, "share" if name in shares else "") for name in names),
-        rows=tuple(rows),
-    )
-
-
-def _entries(grouping: Grouping, measure: Measure) -> Iterator[dict[str, Any]]:
-    group, label = (measure.subject.get(k) for k in (grouping.attribute.name, "class"))
-    for key, what in (("labelled", "labels"), ("rate", "answers")):
-        yield {"label": group, **measure.details[key], "series": f"{label} by the {what}"}
-
-
-def _figure(grouping: Grouping, entries: list[dict[str, Any]]) -> Figure:
-    attribute = grouping.attribute.name
-    shown = "; ".join(
-        f"{e['label']} {100 * e['value']:.0f}% {e['series']}" for e in entries[:20]
+    compared = replace(compared, quantity=replace(compared.quantity, harmed=added))
+    shares = {"labelled": labelled[inside], "labelled_rest": labelled[~inside]}
+    yield compared.measure(
+        group, NAME, found.estimate, "difference",
+        adjusted=adjusted_mean_difference(
+            grouping.contrast(group), found.further, gap=found.estimate
+        ),
+        facts=found.facts | {name: float(of.mean()) for name, of in shares.items()},
     )  # fmt: skip
-    return Figure(
-        id=f"bias/amplification:{attribute}",
-        kind="forest",
-        title=f"Adverse labels and adverse answers by {attribute}",
-        caption="Share of each group's images that the labels, and the model's answers, call "
-        "adverse, with 95% intervals. Groups that lie further apart in the answers than in the "
-        f"labels are set apart by the model. Groups with fewer than {MIN_UNITS} units are left "
-        "out.",
-        alt=f"Intervals of shares: {shown}." if entries else "No group has enough units.",
-        x=Axis("share of images", "share"),
-        y=Axis(attribute),
-        rows=tuple(entries),
-    )

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from auditor.bias.adjustment import adjusted_mean_difference, adjusted_table
-from auditor.bias.groups import Grouping, groupings, nothing_to_compare, too_few_units
 from auditor.bias.ranking import ranking
-from auditor.bias.two_sides import TwoSides, two_means
-from auditor.contract import Attributes, Check, Evidence, Need, Predictions, Truth
-from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
+from auditor.comparing.against_rest import AgainstRest
+from auditor.comparing.by_group import ByGroup, by_group, displayed, told
+from auditor.comparing.groups import Grouping, groupings, nothing_to_compare
+from auditor.contract import (
+    Attributes,
+    Check,
+    ClassScores,
+    Evidence,
+    LabelledSplits,
+    Need,
+    Words,
+)
+from auditor.findings import Measure, Measured, Question, Result
 from auditor.scoring.calibration import calibration_error
-from auditor.scoring.comparison import MIN_UNITS, count_units, percent, points, too_few, worst_first
-from auditor.scoring.cost import class_index
-from auditor.stats import Draws, Estimate, Interval, Normal, interval, value
+from auditor.scoring.comparison import count_units, too_few
+from auditor.scoring.cost import adverse_classes
+from auditor.scoring.quantities import Quantity
 
 ECE, OVERCONFIDENCE, AUC = "ece", "overconfidence-difference", "auc-difference"
+SCORES = ClassScores(optional=True)
 
 
 @dataclass(frozen=True)
@@ -28,22 +37,22 @@ class GroupCalibration(Check):
 
     What it measures
     ----------------
-    For every group of every declared attribute. `ece`: how far the probability of the answers
-    lies from the share of right ones, over bins of equally many images, less what chance alone
-    makes of it. `overconfidence-difference`: mean probability of the answer minus accuracy, in
-    the group minus in the rest; above 0 the model claims more for this group than it keeps.
-    `auc-difference`: how well the score of a class ranks the group's images, minus the same in
-    the rest, for each adverse class (each class where none is named): the probability that an
-    image of the class has a higher score than one of another, both of the same group. It asks
-    for no threshold. Units (rooms, persons) are taken into account. The difference in
-    overconfidence is given once more among images of the same group of every other attribute of
-    role condition.
+    For every group of every declared attribute, in the test data and in labelled deployment
+    data. `ece`: how far the probability of the answers lies from the share of right ones, over
+    bins of equally many images, less what chance alone makes of it. `overconfidence-difference`:
+    mean probability of the answer minus accuracy, in the group minus in the rest; above 0 the
+    model claims more for this group than it keeps. `auc-difference`, of models that score every
+    class: how well the score of a class ranks the group's images, minus the same in the rest,
+    for each adverse class (each class where none is named): the probability that an image of
+    the class has a higher score than one of another, both of the same group. It asks for no
+    threshold. Units (rooms, persons) are taken into account. The difference in overconfidence
+    is given once more among images of the same group of every other attribute of role condition.
 
     Why it matters
     --------------
     Whoever acts on "90% sure" is misled more often about one group when confidence is worth
     less there, whatever the accuracy. And where the ranking itself is worse in a group, no
-    threshold of its own will mend it.
+    threshold of its own will fix it.
 
     How it can mislead
     ------------------
@@ -56,7 +65,9 @@ class GroupCalibration(Check):
     """
 
     id: ClassVar[str] = "bias/calibration"
-    needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth(), Attributes())
+    topic: ClassVar[str] = "how sure it is, per group"
+    question: ClassVar[Question | None] = Question.MEASURED
+    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(), Attributes(), SCORES)
     sources: ClassVar[tuple[str, ...]] = (
         "Kumar, Liang & Ma (2019), arXiv:1909.10155 (debiased calibration error)",
         "Pleiss, Raghavan, Wu, Kleinberg & Weinberger (2017), arXiv:1709.02012 (by group)",
@@ -64,139 +75,145 @@ class GroupCalibration(Check):
         "Obuchowski (1997), doi:10.2307/2533958 (areas with clustered images)",
         "Kleinberg, Mullainathan & Raghavan (2017), arXiv:1609.05807 (what cannot all hold)",
     )
+    words: ClassVar = {
+        ECE: Words(
+            title="How far confidence is off for {group}{in_where}",
+            short="{group}: confidence off",
+            sentence="Confidence{in_where}, {group}, is off by {this} for images of the same "
+            "confidence; for all others by {other}.",
+            harm="confidence off",
+        ),
+        OVERCONFIDENCE: Words(
+            title="How much surer than right{in_where}: {group}, against all others",
+            short="{group}: too sure",
+            sentence="{group}{in_where}: the model claims {claimed:percent} and is right "
+            "{right:percent} of {n}; all others: the model claims {claimed_rest:percent} and is "
+            "right {right_rest:percent} of {n_rest}; {gap}.",
+            gap=("less overconfident", "more overconfident"),
+            column="too sure",
+            harm="claims too much",
+        ),
+        AUC: Words(
+            title="How well “{class}” is ranked{in_where}: {group}, against all others",
+            short="{group}: ranking of “{class}”",
+            sentence="Of two images{in_where}, one {class} and one not, the {class} one has the "
+            "higher score, of pairs of {group}: {this}; of all others {other}; {gap}.",
+            gap=("less often", "more often"),
+            column="“{class}” ranked",
+            harm="“{class}” ranked worse",
+        ),
+    }
 
     most_classes: Annotated[
         int, "Without adverse classes, every class is ranked where there are no more than this."
     ] = 10
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        adverse = evidence.spec.consequences.adverse
-        rows: list[tuple[Cell, ...]] = []
-        compared: list[Result] = []
-        for grouping in groupings(evidence.outcomes(), by_label=True):
-            labels = self._ranked(grouping, adverse)
-            names = (ECE, OVERCONFIDENCE, *([AUC] if labels else []))
-            nothing = [nothing_to_compare(grouping, name=name) for name in names]
-            if any(nothing):
+        found: list[ByGroup] = []
+        stated, scored = evidence.spec.consequences, evidence.has(SCORES)
+        for split in evidence.labelled_splits():
+            rows = evidence.scored(split)
+            adverse = adverse_classes(stated, classes=rows.classes)
+            ranked = self._classes(rows.classes, adverse) if scored else ()
+            names = (ECE, OVERCONFIDENCE, *([AUC] if ranked else []))
+            for grouping in groupings(rows, by_label=True):
+                nothing = [nothing_to_compare(grouping, name=name) for name in names]
                 yield from filter(None, nothing)
-                continue
-            found = {g: tuple(_of_group(grouping, g, labels)) for g in grouping.groups}
-            for results in found.values():
-                yield from results
-            measures = [m for results in found.values() for m in results if isinstance(m, Measure)]
-            compared += measures
-            rows.extend(_row(grouping, m) for m in measures)
-            yield _figure(grouping, measures)
-        if rows:
-            yield _table(rows)
-        yield from adjusted_table(self.id, compared)
+                if not any(nothing):
+                    found += _calibration(grouping)
+                    found += [_ranked(grouping, label, evidence) for label in ranked]
+        yield from told(found, always=None)
+        pictured = [one for one in found if one.compared.quantity.name == OVERCONFIDENCE]
+        yield from displayed(
+            self.id, found, title="Confidence beyond right answers", pictured=pictured,
+            caption="Mean confidence minus share of right answers in each group, above 0 where "
+            "the model is surer than it is right",
+        )  # fmt: skip
 
-    def _ranked(self, grouping: Grouping, adverse: tuple[str, ...]) -> tuple[str, ...]:
+    def _classes(self, classes: tuple[str, ...], adverse: tuple[str, ...]) -> tuple[str, ...]:
         """Classes whose scores are tested: the adverse ones, else all, where they are few."""
-        classes = grouping.outcomes.classes
-        for name in adverse:
-            class_index(name, classes=classes, where="consequences.adverse")
         if adverse or len(classes) > self.most_classes:
             return adverse
         # Of two classes one's score is the other's complement.
         return classes if len(classes) > 2 else classes[1:]
 
 
-def _of_group(
-    grouping: Grouping, group: str, labels: tuple[str, ...]
-) -> Iterator[Measure | Unmeasured]:
-    subject = Subject.about({grouping.attribute.name: group}, split="test")
-    few = [
-        too_few_units(grouping, group, name=name, subject=subject)
-        for name in (ECE, OVERCONFIDENCE)
-    ]  # fmt: skip
-    if any(few):
-        yield from filter(None, few)
-    else:
-        yield _error(grouping, group, subject)
-        yield _overconfidence(grouping, group, subject)
-    for label in labels:
-        yield _ranking(grouping, group, label)
-
-
-def _error(grouping: Grouping, group: str, subject: Subject) -> Measure:
-    inside = grouping.members(group)
-    own, rest = (_calibration_error(grouping, side) for side in (inside, ~inside))
-    return _measure(
-        grouping,
-        inside,
-        name=ECE,
-        subject=subject,
-        estimate=own,
-        better="lower",
-        sides=(own, rest),
-        what="confidence off",
-        said=f"Confidence, {grouping.named(group)}, is off by {_points(own)} for images of the "
-        f"same confidence; for all others by {_points(rest)}.",
-    )
-
-
-def _calibration_error(grouping: Grouping, keep: np.ndarray) -> Draws:
-    outcomes, unit = grouping.outcomes, grouping.unit
-    return calibration_error(
-        outcomes.confidence[keep],
-        outcomes.correct[keep],
-        unit=None if unit is None else unit[keep],
-    )
-
-
-def overconfidence(
-    confidence: np.ndarray, correct: np.ndarray, *, member: np.ndarray, unit: np.ndarray | None
-) -> TwoSides:
-    """Mean of ``confidence - correct`` in a group and in the rest, each (n,).
+def overconfidence(confidence: np.ndarray, right: np.ndarray, *, typical: float) -> Quantity:
+    """The mean of ``confidence - right``, each (n,), where a `typical` confidence is known.
 
     One imagined wrong and one imagined right answer a side (a unit of each, with units) count
     in the spread: a group without an error would otherwise claim that none will come.
     """
-    typical = float(confidence.mean())
-    excess = np.asarray(confidence, dtype=np.float64) - correct
-    return two_means(excess, member=member, unit=unit, imagined=(typical, typical - 1))
-
-
-def _overconfidence(grouping: Grouping, group: str, subject: Subject) -> Measure:
-    outcomes, inside = grouping.outcomes, grouping.members(group)
-    sides = overconfidence(
-        outcomes.confidence, outcomes.correct, member=inside, unit=grouping.unit
+    return Quantity(
+        OVERCONFIDENCE, np.asarray(confidence, dtype=np.float64) - right, "lower",
+        scale="difference", imagined=(typical, typical - 1), harmed=~right,
+        title="overconfidence",
     )  # fmt: skip
-    gap = sides.difference()
-    excess = np.asarray(outcomes.confidence, dtype=np.float64) - outcomes.correct
-    adjusted = adjusted_mean_difference(
-        grouping.contrast(group), excess, gap=gap, words=_overconfident
+
+
+def _calibration(grouping: Grouping) -> Iterator[ByGroup]:
+    confidence, right = grouping.rows.confidence, grouping.rows.right
+    typical = float(confidence[grouping.at].mean())
+    quantity = overconfidence(confidence, right, typical=typical)
+    off = replace(quantity, name=ECE, title="calibration error")
+    yield by_group(off, grouping, _calibration_error)
+    yield by_group(quantity, grouping, _overconfidence)
+
+
+def _calibration_error(compared: AgainstRest, group: str) -> Iterator[Measured]:
+    few = compared.too_few(group, ECE)
+    if few is not None:
+        yield few
+        return
+    grouping, inside = compared.grouping, compared.grouping.members(group)
+    confidence, right = grouping.rows.confidence[grouping.at], grouping.rows.right[grouping.at]
+    own, rest = (
+        calibration_error(
+            confidence[side],
+            right[side],
+            unit=None if grouping.unit is None else grouping.unit[side],
+        )
+        for side in (inside, ~inside)
     )
-    return _measure(
-        grouping,
-        inside,
-        name=OVERCONFIDENCE,
-        subject=subject,
-        estimate=gap,
-        better="lower",
-        sides=(sides.group, sides.rest),
-        what="claims too much",
-        said=f"{grouping.named(group)}: {_claims(grouping, inside)}; all others: "
-        f"{_claims(grouping, ~inside)}; {_more(gap, 'overconfident')}.{adjusted.clause}",
-        adjusted=adjusted.entries,
-    )
+    measure = compared.measure(group, ECE, own, "difference", sides=(own, rest))
+    # It is the group's own, and no comparison.
+    yield replace(measure, neutral=None)
 
 
-def _claims(grouping: Grouping, keep: np.ndarray) -> str:
-    outcomes = grouping.outcomes
-    said, right = float(outcomes.confidence[keep].mean()), float(outcomes.correct[keep].mean())
-    return f"the model claims {percent(said)}% and is right {percent(right)}% of {keep.sum():,}"
+def _overconfidence(compared: AgainstRest, group: str) -> Iterator[Measured]:
+    measure = compared.difference(group)
+    if isinstance(measure, Measure):
+        grouping, inside = compared.grouping, compared.grouping.members(group)
+        means = {"claimed": grouping.rows.confidence, "right": grouping.rows.right}
+        facts = {
+            f"{name}{side}": float(values[grouping.at][mask].mean())
+            for side, mask in (("", inside), ("_rest", ~inside))
+            for name, values in means.items()
+        }
+        measure = replace(measure, facts=facts)
+    yield measure
 
 
-def _ranking(grouping: Grouping, group: str, label: str) -> Measure | Unmeasured:
-    outcomes, inside, unit = grouping.outcomes, grouping.members(group), grouping.unit
-    index = outcomes.classes.index(label)
-    of_class = outcomes.labels == index
-    subject = Subject.about({grouping.attribute.name: group, "class": label}, split="test")
+def _ranked(grouping: Grouping, label: str, evidence: Evidence) -> ByGroup:
+    """How the score of a class ranks; the images that are ranked worst are the examples."""
+    answers, rows = evidence.answers(grouping.rows.split), grouping.rows
+    table = np.asarray(answers.probabilities)[answers.labelled]
+    scores = table[:, rows.classes.index(label)].astype(np.float64)
+    against = np.where(rows.present(label), 1 - scores, scores)
+    quantity = Quantity(
+        AUC, scores, "higher", keys={"class": label}, badness=against,
+        title=f"ranking of {label} (AUC)",
+    )  # fmt: skip
+    return by_group(quantity, grouping, _ranking)
+
+
+def _ranking(compared: AgainstRest, group: str) -> Iterator[Measured]:
+    grouping, label = compared.grouping, compared.quantity.keys["class"]
+    inside, unit = grouping.members(group), grouping.unit
+    of_class = grouping.rows.present(label)[grouping.at]
     few = too_few(
         AUC,
-        subject,
+        compared.subject(group),
         sides={
             f"{named} {kind} {label}": count_units(side & truth, unit)
             for named, side in ((grouping.named(group), inside), ("the rest", ~inside))
@@ -205,151 +222,9 @@ def _ranking(grouping: Grouping, group: str, label: str) -> Measure | Unmeasured
         noun="images" if unit is None else "units",
     )
     if few is not None:
-        return few
-    scores = np.asarray(outcomes.probabilities, dtype=np.float64)[:, index]
-    sides = ranking(scores, of_class=of_class, member=inside, unit=unit)
-    gap = sides.difference()
-    return _measure(
-        grouping,
-        inside,
-        name=AUC,
-        subject=subject,
-        estimate=gap,
-        better="higher",
-        sides=(sides.group, sides.rest),
-        what=f"{label} ranked worse",
-        badness=np.where(of_class, 1 - scores, scores),
-        said=f"Of two images of {grouping.named(group)}, one {label} and one not, the {label} one "
-        f"has the higher score in {_percents(sides.group)} of pairs; among all others in "
-        f"{_percents(sides.rest)}; {_more(gap, 'often')}.",
-    )
-
-
-def _measure(
-    grouping: Grouping,
-    inside: np.ndarray,
-    *,
-    name: str,
-    subject: Subject,
-    estimate: Estimate,
-    better: str,
-    sides: tuple[Estimate, Estimate],
-    what: str,
-    said: str,
-    badness: np.ndarray | None = None,
-    adjusted: Sequence[Mapping[str, Any]] = (),
-) -> Measure:
-    outcomes, unit = grouping.outcomes, grouping.unit
-    n = int(inside.sum())
-    wrong = inside if badness is not None else inside & ~outcomes.correct
-    return Measure(
-        name=name,
-        subject=subject,
-        estimate=estimate,
-        unit="share",
-        better="higher" if better == "higher" else "lower",
-        n=n,
-        n_units=None if unit is None else count_units(inside, unit),
-        examples=worst_first(
-            outcomes.image_ids,
-            badness=outcomes.confidence if badness is None else badness,
-            among=wrong,
-        ),
-        details={
-            "rate": _details(sides[0], n=n),
-            "rest": _details(sides[1], n=int((~inside).sum())),
-            "attribute_role": grouping.attribute.role,
-            "missing": grouping.missing,
-            "what": what,
-            "adjusted": list(adjusted),
-            "sentence": said,
-        },
-    )
-
-
-def _details(estimate: Estimate, *, n: int) -> dict[str, Any]:
-    ends = interval(estimate)
-    low, high = max(ends.low, -1.0), min(ends.high, 1.0)
-    return {"value": value(estimate), "low": low, "high": high, "n": n}
-
-
-def _points(estimate: Draws) -> str:
-    ends = interval(estimate)
-    return f"{points(estimate.value)} points [{points(ends.low)}, {points(ends.high)}]"
-
-
-def _percents(area: Normal) -> str:
-    ends = interval(area)
-    low, high = max(ends.low, 0.0), min(ends.high, 1.0)
-    return f"{percent(area.value)}% [{percent(low)}, {percent(high)}]"
-
-
-def _overconfident(by: float, ends: Interval) -> str:
-    return _more_text(by, ends, "overconfident")
-
-
-def _more(gap: Normal, adjective: str) -> str:
-    """A difference as ``6 points more overconfident [2, 10]``."""
-    return _more_text(gap.value, interval(gap), adjective)
-
-
-def _more_text(by: float, ends: Interval, adjective: str) -> str:
-    low, high = (ends.low, ends.high) if by >= 0 else (-ends.high, -ends.low)
-    word = "more" if by >= 0 else "less"
-    said = f"{points(abs(by))} points {word} {adjective}"
-    return f"{said} [{points(low)}, {points(high)}]"
-
-
-def _row(grouping: Grouping, measure: Measure) -> tuple[Cell, ...]:
-    attribute = grouping.attribute.name
-    own, rest = measure.details["rate"], measure.details["rest"]
-    compared = measure.name != ECE
-    ends = interval(measure.estimate)
-    return (
-        attribute,
-        measure.subject.get(attribute),
-        _COLUMN[measure.name],
-        measure.subject.get("class"),
-        measure.n,
-        measure.n_units,
-        *(own[key] for key in ("value", "low", "high")),
-        *(rest[key] for key in ("value", "low", "high")),
-        *((value(measure.estimate), ends.low, ends.high) if compared else (None, None, None)),
-    )
-
-
-_COLUMN: Mapping[str, str] = {
-    ECE: "calibration error",
-    OVERCONFIDENCE: "overconfidence",
-    AUC: "ranking (AUC)",
-}
-
-
-def _table(rows: list[tuple[Cell, ...]]) -> Table:
-    shares = ("group value", "low", "high", "others", "others low", "others high", "difference",
-              "difference low", "difference high")  # fmt: skip
-    names = ("attribute", "group", "quantity", "class", "images", "units", *shares)
-    return Table(
-        id="bias/calibration:groups",
-        title="Calibration and ranking in each group, and in all other images",
-        columns=tuple(Column(name, "share" if name in shares else "") for name in names),
-        rows=tuple(rows),
-    )
-
-
-def _figure(grouping: Grouping, measures: list[Measure]) -> Figure:
-    attribute = grouping.attribute.name
-    shown = [m for m in measures if m.name == OVERCONFIDENCE]
-    return Figure(
-        id=f"bias/calibration:{attribute}",
-        kind="forest",
-        title=f"What the model claims beyond what it keeps, by {attribute}",
-        caption="Mean confidence minus share of right answers in each group, with its 95% "
-        "interval: above 0 the model is surer than it is right. Groups with fewer than "
-        f"{MIN_UNITS} units are left out.",
-        alt="; ".join(str(m.details["sentence"]) for m in shown[:20])
-        or "No group has enough units.",
-        x=Axis("confidence minus right answers", "share"),
-        y=Axis(attribute),
-        rows=tuple({"label": str(m.subject.get(attribute)), **m.details["rate"]} for m in shown),
+        yield few
+        return
+    sides = ranking(compared.values, of_class=of_class, member=inside, unit=unit)
+    yield compared.measure(
+        group, AUC, sides.difference(), "difference", sides=(sides.group, sides.rest)
     )

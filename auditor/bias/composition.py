@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.dataset import Attribute, Dataset
+from auditor.findings import Side
 from auditor.scoring.comparison import count_units
 from auditor.stats import (
     GRID,
     Draws,
+    Exact,
     Rate,
     RateDifference,
     RateRatio,
@@ -82,6 +84,10 @@ class Composition:
     def _shares(self) -> Mapping[str, Rate]:
         return {group: rate(self.members(group), unit=self.unit) for group in self.groups}
 
+    def side(self, group: str) -> Side:
+        """A group's share beside how many are counted."""
+        return Side(self.share(group), self.n)
+
     def images(self, counted: int) -> int:
         """About how many images so many of what is counted bring."""
         return math.ceil(counted * self.n_images / self.n) if self.by_unit else counted
@@ -97,6 +103,12 @@ class Reference:
     shares: Mapping[str, float]
     of: str
     deployment: Composition | None = None
+
+    def side(self, group: str) -> Side:
+        """The share due to a group; not a sample's where it is declared."""
+        if self.deployment is not None:
+            return self.deployment.side(group)
+        return Side(Exact(self.shares[group]))
 
 
 def compositions(datasets: Sequence[Dataset], *, attribute: str) -> tuple[Composition, ...]:

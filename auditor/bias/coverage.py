@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from auditor.bias.cells import Cells, Coded, Decidable, Wanted, cells, decidable
-from auditor.bias.coverage_tables import bars, cannot_say, heat
-from auditor.bias.detectable import SMALLEST_GAP, GroupGap, group_gaps
-from auditor.bias.groups import groupings
-from auditor.contract import Attributes, Check, Evidence, Need, Predictions, Rows, Truth
+from auditor.bias.coverage_tables import Row, bars, cannot_say, cannot_say_rows, heat
+from auditor.bias.detectable_gap import SMALLEST_GAP, GroupGap, group_gaps
+from auditor.bias.group_cells import Cells, Coded, Decidable, Wanted, cells, decidable
+from auditor.comparing.groups import groupings
+from auditor.contract import Attributes, Check, Evidence, LabelledSplits, Manifest, Need, Words
 from auditor.data.dataset import Attribute, Dataset
-from auditor.data.pooling import by_label as by_label_of
-from auditor.data.pooling import crossed
-from auditor.findings import Measure, Result, Subject, Unmeasured
-from auditor.scoring.comparison import MIN_UNITS, points, rate_details, unit_codes, worst_first
-from auditor.scoring.outcomes import Outcomes
+from auditor.data.pooling import by_label
+from auditor.findings import Measure, Measured, Result, Subject, Unmeasured
+from auditor.scoring.comparison import MIN_UNITS, count_units, unit_codes
+from auditor.scoring.rows import Rows
 from auditor.stats import Exact, rate
 
-TRAIN = Rows(split="train", optional=True)
+TRAIN = Manifest(split="train", optional=True)
 NAMED = 5
 """Cells that a sentence names at most."""
+
+_EMPTY = "{empty} of them have none at all."
+_NAMED = "These are {named}."
+_TOO_FEW = "{few} have too few {split} images to show even a gap of {gap_asked:points} points."
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,10 @@ class Coverage(Check):
 
     What it measures
     ----------------
-    For every group the smallest gap that this test set could have seen: how much lower its
-    accuracy would have to be than all others' to be shown, four times in five, to be beyond the
-    allowed gap (`limit`), with as many comparisons as there are groups. Further how many cells
+    For every group the smallest gap that the test data (and labelled deployment data) could have
+    shown: how much lower its accuracy would have to be than all others' to be shown, four times
+    in five, to be beyond the allowed gap (`limit`), with as many comparisons as there are groups.
+    Further how many cells
     of group and label, and of two attributes' groups, are empty, have fewer than 10 units, or
     would not show even a gap of `gap`; and which labels of which groups training never showed.
     All are listed in one table, with how many more units each needs.
@@ -48,7 +52,7 @@ class Coverage(Check):
 
     How it can mislead
     ------------------
-    What a test set could have seen is reckoned from how often all others are answered right, and
+    What a test set could have shown is computed from how often all others are answered right, and
     from how alike the images of one unit are, both as measured here; for cells, from all images
     together, with a share of right answers of a half or more. Enough images of a cell do not make
     them the right ones: fifty photos of one building's rooms may miss what the next building
@@ -57,11 +61,55 @@ class Coverage(Check):
     """
 
     id: ClassVar[str] = "bias/coverage"
-    needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth(), Attributes(), TRAIN)
+    topic: ClassVar[str] = "what the data are too few to say"
+    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(), Attributes(), TRAIN)
     sources: ClassVar[tuple[str, ...]] = (
         "Fleiss, Levin & Paik (2003), doi:10.1002/0471445428, ch. 4 (sample sizes)",
         "Asudeh, Jin & Jagadish (2019), arXiv:1810.06742 (coverage of a dataset)",
     )
+    words: ClassVar = {
+        SMALLEST_GAP: Words(
+            title="Smallest gap in accuracy of {group} that the {split} data could have shown",
+            short="{group}: gaps too small to show",
+            sentence=(
+                "{group} has {independent} {counted:noun}: its accuracy would have to be {point} "
+                "below all others’ to be shown to be more than {limit:points} points below.",
+                "If it is answered as well as they are, about {units_to_pass} {counted:noun} "
+                "would show that it is within that.",
+                "About {more} {counted:noun} more would show a gap of {gap_asked:points} points.",
+            ),
+            action="add images of {group} to the {split} data",
+        ),
+        "undecidable-cells": Words(
+            title="Combinations of {attribute} and label with too few images to decide{in_where}",
+            short="too few to decide, {attribute} and label",
+            sentence=(
+                "Of {all} combinations of {attribute} and label, " + _TOO_FEW,
+                _EMPTY,
+                _NAMED,
+            ),
+            action="add images of these combinations to the {split} data",
+        ),
+        "undecidable-pairs": Words(
+            title="Combinations of two attributes with too few images to decide{in_where}",
+            short="too few to decide, two attributes",
+            sentence=(
+                "Of {all} combinations of the groups of two attributes, " + _TOO_FEW,
+                _EMPTY,
+                _NAMED,
+            ),
+            action="add images of these combinations to the {split} data",
+        ),
+        "empty-cells": Words(
+            title="Combinations of {attribute} and label that the {split} data never show",
+            short="never shown in {split}, {attribute} and label",
+            sentence=(
+                "Of {all} combinations of {attribute} and label, {few} have no {split} image.",
+                _NAMED,
+            ),
+            action="add images of these combinations to the {split} data, and train again",
+        ),
+    }
 
     limit: Annotated[
         float, "Gap to all others that is allowed; a gap must be shown to exceed it."
@@ -79,98 +127,100 @@ class Coverage(Check):
             )
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes().with_labels()
-        gaps = group_gaps(list(groupings(outcomes)), limit=self.limit, gap=self.gap)
-        yield from (_smallest_gap(each, limit=self.limit, gap=self.gap) for each in gaps)
-        if not len(outcomes):
-            return
-        classes = self._classes(outcomes, evidence.spec.consequences.adverse)
-        test = _Columns.of(outcomes, classes)
-        by_label = self._by_label(_Columns.of(outcomes.by_label(), classes))
-        pairs = self._by_pair(test, outcomes.dataset)
-        for found in by_label:
-            yield _undecidable(found, outcomes, self.gap)
-        if pairs:
-            yield _undecidable_pairs(pairs, outcomes, self.gap)
-        if evidence.has(TRAIN):
-            yield from _never_shown(by_label_of(evidence.dataset("train")), classes)
-        yield cannot_say(gaps, self._by_group(test), by_label, pairs, gap=self.gap)
-        figure = bars(gaps, limit=self.limit)
-        yield from [figure] if figure else []
-        yield from (heat(found, gap=self.gap) for found in by_label)
+        cannot: list[Row] = []
+        adverse, judged = evidence.spec.consequences.adverse, False
+        for split in evidence.labelled_splits():
+            rows = evidence.scored(split).with_truth
+            gaps = group_gaps(list(groupings(rows)), limit=self.limit, gap=self.gap)
+            yield from (_smallest_gap(each, split, limit=self.limit, gap=self.gap) for each in gaps)
+            if not len(rows):
+                continue
+            judged = True
+            test = _Judged.of(rows)
+            labels = self._by_label(_Judged.of(rows.by_label()), self._classes(rows, adverse))
+            pairs = self._by_pair(test)
+            yield from (_undecidable(found, rows, self.gap) for found in labels)
+            if pairs:
+                whole = Subject(split=split)
+                yield _count("undecidable-pairs", pairs, rows.dataset, whole, gap=self.gap)
+            cannot += cannot_say_rows(
+                split, gaps, self._by_group(test), labels, pairs, gap=self.gap
+            )
+            yield from bars(gaps, split=split, limit=self.limit)
+            yield from (heat(found, split=split, gap=self.gap) for found in labels)
+        if judged:
+            if evidence.has(TRAIN):
+                train = by_label(evidence.dataset("train"))
+                yield from _never_shown(train, self._classes(train, adverse))
+            yield cannot_say(cannot)
 
-    def _classes(self, outcomes: Outcomes, adverse: tuple[str, ...]) -> tuple[str, ...]:
-        classes = outcomes.classes
-        if len(classes) <= self.most_classes:
-            return classes
-        return tuple(name for name in adverse if name in classes)
+    def _classes(self, data: Rows | Dataset, adverse: tuple[str, ...]) -> tuple[str, ...]:
+        if len(data.classes) <= self.most_classes:
+            return data.classes
+        return tuple(name for name in adverse if name in data.classes)
 
-    def _by_group(self, test: _Columns) -> list[Decidable]:
+    def _by_group(self, test: _Judged) -> list[Decidable]:
         """Groups of an attribute as cells of one column, for those too small to be compared."""
-        everyone = Coded("all images", ("all",), np.zeros_like(test.label.codes))
-        counted = [cells(c, everyone, unit=test.unit) for c in test.attributes]
-        wanted = Wanted(self.limit, self.gap, test.found, _comparisons(counted))
+        everyone = Coded("all images", ("all",), np.zeros(len(test.rows), dtype=np.int64))
+        counted = [cells(c, everyone, unit=test.rows.unit_codes) for c in test.attributes]
+        wanted = Wanted(self.limit, self.gap, test.right, _comparisons(counted))
         return [decidable(c, rest_over=0, wanted=wanted, deff=test.deff) for c in counted]
 
-    def _by_label(self, test: _Columns) -> list[Decidable]:
+    def _by_label(self, test: _Judged, classes: tuple[str, ...]) -> list[Decidable]:
         """Group by label, whose rest are the other groups with the label."""
-        if not test.label.names:
+        if not classes:
             return []
-        counted = [cells(c, test.label, unit=test.unit) for c in test.attributes]
-        wanted = Wanted(self.limit, self.gap, test.found_of_label, _comparisons(counted))
+        rows, unit = test.rows, test.rows.unit_codes
+        holding = [np.flatnonzero(rows.present(label)) for label in classes]
+        at = np.concatenate(holding)
+        label = Coded("label", classes, np.repeat(np.arange(len(classes)), [*map(len, holding)]))
+        counted = [
+            cells(c.take(at), label, unit=None if unit is None else unit[at])
+            for c in test.attributes
+        ]
+        found = [_share(rows.called(name)[of]) for name, of in zip(classes, holding, strict=True)]
+        wanted = Wanted(self.limit, self.gap, np.maximum(0.5, found), _comparisons(counted))
         return [decidable(c, rest_over=0, wanted=wanted, deff=test.deff) for c in counted]
 
-    def _by_pair(self, test: _Columns, dataset: Dataset) -> list[Decidable]:
+    def _by_pair(self, test: _Judged) -> list[Decidable]:
         """Two attributes' groups, whose rest are all other images that have both attributes."""
         counted = []
         for a, b in combinations(test.attributes, 2):
-            pair = crossed(dataset, (a.column, b.column))
+            pair = test.rows.crossed(a.column, b.column).dataset
             first = _groups(pair, pair.attribute(a.column))
-            counted.append(cells(first, b, unit=test.unit))
-        wanted = Wanted(self.limit, self.gap, test.found, _comparisons(counted))
+            counted.append(cells(first, b, unit=test.rows.unit_codes))
+        wanted = Wanted(self.limit, self.gap, test.right, _comparisons(counted))
         return [decidable(c, rest_over=None, wanted=wanted, deff=test.deff) for c in counted]
 
 
 @dataclass(frozen=True)
-class _Columns:
-    """The labelled test images: groups, labels, units, and how often they are answered right.
+class _Judged:
+    """Labelled rows, the groups of each under every attribute, and how often they are right.
 
-    Shares of right answers are at least one half, where they vary most: no gap of 20 points can
-    be looked for in a class that is found once in ten times.
+    `right` is at least one half, where shares vary most: no gap of 20 points can be looked for in
+    a class that is found once in ten times. `deff` is the design effect of units.
     """
 
+    rows: Rows
     attributes: tuple[Coded, ...]
-    label: Coded
-    unit: np.ndarray | None
-    found: float
-    found_of_label: np.ndarray
+    right: float
     deff: float
 
     @classmethod
-    def of(cls, outcomes: Outcomes, classes: tuple[str, ...]) -> _Columns:
-        unit = None if outcomes.units is None else unit_codes(outcomes.units)
-        label = _labels(outcomes.dataset, classes)
-        right = np.bincount(
-            label.codes[outcomes.correct & (label.codes >= 0)], minlength=len(classes)
-        )
-        images = np.bincount(label.codes[label.codes >= 0], minlength=len(classes))
+    def of(cls, rows: Rows) -> _Judged:
+        unit = rows.unit_codes
         several = unit is not None and int(unit.max()) > 0
-        everyone = rate(outcomes.correct, unit=unit if several else None)
+        everyone = rate(rows.right, unit=unit if several else None)
         return cls(
-            attributes=tuple(_groups(outcomes.dataset, a) for a in outcomes.attributes),
-            label=label,
-            unit=unit,
-            found=max(0.5, everyone.x / everyone.n),
-            found_of_label=np.maximum(0.5, right / np.maximum(images, 1)),
-            deff=len(outcomes) / everyone.n,
+            rows=rows,
+            attributes=tuple(_groups(rows.dataset, a) for a in rows.attributes),
+            right=max(0.5, everyone.x / everyone.n),
+            deff=len(rows) / everyone.n,
         )
 
 
-def _labels(dataset: Dataset, classes: tuple[str, ...]) -> Coded:
-    place = np.full(len(dataset.classes) + 1, -1, dtype=np.int64)
-    for i, name in enumerate(classes):
-        place[dataset.classes.index(name)] = i
-    return Coded("label", classes, place[dataset.labels])
+def _share(found: np.ndarray) -> float:
+    return float(found.mean()) if len(found) else 0.0
 
 
 def _groups(dataset: Dataset, attribute: Attribute) -> Coded:
@@ -183,101 +233,47 @@ def _comparisons(counted: Sequence[Cells]) -> int:
     return max(1, sum(int((c.units >= MIN_UNITS).sum()) for c in counted))
 
 
-def _smallest_gap(each: GroupGap | Unmeasured, *, limit: float, gap: float) -> Measure | Unmeasured:
+def _smallest_gap(each: GroupGap | Unmeasured, split: str, *, limit: float, gap: float) -> Measured:
     if isinstance(each, Unmeasured):
         return each
-    named = each.grouping.named(each.group)
-    subject = Subject.about({each.grouping.attribute.name: each.group}, split="test")
-    inside = each.grouping.members(each.group)
-    noun = "images" if each.grouping.unit is None else "units"
     if math.isinf(each.gap):
-        more = each.units_to_show
-        return Unmeasured(
-            name=SMALLEST_GAP,
-            subject=subject,
-            reason=f"No gap in accuracy, however large, would have been shown for {named}: it has "
-            f"{each.n_units} {noun}.",
-            remedy=f"About {more:,} {noun} of {named} would show a large gap."
-            if more
-            else "Add images of the other groups: there are too few to compare with.",
-        )
-    outcomes, unit = each.grouping.outcomes, each.grouping.unit
-    return Measure(
-        name=SMALLEST_GAP,
-        subject=subject,
-        estimate=Exact(each.gap),
-        unit="share",
-        better="lower",
-        n=int(inside.sum()),
-        n_units=None if unit is None else each.n_units,
-        examples=worst_first(
-            outcomes.image_ids, badness=outcomes.confidence, among=inside & ~outcomes.correct
-        ),
-        details={
-            "rate": _rate_details(each, inside),
-            "rest": _rate_details(each, ~inside),
-            "attribute_role": each.grouping.attribute.role,
-            "missing": each.grouping.missing,
+        return _no_gap(each)
+    more, to_pass = (each.units_to_show or 0) - each.n_units, each.units_to_pass or 0
+    found = each.compared.measure(
+        each.group,
+        SMALLEST_GAP,
+        Exact(each.gap),
+        "difference",
+        facts={
+            "independent": each.n_units,
+            "counted": each.noun,
             "limit": limit,
             "comparisons": each.comparisons,
             "units_to_show": each.units_to_show,
-            "units_to_pass": each.units_to_pass,
-            "sentence": _gap_sentence(each, named, noun, limit),
-            **_remedy(each, named, noun, gap),
+            "units_to_pass": to_pass if to_pass > each.n_units else None,
+            "more": more if more > 0 else None,
+            "gap_asked": gap,
         },
     )
+    return replace(found, better="lower", neutral=None)
 
 
-def _remedy(each: GroupGap, named: str, noun: str, gap: float) -> dict[str, str]:
-    more = (each.units_to_show or 0) - each.n_units
-    if more <= 0:
-        return {}
-    return {
-        "remedy": f"Add about {more:,} {noun} of {named} to the test data: a gap of "
-        f"{points(gap)} points would then show."
-    }
-
-
-def _rate_details(each: GroupGap, keep: np.ndarray) -> dict[str, Any]:
-    grouping = each.grouping
-    unit = None if grouping.unit is None else grouping.unit[keep]
-    return rate_details(rate(grouping.outcomes.correct[keep], unit=unit), n=int(keep.sum()))
-
-
-def _gap_sentence(each: GroupGap, named: str, noun: str, limit: float) -> str:
-    said = (
-        f"{named} has {each.n_units:,} {noun}: its accuracy would have to be {points(each.gap)} "
-        f"points below all others' to be shown to be more than {points(limit)} points below."
-    )
-    if each.units_to_pass is None or each.units_to_pass <= each.n_units:
-        return said
-    return (
-        f"{said} If it is answered as well as they are, about {each.units_to_pass:,} {noun} would "
-        "show that it is within that."
+def _no_gap(each: GroupGap) -> Unmeasured:
+    more = each.units_to_show
+    return Unmeasured(
+        name=SMALLEST_GAP,
+        subject=each.compared.subject(each.group),
+        reason=f"No gap in accuracy, however large, would have been shown for {each.named}: it has "
+        f"{each.n_units} {each.noun}.",
+        remedy=f"About {more:,} {each.noun} of {each.named} would show a large gap."
+        if more
+        else "Add images of the other groups: there are too few to compare with.",
     )
 
 
-def _undecidable(found: Decidable, outcomes: Outcomes, gap: float) -> Measure:
-    attribute = found.cells.rows.column
-    return _count(
-        "undecidable-cells",
-        [found],
-        dataset=outcomes.dataset,
-        subject=Subject.of(attribute=attribute, split="test"),
-        of=f"combinations of {attribute} and label",
-        said=f"too few test images to show even a gap of {points(gap)} points",
-    )
-
-
-def _undecidable_pairs(pairs: Sequence[Decidable], outcomes: Outcomes, gap: float) -> Measure:
-    return _count(
-        "undecidable-pairs",
-        pairs,
-        dataset=outcomes.dataset,
-        subject=Subject(split="test"),
-        of="combinations of the groups of two attributes",
-        said=f"too few test images to show even a gap of {points(gap)} points",
-    )
+def _undecidable(found: Decidable, rows: Rows, gap: float) -> Measure:
+    subject = Subject.of(attribute=found.cells.rows.column, split=rows.split)
+    return _count("undecidable-cells", [found], rows.dataset, subject, gap=gap)
 
 
 def _never_shown(train: Dataset, classes: tuple[str, ...]) -> Iterator[Measure]:
@@ -285,58 +281,50 @@ def _never_shown(train: Dataset, classes: tuple[str, ...]) -> Iterator[Measure]:
     labelled = train.take(train.labels >= 0)
     if not len(labelled) or not classes:
         return
-    label = _labels(labelled, classes)
+    label = Coded.of("label", names=classes, values=np.array(train.classes)[labelled.labels])
     for attribute in labelled.attributes:
         counted = cells(_groups(labelled, attribute), label, unit=None)
         there = counted.images > 0
-        yield _count(
-            "empty-cells",
-            [Decidable(counted, enough=there, more=(~there).astype(float))],
-            dataset=labelled,
-            subject=Subject.of(attribute=attribute.name, split="train"),
-            of=f"combinations of {attribute.name} and label",
-            said="no training image",
-        )
+        never = Decidable(counted, enough=there, more=(~there).astype(float))
+        subject = Subject.of(attribute=attribute.name, split="train")
+        yield _count("empty-cells", [never], labelled, subject)
 
 
 def _count(
     name: str,
     found: Sequence[Decidable],
-    *,
     dataset: Dataset,
     subject: Subject,
-    of: str,
-    said: str,
+    *,
+    gap: float | None = None,
 ) -> Measure:
-    """How many cells are not enough; `said` ends the sentence "5 of 9 cells have"."""
+    """How many cells do not hold enough images."""
     few = sum(int((~f.enough).sum()) for f in found)
-    total = sum(f.enough.size for f in found)
-    empty = sum(int(f.empty.sum()) for f in found)
     units = dataset.units
+    everyone = np.ones(len(dataset), dtype=bool)
     return Measure(
         name=name,
         subject=subject,
         estimate=Exact(few),
+        scale="amount",
         unit="combinations",
+        least=0.0,
         better="lower",
         n=len(dataset),
-        n_units=None if units is None else len(np.unique(unit_codes(units))),
-        details={
-            "all": total,
-            "empty": empty,
-            "sentence": f"{few or 'None'} of {total:,} {of} {'has' if few < 2 else 'have'} {said}"
-            f"{_named(found, empty=empty, few=few)}.",
+        n_units=None if units is None else count_units(everyone, unit_codes(units)),
+        facts={
+            "all": sum(f.enough.size for f in found),
+            "few": few,
+            "empty": sum(int(f.empty.sum()) for f in found) or None,
+            "named": _named(found, few),
+            "gap_asked": gap,
         },
     )
 
 
-def _named(found: Sequence[Decidable], *, empty: int, few: int) -> str:
-    """The cells that lack images, the smallest first; how many of them have none at all."""
-    if not few:
-        return ""
+def _named(found: Sequence[Decidable], few: int) -> list[list[str]]:
+    """The cells that lack images by the names of both sides, the smallest first."""
     places = [(f.cells.units[i, j], f, i, j) for f in found for i, j in np.argwhere(~f.enough)]
     smallest = sorted(places, key=lambda place: place[0])[:NAMED]
-    names = [f"{f.cells.rows.names[i]} and {f.cells.columns.names[j]}" for _, f, i, j in smallest]
-    more = f" and {few - NAMED:,} more" if few > NAMED else ""
-    none = f" ({empty:,} of them none at all)" if 0 < empty < few else ""
-    return f"{none}: {', '.join(names)}{more}"
+    names = [[f.cells.rows.names[i], f.cells.columns.names[j]] for _, f, i, j in smallest]
+    return [*names, *([[f"{few - NAMED:,} more"]] if few > NAMED else [])]

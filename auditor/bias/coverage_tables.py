@@ -7,35 +7,39 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from auditor.bias.cells import Decidable
-from auditor.bias.detectable import GroupGap
+from auditor.bias.detectable_gap import GroupGap
+from auditor.bias.group_cells import Decidable
+from auditor.contract.numbers import points
 from auditor.findings import Axis, Cell, Column, Figure, Table, Unmeasured
-from auditor.scoring.comparison import MIN_UNITS, points
+from auditor.scoring.comparison import MIN_UNITS
 
 Row = tuple[Cell, ...]
 
 
-def cannot_say(
+def cannot_say_rows(
+    split: str,
     gaps: Sequence[GroupGap | Unmeasured],
     by_group: Sequence[Decidable],
     by_label: Sequence[Decidable],
     pairs: Sequence[Decidable],
     *,
     gap: float,
-) -> Table:
+) -> Iterator[Row]:
     """Groups and cells that could not have shown even a gap of `gap`; what each would need."""
-    rows = [
-        *sorted(_group_rows(gaps, by_group, gap), key=_units),
-        *sorted((row for d in by_label for row in _cell_rows(d, "label", gap)), key=_units),
-        *sorted((row for d in pairs for row in _cell_rows(d, "group", gap)), key=_units),
-    ]
+    for rows in (
+        _group_rows(gaps, by_group, gap),
+        (row for d in by_label for row in _cell_rows(d, "label", gap)),
+        (row for d in pairs for row in _cell_rows(d, "group", gap)),
+    ):
+        yield from ((*row, split) for row in sorted(rows, key=_units))
+
+
+def cannot_say(rows: Sequence[Row]) -> Table:
+    names = ("it cannot say", "for", "and", "images", "units", "why", "more units", "data")
     return Table(
         id="bias/coverage:cannot-say",
         title="What this audit cannot say",
-        columns=tuple(
-            Column(name)
-            for name in ("it cannot say", "for", "and", "images", "units", "why", "more units")
-        ),
+        columns=tuple(Column(name) for name in names),
         rows=tuple(rows),
     )
 
@@ -48,13 +52,14 @@ def _units(row: Row) -> float:
 def _group_rows(
     gaps: Sequence[GroupGap | Unmeasured], by_group: Sequence[Decidable], gap: float
 ) -> Iterator[Row]:
-    shown = {(g.grouping.attribute.name, g.group): g for g in gaps if isinstance(g, GroupGap)}
+    shown = {g.named: g for g in gaps if isinstance(g, GroupGap)}
     for found in by_group:
         attribute = found.cells.rows.column
         for i, group in enumerate(found.cells.rows.names):
-            head = (_ACCURACY, f"{group} ({attribute})", None,
+            named = f"{group} ({attribute})"
+            head = (_ACCURACY, named, None,
                     int(found.cells.images[i, 0]), int(found.cells.units[i, 0]))  # fmt: skip
-            each = shown.get((attribute, group))
+            each = shown.get(named)
             if each is None:
                 yield (*head, _cell_why(found, i, 0, gap), _more(found, i, 0))
             elif each.gap > gap:
@@ -102,49 +107,48 @@ def _cell_why(found: Decidable, i: int, j: int, gap: float) -> str:
     return f"a gap of {points(gap)} points would not have been shown"
 
 
-def bars(gaps: Sequence[GroupGap | Unmeasured], *, limit: float) -> Figure | None:
-    """The smallest gap of every group that has one; None where none has."""
+def bars(gaps: Sequence[GroupGap | Unmeasured], *, split: str, limit: float) -> Iterator[Figure]:
+    """The smallest gap of every group that has one."""
     shown = [g for g in gaps if isinstance(g, GroupGap) and math.isfinite(g.gap)]
     if not shown:
-        return None
+        return
     worst = max(shown, key=lambda g: g.gap)
-    return Figure(
-        id="bias/coverage:smallest-gap",
+    yield Figure(
+        id=f"bias/coverage:smallest-gap{_of(split)}",
         kind="bars",
-        title="The smallest gap that this test set could have seen",
+        title=f"The smallest gap that the {split} data could have shown",
         caption=f"How much lower a group's accuracy would have to be than all others' to be shown, "
         f"four times in five, to be beyond {points(limit)} points. Smaller is better.",
-        alt=f"Smallest gaps of {len(shown)} groups; the largest is that of "
-        f"{worst.grouping.named(worst.group)}, {points(worst.gap)} points.",
+        alt=f"Smallest gaps of {len(shown)} groups; the largest is that of {worst.named}, "
+        f"{points(worst.gap)} points.",
         x=Axis("smallest gap", "share"),
         y=Axis("group"),
-        rows=tuple({"label": g.grouping.named(g.group), "value": g.gap} for g in shown),
+        rows=tuple({"label": g.named, "value": g.gap} for g in shown),
     )
 
 
-def heat(found: Decidable, *, gap: float) -> Figure:
+def _of(split: str) -> str:
+    return "" if split == "test" else f"@{split}"
+
+
+def heat(found: Decidable, *, split: str, gap: float) -> Figure:
     """Label by group: how much of what is needed is there."""
-    rows, columns = found.cells.rows, found.cells.columns
-    units = found.cells.units
+    rows, columns, units = found.cells.rows, found.cells.columns, found.cells.units
     there = np.where(found.enough, 1.0, units / np.maximum(units + found.more, 1))
     lacking = int((~found.enough).sum())
     return Figure(
-        id=f"bias/coverage:{rows.column}",
+        id=f"bias/coverage:{rows.column}{_of(split)}",
         kind="heat",
-        title=f"Test images by {rows.column} and label",
+        title=f"{split.capitalize()} images by {rows.column} and label",
         caption="Images of each cell; the shade is the part of the units that a gap of "
         f"{points(gap)} points needs to be shown, 1 where there are enough.",
         alt=f"{lacking} of {found.enough.size} cells of {rows.column} and label have too few.",
         x=Axis("label"),
         y=Axis(rows.column),
         rows=tuple(
-            {
-                "row": rows.names[i],
-                "column": columns.names[j],
-                "value": float(there[i, j]),
-                "text": str(int(found.cells.images[i, j])),
-            }
-            for i in range(len(rows.names))
-            for j in range(len(columns.names))
+            {"row": row, "column": column, "value": float(there[i, j]),
+             "text": str(int(found.cells.images[i, j]))}
+            for i, row in enumerate(rows.names)
+            for j, column in enumerate(columns.names)
         ),
-    )
+    )  # fmt: skip

@@ -3,41 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from auditor.comparing.groups import Grouping
 from auditor.data.dataset import MISSING_GROUP, Attribute
+from auditor.findings import Subject
 from auditor.scoring.comparison import MIN_UNITS, count_units
-from auditor.scoring.outcomes import Outcomes
+from auditor.scoring.rows import Rows
 
 
 @dataclass(frozen=True)
-class Crossing:
-    """Labelled images with a value of every one of `attributes`.
+class Crossing(Grouping):
+    """A grouping of the rows with a value of every one of `attributes`, by their combination.
 
-    `group` (k, n) codes each image's group of each attribute, `cell` (n,) its combination;
-    `controls` holds the codes of every other condition.
+    `names` are each attribute's groups, `codes` (k, n) each row's group of each attribute. A
+    group of the crossing is a cell; it goes by its number, as text.
     """
 
-    attributes: tuple[Attribute, ...]
-    outcomes: Outcomes
-    names: tuple[tuple[str, ...], ...]
-    group: np.ndarray
-    cell: np.ndarray
-    unit: np.ndarray | None
-    controls: Mapping[str, np.ndarray]
+    attributes: tuple[Attribute, ...] = ()
+    names: tuple[tuple[str, ...], ...] = ()
+    codes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
 
     @classmethod
-    def of(
+    def of_attributes(
         cls,
-        outcomes: Outcomes,
+        rows: Rows,
         attributes: tuple[Attribute, ...],
         unit: np.ndarray | None,
         conditions: Mapping[str, np.ndarray],
     ) -> Crossing:
         """Cross `attributes`; `unit` (n,) codes, `conditions` as of `condition_codes`."""
-        groups = [outcomes.groups(a.name) for a in attributes]
+        groups = [rows.groups(a.name) for a in attributes]
         known = np.logical_and.reduce([g != MISSING_GROUP for g in groups])
         names, codes = [], []
         for attribute, of in zip(attributes, groups, strict=True):
@@ -48,33 +46,53 @@ class Crossing:
             at = {name: i for i, name in enumerate(ordered)}
             codes.append(np.array([at[name] for name in of[known]], dtype=np.int64))
         shape = tuple(len(n) for n in names)
-        group = np.array(codes)
-        others = {n: c for n, c in conditions.items() if n not in {a.name for a in attributes}}
+        crossed = {a.name for a in attributes}
         return cls(
-            attributes=attributes,
-            outcomes=outcomes if known.all() else outcomes.take(known),
-            names=tuple(names),
-            group=group,
-            cell=np.ravel_multi_index(tuple(group), shape),
+            attribute=Attribute(" x ".join(a.name for a in attributes), attributes[0].role, ()),
+            rows=rows,
+            at=np.flatnonzero(known),
+            groups=tuple(str(cell) for cell in range(int(np.prod(shape)))),
+            of=np.ravel_multi_index(tuple(codes), shape),
             unit=None if unit is None else unit[known],
-            controls={name: codes[known] for name, codes in others.items()},
+            missing=int((~known).sum()),
+            controls={n: c[known] for n, c in conditions.items() if n not in crossed},
+            attributes=attributes,
+            names=tuple(names),
+            codes=np.array(codes),
         )
+
+    def members(self, group: str) -> np.ndarray:
+        inside: np.ndarray = self.of == int(group)
+        return inside
+
+    def named(self, group: str) -> str:
+        pairs = self._pairs(int(group)).items()
+        return " and ".join(f"{said} ({name})" for name, said in pairs)
+
+    def subject(self, group: str, keys: Mapping[str, str] | None = None) -> Subject:
+        pairs = self._pairs(int(group))
+        return Subject.about({**pairs, **(keys or {})}, split=self.rows.split)
+
+    def _pairs(self, cell: int) -> dict[str, str]:
+        names = (a.name for a in self.attributes)
+        return dict(zip(names, self.groups_of(cell), strict=True))
 
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(len(n) for n in self.names)
 
     def groups_of(self, cell: int) -> tuple[str, ...]:
+        """The cell's group of each attribute."""
         at = np.unravel_index(cell, self.shape)
         return tuple(names[i] for names, i in zip(self.names, at, strict=True))
 
     def units_in(self) -> np.ndarray:
-        """Units of each cell, (cells,); images where the manifest names no unit."""
-        cells = int(np.prod(self.shape))
+        """Units of each cell, (cells,); rows where the manifest names no unit."""
+        cells = len(self.groups)
         if self.unit is None:
-            return np.bincount(self.cell, minlength=cells)
+            return np.bincount(self.of, minlength=cells)
         size = int(self.unit.max(initial=0)) + 1
-        pairs = np.unique(self.cell * size + self.unit)
+        pairs = np.unique(self.of * size + self.unit)
         return np.bincount(pairs // size, minlength=cells)
 
     @property
@@ -85,18 +103,17 @@ class Crossing:
             int(cell)
             for cell in enough
             if not self.is_nested(int(cell))
-            and count_units(self.cell != cell, self.unit) >= MIN_UNITS
+            and count_units(self.of != cell, self.unit) >= MIN_UNITS
         ]
 
     def is_nested(self, cell: int) -> bool:
-        """Whether fewer of the attributes already name the same images."""
-        at = np.unravel_index(cell, self.shape)
-        within = self.group == np.array(at)[:, None]
+        """Whether fewer of the attributes already name the same rows."""
+        within = np.array(self.parents(cell))
         n = int(within.all(axis=0).sum())
-        fewer = (np.delete(within, i, axis=0).all(axis=0) for i in range(len(at)))
+        fewer = (np.delete(within, i, axis=0).all(axis=0) for i in range(len(within)))
         return any(int(parent.sum()) == n for parent in fewer)
 
-    def members(self, cell: int) -> list[np.ndarray]:
-        """A mask over the images for each attribute: in the cell's group of it."""
+    def parents(self, cell: int) -> list[np.ndarray]:
+        """A mask over the rows for each attribute: in the cell's group of it."""
         at = np.unravel_index(cell, self.shape)
-        return [of == i for of, i in zip(self.group, at, strict=True)]
+        return [of == i for of, i in zip(self.codes, at, strict=True)]

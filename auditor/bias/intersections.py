@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from auditor.bias.adjustment import Adjustment, adjusted_difference, adjusted_table
 from auditor.bias.crossing import Crossing
-from auditor.bias.groups import Contrast, condition_codes
 from auditor.bias.interaction import BeyondParents, beyond_parents
-from auditor.bias.shrinkage import Shrunk, shrunk
-from auditor.contract import Available, Check, Evidence, Need, Predictions, Truth, Unmet
+from auditor.bias.shrinkage import shrunk
+from auditor.comparing.adjustment import adjusted_difference, adjusted_table
+from auditor.comparing.against_rest import against_rest
+from auditor.comparing.by_group import measure_cells, side_cells
+from auditor.comparing.groups import condition_codes
+from auditor.contract import Available, Check, Evidence, LabelledSplits, Need, Unmet, Words
+from auditor.contract.numbers import percent
 from auditor.data.dataset import Attribute
 from auditor.errors import SpecError
-from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.scoring.comparison import (
-    MIN_UNITS,
-    count_units,
-    percent,
-    points,
-    points_text,
-    rate_details,
-    rate_text,
-    unit_codes,
-    worst_first,
+from auditor.findings import (
+    Axis,
+    Cell,
+    Column,
+    Figure,
+    Measure,
+    Question,
+    Result,
+    Subject,
+    Table,
+    Unmeasured,
 )
-from auditor.scoring.outcomes import Outcomes
-from auditor.stats import RateDifference, interval, rate, rate_difference, value
+from auditor.scoring.comparison import MIN_UNITS
+from auditor.scoring.quantities import headline
+from auditor.scoring.rows import Rows
+from auditor.stats import interval, rate_difference, value
 
 MAX_SHOWN = 12
 """Cells that the figure shows."""
@@ -59,13 +64,14 @@ class Intersections(Check):
     What it measures
     ----------------
     For every pair of declared attributes and every cell of the two (and of three, with
-    ``order: 3``): accuracy of the cell's images minus that of all other images with a value of
-    both. Beside it, what the two groups by themselves would lead one to expect, had their
-    effects added up: old elsewhere plus dark elsewhere minus neither. Cells that are the whole
-    of one of their groups are left to bias/subgroup-gap. A cell that is shown to be worse is
-    compared also among images alike in each other condition (not where small cells are pooled:
-    counts by three attributes would give them away). For the ranking, not for a verdict, small
-    cells are drawn towards the mean of all cells of their pair (empirical Bayes).
+    ``order: 3``), in the test data and in labelled deployment data: accuracy of the cell's
+    images minus that of all other images with a value of both. Beside it, what the two groups by
+    themselves would lead one to expect, had their effects added up (additive interaction): old
+    elsewhere plus dark elsewhere minus neither. Cells that are the whole of one of their groups
+    are left to bias/subgroup-gap. A cell that is shown to be worse is compared also among images
+    alike in each other condition (not where small cells are pooled: counts by three attributes
+    would give them away). For the ranking, not for a verdict, the accuracy of small cells is
+    shrunken towards the mean of all cells of their pair (empirical Bayes).
 
     Why it matters
     --------------
@@ -74,16 +80,18 @@ class Intersections(Check):
 
     How it can mislead
     ------------------
-    There are many cells, and the worst of many looks bad by luck: ``family`` in the details
-    says how many were compared, the limit allows for all of them, and the ranking is by drawn-in
-    rates. A cell that is far below the rest may be so only because one of its groups is: read
-    what its groups would lead one to expect. Whether effects "add up" depends on the scale; on
-    that of ratios another cell may stand out. Cells with fewer than ten units are counted, not
-    measured, and those are often the people who matter.
+    There are many cells, and the worst of many looks bad by luck: ``family`` says how many were
+    compared, the limit allows for all of them, and the ranking is by shrunken rates. A cell that
+    is far below the rest may be so only because one of its groups is: read what its groups would
+    lead one to expect. Whether effects "add up" depends on the scale; on that of ratios another
+    cell may stand out. Cells with fewer than ten units are counted, not measured, and those are
+    often the people who matter.
     """
 
     id: ClassVar[str] = "bias/intersections"
-    needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth(), TwoAttributes())
+    topic: ClassVar[str] = "accuracy where two groups meet"
+    question: ClassVar[Question | None] = Question.MEASURED
+    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(), TwoAttributes())
     sources: ClassVar[tuple[str, ...]] = (
         "Crenshaw (1989), chicagounbound.uchicago.edu/uclf/vol1989/iss1/8 (intersectionality)",
         "Kearns, Neel, Roth & Wu (2018), arXiv:1711.05144 (fairness gerrymandering)",
@@ -92,6 +100,31 @@ class Intersections(Check):
         "VanderWeele & Knol (2014), doi:10.1515/em-2013-0005 (additive interaction)",
         "Zou, Huang & Zhang (2009), doi:10.1016/j.csda.2008.09.033 (interval of the interaction)",
     )
+    words: ClassVar = {
+        "accuracy": (
+            Words(
+                title="Accuracy for {group}{in_where}, against all others",
+                short="{group}: right answers",
+                sentence=(
+                    "Accuracy{in_where}, {group}: {this}; all others {other}; {gap}.",
+                    "Too few images of {groups} apart to say what each by itself would "
+                    "explain{too_few_apart:if}.",
+                    "What {groups}, without all together, would lead one to expect is "
+                    "{expects:percent}; the difference from that may be luck{may_be_luck:if}.",
+                    "What {groups}, without all together, would lead one to expect is "
+                    "{expects:percent}: together they are {together:worse than that|better than "
+                    "that}.",
+                ),
+                hundred="Of 100 images of {group} it answers {here} rightly; of 100 others, "
+                "{there}.",
+                harm="fewer right answers",
+            ),
+            Words(
+                title="Accuracy where groups of {crossing} meet{in_where}",
+                short="too few images where {crossing} meet",
+            ),
+        )
+    }
 
     order: Annotated[int, "How many attributes are combined at most: 2, or 3 on demand."] = 2
     attributes: Annotated[
@@ -99,28 +132,32 @@ class Intersections(Check):
     ] = ()
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes().with_labels()
-        found: list[_Compared] = []
-        for crossing in self._crossings(outcomes):
-            found.extend(_compared(crossing))
-            small = _too_small(crossing)
-            if small is not None:
-                yield small
-        found.sort(key=lambda one: one.shrunk.value)
-        measures = [_measure(one, rank, family=len(found)) for rank, one in enumerate(found, 1)]
-        yield from measures
+        found: list[Measure] = []
+        for split in evidence.labelled_splits():
+            cells: list[Measure] = []
+            for crossing in self._crossings(evidence.scored(split).with_truth):
+                cells.extend(_cells(crossing))
+                yield from _too_small(crossing)
+            cells.sort(key=lambda m: m.facts["shrunk"][0])
+            ranked = [
+                replace(m, facts={"rank": rank, "family": len(cells), **m.facts})
+                for rank, m in enumerate(cells, start=1)
+            ]
+            yield from ranked
+            if ranked:
+                yield _forest(ranked, split)
+            found += ranked
         if found:
             yield _table(found)
-            yield _forest(found)
-        yield from adjusted_table(self.id, measures)
+        yield from adjusted_table(self.id, found)
 
-    def _crossings(self, outcomes: Outcomes) -> Iterator[Crossing]:
+    def _crossings(self, rows: Rows) -> Iterator[Crossing]:
         if self.order not in (2, 3):
             raise SpecError(
                 f"bias/intersections: found order {self.order}, expected 2 or 3. Cells of more "
                 "attributes have too few images to say anything."
             )
-        chosen = _chosen(outcomes.attributes, self.attributes)
+        chosen = self._chosen(rows)
         # Of all attributes or of none: `data.smallest_cell` is one number.
         pooled = any(a.smallest is not None for a in chosen)
         if self.order > 2 and pooled:
@@ -128,213 +165,145 @@ class Intersections(Check):
                 "bias/intersections: found order 3 beside data.smallest_cell, expected order 2. "
                 "Cells of three attributes would give small cells of two away."
             )
-        # Codes once: comparing names, once a cell, would take most of the time.
-        unit = None if outcomes.units is None else unit_codes(outcomes.units)
-        conditions = {} if pooled else condition_codes(outcomes)
+        conditions = {} if pooled else condition_codes(rows)
         for size in range(2, self.order + 1):
             for attributes in combinations(chosen, size):
-                own = outcomes if size > 2 else outcomes.crossed(*(a.name for a in attributes))
+                own = rows if size > 2 else rows.crossed(*(a.name for a in attributes))
                 crossed = tuple(own.dataset.attribute(a.name) for a in attributes)
-                yield Crossing.of(own, crossed, unit, conditions)
+                yield Crossing.of_attributes(own, crossed, rows.unit_codes, conditions)
+
+    def _chosen(self, rows: Rows) -> tuple[Attribute, ...]:
+        names = [a.name for a in rows.attributes]
+        unknown = sorted(set(self.attributes) - set(names))
+        # Deployment data may declare fewer attributes than test data.
+        if unknown and rows.split == "test":
+            raise SpecError(
+                f"bias/intersections: found attribute {unknown[0]!r}, expected one of "
+                f"{', '.join(names)}. Correct `attributes` of this check."
+            )
+        return tuple(
+            a for a in rows.attributes if not self.attributes or a.name in self.attributes
+        )  # fmt: skip
 
 
-def _chosen(declared: tuple[Attribute, ...], names: tuple[str, ...]) -> tuple[Attribute, ...]:
-    unknown = sorted(set(names) - {a.name for a in declared})
-    if unknown:
-        raise SpecError(
-            f"bias/intersections: found attribute {unknown[0]!r}, expected one of "
-            f"{', '.join(a.name for a in declared)}. Correct `attributes` of this check."
-        )
-    return tuple(a for a in declared if not names or a.name in names)
-
-
-@dataclass(frozen=True)
-class _Compared:
-    """A cell beside all other images; `shrunk` is for ranking and display."""
-
-    crossing: Crossing
-    cell: int
-    estimate: RateDifference
-    parents: BeyondParents | None
-    shrunk: Shrunk
-
-    @property
-    def inside(self) -> np.ndarray:
-        mask: np.ndarray = self.crossing.cell == self.cell
-        return mask
-
-    @property
-    def adjusted(self) -> Adjustment:
-        """The gap of a cell that is shown to be worse, among images alike in another condition."""
-        shown = interval(self.estimate).high < 0
-        crossing = self.crossing
-        contrast = Contrast(self.inside, crossing.unit, crossing.controls if shown else {})
-        return adjusted_difference(contrast, crossing.outcomes.correct, gap=self.estimate)
-
-    @property
-    def keys(self) -> dict[str, str]:
-        names = (a.name for a in self.crossing.attributes)
-        return dict(zip(names, self.crossing.groups_of(self.cell), strict=True))
-
-    @property
-    def said(self) -> str:
-        return " and ".join(f"{group} ({name})" for name, group in self.keys.items())
-
-
-def _compared(crossing: Crossing) -> list[_Compared]:
-    """The measurable cells of a crossing, their rates drawn towards each other's."""
-    right, unit, cells = crossing.outcomes.correct, crossing.unit, crossing.measurable
+def _cells(crossing: Crossing) -> Iterator[Measure]:
+    """The measurable cells of a crossing, their rates shrunken towards each other's."""
+    cells = crossing.measurable
     if not cells:
-        return []
-    gaps = [rate_difference(right, member=crossing.cell == cell, unit=unit) for cell in cells]
-    drawn = shrunk([gap.x for gap in gaps], n=[gap.n for gap in gaps])
-    parents = [beyond_parents(right, members=crossing.members(cell), unit=unit) for cell in cells]
-    found = zip(cells, gaps, parents, drawn, strict=True)
-    return [_Compared(crossing, *one) for one in found]
+        return
+    compared = against_rest(headline(crossing.rows), crossing)
+    right, unit = compared.values, crossing.unit
+    gaps = [rate_difference(right, member=crossing.of == cell, unit=unit) for cell in cells]
+    shrunken = shrunk([gap.x for gap in gaps], n=[gap.n for gap in gaps])
+    for cell, gap, drawn in zip(cells, gaps, shrunken, strict=True):
+        contrast = crossing.contrast(str(cell))
+        # Only what is shown to be worse is compared again.
+        if interval(gap).high >= 0:
+            contrast = replace(contrast, controls={})
+        parents = beyond_parents(right, members=crossing.parents(cell), unit=unit)
+        yield compared.measure(
+            str(cell), compared.quantity.name, gap, "difference",
+            adjusted=adjusted_difference(contrast, right, gap=gap),
+            facts={
+                "groups": list(crossing.groups_of(cell)),
+                "shrunk": [drawn.value, drawn.low, drawn.high],
+                **_expected(parents, below=value(gap) < 0),
+            },
+        )  # fmt: skip
 
 
-def _measure(one: _Compared, rank: int, *, family: int) -> Measure:
-    outcomes, unit, inside = one.crossing.outcomes, one.crossing.unit, one.inside
-    own, rest = (
-        rate(outcomes.correct[side], unit=None if unit is None else unit[side])
-        for side in (inside, ~inside)
-    )
-    n, n_rest = int(inside.sum()), int((~inside).sum())
-    adjusted = one.adjusted
-    return Measure(
-        name="accuracy",
-        subject=Subject.about(one.keys, split="test"),
-        estimate=one.estimate,
-        unit="share",
-        better="higher",
-        n=n,
-        n_units=None if unit is None else count_units(inside, unit),
-        examples=worst_first(
-            outcomes.image_ids, badness=outcomes.confidence, among=inside & ~outcomes.correct
-        ),
-        details={
-            "rate": rate_details(own, n=n),
-            "rest": rate_details(rest, n=n_rest),
-            "expected": None if one.parents is None else one.parents.expected,
-            "beyond_parents": None
-            if one.parents is None
-            else {"value": one.parents.beyond, "low": one.parents.low, "high": one.parents.high},
-            "shrunk": {"value": one.shrunk.value, "low": one.shrunk.low, "high": one.shrunk.high},
-            "rank": rank,
-            "family": family,
-            "adjusted": list(adjusted.entries),
-            "sentence": f"Accuracy, {one.said}: {rate_text(own, n=n)}; all others "
-            f"{rate_text(rest, n=n_rest)}; {points_text(one.estimate)}.{_parents_text(one)}"
-            f"{adjusted.clause}",
-        },
-    )
-
-
-def _parents_text(one: _Compared) -> str:
-    """What the groups by themselves would lead one to expect, of a cell below the rest.
+def _expected(found: BeyondParents | None, *, below: bool) -> dict[str, Any]:
+    """What the groups by themselves would lead one to expect; in words of a cell below the rest.
 
     Where one cell is bad, all others of a table differ from what adding up gives; to say so of
     cells that are well served would only confuse.
     """
-    if value(one.estimate) >= 0:
-        return ""
-    groups = one.crossing.groups_of(one.cell)
-    listed = f"{', '.join(groups[:-1])} and {groups[-1]}"
-    found = one.parents
     if found is None:
-        return f" Too few images of {listed} apart to say what each by itself would explain."
-    expected = percent(min(max(found.expected, 0.0), 1.0))
-    each = "each by itself" if len(groups) == 2 else "each and every two of them"
-    start = f" What {listed}, {each}, would lead one to expect is {expected}%"
-    if found.low <= 0 <= found.high:
-        return f"{start}; the difference from that may be luck."
-    worse = found.beyond < 0
-    ends = (-found.high, -found.low) if worse else (found.low, found.high)
-    said = "worse" if worse else "better"
-    return (
-        f"{start}: together they are {points(abs(found.beyond))} points {said} than that "
-        f"[{points(ends[0])}, {points(ends[1])}]."
-    )
+        return {"expected": None, "beyond_parents": None, "too_few_apart": below}
+    beyond = [found.beyond, found.low, found.high]
+    luck = found.low <= 0 <= found.high
+    return {
+        "expected": found.expected,
+        "beyond_parents": beyond,
+        "expects": min(max(found.expected, 0.0), 1.0) if below else None,
+        "may_be_luck": luck,
+        "together": None if luck else beyond,
+    }
 
 
-def _too_small(crossing: Crossing) -> Unmeasured | None:
-    """One reason for all cells of a crossing with too few units; None where there are none."""
+def _too_small(crossing: Crossing) -> Iterator[Unmeasured]:
+    """One reason for all cells of a crossing with too few units."""
     units = crossing.units_in()
-    cells, small = len(units), int((units < MIN_UNITS).sum())
+    small = int((units < MIN_UNITS).sum())
     if not small:
-        return None
+        return
     empty = int((units == 0).sum())
-    names = " and ".join(a.name for a in crossing.attributes)
+    names = [a.name for a in crossing.attributes]
     noun = "images" if crossing.unit is None else "units"
     without = f", {empty} of them without any image" if empty else ""
     most = [crossing.groups_of(int(c)) for c in np.argsort(-units, kind="stable")
             if 0 < units[c] < MIN_UNITS][:3]  # fmt: skip
     such = f" (such as {'; '.join(' and '.join(groups) for groups in most)})" if most else ""
-    return Unmeasured(
-        name="accuracy",
-        subject=Subject.of(split="test", crossing=" x ".join(a.name for a in crossing.attributes)),
-        reason=f"{small} of {cells} combinations of {names} have fewer than {MIN_UNITS} "
-        f"{noun}{such}{without}: nothing can be said of them.",
+    yield Unmeasured(
+        name=crossing.rows.headline,
+        subject=Subject.of(split=crossing.rows.split, crossing=" x ".join(names)),
+        reason=f"{small} of {len(units)} combinations of {' and '.join(names)} have fewer than "
+        f"{MIN_UNITS} {noun}{such}{without}: nothing can be said of them.",
         remedy=f"Collect at least {MIN_UNITS} {noun} of each combination that occurs where the "
         "model will run; a verdict will need more than that.",
     )
 
 
-def _table(found: list[_Compared]) -> Table:
-    names = ("rank", "cell", "images", "units", "accuracy", "low", "high", "difference",
-             "difference low", "difference high", "expected from its groups", "beyond that",
-             "beyond low", "beyond high", "drawn-in accuracy")  # fmt: skip
+def _table(found: Sequence[Measure]) -> Table:
+    shares = ("accuracy", "low", "high", "difference", "difference low", "difference high",
+              "expected from its groups", "beyond that", "beyond low", "beyond high",
+              "shrunken accuracy")  # fmt: skip
+    names = ("rank", "data", "cell", "images", "units", *shares)
     return Table(
         id="bias/intersections:cells",
-        title="Accuracy of every combination of groups, lowest drawn-in accuracy first",
-        columns=tuple(Column(n, "" if n in names[:4] else "share") for n in names),
-        rows=tuple(_row(rank, one) for rank, one in enumerate(found, start=1)),
+        title="Accuracy of every combination of groups, lowest shrunken accuracy first",
+        columns=tuple(Column(n, "share" if n in shares else "") for n in names),
+        rows=tuple(_row(m) for m in found),
     )
 
 
-def _row(rank: int, one: _Compared) -> tuple[Cell, ...]:
-    inside, unit, parents = one.inside, one.crossing.unit, one.parents
-    own = rate(one.crossing.outcomes.correct[inside], unit=None if unit is None else unit[inside])
-    ends, gap = interval(own), interval(one.estimate)
-    expected: tuple[Cell, ...] = (None, None, None, None)
-    if parents is not None:
-        expected = (parents.expected, parents.beyond, parents.low, parents.high)
+def _row(measure: Measure) -> tuple[Cell, ...]:
+    facts, sides = measure.facts, measure.sides
     return (
-        rank,
-        ", ".join(f"{name}={group}" for name, group in one.keys.items()),
-        int(inside.sum()),
-        None if unit is None else count_units(inside, unit),
-        value(own),
-        ends.low,
-        ends.high,
-        value(one.estimate),
-        gap.low,
-        gap.high,
-        *expected,
-        one.shrunk.value,
+        facts["rank"],
+        measure.subject.split,
+        ", ".join(f"{name}={group}" for name, group in measure.subject.keys),
+        measure.n,
+        measure.n_units,
+        *(side_cells(sides[0]) if sides else (None, None, None)),
+        *measure_cells(measure),
+        facts["expected"],
+        *(facts["beyond_parents"] or (None, None, None)),
+        facts["shrunk"][0],
     )
 
 
-def _forest(found: list[_Compared]) -> Figure:
-    worst = found[:MAX_SHOWN]
-    rows: list[dict[str, Cell]] = []
-    for one in worst:
-        label = ", ".join(one.crossing.groups_of(one.cell))
-        n = int(one.inside.sum())
-        drawn = one.shrunk
-        rows.append(
-            {"label": label, "value": drawn.value, "low": drawn.low, "high": drawn.high, "n": n}
-        )
+def _forest(ranked: Sequence[Measure], split: str) -> Figure:
+    worst = ranked[:MAX_SHOWN]
+    ends = [
+        " and ".join(f"{group} ({name})" for name, group in m.subject.keys)
+        + f", {percent(m.facts['shrunk'][0])}%"
+        for m in (worst[0], worst[-1])
+    ]
+    of_test = split == "test"
     return Figure(
-        id="bias/intersections:lowest",
+        id="bias/intersections:lowest" + ("" if of_test else f"-{split}"),
         kind="forest",
-        title="Combinations of groups that rank lowest",
-        caption=f"Accuracy of the {len(worst)} lowest of {len(found)} combinations, drawn towards "
-        "the mean of its pair so that small ones do not lead by luck, with the middle 95%. For "
-        "the ranking only; the differences that count are in the table.",
-        alt=f"Lowest: {worst[0].said}, {percent(worst[0].shrunk.value)}%; highest shown: "
-        f"{worst[-1].said}, {percent(worst[-1].shrunk.value)}%.",
-        x=Axis("accuracy, drawn in", "share"),
+        title="Combinations of groups that rank lowest" + ("" if of_test else f", {split} data"),
+        caption=f"Accuracy of the {len(worst)} lowest of {len(ranked)} combinations, shrunken "
+        "towards the mean of its pair so that small ones do not lead by luck, with the middle "
+        "95%. For the ranking only; the differences that count are in the table.",
+        alt=f"Lowest: {ends[0]}; highest shown: {ends[1]}.",
+        x=Axis("shrunken accuracy", "share"),
         y=Axis("combination"),
-        rows=tuple(rows),
-    )
+        rows=tuple(
+            dict(zip(("label", "value", "low", "high", "n"),
+                     (", ".join(m.facts["groups"]), *m.facts["shrunk"], m.n), strict=True))
+            for m in worst
+        ),
+    )  # fmt: skip

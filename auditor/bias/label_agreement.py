@@ -6,25 +6,57 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from auditor.bias.agreement import Doubly, agreement_table, agreements, no_attribute
-from auditor.bias.hands import severities, severity_table
+from auditor.bias.annotator_agreement import AGREEMENT, RAW, Doubly, agreements, no_attribute
+from auditor.bias.annotator_severity import RELATIVE, SEVERITY, severities
+from auditor.bias.net_severity import SeverityScale, scale_of
 from auditor.bias.ratings import Ratings, has_second_labels, ratings_of
-from auditor.bias.severity import scale_of
-from auditor.contract import Available, Check, Evidence, Need, Rows, Unmet
+from auditor.comparing.by_group import ByGroup, displayed, told
+from auditor.contract import Available, Check, Evidence, Manifest, Need, Unmet, Words
 from auditor.data.pooling import by_label
-from auditor.findings import Measure, Result, Subject, Unmeasured
-from auditor.spec import SPLITS, AuditSpec
+from auditor.findings import Measured, Result, Subject, Unmeasured
+from auditor.spec import SPLITS
+
+MOST_SERIES = 8
+"""Annotators whose severity is drawn; the table has all."""
+
+_NET = "; more lenient in {more_lenient:percent} and {more_lenient_rest:percent}; on balance {gap}."
+_ASSIGNED = (
+    "{annotator} labelled {labelled:percent} of the images of {group} and {labelled_rest:percent} "
+    "of all others: images were not assigned at random, so these may differ in more than "
+    "that{not_at_random:if}."
+)
+_GAP = ("less severe", "more severe")
+
+
+def _severe(labels: str) -> str:
+    return (
+        f"{labels} are more severe than the expert’s for {{group}} in {{this}} images, for all "
+        f"others in {{other}}, among images that the expert labels alike{_NET}"
+    )
+
+
+def _alpha(kind: str, how: str) -> tuple[Words, Words]:
+    sentence = (
+        f"Agreement beyond chance (Krippendorff’s {kind}, {how}1 is full, 0 is chance)"
+        "{of_group}: {value} over {n:rows}."
+    )
+    return (
+        Words(f"Agreement of annotators beyond chance ({kind}){{in_where}}: {{group}}",
+              f"{{group}}: {kind} of annotators", sentence),
+        Words(f"Agreement of annotators beyond chance ({kind}), {{split}} data",
+              f"{kind} of annotators", sentence),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class SecondLabels(Need):
-    """Images that a second hand labelled too: another annotator, or an expert (gold)."""
+    """Images that were labelled twice: by another annotator, or by an expert (gold)."""
 
     def unmet(self, available: Available) -> Unmet | None:
         if any(has_second_labels(dataset) for dataset in available.datasets.values()):
             return None
         return Unmet(
-            reason="No image has labels from two hands.",
+            reason="No image has labels from two annotators.",
             remedy="Have a second annotator, or better an expert, label a random sample without "
             "seeing the first labels. Name the columns under `data.columns.ratings` (annotator: "
             "column) or `data.columns.gold`, and the column that says who gave the label under "
@@ -74,9 +106,10 @@ class LabelAgreement(Check):
     """
 
     id: ClassVar[str] = "bias/label-agreement"
+    topic: ClassVar[str] = "who labelled, and how"
     needs: ClassVar[tuple[Need, ...]] = (
         SecondLabels(),
-        *(Rows(split=split, optional=True) for split in SPLITS),
+        *(Manifest(split=split, optional=True) for split in SPLITS),
     )
     sources: ClassVar[tuple[str, ...]] = (
         "Krippendorff (2011), Computing Krippendorff's Alpha-Reliability, "
@@ -86,36 +119,122 @@ class LabelAgreement(Check):
         "Field & Welsh (2007), doi:10.1111/j.1467-9868.2007.00593.x (resampling of units)",
     )
 
+    words: ClassVar = {
+        AGREEMENT: (
+            Words(
+                title="Agreement between annotators{in_where}: {group}, against all others",
+                short="{group}: disputed labels",
+                sentence="Two annotators agree about {group} in {this}; about all others in "
+                "{other}; {gap}.",
+                hundred="Of 100 images of {group}, two annotators agree about {here}; of 100 "
+                "others, {there}.",
+                column="annotators agree",
+                action="settle the labels of {group} that annotators dispute, and train again",
+            ),
+            Words("Agreement between annotators by group, {split} data", "agreement by group"),
+        ),
+        RAW: Words(
+            title="Agreement between annotators, {split} data",
+            short="agreement of annotators",
+            sentence="Two annotators give the same image the same label in {value} of {pairs} "
+            "pairs of labels ({n:rows}).",
+            action="settle the labels that annotators dispute, and train again",
+        ),
+        "alpha": _alpha("alpha", ""),
+        "alpha-ordinal": _alpha("ordinal alpha", "counting how far grades are apart, "),
+        SEVERITY: (
+            Words(
+                title="How severely {annotator} labels {group}{in_where}, against the expert",
+                short="{annotator}’s labels of {group}",
+                sentence=(_severe("The labels of {annotator}"), _ASSIGNED),
+                hundred="Of 100 images of {group}, {annotator} grades {here} more severely than "
+                "the expert; of 100 others, {there}.",
+                gap=_GAP,
+                column="{annotator}’s severity",
+                action="have others than {annotator} label {group} again, and train again",
+            ),
+            Words(
+                title="How severely {group} is labelled{in_where}, against the expert",
+                short="labels of {group}",
+                sentence=_severe("The labels"),
+                hundred="Of 100 images of {group}, {here} are labelled more severely than the "
+                "expert does; of 100 others, {there}.",
+                gap=_GAP,
+                column="severity of labels",
+                action="have {group} labelled again, and train again",
+            ),
+            Words("How severely annotators label, against the expert", "severity of labels"),
+        ),
+        RELATIVE: (
+            Words(
+                title="How severely {annotator} labels {group}{in_where}, against other annotators",
+                short="{annotator}’s labels of {group}, against others’",
+                sentence=(
+                    "The labels of {annotator} are more severe than the other annotators’ for "
+                    "{group} in {this} comparisons, for all others in {other}" + _NET,
+                    _ASSIGNED,
+                ),
+                gap=_GAP,
+                action="have {group} labelled by further annotators, and train again",
+            ),
+            Words("How severely annotators label, against each other", "severity of annotators"),
+        ),
+    }
+
     def run(self, evidence: Evidence) -> Iterator[Result]:
         spec, rng = evidence.spec, evidence.rng
-        found: list[Result] = []
+        agreed: list[ByGroup] = []
+        severe: list[ByGroup] = []
+        scale: SeverityScale | None = None
         for split in SPLITS:
-            if not evidence.has(Rows(split=split, optional=True)):
+            if not evidence.has(Manifest(split=split, optional=True)):
                 continue
             ratings = ratings_of(by_label(evidence.dataset(split)))
             if ratings.doubly.any():
-                doubly = Doubly(ratings, split=split, ordinal=spec.model.ordinal, rng=rng)
-                found += agreements(doubly)
+                found = agreements(Doubly(ratings, ordinal=spec.model.ordinal, rng=rng))
+                yield from _collected(found, agreed)
             if has_second_labels(ratings.dataset):
-                found += _severities(ratings, split, spec)
-        yield from found
-        measures = [m for m in found if isinstance(m, Measure)]
-        yield from agreement_table(measures)
-        yield from severity_table(measures)
+                scale = scale_of(
+                    ratings.dataset.classes,
+                    adverse=spec.consequences.adverse,
+                    ordinal=spec.model.ordinal,
+                )
+                yield from _collected(_severities(ratings, scale), severe)
+        yield from told([*agreed, *severe])
+        yield from displayed(self.id, agreed, title="Agreement of annotators")
+        drawn = list(dict.fromkeys(one.compared.quantity.title for one in severe))[:MOST_SERIES]
+        yield from displayed(
+            f"{self.id}:severity",
+            severe,
+            title="More severe labels",
+            caption="Share of each group's images labelled more severely than by the expert, or "
+            f"than by other annotators ({scale.meaning if scale else ''})",
+            pictured=[one for one in severe if one.compared.quantity.title in drawn],
+            facts=("compared", "more_lenient", "more_lenient_rest", "labelled", "labelled_rest"),
+        )
 
 
-def _severities(ratings: Ratings, split: str, spec: AuditSpec) -> list[Result]:
+def _collected(found: Iterator[Measured | ByGroup], groups: list[ByGroup]) -> Iterator[Measured]:
+    """What is of no group; comparisons of groups are added to `groups`."""
+    for result in found:
+        if isinstance(result, ByGroup):
+            groups.append(result)
+        else:
+            yield result
+
+
+def _severities(ratings: Ratings, scale: SeverityScale | None) -> Iterator[Measured | ByGroup]:
     """Severity by group, or why there is none."""
-    names = ["severity"] if ratings.dataset.has_gold else []
-    names += ["relative-severity"] if ratings.doubly.any() else []
-    if not ratings.dataset.attributes:
-        return [no_attribute(name, split) for name in names]
-    scale = scale_of(
-        ratings.dataset.classes, adverse=spec.consequences.adverse, ordinal=spec.model.ordinal
-    )
+    dataset, split = ratings.dataset, ratings.dataset.split
+    names = [SEVERITY] if dataset.has_gold else []
+    names += [RELATIVE] if ratings.doubly.any() else []
+    if not dataset.attributes:
+        yield from (no_attribute(name, split) for name in names)
+        return
     if scale is None:
-        return [_no_scale(name, split) for name in names]
-    return severities(ratings, scale, split)
+        yield from (_no_scale(name, split) for name in names)
+    else:
+        yield from severities(ratings, scale)
 
 
 def _no_scale(name: str, split: str) -> Unmeasured:

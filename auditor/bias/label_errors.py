@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
-from auditor.bias.agreement import no_attribute
+from auditor.bias.annotator_agreement import no_attribute
 from auditor.bias.confident_learning import Doubted, doubted
-from auditor.bias.marked import Marked, difference, nothing_to_compare, share
-from auditor.contract import Check, Evidence, Need, Predictions, Rows, Truth
-from auditor.data.dataset import Attribute, Dataset
+from auditor.comparing.against_rest import AgainstRest
+from auditor.comparing.by_group import ByGroup, by_group, displayed, told
+from auditor.comparing.groups import groupings, nothing_to_compare
+from auditor.contract import (
+    Check,
+    ClassScores,
+    Evidence,
+    LabelledSplits,
+    Manifest,
+    Need,
+    Words,
+)
+from auditor.data.dataset import Dataset
 from auditor.data.pooling import by_label
-from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.scoring.comparison import MIN_UNITS, count_units, percent, points, rate_text
+from auditor.findings import Cell, Column, Measure, Measured, Result, Subject, Table, Unmeasured
+from auditor.scoring.comparison import MIN_UNITS, count_units, worst_first
 from auditor.scoring.outcomes import Outcomes
+from auditor.scoring.quantities import Quantity
+from auditor.scoring.rows import Rows
 from auditor.spec import SPLITS
-from auditor.stats import Normal, Rate, interval, mean_difference, rate, value
+from auditor.stats import Normal, Rate, mean_difference, rate
 
-_FLAGGED, _ERROR = "flagged", "label-error"
+SHARE, FLAGGED, EXCESS, PRECISION = "flagged-share", "flagged", "flagged-excess", "flag-precision"
+ERROR_SHARE, ERROR = "label-error-share", "label-error"
+CHECKED = " that the expert labelled"
+
+_MANIFESTS = {split: Manifest(split=split, optional=True) for split in SPLITS}
+_AGAIN = "have {group} labelled again, and train again"
+_SUSPECT = "Of 100 labels of {group}, {here} look wrong; of 100 others, {there}."
 
 
 @dataclass(frozen=True)
@@ -31,16 +48,17 @@ class LabelErrors(Check):
 
     What it measures
     ----------------
-    A test label is flagged where the model answers another class and is as sure of another as it
-    is, on average, of images labelled so (confident learning): `flagged-share` over everything,
-    `flagged` of each group minus all others. A model that errs flags right labels too, so every
-    image has a probability of being flagged if its label were right, from the scores calibrated to
-    the labels; `flagged-excess` is what a group has beyond that, minus what all others have.
+    A label of the test data, or of labelled deployment data, is flagged where the model answers
+    another class and is as sure of another as it is, on average, of images labelled so (confident
+    learning): `flagged-share` over everything, `flagged` of each group minus all others. A model
+    that errs flags right labels too, so every image has a probability of being flagged if its label
+    were right, from the scores calibrated to the labels; `flagged-excess` is what a group has
+    beyond that, minus what all others have.
 
     Where an expert (gold) labelled a sample: `label-error-share`, the share of its labels that the
     expert gives otherwise, `label-error` of each group minus all others, and `flag-precision`, the
-    share of flags on it that are right. These need no model, and are given for train and
-    deployment images too. Train images are not flagged: a model has learnt their labels, wrong
+    share of flags on it that are right. The first two need no model, and are given for train
+    images too. Train images are not flagged: a model has learnt their labels, wrong
     ones included, and is sure of them.
 
     Why it matters
@@ -63,135 +81,199 @@ class LabelErrors(Check):
     """
 
     id: ClassVar[str] = "bias/label-errors"
-    needs: ClassVar[tuple[Need, ...]] = (
-        Predictions(),
-        Truth(),
-        Rows(split="train", optional=True),
-        Rows(split="deployment", optional=True),
-    )
+    topic: ClassVar[str] = "wrong labels"
+    needs: ClassVar[tuple[Need, ...]] = (ClassScores(), LabelledSplits(), *_MANIFESTS.values())
     sources: ClassVar[tuple[str, ...]] = (
         "Northcutt, Jiang & Chuang (2021), doi:10.1613/jair.1.12125 (confident learning)",
         "Guo, Pleiss, Sun & Weinberger (2017), arXiv:1706.04599 (temperature)",
         "Newcombe (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I",
     )
 
+    words: ClassVar = {
+        SHARE: Words(
+            title="Labels that look wrong, {split} data",
+            short="suspect labels",
+            sentence="Labels look wrong in {value} of {n:rows}. If every label were right, "
+            "{if_right:percent} would look so by chance, as the calibrated scores have it; by "
+            "confident learning {estimated_wrong_share:percent} are wrong.",
+            action="have the listed images labelled again",
+        ),
+        FLAGGED: (
+            Words(
+                title="Labels that look wrong, by chance or not{in_where}: {group}, against all "
+                "others",
+                short="{group}: labels that look wrong",
+                sentence="Labels of {group} look wrong{in_where} in {this} images, of all others "
+                "in {other}; {gap}. If every label were right, {if_right:percent} and "
+                "{if_right_rest:percent} would look so by chance.",
+                hundred=_SUSPECT,
+                action=_AGAIN,
+            ),
+            Words("Labels that look wrong by group, {split} data", "suspect labels by group"),
+        ),
+        EXCESS: Words(
+            title="Labels that look wrong{in_where}: {group}, against all others",
+            short="{group}: suspect labels",
+            sentence="Beyond what right labels would show by chance{in_where}, {beyond:points} in "
+            "a hundred labels of {group} look wrong, and {beyond_rest:points} of all others; "
+            "{gap}.",
+            hundred=_SUSPECT,
+            gap=("fewer", "more"),
+            action=_AGAIN,
+        ),
+        PRECISION: Words(
+            title="Suspect labels that the expert corrects, {split} data",
+            short="suspect labels that are wrong",
+            sentence="Of the labels that look wrong and that the expert labelled, {value} of {n} "
+            "are wrong. Of {wrong} labels that the expert gives otherwise, {found} look wrong.",
+        ),
+        ERROR_SHARE: Words(
+            title="Labels that the expert corrects, {split} data",
+            short="wrong labels",
+            sentence="Labels are not the expert’s in {value} of {n:rows} that the expert labelled.",
+            action="have the images labelled again, and train again",
+        ),
+        ERROR: (
+            Words(
+                title="Labels that the expert corrects{in_where}: {group}, against all others",
+                short="{group}: wrong labels",
+                sentence="Labels of {group}{in_where} are not the expert’s in {this} images that "
+                "the expert labelled, of all others in {other}; {gap}.",
+                hundred="Of 100 labels of {group}, the expert corrects {here}; of 100 others, "
+                "{there}.",
+                column="wrong labels",
+                action=_AGAIN,
+            ),
+            Words("Labels that the expert corrects by group, {split} data", "wrong labels"),
+        ),
+    }
+
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes().with_labels()
-        found = doubted(outcomes.probabilities, outcomes.labels)
-        marked = _flagged(outcomes, found)
-        yield _flagged_share(marked, found)
-        yield from _groups(marked, found)
-        if outcomes.dataset.has_gold:
-            yield _precision(outcomes, found)
-        yield from _gold(outcomes.dataset)
-        yield _list(outcomes, found)
-        for split in SPLITS[1:]:
-            if evidence.has(Rows(split=split, optional=True)):
-                dataset = evidence.dataset(split)
-                yield from _gold(dataset)
-                if split == "train" and dataset.has_labels:
+        suspect: list[ByGroup] = []
+        corrected: list[ByGroup] = []
+        listed: list[tuple[Cell, ...]] = []
+        for split in evidence.labelled_splits():
+            rows, outcomes = evidence.scored(split).with_truth, evidence.answers(split)
+            outcomes = outcomes.with_labels()
+            found = doubted(outcomes.probabilities, outcomes.labels)
+            yield _flagged_share(rows, found)
+            for result in _flags(rows, found):
+                if isinstance(result, Unmeasured):
+                    yield result
+                else:
+                    suspect.append(result)
+            if rows.dataset.has_gold:
+                yield _precision(rows, found)
+            listed += _listed(outcomes, found)
+        for split, need in _MANIFESTS.items():
+            if evidence.has(need):
+                yield from _gold(evidence.dataset(split), corrected)
+                if split == "train" and evidence.dataset(split).has_labels:
                     yield _in_sample()
+        yield from told([*suspect, *corrected])
+        yield from displayed(
+            self.id, [*suspect, *corrected], title="Labels that look wrong", pictured=suspect,
+            caption="Share of each group's labels that look wrong, and that would by chance if "
+            "every label were right",
+        )  # fmt: skip
+        yield _table(listed)
 
 
-def _flagged(outcomes: Outcomes, found: Doubted) -> Marked:
-    return Marked(
-        outcomes.dataset, found.flagged, -found.margin, "flagged-share", _FLAGGED, "look wrong"
+def _share(
+    name: str, rows: Rows, wrong: Quantity, facts: Mapping[str, Any] | None = None
+) -> Measured:
+    """The share of all labels that are `wrong`."""
+    everything = np.ones(len(rows), dtype=bool)
+    unit, found = rows.unit_codes, count_units(everything, rows.unit_codes)
+    subject = Subject(split=rows.split)
+    if found < MIN_UNITS:
+        noun = "images" if unit is None else "units"
+        had = f"{found} {noun.removesuffix('s') if found == 1 else noun}"
+        return Unmeasured(
+            name=name,
+            subject=subject,
+            reason=f"Only {had}{wrong.among}: fewer than {MIN_UNITS} say nothing.",
+            remedy=f"Collect at least {MIN_UNITS - found} more {noun}{wrong.among}.",
+        )
+    badness = np.zeros(len(rows)) if wrong.badness is None else wrong.badness
+    return Measure(
+        name=name,
+        subject=subject,
+        estimate=rate(wrong.values, unit=unit),
+        scale="share",
+        better="lower",
+        n=len(rows),
+        n_units=None if unit is None else found,
+        examples=worst_first(rows.image_ids, badness=badness, among=wrong.values),
+        facts=facts or {},
+    )
+
+
+def _flag(found: Doubted) -> Quantity:
+    return Quantity(
+        FLAGGED, found.flagged, "lower", harmed=found.flagged, badness=-found.margin,
+        title="look wrong",
     )  # fmt: skip
 
 
-def _in_sample() -> Unmeasured:
-    return Unmeasured(
-        name="flagged-share",
-        subject=Subject.of(split="train"),
-        reason="The model was trained on these labels: it is sure of them, also where they are "
-        "wrong, so its scores flag too few.",
-        remedy="Score every train image by a model trained without it (cross-validation) and audit "
-        "those, or have an expert label a random sample (`data.columns.gold`).",
-    )
-
-
-def _flagged_share(marked: Marked, found: Doubted) -> Measure | Unmeasured:
-    overall = share(marked)
-    if isinstance(overall, Unmeasured):
-        return overall
-    if_right = float(found.if_right.mean())
-    sentence = (
-        f"{overall.details['sentence']} If every label were right, {percent(if_right)}% would look "
-        "so by chance, as the calibrated scores have it."
-    )
-    extra = {
-        "if_right": if_right,
+def _flagged_share(rows: Rows, found: Doubted) -> Measured:
+    facts = {
+        "if_right": float(found.if_right.mean()) if len(rows) else None,
         "estimated_wrong_share": found.wrong_share,
-        "sentence": sentence,
     }
-    return dataclasses.replace(overall, details={**overall.details, **extra})
+    return _share(SHARE, rows, _flag(found), facts)
 
 
-def _groups(marked: Marked, found: Doubted) -> Iterator[Result]:
-    """Flags by group, beside what right labels would show; a figure and a table."""
-    if not marked.dataset.attributes:
-        yield no_attribute(_FLAGGED, "test")
-        return
-    rows: list[tuple[Cell, ...]] = []
-    for attribute in marked.dataset.attributes:
-        nothing = nothing_to_compare(marked, attribute)
-        if nothing is not None:
-            yield nothing
-            yield dataclasses.replace(nothing, name="flagged-excess")
+def _flags(rows: Rows, found: Doubted) -> Iterator[ByGroup | Unmeasured]:
+    """Flags by group, beside what right labels would show."""
+    if not rows.attributes:
+        yield no_attribute(FLAGGED, rows.split)
+    by_chance = Quantity("by-chance", found.if_right, "lower", title="would by chance")
+    for grouping in groupings(rows):
+        nothing = [nothing_to_compare(grouping, name=name) for name in (FLAGGED, EXCESS)]
+        if any(nothing):
+            yield from filter(None, nothing)
             continue
-        compared = [_group(marked, found, attribute, group) for group in attribute.groups]
-        for pair in compared:
-            yield from pair
-        shown = [m for m, _ in compared if isinstance(m, Measure)]
-        rows += [_row(m, e) for m, e in compared if isinstance(m, Measure)]
-        if shown:
-            yield _forest(shown, attribute)
-    if rows:
-        yield _table(rows)
+
+        def both(compared: AgainstRest, group: str) -> tuple[Measured, Measured]:
+            return _flags_of(compared, group, found.if_right[compared.grouping.at])
+
+        yield by_group(_flag(found), grouping, both)
+        yield by_group(by_chance, grouping, lambda compared, group: ())
 
 
-def _group(
-    marked: Marked, found: Doubted, attribute: Attribute, group: str
-) -> tuple[Measure | Unmeasured, Measure | Unmeasured]:
+def _flags_of(compared: AgainstRest, group: str, if_right: np.ndarray) -> tuple[Measured, Measured]:
     """A group's flags against the rest's, as seen and beyond what right labels would show."""
-    seen = difference(marked, attribute, group)
+    seen = compared.difference(group)
     if isinstance(seen, Unmeasured):
-        return seen, dataclasses.replace(seen, name="flagged-excess")
-    known = marked.known(attribute)
-    inside = known & (marked.dataset.groups(attribute.name) == group)
-    rest = known & ~inside
-    if_right = {"rate": float(found.if_right[inside].mean()),
-                "rest": float(found.if_right[rest].mean())}  # fmt: skip
-    sentence = (
-        f"{seen.details['sentence']} If every label were right, {percent(if_right['rate'])}% and "
-        f"{percent(if_right['rest'])}% would look so by chance."
+        return seen, replace(seen, name=EXCESS)
+    sides = (inside := compared.grouping.members(group)), ~inside
+    flagged, chance = (
+        [float(of[side].mean()) for side in sides] for of in (compared.values, if_right)
     )
-    seen = dataclasses.replace(
-        seen, details={**seen.details, "if_right": if_right, "sentence": sentence}
-    )
-    excess = _excess(marked, found, inside=inside, known=known)
-    named = f"{group} ({attribute.name})"
-    beyond = dataclasses.replace(
+    beyond = replace(
         seen,
-        name="flagged-excess",
-        estimate=excess,
-        details={**seen.details, "sentence": _excess_words(named, seen, if_right, excess)},
+        name=EXCESS,
+        estimate=_excess(compared, inside, if_right),
+        adjusted=(),
+        facts={"beyond": flagged[0] - chance[0], "beyond_rest": flagged[1] - chance[1]},
     )
-    return seen, beyond
+    return replace(seen, facts={"if_right": chance[0], "if_right_rest": chance[1]}), beyond
 
 
-def _excess(marked: Marked, found: Doubted, *, inside: np.ndarray, known: np.ndarray) -> Normal:
+def _excess(compared: AgainstRest, inside: np.ndarray, if_right: np.ndarray) -> Normal:
     """Flags beyond those of right labels, group minus rest.
 
     The standard error is at least that of the two shares of flags with one flagged and one other
     image more on either side (Agresti & Caffo 2000, doi:10.1080/00031305.2000.10474560): where
     nothing is flagged, the spread seen would claim certainty.
     """
-    beyond = found.flagged - found.if_right
-    unit = None if marked.unit is None else marked.unit[known]
-    plain = mean_difference(beyond[known], member=inside[known], unit=unit)
-    least = math.sqrt(sum(_variance(marked.rate(side)) for side in (inside, known & ~inside)))
-    return Normal(plain.value, max(plain.se, least), plain.df)
+    flagged, unit = compared.values, compared.grouping.unit
+    plain = mean_difference(flagged - if_right, member=inside, unit=unit)
+    shares = [
+        rate(flagged[side], unit=None if unit is None else unit[side]) for side in (inside, ~inside)
+    ]
+    return Normal(plain.value, max(plain.se, math.sqrt(sum(map(_variance, shares)))), plain.df)
 
 
 def _variance(flags: Rate) -> float:
@@ -199,152 +281,94 @@ def _variance(flags: Rate) -> float:
     return p * (1 - p) / n
 
 
-def _excess_words(named: str, seen: Measure, if_right: dict[str, float], excess: Normal) -> str:
-    own, rest = (seen.details[side]["value"] - if_right[side] for side in ("rate", "rest"))
-    ends, word = interval(excess), "more"
-    low, high = ends.low, ends.high
-    if excess.value < 0:
-        low, high, word = -ends.high, -ends.low, "fewer"
-    return (
-        f"Beyond what right labels would show by chance, {points(own)} in a hundred labels of "
-        f"{named} look wrong, and {points(rest)} of all others; {points(abs(excess.value))} points "
-        f"{word} [{points(low)}, {points(high)}]."
-    )
-
-
-def _gold(dataset: Dataset) -> Iterator[Result]:
-    """Labels that an expert gives otherwise, overall and by group."""
+def _gold(dataset: Dataset, corrected: list[ByGroup]) -> Iterator[Measured]:
+    """Labels that an expert gives otherwise, overall; groups are added to `corrected`."""
     if not (dataset.has_gold and dataset.has_labels):
         return
     dataset = by_label(dataset)
-    checked = dataset.take((dataset.gold >= 0) & (dataset.labels >= 0))
-    wrong = checked.gold != checked.labels
-    marked = Marked(
-        checked, wrong, wrong.astype(float), "label-error-share", _ERROR,
-        "are not the expert's", " that the expert labelled",
+    rows = Rows.unanswered(dataset.take((dataset.gold >= 0) & (dataset.labels >= 0)))
+    wrong = rows.dataset.gold != rows.dataset.labels
+    quantity = Quantity(
+        ERROR, wrong, "lower", among=CHECKED, harmed=wrong, badness=wrong.astype(float),
+        title="corrected by the expert",
     )  # fmt: skip
-    overall = share(marked)
+    overall = _share(ERROR_SHARE, rows, quantity)
     yield overall
     if isinstance(overall, Unmeasured):
-        yield dataclasses.replace(overall, name=_ERROR)
+        yield replace(overall, name=ERROR)
         return
-    if not checked.attributes:
-        yield no_attribute(_ERROR, dataset.split)
-    for attribute in checked.attributes:
-        nothing = nothing_to_compare(marked, attribute)
+    if not rows.attributes:
+        yield no_attribute(ERROR, rows.split)
+    for grouping in groupings(rows):
+        nothing = nothing_to_compare(grouping, name=ERROR, truth="expert-labelled ")
         if nothing is not None:
             yield nothing
-            continue
-        for group in attribute.groups:
-            yield difference(marked, attribute, group)
+        else:
+            corrected.append(by_group(quantity, grouping, lambda c, group: (c.difference(group),)))
 
 
-def _precision(outcomes: Outcomes, found: Doubted) -> Measure | Unmeasured:
+def _precision(rows: Rows, found: Doubted) -> Measured:
     """The share of flags in the expert's sample that are right."""
-    gold, labels, units = outcomes.dataset.gold, outcomes.labels, outcomes.units
+    gold, labels, unit = rows.dataset.gold, rows.dataset.labels, rows.unit_codes
     flagged = found.flagged & (gold >= 0)
     wrong = (gold >= 0) & (gold != labels)
-    subject = Subject.of(split="test")
-    n, independent = int(flagged.sum()), count_units(flagged, units)
+    subject = Subject(split=rows.split)
+    n, independent = int(flagged.sum()), count_units(flagged, unit)
     if independent < MIN_UNITS:
-        noun = "images" if units is None else "units"
+        noun = "images" if unit is None else "units"
         return Unmeasured(
-            name="flag-precision",
+            name=PRECISION,
             subject=subject,
             reason=f"Of the labels that look wrong, the expert labelled {n} (from "
             f"{independent} {noun}); fewer than {MIN_UNITS} {noun} say nothing of the others.",
             remedy="Have the expert label more images drawn at random, or a random sample of the "
             "flagged ones.",
         )
-    right = rate(wrong[flagged], unit=None if units is None else units[flagged])
-    caught = int((flagged & wrong).sum())
     return Measure(
-        name="flag-precision",
+        name=PRECISION,
         subject=subject,
-        estimate=right,
-        unit="share",
+        estimate=rate(wrong[flagged], unit=None if unit is None else unit[flagged]),
+        scale="share",
         better="higher",
         n=n,
-        n_units=None if units is None else independent,
-        details={
-            "wrong": int(wrong.sum()),
-            "found": caught,
-            "sentence": f"Of the labels that look wrong and that the expert labelled, "
-            f"{rate_text(right, n=n)} are wrong. Of {int(wrong.sum()):,} labels that the expert "
-            f"gives otherwise, {caught:,} look wrong.",
-        },
+        n_units=None if unit is None else independent,
+        facts={"wrong": int(wrong.sum()), "found": int((flagged & wrong).sum())},
     )
 
 
-def _list(outcomes: Outcomes, found: Doubted) -> Table:
+def _in_sample() -> Unmeasured:
+    return Unmeasured(
+        name=SHARE,
+        subject=Subject(split="train"),
+        reason="The model was trained on these labels: it is sure of them, also where they are "
+        "wrong, so its scores flag too few.",
+        remedy="Score every train image by a model trained without it (cross-validation) and audit "
+        "those, or have an expert label a random sample (`data.columns.gold`).",
+    )
+
+
+def _listed(outcomes: Outcomes, found: Doubted) -> Iterator[tuple[Cell, ...]]:
     """Images whose label is most likely wrong, worst first."""
     order = np.flatnonzero(found.flagged)
     order = order[np.argsort(found.margin[order], kind="stable")]
-    names, gold = (*outcomes.classes, None), outcomes.dataset.gold
-    scores = np.asarray(outcomes.probabilities)
+    names = (*outcomes.classes, None)
+    # Of these images alone: what an image is called would else be made of all, once an image.
+    ids, labels, gold = (of[order].tolist() for of in (
+        outcomes.image_ids, outcomes.labels, outcomes.dataset.gold,
+    ))  # fmt: skip
+    suggested = found.suggested[order].tolist()
+    scores = np.asarray(outcomes.probabilities)[order]
+    for image, label, likely, row, expert in zip(ids, labels, suggested, scores, gold, strict=True):
+        yield (str(image), names[label], names[likely], float(row[label]), float(row[likely]),
+               names[expert], outcomes.dataset.split)  # fmt: skip
+
+
+def _table(rows: list[tuple[Cell, ...]]) -> Table:
+    names = ("image", "label", "likely", "score of the label", "score of the likely class",
+             "expert's label", "data")  # fmt: skip
     return Table(
         id="bias/label-errors:images",
         title="Labels that are most likely wrong, worst first",
-        columns=(Column("image"), Column("label"), Column("likely"),
-                 Column("score of the label", "probability"),
-                 Column("score of the likely class", "probability"), Column("expert's label")),
-        rows=tuple(
-            (
-                str(outcomes.image_ids[i]),
-                names[outcomes.labels[i]],
-                names[found.suggested[i]],
-                float(scores[i, outcomes.labels[i]]),
-                float(scores[i, found.suggested[i]]),
-                names[gold[i]],
-            )
-            for i in order
-        ),
-    )  # fmt: skip
-
-
-def _row(seen: Measure, beyond: Measure | Unmeasured) -> tuple[Cell, ...]:
-    attribute, group = seen.subject.keys[0]
-    flags, if_right, gap = seen.details["rate"], seen.details["if_right"], interval(seen.estimate)
-    excess: tuple[Cell, ...] = (None, None, None)
-    if isinstance(beyond, Measure):
-        ends = interval(beyond.estimate)
-        excess = (value(beyond.estimate), ends.low, ends.high)
-    return (
-        attribute, group, seen.n, seen.n_units, flags["value"], flags["low"], flags["high"],
-        if_right["rate"], value(seen.estimate), gap.low, gap.high, *excess,
-    )  # fmt: skip
-
-
-def _table(rows: Sequence[tuple[Cell, ...]]) -> Table:
-    names = ("attribute", "group", "images", "units", "flagged", "low", "high",
-             "flagged if all were right", "difference", "difference low", "difference high",
-             "excess", "excess low", "excess high")  # fmt: skip
-    return Table(
-        id="bias/label-errors:groups",
-        title="Labels that look wrong, by group, and how many right ones would",
-        columns=tuple(Column(name, "share" if name in names[4:] else "") for name in names),
-        rows=tuple(rows),
-    )
-
-
-def _forest(shown: Sequence[Measure], attribute: Attribute) -> Figure:
-    rows: list[dict[str, Cell]] = []
-    for measure in shown:
-        label = str(measure.subject.get(attribute.name))
-        chance = measure.details["if_right"]["rate"]
-        rows.append({"label": label, **measure.details["rate"], "series": "look wrong"})
-        rows.append(
-            {"label": label, "value": chance, "low": chance, "high": chance, "n": measure.n,
-             "series": "would by chance"}
-        )  # fmt: skip
-    return Figure(
-        id=f"bias/label-errors:{attribute.name}",
-        kind="forest",
-        title=f"Labels that look wrong, by {attribute.name}",
-        caption="Share of labels that look wrong with 95% intervals, and the share that would if "
-        f"every label were right. Groups with fewer than {MIN_UNITS} images or units are left out.",
-        alt=" ".join(str(measure.details["sentence"]) for measure in shown),
-        x=Axis("labels that look wrong", "share"),
-        y=Axis(attribute.name),
+        columns=tuple(Column(n, "probability" if n.startswith("score") else "") for n in names),
         rows=tuple(rows),
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.bias.two_sides import TwoSides, covariance
+from auditor.comparing.two_sides import TwoSides, covariance
 from auditor.stats import Normal, auc
 from auditor.stats.codes import codes_of, distinct
 from auditor.stats.effective import effective_units

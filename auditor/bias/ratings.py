@@ -1,23 +1,23 @@
-"""Who labelled what: the labels that one split's images have from several hands."""
+"""Who labelled what: the labels that one split's images have from several annotators."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from auditor.data.dataset import Attribute, Dataset
-from auditor.scoring.comparison import unit_codes
+from auditor.comparing.groups import Grouping
+from auditor.data.dataset import Dataset
+from auditor.scoring.rows import Rows
 
 Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Ratings:
-    """The labels of a split's images by hand.
+    """The labels of a split's images by annotator.
 
     `given` (n, columns) holds class indices, -1 where there is none: a column for each of the
     dataset's annotators, then the labels of whoever `by` (n,) names, "" where nobody is named.
@@ -26,22 +26,15 @@ class Ratings:
     dataset: Dataset
     given: Codes
     by: NDArray[np.object_]
-    coded: dict[str, Codes] = field(default_factory=dict, compare=False, repr=False)
-    """Groups coded so far: comparing names, once a hand and group, would take most of the time."""
-
-    def group(self, attribute: Attribute) -> Codes:
-        """Which of the attribute's groups each image is of, (n,), -1 where it has no value."""
-        if attribute.name not in self.coded:
-            index = pd.Index(attribute.groups, dtype=object)
-            found = index.get_indexer(pd.Index(self.dataset.groups(attribute.name), dtype=object))
-            self.coded[attribute.name] = found.astype(np.int64)
-        return self.coded[attribute.name]
 
     @cached_property
+    def rows(self) -> Rows:
+        return Rows.unanswered(self.dataset)
+
+    @property
     def unit(self) -> Codes | None:
         """A code of the unit of each image, (n,); None where the manifest names none."""
-        units = self.dataset.units
-        return None if units is None else unit_codes(units)
+        return self.rows.unit_codes
 
     def owner(self, row: Codes) -> Codes | None:
         """What is independent among observations of the images `row` (m,): their units, or their
@@ -49,7 +42,7 @@ class Ratings:
         """
         if self.unit is not None:
             return self.unit[row]
-        return row if len(np.unique(row)) < len(row) else None
+        return row if _repeats(row) else None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -82,7 +75,7 @@ class Ratings:
 
 
 def ratings_of(dataset: Dataset) -> Ratings:
-    """The labels of a dataset by hand.
+    """The labels of a dataset by annotator.
 
     `label` counts as the annotator's who is named for it, once: where that annotator has a column
     with a label for the image, that one stands.
@@ -97,7 +90,25 @@ def ratings_of(dataset: Dataset) -> Ratings:
 
 
 def has_second_labels(dataset: Dataset) -> bool:
-    """Whether any image was labelled by two hands, an expert's among them."""
+    """Whether any image was labelled by two annotators, or by one and an expert."""
     if dataset.has_gold and (dataset.has_labels or dataset.annotators):
         return True
     return bool(ratings_of(dataset).doubly.any())
+
+
+def observed(grouping: Grouping, row: Codes) -> tuple[Grouping, NDArray[np.bool_]]:
+    """The groups of observations of the images `row` (m,), and which of them have one, (m,).
+
+    An image that is observed several times is a unit of its own where the manifest names none.
+    """
+    place = np.full(len(grouping.rows), -1)
+    place[grouping.at] = np.arange(len(grouping))
+    known = place[row] >= 0
+    found = grouping.take(place[row[known]])
+    if found.unit is None and _repeats(row[known]):
+        found = replace(found, unit=row[known])
+    return found, known
+
+
+def _repeats(row: Codes) -> bool:
+    return bool(len(row)) and int(np.bincount(row).max()) > 1

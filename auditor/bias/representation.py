@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
+
+import numpy as np
 
 from auditor.bias.composition import (
     Composition,
@@ -18,40 +20,54 @@ from auditor.bias.composition import (
     still_missing,
     strangers,
 )
-from auditor.bias.departure import Departure
 from auditor.bias.representation_tables import (
     RATIO,
-    departure_from,
     forest,
     group_rows,
     group_table,
-    pair_row,
     whole_rows,
     whole_table,
 )
-from auditor.contract import Attributes, Check, Evidence, Need, Rows
+from auditor.contract import Attributes, Check, Evidence, Manifest, Need, Words
 from auditor.data.dataset import Dataset
 from auditor.findings import (
     Better,
     Cell,
     Measure,
+    Measured,
+    Question,
     Result,
     Subject,
     Unmeasured,
 )
-from auditor.scoring.comparison import (
-    MIN_UNITS,
-    percent,
-    points_text,
-    rate_details,
-    rate_text,
-)
-from auditor.stats import Draws, RateRatio, interval, rate, value
+from auditor.scoring.comparison import MIN_UNITS
+from auditor.stats import rate, value
 
 UNNAMED = "unnamed-share"
-TRAIN = Rows(split="train", optional=True)
-TEST = Rows()
-DEPLOYMENT = Rows(split="deployment", optional=True)
+TRAIN = Manifest(split="train", optional=True)
+TEST = Manifest()
+DEPLOYMENT = Manifest(split="deployment", optional=True)
+NAMED = 5
+"""Groups that a sentence names at most."""
+
+_RATIO_TITLE = "Share of {group} in the {split} data, against the share due"
+_RATIO_HUNDRED = (
+    "Of 100 {counted:noun} of the {split} data, {here} are of {group}; {there} would be due."
+)
+_RATIO_SENTENCE = (
+    "{group}: {this} {split} {counted:noun}; due: {other} ({reference}); its share is {value} "
+    "what it should be."
+)
+
+
+def _against(split: str) -> Words:
+    return Words(
+        title=f"Share of {{group}} in the {{split}} data, against the {split} data",
+        short=f"{{group}}: share in {{split}} and {split}",
+        sentence="{group}: {this} {split} {counted:noun}; "
+        f"{{other}} {split} {{counted:noun}}; {{gap}} in the {{split}} data.",
+        sides=("This split", f"{split.capitalize()} data"),
+    )
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,7 @@ class Representation(Check):
     deployment data stand for it. Shares are of units (rooms, persons) where all images of a unit
     are of one group, else of images. Also said: how many more of a group would bring it to its
     share, groups that the population does not name, how the shares of two splits differ, and by a
-    G-test whether a composition as a whole departs from the population's.
+    G-test whether a composition as a whole fits the population's.
 
     Why it matters
     --------------
@@ -85,6 +101,8 @@ class Representation(Check):
     """
 
     id: ClassVar[str] = "bias/representation"
+    topic: ClassVar[str] = "who is in the data"
+    question: ClassVar[Question | None] = Question.REPRESENTS
     needs: ClassVar[tuple[Need, ...]] = (Attributes(), TEST, TRAIN, DEPLOYMENT)
     sources: ClassVar[tuple[str, ...]] = (
         "Clopper & Pearson (1934), doi:10.1093/biomet/26.4.404",
@@ -92,6 +110,48 @@ class Representation(Check):
         "Rao & Scott (1984), doi:10.1214/aos/1176346391 (G-test where units span groups)",
         "Regulation (EU) 2024/1689, Art. 10(3) (data sufficiently representative)",
     )
+    words: ClassVar = {
+        RATIO: (
+            Words(
+                title=_RATIO_TITLE,
+                short="{group}: missing in {split}",
+                sentence=(
+                    _RATIO_SENTENCE,
+                    "{missing_units:units} more (about {missing_images:rows}) would bring it "
+                    "there, if {reference} is right.",
+                    "{missing_images:rows} more would bring it there, if {reference} is right"
+                    "{by_image:if}.",
+                ),
+                hundred=_RATIO_HUNDRED,
+                sides=("Share found", "Share due"),
+                column="share in {split} data",
+                action="collect images of {group}, and train again",
+                when="below",
+            ),
+            Words(
+                title=_RATIO_TITLE,
+                short="{group}: too many in {split}",
+                sentence=_RATIO_SENTENCE,
+                hundred=_RATIO_HUNDRED,
+                sides=("Share found", "Share due"),
+                column="share in {split} data",
+                action="collect images of others than {group}, and train again",
+                when="above",
+            ),
+            Words(
+                title="Shares of {attribute} in the {split} data, against the shares due",
+                short="shares of {attribute} in {split}",
+            ),
+        ),
+        UNNAMED: Words(
+            title="Groups of {attribute} in the {split} data that have no share due",
+            short="groups of {attribute} in {split} without a share due",
+            sentence="{value} of {of} {split} {counted:noun} are of groups of {attribute} that "
+            "{reference} does not have: {named}.",
+        ),
+        "share-against-test": _against("test"),
+        "share-against-deployment": _against("deployment"),
+    }
 
     most_groups: Annotated[
         int, "A figure is drawn for attributes of up to this many groups; the table has all."
@@ -108,11 +168,11 @@ class Representation(Check):
             for here in found:
                 results = list(_against_reference(here, references[here.split]))
                 yield from results
-                groups.extend(group_rows(here, references[here.split], results))
-                wholes.extend(whole_rows(here, references[here.split]))
+                groups += group_rows(here, results)
             for here, there in combinations(found, 2):
                 yield from _against_split(here, there)
-                wholes.append(pair_row(here, there))
+            for place, here in enumerate(found, start=1):
+                wholes += whole_rows(here, references[here.split], found[place:])
             if len(found[0].groups) <= self.most_groups:
                 yield forest(found, references)
         yield group_table(groups)
@@ -130,9 +190,7 @@ def _reference(here: Composition, found: Sequence[Composition]) -> Reference | N
     return Reference(shares, "the deployment data", there)
 
 
-def _against_reference(
-    here: Composition, reference: Reference | None
-) -> Iterator[Measure | Unmeasured]:
+def _against_reference(here: Composition, reference: Reference | None) -> Iterator[Measured]:
     whole = Subject.of(attribute=here.attribute.name, split=here.split)
     few = _too_few(here, RATIO, whole)
     if few is not None:
@@ -142,10 +200,9 @@ def _against_reference(
         if here.split != "deployment":
             yield _no_reference(here, whole)
         return
-    departure = departure_from(reference, here)
     for group in here.groups:
         if reference.shares.get(group, 0) > 0:
-            yield _ratio(here, reference, group, departure)
+            yield _ratio(here, reference, group)
     unnamed = strangers(here, reference.shares)
     if unnamed:
         yield _unnamed(here, reference, unnamed, whole)
@@ -192,130 +249,58 @@ def _no_reference(here: Composition, subject: Subject) -> Unmeasured:
     )
 
 
-def _ratio(
-    here: Composition, reference: Reference, group: str, departure: Departure | None
-) -> Measure:
-    share, own = reference.shares[group], here.share(group)
-    if reference.deployment is None:
-        estimate: Draws | RateRatio = ratio_to_share(own, share=share)
-    else:
-        estimate = ratio_of_shares(here, reference.deployment, group=group)
+def _ratio(here: Composition, reference: Reference, group: str) -> Measure:
+    share, there = reference.shares[group], reference.deployment
     more = still_missing(here, group=group, share=share)
     return Measure(
         name=RATIO,
         subject=Subject.about({here.attribute.name: group}, split=here.split),
-        estimate=estimate,
-        unit="ratio",
+        estimate=ratio_to_share(here.share(group), share=share)
+        if there is None
+        else ratio_of_shares(here, there, group=group),
+        scale="ratio",
+        neutral=1.0,
         better="higher",
         n=here.n_images,
         n_units=here.n_units,
+        of_all=True,
+        sides=(here.side(group), reference.side(group)),
         examples=here.image_ids[group],
-        details={
-            **_common(here, group),
-            "rest": _reference_details(reference, group),
+        facts={
+            "counted": here.noun,
+            "by_image": not here.by_unit,
             "reference": reference.of,
-            "of_all": True,
-            "missing_units": more if here.by_unit else None,
-            "missing_images": here.images(more),
-            "departure": _departure_details(departure),
-            "sentence": _ratio_sentence(here, reference, group, estimate),
-            **_remedy(here, reference, group, more),
+            "missing_units": more if more and here.by_unit else None,
+            "missing_images": here.images(more) or None,
         },
     )
-
-
-def _common(here: Composition, group: str) -> dict[str, Any]:
-    return {
-        "rate": rate_details(here.share(group), n=here.n),
-        "attribute_role": here.attribute.role,
-        "counted": here.noun,
-        "images": here.images_of[group],
-        "spanning_units": here.spanning,
-        "missing": here.missing,
-    }
-
-
-def _reference_details(reference: Reference, group: str) -> dict[str, Any]:
-    if reference.deployment is not None:
-        there = reference.deployment
-        return rate_details(there.share(group), n=there.n)
-    share = reference.shares[group]
-    return {"value": share, "low": share, "high": share, "n": None}
-
-
-def _departure_details(departure: Departure | None) -> dict[str, float] | None:
-    if departure is None:
-        return None
-    return {"statistic": departure.statistic, "df": departure.df, "p": departure.p_value}
-
-
-def _ratio_sentence(
-    here: Composition, reference: Reference, group: str, estimate: Draws | RateRatio
-) -> str:
-    named = f"{group} ({here.attribute.name})"
-    of = f"{rate_text(here.share(group), n=here.n)} {here.split} {here.noun}"
-    should = f"{percent(reference.shares[group])}% of {reference.of}"
-    ends = interval(estimate)
-    if not here.images_of[group]:
-        return (
-            f"{named}: none of {here.n:,} {here.split} {here.noun}; {should}; with this many, "
-            f"its share may be as high as {ends.high:.2f} times what it should be."
-        )
-    more = still_missing(here, group=group, share=reference.shares[group])
-    lacks = f"; {_counted(here, more, 'more ')} would bring it there" if more else ""
-    times = f"{value(estimate):.2f} times its share [{ends.low:.2f}, {ends.high:.2f}]"
-    return f"{named}: {of}; {should}; {times}{lacks}."
-
-
-def _counted(here: Composition, count: int, more: str = "") -> str:
-    if not here.by_unit:
-        return f"{count:,} {more}{_plural(count, 'image')}"
-    images = here.images(count)
-    return f"{count:,} {more}{_plural(count, 'unit')} (about {images:,} {_plural(images, 'image')})"
-
-
-def _plural(count: int, noun: str) -> str:
-    return noun if count == 1 else f"{noun}s"
-
-
-def _remedy(here: Composition, reference: Reference, group: str, more: int) -> dict[str, str]:
-    if not more:
-        return {}
-    named = f"{group} ({here.attribute.name})"
-    return {
-        "remedy": f"Add {_counted(here, more)} of {named} to the {here.split} data, which brings "
-        f"it to its {percent(reference.shares[group])}%, or correct {reference.of}."
-    }
 
 
 def _unnamed(
     here: Composition, reference: Reference, groups: Sequence[str], subject: Subject
 ) -> Measure:
-    names = here.attribute.name
-    codes = [here.groups.index(g) for g in groups]
-    inside = sum((here.codes == c for c in codes[1:]), start=here.codes == codes[0])
-    found = rate(inside, unit=here.unit)
-    listed = ", ".join(f"{g} ({here.images_of[g]:,} images)" for g in groups[:5])
-    more = f" and {len(groups) - 5} more" if len(groups) > 5 else ""
+    places = [here.groups.index(g) for g in groups]
+    more = [f"{len(groups) - NAMED} more"] if len(groups) > NAMED else []
     return Measure(
         name=UNNAMED,
         subject=subject,
-        estimate=found,
-        unit="share",
+        estimate=rate(np.isin(here.codes, places), unit=here.unit),
+        scale="share",
         better="lower",
         n=here.n_images,
         n_units=here.n_units,
         examples=here.image_ids[groups[0]],
-        details={
+        facts={
+            "counted": here.noun,
+            "of": here.n,
             "groups": list(groups),
+            "named": [*groups[:NAMED], *more],
             "reference": reference.of,
-            "sentence": f"{rate_text(found, n=here.n)} {here.split} {here.noun} are of groups of "
-            f"{names} that {reference.of} does not have: {listed}{more}.",
         },
     )
 
 
-def _against_split(here: Composition, there: Composition) -> Iterator[Measure | Unmeasured]:
+def _against_split(here: Composition, there: Composition) -> Iterator[Measured]:
     name = f"share-against-{there.split}"
     for side in (here, there):
         whole = Subject.of(attribute=here.attribute.name, split=here.split)
@@ -329,28 +314,19 @@ def _against_split(here: Composition, there: Composition) -> Iterator[Measure | 
 
 
 def _difference(here: Composition, there: Composition, group: str, name: str) -> Measure:
-    gap = difference_of_shares(here, there, group=group)
     # Fewer than where it will run is harm; that training and test differ is not by itself.
     better: Better = "higher" if there.split == "deployment" else "none"
-    own, other = here.share(group), there.share(group)
+    known = None not in (here.n_units, there.n_units)
     return Measure(
         name=name,
         subject=Subject.about({here.attribute.name: group}, split=here.split),
-        estimate=gap,
-        unit="share",
+        estimate=difference_of_shares(here, there, group=group),
+        scale="difference",
+        neutral=0.0,
         better=better,
         n=here.n_images + there.n_images,
-        n_units=_sum(here.n_units, there.n_units),
+        n_units=(here.n_units or 0) + (there.n_units or 0) if known else None,
+        sides=(here.side(group), there.side(group)),
         examples=here.image_ids[group],
-        details={
-            **_common(here, group),
-            "rest": rate_details(other, n=there.n),
-            "sentence": f"{group} ({here.attribute.name}): {rate_text(own, n=here.n)} {here.split} "
-            f"{here.noun}; {rate_text(other, n=there.n)} {there.split} {there.noun}; "
-            f"{points_text(gap)} in the {here.split} data.",
-        },
+        facts={"counted": here.noun},
     )
-
-
-def _sum(a: int | None, b: int | None) -> int | None:
-    return None if a is None or b is None else a + b

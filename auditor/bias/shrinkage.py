@@ -1,6 +1,6 @@
 """Empirical-Bayes rates of many small cells: for ranking and display, never for a verdict.
 
-The worst of many small cells looks worse than it is. Each cell's rate is drawn towards that of
+The worst of many small cells looks worse than it is. Each cell's rate is shrunken towards that of
 all of them, the more so the fewer images it has and the more alike the cells are.
 """
 
@@ -63,7 +63,7 @@ def fitted(x: ArrayLike, *, n: ArrayLike) -> Prior:
 
 
 def shrunk(x: ArrayLike, *, n: ArrayLike, prior: Prior | None = None) -> tuple[Shrunk, ...]:
-    """Rates of cells drawn towards `prior`, in order; `fitted` to the cells themselves if None."""
+    """Rates of cells shrunken towards `prior`, in order; `fitted` to the cells if None."""
     successes, counts = np.asarray(x, dtype=np.float64), np.asarray(n, dtype=np.float64)
     known = fitted(successes, n=counts) if prior is None else prior
     a = successes + known.mean * known.weight

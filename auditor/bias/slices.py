@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from auditor.bias.halves import first_half
 from auditor.bias.slice_features import Described, Trait, described, seen_by_model, traits
 from auditor.bias.slice_search import Candidate, beyond_alike, candidates
-from auditor.contract import Check, Embedding, Evidence, Need, Predictions, Scan, Truth
-from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.scoring.comparison import (
-    MIN_UNITS,
-    count_units,
-    percent,
-    points_text,
-    rate_details,
-    rate_text,
-    unit_codes,
-    worst_first,
+from auditor.bias.split_half import first_half
+from auditor.comparing.by_group import measure_cells, side_cells
+from auditor.contract import Check, ClassScores, Embedding, Evidence, Need, Scan, Truth, Words
+from auditor.contract.numbers import side_text
+from auditor.findings import (
+    Axis,
+    Cell,
+    Column,
+    Figure,
+    Measure,
+    Result,
+    Side,
+    Subject,
+    Table,
+    Unmeasured,
 )
+from auditor.scoring.comparison import MIN_UNITS, count_units, unit_codes, worst_first
 from auditor.scoring.outcomes import Outcomes
 from auditor.stats import (
     Exact,
     RateDifference,
     holm,
-    interval,
     mean_difference,
     p_value,
     rate,
     rate_difference,
-    value,
 )
 
 ALPHA = 0.05
@@ -41,8 +43,16 @@ LEAST_UNITS = 4 * MIN_UNITS
 """Fewer units than this hold no slice and rest with ten each in both halves."""
 
 _EMBEDDING = Embedding(optional=True)
-_TRAITS_TOLD = 3
+_MOST_TRAITS = 3
 _LEAST_PHI = 0.1
+_TRAIT = (
+    "It goes with {{traits[{0}][trait]}}: {{traits[{0}][here]:percent}} of its images, "
+    "{{traits[{0}][elsewhere]:percent}} of all others{{no_rule:if}}."
+)
+_SIZES = (
+    "accuracy {this}; all others {other}; {gap}; found on one half of the images, confirmed on the "
+    "other."
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,9 @@ class Slices(Check):
     """
 
     id: ClassVar[str] = "bias/slices"
-    needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth(), Scan(), _EMBEDDING)
+    topic: ClassVar[str] = "failing groups that nobody named"
+    shown: ClassVar[Literal["folded", "open", "told"]] = "told"
+    needs: ClassVar[tuple[Need, ...]] = (ClassScores(), Truth(), Scan(), _EMBEDDING)
     sources: ClassVar[tuple[str, ...]] = (
         "Eyuboglu et al. (2022), arXiv:2203.14960 (Domino)",
         "d'Eon et al. (2022), arXiv:2107.00758 (Spotlight)",
@@ -84,6 +96,34 @@ class Slices(Check):
         "Belrose et al. (2023), arXiv:2306.03819 (taking the answer out of the embedding)",
         "Holm (1979), www.jstor.org/stable/4615733",
     )
+    words: ClassVar = {
+        "confirmed-slices": Words(
+            title="Failing groups that nobody named, found and confirmed",
+            short="failing groups found",
+            sentence=(
+                "Looked for in attributes, image properties and the embedding{in_embedding:if}.",
+                "Looked for in attributes and image properties; there is no embedding to look in"
+                "{without_embedding:if}.",
+                "Candidates for failing slices: {candidates}; confirmed on the other half: "
+                "{confirmed}.",
+                "Of these, {repeated} repeat another one.",
+            ),
+        ),
+        "accuracy": Words(
+            title="Accuracy in the found group {slice}",
+            short="found group {slice}",
+            sentence=(
+                "Slice {slice}, {rule}: " + _SIZES,
+                "Slice {slice}, images that look alike to the model{no_rule:if}: " + _SIZES,
+                *(_TRAIT.format(place) for place in range(_MOST_TRAITS)),
+            ),
+            hundred="Of 100 images of the found group {slice} it answers {here} rightly; of 100 "
+            "others, {there}.",
+            sides=("Found group", "All others"),
+            action="find out what the images of the found group {slice} share, and train again "
+            "with more of them",
+        ),
+    }
 
     most_candidates: Annotated[
         int, "Candidates that the other half is asked about; more find more and confirm less."
@@ -91,7 +131,7 @@ class Slices(Check):
     depth: Annotated[int, "Conditions that describe a candidate at most."] = 3
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes()
+        outcomes = evidence.answers()
         labelled, rng = outcomes.labelled, evidence.rng
         known = outcomes.with_labels()
         unit = None if known.units is None else unit_codes(known.units)
@@ -124,7 +164,11 @@ class Slices(Check):
         confirmed = _confirmed(other, suspects)
         distinct = _distinct(other, confirmed)
         yield _count(other, distinct, len(confirmed), len(suspects), with_seen=seen is not None)
-        yield from _results(other, distinct)
+        measures = [_measure(other, one, number) for number, one in enumerate(distinct, start=1)]
+        yield from measures
+        if measures:
+            yield _table(other, measures)
+            yield _forest(measures)
 
 
 def _excess(outcomes: Outcomes, half: np.ndarray) -> np.ndarray:
@@ -171,6 +215,11 @@ class _Other:
 
     def gap(self, inside: np.ndarray) -> RateDifference:
         return rate_difference(self.outcomes.correct, member=inside, unit=self.unit)
+
+    def side(self, keep: np.ndarray) -> Side:
+        """Accuracy over the images under a mask."""
+        unit = None if self.unit is None else self.unit[keep]
+        return Side(rate(self.outcomes.correct[keep], unit=unit), int(keep.sum()))
 
     def is_worse_among(self, inside: np.ndarray, among: np.ndarray) -> bool:
         """Whether a slice's images under a mask are shown to be worse than the mask's others."""
@@ -225,74 +274,54 @@ def _distinct(other: _Other, confirmed: list[_Slice]) -> list[_Slice]:
     return kept
 
 
-def _results(other: _Other, found: list[_Slice]) -> Iterator[Result]:
-    measures = [_measure(other, one, number) for number, one in enumerate(found, start=1)]
-    yield from measures
-    if measures:
-        yield _table(other, found, measures)
-        yield _forest(measures)
-
-
 def _count(
     other: _Other, distinct: list[_Slice], confirmed: int, asked: int, *, with_seen: bool
 ) -> Measure:
-    noun = "candidate" if asked == 1 else "candidates"
-    told = f"{asked} {noun} for failing slices, {confirmed} confirmed on the other half"
-    again = confirmed - len(distinct)
-    told += f", {again} of them another one over again." if again else "."
-    looked = "attributes, image properties" + (" and the embedding" if with_seen else "")
-    blind = "" if with_seen else " There is no embedding to look in."
     return Measure(
         name="confirmed-slices",
-        subject=Subject.of(split="test"),
+        subject=Subject(split="test"),
         estimate=Exact(float(len(distinct))),
+        scale="amount",
         unit="slices",
+        least=0.0,
         better="lower",
         n=len(other.outcomes),
         n_units=None if other.unit is None else len(np.unique(other.unit)),
-        details={
+        facts={
             "candidates": asked,
             "confirmed": confirmed,
-            "sentence": f"Looked for in {looked}: {told}{blind}",
+            "repeated": confirmed - len(distinct) or None,
+            "in_embedding": with_seen,
+            "without_embedding": not with_seen,
         },
     )
 
 
 def _measure(other: _Other, one: _Slice, number: int) -> Measure:
     outcomes, unit, inside = other.outcomes, other.unit, one.inside
-    own, rest = (
-        rate(outcomes.correct[side], unit=None if unit is None else unit[side])
-        for side in (inside, ~inside)
-    )
-    n, n_rest = int(inside.sum()), int((~inside).sum())
-    gap = other.gap(inside)
-    told = _telling(other.traits, inside)
     return Measure(
         name="accuracy",
         subject=Subject.of(split="test", slice=str(number)),
-        estimate=gap,
-        unit="share",
+        estimate=other.gap(inside),
+        scale="difference",
+        neutral=0.0,
         better="higher",
-        n=n,
+        n=int(inside.sum()),
         n_units=None if unit is None else count_units(inside, unit),
+        sides=(other.side(inside), other.side(~inside)),
         examples=worst_first(
             outcomes.image_ids, badness=outcomes.confidence, among=inside & ~outcomes.correct
         ),
-        details={
-            "rate": rate_details(own, n=n),
-            "rest": rate_details(rest, n=n_rest),
+        facts={
             "rule": one.rule or None,
-            "traits": told,
-            "confidence": float(outcomes.confidence[inside].mean()),
+            "no_rule": not one.rule,
+            "traits": _strongest(other.traits, inside),
             "p_confirmed": one.p,
-            "sentence": f"Slice {number}, {_words(one.rule, told)}: accuracy "
-            f"{rate_text(own, n=n)}; all others {rate_text(rest, n=n_rest)}; "
-            f"{points_text(gap)}; found on one half of the images, confirmed on the other.",
         },
     )
 
 
-def _telling(traits: tuple[Trait, ...], inside: np.ndarray) -> list[dict[str, Any]]:
+def _strongest(traits: tuple[Trait, ...], inside: np.ndarray) -> list[dict[str, Any]]:
     """Traits that go with the slice most (phi coefficient), one of a kind, strongest first."""
     found: list[dict[str, Any]] = []
     for trait in traits:
@@ -307,64 +336,60 @@ def _telling(traits: tuple[Trait, ...], inside: np.ndarray) -> list[dict[str, An
     best: dict[str, dict[str, Any]] = {}
     for trait_found in found:
         best.setdefault(trait_found["of"], trait_found)
-    return [t for t in best.values() if t["phi"] >= _LEAST_PHI][:_TRAITS_TOLD]
-
-
-def _words(rule: str, told: list[dict[str, Any]]) -> str:
-    shares = ", ".join(
-        f"{t['trait']} in {percent(t['here'])}% ({percent(t['elsewhere'])}% elsewhere)"
-        for t in told
-    )
-    if rule:
-        return rule
-    return f"images that look alike to the model, {shares or 'with no declared trait in common'}"
+    return [t for t in best.values() if t["phi"] >= _LEAST_PHI][:_MOST_TRAITS]
 
 
 def _too_few(found: int, unit: np.ndarray | None) -> Unmeasured:
     noun = "images" if unit is None else "units"
     return Unmeasured(
         name="confirmed-slices",
-        subject=Subject.of(split="test"),
+        subject=Subject(split="test"),
         reason=f"The test data has {found} labelled {noun}; with fewer than {LEAST_UNITS} nothing "
         "can be looked for on one half and confirmed on the other.",
         remedy=f"Label test images of at least {LEAST_UNITS} {noun}; hundreds, to find much.",
     )
 
 
-def _table(other: _Other, found: list[_Slice], measures: list[Measure]) -> Table:
+def _table(other: _Other, measures: list[Measure]) -> Table:
     rows: list[tuple[Cell, ...]] = []
-    for number, (one, measure) in enumerate(zip(found, measures, strict=True), start=1):
-        gap, own = interval(measure.estimate), measure.details["rate"]
-        told = measure.details["traits"] or [{"trait": None, "here": None, "elsewhere": None}]
+    for number, measure in enumerate(measures, start=1):
+        own = side_cells(measure.sides[0]) if measure.sides else ()
+        traits = measure.facts["traits"] or [dict.fromkeys(("trait", "here", "elsewhere"))]
         rows += [
-            (number, one.rule or None, measure.n, own["value"], own["low"], own["high"],
-             value(measure.estimate), gap.low, gap.high, t["trait"], t["here"], t["elsewhere"])
-            for t in told
+            (number, measure.facts["rule"], measure.n, t["trait"], *own,
+             *measure_cells(measure), t["here"], t["elsewhere"])
+            for t in traits
         ]  # fmt: skip
-    names = ("slice", "rule", "images", "accuracy", "low", "high", "difference",
-             "difference low", "difference high", "trait", "share in the slice",
+    names = ("slice", "rule", "images", "trait", "accuracy", "low", "high", "difference",
+             "difference low", "difference high", "share in the slice",
              "share elsewhere")  # fmt: skip
     return Table(
         id="bias/slices:slices",
         title=f"Confirmed slices on {len(other.outcomes):,} images, and what goes with them",
-        columns=tuple(
-            Column(n, "" if n in ("slice", "rule", "images", "trait") else "share") for n in names
-        ),
+        columns=tuple(Column(n, "share" if n in names[4:] else "") for n in names),
         rows=tuple(rows),
     )
 
 
 def _forest(measures: list[Measure]) -> Figure:
+    rows: list[Mapping[str, Cell]] = []
+    alt = []
+    for measure in measures:
+        here, _ = measure.sides or (None, None)
+        if here is None:
+            continue
+        label, (point, low, high) = f"slice {measure.subject.get('slice')}", side_cells(here)
+        rows.append({"label": label, "value": point, "low": low, "high": high, "n": here.n})
+        rule = measure.facts["rule"] or "images that look alike to the model"
+        alt.append(f"{label.capitalize()}, {rule}: {side_text(here)}")
     return Figure(
         id="bias/slices:accuracy",
         kind="forest",
         title="Accuracy of confirmed slices",
         caption="Accuracy of each slice with its 95% interval, on the half of the images that had "
         "no part in finding it.",
-        alt="; ".join(str(m.details["sentence"]) for m in measures),
+        alt="; ".join(alt),
         x=Axis("accuracy", "share"),
         y=Axis("slice"),
-        rows=tuple(
-            {"label": f"slice {m.subject.get('slice')}", **m.details["rate"]} for m in measures
-        ),
+        rows=tuple(rows),
     )

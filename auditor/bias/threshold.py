@@ -8,28 +8,35 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from auditor.bias.cutoffs import Cutoffs, Threshold
-from auditor.bias.groups import groupings, nothing_to_compare
-from auditor.bias.threshold_tables import (
-    MOVES_HARM,
-    gap_lines,
-    more_often,
-    table_rows,
-    threshold_table,
+from auditor.bias.threshold_tables import MOVES_HARM, gap_lines, table_rows, threshold_table
+from auditor.bias.thresholds import Cutoffs, Threshold
+from auditor.comparing.groups import Grouping, groupings, nothing_to_compare
+from auditor.contract import (
+    Attributes,
+    Check,
+    ClassScores,
+    Declared,
+    Evidence,
+    LabelledSplits,
+    Need,
+    Words,
 )
-from auditor.contract import Attributes, Check, Declared, Evidence, Need, Predictions, Truth
-from auditor.findings import Cell, Measure, Result, Subject, Unmeasured
-from auditor.scoring.comparison import (
-    MIN_UNITS,
-    count_units,
-    percent,
-    rate_details,
-    worst_first,
-)
-from auditor.scoring.cost import class_index
+from auditor.findings import Cell, Measure, Question, Result, Subject, Unmeasured
+from auditor.scoring.comparison import MIN_UNITS, count_units, worst_first
+from auditor.scoring.cost import adverse_classes
 from auditor.stats import holm, interval, p_value, rate_ratio, value
 
 ALPHA = 0.05
+GAP = "best-gap"
+
+_SEEN = (
+    "{worst_group} ({attribute}) is wrongly called {class} {gap} than all others ({this} against "
+    "{other})"
+)
+_BROKEN = (
+    "group of {attribute} wrongly called {class} more than {largest_ratio:g} times as often as the "
+    "rest"
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class ThresholdGaps(Check):
     do not add false calls for everyone. Threshold and group are chosen on one half of the
     units, and measured on the other. A threshold is ruled out when it is shown that some group
     stays wrongly called so more than ``largest_ratio`` times as often as the rest, or that the
-    price is above what is allowed; when all are, no threshold mends it.
+    price is above what is allowed; when all are, no threshold helps.
 
     Why it matters
     --------------
@@ -66,9 +73,11 @@ class ThresholdGaps(Check):
     """
 
     id: ClassVar[str] = "bias/threshold"
+    topic: ClassVar[str] = "whether another threshold would help"
+    question: ClassVar[Question | None] = Question.MEASURED
     needs: ClassVar[tuple[Need, ...]] = (
-        Predictions(),
-        Truth(),
+        ClassScores(),
+        LabelledSplits(),
         Attributes(),
         Declared(
             path="consequences.adverse",
@@ -81,6 +90,37 @@ class ThresholdGaps(Check):
         "Berger (1982), doi:10.2307/1267823 (all are ruled out only if each is)",
         "Miettinen & Nurminen (1985), doi:10.1002/sim.4780040211",
     )
+
+    words: ClassVar = {
+        GAP: (
+            Words(
+                title="Smallest gap of {attribute} that any threshold of “{class}” gives"
+                "{in_where}",
+                short="smallest gap by threshold, {attribute}",
+                sentence=(
+                    "From {threshold:g} on, where groups are treated most alike, " + _SEEN + "; by "
+                    "the model’s own rule {own_worst_group} {own_gap:less often|more often}. The "
+                    "share of {class} found goes from {recall_own_rule:percent} to "
+                    "{recall:percent}.",
+                    "No threshold tried treats groups more alike, at the price allowed, than the "
+                    "model’s own rule: " + _SEEN + "{own_rule_best:if}.",
+                    "The model’s own rule is not shown to leave any " + _BROKEN
+                    + "{own_rule_stands:if}.",
+                    "No threshold helps: each of {thresholds} tried is shown to leave a " + _BROKEN
+                    + ", or to cost more than is allowed{no_threshold_helps:if}.",
+                    "{helping} of {thresholds} thresholds ({helping_from:g} to {helping_to:g}) may "
+                    "help; the others are shown to leave a " + _BROKEN + ", or to cost more than "
+                    "is allowed.",
+                    MOVES_HARM,
+                ),
+                gap=("less often", "more often"),
+                action="do not count on another threshold for {attribute}: train again on better "
+                "data",
+            ),
+            Words("Smallest gap between groups that any threshold gives{in_where}",
+                  "smallest gap by threshold"),
+        ),
+    }  # fmt: skip
 
     largest_ratio: Annotated[
         float, "A group may be wrongly called so at most this many times as often as the rest."
@@ -95,29 +135,40 @@ class ThresholdGaps(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rows: list[tuple[Cell, ...]] = []
-        for grouping in groupings(evidence.outcomes(), by_label=True):
-            nothing = nothing_to_compare(grouping, name="best-gap")
-            if nothing is not None:
-                yield nothing
-                continue
-            for adverse in evidence.spec.consequences.adverse:
-                index = class_index(
-                    adverse, classes=grouping.outcomes.classes, where="consequences.adverse"
-                )
-                # A fresh generator each time: an attribute more changes no other number.
-                cutoffs = Cutoffs.of(grouping, adverse, index, rng=evidence.rng)
-                groups = cutoffs.comparable()
-                if not groups or not cutoffs.has_price():
-                    yield _too_few(cutoffs, groups)
-                    continue
-                tried: tuple[Threshold, ...] = (None, *cutoffs.thresholds(self.steps))
-                left = [t for t in tried if not self._is_ruled_out(cutoffs, groups, t)]
-                best = self._chosen(cutoffs, groups, tried)
-                yield self._measure(cutoffs, groups, tried=tried, left=left, best=best)
-                yield gap_lines(cutoffs, groups, tried)
-                rows += table_rows(cutoffs, tried, left)
+        for split in evidence.labelled_splits():
+            scores = np.asarray(evidence.answers(split).with_labels().probabilities)
+            for grouping in groupings(evidence.scored(split), by_label=True):
+                nothing = nothing_to_compare(grouping, name=GAP)
+                if nothing is not None:
+                    yield nothing
+                else:
+                    yield from self._of_attribute(evidence, grouping, scores, rows)
         if rows:
             yield threshold_table(rows)
+
+    def _of_attribute(
+        self,
+        evidence: Evidence,
+        grouping: Grouping,
+        scores: np.ndarray,
+        rows: list[tuple[Cell, ...]],
+    ) -> Iterator[Result]:
+        """The best threshold of each adverse class; lines of the table are added to `rows`."""
+        classes = grouping.rows.classes
+        for adverse in adverse_classes(evidence.spec.consequences, classes=classes):
+            of_class = scores[:, classes.index(adverse)]
+            # A fresh generator each time: an attribute more changes no other number.
+            cutoffs = Cutoffs.of(grouping, adverse, of_class, rng=evidence.rng)
+            groups = cutoffs.comparable()
+            if not groups or not cutoffs.has_price():
+                yield _too_few(cutoffs, groups)
+                continue
+            tried: tuple[Threshold, ...] = (None, *cutoffs.thresholds(self.steps))
+            left = [t for t in tried if not self._is_ruled_out(cutoffs, groups, t)]
+            best = self._chosen(cutoffs, groups, tried)
+            yield self._measure(cutoffs, groups, tried=tried, left=left, best=best)
+            yield gap_lines(cutoffs, groups, tried)
+            rows += table_rows(cutoffs, tried, left)
 
     def _chosen(
         self, cutoffs: Cutoffs, groups: Sequence[str], tried: Sequence[Threshold]
@@ -176,161 +227,88 @@ class ThresholdGaps(Check):
         left: Sequence[Threshold],
         best: Threshold,
     ) -> Measure:
-        chosen = _Chosen.of(cutoffs, groups, best)
-        said = self._ruling(cutoffs, tried, left)
-        grouping, inside = cutoffs.grouping, chosen.at_risk
-        outcomes, unit = grouping.outcomes, grouping.unit
+        """What the chosen threshold does on the half that did not choose it."""
+        chose, others = cutoffs.first & ~cutoffs.of_class, ~cutoffs.first & ~cutoffs.of_class
+        worst, before = (cutoffs.worst(t, groups, chose) for t in (best, None))
+        grouping = cutoffs.grouping
+        inside = others & grouping.members(worst)
+        sides = (inside, others & ~inside)
         return Measure(
-            name="best-gap",
-            subject=Subject.about(
-                {"attribute": grouping.attribute.name, "class": cutoffs.adverse}, split="test"
-            ),
-            estimate=cutoffs.gap(best, chosen.group, chosen.others),
-            unit="share",
+            name=GAP,
+            subject=_subject(cutoffs),
+            estimate=cutoffs.gap(best, worst, others),
+            scale="difference",
+            neutral=0.0,
             better="lower",
             n=int(inside.sum()),
-            n_units=None if unit is None else count_units(inside, unit),
+            n_units=None if grouping.unit is None else count_units(inside, grouping.unit),
+            sides=(cutoffs.side(best, sides[0]), cutoffs.side(best, sides[1])),
             examples=worst_first(
-                outcomes.image_ids, badness=cutoffs.score, among=inside & cutoffs.called(best)
+                grouping.rows.image_ids[grouping.at],
+                badness=cutoffs.score,
+                among=inside & cutoffs.called(best),
             ),
-            details={
-                **chosen.details,
+            facts={
+                "threshold": best,
+                "worst_group": worst,
+                **_own_rule(cutoffs, before, others),
+                **_recalls(cutoffs, best),
+                "own_rule_best": best is None,
                 "left_out": [g for g in grouping.groups if g not in groups],
-                "thresholds": len(tried) - 1,
-                "not_ruled_out": [t for t in left if t is not None],
-                "own_rule_ruled_out": None not in left,
-                "no_threshold_mends": not left,
-                "attribute_role": grouping.attribute.role,
-                "sentence": f"{chosen.sentence} {said} {MOVES_HARM}",
+                "largest_ratio": self.largest_ratio,
+                **_ruling(tried, left),
             },
         )
 
-    def _ruling(
-        self, cutoffs: Cutoffs, tried: Sequence[Threshold], left: Sequence[Threshold]
-    ) -> str:
-        """What is shown of the thresholds tried, as one sentence."""
-        broken = (
-            f"group of {cutoffs.grouping.attribute.name} wrongly called {cutoffs.adverse} more "
-            f"than {self.largest_ratio:g} times as often as the rest"
-        )
-        if None in left:
-            return f"The model's own rule is not shown to leave any {broken}."
-        shown = f"shown to leave a {broken}, or to cost more than is allowed"
-        count = len(tried) - 1
-        if not left:
-            return f"No threshold mends it: each of {count} tried is {shown}."
-        within = [f"{t:g}" for t in left]
-        span = within[0] if len(within) == 1 else f"{within[0]} to {within[-1]}"
-        return f"{len(within)} of {count} thresholds ({span}) may mend it; the others are {shown}."
+
+def _subject(cutoffs: Cutoffs) -> Subject:
+    keys = {"attribute": cutoffs.grouping.attribute.name, "class": cutoffs.adverse}
+    return Subject.about(keys, split=cutoffs.grouping.rows.split)
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """What the chosen threshold does on the half that did not choose it."""
+def _own_rule(cutoffs: Cutoffs, group: str, others: np.ndarray) -> dict[str, Any]:
+    """The worst group by the model's own rule, and its gap there with the ends of its range."""
+    gap = cutoffs.gap(None, group, others)
+    ends = interval(gap)
+    return {"own_worst_group": group, "own_gap": [value(gap), ends.low, ends.high]}
 
-    cutoffs: Cutoffs
-    best: Threshold
-    group: str
-    group_before: str
 
-    @classmethod
-    def of(cls, cutoffs: Cutoffs, groups: Sequence[str], best: Threshold) -> _Chosen:
-        chosen_on = cutoffs.first & ~cutoffs.of_class
-        return cls(
-            cutoffs,
-            best,
-            group=cutoffs.worst(best, groups, chosen_on),
-            group_before=cutoffs.worst(None, groups, chosen_on),
-        )
+def _recalls(cutoffs: Cutoffs, best: Threshold) -> dict[str, float]:
+    of_class = ~cutoffs.first & cutoffs.of_class
+    found = (("recall", best), ("recall_own_rule", None))
+    return {name: value(cutoffs.share(cutoffs.called(t), of_class)) for name, t in found}
 
-    @property
-    def others(self) -> np.ndarray:
-        """Images of other classes on the half that measures."""
-        mask: np.ndarray = ~self.cutoffs.first & ~self.cutoffs.of_class
-        return mask
 
-    @property
-    def at_risk(self) -> np.ndarray:
-        """Those of the group that is worst off."""
-        mask: np.ndarray = self.others & self.cutoffs.grouping.members(self.group)
-        return mask
-
-    @property
-    def details(self) -> dict[str, Any]:
-        of_class = ~self.cutoffs.first & self.cutoffs.of_class
-        found = {
-            name: value(self.cutoffs.share(self.cutoffs.called(t), of_class))
-            for name, t in (("recall", self.best), ("recall_own_rule", None))
-        }
-        before = self.cutoffs.gap(None, self.group_before, self.others)
-        ends = interval(before)
-        rest = self.others & ~self.at_risk
-        called = self.cutoffs.called(self.best)
-        return {
-            "rate": rate_details(
-                self.cutoffs.share(called, self.at_risk), n=int(self.at_risk.sum())
-            ),
-            "rest": rate_details(self.cutoffs.share(called, rest), n=int(rest.sum())),
-            "threshold": self.best,
-            "group": self.group,
-            "own_rule": {
-                "group": self.group_before,
-                "value": value(before),
-                "low": ends.low,
-                "high": ends.high,
-            },
-            **found,
-        }
-
-    @property
-    def sentence(self) -> str:
-        cutoffs, called = self.cutoffs, self.cutoffs.called(self.best)
-        name, rest = cutoffs.grouping.named, self.others & ~self.at_risk
-        own, all_others = (
-            percent(value(cutoffs.share(called, side))) for side in (self.at_risk, rest)
-        )
-        gap = cutoffs.gap(self.best, self.group, self.others)
-        seen = (
-            f"{name(self.group)} is wrongly called {cutoffs.adverse} {more_often(gap)} than all "
-            f"others ({own}% of {int(self.at_risk.sum()):,} against {all_others}% of "
-            f"{int(rest.sum()):,})"
-        )
-        if self.best is None:
-            return (
-                "No threshold tried treats groups more alike, at the price allowed, than the "
-                f"model's own rule: {seen}."
-            )
-        before = more_often(cutoffs.gap(None, self.group_before, self.others))
-        who = "" if self.group == self.group_before else f"{name(self.group_before)} "
-        found = self.details
-        return (
-            f"From {self.best:g} on, where groups are treated most alike, {seen}; by the model's "
-            f"own rule {who or 'it is '}{before}. The share of {cutoffs.adverse} found goes from "
-            f"{percent(found['recall_own_rule'])}% to {percent(found['recall'])}%."
-        )
+def _ruling(tried: Sequence[Threshold], left: Sequence[Threshold]) -> dict[str, Any]:
+    """What is shown of the thresholds tried; those that may help only where the own rule is not."""
+    stands, thresholds = None in left, [t for t in left if t is not None]
+    helping = [] if stands else thresholds
+    return {
+        "thresholds": len(tried) - 1,
+        "not_ruled_out": thresholds,
+        "own_rule_stands": stands,
+        "no_threshold_helps": not left,
+        "helping": len(helping) or None,
+        "helping_from": min(helping, default=None),
+        "helping_to": max(helping, default=None),
+    }
 
 
 def _too_few(cutoffs: Cutoffs, groups: Sequence[str]) -> Unmeasured:
-    attribute, noun = cutoffs.grouping.attribute.name, "images"
-    if cutoffs.grouping.unit is not None:
-        noun = "units"
+    grouping, split = cutoffs.grouping, cutoffs.grouping.rows.split
+    attribute, noun = grouping.attribute.name, "images" if grouping.unit is None else "units"
     if groups:
-        reason = f"Half of the test data has fewer than {MIN_UNITS} {noun} of class "
+        reason = f"Half of the {split} data has fewer than {MIN_UNITS} {noun} of class "
         reason += f"{cutoffs.adverse}: what a threshold costs cannot be told."
-        remedy = f"Collect test data with at least {2 * MIN_UNITS} {noun} of {cutoffs.adverse}."
+        remedy = f"Collect {split} data with at least {2 * MIN_UNITS} {noun} of {cutoffs.adverse}."
     else:
         reason = (
             f"No group of {attribute} and its rest have {MIN_UNITS} {noun} that are not "
-            f"{cutoffs.adverse} in each half of the test data: nothing can be chosen on one half "
-            "and measured on the other."
+            f"{cutoffs.adverse} in each half of the {split} data: nothing can be chosen on one "
+            "half and measured on the other."
         )
         remedy = (
             f"Collect at least {2 * MIN_UNITS} {noun} that are not {cutoffs.adverse} of two "
             f"groups of {attribute} or more."
         )
-    return Unmeasured(
-        name="best-gap",
-        subject=Subject.about({"attribute": attribute, "class": cutoffs.adverse}, split="test"),
-        reason=reason,
-        remedy=remedy,
-    )
+    return Unmeasured(name=GAP, subject=_subject(cutoffs), reason=reason, remedy=remedy)

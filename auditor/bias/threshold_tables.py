@@ -6,30 +6,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from auditor.bias.cutoffs import Cutoffs, Threshold
-from auditor.bias.groups import Grouping
+from auditor.bias.thresholds import Cutoffs, Threshold
+from auditor.comparing.groups import Grouping
 from auditor.findings import Axis, Cell, Column, Figure, Table
-from auditor.scoring.comparison import MIN_UNITS, count_units, points
-from auditor.stats import RateDifference, interval, value
+from auditor.scoring.comparison import MIN_UNITS, count_units
+from auditor.stats import interval, value
 
 MAX_LINES = 3
 """Groups that a figure draws."""
 
 MOVES_HARM = "A threshold moves harm from some people to others; it does not remove its cause."
-
-
-def more_often(gap: RateDifference) -> str:
-    """A difference of rates as how much more often something happens.
-
-    Examples
-    --------
-    >>> more_often(RateDifference(20, 100, 50, 500))
-    '10 points more often [3, 19]'
-    """
-    point, ends = value(gap), interval(gap)
-    if point < 0:
-        return f"{points(-point)} points less often [{points(-ends.high)}, {points(-ends.low)}]"
-    return f"{points(point)} points more often [{points(ends.low)}, {points(ends.high)}]"
 
 
 def _kinds(cutoffs: Cutoffs) -> tuple[tuple[str, np.ndarray, int], ...]:
@@ -55,11 +41,11 @@ def gap_lines(cutoffs: Cutoffs, groups: Sequence[str], tried: Sequence[Threshold
                 low, high = (ends.low, ends.high) if sign > 0 else (-ends.high, -ends.low)
                 rows.append({"x": threshold, "y": sign * value(gap), "low": low, "high": high,
                              "series": f"{group}, {kind}"})  # fmt: skip
-    attribute = grouping.attribute.name
+    attribute, split = grouping.attribute.name, grouping.rows.split
     return Figure(
-        id=f"bias/threshold:{attribute}:{adverse}",
+        id=f"bias/threshold:{attribute}:{adverse}{'' if split == 'test' else f'@{split}'}",
         kind="line",
-        title=f"Gaps of {attribute} as the threshold for {adverse} moves",
+        title=f"Gaps of {attribute} as the threshold for {adverse} moves, {split} data",
         caption=f"How much more often images of a group are wrongly called {adverse}, and missed "
         f"when they are {adverse}, than all others, with 95% intervals. {MOVES_HARM}",
         alt=f"Differences in wrong calls and in missed {adverse} of {', '.join(drawn)} against "
@@ -99,6 +85,7 @@ def table_rows(
                 *cells,
                 *everyone,
                 "no" if threshold in left else "yes",
+                grouping.rows.split,
             )
 
 
@@ -111,8 +98,8 @@ def threshold_table(rows: Sequence[tuple[Cell, ...]]) -> Table:
     names = ("attribute", "class", "answered from", "group", "images of other classes",
              "wrongly called so", "more than the rest", "images of the class", "missed",
              "missed more than the rest", "found, everyone", "wrongly called so, everyone",
-             "ruled out")  # fmt: skip
-    counts = (*names[:5], "images of the class", "ruled out")
+             "ruled out", "data")  # fmt: skip
+    counts = (*names[:5], "images of the class", "ruled out", "data")
     return Table(
         id="bias/threshold:thresholds",
         title=f"Errors of each group as the threshold moves. {MOVES_HARM}",

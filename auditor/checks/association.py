@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.stats import Draws, RateDifference, draws_of, permutation_test
-from auditor.stats.clusters import design_effect
+from auditor.stats.design_effects import design_effect
 
 MOST_LABELS = 20
 """Labels kept apart; rarer ones are one label together, or tables would be all gaps."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pandas as pd
 
 from auditor.checks.data_shares import image_share
-from auditor.contract import Check, Evidence, Need, Scan
+from auditor.contract import Check, Evidence, Need, Scan, Words
 from auditor.data.dataset import Dataset
 from auditor.data.soundness import PAIR_COLUMNS, RoleSoundness
 from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
@@ -42,7 +42,17 @@ class Duplicates(Check):
     """
 
     id: ClassVar[str] = "data/duplicates"
+    topic: ClassVar[str] = "copies among the images"
     needs: ClassVar[tuple[Need, ...]] = tuple(NEEDS.values())
+    words: ClassVar = {
+        "duplicate-share": Words(
+            title="Copies among the {split} images",
+            short="duplicated images",
+            sentence="{count} of {n} {split} images repeat an earlier one; {label_conflicts} of "
+            "them carry another label than it.",
+            action="test again without the copies",
+        )
+    }
     sources: ClassVar[tuple[str, ...]] = (
         "Barz & Denzler 2020, Do We Train on Test Data? Purging CIFAR of Near-Duplicates, "
         "doi:10.3390/jimaging6060041",
@@ -65,8 +75,7 @@ def _measure(dataset: Dataset, found: RoleSoundness) -> Measure | Unmeasured:
         found.duplicate[found.readable],
         dataset=dataset.take(found.readable),
         subject=Subject(split=dataset.split),
-        said=f"repeat an earlier one; {conflicts:,} of them carry another label than it",
-        details={"label_conflicts": conflicts},
+        facts={"label_conflicts": conflicts},
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.checks.data_shares import image_share
-from auditor.contract import Check, Evidence, Need, Scan
+from auditor.contract import Check, Evidence, Need, Scan, Words
 from auditor.data.dataset import Dataset
 from auditor.findings import Column, Result, Subject, Table
 from auditor.spec import SPLITS
@@ -54,7 +54,30 @@ class Images(Check):
     """
 
     id: ClassVar[str] = "data/images"
+    topic: ClassVar[str] = "unreadable and unusual images"
     needs: ClassVar[tuple[Need, ...]] = tuple(NEEDS.values())
+    words: ClassVar = {
+        "unreadable-share": Words(
+            title="Images that cannot be read, {split} data",
+            short="unreadable images",
+            sentence="{count} of {n} {split} images cannot be read.",
+            action="fix the unreadable images",
+        ),
+        "odd-share": (
+            Words(
+                title="Unusual images, {split} data: {kind}",
+                short="unusual images ({kind})",
+                sentence="{count} of {n} {split} images are of the kind {kind}.",
+                action="see that the deployed pipeline reads such images alike",
+            ),
+            Words(
+                title="Unusual images, {split} data",
+                short="unusual images",
+                sentence="{count} of {n} {split} images are of an odd kind.",
+                action="see that the deployed pipeline reads such images alike",
+            ),
+        ),
+    }
     sources: ClassVar[tuple[str, ...]] = (
         "Parmar, Zhang & Zhu 2022, On Aliased Resizing and Surprising Subtleties in GAN "
         "Evaluation, arXiv:2104.11222",
@@ -74,17 +97,14 @@ class Images(Check):
 def _shares(scan: pd.DataFrame, dataset: Dataset, split: str) -> Iterator[Result]:
     unreadable = ~scan["readable"].to_numpy(dtype=bool)
     whole = Subject(split=split)
-    yield image_share("unreadable-share", unreadable, dataset=dataset, subject=whole,
-                      said="cannot be read")  # fmt: skip
+    yield image_share("unreadable-share", unreadable, dataset=dataset, subject=whole)
     kept, readable = dataset.take(~unreadable), scan[~unreadable]
     masks = {kind: is_kind(readable).to_numpy(dtype=bool) for kind, is_kind in KINDS.items()}
     odd = np.logical_or.reduce(list(masks.values()))
-    yield image_share("odd-share", odd, dataset=kept, subject=whole, said="are of an odd kind")
+    yield image_share("odd-share", odd, dataset=kept, subject=whole)
     for kind, mask in masks.items():
         about = Subject.of(split=split, kind=kind)
-        yield image_share(
-            "odd-share", mask, dataset=kept, subject=about, said=f"are of the kind {kind}"
-        )
+        yield image_share("odd-share", mask, dataset=kept, subject=about)
 
 
 def _minority_colours(scan: pd.DataFrame) -> pd.Series:

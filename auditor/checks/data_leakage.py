@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from auditor.checks.data_shares import EXAMPLES, LEAST, image_share, too_few
-from auditor.contract import Check, Evidence, Need, Scan
+from auditor.contract import Check, Evidence, Need, Scan, Words
 from auditor.data.dataset import Dataset
 from auditor.data.soundness import RoleSoundness, Soundness
 from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
@@ -43,7 +43,28 @@ class Leakage(Check):
     """
 
     id: ClassVar[str] = "data/leakage"
+    topic: ClassVar[str] = "whether test images were seen in training"
     needs: ClassVar[tuple[Need, ...]] = (Scan(split="test"), Scan(split="train"))
+    words: ClassVar = {
+        "seen-share": Words(
+            title="Test images that, or whose unit, were seen in training",
+            short="test images seen in training",
+            sentence="{count} of {n} test images were seen in training, or their unit was.",
+            action="test again on images that it has not seen",
+        ),
+        "seen-image-share": Words(
+            title="Test images that are also training images",
+            short="test images in training",
+            sentence="{count} of {n} test images are also among the training images.",
+            action="test again on images that it has not seen",
+        ),
+        "seen-unit-share": Words(
+            title="Units of the test data that are also in training",
+            short="units in training",
+            sentence="{count} of {n:units} of the test data have images in training.",
+            action="test again on images that it has not seen",
+        ),
+    }
     sources: ClassVar[tuple[str, ...]] = (
         "Barz & Denzler 2020, Do We Train on Test Data? Purging CIFAR of Near-Duplicates, "
         "doi:10.3390/jimaging6060041",
@@ -57,10 +78,8 @@ class Leakage(Check):
         dataset = evidence.dataset("test", part="as-given")
         readable = dataset.take(found.readable)
         either, image = found.leaked[found.readable], found.seen_image[found.readable]
-        yield image_share("seen-share", either, dataset=readable, subject=TEST,
-                          said="were seen in training, or their unit was")  # fmt: skip
-        yield image_share("seen-image-share", image, dataset=readable, subject=TEST,
-                          said="are also among the training images")  # fmt: skip
+        yield image_share("seen-share", either, dataset=readable, subject=TEST)
+        yield image_share("seen-image-share", image, dataset=readable, subject=TEST)
         yield _units(dataset, found, soundness)
         if found.leaked.any():
             yield _table(dataset, found)
@@ -80,20 +99,16 @@ def _units(dataset: Dataset, found: RoleSoundness, soundness: Soundness) -> Meas
     seen_of.pop("", None)
     if len(seen_of) < LEAST:
         return too_few(name, TEST, n=len(seen_of), what="units")
-    count = int(sum(seen_of.values()))
     return Measure(
         name=name,
         subject=TEST,
         estimate=rate(np.fromiter(seen_of.values(), dtype=bool)),
-        unit="share of units",
+        scale="share",
         better="lower",
         n=len(seen_of),
         n_units=len(seen_of),
         examples=tuple(str(i) for i in dataset.image_ids[found.seen_unit][:EXAMPLES]),
-        details={
-            "count": count,
-            "sentence": f"{count:,} of {len(seen_of):,} test units have images in training.",
-        },
+        facts={"count": int(sum(seen_of.values()))},
     )
 
 

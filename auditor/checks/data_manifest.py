@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from auditor.checks.data_shares import EXAMPLES, LEAST, too_few
-from auditor.contract import Check, Evidence, Need, Rows
+from auditor.contract import Check, Evidence, Need, Words
+from auditor.contract import Manifest as ManifestNeed
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import FAILING_COLUMNS, ManifestReport
 from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
 from auditor.spec import SPLITS
 from auditor.stats import Rate
 
-NEEDS: dict[str, Need] = {split: Rows(split=split, optional=split != "test") for split in SPLITS}
+NEEDS: dict[str, Need] = {s: ManifestNeed(split=s, optional=s != "test") for s in SPLITS}
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,20 @@ class Manifest(Check):
     """
 
     id: ClassVar[str] = "data/manifest"
+    topic: ClassVar[str] = "the manifest's rules"
     needs: ClassVar[tuple[Need, ...]] = tuple(NEEDS.values())
+    words: ClassVar = {
+        "failing-rows": Words(
+            title="Rows of the {split} manifest that break its rules",
+            short="faulty manifest rows",
+            sentence="{failing} of {n} {split} rows have a value that is not as expected; "
+            "{set_apart} were set apart.",
+            action="fix the manifest",
+        ),
+        "groups-pooled": Words(
+            title="Groups pooled because they are small: {group}", short="{group}: pooled groups"
+        ),
+    }
     sources: ClassVar[tuple[str, ...]] = (
         "Great Expectations, https://docs.greatexpectations.io (the rules are run by it)",
         "Gebru et al. 2021, Datasheets for Datasets, doi:10.1145/3458723",
@@ -87,16 +101,14 @@ def _measure(report: ManifestReport, split: str) -> Measure | Unmeasured:
         name="failing-rows",
         subject=subject,
         estimate=Rate(report.n_failing_rows, report.n_rows),
-        unit="share of rows",
+        scale="share",
         better="lower",
         n=report.n_rows,
         examples=tuple(dict.fromkeys(images))[:EXAMPLES],
-        details={
+        facts={
             "failing": report.n_failing_rows,
             "set_apart": report.n_set_apart,
             "failed_expectations": [result.sentence for result in broken],
-            "sentence": f"{report.n_failing_rows:,} of {report.n_rows:,} {split} rows have a value "
-            f"that is not as expected; {report.n_set_apart:,} were set apart.",
         },
     )
 

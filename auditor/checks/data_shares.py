@@ -23,33 +23,26 @@ def image_share(
     *,
     dataset: Dataset,
     subject: Subject,
-    said: str,
-    details: Mapping[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Measure | Unmeasured:
     """The share of a dataset's images under `mask`, by unit where it names units.
 
-    `said` ends the sentence "3 of 100 test images ...". Fewer than `LEAST` images or units give
-    no share.
+    Its fact `count` is how many they are. Fewer than `LEAST` images or units give no share.
     """
     units = dataset.units
     n = len(mask) if units is None else len(set(units))
     if n < LEAST:
         return too_few(name, subject, n=n, what="images" if units is None else "units")
-    count = int(mask.sum())
     return Measure(
         name=name,
         subject=subject,
         estimate=rate(mask, unit=units),
-        unit="share of images",
+        scale="share",
         better="lower",
         n=len(mask),
         n_units=None if units is None else n,
         examples=tuple(str(i) for i in dataset.image_ids[mask][:EXAMPLES]),
-        details={
-            "count": count,
-            **(details or {}),
-            "sentence": f"{count:,} of {len(mask):,} {dataset.split} images {said}.",
-        },
+        facts={"count": int(mask.sum()), **(facts or {})},
     )
 
 

@@ -8,9 +8,18 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from auditor.contract import Available, Check, Declared, Evidence, Need, NotMeasurableError, Unmet
+from auditor.contract import (
+    Available,
+    Check,
+    Declared,
+    Evidence,
+    Need,
+    NotMeasurableError,
+    Unmet,
+    Words,
+)
 from auditor.errors import ModelError
-from auditor.findings import Measure, Result, Subject, Unmeasured
+from auditor.findings import Better, Measure, Result, Subject, Unmeasured
 from auditor.models.inputs import tensor_shape
 from auditor.models.latency import (
     BenchRequest,
@@ -23,10 +32,11 @@ from auditor.models.latency import (
     quantile_draws,
     runs_needed,
 )
-from auditor.stats import Exact, interval, mean, value
+from auditor.stats import Estimate, Exact, mean
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 RATE = "images-per-second"
+SHARES = {"p50": "half", "p90": "90%", "p95": "95%", "p99": "99%"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,39 @@ class Latency(Check):
     """
 
     id: ClassVar[str] = "deployment/latency"
+    topic: ClassVar[str] = "time to answer"
+    words: ClassVar = {
+        **{
+            name: Words(
+                title=f"Time to answer, {share} times",
+                short="time to answer",
+                sentence=f"On this machine ({{processor}}), {share} of {{n}} runs took {{value}} "
+                "or less, on {threads} thread(s).",
+                action="make it faster, or run it on faster hardware",
+            )
+            for name, share in SHARES.items()
+        },
+        RATE: Words(
+            title="Images answered a second",
+            short="images a second",
+            sentence="One request after another, this machine answers {value}, without decoding "
+            "them.",
+            action="make it faster, or run it on faster hardware",
+        ),
+        "cold-start": Words(
+            title="Time to load the model and answer for the first time",
+            short="time of a cold start",
+            sentence="Loading the model and answering for the first time took {point} (once).",
+            action="make it faster, or run it on faster hardware",
+        ),
+        "peak-memory": Words(
+            title="Memory taken while answering",
+            short="memory",
+            sentence="The process that answered took {point} of memory at most, Python and the "
+            "runtime included.",
+            action="make it smaller, or run it where there is more memory",
+        ),
+    }
     needs: ClassVar[tuple[Need, ...]] = (
         Declared(
             path="target",
@@ -104,11 +147,11 @@ class Latency(Check):
         if disturbed is not None:
             yield from (_contended(name, disturbed) for name in (*QUANTILES, RATE, "cold-start"))
             return
-        details = _details(result, request)
+        facts = _facts(result, request)
         for name, quantile in QUANTILES.items():
-            yield _percentile(name, quantile, result, details)
-        yield _throughput(result, request, details)
-        yield _cold_start(result, details)
+            yield _percentile(name, quantile, result, facts)
+        yield _throughput(result, request, facts)
+        yield _cold_start(result, facts)
 
     def _request(self, evidence: Evidence) -> BenchRequest:
         target = evidence.spec.target
@@ -124,10 +167,11 @@ class Latency(Check):
         )
 
 
-def _details(result: BenchResult, request: BenchRequest) -> dict[str, Any]:
+def _facts(result: BenchResult, request: BenchRequest) -> dict[str, Any]:
     timed = result.models[0]
     return {
         "machine": vars(result.machine),
+        "processor": str(result.machine),
         "threads": request.threads,
         "providers": list(request.providers),
         "images_per_run": request.shape[0],
@@ -142,7 +186,7 @@ def _details(result: BenchResult, request: BenchRequest) -> dict[str, Any]:
 
 
 def _percentile(
-    name: str, quantile: float, result: BenchResult, details: Mapping[str, Any]
+    name: str, quantile: float, result: BenchResult, facts: Mapping[str, Any]
 ) -> Measure | Unmeasured:
     wall = result.models[0].wall_ms
     needed = runs_needed(quantile)
@@ -153,29 +197,13 @@ def _percentile(
             reason=f"{len(wall)} runs fitted into the time; the {100 * quantile:g}th percentile "
             f"takes {needed}.",
             remedy="Raise `budget_s` (and `runs`) of this check under `checks` in the audit spec.",
+            volatile=True,
         )
-    draws = quantile_draws(wall, quantile=quantile)
-    ends = interval(draws)
-    share = "half" if quantile == 0.5 else f"{100 * quantile:g}%"
-    return Measure(
-        name=name,
-        subject=Subject(),
-        estimate=draws,
-        unit="ms",
-        better="lower",
-        n=len(wall),
-        volatile=True,
-        details={
-            **details,
-            "sentence": f"On this machine ({result.machine}), {share} of {len(wall)} runs took "
-            f"{value(draws):.3g} ms [{ends.low:.3g}, {ends.high:.3g}] or less, on "
-            f"{details['threads']} thread(s).",
-        },
-    )
+    return _timed(name, quantile_draws(wall, quantile=quantile), "ms", n=len(wall), facts=facts)
 
 
 def _throughput(
-    result: BenchResult, request: BenchRequest, details: Mapping[str, Any]
+    result: BenchResult, request: BenchRequest, facts: Mapping[str, Any]
 ) -> Measure | Unmeasured:
     rates = blocks_rate(result.models[0].wall_ms)
     if not rates:
@@ -184,58 +212,43 @@ def _throughput(
             subject=Subject(),
             reason=f"{result.runs} runs fitted into the time, too few for a rate with a spread.",
             remedy="Raise `budget_s` of this check under `checks` in the audit spec.",
+            volatile=True,
         )
     estimate = mean(np.array(rates) * request.shape[0])
-    return Measure(
-        name=RATE,
-        subject=Subject(),
-        estimate=estimate,
-        unit="images/s",
-        better="higher",
-        n=result.runs,
-        volatile=True,
-        details={
-            **details,
-            "sentence": f"One request after another, this machine answers {value(estimate):.3g} "
-            "images a second, without decoding them.",
-        },
-    )
+    return _timed(RATE, estimate, "images/s", n=result.runs, facts=facts, better="higher")
 
 
-def _cold_start(result: BenchResult, details: Mapping[str, Any]) -> Measure:
+def _cold_start(result: BenchResult, facts: Mapping[str, Any]) -> Measure:
     timed = result.models[0]
     taken = timed.cold_start_ms + timed.first_run_ms
-    return Measure(
-        name="cold-start",
-        subject=Subject(),
-        estimate=Exact(taken),
-        unit="ms",
-        better="lower",
-        n=1,
-        volatile=True,
-        details={
-            **details,
-            "sentence": f"Loading the model and answering for the first time took {taken:.0f} ms "
-            "(once).",
-        },
-    )
+    return _timed("cold-start", Exact(taken), "ms", n=1, facts=facts)
 
 
 def _peak_memory(result: BenchResult) -> Measure:
-    peak = result.peak_memory_mb
+    facts = {"machine": vars(result.machine)}
+    return _timed("peak-memory", Exact(result.peak_memory_mb), "MB", n=1, facts=facts)
+
+
+def _timed(
+    name: str,
+    estimate: Estimate,
+    unit: str,
+    *,
+    n: int,
+    facts: Mapping[str, Any],
+    better: Better = "lower",
+) -> Measure:
     return Measure(
-        name="peak-memory",
+        name=name,
         subject=Subject(),
-        estimate=Exact(peak),
-        unit="MB",
-        better="lower",
-        n=1,
+        estimate=estimate,
+        scale="amount",
+        unit=unit,
+        least=0.0,
+        better=better,
+        n=n,
         volatile=True,
-        details={
-            "machine": vars(result.machine),
-            "sentence": f"The process that answered took {peak:.0f} MB of memory at most, Python "
-            "and the runtime included.",
-        },
+        facts=facts,
     )
 
 
@@ -245,4 +258,5 @@ def _contended(name: str, disturbed: str) -> Unmeasured:
         subject=Subject(),
         reason=f"Timings were contended, in each attempt: in the calmest {disturbed}.",
         remedy="Run the audit (or this check alone) on the target with nothing else running.",
+        volatile=True,
     )

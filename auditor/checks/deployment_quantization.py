@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
 
-from auditor.contract import Attributes, Available, Check, Evidence, Need, Predictions, Truth, Unmet
+from auditor.comparing.by_group import measure_cells
+from auditor.comparing.pairs import Pair
+from auditor.contract import (
+    Attributes,
+    Available,
+    Check,
+    Evidence,
+    Need,
+    Predictions,
+    Truth,
+    Unmet,
+    Words,
+)
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.errors import ModelError
-from auditor.findings import Cell, Column, Measure, Result, Subject, Table, Unmeasured
+from auditor.findings import Cell, Column, Measure, Measured, Result, Subject, Table, Unmeasured
 from auditor.models.inputs import tensor_shape
 from auditor.models.latency import (
     BenchRequest,
@@ -22,25 +34,9 @@ from auditor.models.latency import (
     disturbance,
     ratio_draws,
 )
-from auditor.scoring.comparison import (
-    count_units,
-    points_text,
-    rate_details,
-    rate_text,
-    too_few,
-    worst_first,
-)
-from auditor.scoring.outcomes import Outcomes
+from auditor.scoring.comparison import worst_first
 from auditor.spec import TargetSpec
-from auditor.stats import (
-    Exact,
-    Rate,
-    interval,
-    mcnemar_exact,
-    paired_difference,
-    rate,
-    value,
-)
+from auditor.stats import Exact, mcnemar_exact
 
 INT8 = "int8"
 FEWEST_BLOCKS = 10
@@ -74,39 +70,6 @@ GROUPS = Attributes(optional=True)
 
 
 @dataclass(frozen=True)
-class Pair:
-    """The same labelled images answered by both forms of the model, in the same order."""
-
-    given: Outcomes
-    int8: Outcomes
-
-    def take(self, keep: np.ndarray) -> Pair:
-        return Pair(self.given.take(keep), self.int8.take(keep))
-
-    @property
-    def units(self) -> np.ndarray | None:
-        return self.given.units
-
-    @property
-    def broken(self) -> np.ndarray:
-        """Right as given and wrong as INT8, (n,) bool."""
-        broken: np.ndarray = self.given.correct & ~self.int8.correct
-        return broken
-
-    @property
-    def mended(self) -> np.ndarray:
-        """Wrong as given and right as INT8, (n,) bool."""
-        mended: np.ndarray = ~self.given.correct & self.int8.correct
-        return mended
-
-    @property
-    def flipped(self) -> np.ndarray:
-        """Answered otherwise as INT8, (n,) bool."""
-        flipped: np.ndarray = self.given.predicted != self.int8.predicted
-        return flipped
-
-
-@dataclass(frozen=True)
 class Quantization(Check):
     """Accuracy lost by an INT8 form of the model, in all and by every group; size and speed.
 
@@ -136,6 +99,7 @@ class Quantization(Check):
     """
 
     id: ClassVar[str] = "deployment/quantization"
+    topic: ClassVar[str] = "the eight-bit version"
     needs: ClassVar[tuple[Need, ...]] = (Predictions(), Int8Predictions(), Truth(), GROUPS)
     sources: ClassVar[tuple[str, ...]] = (
         "Krishnamoorthi (2018), arXiv:1806.08342",
@@ -144,16 +108,61 @@ class Quantization(Check):
         "McNemar (1947), doi:10.1007/BF02295996",
     )
 
+    words: ClassVar = {
+        "accuracy-lost": Words(
+            title="Accuracy lost in the {variant} version{of_group}",
+            short="{variant} version{of_group}",
+            sentence="Accuracy as INT8{of_group}: {this}; as given {other}; {point} lost.",
+            hundred="Of 100 images{of_group}, the model as given answers {there} rightly; its "
+            "{variant} version {here}.",
+            sides=("This version", "As given"),
+            column="lost in {variant}",
+            action="do not ship the {variant} version",
+        ),
+        "flip-rate": (
+            Words(
+                title="Answers that turn from right to wrong in the {variant} version",
+                short="answers that turn wrong in {variant}",
+                sentence="{value} of {n} test images turn from right to wrong in the INT8 form "
+                "({kind}).",
+                action="do not ship the {variant} version",
+            ),
+            Words(
+                title="Answers that change in the {variant} version",
+                short="answers that change in {variant}",
+                sentence="{value} of {n} test images get another answer from the INT8 form.",
+                action="do not ship the {variant} version",
+            ),
+        ),
+        "size-ratio": Words(
+            title="Size of the {variant} version against the model as given",
+            short="size of {variant} version",
+            sentence="The INT8 file takes {megabytes:,.2f} MB, {point} the "
+            "{megabytes_as_given:,.2f} MB of the model as given.",
+            action="do not ship the {variant} version",
+        ),
+        "speed-ratio": Words(
+            title="Time of the model as given against the {variant} version",
+            short="speed of {variant} version",
+            sentence="On this machine the model as given takes {value} the time of its INT8 form.",
+            action="do not ship the {variant} version",
+        ),
+        "processor-ratio": Words(
+            title="Processor time of the model as given against the {variant} version",
+            short="processor time of {variant} version",
+            sentence="On this machine the model as given takes {value} the processor time of its "
+            "INT8 form.",
+            action="do not ship the {variant} version",
+        ),
+    }
+
     blocks: Annotated[int, "Pairs of blocks that the two forms are timed in."] = 30
     block_runs: Annotated[int, "Runs a block holds."] = 10
     budget_s: Annotated[float, "Seconds after which no further timing begins."] = 10.0
     attempts: Annotated[int, "Times that a disturbed timing is repeated at most."] = 3
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        pair = Pair(
-            given=evidence.outcomes().with_labels(),
-            int8=evidence.outcomes(variant=INT8).with_labels(),
-        )
+        pair = Pair.of(evidence.scored(), evidence.scored(variant=INT8))
         yield _lost(pair, {}, among="the test images")
         yield from _flips(pair)
         if evidence.has(GROUPS):
@@ -207,24 +216,21 @@ class Quantization(Check):
         by_wall = name == "speed-ratio"
         times = (given.wall_ms, int8.wall_ms) if by_wall else (given.cpu_ms, int8.cpu_ms)
         draws = ratio_draws(*times, block=self.block_runs)
-        ends = interval(draws)
-        clock = "time" if by_wall else "processor time"
         return Measure(
             name=name,
             subject=_SUBJECT,
             estimate=draws,
-            unit="times",
+            scale="ratio",
+            neutral=1.0,
             better="higher",
             n=min(len(times[0]), len(times[1])),
             volatile=True,
-            details={
+            facts={
                 "machine": vars(result.machine),
                 "switches_per_run": result.switches_per_run,
                 "wall_over_cpu": result.wall_over_cpu,
                 "median_ms_as_given": float(np.median(times[0])),
                 "median_ms_int8": float(np.median(times[1])),
-                "sentence": f"On this machine the model as given takes {value(draws):.2f} times "
-                f"[{ends.low:.2f}, {ends.high:.2f}] the {clock} of its INT8 form.",
             },
         )
 
@@ -233,102 +239,51 @@ _SUBJECT = Subject(variant=INT8)
 
 
 def _unmeasured(name: str, reason: str, *, remedy: str) -> Unmeasured:
-    return Unmeasured(name=name, subject=_SUBJECT, reason=reason, remedy=remedy)
+    return Unmeasured(name, _SUBJECT, reason, remedy, volatile=True)
 
 
-def _lost(pair: Pair, keys: Mapping[str, str], *, among: str) -> Measure | Unmeasured:
+def _lost(pair: Pair, keys: Mapping[str, str], *, among: str) -> Measured:
     """Accuracy as given minus as INT8, over the images of `pair`."""
     name, subject = "accuracy-lost", Subject.about(keys, split="test", variant=INT8)
-    few = _too_few(name, subject, pair, among=among)
+    few = pair.too_few(name, subject, among=among)
     if few is not None:
         return few
-    before, after = _accuracy(pair, pair.given), _accuracy(pair, pair.int8)
-    change = paired_difference(pair.given.correct, pair.int8.correct, unit=pair.units)
-    n = len(pair.given)
-    return Measure(
-        name=name,
-        subject=subject,
-        estimate=paired_difference(pair.int8.correct, pair.given.correct, unit=pair.units),
-        unit="share",
-        better="lower",
-        n=n,
-        n_units=_n_units(pair),
-        examples=_broken_first(pair),
-        details={
-            "rate": rate_details(after, n=n),
-            "rest": rate_details(before, n=n),
-            "right_only_as_given": int(pair.broken.sum()),
-            "right_only_int8": int(pair.mended.sum()),
-            "mcnemar_p": mcnemar_exact(int(pair.broken.sum()), int(pair.mended.sum())),
-            "sentence": f"Accuracy as INT8, {among}: {rate_text(after, n=n)}; as given "
-            f"{rate_text(before, n=n)}; {points_text(change)}.",
-        },
-    )
-
-
-def _too_few(name: str, subject: Subject, pair: Pair, *, among: str) -> Unmeasured | None:
-    everyone = np.ones(len(pair.given), dtype=bool)
-    return too_few(
+    given, int8 = pair.first.right, pair.second.right
+    broken, fixed = pair.broken, ~given & int8
+    found = pair.difference(
         name,
         subject,
-        sides={among: count_units(everyone, pair.units)},
-        noun="images" if pair.units is None else "units",
-    )
-
-
-def _n_units(pair: Pair) -> int | None:
-    return None if pair.units is None else len(np.unique(pair.units.astype(str)))
-
-
-def _accuracy(pair: Pair, form: Outcomes) -> Rate:
-    return rate(form.correct, unit=pair.units)
-
-
-def _broken_first(pair: Pair) -> tuple[str, ...]:
-    """Images that INT8 breaks, those it is surest of first."""
-    return worst_first(pair.given.image_ids, badness=pair.int8.confidence, among=pair.broken)
-
-
-def _flips(pair: Pair) -> Iterator[Result]:
-    subject = Subject(split="test", variant=INT8)
-    yield _flip_rate(pair, pair.flipped, subject, said="get another answer from the INT8 form")
-    harmful = Subject.of(split="test", variant=INT8, kind="harmful")
-    yield _flip_rate(pair, pair.broken, harmful, said="turn from right to wrong in the INT8 form")
-
-
-def _flip_rate(
-    pair: Pair, changed: np.ndarray, subject: Subject, *, said: str
-) -> Measure | Unmeasured:
-    few = _too_few("flip-rate", subject, pair, among="the test images")
-    if few is not None:
-        return few
-    estimate, n = rate(changed, unit=pair.units), len(changed)
-    return Measure(
-        name="flip-rate",
-        subject=subject,
-        estimate=estimate,
-        unit="share",
+        of=(given, int8),
         better="lower",
-        n=n,
-        n_units=_n_units(pair),
-        examples=worst_first(pair.given.image_ids, badness=pair.int8.confidence, among=changed),
-        details={
-            "images": int(changed.sum()),
-            "sentence": f"{rate_text(estimate, n=n)} test images {said}.",
+        examples=worst_first(pair.first.image_ids, badness=pair.second.confidence, among=broken),
+        facts={
+            "right_only_as_given": int(broken.sum()),
+            "right_only_int8": int(fixed.sum()),
+            "mcnemar_p": mcnemar_exact(int(broken.sum()), int(fixed.sum())),
         },
     )
+    # This side is the form that would ship; the loss is what it lacks.
+    return replace(found, sides=None if found.sides is None else found.sides[::-1])
+
+
+def _flips(pair: Pair) -> Iterator[Measured]:
+    subject = Subject(split="test", variant=INT8)
+    harmful = Subject.of(split="test", variant=INT8, kind="harmful")
+    for about, changed in ((subject, pair.changed), (harmful, pair.broken)):
+        few = pair.too_few("flip-rate", about, among="the test images")
+        yield pair.share("flip-rate", about, changed) if few is None else few
 
 
 def _by_group(pair: Pair) -> Iterator[Result]:
-    rows: list[tuple[Cell, ...]] = []
-    for attribute in pair.given.attributes:
-        of = pair.given.groups(attribute.name)
+    lines: list[tuple[Cell, ...]] = []
+    for attribute in pair.first.attributes:
+        of = pair.first.groups(attribute.name)
         for group in _groups(attribute, of):
             part = pair.take(of == group)
             lost = _lost(part, {attribute.name: group}, among=f"{group} ({attribute.name})")
-            rows.append(_row(attribute, group, part, lost))
+            lines.append(_line(attribute, group, part, lost))
             yield lost
-    yield _table(rows)
+    yield _table(lines)
 
 
 def _groups(attribute: Attribute, of: np.ndarray) -> tuple[str, ...]:
@@ -337,27 +292,17 @@ def _groups(attribute: Attribute, of: np.ndarray) -> tuple[str, ...]:
     return (*attribute.groups, *sorted(seen))
 
 
-def _row(
-    attribute: Attribute, group: str, pair: Pair, lost: Measure | Unmeasured
-) -> tuple[Cell, ...]:
-    head = (attribute.name, attribute.role, group, len(pair.given), _n_units(pair))
+def _line(attribute: Attribute, group: str, pair: Pair, lost: Measured) -> tuple[Cell, ...]:
+    head = (attribute.name, attribute.role, group, len(pair), pair.n_units)
     if isinstance(lost, Unmeasured):
-        return (*head, None, None, None, None, None, None, None)
-    ends = interval(lost.estimate)
-    return (
-        *head,
-        float(pair.given.correct.mean()),
-        float(pair.int8.correct.mean()),
-        value(lost.estimate),
-        ends.low,
-        ends.high,
-        float(pair.flipped.mean()),
-        float(pair.broken.mean()),
-    )
+        return (*head, *(None,) * 7)
+    shares = (side.right.mean() for side in (pair.first, pair.second))
+    changes = (changed.mean() for changed in (pair.changed, pair.broken))
+    return (*head, *map(float, shares), *measure_cells(lost), *map(float, changes))
 
 
 def _table(rows: list[tuple[Cell, ...]]) -> Table:
-    counts = ("attribute", "split", "group", "images", "units")
+    counts = ("attribute", "role", "group", "images", "units")
     shares = ("accuracy as given", "accuracy as INT8", "lost", "low", "high", "answers changed",
               "turned wrong")  # fmt: skip
     return Table(
@@ -378,14 +323,14 @@ def _size_ratio(evidence: Evidence) -> Measure:
         name="size-ratio",
         subject=_SUBJECT,
         estimate=Exact(ratio),
-        unit="ratio",
+        scale="ratio",
         better="lower",
         n=1,
-        details={
+        facts={
             "bytes": path.stat().st_size,
             "bytes_as_given": evidence.model.file_bytes,
+            "megabytes": path.stat().st_size / 1e6,
+            "megabytes_as_given": evidence.model.file_bytes / 1e6,
             "made": list(quantization_notes(path)),
-            "sentence": f"The INT8 file takes {path.stat().st_size / 1e6:,.2f} MB, {ratio:.2f} of "
-            f"the {evidence.model.file_bytes / 1e6:,.2f} MB of the model as given.",
         },
     )

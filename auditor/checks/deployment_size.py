@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from auditor.contract import Check, Evidence, Need
+from auditor.contract import Check, Evidence, Need, Words
 from auditor.findings import Measure, Result, Subject, Unmeasured
 from auditor.stats import Exact
 
@@ -33,7 +33,19 @@ class Size(Check):
     """
 
     id: ClassVar[str] = "deployment/size"
+    topic: ClassVar[str] = "file size"
     needs: ClassVar[tuple[Need, ...]] = ()
+    words: ClassVar = {
+        "file-megabytes": Words(
+            title="Size of the model file",
+            short="file size",
+            sentence="The model file takes {point}.",
+            action="make the file smaller, or allow a larger one",
+        ),
+        "parameters": Words(
+            title="Weights of the model", short="weights", sentence="The model has {point}."
+        ),
+    }
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         megabytes = evidence.model.file_bytes / 1e6
@@ -41,10 +53,11 @@ class Size(Check):
             name="file-megabytes",
             subject=Subject(),
             estimate=Exact(megabytes),
+            scale="amount",
             unit="MB",
+            least=0.0,
             better="lower",
             n=1,
-            details={"sentence": f"The model file takes {megabytes:,.2f} MB."},
         )
         yield _parameters(evidence.model.n_parameters)
 
@@ -61,8 +74,9 @@ def _parameters(count: int | None) -> Measure | Unmeasured:
         name="parameters",
         subject=Subject(),
         estimate=Exact(count),
+        scale="amount",
         unit="weights",
+        least=0.0,
         better="none",
         n=1,
-        details={"sentence": f"The model has {count:,} weights."},
     )

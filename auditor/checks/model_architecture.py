@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from auditor.contract import Check, Evidence, Need, NotMeasurableError
+from auditor.contract import Check, Evidence, Need, NotMeasurableError, Words
 from auditor.findings import Column, Measure, Result, Subject, Table
 from auditor.models.architecture import ArchitectureFacts, HasArchitecture
 from auditor.stats import Exact
@@ -39,7 +39,49 @@ class Architecture(Check):
     """
 
     id: ClassVar[str] = "model/architecture"
+    topic: ClassVar[str] = "what the model is made of"
     needs: ClassVar[tuple[Need, ...]] = ()
+    words: ClassVar = {
+        "parameters": Words(
+            title="Parameters of the network",
+            short="parameters",
+            sentence=("{point}.", "Its weights are 8-bit integers{eight_bit:if}."),
+        ),
+        "flops": Words(
+            title="Operations that an image takes",
+            short="operations",
+            sentence="{billions:.3g} billion operations an image.",
+        ),
+        "convolutions": Words(
+            title="Convolutions of the network",
+            short="convolutions",
+            sentence="{point} of convolution, {linear} linear layers, {poolings}.",
+        ),
+        "depthwise-convolutions": Words(
+            title="Depthwise convolutions of the network", short="depthwise convolutions"
+        ),
+        "linear-layers": Words(title="Linear layers of the network", short="linear layers"),
+        "depth": Words(title="Weighted layers on the longest path", short="depth"),
+        "residual-links": Words(
+            title="Additions that link past layers",
+            short="links past layers",
+            sentence=(
+                "{depth} weighted layers on the longest path, {added} additions and {joined} "
+                "concatenations link past layers{linked:if}.",
+                "Deep ({depth} weighted layers on the longest path) without a single link past "
+                "layers, which makes a network hard to train{deep_without_links:if}.",
+                "{depth} weighted layers on the longest path; no link past layers, and none "
+                "needed{none_needed:if}.",
+            ),
+        ),
+        "concatenated-links": Words(
+            title="Concatenations that link past layers", short="concatenations"
+        ),
+        "receptive-field": Words(
+            title="How much of the image the last convolution sees", short="receptive field"
+        ),
+        "input-numbers": Words(title="Numbers in one input image", short="input size"),
+    }
     sources: ClassVar[tuple[str, ...]] = (
         "He, Zhang, Ren & Sun (2016), doi:10.1109/CVPR.2016.90 (links past layers)",
         "Araujo, Norris & Sim (2019), doi:10.23915/distill.00021 (receptive fields)",
@@ -57,7 +99,7 @@ class Architecture(Check):
         facts = predictor.architecture
         for name, found, unit in _numbers(facts):
             if found is not None:
-                yield _measure(name, found, unit, _sentence(name, found, facts, self.deep))
+                yield _measure(name, found, unit, _facts(name, facts, self.deep))
         yield _layer_table(facts)
 
 
@@ -76,47 +118,38 @@ def _numbers(facts: ArchitectureFacts) -> tuple[tuple[str, int | None, str], ...
     )
 
 
-def _measure(name: str, found: int, unit: str, sentence: str | None) -> Measure:
+def _measure(name: str, found: int, unit: str, facts: Mapping[str, Any]) -> Measure:
     return Measure(
         name=name,
         subject=Subject(),
         estimate=Exact(float(found)),
+        scale="amount",
         unit=unit,
+        least=0.0,
         better="none",
         n=1,
-        details={} if sentence is None else {"sentence": sentence},
+        facts=facts,
     )
 
 
-def _sentence(name: str, found: int, facts: ArchitectureFacts, deep: int) -> str | None:
-    """What the numbers beside it make of one, for a reader; None where it speaks for itself."""
+def _facts(name: str, facts: ArchitectureFacts, deep: int) -> dict[str, Any]:
+    """The numbers beside one that say what it means."""
     if name == "convolutions":
-        pooled = ", ".join(facts.poolings) or "no pooling"
-        return f"{found} convolutions, {facts.n_linear} linear layers, {pooled}."
+        return {"linear": facts.n_linear, "poolings": list(facts.poolings) or ["no pooling"]}
     if name == "residual-links":
-        return _link_sentence(facts, deep)
+        depth = facts.depth or 0
+        links = (facts.residual_links or 0) + (facts.concatenated_links or 0)
+        return {
+            "depth": depth,
+            "added": facts.residual_links or 0,
+            "joined": facts.concatenated_links or 0,
+            "linked": links > 0,
+            "deep_without_links": not links and depth >= deep,
+            "none_needed": not links and depth < deep,
+        }
     if name == "parameters":
-        form = ", with weights in 8-bit integers" if facts.quantised else ""
-        return f"{found:,} parameters{form}."
-    if name == "flops":
-        return f"{found / 1e9:.3g} billion operations an image."
-    return None
-
-
-def _link_sentence(facts: ArchitectureFacts, deep: int) -> str:
-    added, joined = facts.residual_links or 0, facts.concatenated_links or 0
-    depth = facts.depth or 0
-    if added + joined:
-        return (
-            f"{depth} weighted layers on the longest path, {added} additions and {joined} "
-            "concatenations link past layers."
-        )
-    if depth >= deep:
-        return (
-            f"Deep ({depth} weighted layers on the longest path) without a single link past "
-            "layers, which makes a network hard to train."
-        )
-    return f"{depth} weighted layers on the longest path; no link past layers, and none needed."
+        return {"eight_bit": facts.quantised}
+    return {"billions": (facts.flops or 0) / 1e9} if name == "flops" else {}
 
 
 def _layer_table(facts: ArchitectureFacts) -> Table:

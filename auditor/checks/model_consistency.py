@@ -8,12 +8,12 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from auditor.contract import Check, Evidence, LiveModel, Need
+from auditor.contract import Check, Evidence, LiveModel, Need, Words
 from auditor.errors import ModelError
 from auditor.findings import Measure, Result, Subject, Unmeasured
 from auditor.models.load import load_model
 from auditor.models.predictor import Predictor
-from auditor.scoring.comparison import rate_text, too_few, worst_first
+from auditor.scoring.comparison import too_few, worst_first
 from auditor.stats import Exact, rate
 
 _BATCH = 8
@@ -49,7 +49,24 @@ class Consistency(Check):
     """
 
     id: ClassVar[str] = "model/consistency"
+    topic: ClassVar[str] = "whether it gives the same answer twice"
     needs: ClassVar[tuple[Need, ...]] = (LiveModel(),)
+    words: ClassVar = {
+        **{
+            f"{way}-disagreement": Words(
+                title=f"Images answered otherwise {said}",
+                short=f"answers that change {said}",
+                sentence=f"Images answered otherwise {said}: {{value}} of {{n}}; probabilities "
+                "move by at most {largest_probability_difference:.2g}.",
+                action="remove what makes its answers depend on chance or company",
+            )
+            for way, said in _WAYS.items()
+        },
+        "largest-probability-difference": Words(
+            title="Largest change of a probability: {way}",
+            short="change of a probability ({way})",
+        ),
+    }
     sources: ClassVar[tuple[str, ...]] = (
         "Clopper & Pearson (1934), doi:10.1093/biomet/26.4.404 (bounds of a share)",
     )
@@ -93,27 +110,23 @@ def _compared(
     answers = base.argmax(axis=1)
     changed = np.any([other.argmax(axis=1) != answers for other in others], axis=0)
     moved = np.max([np.abs(other - base).max(axis=1) for other in others], axis=0)
-    share = rate(changed)
     n, largest = len(ids), float(moved.max())
     yield Measure(
         name=f"{way}-disagreement",
         subject=_subject(),
-        estimate=share,
-        unit="share",
+        estimate=rate(changed),
+        scale="share",
         better="lower",
         n=n,
         examples=worst_first(ids, badness=moved, among=changed),
-        details={
-            "largest_probability_difference": largest,
-            "sentence": f"Images answered otherwise {_WAYS[way]}: {rate_text(share, n=n)}; "
-            f"probabilities move by at most {largest:.2g}.",
-        },
+        facts={"largest_probability_difference": largest},
     )
     yield Measure(
         name="largest-probability-difference",
         subject=Subject.of(split="test", way=way),
         estimate=Exact(largest),
-        unit="probability",
+        scale="amount",
+        least=0.0,
         better="lower",
         n=n,
         examples=worst_first(ids, badness=moved, among=moved > 0),

@@ -9,16 +9,20 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from auditor.checks.input_candidates import Candidate, candidates_for, class_orders
-from auditor.contract import Available, Check, Evidence, Need, Pass, Truth, Unmet
-from auditor.findings import Axis, Figure, Measure, Result, Subject
-from auditor.scoring.comparison import (
-    count_units,
-    points_text,
-    rate_details,
-    rate_text,
-    too_few,
-    worst_first,
+from auditor.comparing.by_group import side_cells
+from auditor.contract import (
+    Available,
+    Check,
+    ClassScores,
+    Evidence,
+    Need,
+    Pass,
+    Truth,
+    Unmet,
+    Words,
 )
+from auditor.findings import Axis, Cell, Figure, Measure, Result, Side, Subject
+from auditor.scoring.comparison import count_units, too_few, worst_first
 from auditor.scoring.outcomes import Outcomes
 from auditor.spec import InputSpec
 from auditor.stats import paired_difference, rate
@@ -27,14 +31,13 @@ SAMPLE = 256
 
 
 @dataclass(frozen=True)
-class OtherInputs(Need):
+class OtherInputs(ClassScores):
     """The model's answers for a sample, preprocessed as declared and in the usual other ways."""
 
-    split: str = "test"
-    sample: int = SAMPLE
+    sample: int | None = SAMPLE
 
     def unmet(self, available: Available) -> Unmet | None:
-        return Truth(split=self.split).unmet(available)
+        return super().unmet(available) or Truth(split=self.split).unmet(available)
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
         others = candidates_for(available.spec.model.input)
@@ -69,18 +72,37 @@ class Preprocessing(Check):
     """
 
     id: ClassVar[str] = "model/preprocessing"
+    topic: ClassVar[str] = "whether it is fed as it was trained"
     needs: ClassVar[tuple[Need, ...]] = (OtherInputs(),)
     sources: ClassVar[tuple[str, ...]] = (
         "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
         "Holm (1979), Scandinavian Journal of Statistics 6(2), 65-70",
     )
 
+    words: ClassVar = {
+        "accuracy-gain": (
+            Words(
+                title="Accuracy gained by feeding the model otherwise",
+                short="how the model is fed",
+                sentence=(
+                    "Accuracy with {way}: {this}; as declared {other}; {gap}.",
+                    "The labels fit far better with it{fits:if}.",
+                ),
+                sides=("Fed otherwise", "As declared"),
+                action="feed the model as it was trained, and test again",
+            ),
+            Words(
+                title="Accuracy gained by feeding the model otherwise", short="how the model is fed"
+            ),
+        )
+    }
+
     gain_worth_saying: Annotated[
         float, "Above this gain in accuracy the best other way is called a far better fit in words."
     ] = 0.05
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        declared = evidence.outcomes("test", sample=SAMPLE).with_labels()
+        declared = evidence.answers("test", sample=SAMPLE).with_labels()
         few = too_few(
             "accuracy-gain",
             Subject(split="test"),
@@ -99,22 +121,22 @@ class Preprocessing(Check):
 
     def _inputs(self, evidence: Evidence, declared: Outcomes) -> Iterator[_Trial]:
         for candidate in candidates_for(evidence.spec.model.input):
-            other = evidence.outcomes("test", input=candidate.input, sample=SAMPLE).with_labels()
+            other = evidence.answers("test", input=candidate.input, sample=SAMPLE).with_labels()
             # A sweep gives both in the manifest's order; anything else would pair strangers.
             if list(other.image_ids) != list(declared.image_ids):
                 raise RuntimeError(f"the pass with {candidate.name} holds other images")
             if np.array_equal(other.probabilities, declared.probabilities):
                 # The same preprocessing on these images (a letterbox of squares): no other way.
                 continue
-            yield _Trial("input", candidate.name, other.correct, _input_details(candidate))
+            yield _Trial("input", candidate.name, other.correct, _input_facts(candidate))
 
     @staticmethod
     def _orders(declared: Outcomes) -> Iterator[_Trial]:
         for order in class_orders(declared.classes):
             correct = order.meaning[declared.predicted] == declared.labels
             listed = [declared.classes[i] for i in order.meaning[:10]]
-            details = {"classes": listed, "words": f"classes {order.name}"}
-            yield _Trial("classes", order.name, correct, details)
+            facts = {"classes": listed, "way": f"classes {order.name}"}
+            yield _Trial("classes", order.name, correct, facts)
 
 
 @dataclass(frozen=True)
@@ -124,7 +146,7 @@ class _Trial:
     key: str
     name: str
     correct: np.ndarray
-    details: dict[str, Any]
+    facts: dict[str, Any]
 
 
 def _units(outcomes: Outcomes) -> int:
@@ -133,25 +155,19 @@ def _units(outcomes: Outcomes) -> int:
 
 def _measure(trial: _Trial, declared: Outcomes, *, fits: bool) -> Measure:
     n, units = len(declared), declared.units
-    gain = paired_difference(declared.correct, trial.correct, unit=units)
-    there, here = rate(trial.correct, unit=units), rate(declared.correct, unit=units)
-    said = "The labels fit far better with" if fits else "Accuracy with"
+    there, here = (rate(c, unit=units) for c in (trial.correct, declared.correct))
     return Measure(
         name="accuracy-gain",
         subject=Subject.about({trial.key: trial.name}, split="test"),
-        estimate=gain,
-        unit="share",
+        estimate=paired_difference(declared.correct, trial.correct, unit=units),
+        scale="difference",
+        neutral=0.0,
         better="lower",
         n=n,
         n_units=None if units is None else _units(declared),
+        sides=(Side(there, n), Side(here, n)),
         examples=_gained(trial, declared),
-        details={
-            "rate": rate_details(there, n=n),
-            "rest": rate_details(here, n=n),
-            **trial.details,
-            "sentence": f"{said} {trial.details['words']}: {rate_text(there, n=n)}; as declared "
-            f"{rate_text(here, n=n)}; {points_text(gain)}.",
-        },
+        facts={**trial.facts, "fits": fits},
     )
 
 
@@ -161,10 +177,10 @@ def _gained(trial: _Trial, declared: Outcomes) -> tuple[str, ...]:
     return worst_first(declared.image_ids, badness=declared.confidence, among=among)
 
 
-def _input_details(candidate: Candidate) -> dict[str, Any]:
+def _input_facts(candidate: Candidate) -> dict[str, Any]:
     return {
         "input": candidate.input.model_dump(mode="json"),
-        "words": input_words(candidate.input),
+        "way": input_words(candidate.input),
     }
 
 
@@ -178,15 +194,18 @@ def input_words(given: InputSpec) -> str:
     return f"channels {given.channels}, scale {given.scale:g}, {told}, resize {resize}"
 
 
+def _entry(label: str, correct: np.ndarray, declared: Outcomes) -> dict[str, Cell]:
+    n = len(declared)
+    point, low, high = side_cells(Side(rate(correct, unit=declared.units), n))
+    return {"label": label, "value": point, "low": low, "high": high, "n": n}
+
+
 def _figure(trials: list[_Trial], declared: Outcomes) -> Figure:
     n = len(declared)
     entries = [("as declared", declared.correct)]
     entries += [(f"{trial.key}: {trial.name}", trial.correct) for trial in trials]
-    rows = tuple(
-        {"label": label, **rate_details(rate(correct, unit=declared.units), n=n)}
-        for label, correct in entries
-    )
-    best = max(rows, key=lambda row: float(row["value"]))
+    rows = tuple(_entry(label, correct, declared) for label, correct in entries)
+    best = max(rows, key=lambda row: float(row["value"] or 0))
     return Figure(
         id="model/preprocessing:accuracy",
         kind="forest",
@@ -194,7 +213,7 @@ def _figure(trials: list[_Trial], declared: Outcomes) -> Figure:
         caption=f"Accuracy on the same {n} images with its 95% interval. A row far above "
         "`as declared` says how the model was trained.",
         alt=f"Intervals of accuracy for {len(rows)} ways to feed the model. Highest: "
-        f"{best['label']} with {float(best['value']):.0%}.",
+        f"{best['label']} with {float(best['value'] or 0):.0%}.",
         x=Axis("accuracy", "share"),
         y=Axis("way"),
         rows=rows,

@@ -8,14 +8,10 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from auditor.contract import Check, Evidence, Need, Predictions, Truth
+from auditor.contract import Check, Evidence, LabelledSplits, Need, Words
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.scoring.calibration import (
-    RiskCoverage,
-    risk_coverage,
-)
-from auditor.scoring.comparison import unit_codes, worst_first
-from auditor.scoring.outcomes import Outcomes
+from auditor.scoring.calibration import RiskCoverage, risk_coverage
+from auditor.scoring.comparison import worst_first
 from auditor.scoring.rates import (
     independent,
     least_standard_error,
@@ -24,6 +20,7 @@ from auditor.scoring.rates import (
     rate_measure,
     too_few_of,
 )
+from auditor.scoring.rows import Rows
 from auditor.stats import Normal, mean
 
 
@@ -33,7 +30,7 @@ class Abstention(Check):
 
     What it measures
     ----------------
-    Test images are sorted by the probability of their answer. For each coverage, accuracy on
+    Images are sorted by the probability of their answer. For each coverage, accuracy on
     that share of the surest images (with all that are as sure as the last of them). ``aurc`` is
     the mean share of errors over all coverages: the lower, the better confidence tells right
     from wrong.
@@ -52,7 +49,23 @@ class Abstention(Check):
     """
 
     id: ClassVar[str] = "performance/abstention"
-    needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth())
+    topic: ClassVar[str] = "leaving unsure images to a person"
+    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(),)
+    words: ClassVar = {
+        "accuracy-at-coverage": Words(
+            title="Accuracy where it answers only what it is surest of, share answered: "
+            "{coverage}, {split} data",
+            short="accuracy on the surest {coverage} of images",
+            sentence="Right on the surest {covered:percent} of the {split} images: {count} of {n} "
+            "= {value}.",
+            action="leave more images to a person",
+        ),
+        "aurc": Words(
+            title="Share of wrong answers, averaged over all shares answered, {split} data",
+            short="mean risk",
+            action="leave more images to a person",
+        ),
+    }
     sources: ClassVar[tuple[str, ...]] = (
         "Geifman & El-Yaniv (2017), arXiv:1705.08500 (selective classification)",
         "Geifman, Uziel & El-Yaniv (2019), arXiv:1805.08206 (AURC)",
@@ -64,109 +77,110 @@ class Abstention(Check):
     points: Annotated[int, "Points of the drawn curve."] = 40
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes("test").with_labels()
-        area = _area(outcomes)
+        for split in evidence.labelled_splits():
+            yield from self._of_split(evidence.scored(split).with_truth)
+
+    def _of_split(self, rows: Rows) -> Iterator[Result]:
+        area = _area(rows)
         yield area
         if isinstance(area, Unmeasured):
             return
-        rows: list[tuple[Cell, ...]] = []
+        lines: list[tuple[Cell, ...]] = []
         for coverage in self.coverages:
-            kept = outcomes.take(_surest(outcomes, coverage))
-            yield _at_coverage(kept, coverage, total=len(outcomes))
-            rows.append((coverage, *_row(kept, total=len(outcomes))))
-        yield _figure(outcomes, most=self.points)
-        yield _table(rows)
+            kept = rows.take(_surest(rows, coverage))
+            yield _at_coverage(kept, coverage, total=len(rows))
+            lines.append((coverage, *_line(kept, total=len(rows))))
+        yield _figure(rows, most=self.points)
+        yield _table(lines, rows.split)
 
 
-def _surest(outcomes: Outcomes, coverage: float) -> np.ndarray:
+def _surest(rows: Rows, coverage: float) -> np.ndarray:
     """Mask of the surest images, with all that are as sure as the last of them, (n,)."""
     if not 0 < coverage <= 1:
         raise ValueError(f"coverages: found {coverage}, expected shares above 0 and up to 1")
-    kept = int(np.ceil(coverage * len(outcomes) - 1e-9))
-    least = np.sort(outcomes.confidence)[::-1][kept - 1]
-    surest: np.ndarray = outcomes.confidence >= least
+    kept = int(np.ceil(coverage * len(rows) - 1e-9))
+    least = np.sort(rows.confidence)[::-1][kept - 1]
+    surest: np.ndarray = rows.confidence >= least
     return surest
 
 
-def _at_coverage(kept: Outcomes, coverage: float, *, total: int) -> Measure | Unmeasured:
+def _at_coverage(kept: Rows, coverage: float, *, total: int) -> Measure | Unmeasured:
     return rate_measure(
         "accuracy-at-coverage",
-        subject=Subject.of(split="test", coverage=f"{coverage:g}"),
-        outcomes=kept,
-        success=kept.correct,
+        subject=Subject.of(split=kept.split, coverage=f"{coverage:g}"),
+        among=kept,
+        success=kept.right,
         better="higher",
-        of=f"the surest {coverage:.0%} of the test data",
-        said=f"Right on the surest {coverage:.0%}",
-        details={
+        of=f"the surest {coverage:.0%} of the {kept.split} data",
+        facts={
+            "covered": coverage,
             "threshold": float(kept.confidence.min()),
             "answered": len(kept) / total,
         },
     )
 
 
-def _area(outcomes: Outcomes) -> Measure | Unmeasured:
-    subject = Subject.of(split="test")
-    few = too_few_of("aurc", subject, outcomes, of="the labelled test data")
+def _area(rows: Rows) -> Measure | Unmeasured:
+    subject = Subject.of(split=rows.split)
+    few = too_few_of("aurc", subject, rows, of=f"the labelled {rows.split} data")
     if few is not None:
         return few
-    curve = risk_coverage(outcomes.confidence, outcomes.correct)
+    curve = risk_coverage(rows.confidence, rows.right)
     return Measure(
         name="aurc",
         subject=subject,
-        estimate=_area_estimate(curve, outcomes),
-        unit="share",
+        estimate=_area_estimate(curve, rows),
+        scale="share",
         better="lower",
-        n=len(outcomes),
-        n_units=n_units(outcomes),
-        examples=worst_first(
-            outcomes.image_ids, badness=outcomes.confidence, among=~outcomes.correct
-        ),
-        details={"errors": int((~outcomes.correct).sum())},
+        n=len(rows),
+        n_units=n_units(rows),
+        examples=worst_first(rows.image_ids, badness=rows.confidence, among=~rows.right),
+        facts={"errors": int((~rows.right).sum())},
     )
 
 
-def _area_estimate(curve: RiskCoverage, outcomes: Outcomes) -> Normal:
-    estimate = mean(curve.area + curve.influence, unit=outcomes.units)
+def _area_estimate(curve: RiskCoverage, rows: Rows) -> Normal:
+    estimate = mean(curve.area + curve.influence, unit=rows.units)
     alike = curve.area in (0, 1)
-    least = least_standard_error(independent(outcomes)) if alike else 0.0
+    least = least_standard_error(independent(rows)) if alike else 0.0
     return Normal(curve.area, max(estimate.se, least), estimate.df)
 
 
-def _row(kept: Outcomes, *, total: int) -> tuple[Cell, ...]:
+def _line(kept: Rows, *, total: int) -> tuple[Cell, ...]:
     head = (float(kept.confidence.min()), len(kept), total - len(kept))
-    return (*head, *rate_cells(kept.correct, unit=kept.units))
+    return (*head, *rate_cells(kept.right, unit=kept.units))
 
 
-def _figure(outcomes: Outcomes, *, most: int) -> Figure:
+def _figure(rows: Rows, *, most: int) -> Figure:
     shares = np.linspace(1 / most, 1, most)
-    codes = None if outcomes.units is None else unit_codes(outcomes.units)
-    rows = []
+    codes = rows.unit_codes
+    drawn = []
     for share in shares:
-        kept = _surest(outcomes, float(share))
+        kept = _surest(rows, float(share))
         unit = None if codes is None else codes[kept]
-        accuracy, low, high = rate_cells(outcomes.correct[kept], unit=unit)
+        accuracy, low, high = rate_cells(rows.right[kept], unit=unit)
         if accuracy is not None:
-            rows.append(
+            drawn.append(
                 {"x": float(share), "y": accuracy, "low": low, "high": high, "series": "accuracy"}
             )
     return Figure(
-        id="performance/abstention:coverage",
+        id=Abstention.shown_id("coverage", rows.split),
         kind="line",
-        title="Accuracy when unsure images go to a person",
+        title=f"Accuracy when unsure images go to a person, {rows.split} data",
         caption="Accuracy on the surest images against the share of images that the model "
         "answers itself, with 95% intervals.",
-        alt=f"Accuracy against coverage, from {rows[0]['y']:.2f} on the surest images to "
-        f"{rows[-1]['y']:.2f} on all of them.",
+        alt=f"Accuracy against coverage, from {drawn[0]['y']:.2f} on the surest images to "
+        f"{drawn[-1]['y']:.2f} on all of them.",
         x=Axis("images answered by the model", "share"),
         y=Axis("accuracy", "share"),
-        rows=tuple(rows),
+        rows=tuple(drawn),
     )
 
 
-def _table(rows: list[tuple[Cell, ...]]) -> Table:
+def _table(lines: list[tuple[Cell, ...]], split: str) -> Table:
     return Table(
-        id="performance/abstention:coverages",
-        title="Accuracy on the images that the model is surest of",
+        id=Abstention.shown_id("coverages", split),
+        title=f"Accuracy on the {split} images that the model is surest of",
         columns=(
             Column("coverage", "share"),
             Column("least confidence", "probability"),
@@ -176,5 +190,5 @@ def _table(rows: list[tuple[Cell, ...]]) -> Table:
             Column("low", "share"),
             Column("high", "share"),
         ),
-        rows=tuple(rows),
+        rows=tuple(lines),
     )

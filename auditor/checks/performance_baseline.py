@@ -6,19 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from auditor.contract import Check, Evidence, Need, Predictions, Truth
-from auditor.findings import Measure, Result, Subject
-from auditor.scoring.comparison import (
-    percent,
-    points_text,
-    rate_details,
-    rate_text,
-    worst_first,
-)
-from auditor.scoring.outcomes import Outcomes
+from auditor.contract import Check, Evidence, LabelledSplits, Need, Words
+from auditor.findings import Measure, Result, Side, Subject
+from auditor.scoring.comparison import worst_first
 from auditor.scoring.rates import n_units, too_few_of
+from auditor.scoring.rows import Rows
 from auditor.stats import paired_difference, rate, value
 
 
@@ -28,9 +20,8 @@ class Baseline(Check):
 
     What it measures
     ----------------
-    Accuracy on the sound test images minus the accuracy of one fixed answer, the commonest
-    label among these images. Both are taken on the same images, so the interval is that of a
-    paired difference.
+    Accuracy minus the accuracy of one fixed answer, the commonest label among these images. Both
+    are taken on the same images, so the interval is that of a paired difference.
 
     Why it matters
     --------------
@@ -42,46 +33,50 @@ class Baseline(Check):
     Beating a fixed answer is little: a rule of one line (mean brightness, the place where the
     photo was taken) may beat it too. A model for a rare but grave class may be worth having
     although it gains no accuracy; read its recall and its costs. The commonest class is taken
-    from the test labels themselves, which flatters the fixed answer slightly.
+    from these labels themselves, which flatters the fixed answer slightly.
     """
 
     id: ClassVar[str] = "performance/baseline"
-    needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth())
+    topic: ClassVar[str] = "whether it does better than one answer for all"
+    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(),)
+    words: ClassVar = {
+        "gain": Words(
+            title="Accuracy over always giving the commonest answer, {split} data",
+            short="better than guessing",
+            sentence="Always answering “{commonest}” would give {other}; the model gives {this}, "
+            "{gap}.",
+            sides=("The model", "The commonest answer"),
+            action="do not use it: a fixed answer does as well",
+            headline="Always answering “{commonest}” would give {always:percent}.",
+            headline_rank=3,
+        )
+    }
     sources: ClassVar[tuple[str, ...]] = (
         "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
     )
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes("test").with_labels()
-        subject = Subject.of(split="test")
-        few = too_few_of("gain", subject, outcomes, of="the labelled test data")
-        yield few or _gain(outcomes, subject)
+        for split in evidence.labelled_splits():
+            rows = evidence.scored(split).with_truth
+            of = f"the labelled {split} data"
+            yield too_few_of("gain", Subject.of(split=split), rows, of=of) or _gain(rows)
 
 
-def _gain(outcomes: Outcomes, subject: Subject) -> Measure:
-    unit, n = outcomes.units, len(outcomes)
-    counts = np.bincount(outcomes.labels, minlength=len(outcomes.classes))
-    commonest = int(counts.argmax())
-    always = outcomes.labels == commonest
-    gain = paired_difference(always, outcomes.correct, unit=unit)
-    model, fixed = rate(outcomes.correct, unit=unit), rate(always, unit=unit)
-    name = outcomes.classes[commonest]
+def _gain(rows: Rows) -> Measure:
+    present = {name: rows.present(name) for name in rows.classes}
+    commonest = max(present, key=lambda name: int(present[name].sum()))
+    always = present[commonest]
+    model, fixed = (rate(right, unit=rows.units) for right in (rows.right, always))
     return Measure(
         name="gain",
-        subject=subject,
-        estimate=gain,
-        unit="share",
+        subject=Subject.of(split=rows.split),
+        estimate=paired_difference(always, rows.right, unit=rows.units),
+        scale="difference",
+        neutral=0.0,
         better="higher",
-        n=n,
-        n_units=n_units(outcomes),
-        examples=worst_first(
-            outcomes.image_ids, badness=outcomes.confidence, among=always & ~outcomes.correct
-        ),
-        details={
-            "rate": rate_details(model, n=n),
-            "rest": rate_details(fixed, n=n),
-            "commonest": name,
-            "sentence": f'Always answering "{name}" would give {percent(value(fixed))}%; the model '
-            f"gives {rate_text(model, n=n)}, {points_text(gain)}.",
-        },
+        n=len(rows),
+        n_units=n_units(rows),
+        sides=(Side(model, len(rows)), Side(fixed, len(rows))),
+        examples=worst_first(rows.image_ids, badness=rows.confidence, among=always & ~rows.right),
+        facts={"commonest": commonest, "always": value(fixed)},
     )

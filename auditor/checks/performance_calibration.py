@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from auditor.contract import Check, Evidence, Need, Predictions, Truth
-from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
+from auditor.contract import Check, ClassScores, Evidence, LabelledSplits, Need, Words
+from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Scale, Subject, Table
 from auditor.scoring.calibration import (
     ReliabilityBin,
     brier_scores,
@@ -17,10 +17,13 @@ from auditor.scoring.calibration import (
     mean_distance,
     reliability,
 )
-from auditor.scoring.comparison import points, worst_first
+from auditor.scoring.comparison import worst_first
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.rates import independent, least_standard_error, n_units, too_few_of
-from auditor.stats import Draws, Estimate, Normal, interval, mean, value
+from auditor.scoring.rows import Rows
+from auditor.stats import Estimate, Normal, mean
+
+_SCORES = ClassScores(optional=True)
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,30 @@ class Calibration(Check):
     """
 
     id: ClassVar[str] = "performance/calibration"
-    needs: ClassVar[tuple[Need, ...]] = (
-        Predictions(),
-        Truth(),
-        Predictions(split="deployment", optional=True),
-        Truth(split="deployment", optional=True),
-    )
+    topic: ClassVar[str] = "whether it is as often right as it says"
+    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(), _SCORES)
+    words: ClassVar = {
+        "ece": Words(
+            title="Distance between how sure it says it is and how often it is right, {split} data",
+            short="false certainty",
+            sentence="Confidence is off by {value} for images of the same confidence, {split} "
+            "data.",
+            action="correct how sure it says it is",
+        ),
+        "overconfidence": Words(
+            title="How much surer it says it is than it is right, {split} data",
+            short="surer than right",
+            sentence="On average the model claims {claimed:percent} and is right {right:percent} "
+            "of the time, {split} data ({value}).",
+            action="correct how sure it says it is",
+        ),
+        "brier": Words(
+            title="Brier score, {split} data",
+            short="Brier score",
+            sentence="Brier score {value}, {split} data.",
+            action="correct how sure it says it is",
+        ),
+    }
     sources: ClassVar[tuple[str, ...]] = (
         "Kumar, Liang & Ma (2019), arXiv:1909.10155 (debiased calibration error)",
         "Guo, Pleiss, Sun & Weinberger (2017), arXiv:1706.04599 (reliability of networks)",
@@ -63,78 +84,71 @@ class Calibration(Check):
     )
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes("test").with_labels()
-        found = list(_of_split(outcomes, "test"))
-        yield from found
-        if any(isinstance(each, Measure) for each in found):
-            bins = reliability(outcomes.confidence, outcomes.correct, unit=outcomes.units)
-            yield _figure(bins)
-            yield _table(bins)
-        there = Predictions(split="deployment", optional=True)
-        if evidence.has(there) and evidence.has(Truth(split="deployment", optional=True)):
-            yield from _of_split(evidence.outcomes("deployment").with_labels(), "deployment")
+        for split in evidence.labelled_splits():
+            rows = evidence.scored(split).with_truth
+            of, names = f"the labelled {split} data", ("ece", "overconfidence", "brier")
+            few = [too_few_of(n, Subject.of(split=split), rows, of=of) for n in names]
+            if any(few):
+                yield from filter(None, few)
+                continue
+            bins = reliability(rows.confidence, rows.right, unit=rows.units)
+            yield from _measures(rows, bins)
+            if evidence.has(_SCORES):
+                yield _brier(evidence.answers(split).with_labels())
+            yield _figure(bins, split)
+            yield _table(bins, split)
 
 
-def _of_split(outcomes: Outcomes, split: str) -> Iterator[Measure | Unmeasured]:
-    few = [
-        too_few_of(name, Subject.of(split=split), outcomes, of=f"the labelled {split} data")
-        for name in ("ece", "overconfidence", "brier")
-    ]
-    yield from (reason for reason in few if reason is not None)
-    if not any(few):
-        bins = reliability(outcomes.confidence, outcomes.correct, unit=outcomes.units)
-        yield from _measures(outcomes, bins, split)
+def _measures(rows: Rows, bins: tuple[ReliabilityBin, ...]) -> Iterator[Measure]:
+    confidence = rows.confidence.astype(np.float64)
+    over = mean(confidence - rows.right, unit=rows.units)
+    over = Normal(over.value, max(over.se, least_standard_error(independent(rows))), over.df)
+    claimed = {"claimed": float(confidence.mean()), "right": float(rows.right.mean())}
+    error = calibration_error(confidence, rows.right, unit=rows.units)
+    spread = {"bins": len(bins), "mean_distance": mean_distance(bins)}
+    yield _measure("ece", error, rows, scale="share", facts=spread)
+    yield _measure("overconfidence", over, rows, scale="difference", facts=claimed)
 
 
-def _measures(
-    outcomes: Outcomes, bins: tuple[ReliabilityBin, ...], split: str
-) -> Iterator[Measure]:
-    unit, confidence = outcomes.units, outcomes.confidence.astype(np.float64)
-    error = calibration_error(confidence, outcomes.correct, unit=unit)
-    over = mean(confidence - outcomes.correct, unit=unit)
+def _brier(outcomes: Outcomes) -> Measure:
+    scores = brier_scores(outcomes.probabilities, outcomes.labels)
+    brier = mean(scores, unit=outcomes.units)
     least = least_standard_error(independent(outcomes))
-    over = Normal(over.value, max(over.se, least), over.df)
-    brier = mean(brier_scores(outcomes.probabilities, outcomes.labels), unit=unit)
-    entries: tuple[tuple[str, Estimate, str, dict[str, Any]], ...] = (
-        ("ece", error, "share", {"bins": len(bins), "mean_distance": mean_distance(bins)}),
-        ("overconfidence", over, "share", {}),
-        ("brier", Normal(brier.value, max(brier.se, least), brier.df), "squared distance", {}),
+    estimate = Normal(brier.value, max(brier.se, least), brier.df)
+    return _measure("brier", estimate, outcomes, scale="amount", facts={})
+
+
+def _measure(
+    name: str,
+    estimate: Estimate,
+    among: Rows | Outcomes,
+    *,
+    scale: Scale,
+    facts: Mapping[str, Any],
+) -> Measure:
+    right = among.right if isinstance(among, Rows) else among.correct
+    return Measure(
+        name=name,
+        subject=Subject.of(split=among.dataset.split),
+        estimate=estimate,
+        scale=scale,
+        unit="squared distance" if name == "brier" else "",
+        least=0.0 if name == "brier" else None,
+        better="lower",
+        n=len(among),
+        n_units=n_units(among),
+        examples=worst_first(among.image_ids, badness=among.confidence, among=~right),
+        facts=facts,
     )
-    for name, estimate, measured_in, details in entries:
-        yield Measure(
-            name=name,
-            subject=Subject.of(split=split),
-            estimate=estimate,
-            unit=measured_in,
-            better="lower",
-            n=len(outcomes),
-            n_units=n_units(outcomes),
-            examples=worst_first(
-                outcomes.image_ids, badness=outcomes.confidence, among=~outcomes.correct
-            ),
-            details=details | {"sentence": _sentence(name, estimate, outcomes, split)},
-        )
 
 
-def _sentence(name: str, estimate: Estimate, outcomes: Outcomes, split: str) -> str:
-    ends, where = interval(estimate), "" if split == "test" else f" on {split} images"
-    if name == "brier":
-        return f"Brier score{where} {value(estimate):.3f} [{ends.low:.3f}, {ends.high:.3f}]."
-    said = 100 * float(outcomes.confidence.mean())
-    right = 100 * float(outcomes.correct.mean())
-    if isinstance(estimate, Draws):
-        off = f"{points(value(estimate))} points [{points(ends.low)}, {points(ends.high)}]"
-        return f"Confidence is off by {off} for images of the same confidence{where}."
-    return f"On average the model claims {said:.0f}% and is right {right:.0f}% of the time{where}."
-
-
-def _figure(bins: tuple[ReliabilityBin, ...]) -> Figure:
+def _figure(bins: tuple[ReliabilityBin, ...], split: str) -> Figure:
     worst = max(bins, key=lambda b: abs(b.confidence - b.accuracy))
     return Figure(
-        id="performance/calibration:reliability",
+        id=Calibration.shown_id("reliability", split),
         kind="reliability",
-        title="Confidence and how often it is right",
-        caption="Each point is a bin of equally many test images: mean confidence of the answer, "
+        title=f"Confidence and how often it is right, {split} data",
+        caption="Each point is a bin of equally many images: mean confidence of the answer, "
         "share of right answers, 95% interval. On the diagonal confidence is earned; below it "
         "the model claims too much.",
         alt=f"Reliability diagram of {len(bins)} bins. Furthest off: confidence "
@@ -154,7 +168,7 @@ def _figure(bins: tuple[ReliabilityBin, ...]) -> Figure:
     )
 
 
-def _table(bins: tuple[ReliabilityBin, ...]) -> Table:
+def _table(bins: tuple[ReliabilityBin, ...], split: str) -> Table:
     names = ("images", "confidence", "right answers", "low", "high")
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
@@ -167,8 +181,8 @@ def _table(bins: tuple[ReliabilityBin, ...]) -> Table:
         for b in bins
     )
     return Table(
-        id="performance/calibration:bins",
-        title="Confidence and share of right answers, by bins of equally many images",
+        id=Calibration.shown_id("bins", split),
+        title=f"Confidence and share of right answers by bins of equally many {split} images",
         columns=tuple(Column(name, "" if name == "images" else "share") for name in names),
         rows=rows,
     )

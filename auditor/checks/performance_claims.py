@@ -1,4 +1,4 @@
-"""performance/claims: what the team claims, tested on the data as given and on the sound part."""
+"""performance/claims: what the team claims, on the data as given and on their clean subset."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from auditor.contract import AS_GIVEN, Available, Check, Evidence, Need, Pass, Unmet
+from auditor.contract import AS_GIVEN, Available, Check, Evidence, Need, Pass, Unmet, Words
 from auditor.findings import Measure, Result, Subject, Unmeasured
-from auditor.scoring.comparison import percent
 from auditor.scoring.cost import class_index
-from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.rates import rate_measure
+from auditor.scoring.rows import Rows
 from auditor.spec import SPLITS, AuditSpec, ClaimSpec
 
-_TESTED = ("accuracy", "recall", "precision")
+_TESTED = {
+    "accuracy": ("accuracy", "accuracy"),
+    "recall": ("share found", "share of “{class}” that is found"),
+    "precision": ("share right when answered", "share of “{class}” answers that are right"),
+}
+"""The measures that are tested: what each is called, and what exactly was claimed."""
+
 _PARTS = ("sound", AS_GIVEN)
 
 
@@ -65,7 +70,7 @@ class ClaimedSplit(Need):
         )
 
 
-_ROLES = {split: ClaimedSplit(split=split, optional=True) for split in SPLITS}
+_SPLITS = {split: ClaimedSplit(split=split, optional=True) for split in SPLITS}
 
 
 @dataclass(frozen=True)
@@ -75,25 +80,39 @@ class Claims(Check):
     What it measures
     ----------------
     For every claim in the spec on accuracy, recall or precision: that number, on the data as
-    given and on their sound part (without unreadable and duplicated images and images or units
+    given and on their clean subset (without unreadable and duplicated images and images or units
     that were seen in training). Claims on other measures, such as latency, are tested on the
     measure that they name.
 
     Why it matters
     --------------
     A number in a report is trusted because someone measured it. If it holds on the data as
-    given and not on the sound part, it rests on what the model had already seen.
+    given and not on the clean subset, it rests on what the model had already seen.
 
     How it can mislead
     ------------------
     A claim may have been measured on other data, with other preprocessing, or for another
     version; a difference then is no error of arithmetic. A claim of "91%" that was itself
-    measured on few images holds an uncertainty that the claim does not state. The sound part is
-    smaller, so its interval is wider: "not decided" is not "refuted".
+    measured on few images holds an uncertainty that the claim does not state. The clean subset
+    is smaller, so its interval is wider: "not decided" is not "refuted".
     """
 
     id: ClassVar[str] = "performance/claims"
-    needs: ClassVar[tuple[Need, ...]] = (ClaimedAnswers(), *_ROLES.values())
+    topic: ClassVar[str] = "the team's claims"
+    words: ClassVar = {
+        name: (
+            Words(
+                title=f"Claim {{claim}}: {named}, on the data {{part}}",
+                short=f"the claimed {named}",
+                sentence=f"Claimed: {claimed} {{direction}} {{claimed:percent}}. Measured on the "
+                "{split} data {part}: {count} of {n} = {value}.",
+                action="correct the claim",
+            ),
+            Words(title=f"Claim {{claim}}: {named}", short=f"the claimed {named}"),
+        )
+        for name, (named, claimed) in _TESTED.items()
+    }
+    needs: ClassVar[tuple[Need, ...]] = (ClaimedAnswers(), *_SPLITS.values())
     sources: ClassVar[tuple[str, ...]] = (
         "Wilson (1927), doi:10.1080/01621459.1927.10502953",
         "Kapoor & Narayanan (2023), doi:10.1016/j.patter.2023.100804 (leakage behind claims)",
@@ -101,12 +120,12 @@ class Claims(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         for number, claim in _claims(evidence.spec):
-            if not evidence.has(_ROLES[claim.split]):
+            if not evidence.has(_SPLITS[claim.split]):
                 yield _without_labels(number, claim)
                 continue
             for part in _PARTS:
-                outcomes = evidence.outcomes(claim.split, part=part).with_labels()
-                yield _tested(number, claim, outcomes, part=part)
+                rows = evidence.scored(claim.split, part=part).with_truth
+                yield _tested(number, claim, rows, part=part)
 
 
 def _claims(spec: AuditSpec) -> list[tuple[int, ClaimSpec]]:
@@ -123,9 +142,7 @@ def _without_labels(number: int, claim: ClaimSpec) -> Unmeasured:
     )
 
 
-def _tested(
-    number: int, claim: ClaimSpec, outcomes: Outcomes, *, part: str
-) -> Measure | Unmeasured:
+def _tested(number: int, claim: ClaimSpec, rows: Rows, *, part: str) -> Measure | Unmeasured:
     subject = Subject.of(split=claim.split, claim=str(number), part=part)
     if claim.measure != "accuracy" and claim.label is None:
         return Unmeasured(
@@ -134,45 +151,30 @@ def _tested(
             reason=f"Claim {number} is on {claim.measure} and names no class.",
             remedy=f"Name the class under `label` in claim {number}.",
         )
-    among, of = _among(number, claim, outcomes)
-    kept = outcomes.take(among)
+    among, of = _among(number, claim, rows)
+    kept = rows.take(among)
+    at_least = claim.at_least is not None
     return rate_measure(
         claim.measure,
         subject=subject,
-        outcomes=kept,
-        success=kept.correct,
+        among=kept,
+        success=kept.right,
         better="higher",
         of=f"{of} ({part} part)",
-        said=f"Claimed: {_bound_text(claim)}. Measured on {_part_text(part, claim.split)}",
-        details={
-            "claimed": claim.at_least if claim.at_least is not None else claim.at_most,
-            "direction": "at least" if claim.at_least is not None else "at most",
+        facts={
+            "claimed": claim.at_least if at_least else claim.at_most,
+            "direction": "at least" if at_least else "at most",
             "source": claim.source,
-            "part": part,
-        }
-        | ({} if claim.label is None else {"class": claim.label}),
+            "class": claim.label,
+        },
     )
 
 
-def _among(number: int, claim: ClaimSpec, outcomes: Outcomes) -> tuple[np.ndarray, str]:
+def _among(number: int, claim: ClaimSpec, rows: Rows) -> tuple[np.ndarray, str]:
     """The images that the claim's share is of, as a mask and in words."""
     if claim.measure == "accuracy" or claim.label is None:
-        return np.ones(len(outcomes), dtype=bool), f"the labelled {claim.split} data"
-    index = class_index(claim.label, classes=outcomes.classes, where=f"claims, number {number}")
+        return np.ones(len(rows), dtype=bool), f"the labelled {claim.split} data"
+    class_index(claim.label, classes=rows.classes, where=f"claims, number {number}")
     if claim.measure == "recall":
-        return outcomes.labels == index, f'the {claim.split} data of class "{claim.label}"'
-    return outcomes.predicted == index, f'the {claim.split} data answered "{claim.label}"'
-
-
-def _bound_text(claim: ClaimSpec) -> str:
-    of = f' of "{claim.label}"' if claim.label else ""
-    if claim.at_least is not None:
-        return f"{claim.measure}{of} at least {percent(claim.at_least)}%"
-    assert claim.at_most is not None
-    return f"{claim.measure}{of} at most {percent(claim.at_most)}%"
-
-
-def _part_text(part: str, split: str) -> str:
-    if part == AS_GIVEN:
-        return f"the {split} data as given"
-    return f"the sound part of the {split} data"
+        return rows.present(claim.label), f'the {claim.split} data of class "{claim.label}"'
+    return rows.called(claim.label), f'the {claim.split} data answered "{claim.label}"'

@@ -8,9 +8,20 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from auditor.contract import Available, Check, Declared, Evidence, Need, Predictions, Truth, Unmet
+from auditor.contract import (
+    Available,
+    Check,
+    ClassScores,
+    Declared,
+    Evidence,
+    LabelledSplits,
+    Need,
+    Unmet,
+    Words,
+)
+from auditor.contract.numbers import percent
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.scoring.comparison import percent, points_text, unit_codes, worst_first
+from auditor.scoring.comparison import unit_codes, worst_first
 from auditor.scoring.cost import (
     cheapest_answers,
     class_index,
@@ -21,7 +32,7 @@ from auditor.scoring.cost import (
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.rates import n_units, rate_cells, too_few_of
 from auditor.spec import AuditSpec, CostsSpec
-from auditor.stats import interval, paired_difference, value
+from auditor.stats import paired_difference
 
 _COSTS = Declared(
     path="consequences.costs",
@@ -80,7 +91,32 @@ class DecisionRule(Check):
     """
 
     id: ClassVar[str] = "performance/decision-rule"
-    needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth(), ThresholdClass(), _COSTS)
+    topic: ClassVar[str] = "whether another way to decide does better"
+    needs: ClassVar[tuple[Need, ...]] = (
+        LabelledSplits(),
+        ClassScores(),
+        ThresholdClass(),
+        _COSTS,
+    )
+    words: ClassVar = {
+        "accuracy-gain": Words(
+            title="Accuracy gained by another threshold on “{class}”, {split} data",
+            short="gain by another threshold on “{class}”",
+            sentence=(
+                "Answering “{class}” from {threshold:.2g} on is {gap} in accuracy, {split} data.",
+                "No threshold on “{class}” is more often right than the likeliest class, {split} "
+                "data{as_it_is:if}.",
+            ),
+            action="put the threshold of “{class}” on purpose, and test again",
+        ),
+        "cost-saved": Words(
+            title="Cost saved by answering what its probabilities say is cheapest, {split} data",
+            short="cost saved by cheapest answers",
+            sentence="Answering what its probabilities say is cheapest changes {answers_changed} "
+            "of {n} answers and saves {value}, {split} data.",
+            action="decide by expected cost, and test again",
+        ),
+    }
     sources: ClassVar[tuple[str, ...]] = (
         'Elkan (2001), "The foundations of cost-sensitive learning", IJCAI',
         "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
@@ -91,8 +127,14 @@ class DecisionRule(Check):
     )
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes("test").with_labels()
         costs = evidence.spec.consequences.costs if evidence.has(_COSTS) else None
+        for split in evidence.labelled_splits():
+            outcomes = evidence.answers(split).with_labels()
+            yield from self._of_split(outcomes, evidence, costs)
+
+    def _of_split(
+        self, outcomes: Outcomes, evidence: Evidence, costs: CostsSpec | None
+    ) -> Iterator[Result]:
         in_half = _half_of_units(outcomes, rng=evidence.rng)
         for name in _threshold_classes(evidence.spec, outcomes.classes):
             rule = _Rule.of(outcomes, name)
@@ -105,13 +147,10 @@ class DecisionRule(Check):
             yield _cost_saved(outcomes, costs)
 
     def _gain(self, rule: _Rule, in_half: np.ndarray) -> Measure | Unmeasured:
-        outcomes, subject = rule.outcomes, Subject.about({"class": rule.name}, split="test")
-        few = too_few_of(
-            "accuracy-gain",
-            subject,
-            outcomes.take(in_half),
-            of="half of the labelled test data",
-        )
+        half = rule.outcomes.take(in_half)
+        subject = Subject.about({"class": rule.name}, split=half.dataset.split)
+        of = f"half of the labelled {half.dataset.split} data"
+        few = too_few_of("accuracy-gain", subject, half, of=of)
         return few or _measured_gain(rule, in_half, self.thresholds, subject)
 
 
@@ -136,6 +175,10 @@ class _Rule:
         others[:, index] = -1
         unit = None if outcomes.units is None else unit_codes(outcomes.units)
         return cls(outcomes, name, index, others.argmax(axis=1), unit)
+
+    @property
+    def split(self) -> str:
+        return self.outcomes.dataset.split
 
     def answers(self, threshold: float) -> np.ndarray:
         reached = self.outcomes.probabilities[:, self.index] >= threshold
@@ -165,16 +208,12 @@ def _measured_gain(
     after = right[best] if improves else outcomes.correct
     rest = ~in_half
     unit = None if rule.unit is None else rule.unit[rest]
-    gain = paired_difference(outcomes.correct[rest], after[rest], unit=unit)
-    if improves:
-        said = f'Answering "{rule.name}" from {best:g} is {points_text(gain)} in accuracy.'
-    else:
-        said = f'No threshold on "{rule.name}" is more often right than the likeliest class.'
     return Measure(
         name="accuracy-gain",
         subject=subject,
-        estimate=gain,
-        unit="share",
+        estimate=paired_difference(outcomes.correct[rest], after[rest], unit=unit),
+        scale="difference",
+        neutral=0.0,
         better="lower",
         n=int(rest.sum()),
         n_units=None if unit is None else len(np.unique(unit)),
@@ -183,36 +222,31 @@ def _measured_gain(
             badness=outcomes.confidence,
             among=rest & after & ~outcomes.correct,
         ),
-        details={"threshold": best if improves else None, "sentence": said},
+        facts={"threshold": best} if improves else {"as_it_is": True},
     )
 
 
 def _cost_saved(outcomes: Outcomes, costs: CostsSpec) -> Measure | Unmeasured:
-    subject = Subject.of(split="test")
-    few = too_few_of("cost-saved", subject, outcomes, of="the labelled test data")
+    split = outcomes.dataset.split
+    subject = Subject.of(split=split)
+    few = too_few_of("cost-saved", subject, outcomes, of=f"the labelled {split} data")
     if few is not None:
         return few
     matrix = cost_matrix(costs, classes=outcomes.classes)
     cheap = cheapest_answers(outcomes.probabilities, matrix)
     own = image_costs(matrix, outcomes.labels, outcomes.predicted)
     saved = own - image_costs(matrix, outcomes.labels, cheap)
-    estimate = expected_cost(saved, dearest=float(matrix.max()), unit=outcomes.units)
-    ends, changed = interval(estimate), int((cheap != outcomes.predicted).sum())
     return Measure(
         name="cost-saved",
         subject=subject,
-        estimate=estimate,
+        estimate=expected_cost(saved, dearest=float(matrix.max()), unit=outcomes.units),
+        scale="amount",
         unit=f"{costs.unit} per image",
         better="lower",
         n=len(outcomes),
         n_units=n_units(outcomes),
         examples=worst_first(outcomes.image_ids, badness=saved, among=saved > 0),
-        details={
-            "answers_changed": changed,
-            "sentence": f"Answering what its probabilities say is cheapest changes {changed:,} of "
-            f"{len(outcomes):,} answers and saves {value(estimate):,.2f} {costs.unit} an image "
-            f"[{ends.low:,.2f}, {ends.high:,.2f}].",
-        },
+        facts={"answers_changed": int((cheap != outcomes.predicted).sum())},
     )
 
 
@@ -238,10 +272,10 @@ def _figure(rule: _Rule, thresholds: tuple[float, ...]) -> Figure:
                 )
     right = percent(float(rule.outcomes.correct.mean()))
     return Figure(
-        id=f"performance/decision-rule:{rule.name}",
+        id=DecisionRule.shown_id(rule.name, rule.split),
         kind="line",
-        title=f'Where the threshold for "{rule.name}" is put',
-        caption=f'Shares of test images when "{rule.name}" is answered from each threshold on, '
+        title=f'Where the threshold for "{rule.name}" is put, {rule.split} data',
+        caption=f'Shares of images when "{rule.name}" is answered from each threshold on, '
         f"with 95% intervals. The model's own rule, the likeliest class, is right for {right}%.",
         alt=f'Right answers, "{rule.name}" found and others wrongly called so, at '
         f"{len(thresholds)} thresholds from {thresholds[0]:g} to {thresholds[-1]:g}.",
@@ -268,8 +302,8 @@ def _table(rule: _Rule, thresholds: tuple[float, ...], costs: CostsSpec | None) 
     named = [name for name, _, _ in _shares(rule, outcomes.predicted)]
     cost_unit = "" if costs is None else f"{costs.unit} per image"
     return Table(
-        id=f"performance/decision-rule:{rule.name}",
-        title=f'Decisions under other rules for "{rule.name}"',
+        id=DecisionRule.shown_id(rule.name, rule.split),
+        title=f'Decisions under other rules for "{rule.name}", {rule.split} data',
         columns=(
             Column("rule"),
             *(Column(name, "share") for name in named),

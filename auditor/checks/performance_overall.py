@@ -8,7 +8,16 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from auditor.contract import Check, Evidence, Need, Predictions, Truth
+from auditor.contract import (
+    Check,
+    ClassScores,
+    Evidence,
+    LabelledSplits,
+    Need,
+    Predictions,
+    Truth,
+    Words,
+)
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.scoring.accuracy import (
     balanced_accuracy,
@@ -20,16 +29,15 @@ from auditor.scoring.accuracy import (
 from auditor.scoring.comparison import worst_first
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.rates import n_units, rate_measure
+from auditor.scoring.rows import Rows
 from auditor.stats import Estimate
 
 _TRAIN_SAMPLE = 2000
-_OTHERS: tuple[tuple[Predictions, Truth], ...] = (
-    (
-        Predictions(split="train", sample=_TRAIN_SAMPLE, optional=True),
-        Truth(split="train", optional=True),
-    ),
-    (Predictions(split="deployment", optional=True), Truth(split="deployment", optional=True)),
+_TRAIN = (
+    Predictions(split="train", sample=_TRAIN_SAMPLE, optional=True),
+    Truth(split="train", optional=True),
 )
+_SCORES = ClassScores(optional=True)
 
 
 @dataclass(frozen=True)
@@ -38,12 +46,12 @@ class Overall(Check):
 
     What it measures
     ----------------
-    Accuracy: the share of sound test images whose likeliest class is their label. Beside it
+    Accuracy: the share of images whose likeliest class is their label. Beside it
     balanced accuracy (the mean of the classes' recalls, so that rare classes count as much as
     common ones), macro F1, the share whose label is among the five likeliest (from ten classes
-    on), and log-loss (how far its probabilities are from the truth, in nats). Accuracy is also
-    given for labelled train images (a sample) and labelled deployment images. Intervals take
-    units (rooms, persons) into account: many photos of few rooms make them wide.
+    on), and log-loss (how far its probabilities are from the truth, in nats). All are given for
+    test and for labelled deployment images, accuracy for a sample of labelled train images too.
+    Intervals take units (rooms, persons) into account: many photos of few rooms make them wide.
 
     Why it matters
     --------------
@@ -60,11 +68,37 @@ class Overall(Check):
     """
 
     id: ClassVar[str] = "performance/overall"
-    needs: ClassVar[tuple[Need, ...]] = (
-        Predictions(),
-        Truth(),
-        *(need for pair in _OTHERS for need in pair),
-    )
+    topic: ClassVar[str] = "how often it is right"
+    shown: ClassVar = "open"
+    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(), _SCORES, *_TRAIN)
+    words: ClassVar = {
+        "accuracy": Words(
+            title="Accuracy on the {split} images",
+            short="accuracy",
+            sentence="Right answers on {split} images: {count} of {n} = {value}.",
+            action="train and test again",
+            metric="accuracy",
+            headline="On {place}: {value} right, {n:rows}.",
+        ),
+        "balanced-accuracy": Words(
+            title="Mean share found over the classes, {split} images",
+            short="mean share found",
+            metric="balanced-accuracy",
+        ),
+        "macro-f1": Words(
+            title="Mean F1 over the classes, {split} images", short="mean F1", metric="f1"
+        ),
+        "log-loss": Words(
+            title="Log-loss on the {split} images (how sure it was of wrong answers)",
+            short="log-loss",
+        ),
+        "top-5-accuracy": Words(
+            title="Label among the five likeliest classes, {split} images",
+            short="label among the likeliest five",
+            sentence="Label among the five likeliest classes: {count} of {n} = {value}.",
+            metric="top-5-accuracy",
+        ),
+    }
     sources: ClassVar[tuple[str, ...]] = (
         "Brodersen, Ong, Stephan & Buhmann (2010), doi:10.1109/ICPR.2010.764 (balanced accuracy)",
         "Rao & Scott (1992), doi:10.2307/2532311 (effective counts)",
@@ -73,51 +107,52 @@ class Overall(Check):
     largest_matrix: Annotated[int, "The confusion matrix is drawn up to this many classes."] = 20
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes("test").with_labels()
-        accuracy = _accuracy(outcomes, split="test")
-        yield accuracy
-        if isinstance(accuracy, Measure):
-            yield from _averages(outcomes)
-            yield _top_five(outcomes)
-            yield _confusions(outcomes)
-            if len(outcomes.classes) <= self.largest_matrix:
-                yield _confusion_figure(outcomes)
-        for predictions, truth in _OTHERS:
-            if evidence.has(predictions) and evidence.has(truth):
-                found = evidence.outcomes(predictions.split, sample=predictions.sample)
-                yield _accuracy(found.with_labels(), split=predictions.split)
+        for split in evidence.labelled_splits():
+            accuracy = _headline(evidence.scored(split))
+            yield accuracy
+            if isinstance(accuracy, Measure) and evidence.has(_SCORES):
+                yield from self._of_classes(evidence.answers(split).with_labels())
+        predictions, truth = _TRAIN
+        if evidence.has(predictions) and evidence.has(truth):
+            yield _headline(evidence.scored("train", sample=predictions.sample))
+
+    def _of_classes(self, outcomes: Outcomes) -> Iterator[Result]:
+        yield from _averages(outcomes)
+        yield _top_five(outcomes)
+        yield _confusions(outcomes)
+        if len(outcomes.classes) <= self.largest_matrix:
+            yield _confusion_figure(outcomes)
 
 
-def _accuracy(outcomes: Outcomes, *, split: str) -> Measure | Unmeasured:
+def _headline(rows: Rows) -> Measure | Unmeasured:
+    rows = rows.with_truth
     return rate_measure(
-        "accuracy",
-        subject=Subject.of(split=split),
-        outcomes=outcomes,
-        success=outcomes.correct,
+        rows.headline,
+        subject=Subject.of(split=rows.split),
+        among=rows,
+        success=rows.right,
         better="higher",
-        of=f"the labelled {split} data",
-        said=f"Right answers on {split} images",
+        of=f"the labelled {rows.split} data",
     )
 
 
 def _top_five(outcomes: Outcomes) -> Measure | Unmeasured:
-    subject = Subject.of(split="test")
+    split = outcomes.dataset.split
     if len(outcomes.classes) < 10:
         return Unmeasured(
             name="top-5-accuracy",
-            subject=subject,
+            subject=Subject.of(split=split),
             reason=f"The model has {len(outcomes.classes)} classes; the five likeliest of fewer "
             "than ten are most of them.",
             remedy="Read accuracy instead.",
         )
     return rate_measure(
         "top-5-accuracy",
-        subject=subject,
-        outcomes=outcomes,
+        subject=Subject.of(split=split),
+        among=outcomes,
         success=in_top(outcomes.probabilities, outcomes.labels, k=5),
         better="higher",
-        of="the labelled test data",
-        said="Label among the five likeliest classes",
+        of=f"the labelled {split} data",
     )
 
 
@@ -126,28 +161,30 @@ def _averages(outcomes: Outcomes) -> Iterator[Measure]:
     absent = n_classes - len(np.unique(outcomes.labels))
     for name, average in (("balanced-accuracy", balanced_accuracy), ("macro-f1", macro_f1)):
         estimate = average(outcomes.labels, outcomes.predicted, n_classes=n_classes, unit=unit)
-        yield _measure(name, outcomes, estimate, details={"classes_without_images": absent})
+        yield _measure(name, outcomes, estimate, facts={"classes_without_images": absent})
     losses = log_losses(outcomes.probabilities, outcomes.labels)
-    details: dict[str, object] = {"floor": losses.floor, "clipped": losses.clipped}
-    yield _measure("log-loss", outcomes, losses.mean(unit=unit), details=details)
+    facts: dict[str, object] = {"floor": losses.floor, "clipped": losses.clipped}
+    yield _measure("log-loss", outcomes, losses.mean(unit=unit), facts=facts)
 
 
 def _measure(
-    name: str, outcomes: Outcomes, estimate: Estimate, *, details: dict[str, object]
+    name: str, outcomes: Outcomes, estimate: Estimate, *, facts: dict[str, object]
 ) -> Measure:
     is_loss = name == "log-loss"
     return Measure(
         name=name,
-        subject=Subject.of(split="test"),
+        subject=Subject.of(split=outcomes.dataset.split),
         estimate=estimate,
-        unit="nats" if is_loss else "share",
+        scale="amount" if is_loss else "share",
+        unit="nats" if is_loss else "",
+        least=0.0 if is_loss else None,
         better="lower" if is_loss else "higher",
         n=len(outcomes),
         n_units=n_units(outcomes),
         examples=worst_first(
             outcomes.image_ids, badness=-outcomes.true_probability, among=~outcomes.correct
         ),
-        details=details,
+        facts=facts,
     )
 
 
@@ -162,8 +199,8 @@ def _confusions(outcomes: Outcomes) -> Table:
         (names[t], names[a], int(counts[t, a]), float(counts[t, a] / sizes[t])) for t, a in pairs
     )
     return Table(
-        id="performance/overall:confusions",
-        title="Which class is taken for which, commonest first",
+        id=Overall.shown_id("confusions", outcomes.dataset.split),
+        title=f"Which class is taken for which, commonest first, {outcomes.dataset.split} data",
         columns=(
             Column("label"),
             Column("answer"),
@@ -175,7 +212,7 @@ def _confusions(outcomes: Outcomes) -> Table:
 
 
 def _confusion_figure(outcomes: Outcomes) -> Figure:
-    names = outcomes.classes
+    names, split = outcomes.classes, outcomes.dataset.split
     counts = confusion_matrix(outcomes.labels, outcomes.predicted, n_classes=len(names))
     sizes = counts.sum(axis=1)
     rows = tuple(
@@ -190,13 +227,13 @@ def _confusion_figure(outcomes: Outcomes) -> Figure:
     )
     right = int(np.trace(counts))
     return Figure(
-        id="performance/overall:confusion",
+        id=Overall.shown_id("confusion", split),
         kind="heat",
-        title="Labels and answers",
-        caption="Number of test images for each label (row) and answer (column). The shade is "
+        title=f"Labels and answers, {split} data",
+        caption=f"Number of {split} images for each label (row) and answer (column). The shade is "
         "the share of the row.",
-        alt=f"Confusion matrix of {len(names)} classes: {right} of {int(counts.sum())} test images "
-        "lie on the diagonal, where the answer is the label.",
+        alt=f"Confusion matrix of {len(names)} classes: {right} of {int(counts.sum())} {split} "
+        "images lie on the diagonal, where the answer is the label.",
         x=Axis("answer"),
         y=Axis("label"),
         rows=rows,

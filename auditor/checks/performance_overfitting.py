@@ -6,20 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from auditor.contract import Check, Evidence, Need, Predictions, Truth
-from auditor.findings import Measure, Result, Subject
-from auditor.scoring.comparison import (
-    points_text,
-    rate_details,
-    rate_text,
-    too_few,
-    worst_first,
-)
-from auditor.scoring.outcomes import Outcomes
-from auditor.scoring.rates import independent, n_units
-from auditor.stats import rate, two_sample_difference
+from auditor.comparing.two_samples import Sample, two_samples
+from auditor.contract import Check, Evidence, Need, Predictions, Truth, Words
+from auditor.findings import Result, Subject
+from auditor.scoring.comparison import worst_first
 
 _SAMPLE = 2000
 
@@ -48,6 +38,19 @@ class Overfitting(Check):
     """
 
     id: ClassVar[str] = "performance/overfitting"
+    topic: ClassVar[str] = "whether it learnt its training images by heart"
+    words: ClassVar = {
+        "accuracy-gap": Words(
+            title="Accuracy on training images minus accuracy on test images",
+            short="learnt by heart",
+            sentence="Right on training images: {this}; on test images {other}; on training "
+            "images {gap}.",
+            hundred="Of 100 images that it was trained on it answers {here} rightly; of 100 "
+            "others, {there}.",
+            sides=("Training images", "Test images"),
+            action="train again with more varied images",
+        )
+    }
     needs: ClassVar[tuple[Need, ...]] = (
         Predictions(),
         Truth(),
@@ -59,43 +62,15 @@ class Overfitting(Check):
     )
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        train = evidence.outcomes("train", sample=_SAMPLE).with_labels()
-        test = evidence.outcomes("test").with_labels()
-        subject = Subject.of(split="test")
-        sides = {
-            "the labelled train data": independent(train),
-            "the labelled test data": independent(test),
-        }
-        units = train.units is not None or test.units is not None
-        few = too_few("accuracy-gap", subject, sides=sides, noun="units" if units else "images")
-        yield few or _gap(train, test, subject)
-
-
-def _gap(train: Outcomes, test: Outcomes, subject: Subject) -> Measure:
-    gap = two_sample_difference(
-        train.correct, test.correct, unit_a=_units(train, test), unit_b=_units(test, train)
-    )
-    seen, unseen = rate(train.correct, unit=train.units), rate(test.correct, unit=test.units)
-    return Measure(
-        name="accuracy-gap",
-        subject=subject,
-        estimate=gap,
-        unit="share",
-        better="lower",
-        n=len(test),
-        n_units=n_units(test),
-        examples=worst_first(test.image_ids, badness=test.confidence, among=~test.correct),
-        details={
-            "rate": rate_details(seen, n=len(train)),
-            "rest": rate_details(unseen, n=len(test)),
-            "sentence": f"Right on train images: {rate_text(seen, n=len(train))}; on test images "
-            f"{rate_text(unseen, n=len(test))}; train is {points_text(gap)}.",
-        },
-    )
-
-
-def _units(outcomes: Outcomes, other: Outcomes) -> np.ndarray | None:
-    """Units of one side; its images where only the other side names units."""
-    if outcomes.units is None and other.units is not None:
-        return np.arange(len(outcomes))
-    return outcomes.units
+        rows = evidence.scored("test").with_truth
+        test = Sample.right(rows)
+        yield two_samples(
+            "accuracy-gap",
+            Subject.of(split="test"),
+            here=Sample.right(evidence.scored("train", sample=_SAMPLE)),
+            there=test,
+            named=("the labelled train data", "the labelled test data"),
+            better="lower",
+            counted=test,
+            examples=worst_first(rows.image_ids, badness=rows.confidence, among=~rows.right),
+        )

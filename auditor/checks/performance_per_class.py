@@ -8,12 +8,14 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from auditor.contract import Check, Evidence, Need, Predictions, Truth
+from auditor.comparing.by_group import measure_cells
+from auditor.contract import Check, Evidence, LabelledSplits, Need, Words
+from auditor.contract.numbers import percent
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.scoring.accuracy import confusion_matrix, f1_scores
+from auditor.scoring.accuracy import f1_scores
 from auditor.scoring.comparison import MIN_UNITS
-from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.rates import rate_measure
+from auditor.scoring.rows import Rows
 from auditor.stats import value
 
 Kind = Literal["recall", "precision"]
@@ -25,9 +27,9 @@ class PerClass(Check):
 
     What it measures
     ----------------
-    Recall: of the test images with a label, the share that is answered so. Precision: of the
-    test images with an answer, the share whose label it is. Each with an interval that takes
-    units into account.
+    Recall: of the images with a label, the share that is answered so. Precision: of the images
+    with an answer, the share whose label it is. Each with an interval that takes units into
+    account.
 
     Why it matters
     --------------
@@ -43,7 +45,25 @@ class PerClass(Check):
     """
 
     id: ClassVar[str] = "performance/per-class"
-    needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth())
+    topic: ClassVar[str] = "each class"
+    shown: ClassVar = "open"
+    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(),)
+    words: ClassVar = {
+        "recall": Words(
+            title="Share of “{class}” that is found, {split} data",
+            short="“{class}” found",
+            sentence="“{class}” found, {split} data: {count} of {n} = {value}.",
+            action="train with more images of “{class}”, and test again",
+            metric="recall",
+        ),
+        "precision": Words(
+            title="Share of “{class}” answers that are right, {split} data",
+            short="“{class}” answers right",
+            sentence="Answers “{class}” that are right, {split} data: {count} of {n} = {value}.",
+            action="train with more images that are taken for “{class}”, and test again",
+            metric="precision",
+        ),
+    }
     sources: ClassVar[tuple[str, ...]] = ("Wilson (1927), doi:10.1080/01621459.1927.10502953",)
 
     listed_one_by_one: Annotated[
@@ -52,17 +72,22 @@ class PerClass(Check):
     drawn: Annotated[int, "The figure shows this many classes, those with the lowest recall."] = 40
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes("test").with_labels()
-        found = _measured(outcomes, outcomes.labels, kind="recall")
-        held = _measured(outcomes, outcomes.predicted, kind="precision")
-        for kind, results in (("recall", found), ("precision", held)):
-            yield from (r for r in results if isinstance(r, Measure))
-            yield from self._unmeasured(kind, [r for r in results if isinstance(r, Unmeasured)])
-        if any(isinstance(r, Measure) for r in found):
-            yield _forest(outcomes.classes, found, most=self.drawn)
-        yield _table(outcomes, found, held)
+        for split in evidence.labelled_splits():
+            rows = evidence.scored(split).with_truth
+            by_kind = {
+                "recall": [_of_class(rows, name, kind="recall") for name in rows.classes],
+                "precision": [_of_class(rows, name, kind="precision") for name in rows.classes],
+            }
+            for kind, results in by_kind.items():
+                yield from (r for r in results if isinstance(r, Measure))
+                rare = [r for r in results if isinstance(r, Unmeasured)]
+                yield from self._unmeasured(kind, rare, split)
+            found = by_kind["recall"]
+            if any(isinstance(r, Measure) for r in found):
+                yield _forest(split, rows.classes, found, most=self.drawn)
+            yield _table(rows, found, by_kind["precision"])
 
-    def _unmeasured(self, kind: str, rare: list[Unmeasured]) -> Iterator[Unmeasured]:
+    def _unmeasured(self, kind: str, rare: list[Unmeasured], split: str) -> Iterator[Unmeasured]:
         if len(rare) <= self.listed_one_by_one:
             yield from rare
             return
@@ -70,83 +95,76 @@ class PerClass(Check):
         said = f"{len(rare)} classes with fewer than {MIN_UNITS} units"
         yield Unmeasured(
             name=kind,
-            subject=Subject.of(split="test", classes=said),
+            subject=Subject.of(split=split, classes=said),
             reason=f"{said[0].upper()}{said[1:]} ({noun}) give no {kind}; the table lists them.",
             remedy=f"Collect at least {MIN_UNITS} units of each class that matters.",
         )
 
 
-def _measured(
-    outcomes: Outcomes, classes_of: np.ndarray, *, kind: Kind
-) -> list[Measure | Unmeasured]:
-    """The share that is right among the images of each class, `classes_of` (n,) being the class."""
-    order = np.argsort(classes_of, kind="stable")
-    starts = np.searchsorted(classes_of[order], np.arange(len(outcomes.classes) + 1))
-    return [
-        _of_class(outcomes.take(order[starts[i] : starts[i + 1]]), name, kind=kind)
-        for i, name in enumerate(outcomes.classes)
-    ]
-
-
-def _of_class(images: Outcomes, name: str, *, kind: Kind) -> Measure | Unmeasured:
+def _of_class(rows: Rows, name: str, *, kind: Kind) -> Measure | Unmeasured:
+    """The share that is right among the rows of a class, or among those where it is called."""
     recall = kind == "recall"
+    images = rows.take(rows.present(name) if recall else rows.called(name))
     return rate_measure(
         kind,
-        subject=Subject.about({"class": name}, split="test"),
-        outcomes=images,
-        success=images.correct,
+        subject=Subject.about({"class": name}, split=rows.split),
+        among=images,
+        success=images.called(name) if recall else images.present(name),
         better="higher",
         of=f'label "{name}"' if recall else f'answer "{name}"',
-        said=f'"{name}" found' if recall else f'Answers "{name}" that are right',
     )
 
 
-def _forest(classes: Sequence[str], found: Sequence[Measure | Unmeasured], *, most: int) -> Figure:
+def _forest(
+    split: str, classes: Sequence[str], found: Sequence[Measure | Unmeasured], *, most: int
+) -> Figure:
     measured = [(c, m) for c, m in zip(classes, found, strict=True) if isinstance(m, Measure)]
     measured.sort(key=lambda entry: value(entry[1].estimate))
     shown = measured[:most]
     worst, lowest = shown[0]
     return Figure(
-        id="performance/per-class:recall",
+        id=PerClass.shown_id("recall", split),
         kind="forest",
-        title="Share of each class that is found",
+        title=f"Share of each class that is found, {split} data",
         caption=f"Recall with its 95% interval, lowest first: {len(shown)} of {len(classes)} "
         f"classes. Classes with fewer than {MIN_UNITS} units are left out.",
         alt=f"Intervals of recall for {len(shown)} classes. Lowest is {worst}: "
-        f"{lowest.details['sentence']}",
+        f"{percent(value(lowest.estimate))}% of {lowest.n:,}.",
         x=Axis("recall", "share"),
         y=Axis("class"),
-        rows=tuple({"label": name, **m.details["rate"]} for name, m in shown),
+        rows=tuple(_entry(name, m) for name, m in shown),
     )
 
 
+def _entry(name: str, measure: Measure) -> dict[str, Cell]:
+    point, low, high = measure_cells(measure)
+    return {"label": name, "value": point, "low": low, "high": high, "n": measure.n}
+
+
 def _table(
-    outcomes: Outcomes,
+    rows: Rows,
     found: Sequence[Measure | Unmeasured],
     held: Sequence[Measure | Unmeasured],
 ) -> Table:
-    counts = confusion_matrix(outcomes.labels, outcomes.predicted, n_classes=len(outcomes.classes))
+    counts = rows.presence.confusion()
     f1 = f1_scores(counts)
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
-    rows = []
-    for i, name in enumerate(outcomes.classes):
-        instead = outcomes.classes[int(wrong[i].argmax())] if wrong[i].any() else None
+    lines = []
+    for i, name in enumerate(rows.classes):
+        instead = rows.classes[int(wrong[i].argmax())] if wrong[i].any() else None
         head: tuple[Cell, ...] = (name, int(counts[i].sum()), int(counts[:, i].sum()))
         score = None if np.isnan(f1[i]) else float(f1[i])
-        rows.append((*head, *_cells(found[i]), *_cells(held[i]), score, instead))
+        lines.append((*head, *_cells(found[i]), *_cells(held[i]), score, instead))
     shares = [f"{kind}{end}" for kind in ("recall", "precision") for end in ("", " low", " high")]
     names = ("class", "images", "answers", *shares, "F1", "most often taken for")
     return Table(
-        id="performance/per-class:classes",
-        title="Recall and precision of every class",
+        id=PerClass.shown_id("classes", rows.split),
+        title=f"Recall and precision of every class, {rows.split} data",
         columns=tuple(Column(n, "share" if 3 <= i < 10 else "") for i, n in enumerate(names)),
-        rows=tuple(rows),
+        rows=tuple(lines),
     )
 
 
 def _cells(result: Measure | Unmeasured) -> tuple[Cell, ...]:
-    if isinstance(result, Unmeasured):
-        return (None, None, None)
-    ends = result.details["rate"]
-    return (ends["value"], ends["low"], ends["high"])
+    return measure_cells(result if isinstance(result, Measure) else None)

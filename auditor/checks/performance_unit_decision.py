@@ -9,15 +9,18 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from auditor.contract import Check, Evidence, Need, Predictions, Truth, Units
+from auditor.contract import Check, ClassScores, Evidence, LabelledSplits, Need, Units, Words
 from auditor.findings import Cell, Column, Measure, Result, Subject, Table, Unmeasured
-from auditor.scoring.comparison import MAX_EXAMPLES, MIN_UNITS, rate_details, too_few
+from auditor.scoring.comparison import MAX_EXAMPLES, MIN_UNITS, too_few
 from auditor.scoring.outcomes import Outcomes
-from auditor.scoring.rates import count_text, least_standard_error, rate_cells
+from auditor.scoring.rates import least_standard_error, rate_cells
 from auditor.scoring.units import UNIT_RULES, UnitDecisions, UnitVotes, unit_votes
 from auditor.stats import Normal, mean, rate
 
 _SHARES = (Column("share", "share"), Column("low", "share"), Column("high", "share"))
+
+_NAMES = ("unit-accuracy", "unit-minus-image")
+_UNITS = {s: Units(split=s, optional=True) for s in ("test", "deployment")}
 
 MOST_MIXED = 0.5
 """Share of units with images of several labels above which units are not decided on as a whole."""
@@ -52,41 +55,70 @@ class UnitDecision(Check):
     """
 
     id: ClassVar[str] = "performance/unit-decision"
-    needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth(), Units())
+    topic: ClassVar[str] = "decisions per unit"
+    needs: ClassVar[tuple[Need, ...]] = (
+        LabelledSplits(),
+        Units(),
+        ClassScores(),
+        *_UNITS.values(),
+    )
+    words: ClassVar = {
+        "unit-accuracy": Words(
+            title="Accuracy per unit, all its images together, {split} data",
+            short="accuracy per unit",
+            sentence="Answered rightly as {units_noun} ({rule} of their images), {split} data: "
+            "{count} of {n} = {value}.",
+            action="train and test again",
+            metric="unit-accuracy",
+            headline="Per {unit_noun}: {value} right, {units:units} of the {split} data.",
+            headline_rank=2,
+        ),
+        "unit-minus-image": Words(
+            title="Accuracy per unit minus accuracy per image, {split} data",
+            short="per unit minus per image",
+            sentence="{by_unit:percent} of {units_noun} and {by_image:percent} of images are "
+            "answered rightly ({split} data).",
+        ),
+    }
     sources: ClassVar[tuple[str, ...]] = ("Wilson (1927), doi:10.1080/01621459.1927.10502953",)
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes("test")
-        rule, adverse = evidence.spec.data.unit_rule, evidence.spec.consequences.adverse
-        votes = unit_votes(outcomes, adverse=adverse)
-        decisions = votes.decide(rule)
-        if len(decisions) < MIN_UNITS:
-            yield from _too_few(len(decisions))
-            return
-        if decisions.conflicting.mean() > MOST_MIXED:
-            yield from _mixed(decisions)
-            return
-        yield _accuracy(decisions, outcomes, rule=rule)
-        yield _difference(decisions, outcomes)
-        yield _rules(votes)
-        yield from _adverse(decisions, outcomes.classes, adverse)
+        for split in evidence.labelled_splits():
+            if evidence.has(_UNITS[split]):
+                yield from _of_split(evidence, split)
 
 
-def _too_few(found: int) -> Iterator[Unmeasured]:
-    for name in ("unit-accuracy", "unit-minus-image"):
-        few = too_few(
-            name, Subject.of(split="test"), sides={"the labelled test data": found}, noun="units"
-        )
+def _of_split(evidence: Evidence, split: str) -> Iterator[Result]:
+    outcomes = evidence.answers(split)
+    rule, adverse = evidence.spec.data.unit_rule, evidence.spec.consequences.adverse
+    votes = unit_votes(outcomes, adverse=adverse)
+    decisions = votes.decide(rule)
+    if len(decisions) < MIN_UNITS:
+        yield from _too_few(len(decisions), split)
+        return
+    if decisions.conflicting.mean() > MOST_MIXED:
+        yield from _mixed(decisions, split)
+        return
+    yield _accuracy(decisions, outcomes, rule=rule)
+    yield _difference(decisions, outcomes)
+    yield _rules(votes, split)
+    yield from _adverse(decisions, outcomes.classes, adverse, split)
+
+
+def _too_few(found: int, split: str) -> Iterator[Unmeasured]:
+    sides = {f"the labelled {split} data": found}
+    for name in _NAMES:
+        few = too_few(name, Subject.of(split=split), sides=sides, noun="units")
         if few is not None:
             yield few
 
 
-def _mixed(decisions: UnitDecisions) -> Iterator[Unmeasured]:
+def _mixed(decisions: UnitDecisions, split: str) -> Iterator[Unmeasured]:
     mixed = int(decisions.conflicting.sum())
-    for name in ("unit-accuracy", "unit-minus-image"):
+    for name in _NAMES:
         yield Unmeasured(
             name,
-            Subject.of(split="test"),
+            Subject.of(split=split),
             reason=f"{mixed} of {len(decisions)} units hold images with different labels, so that "
             "one answer for a unit would mean nothing.",
             remedy="If units do get one answer each, give all images of a unit its label.",
@@ -94,24 +126,21 @@ def _mixed(decisions: UnitDecisions) -> Iterator[Unmeasured]:
 
 
 def _accuracy(decisions: UnitDecisions, outcomes: Outcomes, *, rule: str) -> Measure:
-    estimate = rate(decisions.correct)
-    n, right = len(decisions), int(decisions.correct.sum())
+    n = len(decisions)
     return Measure(
         name="unit-accuracy",
-        subject=Subject.of(split="test"),
-        estimate=estimate,
-        unit="share",
+        subject=Subject.of(split=outcomes.dataset.split),
+        estimate=rate(decisions.correct),
+        scale="share",
         better="higher",
         n=n,
         n_units=n,
         examples=_wrong_units(decisions, outcomes),
-        details={
-            "rate": rate_details(estimate, n=n),
+        facts={
+            "count": int(decisions.correct.sum()),
             "rule": rule,
             "conflicting_labels": int(decisions.conflicting.sum()),
             "left_out": decisions.left_out,
-            "sentence": f"Units answered rightly ({rule} of their images): "
-            f"{count_text(right, n, estimate)}.",
         },
     )
 
@@ -132,18 +161,13 @@ def _difference(decisions: UnitDecisions, outcomes: Outcomes) -> Measure:
     by_image, by_unit = float(correct.mean()), float(decisions.correct.mean())
     return Measure(
         name="unit-minus-image",
-        subject=Subject.of(split="test"),
+        subject=Subject.of(split=outcomes.dataset.split),
         estimate=_linearised(decisions.correct, correct - by_image, owner, by_unit - by_image),
-        unit="share",
+        scale="difference",
         better="higher",
         n=len(correct),
         n_units=len(decisions),
-        details={
-            "units": by_unit,
-            "images": by_image,
-            "sentence": f"{100 * by_unit:.0f}% of units and {100 * by_image:.0f}% of images are "
-            "answered rightly.",
-        },
+        facts={"by_unit": by_unit, "by_image": by_image},
     )
 
 
@@ -157,21 +181,22 @@ def _linearised(
     return Normal(difference, max(estimate.se, least_standard_error(units)), estimate.df)
 
 
-def _rules(votes: UnitVotes) -> Table:
+def _rules(votes: UnitVotes, split: str) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for rule in UNIT_RULES:
         right = votes.decide(rule).correct
         rows.append((rule, len(right), *rate_cells(right)))
     return Table(
-        id="performance/unit-decision:rules",
-        title="Accuracy of units under each rule that makes one answer of their images",
+        id=UnitDecision.shown_id("rules", split),
+        title="Accuracy of units under each rule that makes one answer of their images, "
+        f"{split} data",
         columns=(Column("rule"), Column("units"), *_SHARES),
         rows=tuple(rows),
     )
 
 
 def _adverse(
-    decisions: UnitDecisions, classes: tuple[str, ...], adverse: tuple[str, ...]
+    decisions: UnitDecisions, classes: tuple[str, ...], adverse: tuple[str, ...], split: str
 ) -> Iterator[Result]:
     """Per adverse class and unit: how many are missed, how many are called so wrongly."""
     rows: list[tuple[Cell, ...]] = []
@@ -185,8 +210,9 @@ def _adverse(
             rows.append((name, said, int(among.sum()), *rate_cells(wrong[among])))
     if rows:
         yield Table(
-            id="performance/unit-decision:adverse",
-            title="Units whose adverse class was missed, and units wrongly called so",
+            id=UnitDecision.shown_id("adverse", split),
+            title="Units whose adverse class was missed, and units wrongly called so, "
+            f"{split} data",
             columns=(Column("class"), Column("error"), Column("units"), *_SHARES),
             rows=tuple(rows),
         )

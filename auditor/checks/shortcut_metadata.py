@@ -14,19 +14,23 @@ from auditor.checks.association import (
     associated,
     depends_on_group,
 )
-from auditor.contract import Attributes, Check, Evidence, Need, Predictions, Truth
+from auditor.contract import Attributes, Check, ClassScores, Evidence, Need, Truth, Words
 from auditor.data.dataset import MISSING_GROUP, Attribute
-from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.scoring.comparison import (
-    count_units,
-    points_text,
-    rate_details,
-    rate_text,
-    too_few,
-    worst_first,
+from auditor.findings import (
+    Axis,
+    Cell,
+    Column,
+    Figure,
+    Measure,
+    Result,
+    Side,
+    Subject,
+    Table,
+    Unmeasured,
 )
+from auditor.scoring.comparison import count_units, too_few, worst_first
 from auditor.scoring.outcomes import Outcomes
-from auditor.stats import Rate, interval, rate, value
+from auditor.stats import rate, value
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,9 @@ class Metadata(Check):
     """
 
     id: ClassVar[str] = "shortcut/metadata"
+    topic: ClassVar[str] = "whether circumstances decide"
     needs: ClassVar[tuple[Need, ...]] = (
-        Predictions(),
+        ClassScores(),
         Truth(),
         Attributes(roles=("nuisance",)),
     )
@@ -71,12 +76,31 @@ class Metadata(Check):
         "Mantel & Haenszel (1959), doi:10.1093/jnci/22.4.719 (weights of the labels)",
     )
 
+    words: ClassVar = {
+        "association": Words(
+            title="How strongly {attribute} goes with the label",
+            short="{attribute} goes with the label",
+            sentence="How strongly {attribute} goes with the label, from 0 (not at all) to 1: "
+            "{value} over {n} images.",
+        ),
+        "accuracy-worth": Words(
+            title="Accuracy that rests on {attribute}",
+            short="{attribute} decides",
+            sentence="Accuracy where {attribute} goes with the label {this}; where they disagree "
+            "{other}; among images of the same label {gap}.",
+            hundred="Of 100 images whose {attribute} goes with the label it answers {here} "
+            "rightly; of 100 where they disagree, {there}.",
+            sides=("Goes with the label", "Disagrees with it"),
+            action="train without {attribute} in the pictures, and test again",
+        ),
+    }
+
     least_conflicting: Annotated[
         int, "With fewer images than this whose attribute and label disagree, nothing is measured."
     ] = 20
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.outcomes().by_label().with_labels()
+        outcomes = evidence.answers().by_label().with_labels()
         rng = evidence.rng
         rows: list[tuple[Cell, ...]] = []
         for attribute in outcomes.dataset.attributes_of("nuisance"):
@@ -133,41 +157,36 @@ def _measured(
         outcomes.correct, found.labels, aligned=aligned, conflicting=conflicting,
         unit=outcomes.units,
     )  # fmt: skip
-    here, there = (_rate(outcomes, side) for side in (aligned, conflicting))
-    n, n_conflicting = int(aligned.sum()), int(conflicting.sum())
     return Measure(
         name="accuracy-worth",
         subject=subject,
         estimate=worth,
-        unit="share",
+        scale="difference",
+        neutral=0.0,
         better="lower",
-        n=n + n_conflicting,
+        n=int((aligned | conflicting).sum()),
         n_units=None
         if outcomes.units is None
         else count_units(aligned | conflicting, outcomes.units),
+        sides=(_side(outcomes, aligned), _side(outcomes, conflicting)),
         examples=worst_first(
             outcomes.image_ids,
             badness=outcomes.confidence,
             among=conflicting & ~outcomes.correct,
         ),
-        details={
-            "rate": rate_details(here, n=n),
-            "rest": rate_details(there, n=n_conflicting),
-            "n_conflicting": n_conflicting,
+        facts={
+            "n_conflicting": int(conflicting.sum()),
             "dependence_p": depends_on_group(
                 outcomes.true_probability, found, unit=outcomes.units, rng=rng
             ),
-            "sentence": f"Accuracy where {subject.get('attribute')} goes with the label "
-            f"{rate_text(here, n=n)}; where they disagree "
-            f"{rate_text(there, n=n_conflicting)}; among images of the same label "
-            f"{points_text(worth)}.",
         },
     )
 
 
-def _rate(outcomes: Outcomes, keep: np.ndarray) -> Rate:
+def _side(outcomes: Outcomes, keep: np.ndarray) -> Side:
     units = outcomes.units
-    return rate(outcomes.correct[keep], unit=None if units is None else units[keep])
+    found = rate(outcomes.correct[keep], unit=None if units is None else units[keep])
+    return Side(found, int(keep.sum()))
 
 
 def _nothing_to_associate(
@@ -203,24 +222,20 @@ def _too_few_conflicting(found: int, least: int, subject: Subject) -> Unmeasured
 
 
 def _association(found: Association, outcomes: Outcomes, subject: Subject) -> Measure:
-    name = subject.get("attribute")
-    n = len(outcomes)
-    units = outcomes.units
-    ends = interval(found.strength)
+    n, units = len(outcomes), outcomes.units
     return Measure(
         name="association",
         subject=subject,
         estimate=found.strength,
-        unit="",
+        scale="amount",
+        least=0.0,
         better="lower",
         n=n,
         n_units=None if units is None else count_units(np.ones(n, dtype=bool), units),
-        details={
+        facts={
             "p": found.p,
             "n_aligned": int(found.aligned.sum()),
             "n_conflicting": int(found.conflicting.sum()),
-            "sentence": f"How strongly {name} goes with the label, from 0 (not at all) to 1: "
-            f"{value(found.strength):.2f} [{ends.low:.2f}, {ends.high:.2f}] over {n:,} images.",
         },
     )
 

@@ -8,22 +8,37 @@ from typing import ClassVar
 
 import numpy as np
 
-from auditor.contract import Available, Check, Evidence, Need, Pass, Predictions, Truth, Unmet
+from auditor.comparing.by_group import measure_cells
+from auditor.comparing.pairs import Pair
+from auditor.contract import (
+    Available,
+    Check,
+    Evidence,
+    Need,
+    Pass,
+    Predictions,
+    Truth,
+    Unmet,
+    Words,
+)
+from auditor.contract.numbers import points
 from auditor.data.views import PatchInRegion, Region, RegionFromDonor
 from auditor.errors import SpecError
-from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.scoring.comparison import (
-    count_units,
-    points,
-    points_text,
-    rate_details,
-    rate_text,
-    too_few,
-    worst_first,
+from auditor.findings import (
+    Axis,
+    Cell,
+    Column,
+    Figure,
+    Measure,
+    Measured,
+    Result,
+    Subject,
+    Table,
+    Unmeasured,
 )
-from auditor.scoring.outcomes import Outcomes
+from auditor.scoring.comparison import worst_first
+from auditor.scoring.rows import Rows
 from auditor.spec import AuditSpec, ShortcutSpec
-from auditor.stats import interval, paired_difference, rate, value
 
 SAMPLE = 2000
 """Test images put through each view at most: half a point of accuracy shows in 2,000 pairs."""
@@ -119,12 +134,47 @@ class Toggle(Check):
     """
 
     id: ClassVar[str] = "shortcut/toggle"
+    topic: ClassVar[str] = "whether a known artefact decides"
     needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth(), Artefacts())
     sources: ClassVar[tuple[str, ...]] = (
         "Xiao, Engstrom, Ilyas & Madry (2021), arXiv:2006.09994 (exchange within and across class)",
         "Li, Evtimov, Gordo et al. (2023), arXiv:2212.04825 (adding a watermark)",
         "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
     )
+    words: ClassVar = {
+        "accuracy-worth": Words(
+            title="Accuracy that rests on {artefact}",
+            short="{artefact} decides",
+            sentence="Accuracy with the region of {artefact} from an image of the same class "
+            "{this}; from another class {other}; {gap}.",
+            hundred="Of 100 images with the {artefact} area of an image of the same class it "
+            "answers {here} rightly; with that of another class, {there}.",
+            sides=("Same class", "Another class"),
+            action="train without {artefact} in the pictures, and test again",
+        ),
+        "flip-rate": Words(
+            title="Answers that change with {artefact}",
+            short="{artefact} changes answers",
+            sentence="{value} of {n} images are answered differently when {artefact} comes from "
+            "another class.",
+            action="train without {artefact} in the pictures, and test again",
+        ),
+        "accuracy-lost": Words(
+            title="Accuracy lost when {artefact} is added",
+            short="accuracy lost by adding {artefact}",
+            sentence="Accuracy as shot {this}; with {artefact} added {other}; {gap}.",
+            sides=("As shot", "With it added"),
+            action="train without {artefact} in the pictures, and test again",
+        ),
+        "answer-shift": Words(
+            title="Answers “{class}” won by {artefact}",
+            short="answers “{class}” won by {artefact}",
+            sentence="Of images of other classes {this} are answered {class} with {artefact} "
+            "added; as shot {other}; {gap}.",
+            sides=("With it added", "As shot"),
+            action="train without {artefact} in the pictures, and test again",
+        ),
+    }
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rows: list[tuple[Cell, ...]] = []
@@ -140,185 +190,100 @@ class Toggle(Check):
             yield _forest(rows)
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """The same labelled images, answered under two views, in one order."""
-
-    first: Outcomes
-    second: Outcomes
-
-    @classmethod
-    def of(cls, first: Outcomes, second: Outcomes) -> _Pair:
-        first, second = first.with_labels(), second.with_labels()
-        # An image for which there was no donor is missing under one view only.
-        place = {image_id: i for i, image_id in enumerate(second.image_ids)}
-        at = np.array([place.get(image_id, -1) for image_id in first.image_ids], dtype=np.int64)
-        return cls(first.take(at >= 0), second.take(at[at >= 0]))
-
-    def take(self, keep: np.ndarray) -> _Pair:
-        return _Pair(self.first.take(keep), self.second.take(keep))
-
-    @property
-    def units(self) -> np.ndarray | None:
-        return self.first.units
-
-    @property
-    def n_units(self) -> int:
-        return count_units(np.ones(len(self.first), dtype=bool), self.units)
-
-    def too_few(self, name: str, subject: Subject, *, among: str) -> Unmeasured | None:
-        noun = "images" if self.units is None else "units"
-        return too_few(name, subject, sides={among: self.n_units}, noun=noun)
-
-
-def _exchanged(evidence: Evidence, shortcut: ShortcutSpec, views: Views) -> Iterator[Result]:
+def _exchanged(evidence: Evidence, shortcut: ShortcutSpec, views: Views) -> Iterator[Measured]:
     """What the region's content is worth, and how many answers turn on it."""
-    pair = _Pair.of(
-        evidence.outcomes("test", view=views.other_class, sample=SAMPLE),
-        evidence.outcomes("test", view=views.same_class, sample=SAMPLE),
+    pair = Pair.of(
+        evidence.scored("test", view=views.other_class, sample=SAMPLE),
+        evidence.scored("test", view=views.same_class, sample=SAMPLE),
     )
     subject = Subject.of(split="test", artefact=shortcut.name)
     few = pair.too_few("accuracy-worth", subject, among="test images with donors of both kinds")
     if few is not None:
         yield few
         return
-    yield _worth(pair, shortcut, subject)
-    changed = pair.first.predicted != pair.second.predicted
-    yield Measure(
-        name="flip-rate",
-        subject=subject,
-        estimate=rate(changed, unit=pair.units),
-        unit="share",
-        better="lower",
-        n=len(changed),
-        n_units=pair.n_units,
-        examples=worst_first(pair.first.image_ids, badness=pair.second.confidence, among=changed),
-        details={
-            "sentence": f"{rate_text(rate(changed, unit=pair.units), n=len(changed))} images are "
-            f"answered differently when {shortcut.name} comes from another class."
-        },
-    )
-
-
-def _worth(pair: _Pair, shortcut: ShortcutSpec, subject: Subject) -> Measure:
     other, same = pair.first, pair.second
-    worth = paired_difference(other.correct, same.correct, unit=pair.units)
-    here, there = (rate(side.correct, unit=pair.units) for side in (same, other))
-    n = len(same)
-    return Measure(
-        name="accuracy-worth",
-        subject=subject,
-        estimate=worth,
-        unit="share",
+    yield pair.difference(
+        "accuracy-worth",
+        subject,
+        of=(same.right, other.right),
         better="lower",
-        n=n,
-        n_units=pair.n_units,
         examples=worst_first(
-            same.image_ids, badness=other.confidence, among=same.correct & ~other.correct
+            same.image_ids, badness=other.confidence, among=same.right & ~other.right
         ),
-        details={
-            "rate": rate_details(here, n=n),
-            "rest": rate_details(there, n=n),
-            "carried_by": _carried(same, shortcut),
-            "sentence": f"Accuracy with the region of {shortcut.name} from an image of the same "
-            f"class {rate_text(here, n=n)}; from another class {rate_text(there, n=n)}; "
-            f"{points_text(worth)}.",
-        },
+        facts={"carried_by": _carried(same, shortcut)},
     )
+    yield pair.share("flip-rate", subject, pair.changed)
 
 
-def _carried(outcomes: Outcomes, shortcut: ShortcutSpec) -> dict[str, str]:
+def _carried(rows: Rows, shortcut: ShortcutSpec) -> dict[str, str]:
     """By class, how many images are declared to carry the artefact, as "12 of 80"."""
-    outcomes = outcomes.by_label()
-    known = {(a.name, group) for a in outcomes.attributes for group in a.groups}
+    rows = rows.by_label()
+    known = {(a.name, group) for a in rows.attributes for group in a.groups}
     if not shortcut.carried_by or not set(shortcut.carried_by.items()) <= known:
         return {}
-    carries = np.ones(len(outcomes), dtype=bool)
+    carries = np.ones(len(rows), dtype=bool)
     for attribute, group in shortcut.carried_by.items():
-        carries &= outcomes.groups(attribute) == group
+        carries &= rows.groups(attribute) == group
+    of_class = {name: rows.present(name) for name in rows.classes}
     return {
-        name: f"{int((carries & (outcomes.labels == i)).sum())} of "
-        f"{int((outcomes.labels == i).sum())}"
-        for i, name in enumerate(outcomes.classes)
-        if (outcomes.labels == i).any()
+        name: f"{int((carries & inside).sum())} of {int(inside.sum())}"
+        for name, inside in of_class.items()
+        if inside.any()
     }
 
 
-def _added(evidence: Evidence, shortcut: ShortcutSpec, view: PatchInRegion) -> Iterator[Result]:
+def _added(evidence: Evidence, shortcut: ShortcutSpec, view: PatchInRegion) -> Iterator[Measured]:
     """What adding the artefact costs, and which class it draws answers to."""
-    pair = _Pair.of(evidence.outcomes("test", view=view, sample=SAMPLE), evidence.outcomes("test"))
+    pair = Pair.of(evidence.scored("test", view=view, sample=SAMPLE), evidence.scored("test"))
     subject = Subject.of(split="test", artefact=shortcut.name)
     few = pair.too_few("accuracy-lost", subject, among="the labelled test data")
     if few is not None:
         yield few
         return
     with_it, as_shot = pair.first, pair.second
-    lost = paired_difference(with_it.correct, as_shot.correct, unit=pair.units)
-    here, there = (rate(side.correct, unit=pair.units) for side in (as_shot, with_it))
-    yield Measure(
-        name="accuracy-lost",
-        subject=subject,
-        estimate=lost,
-        unit="share",
+    yield pair.difference(
+        "accuracy-lost",
+        subject,
+        of=(as_shot.right, with_it.right),
         better="lower",
-        n=len(with_it),
-        n_units=pair.n_units,
         examples=worst_first(
-            with_it.image_ids, badness=with_it.confidence, among=as_shot.correct & ~with_it.correct
+            with_it.image_ids, badness=with_it.confidence, among=as_shot.right & ~with_it.right
         ),
-        details={
-            "rate": rate_details(here, n=len(with_it)),
-            "rest": rate_details(there, n=len(with_it)),
-            "sentence": f"Accuracy as shot {rate_text(here, n=len(with_it))}; with "
-            f"{shortcut.name} added {rate_text(there, n=len(with_it))}; {points_text(lost)}.",
-        },
     )
-    for index in _drawn_to(pair):
-        yield _answer_shift(pair, index, shortcut)
+    yield from (_answer_shift(pair, name, shortcut) for name in _drawn_to(pair))
 
 
-def _drawn_to(pair: _Pair) -> list[int]:
+def _drawn_to(pair: Pair) -> list[str]:
     """Classes that answers moved to or from, most moved first, at most ten."""
-    before, after = (
-        np.bincount(side.predicted, minlength=len(side.classes))
-        for side in (pair.second, pair.first)
-    )
-    order = np.argsort(-np.abs(after - before), kind="stable")[:10]
-    return [int(i) for i in order]
+    names = pair.first.classes
+    moved = [
+        abs(int(pair.first.called(name).sum()) - int(pair.second.called(name).sum()))
+        for name in names
+    ]
+    return [names[i] for i in np.argsort(-np.array(moved), kind="stable")[:10]]
 
 
-def _answer_shift(pair: _Pair, index: int, shortcut: ShortcutSpec) -> Measure | Unmeasured:
-    name = pair.first.classes[index]
-    others = pair.take(pair.first.labels != index)
+def _answer_shift(pair: Pair, name: str, shortcut: ShortcutSpec) -> Measure | Unmeasured:
+    others = pair.take(~pair.first.present(name))
     subject = Subject.about({"artefact": shortcut.name, "class": name}, split="test")
     few = others.too_few("answer-shift", subject, among=f"test images that are not {name}")
     if few is not None:
         return few
-    before, after = (side.predicted == index for side in (others.second, others.first))
-    n = len(before)
-    drawn = after & ~before
-    return Measure(
-        name="answer-shift",
-        subject=subject,
-        estimate=paired_difference(before, after, unit=others.units),
-        unit="share",
+    before, after = others.second.called(name), others.first.called(name)
+    return others.difference(
+        "answer-shift",
+        subject,
+        of=(after, before),
         better="lower",
-        n=n,
-        n_units=others.n_units,
-        examples=worst_first(others.first.image_ids, badness=others.first.confidence, among=drawn),
-        details={
-            "rate": rate_details(rate(after, unit=others.units), n=n),
-            "rest": rate_details(rate(before, unit=others.units), n=n),
-            "sentence": f"{rate_text(rate(drawn, unit=others.units), n=n)} images of other "
-            f"classes become {name} when {shortcut.name} is added.",
-        },
+        examples=worst_first(
+            others.first.image_ids, badness=others.first.confidence, among=after & ~before
+        ),
     )
 
 
 def _row(artefact: str, measure: Measure) -> tuple[Cell, ...]:
-    ends = interval(measure.estimate)
-    return (artefact, measure.name, measure.subject.get("class"), measure.n,
-            value(measure.estimate), ends.low, ends.high)  # fmt: skip
+    numbers = measure_cells(measure)
+    return (artefact, measure.name, measure.subject.get("class"), measure.n, *numbers)
 
 
 def _table(rows: list[tuple[Cell, ...]]) -> Table:

@@ -7,11 +7,12 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from auditor.contract.evidence import Evidence
 from auditor.contract.needs import Need
-from auditor.findings import Result
+from auditor.contract.words import Words
+from auditor.findings import Question, Result
 
 FAMILIES = ("auditor.checks", "auditor.bias", "auditor.shift")
 
@@ -23,12 +24,26 @@ class Check(ABC):
     Subclasses are frozen dataclasses; their docstring begins with one sentence and has the
     sections *What it measures*, *Why it matters*, *How it can mislead*. Fields are documented
     with ``Annotated[type, "meaning"]``.
+
+    `topic` is what the check is about, in a few words. `words` has the words of every measure
+    that it can yield, by name. `question` is which of the four questions its findings answer.
+    `shown` says what a report never folds: ``open`` its first picture and small tables, ``told``
+    the sentences of what it found.
     """
 
     id: ClassVar[str]
+    topic: ClassVar[str]
     needs: ClassVar[tuple[Need, ...]]
+    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]]
+    question: ClassVar[Question | None] = None
+    shown: ClassVar[Literal["folded", "open", "told"]] = "folded"
     sources: ClassVar[tuple[str, ...]] = ()
     since: ClassVar[str] = "0.1"
+
+    @classmethod
+    def shown_id(cls, name: str, split: str) -> str:
+        """The id of a figure or table about a split; those of the test data name none."""
+        return f"{cls.id}:{name}" + ("" if split == "test" else f"@{split}")
 
     @abstractmethod
     def run(self, evidence: Evidence) -> Iterator[Result]:

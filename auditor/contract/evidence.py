@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from auditor.data.soundness import Soundness
     from auditor.models.predictor import Predictor
     from auditor.scoring.outcomes import Outcomes
+    from auditor.scoring.rows import Rows
 
 
 class Evidence(Protocol):
@@ -42,10 +43,27 @@ class Evidence(Protocol):
         ...
 
     def dataset(self, split: str, *, part: str = "sound") -> Dataset:
-        """The manifest's rows of a split (readable images only in the sound part)."""
+        """The manifest's rows of a split (readable images only in the clean subset)."""
         ...
 
-    def outcomes(
+    def labelled_splits(self) -> tuple[str, ...]:
+        """Splits whose truth is known, test first; declared with `LabelledSplits`."""
+        ...
+
+    def scored(
+        self,
+        split: str = "test",
+        *,
+        view: View = AS_SHOT,
+        variant: str = AS_GIVEN,
+        input: InputSpec | None = None,
+        sample: int | None = None,
+        part: str = "sound",
+    ) -> Rows:
+        """Scored rows of a declared pass; unreadable images are never among them."""
+        ...
+
+    def answers(
         self,
         split: str = "test",
         *,
@@ -55,7 +73,7 @@ class Evidence(Protocol):
         sample: int | None = None,
         part: str = "sound",
     ) -> Outcomes:
-        """Predictions of a declared pass; unreadable images are never among them."""
+        """The raw answers of a declared pass of `ClassScores`, for checks that need them."""
         ...
 
     def embedding(self, split: str = "test", *, part: str = "sound") -> np.ndarray:
@@ -75,7 +93,7 @@ class Evidence(Protocol):
         ...
 
     def frames(self, split: str, *, sample: int) -> np.ndarray:
-        """Decoded frames at model size, (m, h, w, 3) uint8, of a nested sample (sound part)."""
+        """Decoded frames at model size, (m, h, w, 3) uint8, of a nested sample (clean subset)."""
         ...
 
     def frame_ids(self, split: str, *, sample: int) -> tuple[str, ...]:

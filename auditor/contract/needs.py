@@ -60,10 +60,6 @@ class Need(ABC):
         """Passes to run for this need; asked only when it is met."""
         return ()
 
-    def scanned_splits(self, available: Available) -> tuple[str, ...]:
-        """Splits whose every image must be decoded once and described."""
-        return ()
-
     def frame_splits(self, available: Available) -> tuple[str, ...]:
         """Splits whose decoded frames must be kept until the checks have run."""
         return ()
@@ -101,7 +97,38 @@ class Predictions(Need):
 
 
 @dataclass(frozen=True)
-class Rows(Need):
+class ClassScores(Predictions):
+    """A score for each class of every image, as classifiers give."""
+
+    def unmet(self, available: Available) -> Unmet | None:
+        if available.model.task != "classification":
+            return Unmet(
+                reason=f"A model of the task {available.model.task} gives no score for each class "
+                "of an image.",
+                remedy="Nothing to do: this is asked of classifiers only.",
+            )
+        return super().unmet(available)
+
+
+@dataclass(frozen=True)
+class LabelledSplits(Need):
+    """Answers and truth of the test images, and of the deployment images where they have truth.
+
+    What is measured on test is measured on every labelled split: `splits` lists them.
+    """
+
+    def unmet(self, available: Available) -> Unmet | None:
+        return Truth().unmet(available)
+
+    def splits(self, available: Available) -> tuple[str, ...]:
+        return tuple(s for s in ("test", "deployment") if Truth(split=s).unmet(available) is None)
+
+    def passes(self, available: Available) -> tuple[Pass, ...]:
+        return tuple(Pass(split) for split in self.splits(available))
+
+
+@dataclass(frozen=True)
+class Manifest(Need):
     """A split's manifest, without its images."""
 
     split: str = "test"
@@ -135,9 +162,6 @@ class Scan(Need):
 
     def unmet(self, available: Available) -> Unmet | None:
         return _absent_split(self.split, available)
-
-    def scanned_splits(self, available: Available) -> tuple[str, ...]:
-        return (self.split,)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -61,27 +62,33 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.frame)
 
-    @property
+    # Text is stored as pandas keeps it; an array of it takes a while to make, and is made once.
+    @cached_property
     def image_ids(self) -> np.ndarray:
-        return self.frame["image_id"].to_numpy(dtype=object)
+        """Id of each image as str, shape (n,); read-only."""
+        names = self.frame["image_id"].to_numpy(dtype=object)
+        names.flags.writeable = False
+        return names
 
     @property
     def labels(self) -> np.ndarray:
         """Class index of each image, -1 where there is none; shape (n,), int64."""
         return self.frame["label"].to_numpy(dtype=np.int64)
 
-    @property
+    @cached_property
     def units(self) -> np.ndarray | None:
-        """Unit of each image as str, shape (n,); None when the manifest names no unit.
+        """Unit of each image as str, shape (n,), read-only; None when the manifest names no unit.
 
         An image without one is a unit of its own: taken together, such images would be one unit.
         """
         if not self.has_units:
             return None
-        named = self.frame["unit"].to_numpy(dtype=object)
-        alone = named == ""
-        if alone.any():
-            named = np.where(alone, "image:" + self.image_ids.astype(str).astype(object), named)
+        named = _names(self.frame["unit"])
+        alone = np.flatnonzero(named == "")
+        if len(alone):
+            named = named.copy()
+            named[alone] = [f"image:{image}" for image in self.image_ids[alone]]
+            named.flags.writeable = False
         return named
 
     def rating(self, annotator: str) -> np.ndarray:
@@ -96,8 +103,17 @@ class Dataset:
         return self.frame["gold"].to_numpy(dtype=np.int64)
 
     def groups(self, attribute: str) -> np.ndarray:
-        """Group of each image under `attribute`, shape (n,), `MISSING_GROUP` where missing."""
-        return self.frame[f"attribute:{attribute}"].to_numpy(dtype=object)
+        """Group of each image under `attribute`, shape (n,), `MISSING_GROUP` where missing.
+
+        Read-only.
+        """
+        if attribute not in self._groups:
+            self._groups[attribute] = _names(self.frame[f"attribute:{attribute}"])
+        return self._groups[attribute]
+
+    @cached_property
+    def _groups(self) -> dict[str, np.ndarray]:
+        return {}
 
     def attribute(self, name: str) -> Attribute:
         """The attribute of a name; KeyError where there is none."""
@@ -109,5 +125,15 @@ class Dataset:
 
     def take(self, keep: np.ndarray) -> Self:
         """The images at the positions (or under the mask) `keep`, in that order."""
+        if keep.dtype == bool and keep.all():
+            return self
         positions = np.flatnonzero(keep) if keep.dtype == bool else keep
         return replace(self, frame=self.frame.iloc[positions].reset_index(drop=True))
+
+
+def _names(column: pd.Series) -> np.ndarray:
+    """A column as an array of str, (n,), read-only; equal names are one object, to save memory."""
+    codes, seen = pd.factorize(column, use_na_sentinel=False)
+    names: np.ndarray = np.asarray(seen, dtype=object)[codes]
+    names.flags.writeable = False
+    return names

@@ -29,8 +29,6 @@ from auditor.spec import AttributeSpec, ClassCount, ColumnsSpec, DataSpec
 Edges = Mapping[str, tuple[float, ...]]
 """Inner edges of quantile groups, by attribute."""
 
-_OPTIONAL = ("unit", "time", "annotator")
-
 
 @dataclass(frozen=True)
 class ReadDataset:
@@ -172,8 +170,8 @@ def _plan(split: str, rows: Rows, data: DataSpec, columns: ColumnsSpec) -> _Read
         label=_label_column(split, rows, columns),
         optional={
             key: column
-            for key in _OPTIONAL
-            if (column := getattr(columns, key)) and has(column, f"data.columns.{key}")
+            for key, column in _optional(columns).items()
+            if column and has(column, f"data.columns.{key}")
         },
         second={
             name: column
@@ -188,6 +186,15 @@ def _plan(split: str, rows: Rows, data: DataSpec, columns: ColumnsSpec) -> _Read
         absent=tuple(absent),
         label_required=split != "deployment",
     )
+
+
+def _optional(columns: ColumnsSpec) -> dict[str, str | None]:
+    unit = columns.unit_column
+    return {
+        "unit": None if unit is None else unit.column,
+        "time": columns.time,
+        "annotator": columns.annotator,
+    }
 
 
 def _label_column(split: str, rows: Rows, columns: ColumnsSpec) -> str | None:

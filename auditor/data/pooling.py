@@ -89,8 +89,8 @@ def pool_small_groups(
 ) -> dict[str, Dataset]:
     """The datasets with every small group pooled, in all splits alike.
 
-    `sound` maps a split to the mask of its sound part, (n,) bool: groups are large enough there and
-    as given. Each dataset also learns coarser groups, of which every class has enough
+    `sound` maps a split to the mask of its clean subset, (n,) bool: groups are large enough there
+    and as given. Each dataset also learns coarser groups, of which every class has enough
     (`Dataset.by_label`). None for `smallest` leaves all as they are.
     """
     if smallest is None:

@@ -47,7 +47,7 @@ class RoleSoundness:
 
     @property
     def keep(self) -> np.ndarray:
-        """The sound part: readable, no duplicate, not leaked."""
+        """The clean subset: readable, no duplicate, not leaked."""
         kept: np.ndarray = self.readable & ~self.duplicate & ~self.leaked
         return kept
 
@@ -60,7 +60,7 @@ class Soundness:
     units_compared: bool
 
     def keep(self, split: str) -> np.ndarray:
-        """Mask over the rows of a split's dataset: its sound part, (n,) bool."""
+        """Mask over the rows of a split's dataset: its clean subset, (n,) bool."""
         return self.splits[split].keep
 
     def summary(self) -> dict[str, dict[str, int]]:

@@ -79,7 +79,7 @@ class Region:
     def __post_init__(self) -> None:
         if not (0 <= self.x0 < self.x1 <= 1 and 0 <= self.y0 < self.y1 <= 1):
             raise ValueError(
-                f"region: found {self}, expected [x0, y0, x1, y1] rising, from 0 to 1; mend the "
+                f"region: found {self}, expected [x0, y0, x1, y1] rising, from 0 to 1; correct the "
                 "region in the audit spec"
             )
 

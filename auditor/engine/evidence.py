@@ -14,6 +14,8 @@ from auditor.contract import (
     AS_GIVEN,
     Available,
     Check,
+    ClassScores,
+    LabelledSplits,
     Need,
     NotMeasurableError,
     Pass,
@@ -29,6 +31,8 @@ from auditor.engine.sweep import SweptPass, SweptSplit, assemble
 from auditor.findings import ModelFacts
 from auditor.models.predictor import Predictor
 from auditor.scoring.outcomes import Outcomes
+from auditor.scoring.rows import Rows
+from auditor.scoring.tasks import task_of
 from auditor.spec import AuditSpec, InputSpec
 
 
@@ -55,7 +59,9 @@ class Gathered:
     model_paths: Mapping[str, Path]
     missing_variants: Mapping[str, MissingVariant] = field(default_factory=dict)
     handed_out: dict[tuple[Pass, str], Outcomes] = field(default_factory=dict, compare=False)
-    """Outcomes handed out so far: what they derive (answers, confidences) is derived once."""
+    """Answers handed out so far: what they derive (answers, confidences) is derived once."""
+    scored: dict[tuple[Pass, str], Rows] = field(default_factory=dict, compare=False)
+    """Rows handed out so far."""
 
     def readable(self, split: str) -> np.ndarray:
         """Mask over a split's rows: images that could be decoded."""
@@ -93,7 +99,36 @@ class CheckEvidence:
         dataset = self.gathered.available.datasets[split]
         return dataset.take(self._keep(split)) if part == "sound" else dataset
 
-    def outcomes(
+    def labelled_splits(self) -> tuple[str, ...]:
+        need = next((n for n in self.check.needs if isinstance(n, LabelledSplits)), None)
+        if need is None:
+            raise UndeclaredNeedError(f"{self.check.id} asks for labelled splits undeclared")
+        return need.splits(self.gathered.available)
+
+    def scored(
+        self,
+        split: str = "test",
+        *,
+        view: View = AS_SHOT,
+        variant: str = AS_GIVEN,
+        input: InputSpec | None = None,
+        sample: int | None = None,
+        part: str = "sound",
+    ) -> Rows:
+        wanted = Pass(split, view=view, variant=variant, input=input, sample=sample)
+        self._require_pass(wanted)
+        known = self.gathered.scored
+        if (wanted, part) not in known:
+            swept = self._swept(wanted)
+            keep = self._taken(wanted, swept, part)
+            if not keep.any():
+                raise self._nothing_left(wanted.split)
+            dataset = self.gathered.available.datasets[split].take(swept.rows[keep])
+            scores = swept.scored()[keep].reset_index(drop=True)
+            known[wanted, part] = task_of(self.spec.model.task).rows(dataset, scores)
+        return known[wanted, part]
+
+    def answers(
         self,
         split: str = "test",
         *,
@@ -104,7 +139,12 @@ class CheckEvidence:
         part: str = "sound",
     ) -> Outcomes:
         wanted = Pass(split, view=view, variant=variant, input=input, sample=sample)
+        if not any(isinstance(need, ClassScores) for need in self.check.needs):
+            raise UndeclaredNeedError(f"{self.check.id} asks for class scores undeclared")
         self._require_pass(wanted)
+        return self._answers(wanted, part)
+
+    def _answers(self, wanted: Pass, part: str) -> Outcomes:
         known = self.gathered.handed_out
         if (wanted, part) not in known:
             known[wanted, part] = self._outcomes_of(wanted, part)

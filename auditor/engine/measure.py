@@ -43,6 +43,7 @@ def _run(check: Check, evidence: CheckEvidence) -> CheckRun:
         for result in check.run(evidence):
             # What JSON cannot hold is this check's fault, not a reason to lose the whole record.
             encode(result)
+            _require_words(check, result)
             results.append(result)
     except NotMeasurableError as error:
         results = [Unmeasured("check", Subject(), error.reason, error.remedy)]
@@ -66,6 +67,12 @@ def _run(check: Check, evidence: CheckEvidence) -> CheckRun:
         traceback=crash,
     )
     return CheckRun(kept, tables)
+
+
+def _require_words(check: Check, result: Result) -> None:
+    """Raise where a check yields what it has no words for: a report could not speak of it."""
+    if isinstance(result, Measure | Unmeasured) and result.name not in check.words:
+        raise RuntimeError(f"{check.id} yields {result.name!r}, which its words lack")
 
 
 @contextmanager

@@ -19,14 +19,13 @@ from auditor.record import NotPlannedCheck
 class Plan:
     """Checks in the order in which they run, and the union of the passes they need.
 
-    `scanned` are the splits whose every image is described, `kept` those whose frames are
-    cached. Early passes run in the first sweep; late ones need frames that it kept.
+    `kept` are the splits whose frames are cached. Early passes run in the first sweep; late ones
+    need frames that it kept.
     """
 
     checks: tuple[Check, ...]
     not_run: tuple[NotPlannedCheck, ...]
     passes: tuple[Pass, ...]
-    scanned: tuple[str, ...]
     kept: tuple[str, ...]
 
     @property
@@ -58,8 +57,6 @@ def make_plan(available: Available, *, only: Sequence[str] = ()) -> Plan:
         checks=checks,
         not_run=not_run,
         passes=passes,
-        # Every split is scanned: the sound part, on which all checks rest, follows from it.
-        scanned=splits,
         kept=tuple(r for r in splits if any(r in need.frame_splits(available) for need in needs)),
     )
 

@@ -65,7 +65,7 @@ def input_digests(loaded: Loaded, gathered: Gathered) -> dict[str, str]:
 def dataset_summaries(
     gathered: Gathered, declarations: Document | None
 ) -> tuple[DatasetSummary, ...]:
-    """Counts of every split, as given and in its sound part."""
+    """Counts of every split, as given and in its clean subset."""
     return tuple(
         _dataset_summary(dataset, gathered, declarations)
         for dataset in gathered.available.datasets.values()

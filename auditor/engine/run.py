@@ -18,11 +18,11 @@ from auditor.engine.recording import (
     pass_facts,
     plan_summary,
 )
-from auditor.engine.scores import write_scores
 from auditor.engine.store import Store
 from auditor.engine.sweep import Progress
 from auditor.judging.judged_record import make_record, read_record, rejudge
-from auditor.judging.policy import Limit, PolicyFile, limits_of, load_policy
+from auditor.judging.policy import Limit, limits_of
+from auditor.judging.policy_file import PolicyFile, load_policy
 from auditor.record import AuditRecord
 from auditor.record.files import write_record
 from auditor.record.provenance import collect_provenance
@@ -50,7 +50,7 @@ def run(
     """Audit what `spec` says; write ``audit.json`` and ``tables/`` under `out`.
 
     `only` names checks to run (all when empty); limits of checks left out are then not decided.
-    `policy` overrides the spec's. Raises AuditorError for whatever the user can mend.
+    `policy` overrides the spec's. Raises AuditorError for whatever the user can correct.
     """
     with output_folder(Path(out)) as folder:
         return audit_into(
@@ -75,7 +75,6 @@ def audit_into(
     declarations = _declarations(file.spec)
     loaded = load(file.spec, only=only, trust_code=trust_code)
     gathered = gather(loaded, store=Store(folder / "store"), report=_as_show(report))
-    write_scores(gathered)
     runs = run_checks(loaded.plan.checks, gathered, report=report)
     provenance = collect_provenance(
         seed=file.spec.audit.seed,

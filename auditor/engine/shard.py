@@ -21,6 +21,7 @@ from auditor.data.scan import SCAN_VERSION, describe, unreadable_row
 from auditor.data.views import AS_SHOT, View, ViewContext
 from auditor.engine.store import Store, key_of
 from auditor.models.predictor import Predictor
+from auditor.scoring.tasks import task_of
 from auditor.spec import InputSpec
 
 BATCH = 8
@@ -65,6 +66,7 @@ class ShardTask:
     keep_frames: bool
     seed: int
     max_pixels: int
+    task: str = "classification"
     digests: tuple[str, ...] = ()
     """SHA-256 of each file, when an earlier sweep of this run has read them."""
 
@@ -78,6 +80,7 @@ class ShardFiles:
     frames: Path | None
     probabilities: tuple[Path, ...]
     embeddings: tuple[Path | None, ...]
+    scores: tuple[Path, ...]
 
     def missing_passes(self) -> tuple[int, ...]:
         return tuple(
@@ -101,8 +104,22 @@ def run_shard(
     missing = files.missing_passes()
     need_scan = not store.holds(files.scan)
     need_frames = files.frames is not None and not store.holds(files.frames)
-    if not (missing or need_scan or need_frames):
-        return files
+    if missing or need_scan or need_frames:
+        _sweep(task, files, store, predictors, kept)
+    _score(task, files, store)
+    return files
+
+
+def _sweep(
+    task: ShardTask,
+    files: ShardFiles,
+    store: Store,
+    predictors: Mapping[str, Predictor],
+    kept: KeptFrames | None,
+) -> None:
+    """Decode once and predict what is missing."""
+    missing, need_scan = files.missing_passes(), not store.holds(files.scan)
+    need_frames = files.frames is not None and not store.holds(files.frames)
     states = [_PassState.start(task.passes[i], predictors) for i in missing]
     redecode = need_scan or need_frames or files.frames is None
     redecode = redecode or any(
@@ -124,7 +141,16 @@ def run_shard(
     _write_states(files, missing, states, store)
     if need_scan:
         store.write_table(files.scan, pd.DataFrame(rows))
-    return files
+
+
+def _score(task: ShardTask, files: ShardFiles, store: Store) -> None:
+    """Score the answers of every pass by the truth; kept apart, since labels may change."""
+    for work, answers, path in zip(task.passes, files.probabilities, files.scores, strict=True):
+        if not store.holds(path):
+            scores = task_of(task.task).score(store.read_array(answers), task.labels[work.places])
+            ids = [task.image_ids[place] for place in work.places]
+            scores.insert(0, "image_id", pd.Series(ids, dtype="str"))
+            store.write_table(path, scores)
 
 
 def shard_files(
@@ -147,7 +173,16 @@ def shard_files(
             store.path("embeddings", key) if work.embedding else None
             for key, work in zip(keys, task.passes, strict=True)
         ),
+        scores=tuple(
+            store.path("scores", _score_key(task, work, key), ".parquet")
+            for key, work in zip(keys, task.passes, strict=True)
+        ),
     )
+
+
+def _score_key(task: ShardTask, work: PassWork, answers: str) -> str:
+    version = task_of(task.task).SCORER_VERSION
+    return key_of("scores", task.task, version, answers, task.labels[work.places].tolist())
 
 
 def _prediction_key(

@@ -44,6 +44,11 @@ class SweptPass:
     rows: np.ndarray
     probabilities: tuple[Path, ...]
     embeddings: tuple[Path | None, ...]
+    scores: tuple[Path, ...]
+
+    def scored(self) -> pd.DataFrame:
+        """What the rows of the pass are made of, one line an image, in order."""
+        return pd.concat([pd.read_parquet(path) for path in self.scores], ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,7 @@ def sweep_split(
                 rows=takes[i],
                 probabilities=tuple(f.probabilities[i] for f in files),
                 embeddings=tuple(f.embeddings[i] for f in files),
+                scores=tuple(f.scores[i] for f in files),
             )
             for i, p in enumerate(passes)
         ),
@@ -177,6 +183,7 @@ def _task(
         keep_frames=keep_frames,
         seed=spec.audit.seed,
         max_pixels=spec.data.limits.max_pixels,
+        task=spec.model.task,
         digests=earlier.digests[rows.start : rows.stop] if earlier is not None else (),
     )
 

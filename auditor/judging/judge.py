@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from auditor.findings import (
     Finding,
+    Gating,
     LimitResult,
     Measure,
+    Measured,
     Subject,
     Unmeasured,
     Verdict,
     finding_id,
 )
-from auditor.judging import reasons
+from auditor.judging.needed import MIN_UNITS, could_show, good_side, size, what_would_decide
 from auditor.judging.policy import Gate, Limit, attribute_names
-from auditor.judging.reasons import MIN_UNITS, good_side
-from auditor.judging.verdicts import is_by_group, limit_verdict, overall
+from auditor.judging.verdicts import limit_verdict, overall
 from auditor.judging.waivers import Waiver, apply_waivers
 from auditor.record import CheckResults, NotPlannedCheck
 from auditor.stats import (
     Exact,
-    Normal,
-    PairedDifference,
-    RateDifference,
-    RateRatio,
     bound,
     conditional_holm,
     p_value,
@@ -64,11 +62,15 @@ class _Met:
 @dataclass(frozen=True)
 class _Item:
     check: str
-    result: Measure | Unmeasured
+    result: Measured
 
     @property
     def name(self) -> str:
         return f"{self.check}:{self.result.name}"
+
+    @cached_property
+    def id(self) -> str:
+        return finding_id(self.check, self.result.name, self.result.subject)
 
 
 def judge(
@@ -79,6 +81,7 @@ def judge(
     waivers: Sequence[Waiver] = (),
     attributes: Mapping[str, str] | None = None,
     not_run: Sequence[NotPlannedCheck] = (),
+    by_group: Collection[str] = (),
     required_attributes: Sequence[str] = (),
     not_applicable: Mapping[str, str] | None = None,
 ) -> Judgement:
@@ -89,6 +92,7 @@ def judge(
     attributes : role of each attribute of the spec, by name.
     not_run : checks whose needs were not met, with the reason; a check in neither `results` nor
         here was left out by the user, and its limits are not decided.
+    by_group : checks that measure how the model serves declared groups.
     required_attributes : attributes of which at least one group must have been measured.
     not_applicable : those that a named owner declares not to apply, with what was declared.
     as_of : the day on which waivers must hold.
@@ -104,8 +108,9 @@ def judge(
         for limit in limits
     ]
     declared = dict(not_applicable or {})
+    served = [item for item in items if item.check in by_group]
     limit_results += [
-        _attribute_result(name, items, roles, declared.get(name)) for name in required_attributes
+        _attribute_result(name, served, roles, declared.get(name)) for name in required_attributes
     ]
     verdict = overall(limit_results, findings=waived.findings)
     return Judgement(waived.findings, tuple(limit_results), verdict, waived.warnings)
@@ -113,8 +118,7 @@ def judge(
 
 def _items(results: Sequence[CheckResults]) -> Iterator[_Item]:
     for result in results:
-        found: tuple[Measure | Unmeasured, ...] = (*result.measures, *result.unmeasured)
-        yield from (_Item(result.check, one) for one in found)
+        yield from (_Item(result.check, one) for one in result.measured)
 
 
 def _judge_limit(limit: Limit, items: Sequence[_Item], roles: Mapping[str, str]) -> _Met:
@@ -123,22 +127,27 @@ def _judge_limit(limit: Limit, items: Sequence[_Item], roles: Mapping[str, str])
     for i, item in enumerate(items):
         if not _meets(limit, item, roles):
             continue
-        if isinstance(item.result, Unmeasured):
-            found[i] = _unmeasured_finding(item, item.result, limit)
-        elif not _is_counted(limit, item.result) and reasons.size(item.result) < MIN_UNITS:
-            found[i] = _small_finding(item, item.result, limit)
+        if isinstance(item.result, Unmeasured) or _is_too_small(limit, item.result):
+            found[i] = _finding(item, limit, Verdict.NOT_RUN)
         else:
             tested[i] = item.result
     adjusted = _adjusted(limit, tested, at=limit.value)
     leaning = _leaning(limit, tested)
-    gates = [i.result for i in items if limit.when and i.name == limit.when.measure]
+    gates = [i for i in items if limit.when and i.name == limit.when.measure]
+    families = _families(tested)
     for i, measure in tested.items():
         verdict = _verdict(limit, measure, p=adjusted[i])
-        finding = _said(_finding(items[i], limit, verdict), limit, measure, len(tested))
+        finding = _detailed(
+            _finding(items[i], limit, verdict), limit, measure, len(families[measure.subject.split])
+        )
         if verdict is Verdict.INCONCLUSIVE and i in leaning:
             finding = replace(finding, leaning="worse")
         found[i] = _gated(finding, measure, limit.when, gates)
     return _Met(limit, found)
+
+
+def _is_too_small(limit: Limit, measure: Measure) -> bool:
+    return not _is_counted(limit, measure) and size(measure) < MIN_UNITS
 
 
 def _meets(limit: Limit, item: _Item, roles: Mapping[str, str]) -> bool:
@@ -155,9 +164,23 @@ def _is_counted(limit: Limit, measure: Measure) -> bool:
 
 
 def _adjusted(limit: Limit, tested: Mapping[int, Measure], *, at: float) -> dict[int, float]:
-    """P-values of "the truth is beyond `at`", adjusted over one family for a limit."""
-    p = [p_value(m.estimate, limit=at, exceeds=limit.exceeds) for m in tested.values()]
-    return dict(zip(tested, conditional_holm(p), strict=True))
+    """P-values of "the truth is beyond `at`", adjusted over a limit's comparisons of a split.
+
+    A split is a family of its own: labels from where the model will run would otherwise hide what
+    the test data show.
+    """
+    adjusted: dict[int, float] = {}
+    for family in _families(tested).values():
+        p = [p_value(tested[i].estimate, limit=at, exceeds=limit.exceeds) for i in family]
+        adjusted |= zip(family, conditional_holm(p), strict=True)
+    return adjusted
+
+
+def _families(tested: Mapping[int, Measure]) -> dict[str | None, list[int]]:
+    found: dict[str | None, list[int]] = {}
+    for i, measure in tested.items():
+        found.setdefault(measure.subject.split, []).append(i)
+    return found
 
 
 def _verdict(limit: Limit, measure: Measure, *, p: float) -> Verdict:
@@ -172,9 +195,8 @@ def _leaning(limit: Limit, tested: Mapping[int, Measure]) -> set[int]:
     """Comparisons that are shown to be worse than equal, whether or not beyond the limit."""
     comparisons: dict[float, dict[int, Measure]] = {}
     for i, measure in tested.items():
-        equal = _equality(measure)
-        if equal is not None:
-            comparisons.setdefault(equal, {})[i] = measure
+        if measure.sides is not None and measure.neutral is not None:
+            comparisons.setdefault(measure.neutral, {})[i] = measure
     return {
         i
         for equal, measures in comparisons.items()
@@ -183,57 +205,40 @@ def _leaning(limit: Limit, tested: Mapping[int, Measure]) -> set[int]:
     }
 
 
-def _equality(measure: Measure) -> float | None:
-    if isinstance(measure.estimate, RateDifference | PairedDifference):
-        return 0.0
-    if isinstance(measure.estimate, Normal) and "rest" in measure.details:
-        return 0.0
-    return 1.0 if isinstance(measure.estimate, RateRatio) else None
-
-
-def _said(finding: Finding, limit: Limit, measure: Measure, compared: int) -> Finding:
-    """The finding with its sentences."""
-    verdict = finding.verdict or Verdict.NOT_RUN
-    remedy = ""
-    if verdict is Verdict.FAIL:
-        remedy = str(measure.details.get("remedy") or reasons.beyond(limit))
-    elif verdict is Verdict.INCONCLUSIVE:
-        remedy = reasons.what_would_decide(limit, measure, compared=compared)
-    reason = reasons.reason(limit, measure, verdict=verdict, compared=compared)
-    return replace(finding, reason=reason, remedy=remedy)
+def _detailed(finding: Finding, limit: Limit, measure: Measure, compared: int) -> Finding:
+    """The finding with how many were tested together, and what would decide it where it is open."""
+    finding = replace(finding, compared=compared)
+    if finding.verdict is not Verdict.INCONCLUSIVE:
+        return finding
+    return replace(
+        finding,
+        needed=what_would_decide(limit, measure, compared=compared),
+        could_show=could_show(limit, measure),
+    )
 
 
 def _gated(
-    finding: Finding, measure: Measure, gate: Gate | None, gates: Sequence[Measure | Unmeasured]
+    finding: Finding, measure: Measure, gate: Gate | None, gates: Sequence[_Item]
 ) -> Finding:
     """The finding where its limit applies only behind a gate; a PASS stays one."""
     if gate is None or finding.verdict is Verdict.PASS:
         return finding
-    about = next((g for g in gates if _same_subject(g.subject, measure.subject)), None)
-    what = gate.name.replace("-", " ")
-    subject = reasons.subject_words(measure.subject) or "this"
-    if not isinstance(about, Measure):
-        why = about.reason if about else "It was not measured."
-        text = f"Whether the limit applies is not known: no {what} of {subject}. {why}"
-        return _undecided(finding, text)
+    item = next((g for g in gates if _same_subject(g.result.subject, measure.subject)), None)
+    if item is None or not isinstance(item.result, Measure):
+        return _undecided(finding, Gating("unmeasured", None if item is None else item.id))
+    about = item.result
     if gate.is_met_by(bound(about.estimate, side=good_side(gate))):
         return finding
-    said = f"{reasons.measured(about)} The limit applies where it is shown to be beyond "
-    said += f"{reasons.amount(gate.value, about)}"
     if not gate.is_met_by(bound(about.estimate, side=_other_side(gate))):
-        text = f"{said}, and it is shown not to be. {reasons.measured(measure)}"
-        return replace(finding, verdict=Verdict.PASS, reason=text, remedy="", leaning=None)
-    return _undecided(finding, f"{said}, which is not decided. {reasons.measured(measure)}")
+        return replace(
+            finding, verdict=Verdict.PASS, gating=Gating("shut", item.id), leaning=None,
+            needed=None, could_show=None,
+        )  # fmt: skip
+    return _undecided(finding, Gating("undecided", item.id))
 
 
-def _undecided(finding: Finding, text: str) -> Finding:
-    remedy = finding.remedy if finding.verdict is Verdict.INCONCLUSIVE else ""
-    return replace(
-        finding,
-        verdict=Verdict.INCONCLUSIVE,
-        reason=text,
-        remedy=remedy or "More images, chosen so that attribute and label disagree, would decide.",
-    )
+def _undecided(finding: Finding, gating: Gating) -> Finding:
+    return replace(finding, verdict=Verdict.INCONCLUSIVE, gating=gating)
 
 
 def _same_subject(gate: Subject, subject: Subject) -> bool:
@@ -245,36 +250,15 @@ def _other_side(gate: Gate) -> Any:
 
 
 def _finding(item: _Item, limit: Limit | None, verdict: Verdict | None) -> Finding:
-    result = item.result
     return Finding(
-        id=finding_id(item.check, result.name, result.subject),
+        id=item.id,
         check=item.check,
-        measure=result if isinstance(result, Measure) else None,
-        unmeasured=result if isinstance(result, Unmeasured) else None,
+        result=item.id,
         limit=limit.id if limit else None,
         verdict=verdict,
         severity=limit.severity if limit else None,
         clauses=limit.clauses if limit else (),
     )
-
-
-def _unmeasured_finding(item: _Item, result: Unmeasured, limit: Limit | None) -> Finding:
-    verdict = Verdict.NOT_RUN if limit else None
-    return replace(_finding(item, limit, verdict), reason=result.reason, remedy=result.remedy)
-
-
-def _small_finding(item: _Item, measure: Measure, limit: Limit) -> Finding:
-    return replace(
-        _finding(item, limit, Verdict.NOT_RUN),
-        reason=reasons.too_few(measure),
-        remedy=reasons.add_more(measure),
-    )
-
-
-def _information(item: _Item) -> Finding:
-    if isinstance(item.result, Unmeasured):
-        return _unmeasured_finding(item, item.result, None)
-    return replace(_finding(item, None, None), reason=reasons.measured(item.result))
 
 
 def _in_order(items: Sequence[_Item], met: Sequence[_Met]) -> Iterator[Finding]:
@@ -284,7 +268,7 @@ def _in_order(items: Sequence[_Item], met: Sequence[_Met]) -> Iterator[Finding]:
     """
     used: set[str] = set()
     for i, item in enumerate(items):
-        found = [m.findings[i] for m in met if i in m.findings] or [_information(item)]
+        found = [m.findings[i] for m in met if i in m.findings] or [_finding(item, None, None)]
         for finding in found:
             unique = finding.id if finding.id not in used else f"{finding.id}#{finding.limit}"
             used.add(unique)
@@ -314,15 +298,11 @@ def _limit_result(
     stated["where"] = {k: v for k, v in stated["where"].items() if v}
     failures = [f for f in findings if f.verdict is Verdict.FAIL]
     waived = bool(failures) and all(f.waived_by for f in failures)
-    if findings:
-        reason = reasons.summary(limit, findings, verdict=verdict)
-    else:
-        reason = _nothing_met(limit, ran, left_out)
     return LimitResult(
         limit=stated,
         findings=tuple(f.id for f in findings),
         verdict=verdict,
-        reason=reason,
+        reason="" if findings else _nothing_met(limit, ran, left_out),
         waived_by=failures[0].waived_by if waived else None,
     )
 
@@ -341,9 +321,8 @@ def _attribute_result(
     about = [
         item
         for item in items
-        if is_by_group(item.check)
-        and isinstance(item.result, Measure)
-        and reasons.size(item.result) >= MIN_UNITS
+        if isinstance(item.result, Measure)
+        and size(item.result) >= MIN_UNITS
         and name in attribute_names(item.result.subject, roles)
     ]
     why = f"The policy asks for results by group of {name}"

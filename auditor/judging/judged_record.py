@@ -10,9 +10,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from auditor.errors import DataError
-from auditor.findings import ModelFacts, Verdict
+from auditor.findings import ModelFacts, Question, Verdict
 from auditor.judging.judge import judge
-from auditor.judging.policy import Policy, PolicyFile, limits_of
+from auditor.judging.policy import Policy, limits_of
+from auditor.judging.policy_file import PolicyFile
 from auditor.judging.questions import answer_all
 from auditor.judging.verdicts import not_applicable, overall
 from auditor.record.audit_record import (
@@ -99,19 +100,18 @@ def _judged(
         waivers=policy.waivers,
         attributes={name: stated.role for name, stated in spec.data.attributes.items()},
         not_run=record.plan.not_run,
+        by_group={t.id for t in record.check_texts if t.question is Question.MEASURED},
         required_attributes=policy.required_attributes,
         not_applicable=not_applicable(record.declarations, as_of=day),
     )
-    return replace(
+    judged = replace(
         record,
         findings=judgement.findings,
         limit_results=judgement.limit_results,
         verdict=judgement.verdict,
-        answers=answer_all(
-            judgement.findings, spec=spec, datasets=record.datasets, not_run=record.plan.not_run
-        ),
         warnings=(*record.run_warnings, *judgement.warnings),
     )
+    return replace(judged, answers=answer_all(judged, spec=spec))
 
 
 def from_json(text: str, *, name: str = "audit.json") -> AuditRecord:

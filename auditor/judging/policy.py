@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from auditor.errors import SpecError
 from auditor.findings import Subject
 from auditor.judging.waivers import Waiver
 from auditor.spec import AuditSpec, ClaimSpec, SpecPart
-from auditor.spec.spec_file import CLAIM_MEASURES, read_text, text_digest
-from auditor.spec.yaml_source import Problem, did_you_mean, load, problems_error, validate
+from auditor.spec.yaml_source import load, validate
 
-BUILT_IN = ("default", "strict")
 SCHEMA = "auditor/policy/v1"
 
 Severity = Literal["blocking", "advisory"]
@@ -36,14 +32,14 @@ class Bound(SpecPart):
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
-        given = [name for name in _BOUNDS if getattr(self, name) is not None]
+        given = [name for name in BOUNDS if getattr(self, name) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "no bound"
-            raise ValueError(f"found {found}, expected exactly one of {', '.join(_BOUNDS)}")
+            raise ValueError(f"found {found}, expected exactly one of {', '.join(BOUNDS)}")
         if self.measure.count(":") < 1:
             raise ValueError(
-                f"measure is {self.measure!r}; name it as check:measure, as in "
-                "bias/subgroup-gap:accuracy"
+                f"measure is {self.measure!r}; name it as check:measure, by the ids that "
+                "`auditor checks` lists"
             )
         return self
 
@@ -57,7 +53,7 @@ class Bound(SpecPart):
 
     @property
     def kind(self) -> str:
-        return next(name for name in _BOUNDS if getattr(self, name) is not None)
+        return next(name for name in BOUNDS if getattr(self, name) is not None)
 
     @property
     def value(self) -> float:
@@ -81,7 +77,7 @@ class Bound(SpecPart):
                 return value < self.value
 
 
-_BOUNDS = ("at_least", "at_most", "above", "below")
+BOUNDS = ("at_least", "at_most", "above", "below")
 
 
 class Gate(Bound):
@@ -114,7 +110,7 @@ class Where(SpecPart):
         nothing is about every limit that the check could have met.
         """
         return (
-            (self.split is None or subject.split == self.split or (lenient and not subject.split))
+            (self.split is None or subject.split in (None, self.split))
             and self._matches_variant(subject, lenient)
             and self._matches_attribute(subject, attributes, lenient)
             and all(self._matches_key(key, subject, lenient) for key in self.keys)
@@ -184,11 +180,17 @@ class Approval(SpecPart):
 
 
 class Policy(SpecPart):
-    """Limits with their owner and approval; `required_attributes` must be measured by group."""
+    """Limits with their owner and approval; `required_attributes` must be measured by group.
+
+    A policy that `extends` another takes over its limits, except those `without`, and its required
+    attributes where it states none. A limit with the id of one of them changes what it states.
+    """
 
     id: str
     version: str
     schema_: Literal["auditor/policy/v1"] = Field(default="auditor/policy/v1", alias="schema")
+    extends: str | None = None
+    without: tuple[str, ...] = ()
     owner: Owner
     approved: Approval | None = None
     required_attributes: tuple[str, ...] = ()
@@ -196,59 +198,21 @@ class Policy(SpecPart):
     waivers: tuple[Waiver, ...] = ()
 
 
-@dataclass(frozen=True)
-class PolicyFile:
-    """A policy with the text that it was read from; `digest` is the SHA-256 of that text."""
+class SpecLimits(SpecPart):
+    """Which measure a claim of each short name, and each line of a target, is a limit on."""
 
-    policy: Policy
-    name: str
-    text: str
-    digest: str
-
-
-def load_policy(name: str, *, folder: Path = Path()) -> PolicyFile:
-    """A built-in policy by name, or a YAML file by its path relative to `folder`.
-
-    Raises SpecError for an unknown name, and listing what is wrong in a file.
-    """
-    if name in BUILT_IN:
-        place = resources.files("auditor") / "policies" / f"{name}.yaml"
-        return parse_policy(place.read_text(encoding="utf-8"), name=name)
-    path = folder / name
-    if not path.suffix and not path.exists():
-        raise SpecError(
-            f"There is no policy {name!r}. Expected {' or '.join(BUILT_IN)}, or the path of a "
-            f"policy file.{did_you_mean(name, BUILT_IN)}"
-        )
-    return parse_policy(read_text(path), name=path.name)
+    claims: dict[str, str]
+    latency: dict[str, str]
+    size_mb: str
+    of_variants: tuple[str, ...]
 
 
-def parse_policy(text: str, *, name: str) -> PolicyFile:
-    """A policy from its YAML text; raises SpecError that lists what is wrong, line by line."""
-    source = load(text, name=name)
-    policy = validate(source, Policy)
-    problems = list(_problems(policy))
-    if problems:
-        raise problems_error(source, problems)
-    return PolicyFile(policy=policy, name=name, text=text, digest=text_digest(text))
-
-
-def _problems(policy: Policy) -> Iterator[Problem]:
-    ids = [limit.id for limit in policy.limits]
-    for i, limit in enumerate(policy.limits):
-        if limit.id in ids[:i]:
-            yield Problem(("limits", i, "id"), f"found the limit {limit.id!r} again; ids differ.")
-        if limit.id.startswith(_RESERVED):
-            text = f"found {limit.id!r}; ids that begin with {', '.join(_RESERVED)} are the spec's."
-            yield Problem(("limits", i, "id"), text)
-    for i, waiver in enumerate(policy.waivers):
-        named = waiver.limit
-        if named and named not in ids and not named.startswith(_RESERVED):
-            text = f"there is no limit {named!r}.{did_you_mean(named, ids)}"
-            yield Problem(("waivers", i, "limit"), text)
-
-
-_RESERVED = ("claim:", "target:", "attribute:")
+@cache
+def spec_limits() -> SpecLimits:
+    """The measures that the lines of a spec are limits on, from ``policies/spec_limits.yaml``."""
+    name = "spec_limits.yaml"
+    place = resources.files("auditor") / "policies" / name
+    return validate(load(place.read_text(encoding="utf-8"), name=name), SpecLimits)
 
 
 def limits_of(spec: AuditSpec, policy: Policy) -> tuple[Limit, ...]:
@@ -260,10 +224,13 @@ def limits_of(spec: AuditSpec, policy: Policy) -> tuple[Limit, ...]:
 def _claim_limits(index: int, claim: ClaimSpec) -> Sequence[Limit]:
     stated: dict[str, Any] = {"at_least": claim.at_least, "at_most": claim.at_most}
     why = f"the model's team states it ({claim.source})"
-    if claim.measure not in CLAIM_MEASURES:
-        where = _claimed_subject(claim)
+    measure = spec_limits().claims.get(claim.measure)
+    if measure is None:
+        keys = {} if claim.label is None else {"class": claim.label}
+        other = claim.measure.partition(":")[0] in spec_limits().of_variants
+        variant = None if other else "as-given"
+        where = Where(split=claim.split, variant=variant, of="none", keys=keys)
         return [Limit(id=f"claim:{index}", measure=claim.measure, where=where, why=why, **stated)]
-    measure = f"performance/claims:{claim.measure}"
     keys = {"claim": str(index)}
     return [
         Limit(
@@ -278,42 +245,27 @@ def _claim_limits(index: int, claim: ClaimSpec) -> Sequence[Limit]:
             measure=measure,
             where=Where(keys=keys | {"part": "as-given"}),
             severity="advisory",
-            why=f"{why}; on the data as given, unsound images included",
+            why=f"{why}; on the data as given, with the images that were set apart",
             **stated,
         ),
     ]
-
-
-def _claimed_subject(claim: ClaimSpec) -> Where:
-    keys = {} if claim.label is None else {"class": claim.label}
-    about_data = not claim.measure.startswith(("deployment/", "model/"))
-    return Where(
-        split=claim.split if about_data else None,
-        variant=None if claim.measure.startswith("deployment/quantization:") else "as-given",
-        of="none",
-        keys=keys,
-    )
 
 
 def _target_limits(spec: AuditSpec) -> Iterator[Limit]:
     target = spec.target
     if target is None:
         return
-    why = f"what {target.name} asks of the model"
-    for key, milliseconds in sorted(target.latency.items()):
-        quantile = key.removesuffix("_ms")
+    known = spec_limits()
+    bounds: list[tuple[str, str, float]] = [
+        (key, known.latency[key], ms) for key, ms in sorted(target.latency.items())
+    ]
+    if target.size_mb is not None:
+        bounds.append(("size", known.size_mb, target.size_mb))
+    for key, measure, most in bounds:
         yield Limit(
             id=f"target:{key}",
-            measure=f"deployment/latency:{quantile}",
+            measure=measure,
             where=Where(variant="as-given"),
-            at_most=milliseconds,
-            why=why,
-        )
-    if target.size_mb is not None:
-        yield Limit(
-            id="target:size",
-            measure="deployment/size:file-megabytes",
-            where=Where(variant="as-given"),
-            at_most=target.size_mb,
-            why=why,
+            at_most=most,
+            why=f"what {target.name} asks of the model",
         )

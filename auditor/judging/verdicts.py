@@ -6,17 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from auditor.findings import Finding, LimitResult, Verdict
+from auditor.findings import Finding, LimitResult, Measure, Verdict
+from auditor.record import AuditRecord
 from auditor.spec import Document
 from auditor.stats import value
-
-_ABOUT_DATA = ("bias/representation", "bias/coverage", "bias/label-", "bias/slices")
-"""Bias checks that are not about how the model serves a declared group."""
-
-
-def is_by_group(check: str) -> bool:
-    """Whether a check measures how the model serves declared groups."""
-    return check.startswith("bias/") and not check.startswith(_ABOUT_DATA)
 
 
 def limit_verdict(verdicts: Sequence[Verdict | None]) -> Verdict:
@@ -78,17 +71,15 @@ def not_applicable(declarations: Document | None, *, as_of: date) -> dict[str, s
     return said
 
 
-def worst(
-    findings: Sequence[Finding], *, limit_results: Sequence[LimitResult], k: int = 5
-) -> tuple[Finding, ...]:
+def worst(record: AuditRecord, *, k: int = 5) -> tuple[Finding, ...]:
     """The `k` findings to read first: what failed, then what is undecided, then what did not run.
 
     Blocking before advisory; of one limit the two that exceed it most come before the others,
     so that one limit over many groups does not fill the list. Passes are never among them.
     """
-    bounds = {str(r.limit["id"]): r.limit for r in limit_results}
-    ranked = [f for f in findings if f.verdict not in (None, Verdict.PASS)]
-    ranked.sort(key=lambda f: -_excess(f, bounds.get(f.limit or "", {})))
+    bounds = {str(r.limit["id"]): r.limit for r in record.limit_results}
+    ranked = [f for f in record.findings if f.verdict not in (None, Verdict.PASS)]
+    ranked.sort(key=lambda f: -_excess(record.measure(f), bounds.get(f.limit or "", {})))
     seen: dict[str | None, int] = {}
     keyed = []
     for place, finding in enumerate(ranked):
@@ -106,13 +97,13 @@ def _urgency(finding: Finding) -> tuple[int, int]:
     return (0 if finding.severity == "blocking" else 1, rank)
 
 
-def _excess(finding: Finding, limit: Mapping[str, Any]) -> float:
+def _excess(measure: Measure | None, limit: Mapping[str, Any]) -> float:
     """How far a value is beyond its limit, in the limit's own size; 0 where there is no value."""
     kind = next((k for k in ("at_least", "above", "at_most", "below") if k in limit), None)
-    if finding.measure is None or kind is None:
+    if measure is None or kind is None:
         return 0.0
     stated = float(limit[kind])
-    beyond = value(finding.measure.estimate) - stated
+    beyond = value(measure.estimate) - stated
     # A claim of 91% that is missed by 9 points is missed by all that it leaves for errors.
     room = 1 - stated if kind in ("at_least", "above") and 0.5 < stated < 1 else abs(stated)
     return (-beyond if kind in ("at_least", "above") else beyond) / (room or 0.1)

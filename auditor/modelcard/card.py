@@ -19,10 +19,9 @@ from auditor.record.files import record_digest
 from auditor.reports.annex import CANNOT_TEST, declared
 from auditor.reports.drawing.svg import xml_text
 from auditor.reports.finding_view import finding_view
-from auditor.reports.ordering import ordered
+from auditor.reports.ordering import Ordered, ordered
 from auditor.reports.page_one import page_one
 from auditor.reports.templates import environment
-from auditor.reports.titles import topic
 from auditor.reports.wording import AUDIT_WORDS, date_text
 
 _TASKS = {
@@ -42,15 +41,15 @@ def model_card(record: AuditRecord) -> str:
     template = environment().get_template("card.md.j2")
     text = template.render(
         record=record,
-        front=_front_matter(record),
+        front=_front_matter(record, order),
         one=page_one(record, order),
         verdict=AUDIT_WORDS[record.verdict],
         date=date_text(record.provenance.started),
         stated={e.name: e for e in declared(record)},
-        numbers=slice_numbers(record),
+        numbers=slice_numbers(order),
         findings=[finding_view(f, order) for f in urgent[:FINDINGS]],
         more=max(len(urgent) - FINDINGS, 0),
-        not_run=[topic(n.check) for n in record.plan.not_run],
+        not_run=[order.telling.topic(n.check) for n in record.plan.not_run],
         cannot_test=CANNOT_TEST,
         md=markdown,
         share=share_text,
@@ -70,33 +69,33 @@ def share_text(number: SliceNumber) -> str:
     return f"{number.value:.3f} [{number.low:.3f}, {number.high:.3f}]"
 
 
-def _front_matter(record: AuditRecord) -> str:
+def _front_matter(record: AuditRecord, order: Ordered) -> str:
     system = record.spec.parsed["audit"].get("system") or {}
     task = _TASKS[record.model.task]
     front: dict[str, Any] = {
         "pipeline_tag": task,
         "tags": ["vision", "audited", record.model.format],
         "license": str(system.get("license") or "other"),
-        "model-index": [{"name": record.title, "results": _results(record, task)}],
+        "model-index": [{"name": record.title, "results": _results(order, task)}],
         "audit": _audit_block(record),
     }
     text: str = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=1000)
     return text
 
 
-def _results(record: AuditRecord, task: str) -> list[dict[str, Any]]:
+def _results(order: Ordered, task: str) -> list[dict[str, Any]]:
     """One entry a slice, each with a dataset config of its own, so that none overwrites another."""
-    test = record.dataset("test")
+    test = order.record.dataset("test")
     revision = test.digest if test else ""
     by_slice: dict[str, list[SliceNumber]] = {}
-    for number in slice_numbers(record):
+    for number in slice_numbers(order):
         by_slice.setdefault(number.slice, []).append(number)
     return [
         {
             "task": {"type": task},
             "dataset": {
                 "type": "audit-test-data",
-                "name": "Test data of the audit, sound part",
+                "name": "Test data of the audit, clean subset",
                 "config": name,
                 "split": "test",
                 "revision": revision,

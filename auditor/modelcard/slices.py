@@ -6,12 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditor.findings import Measure
-from auditor.judging.reasons import printed_range
-from auditor.record import AuditRecord
+from auditor.reports.ordering import Ordered
 from auditor.stats import value
-
-_OVERALL = ("accuracy", "balanced-accuracy", "macro-f1", "top-5-accuracy")
-_KINDS = {"macro-f1": "f1"}
 
 
 @dataclass(frozen=True)
@@ -31,45 +27,26 @@ class SliceNumber:
     n: int
 
 
-def slice_numbers(record: AuditRecord) -> tuple[SliceNumber, ...]:
-    """Overall, by class and by group, in the order of the record."""
-    found = []
-    for check, measure in record.measures():
-        if measure.subject.split in (None, "test") and measure.subject.variant in (
-            None,
-            "as-given",
-        ):
-            found += list(_numbers(check, measure))
-    return tuple(found)
+def slice_numbers(order: Ordered) -> tuple[SliceNumber, ...]:
+    """Overall, by class and by group: what the checks' words name a metric."""
+    return tuple(_numbers(order))
 
 
-def _numbers(check: str, measure: Measure) -> Iterator[SliceNumber]:
-    if check == "performance/overall" and measure.name in _OVERALL and not measure.subject.keys:
-        yield _own(measure, "all")
-    elif check == "performance/per-class" and measure.name in ("recall", "precision"):
-        yield _own(measure, _slice(measure))
-    elif check == "bias/subgroup-gap" and "rate" in measure.details:
-        rate = measure.details["rate"]
-        yield SliceNumber(
-            slice=_slice(measure),
-            kind=_kind(measure),
-            name=measure.name,
-            value=float(rate["value"]),
-            low=float(rate["low"]),
-            high=float(rate["high"]),
-            n=int(rate["n"]),
-        )
+def _numbers(order: Ordered) -> Iterator[SliceNumber]:
+    for check, measure in order.record.measures():
+        subject, metric = measure.subject, order.telling.words(check, measure).metric
+        usual = subject.split in (None, "test") and subject.variant in (None, "as-given")
+        if metric and usual:
+            yield _slice_number(measure, metric)
 
 
-def _own(measure: Measure, of: str) -> SliceNumber:
-    ends = printed_range(measure)
-    number = value(measure.estimate)
-    return SliceNumber(of, _kind(measure), measure.name, number, ends.low, ends.high, measure.n)
-
-
-def _kind(measure: Measure) -> str:
-    return _KINDS.get(measure.name, measure.name.replace("-", "_"))
-
-
-def _slice(measure: Measure) -> str:
-    return ", ".join(f"{key}={said}" for key, said in measure.subject.keys)
+def _slice_number(measure: Measure, metric: str) -> SliceNumber:
+    """The share itself, or that of this side of a comparison."""
+    about = ", ".join(f"{key}={said}" for key, said in measure.subject.keys) or "all"
+    kind, name = metric.replace("-", "_"), measure.name
+    if measure.sides is None:
+        ends, number, n = measure.interval, value(measure.estimate), measure.n
+    else:
+        side = measure.sides[0]
+        ends, number, n = side.interval, value(side.estimate), side.n or 0
+    return SliceNumber(about, kind, name, number, ends.low, ends.high, n)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 from auditor.findings import (
     Cell,
@@ -13,22 +14,30 @@ from auditor.findings import (
     Finding,
     LimitResult,
     Measure,
+    Measured,
     ModelFacts,
+    Question,
     Table,
     Unmeasured,
     Verdict,
+    finding_id,
 )
+from auditor.record.codec import dumps, encode
 from auditor.record.provenance import Provenance
 from auditor.spec import Document
 
-SCHEMA = "auditor/audit/v1"
+SCHEMA = "auditor/audit/v2"
+AnswerKind = Literal[
+    "yes", "no", "not decided", "not tested", "unequal", "equal", "not judged", "stated",
+    "not stated",
+]  # fmt: skip
 TABLE_ROWS = 1000
 """Rows of a table that the record keeps; `tables/*.csv` has all."""
 
 
 @dataclass(frozen=True)
 class GroupCount:
-    """A group (or class): its images as given and in the sound part."""
+    """A group (or class): its images as given and in the clean subset."""
 
     name: str
     n: int
@@ -58,7 +67,7 @@ class AttributeSummary:
 
 @dataclass(frozen=True)
 class SetApart:
-    """How many images of a split were set apart from the sound part, and why."""
+    """How many images of a split were set apart from the clean subset, and why."""
 
     reason: str
     n: int
@@ -66,7 +75,7 @@ class SetApart:
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """A split's images: `n` as given, `n_sound` in the sound part, `n_units` None without units.
+    """A split's images: `n` as given, `n_sound` in the clean subset, `n_units` None without units.
 
     `labels` counts the labelled images by class; `digest` is that of the manifest's rows,
     `images_digest` that of the images' bytes in order of their ids (None where not taken).
@@ -134,12 +143,18 @@ class CheckResults:
     tables: tuple[KeptTable, ...] = ()
     traceback: str | None = None
 
+    @property
+    def measured(self) -> tuple[Measured, ...]:
+        """Measures, then the reasons why there are none."""
+        return (*self.measures, *self.unmeasured)
+
 
 @dataclass(frozen=True)
 class CheckText:
     """What a check said of itself when it ran: its documentation and parameters.
 
-    `sections` holds the docstring's sections in order (title, text).
+    `sections` holds the docstring's sections in order (title, text), `question` which of the four
+    questions its findings answer.
     """
 
     id: str
@@ -147,19 +162,21 @@ class CheckText:
     sections: tuple[tuple[str, str], ...]
     parameters: Mapping[str, Any]
     sources: tuple[str, ...]
+    question: Question | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One of the four questions: `answer` is a few words, `why` a plain sentence or two.
+    """One of the four questions with a short answer; what it rests on is told from `findings`.
 
-    `findings` are the ids that it rests on; empty where it rests on counts or declarations.
+    `findings` are ids, those that decide the answer first; empty where it rests on counts,
+    declarations or on nothing. `undecided` are ids of findings named beside them.
     """
 
-    question: str
-    answer: str
-    why: str
+    question: Question
+    answer: AnswerKind
     findings: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -182,11 +199,15 @@ class AuditRecord:
     run_warnings: tuple[str, ...] = ()
     check_texts: tuple[CheckText, ...] = ()
     declarations: Document | None = None
-    schema: str = field(default=SCHEMA)
 
     @property
     def title(self) -> str:
         return str(self.spec.parsed["audit"]["title"])
+
+    @cached_property
+    def canonical(self) -> str:
+        """The record as canonical JSON, made once: four digests and a file are taken of it."""
+        return dumps({"schema": SCHEMA} | encode(self))
 
     def dataset(self, split: str) -> DatasetSummary | None:
         return next((d for d in self.datasets if d.split == split), None)
@@ -194,6 +215,24 @@ class AuditRecord:
     def measures(self) -> Iterator[tuple[str, Measure]]:
         """Every measure with the id of its check."""
         return ((r.check, measure) for r in self.results for measure in r.measures)
+
+    @cached_property
+    def results_by_id(self) -> Mapping[str, Measured]:
+        """Every measure, and every reason why there is none, by the id that findings name."""
+        return {
+            finding_id(each.check, one.name, one.subject): one
+            for each in self.results
+            for one in each.measured
+        }
+
+    def result(self, finding: Finding) -> Measured:
+        """The measure of a finding, or the reason why there is none."""
+        return self.results_by_id[finding.result]
+
+    def measure(self, finding: Finding) -> Measure | None:
+        """The measure of a finding; None where there is none."""
+        found = self.result(finding)
+        return found if isinstance(found, Measure) else None
 
     def finding(self, identifier: str) -> Finding | None:
         return next((f for f in self.findings if f.id == identifier), None)

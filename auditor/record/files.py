@@ -20,7 +20,7 @@ def record_digest(record: AuditRecord) -> str:
 
 def to_json(record: AuditRecord) -> str:
     """The record as canonical JSON; raises CodecError where a value is NaN or no JSON value."""
-    return dumps(record)
+    return record.canonical
 
 
 def parse_record(text: str, *, name: str = "audit.json") -> AuditRecord:
@@ -37,7 +37,7 @@ def parse_record(text: str, *, name: str = "audit.json") -> AuditRecord:
         raise DataError(
             f"{name} is not JSON ({error}). Give the audit.json that `auditor run` wrote."
         ) from error
-    found = stored.get("schema") if isinstance(stored, dict) else None
+    found = stored.pop("schema", None) if isinstance(stored, dict) else None
     if found != SCHEMA:
         raise DataError(
             f"{name} has the schema {found!r}; this version reads {SCHEMA!r}. Use the version of "
@@ -65,7 +65,9 @@ def write_record(record: AuditRecord, path: Path) -> Path:
 def record_schema() -> dict[str, Any]:
     """The published JSON Schema of `audit.json`."""
     schema = schema_of(AuditRecord, title="Record of an audit", identifier=SCHEMA)
-    schema["$defs"]["AuditRecord"]["properties"]["schema"] = {"const": SCHEMA}
+    root = schema["$defs"]["AuditRecord"]
+    root["properties"]["schema"] = {"const": SCHEMA}
+    root["required"].append("schema")
     return schema
 
 

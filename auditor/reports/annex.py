@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from auditor.findings import EvidenceStatus, Verdict
+from auditor.findings import EvidenceStatus, Unmeasured, Verdict
 from auditor.record import AttributeSummary, AuditRecord, CheckText, DatasetSummary
 from auditor.record.files import record_digest
 from auditor.reports.chapters import is_open
 from auditor.reports.ordering import Ordered
-from auditor.reports.titles import title, topic
 from auditor.reports.wording import listed
 from auditor.spec.declarations import Declaration, declarations_of
 
@@ -37,7 +36,10 @@ GLOSSARY = (
     ("Points", "Difference of two percentages: 90% is 5 points above 85%."),
     ("Unit", "What was sampled independently: a room, a person, a video."),
     ("Group, attribute", "Images that share a value of a column such as building or household."),
-    ("Sound part", "The data without unreadable and duplicated images and those seen in training."),
+    (
+        "Clean subset",
+        "The data without unreadable and duplicated images and those seen in training.",
+    ),
     ("Adverse answer", "An answer that harms the person it is about when it is wrong."),
     ("Waiver", "A named person accepts a failure for a stated time; it stays a failure."),
     ("Measured", "Computed by this audit from the named files."),
@@ -204,7 +206,7 @@ def _waivers(record: AuditRecord) -> Iterator[WaiverView]:
 
 def _not_tested(record: AuditRecord, order: Ordered) -> Iterator[NotTested]:
     for left_out in record.plan.not_run:
-        what = topic(left_out.check)
+        what = order.telling.topic(left_out.check)
         what = what[:1].upper() + what[1:]
         yield NotTested(what, left_out.reason, left_out.remedy, left_out.check)
     asked = {n.check for n in record.plan.not_run}
@@ -213,8 +215,9 @@ def _not_tested(record: AuditRecord, order: Ordered) -> Iterator[NotTested]:
         if result.verdict is Verdict.NOT_RUN and not result.findings and check not in asked:
             yield NotTested(f"Limit {result.limit['id']}", result.reason, "", check)
     for finding in order.findings:
-        if finding.unmeasured is not None:
-            yield NotTested(title(finding), finding.reason, finding.remedy, finding.check)
+        found = order.result(finding)
+        if isinstance(found, Unmeasured):
+            yield NotTested(order.title(finding), found.reason, found.remedy, finding.check)
 
 
 def _merged(every: Iterable[NotTested]) -> list[NotTested]:

@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from auditor.findings import Figure, Finding, Verdict
+from auditor.contract.numbers import value_text
+from auditor.findings import Figure, Finding, Measure, Verdict
 from auditor.record import AuditRecord, CheckResults
-from auditor.reports.drawing.svg import figure_file_name, svg_data_uri
+from auditor.reports.drawing.svg import figure_file_name
+from auditor.reports.families import CHAPTERS, FAMILY_TITLES
 from auditor.reports.finding_view import FindingView, Mark, finding_view, mark
 from auditor.reports.ordering import Ordered
 from auditor.reports.table_view import TableView, table_view
-from auditor.reports.titles import group_keys, short_name, topic
-from auditor.reports.vocabulary import CHAPTERS, FAMILY_TITLES
-from auditor.reports.wording import value_text
 from auditor.stats import Exact, Rate, value
-
-ALWAYS = ("performance/overall", "performance/per-class")
-"""Checks whose pictures and small tables are never folded."""
-
-TOLD = ("bias/slices",)
-"""Checks whose findings are groups that no other page names: each is told in its sentence."""
 
 FACTS = 8
 """Results without a limit, of all images, that a check names in its line."""
@@ -36,12 +29,12 @@ _WEIGHTS = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.NOT_RUN: 2, Verdic
 
 @dataclass(frozen=True)
 class FigureView:
-    """A picture with its words; `address` holds the picture itself, `file` names it on disk."""
+    """A picture with its words; `svg` is the picture itself, `file` names it on disk."""
 
     title: str
     caption: str
     alt: str
-    address: str
+    svg: str
     file: str
 
 
@@ -140,8 +133,8 @@ def _check_view(
 ) -> CheckView:
     text = next((t for t in record.check_texts if t.id == result.check), None)
     findings = [f for f in order.findings if f.check == result.check]
-    name = topic(result.check)
-    facts = tuple(_facts([f for f in findings if _is_fact(f)], order))
+    name = order.telling.topic(result.check)
+    facts = tuple(_facts([f for f in findings if _is_fact(f, order)], order))
     shown = 1 if _is_explained(result.check, order) else 0
     figures = [figure_view(f, pictures) for f in result.figures[: FIGURES + shown]]
     tables = [table_view(table) for table in result.tables]
@@ -154,12 +147,12 @@ def _check_view(
         judged=tuple(_judged(findings, order)),
         facts=facts[:FACTS],
         more_facts=max(len(facts) - FACTS, 0),
-        told=tuple(_told(findings)) if result.check in TOLD else (),
+        told=tuple(_told(findings, order)) if order.telling.shows(result.check) == "told" else (),
         figures=tuple(figures[:shown]),
         tables=tuple(opened),
         rows=tuple(finding_view(f, order) for f in findings[:ROWS] if folded),
         more=max(len(findings) - ROWS, 0),
-        by_group=sum(_is_by_group(f) for f in findings if f.verdict is None),
+        by_group=sum(bool(order.group(f)) for f in findings if f.verdict is None),
         folded_figures=tuple(figures[shown:]),
         more_figures=max(len(result.figures) - len(figures), 0),
         folded_tables=tuple(t for t in tables if t not in opened),
@@ -171,7 +164,8 @@ def _is_explained(check: str, order: Ordered) -> bool:
 
     Pictures of groups are never shown here: the picture of each attribute has their intervals.
     """
-    return check in ALWAYS or (is_open(check, order) and not check.startswith("bias/"))
+    shown = order.telling.shows(check) == "open"
+    return shown or (is_open(check, order) and not check.startswith("bias/"))
 
 
 def _is_small(table: TableView) -> bool:
@@ -187,53 +181,49 @@ def _judged(findings: Sequence[Finding], order: Ordered) -> Iterator[Judged]:
             yield Judged(mark(verdict), len(same), numbers)
 
 
-def _told(findings: Sequence[Finding]) -> list[str]:
+def _told(findings: Sequence[Finding], order: Ordered) -> list[str]:
     """The sentences of a check's first groups."""
-    measures = [f.measure for f in findings if f.measure and _is_by_group(f)]
-    return [str(m.details["sentence"]) for m in measures if "sentence" in m.details][:NUMBERS]
+    found = [(f.check, m) for f in findings if (m := order.measure(f)) and m.sides is not None]
+    return [order.telling.sentence(check, m) for check, m in found[:NUMBERS]]
 
 
-def _is_by_group(finding: Finding) -> bool:
-    found = finding.measure or finding.unmeasured
-    return found is not None and bool(group_keys(found.subject, check=finding.check))
-
-
-def _is_fact(finding: Finding) -> bool:
-    return finding.verdict is None and finding.measure is not None and not _is_by_group(finding)
+def _is_fact(finding: Finding, order: Ordered) -> bool:
+    measured = order.measure(finding) is not None
+    return finding.verdict is None and measured and not order.group(finding)
 
 
 def _facts(findings: Sequence[Finding], order: Ordered) -> Iterator[Fact]:
     """Results in a few words; those that are zero in several kinds are one."""
-    zero = [f for f in findings if _is_zero(f)]
+    zero: dict[str, list[Finding]] = {}
     for finding in findings:
-        measure = finding.measure
-        same = [f for f in zero if f.measure and measure and f.measure.name == measure.name]
-        if measure is None or (finding in zero and finding is not same[0]):
+        measure = order.measure(finding)
+        if measure is not None and _is_zero(measure):
+            zero.setdefault(measure.name, []).append(finding)
+    for finding in findings:
+        measure = order.measure(finding)
+        if measure is None:
             continue
-        number, name = order.numbers[finding.id], _fact_name(finding)
-        if finding in zero and len(same) > 1:
+        same = zero.get(measure.name, []) if _is_zero(measure) else []
+        if same and finding is not same[0]:
+            continue
+        number = order.numbers[finding.id]
+        if len(same) > 1:
             kinds = f"{measure.name.replace('-', ' ')}, {len(same)} kinds"
             yield Fact(number, kinds, "none found")
         else:
-            yield Fact(number, name, value_text(measure))
+            yield Fact(number, _fact_name(finding, order), value_text(measure))
 
 
-def _fact_name(finding: Finding) -> str:
+def _fact_name(finding: Finding, order: Ordered) -> str:
     """A result's short name without the check's topic, which stands above it."""
-    name = short_name(finding).removeprefix(f"{topic(finding.check)}, ")
-    subject = finding.measure.subject if finding.measure else None
-    split = subject.split if subject else None
+    name = order.short(finding).removeprefix(f"{order.telling.topic(finding.check)}, ")
+    split = order.result(finding).subject.split
     return name if split in (None, "test") or split in name else f"{name}, {split} data"
 
 
-def _is_zero(finding: Finding) -> bool:
-    measure = finding.measure
-    return (
-        measure is not None
-        and isinstance(measure.estimate, Exact | Rate)
-        and measure.unit.startswith("share")
-        and value(measure.estimate) == 0
-    )
+def _is_zero(measure: Measure) -> bool:
+    exact = isinstance(measure.estimate, Exact | Rate)
+    return exact and measure.scale == "share" and value(measure.estimate) == 0
 
 
 def figure_view(figure: Figure, pictures: Mapping[str, str]) -> FigureView:
@@ -242,6 +232,6 @@ def figure_view(figure: Figure, pictures: Mapping[str, str]) -> FigureView:
         title=figure.title,
         caption=figure.caption,
         alt=figure.alt,
-        address=svg_data_uri(pictures[figure.id]),
+        svg=pictures[figure.id],
         file=figure_file_name(figure.id),
     )

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from auditor.findings import Cell, Finding, Table
+from auditor.findings import Cell, Finding, Measure, Table
 from auditor.record import AuditRecord
 from auditor.record.tables import csv_text
 from auditor.reports.ordering import Ordered, ordered
-from auditor.reports.titles import title
-from auditor.stats import interval, value
+from auditor.reports.reasons import reason, remedy
+from auditor.stats import value
 
 _COLUMNS = (
     "number", "id", "title", "verdict", "leaning", "severity", "limit", "bound", "bound value",
@@ -39,25 +39,25 @@ def whole_tables(record: AuditRecord) -> Iterator[Table]:
 
 
 def _row(finding: Finding, order: Ordered) -> tuple[Cell, ...]:
-    measure = finding.measure
+    measure = order.measure(finding)
     limit = order.limit_of(finding)
     bound = next((name for name in _BOUNDS if limit.get(name) is not None), None)
     return (
         order.numbers[finding.id],
         finding.id,
-        title(finding),
+        order.title(finding),
         finding.verdict,
         finding.leaning,
         finding.severity,
         finding.limit,
         bound,
         _bound_value(limit, bound),
-        *_numbers(finding),
-        measure.unit if measure else None,
+        *_numbers(measure),
+        (measure.unit or measure.scale) if measure else None,
         measure.n if measure else None,
         measure.n_units if measure else None,
-        finding.reason,
-        finding.remedy,
+        reason(finding, order),
+        remedy(finding, order),
         "; ".join(measure.examples) if measure else None,
         "; ".join(finding.clauses) or None,
         finding.waived_by,
@@ -68,10 +68,10 @@ def _bound_value(limit: Mapping[str, Any], bound: str | None) -> float | None:
     return None if bound is None else float(limit[bound])
 
 
-def _numbers(finding: Finding) -> tuple[Cell, ...]:
+def _numbers(measure: Measure | None) -> tuple[Cell, ...]:
     """Value and interval, empty where they are not finite."""
-    if finding.measure is None:
+    if measure is None:
         return (None, None, None)
-    ends = interval(finding.measure.estimate)
-    numbers = (value(finding.measure.estimate), ends.low, ends.high)
+    ends = measure.interval
+    numbers = (value(measure.estimate), ends.low, ends.high)
     return tuple(float(n) if math.isfinite(n) else None for n in numbers)

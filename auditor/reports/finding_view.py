@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from auditor.contract import Words
+from auditor.contract.numbers import number_texts, side_text, value_text
 from auditor.findings import Finding, Measure, Verdict
 from auditor.reports.ordering import Ordered
-from auditor.reports.sentences import hundred_sentence, share_of
-from auditor.reports.titles import action, group_text, title
-from auditor.reports.wording import (
-    VERDICT_WORDS,
-    figures,
-    shortened,
-    size_text,
-    subject_text,
-    symbol,
-    value_text,
-    verdict_word,
-)
-from auditor.scoring.comparison import percent
-
-_GENERIC = re.compile(r"^Mend what causes it and measure again, (before release|or accept [^.]*)\.")
-_SIDES = {
-    "bias/representation": ("Share found", "Share due"),
-    "shift/accuracy": ("Test data", "Where it will run"),
-    "performance/overfitting": ("Training images", "Test images"),
-    "shortcut/metadata": ("Goes with the label", "Disagrees with it"),
-    "shortcut/toggle": ("Same class", "Another class"),
-    "deployment/quantization": ("This version", "As given"),
-}
+from auditor.reports.reasons import could_show_text, needed_text, reason, remedy
+from auditor.reports.telling import Telling
+from auditor.reports.wording import VERDICT_WORDS, symbol, verdict_word
 
 
 @dataclass(frozen=True)
@@ -93,113 +73,68 @@ def mark(verdict: Verdict | None, word: str | None = None) -> Mark:
 
 def finding_view(finding: Finding, order: Ordered) -> FindingView:
     """A finding in the words of the report."""
-    measure = finding.measure
+    measure = order.measure(finding)
     exact = bool(order.limit_of(finding).get("exact"))
+    undecided = finding.verdict is Verdict.INCONCLUSIVE
     return FindingView(
         number=order.numbers[finding.id],
         id=finding.id,
-        title=title(finding),
-        subject=_subject(finding),
+        title=order.title(finding),
+        subject=_subject(finding, order),
         mark=mark(finding.verdict, verdict_word(finding)),
         value=value_text(measure, exact=exact) if measure else "",
-        size=size_text(measure) if measure else "",
-        plain=hundred_sentence(measure, check=finding.check) if measure else "",
-        comparison=_comparison(measure, finding.check) if measure else None,
-        adjusted=tuple(_adjusted(measure)) if measure else (),
-        reason=finding.reason,
-        remedy=_remedy(finding),
-        needed=needed(finding) if finding.verdict is Verdict.INCONCLUSIVE else "",
-        could_show=_could_show(finding.reason),
+        size=size_text(measure, order.telling) if measure else "",
+        plain=order.filled(order.words(finding).hundred, finding),
+        comparison=_comparison(measure, order.words(finding)) if measure else None,
+        adjusted=tuple(_adjusted(measure, order.telling)) if measure else (),
+        reason=reason(finding, order),
+        remedy=remedy(finding, order),
+        needed=needed_text(finding.needed, order.telling) if undecided else "",
+        could_show=could_show_text(finding, order),
         examples=measure.examples if measure else (),
         waived_by=finding.waived_by or "",
     )
 
 
-def _subject(finding: Finding) -> str:
+def size_text(measure: Measure, telling: Telling) -> str:
+    """How many images (and units) a measure rests on."""
+    images = f"{measure.n:,} {'runs' if measure.volatile else 'images'}"
+    return images if measure.n_units is None else f"{images}, {telling.counted(measure.n_units)}"
+
+
+def _subject(finding: Finding, order: Ordered) -> str:
     """Whom or what a finding is about, as ``accessible (household)``, and whose labels.
 
-    Without a group its title, or where the title is the same for all, what tells it from others.
+    Without a group what tells it from others of its title, else its title.
     """
-    found = finding.measure or finding.unmeasured
-    if found is None:
-        return ""
-    said = group_text(found.subject, check=finding.check)
-    if not said:
-        return subject_text(found.subject) if found.subject.keys else title(finding)
-    label, hand = found.subject.get("class"), found.subject.get("annotator")
-    return "".join([f"{hand}: " if hand else "", said, f", “{label}”" if label is not None else ""])
-
-
-def needed(finding: Finding, unit: str = "unit") -> str:
-    """What would decide a finding, in a few words; `unit` is what a unit is called."""
-    found = re.match(r"(About [\d,]+ more|A few more|More than a million) (\w+)", finding.remedy)
-    if found is None:
-        short = finding.remedy.partition(": ")[0].rstrip(".")
-        return shortened(f"{short[:1].lower()}{short[1:]}", 110)
-    counted = f"{unit}s" if found[2] == "units" else found[2]
-    return f"{found[1][:1].lower()}{found[1][1:]} {counted}"
-
-
-def _could_show(reason: str) -> str:
-    found = re.search(r"would have shown an excess from (.+?) on\.", reason)
-    return found[1] if found else ""
-
-
-def _remedy(finding: Finding) -> str:
-    """The remedy, with what to do for such a finding where the judgement knew no better.
-
-    Why the limit stands is said once, above its findings.
-    """
-    if finding.verdict is Verdict.FAIL and _GENERIC.match(finding.remedy):
-        said = action(finding)
-        return f"{said[:1].upper()}{said[1:]}."
-    return finding.remedy.partition(" Why the limit stands: ")[0]
-
-
-def _comparison(measure: Measure, check: str) -> Comparison | None:
-    """The two sides of a measure of groups, or of another that names its sides; else None."""
-    by_group = check.startswith("bias/") and check not in _SIDES
-    if not (by_group or check in _SIDES) or share_of(measure.details, "rest") is None:
-        return _costs(measure)
-    if share_of(measure.details, "rate") is None:
-        return None
-    here_name, there_name = _SIDES.get(check, ("This group", "All others"))
-    rate, rest = measure.details["rate"], measure.details["rest"]
-    return Comparison(
-        here_name, _share_text(rate), there_name, _share_text(rest), kind=_kind(measure)
+    subject, group = order.result(finding).subject, order.group(finding)
+    if not group:
+        return order.telling.about(subject) if subject.keys else order.title(finding)
+    label, annotator = subject.get("class"), subject.get("annotator")
+    shown = order.telling.shown
+    return "".join(
+        [
+            f"{shown(annotator)}: " if annotator else "",
+            group,
+            f", “{shown(label)}”" if label is not None else "",
+            f", {subject.split} data" if subject.split not in (None, "test") else "",
+        ]
     )
 
 
-def _share_text(rate: Mapping[str, Any]) -> str:
-    """A rate as ``13% [8, 20] of 110``; one that is stated, not measured, has no range."""
-    said = f"{percent(float(rate['value']))}%"
-    if rate.get("n") is None:
-        return said
-    low, high = percent(float(rate["low"])), percent(float(rate["high"]))
-    return f"{said} [{low}, {high}] of {rate['n']:,}"
-
-
-def _costs(measure: Measure) -> Comparison | None:
-    sides = [measure.details.get(name) for name in ("cost", "cost_rest")]
-    texts = [
-        f"{side['value']:,.0f} [{side['low']:,.0f}, {side['high']:,.0f}] of {side['n']:,}"
-        for side in sides
-        if isinstance(side, Mapping) and side.get("n")
-    ]
-    if len(texts) < len(sides):
+def _comparison(measure: Measure, words: Words) -> Comparison | None:
+    """The two sides of a comparison, None where a measure has none."""
+    if measure.sides is None:
         return None
-    return Comparison("This group", texts[0], "All others", texts[1], kind=_kind(measure))
+    here, there = (side_text(side) for side in measure.sides)
+    kind = "Ratio" if measure.scale == "ratio" else "Difference"
+    return Comparison(words.sides[0], here, words.sides[1], there, kind=kind)
 
 
-def _kind(measure: Measure) -> str:
-    return "Ratio" if measure.unit == "ratio" else "Difference"
-
-
-def _adjusted(measure: Measure) -> Sequence[str]:
+def _adjusted(measure: Measure, telling: Telling) -> Iterator[str]:
     """The value among images alike in another attribute, as ``building 3.6 [1.9, 6.8]``."""
-    return [
-        f"{entry['for']} {figures(entry['value'], measure)} "
-        f"[{figures(entry['low'], measure)}, {figures(entry['high'], measure)}]"
-        for entry in measure.details.get("adjusted", ())
-        if None not in (entry.get("value"), entry.get("low"), entry.get("high"))
-    ]
+    for alike in measure.adjusted:
+        if alike.value is not None and alike.low is not None and alike.high is not None:
+            numbers = (alike.value, alike.low, alike.high)
+            text, low, high = number_texts(numbers, measure.scale)
+            yield f"{telling.shown(alike.condition)} {text} [{low}, {high}]"

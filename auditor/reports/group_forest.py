@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from auditor.findings import Axis, Figure, Finding, Measure, Verdict
-from auditor.judging.reasons import is_share
-from auditor.judging.verdicts import is_by_group
 from auditor.reports.group_results import GroupColumn, GroupResults, GroupTable
 from auditor.reports.ordering import Ordered
-from auditor.stats import PairedDifference, RateDifference, interval, value
+from auditor.reports.reasons import bound_of
+from auditor.stats import value
 
 NOTE = (
     "Each line is a 95% interval, cut with an arrow where it leaves the picture. Dashed: the "
@@ -21,14 +20,6 @@ NOTE = (
 
 PANELS = 4
 GROUPS = 16
-_ALWAYS = (
-    "bias/subgroup-gap:accuracy",
-    "bias/error-rates:false-positive-ratio",
-    "bias/error-rates:false-negative-ratio",
-)
-"""What is drawn beside the judged measures, where there is room."""
-
-_BOUNDS = ("at_least", "at_most", "above", "below")
 
 
 @dataclass(frozen=True)
@@ -114,20 +105,23 @@ def group_forests(results: GroupResults, order: Ordered) -> tuple[GroupForest, .
 
 
 def _forest(table: GroupTable, columns: Sequence[GroupColumn], order: Ordered) -> GroupForest:
-    chosen = [c for c in _chosen(table, columns) if _has_rows(table, c)][:PANELS]
+    measures = {
+        place: measure
+        for place, finding in table.findings.items()
+        if (measure := order.measure(finding)) is not None
+        and math.isfinite(value(measure.estimate))
+    }
+    filled = {key for _, key in measures}
+    chosen = [c for c in _chosen(table, columns) if c.key in filled][:PANELS]
     drawn = [c for c in columns if c in chosen]
-    groups = [
-        group
-        for group in table.groups
-        if any(_measure(table, group, column) is not None for column in drawn)
-    ]
+    groups = [g for g in table.groups if any((g, c.key) in measures for c in drawn)]
     sizes = {group.name: group.n_sound for group in table.attribute.groups}
-    shown = groups[:GROUPS]
+    shown, name = groups[:GROUPS], order.telling.shown
     return GroupForest(
-        attribute=table.attribute.name,
+        attribute=name(table.attribute.name),
         role=table.attribute.role,
-        groups=tuple(f"{group} ({sizes[group]:,})" if group in sizes else group for group in shown),
-        panels=tuple(_panel(table, column, shown, order) for column in drawn),
+        groups=tuple(f"{name(g)} ({sizes[g]:,})" if g in sizes else name(g) for g in shown),
+        panels=tuple(_panel(table, column, shown, measures, order) for column in drawn),
         more_groups=len(groups) - len(shown),
     )
 
@@ -135,62 +129,39 @@ def _forest(table: GroupTable, columns: Sequence[GroupColumn], order: Ordered) -
 def _chosen(table: GroupTable, columns: Sequence[GroupColumn]) -> list[GroupColumn]:
     """Judged columns, those of the model's answers and those with failures first; then the rest."""
 
-    def rank(column: GroupColumn) -> tuple[bool, bool, bool]:
-        served = is_by_group(column.key.partition(":")[0])
-        return (not column.judged, not served, not table.failed(column))
+    def rank(column: GroupColumn) -> tuple[bool, bool, bool, int]:
+        return (not column.judged, not column.served, not table.failed(column), column.rank)
 
-    wanted = [c for c in columns if c.judged or c.key.partition("|")[0] in _ALWAYS]
-    return sorted(wanted, key=rank)
+    return sorted(columns, key=rank)
 
 
-def _has_rows(table: GroupTable, column: GroupColumn) -> bool:
-    return any(_measure(table, group, column) is not None for group in table.groups)
-
-
-def _measure(table: GroupTable, group: str, column: GroupColumn) -> Measure | None:
-    finding = table.findings.get((group, column.key))
-    measure = finding.measure if finding else None
-    return measure if measure is not None and math.isfinite(value(measure.estimate)) else None
-
-
-def _panel(table: GroupTable, column: GroupColumn, groups: Sequence[str], order: Ordered) -> Panel:
-    found = [table.findings.get((group, column.key)) for group in groups]
-    first = next(m for g in table.groups if (m := _measure(table, g, column)) is not None)
-    ratio = first.unit == "ratio"
-    times = 1.0 if ratio or not _is_of_shares(first) else 100.0
-    limit = next((_bound(f, order) for f in found if f is not None and f.limit), None)
+def _panel(
+    table: GroupTable,
+    column: GroupColumn,
+    groups: Sequence[str],
+    measures: Mapping[tuple[str, str], Measure],
+    order: Ordered,
+) -> Panel:
+    findings = [table.findings.get((group, column.key)) for group in groups]
+    first = next(m for (_, key), m in measures.items() if key == column.key)
+    times = 100.0 if first.scale in ("share", "difference") else 1.0
+    limit = next((bound_of(order.limit_of(f)) for f in findings if f is not None and f.limit), None)
     return Panel(
         title=column.heading,
-        unit=_unit(first, ratio),
-        ratio=ratio,
-        neutral=1.0 if ratio else 0.0,
-        limit=None if limit is None else limit * times,
-        rows=tuple(None if f is None else _row(f, times) for f in found),
-    )
+        unit={"ratio": "times", "amount": first.unit}.get(first.scale, "points"),
+        ratio=first.scale == "ratio",
+        neutral=first.neutral if first.neutral is None else first.neutral * times,
+        limit=None if limit is None else limit[1] * times,
+        rows=tuple(
+            None if f is None or (g, column.key) not in measures
+            else _row(f, measures[g, column.key], times)
+            for g, f in zip(groups, findings, strict=True)
+        ),
+    )  # fmt: skip
 
 
-def _is_of_shares(measure: Measure) -> bool:
-    return isinstance(measure.estimate, RateDifference | PairedDifference) or is_share(measure)
-
-
-def _unit(measure: Measure, ratio: bool) -> str:
-    if ratio:
-        return "times"
-    return "points" if _is_of_shares(measure) else measure.unit
-
-
-def _bound(finding: Finding, order: Ordered) -> float | None:
-    limit = order.limit_of(finding)
-    kind = next((k for k in _BOUNDS if limit.get(k) is not None), None)
-    return None if kind is None else float(limit[kind])
-
-
-def _row(finding: Finding, times: float) -> PanelRow | None:
-    measure = finding.measure
-    if measure is None or not math.isfinite(value(measure.estimate)):
-        return None
-    ends = interval(measure.estimate)
-    verdict = finding.verdict
+def _row(finding: Finding, measure: Measure, times: float) -> PanelRow:
+    ends, verdict = measure.interval, finding.verdict
     style = "none" if verdict is None else verdict.value.lower()
     if verdict is Verdict.NOT_RUN:
         style = "inconclusive"

@@ -30,8 +30,9 @@ def report_html(
     escaped: names of groups, classes and images come from others.
     """
     order = ordered(record)
-    groups = group_results(record, order)
+    groups = group_results(order)
     forests = group_forests(groups, order)
+    families = chapters(record, order, pictures=pictures, folded=for_browser)
     text = (
         environment()
         .get_template("report.html.j2")
@@ -44,7 +45,8 @@ def report_html(
             met_limits=met_views(order),
             matrix=matrix(groups, order),
             forests=[figure_view(forest.figure, pictures) for forest in forests],
-            chapters=chapters(record, order, pictures=pictures, folded=for_browser),
+            chapters=families,
+            unfolded={row.number for f in families for check in f.checks for row in check.rows},
             annex=annex(record, order),
             forest_note=NOTE,
             folded=for_browser,

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from auditor.findings import Finding, LimitResult, Measure, Verdict
+from auditor.findings import Finding, LimitResult, Verdict
 from auditor.reports.finding_view import FindingView, Mark, finding_view, mark
 from auditor.reports.ordering import Ordered
-from auditor.reports.titles import title, topic
-from auditor.reports.wording import VERDICT_WORDS, limit_text
+from auditor.reports.reasons import limit_text, summary
+from auditor.reports.wording import VERDICT_WORDS
 
 FAILURES = {"blocking": 12, "advisory": 3}
 """Failures of a limit that are told at length, by the limit's severity."""
@@ -102,20 +102,21 @@ def limit_view(result: LimitResult, order: Ordered) -> LimitView:
     findings = order.of(result.findings)
     passed = [f for f in findings if f.verdict is Verdict.PASS]
     told = _told(findings, str(result.limit["severity"]))
-    rest = [f for f in findings if f not in told and f not in passed]
+    named = {f.id for f in (*told, *passed)}
+    rest = [f for f in findings if f.id not in named]
     word = f"{VERDICT_WORDS[result.verdict]}, waived" if result.waived_by else None
-    several = len({_label(f) for f in findings} - {""}) > 1
+    several = len({_label(f, order) for f in findings} - {""}) > 1
     rows = tuple(_row(f, order, several=several) for f in rest[:OPEN_ROWS])
     sides = next((f.comparison for f in rows if f.comparison), None)
     return LimitView(
         id=str(result.limit["id"]),
-        title=_limit_title(result.limit, findings),
+        title=_limit_title(result.limit, findings, order),
         mark=mark(result.verdict, word),
         severity=str(result.limit["severity"]),
-        stated=stated(result.limit, findings),
+        stated=stated(result.limit, findings, order),
         why=str(result.limit.get("why", "")).rstrip("."),
         counted=_counted(findings),
-        reason=result.reason,
+        reason=summary(result, order),
         clauses=tuple(str(c) for c in result.limit.get("clauses", ())),
         waived_by=result.waived_by or "",
         cards=tuple(finding_view(f, order) for f in told),
@@ -128,15 +129,14 @@ def limit_view(result: LimitResult, order: Ordered) -> LimitView:
     )
 
 
-def _label(finding: Finding) -> str:
-    found = finding.measure or finding.unmeasured
-    return (found.subject.get("class") if found else "") or ""
+def _label(finding: Finding, order: Ordered) -> str:
+    return order.result(finding).subject.get("class") or ""
 
 
 def _row(finding: Finding, order: Ordered, *, several: bool) -> FindingView:
     """A finding in short; its class is named where the limit is on several."""
-    view, label = finding_view(finding, order), _label(finding)
-    if not (several and label):
+    view, label = finding_view(finding, order), _label(finding, order)
+    if not (several and label) or f"“{label}”" in view.subject:
         return view
     return replace(view, subject=f"{view.subject}, “{label}”")
 
@@ -148,9 +148,9 @@ def _counted(findings: Sequence[Finding]) -> str:
     return f"Of {len(findings)}: {', '.join(parts)}."
 
 
-def stated(limit: Mapping[str, Any], findings: tuple[Finding, ...]) -> str:
+def stated(limit: Mapping[str, Any], findings: tuple[Finding, ...], order: Ordered) -> str:
     """The bound in the unit of what it met."""
-    measure: Measure | None = next((f.measure for f in findings if f.measure), None)
+    measure = next((m for f in findings if (m := order.measure(f))), None)
     return limit_text(limit, measure)
 
 
@@ -162,13 +162,13 @@ def _told(findings: tuple[Finding, ...], severity: str) -> tuple[Finding, ...]:
     return tuple(urgent[: FAILURES[severity]])
 
 
-def _limit_title(limit: Mapping[str, Any], findings: tuple[Finding, ...]) -> str:
+def _limit_title(limit: Mapping[str, Any], findings: tuple[Finding, ...], order: Ordered) -> str:
     """What a limit is about: its only finding's title, else the topic of its check."""
     if len(findings) == 1:
-        return title(findings[0])
+        return order.title(findings[0])
     measure = str(limit.get("measure", ""))
     check, _, name = measure.partition(":")
     if not name:
         return str(limit.get("why", limit["id"]))
-    about = f"{topic(check)}: {name.replace('-', ' ')}"
+    about = f"{order.telling.topic(check)}: {name.replace('-', ' ')}"
     return about[:1].upper() + about[1:]

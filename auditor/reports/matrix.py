@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from auditor.contract.numbers import percent, value_text
 from auditor.findings import Finding, Measure, Verdict
 from auditor.reports.finding_view import Mark, mark
 from auditor.reports.group_results import GroupColumn, GroupResults, GroupTable
 from auditor.reports.ordering import Ordered
-from auditor.reports.wording import minus, shortened, value_text, verdict_word
-from auditor.scoring.comparison import percent
+from auditor.reports.wording import shortened, verdict_word
+from auditor.stats import value
 
 COLUMNS = 10
 GROUPS = 24
@@ -67,14 +68,14 @@ def _block(table: GroupTable, shown: tuple[GroupColumn, ...], order: Ordered) ->
     sizes = {group.name: group.n_sound for group in table.attribute.groups}
     rows = tuple(
         MatrixRow(
-            group=shortened(group, 60),
+            group=shortened(order.telling.shown(group), 60),
             images=sizes.get(group),
             cells=tuple(_cell(table.findings.get((group, c.key)), order) for c in shown),
         )
         for group in table.groups[:GROUPS]
     )
     return MatrixBlock(
-        attribute=table.attribute.name,
+        attribute=order.telling.shown(table.attribute.name),
         role=table.attribute.role,
         rows=rows,
         more_groups=max(len(table.groups) - GROUPS, 0),
@@ -84,7 +85,7 @@ def _block(table: GroupTable, shown: tuple[GroupColumn, ...], order: Ordered) ->
 def _cell(finding: Finding | None, order: Ordered) -> MatrixCell | None:
     if finding is None:
         return None
-    measure, number = finding.measure, order.numbers[finding.id]
+    measure, number = order.measure(finding), order.numbers[finding.id]
     if measure is None:
         word = "too few" if finding.verdict is Verdict.NOT_RUN else "not measured"
         return MatrixCell(mark(finding.verdict, word), "", 0, number)
@@ -93,8 +94,8 @@ def _cell(finding: Finding | None, order: Ordered) -> MatrixCell | None:
 
 
 def _figure(measure: Measure) -> str:
-    """The group's own rate where there is one, else the value without its range."""
-    own = measure.details.get("rate")
-    if own:
-        return f"{minus(percent(float(own['value'])))}%"
+    """The group's own share where there is one, else the value without its range."""
+    own = measure.sides[0] if measure.sides else None
+    if own is not None and own.scale == "share":
+        return f"{percent(value(own.estimate))}%"
     return value_text(measure).partition(" [")[0]

@@ -7,18 +7,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from auditor.findings import Finding, LimitResult, Verdict
+from auditor.contract import Words
+from auditor.contract.words import Text
+from auditor.findings import Finding, LimitResult, Measure, Measured, Question, Verdict
 from auditor.judging.verdicts import worst
 from auditor.record import AuditRecord
+from auditor.reports.telling import Telling, telling
 
 
 @dataclass(frozen=True)
 class Ordered:
     """Findings worst first, numbered from 1: what failed, what is open, what passed, the rest.
 
-    Of one limit and verdict, groups of people come before circumstances.
+    Of one limit and verdict, groups of people come before circumstances. `telling` has the words
+    for them.
     """
 
+    record: AuditRecord
+    telling: Telling
     findings: tuple[Finding, ...]
     limits: tuple[LimitResult, ...]
 
@@ -40,6 +46,43 @@ class Ordered:
         """The limit that a finding met; empty where it met none."""
         return self.stated.get(finding.limit or "", {})
 
+    def result(self, finding: Finding) -> Measured:
+        """The measure of a finding, or the reason why there is none."""
+        return self.record.result(finding)
+
+    def measure(self, finding: Finding) -> Measure | None:
+        """The measure of a finding, None where there is none."""
+        return self.record.measure(finding)
+
+    def words(self, finding: Finding) -> Words:
+        """The words of a finding's measure."""
+        return self.telling.words(finding.check, self.result(finding))
+
+    def title(self, finding: Finding) -> str:
+        """A finding's heading in plain words."""
+        return self.telling.title(finding.check, self.result(finding))
+
+    def short(self, finding: Finding) -> str:
+        """A finding in a few words, for a list."""
+        return self.telling.short(finding.check, self.result(finding))
+
+    def filled(self, text: Text, finding: Finding) -> str:
+        """A template of a finding's words filled; empty where a field is lacking."""
+        return self.telling.filled(text, self.result(finding), gap=self.words(finding).gap) or ""
+
+    def group(self, finding: Finding) -> str:
+        """The group that a finding is about, empty for all images."""
+        return self.telling.group(self.result(finding).subject)
+
+    def answers(self, finding: Finding, question: Question) -> bool:
+        """Whether a finding is of a check that answers a question."""
+        return self.questions.get(finding.check) is question
+
+    @cached_property
+    def questions(self) -> Mapping[str, Question | None]:
+        """Which question each check answers, as it said when it ran."""
+        return {text.id: text.question for text in self.record.check_texts}
+
     def of(self, identifiers: Iterable[str]) -> tuple[Finding, ...]:
         """The findings of these ids, in order."""
         wanted = set(identifiers)
@@ -48,9 +91,7 @@ class Ordered:
 
 def ordered(record: AuditRecord) -> Ordered:
     """A record's findings in reading order; limits worst first."""
-    urgent = worst(
-        record.findings, limit_results=record.limit_results, k=max(len(record.findings), 1)
-    )
+    urgent = worst(record, k=max(len(record.findings), 1))
     met = tuple(f for f in record.findings if f.verdict is Verdict.PASS)
     plain = tuple(f for f in record.findings if f.verdict is None)
     findings = (*_people_first(urgent, record), *met, *plain)
@@ -58,14 +99,13 @@ def ordered(record: AuditRecord) -> Ordered:
     limits = sorted(
         record.limit_results, key=lambda r: (_rank(r), first.get(str(r.limit["id"]), 0))
     )
-    return Ordered(findings, tuple(limits))
+    return Ordered(record, telling(record), findings, tuple(limits))
 
 
 def is_about_people(finding: Finding, record: AuditRecord) -> bool:
     """Whether a finding is about a group of a sensitive attribute."""
     stated = record.spec.parsed["data"]["attributes"]
-    found = finding.measure or finding.unmeasured
-    keys = found.subject.keys if found else ()
+    keys = record.result(finding).subject.keys
     return any(stated.get(name, {}).get("role") == "sensitive" for name, _ in keys)
 
 

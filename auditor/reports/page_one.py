@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from auditor.findings import Finding, LimitResult, Verdict
-from auditor.judging.reasons import is_share
-from auditor.judging.verdicts import is_by_group
+from auditor.contract import Words
+from auditor.contract.numbers import value_text
+from auditor.findings import Finding, LimitResult, Measure, Question, Verdict
 from auditor.record import AuditRecord
-from auditor.reports.finding_view import needed
+from auditor.reports.answers import answer_text
 from auditor.reports.ordering import Ordered, is_about_people
-from auditor.reports.titles import action, group_text, short_name, title, topic
-from auditor.reports.wording import (
-    AUDIT_WORDS,
-    date_text,
-    limit_text,
-    listed,
-    shortened,
-    value_text,
-)
-from auditor.scoring.comparison import percent
+from auditor.reports.reasons import action, is_within_reach, limit_text, needed_text
+from auditor.reports.wording import AUDIT_WORDS, date_text, listed, shortened
 from auditor.stats import value
 
 RANGE_NOTE = "Brackets hold the range in which the true figure plausibly lies."
@@ -39,7 +29,7 @@ class Harm:
 
 
 @dataclass(frozen=True)
-class Question:
+class QuestionLine:
     """One of the four questions, with the numbers of the findings that its answer rests on."""
 
     question: str
@@ -59,7 +49,7 @@ class PageOne:
     why: str
     headline: tuple[str, ...]
     harms: tuple[Harm, ...]
-    questions: tuple[Question, ...]
+    questions: tuple[QuestionLine, ...]
     worst: tuple[str, ...]
     before_release: tuple[str, ...]
     not_decided: tuple[str, ...]
@@ -76,14 +66,14 @@ def page_one(record: AuditRecord, order: Ordered) -> PageOne:
         word=AUDIT_WORDS[record.verdict],
         policy=shortened(f"“{policy['id']}” version {policy['version']}", 60),
         why=shortened(why(record, order), 230),
-        headline=_headline(record),
-        harms=_harms(record, order),
-        questions=_questions(record, order),
+        headline=_headline(order),
+        harms=_harms(order),
+        questions=_questions(order),
         worst=_worst(order),
         before_release=_before_release(record, order),
-        not_decided=_not_decided(order, _unit_noun(record)),
+        not_decided=_not_decided(order),
         not_tested=_not_tested(record, order),
-        notes=_notes(record),
+        notes=_notes(record, order),
     )
 
 
@@ -119,116 +109,150 @@ def _claim_sentence(record: AuditRecord, order: Ordered) -> str:
         stated = result.limit.get("at_least")
         if not _stops(result) or not name.startswith("claim:") or stated is None:
             continue
-        measured = next((f.measure for f in order.of(result.findings) if f.measure), None)
-        as_given = order.of(i for i in _findings_of(order, f"{name}:as-given"))
-        given = next((f.measure for f in as_given if f.measure), None)
+        measured = _first_measure(order, result.findings)
+        given = _first_measure(order, _findings_of(order, f"{name}:as-given"))
         if measured is None:
             continue
-        claimed = f"{100 * float(stated):.3g}%" if is_share(measured) else f"{float(stated):g}"
+        claimed = f"{100 * float(stated):.3g}%" if measured.scale == "share" else f"{stated:g}"
         if given is not None and value(given.estimate) >= float(stated) > value(measured.estimate):
-            return f"The claimed {claimed} rests on {_unsound(record)}."
+            return f"The claimed {claimed} rests on {_set_apart(record)}."
         return f"The claimed {claimed} does not hold: measured {value_text(measured)}."
     return ""
+
+
+def _first_measure(order: Ordered, identifiers: Sequence[str]) -> Measure | None:
+    return next((m for f in order.of(identifiers) if (m := order.measure(f))), None)
 
 
 def _findings_of(order: Ordered, limit: str) -> Sequence[str]:
     return next((r.findings for r in order.limits if r.limit["id"] == limit), ())
 
 
-def _unsound(record: AuditRecord) -> str:
-    """What the sound part lacks, named by the commonest reason."""
+_SET_APART = {
+    "leaked": "images that the model had already seen",
+    "duplicated": "images that are in the test data more than once",
+}
+
+
+def _set_apart(record: AuditRecord) -> str:
+    """What the clean subset lacks, named by the commonest reason."""
     test = record.dataset("test")
-    reasons = {part.reason: part.n for part in test.set_apart} if test else {}
-    commonest = max(reasons, key=lambda name: reasons[name], default="")
-    if "leak" in commonest or "seen" in commonest:
-        return "images that the model had already seen"
-    if "duplic" in commonest:
-        return "images that are in the test data more than once"
-    return "images that should not be in the test data"
+    commonest = max(test.set_apart, key=lambda part: part.n, default=None) if test else None
+    reason = commonest.reason if commonest else ""
+    return _SET_APART.get(reason, "images that should not be in the test data")
 
 
 def _failure_sentence(order: Ordered, failed: Sequence[LimitResult]) -> str:
     worst = next(f for f in order.findings if f.limit in {r.limit["id"] for r in failed})
-    limit = limit_text(order.limit_of(worst), worst.measure)
+    measure = order.measure(worst)
+    limit = limit_text(order.limit_of(worst), measure)
     count = f"{len(failed)} of {len(order.limits)} limits are not met"
     exact = bool(order.limit_of(worst).get("exact"))
-    figure = value_text(worst.measure, exact=exact) if worst.measure else "not measured"
+    figure = value_text(measure, exact=exact) if measure else "not measured"
     start = f"{count}. Worst" if len(failed) > 1 else "One limit is not met"
-    return f"{start}: {title(worst)}: {figure}; the limit is {limit}."
+    return f"{start}: {order.title(worst)}: {figure}; the limit is {limit}."
 
 
 def _limit_name(result: LimitResult, order: Ordered) -> str:
     found = next(iter(order.of(result.findings)), None)
     if found is not None:
-        return short_name(found) if len(result.findings) == 1 else topic(found.check)
+        several = len(result.findings) > 1
+        return order.telling.topic(found.check) if several else order.short(found)
     measure = str(result.limit.get("measure", result.limit["id"]))
-    return topic(measure.partition(":")[0])
+    return order.telling.topic(measure.partition(":")[0])
 
 
-def _headline(record: AuditRecord) -> tuple[str, ...]:
-    """The accuracy that counts, per unit where there are units, beside always guessing."""
-    measures = {(check, m.name, m.subject.split): m for check, m in record.measures()
-                if not m.subject.keys and m.subject.variant in (None, "as-given")}  # fmt: skip
-    lines = []
-    overall = measures.get(("performance/overall", "accuracy", "test"))
-    if overall is not None:
-        unseen = measures.get(("data/leakage", "seen-share", "test")) is not None
-        which = "images that it had not seen" if unseen else "the test images"
-        lines.append(f"On {which}: {value_text(overall)} right, {overall.n:,} images.")
-    unit = measures.get(("performance/unit-decision", "unit-accuracy", "test"))
-    if unit is not None and unit.n_units:
-        noun = _unit_noun(record)
-        lines.append(f"Per {noun}: {value_text(unit)} right, {unit.n_units:,} {noun}s.")
-    gain = measures.get(("performance/baseline", "gain", "test"))
-    if gain is not None and "rest" in gain.details:
-        always = f"{percent(float(gain.details['rest']['value']))}%"
-        answer = shortened(str(gain.details.get("commonest", "")), 40)
-        named = f"class {answer}" if answer.isdigit() else f"“{answer}”"
-        lines.append(f"Always answering {named} would give {always}.")
-    return tuple(lines) or ("Accuracy was not measured.",)
+def _headline(order: Ordered) -> tuple[str, ...]:
+    """The numbers that count, where the model will run first, beside always guessing.
+
+    Of the data that do not lead only how often it is right is told.
+    """
+    lines: list[tuple[bool, int, str]] = []
+    for check, measure in _of_everyone(order):
+        words = order.telling.words(check, measure)
+        text = order.telling.filled(words.headline, measure)
+        if text:
+            lines.append((measure.subject.split == "test", words.headline_rank, text))
+    lines.sort(key=lambda line: line[:2])
+    told = tuple(
+        text
+        for is_test, rank, text in lines
+        if is_test == lines[0][0] or rank == Words.headline_rank
+    )
+    return told or ("How often it is right was not measured.",)
 
 
-def _unit_noun(record: AuditRecord) -> str:
-    """What a unit is called: the manifest's column, where that is a plain word."""
-    columns = record.spec.parsed["data"]["columns"]
-    name = str(columns.get("unit") or "unit").removesuffix("_id").lower()
-    return name if name.isalpha() and name.isascii() and not name.endswith("s") else "unit"
+def _of_everyone(order: Ordered) -> Iterator[tuple[str, Measure]]:
+    """Measures of all images that it was not trained on, and of the model as given."""
+    for check, measure in order.record.measures():
+        subject = measure.subject
+        of_all = not order.telling.group_keys(subject) and subject.split != "train"
+        if of_all and subject.variant in (None, "as-given"):
+            yield check, measure
 
 
-def _harms(record: AuditRecord, order: Ordered) -> tuple[Harm, ...]:
-    """At most three: groups shown to be served worse, and adverse answers over everyone."""
-    hurt = [f for f in order.findings if is_by_group(f.check) and f.measure
-            and (f.verdict is Verdict.FAIL or f.leaning == "worse")]  # fmt: skip
-    hurt.sort(key=lambda f: (f.check != "bias/error-rates", not is_about_people(f, record)))
-    harms = [_group_harm(f, order.limit_of(f)) for f in hurt[:2]]
+def _harms(order: Ordered) -> tuple[Harm, ...]:
+    """At most four: groups shown to be served worse, and adverse answers over everyone.
+
+    Where the model will run comes before the test data.
+    """
+    hurt = [
+        f
+        for f in order.findings
+        if order.answers(f, Question.MEASURED)
+        and order.measure(f) is not None
+        and (f.verdict is Verdict.FAIL or f.leaning == "worse")
+    ]
+    hurt.sort(key=lambda f: (order.words(f).harm_rank, not is_about_people(f, order.record)))
+    harms = [_group_harm(f, order) for f in _each_once(hurt, order)[:2]]
     if not hurt:
         harms.append(_nobody_shown(order))
-    about = (m for check, m in record.measures() if check == "performance/consequences")
-    missed = next((m for m in about if m.name == "missed-adverse-rate"), None)
-    if missed is not None:
-        label = shortened(str(missed.subject.get("class")), 40)
-        harms.append(Harm(f"“{label}” missed", f"{value_text(missed)} of {missed.n:,} images"))
+    everyone = [
+        (words, m)
+        for check, m in _of_everyone(order)
+        if (words := order.telling.words(check, m)).harm
+        and order.questions.get(check) is not Question.MEASURED
+        and not m.sides
+    ]
+    everyone.sort(key=lambda pair: (pair[0].harm_rank, pair[1].subject.split == "test"))
+    for words, measure in everyone[:2]:
+        what = order.telling.filled(words.harm, measure) or ""
+        where = order.telling.place(measure.subject.split)
+        harms.append(Harm(shortened(what, 50), f"{value_text(measure)} of {measure.n:,} {where}"))
     return tuple(harms)
 
 
-def _group_harm(finding: Finding, limit: Mapping[str, Any]) -> Harm:
-    measure = finding.measure
+def _each_once(hurt: Sequence[Finding], order: Ordered) -> list[Finding]:
+    """The first finding of each harm to each group: a gap may fail as a ratio and as points."""
+    first: dict[object, Finding] = {}
+    for finding in hurt:
+        what = order.filled(order.words(finding).harm, finding) or finding.id
+        first.setdefault((what, order.result(finding).subject), finding)
+    return list(first.values())
+
+
+def _group_harm(finding: Finding, order: Ordered) -> Harm:
+    measure = order.measure(finding)
     if measure is None:
         raise ValueError(f"finding {finding.id} has no measure")
-    # The first sentence says whom it hurts; what it stays so among is for the finding.
-    said = str(measure.details.get("sentence") or value_text(measure))
-    sentence = shortened(re.split(r"\.\s+(?=[A-Z])", said)[0], 190)
-    allowed = limit_text(limit, measure)
+    words = order.words(finding)
+    what = order.filled(words.harm, finding)
+    sides = order.filled("{this};", finding), order.filled("{other}; {gap}", finding)
+    if what and all(sides) and order.group(finding):
+        whom = f"{shortened(order.group(finding), 60)}{order.filled('{in_where}', finding)}"
+        said = f"{whom}: {sides[0]} {words.sides[1].lower()} {sides[1]}"
+    else:
+        # The first sentence says whom it hurts; what it stays so among is for the finding.
+        said = order.filled(words.sentence, finding) or value_text(measure)
+    allowed = limit_text(order.limit_of(finding), measure)
     bound = f"; the limit is {allowed}" if allowed else ""
-    what = measure.details.get("what") or _LESS.get(measure.name, short_name(finding))
-    return Harm(shortened(str(what), 50), f"{sentence.rstrip('.')}{bound}")
-
-
-_LESS = {"accuracy": "fewer right answers", "recall": "fewer found"}
+    what = what or order.short(finding)
+    return Harm(shortened(what, 50), f"{shortened(said, 190).rstrip('.')}{bound}")
 
 
 def _nobody_shown(order: Ordered) -> Harm:
-    tested = [f for f in order.findings if is_by_group(f.check) and f.measure]
+    tested = [f for f in order.findings
+              if order.answers(f, Question.MEASURED) and order.measure(f)]  # fmt: skip
     if not tested:
         return Harm("Not tested", "no result by group of people or of circumstances")
     open_ones = sum(f.verdict is Verdict.INCONCLUSIVE for f in tested)
@@ -236,15 +260,16 @@ def _nobody_shown(order: Ordered) -> Harm:
     return Harm("No group shown", f"{said}, {open_ones} not decided" if open_ones else said)
 
 
-def _questions(record: AuditRecord, order: Ordered) -> tuple[Question, ...]:
+def _questions(order: Ordered) -> tuple[QuestionLine, ...]:
     return tuple(
-        Question(
-            question=answer.question,
-            answer=shortened(answer.answer, 80),
-            why=shortened(answer.why, 190),
-            findings=_numbers(answer.findings, order),
+        QuestionLine(
+            question=answer.question.value,
+            answer=shortened(told.answer, 80),
+            why=shortened(told.why, 190),
+            findings=_numbers((*answer.findings, *answer.undecided), order),
         )
-        for answer in record.answers
+        for answer in order.record.answers
+        for told in [answer_text(answer, order)]
     )
 
 
@@ -262,18 +287,18 @@ def _worst(order: Ordered) -> tuple[str, ...]:
     urgent = [f for f in order.findings if f.verdict not in (None, Verdict.PASS)
               and not f.waived_by]  # fmt: skip
     shown = [f for f in urgent if f.verdict is Verdict.FAIL or f.severity == "blocking"]
-    names = dict.fromkeys(shortened(short_name(f), 48) for f in shown)
+    names = dict.fromkeys(shortened(order.short(f), 48) for f in shown)
     return tuple(names)[:5]
 
 
 def _before_release(record: AuditRecord, order: Ordered) -> tuple[str, ...]:
     failed = {r.limit["id"] for r in order.limits if _stops(r)}
     actions = dict.fromkeys(
-        shortened(action(f), 110)
+        shortened(action(f, order), 110)
         for f in order.findings
         if f.limit in failed and f.verdict is Verdict.FAIL
     )
-    # "mend for A" says nothing beside "mend for A; a person reviews".
+    # "fix for A" says nothing beside "fix for A; a person reviews".
     steps = tuple(a for a in actions if not any(b != a and b.startswith(a) for b in actions))[:4]
     if steps:
         return steps
@@ -282,44 +307,33 @@ def _before_release(record: AuditRecord, order: Ordered) -> tuple[str, ...]:
     return ("nothing that the policy asks for",)
 
 
-def _not_decided(order: Ordered, unit: str) -> tuple[str, ...]:
+def _not_decided(order: Ordered) -> tuple[str, ...]:
     undecided = [f for f in order.findings if f.verdict is Verdict.INCONCLUSIVE]
-    undecided.sort(key=lambda f: (f.leaning != "worse", not _is_within_reach(f)))
+    undecided.sort(key=lambda f: (f.leaning != "worse", not is_within_reach(f)))
     lines = [
-        f"{shortened(short_name(f), 70)}{', leaning worse' if f.leaning == 'worse' else ''}: "
-        f"{needed(f, unit)}{' would decide' if _is_within_reach(f) else ''}"
+        f"{shortened(order.short(f), 70)}{', leaning worse' if f.leaning == 'worse' else ''}: "
+        f"{needed_text(f.needed, order.telling)}{' would decide' if is_within_reach(f) else ''}"
         for f in undecided[:3]
     ]
     more = len(undecided) - len(lines)
     return (*lines, f"and {more} more") if more > 0 else tuple(lines)
 
 
-def _is_within_reach(finding: Finding) -> bool:
-    """Whether a number of further images that someone may collect would decide a finding."""
-    return re.match(r"(About [\d,]+|A few) more ", finding.remedy) is not None
-
-
 def _not_tested(record: AuditRecord, order: Ordered) -> str:
     lacking = [f for f in order.findings if f.verdict is Verdict.NOT_RUN]
-    groups = [shortened(text, 30) for f in lacking if (text := _group(f))]
-    names = [shortened(short_name(f), 48) for f in lacking if not _group(f)]
-    names += [topic(n.check) for n in record.plan.not_run]
+    by_group = [f for f in lacking if order.measure(f) is None and order.group(f)]
+    groups = [shortened(order.group(f), 30) for f in by_group]
+    names = [shortened(order.short(f), 48) for f in lacking if f not in by_group]
+    names += [order.telling.topic(n.check) for n in record.plan.not_run]
     small = [f"too few images of {listed(groups, most=3)}"] if groups else []
     return "; ".join([*([listed(names, most=6)] if names else []), *small, *NEVER_TESTED])
 
 
-def _group(finding: Finding) -> str:
-    if finding.unmeasured is None:
-        return ""
-    return group_text(finding.unmeasured.subject, check=finding.check)
-
-
-def _notes(record: AuditRecord) -> tuple[str, ...]:
+def _notes(record: AuditRecord, order: Ordered) -> tuple[str, ...]:
     notes = []
     if record.provenance.trusted_code or record.model.trusted_code:
         notes.append("The model authors’ own code was run during this audit.")
-    timed = {f.limit for f in record.findings if f.measure and f.measure.volatile and f.limit}
-    if timed:
+    if any(f.limit and (m := order.measure(f)) and m.volatile for f in record.findings):
         notes.append("Times were measured on the machine named in the annex and hold for it alone.")
     if record.policy.parsed.get("approved") is None:
         notes.append("The policy names no approval.")

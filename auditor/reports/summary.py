@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from auditor.findings import Finding, LimitResult, Verdict
 from auditor.record import AuditRecord
-from auditor.reports.ordering import ordered
+from auditor.reports.ordering import Ordered, ordered
+from auditor.reports.reasons import reason
 
 VERDICT_SENTENCES = {
     Verdict.PASS: "MEETS policy",
@@ -20,9 +21,10 @@ def summary_lines(record: AuditRecord) -> list[str]:
     policy = record.policy.parsed
     sentence = VERDICT_SENTENCES[record.verdict]
     lines = ["", f'{record.title}: {sentence} "{policy["id"]} {policy["version"]}".', ""]
-    for finding in _worst(record):
+    order = ordered(record)
+    for finding in _worst(order):
         leaning = f", leaning {finding.leaning}" if finding.leaning else ""
-        lines += [f"  {finding.verdict}{leaning}  {finding.id}", f"      {finding.reason}"]
+        lines += [f"  {finding.verdict}{leaning}  {finding.id}", f"      {reason(finding, order)}"]
     open_limits = [
         f"{r.limit['id']}{' (leaning worse)' if _leans(r, record) else ''}"
         for r in record.limit_results
@@ -34,10 +36,9 @@ def summary_lines(record: AuditRecord) -> list[str]:
     return [*lines, ""]
 
 
-def _worst(record: AuditRecord) -> tuple[Finding, ...]:
+def _worst(order: Ordered) -> tuple[Finding, ...]:
     """The five findings that the report has first, of what failed or is open."""
-    findings = ordered(record).findings
-    return tuple(f for f in findings if f.verdict not in (None, Verdict.PASS))[:5]
+    return tuple(f for f in order.findings if f.verdict not in (None, Verdict.PASS))[:5]
 
 
 def _leans(result: LimitResult, record: AuditRecord) -> bool:

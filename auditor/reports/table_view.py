@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from auditor.contract.numbers import minus
 from auditor.findings import Cell, Column
 from auditor.record import KeptTable
 from auditor.record.tables import table_file_name
-from auditor.reports.wording import minus
 
 ROWS = 10
 COLUMNS = 10

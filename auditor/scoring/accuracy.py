@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from auditor.stats import GRID, Draws, Normal, mean
-from auditor.stats.clusters import design_effect
+from auditor.stats.design_effects import design_effect
 
 Floats = NDArray[np.float64]
 
@@ -34,11 +34,6 @@ def confusion_matrix(
 def recalls(confusion: np.ndarray) -> Floats:
     """Share of each class that is found, (classes,); NaN where a class has no image."""
     return _share(np.diag(confusion), confusion.sum(axis=1))
-
-
-def precisions(confusion: np.ndarray) -> Floats:
-    """Share of each answer that is right, (classes,); NaN where a class was never answered."""
-    return _share(np.diag(confusion), confusion.sum(axis=0))
 
 
 def f1_scores(confusion: np.ndarray) -> Floats:
@@ -121,11 +116,18 @@ def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> LogLosses:
     resolution of float32.
     """
     table = np.asarray(probabilities)
-    given = table[np.arange(len(table)), labels].astype(np.float64)
-    smallest = float(table.min(where=table > 0, initial=1.0))
-    floor = max(min(smallest, _MOST_COARSE_STEP) / 2, _LEAST_PROBABILITY)
-    values = -np.log(np.maximum(given, floor))
-    return LogLosses(values, floor, int((given < floor).sum()))
+    given = table[np.arange(len(table)), labels]
+    return floored_log_losses(given, least=float(table.min(where=table > 0, initial=1.0)))
+
+
+def floored_log_losses(given: np.ndarray, *, least: float) -> LogLosses:
+    """Log-loss of each image from the probability of its label (n,), NaN where there is none.
+
+    `least` is the smallest positive probability that the model gave to any class.
+    """
+    given = np.asarray(given, dtype=np.float64)
+    floor = max(min(least, _MOST_COARSE_STEP) / 2, _LEAST_PROBABILITY)
+    return LogLosses(-np.log(np.maximum(given, floor)), floor, int((given < floor).sum()))
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> Floats:

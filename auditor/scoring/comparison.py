@@ -10,7 +10,7 @@ import numpy as np
 
 from auditor.findings import Subject, Unmeasured
 from auditor.stats import PairedDifference, Rate, RateDifference, RateRatio, interval, value
-from auditor.stats.codes import distinct
+from auditor.stats.codes import codes_of, distinct
 
 MIN_UNITS = 10
 """Fewer independent units than this on a side give no measure (`auditor.judging.judge` agrees)."""
@@ -26,8 +26,7 @@ def count_units(member: np.ndarray, unit: np.ndarray | None) -> int:
 
 def unit_codes(names: np.ndarray) -> np.ndarray:
     """An integer for each unit name, (n,) in the order of `names`."""
-    codes: np.ndarray = np.unique(names.astype(str), return_inverse=True)[1]
-    return codes
+    return codes_of(names if names.dtype == object else names.astype(str))
 
 
 def too_few(
@@ -119,9 +118,12 @@ def times_text(ratio: RateRatio) -> str:
 
 
 def worst_first(
-    image_ids: np.ndarray, *, badness: np.ndarray, among: np.ndarray
+    image_ids: np.ndarray, *, badness: np.ndarray, among: np.ndarray | None = None
 ) -> tuple[str, ...]:
-    """Ids of the images under the mask `among`, largest `badness` (n,) first, `MAX_EXAMPLES`."""
-    found = np.flatnonzero(among)
+    """Ids of the images under the mask `among` (all, where None), largest `badness` (n,) first.
+
+    At most `MAX_EXAMPLES`.
+    """
+    found = np.arange(len(badness)) if among is None else np.flatnonzero(among)
     order = found[np.argsort(-badness[found], kind="stable")][:MAX_EXAMPLES]
     return tuple(str(image_id) for image_id in image_ids[order])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.errors import SpecError
-from auditor.spec import CostsSpec
+from auditor.spec import ConsequencesSpec, CostsSpec
 from auditor.stats import Normal, mean
 
 Floats = NDArray[np.float64]
@@ -42,6 +42,13 @@ def class_index(name: str, *, classes: Sequence[str], where: str) -> int:
         f"{where}: found class {name!r}, expected one of the model's classes ({shown}). "
         f"Correct the name in the audit spec.{hint}"
     )
+
+
+def adverse_classes(stated: ConsequencesSpec, *, classes: Sequence[str]) -> tuple[str, ...]:
+    """The classes that the spec calls adverse; SpecError where the model has not all of them."""
+    for name in stated.adverse:
+        class_index(name, classes=classes, where="consequences.adverse")
+    return stated.adverse
 
 
 def image_costs(matrix: np.ndarray, labels: np.ndarray, answers: np.ndarray) -> Floats:

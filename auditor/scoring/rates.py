@@ -1,82 +1,80 @@
-"""One rate over images as a measure, with its interval in words and its worst examples."""
+"""One rate over images as a measure, with its worst examples."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from auditor.findings import Better, Cell, Measure, Subject, Unmeasured
-from auditor.scoring.comparison import (
-    MIN_UNITS,
-    count_units,
-    percent,
-    rate_details,
-    too_few,
-    worst_first,
-)
-from auditor.scoring.outcomes import Outcomes
-from auditor.stats import Rate, interval, rate, value
+from auditor.scoring.comparison import MIN_UNITS, count_units, too_few, worst_first
+from auditor.stats import interval, rate, value
+
+
+class Answered(Protocol):
+    """Images with how surely each was answered: scored rows, or a classifier's outcomes."""
+
+    def __len__(self) -> int: ...
+    @property
+    def image_ids(self) -> np.ndarray: ...
+    @property
+    def units(self) -> np.ndarray | None: ...
+    @property
+    def confidence(self) -> np.ndarray: ...
 
 
 def rate_measure(
     name: str,
     *,
     subject: Subject,
-    outcomes: Outcomes,
+    among: Answered,
     success: np.ndarray,
     better: Better,
     of: str,
-    said: str,
-    details: Mapping[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Measure | Unmeasured:
-    """The share of `outcomes` for which `success` (n,) holds.
+    """The share of images `among` for which `success` (n,) holds; `count` is among its facts.
 
-    `of` says which images these are ("test images of class serious"), `said` begins the
-    sentence ("serious missed"). Examples are the most confident answers among the images that
-    harm the rate. With fewer than ten units there is a reason in place of a measure.
+    `of` says which images these are ("test images of class serious"). Examples are the most
+    confident answers among the images that harm the rate. With fewer than ten units there is a
+    reason in place of a measure.
     """
-    few = too_few_of(name, subject, outcomes, of=of)
+    few = too_few_of(name, subject, among, of=of)
     if few is not None:
         return few
-    estimate = rate(success, unit=outcomes.units)
     harmful = ~success if better == "higher" else success
     return Measure(
         name=name,
         subject=subject,
-        estimate=estimate,
-        unit="share",
+        estimate=rate(success, unit=among.units),
+        scale="share",
         better=better,
-        n=len(outcomes),
-        n_units=n_units(outcomes),
-        examples=worst_first(outcomes.image_ids, badness=outcomes.confidence, among=harmful),
-        details={
-            "rate": rate_details(estimate, n=len(outcomes)),
-            "sentence": f"{said}: {count_text(int(success.sum()), len(outcomes), estimate)}.",
-            **(details or {}),
-        },
+        n=len(among),
+        n_units=n_units(among),
+        examples=worst_first(among.image_ids, badness=among.confidence, among=harmful),
+        facts={"count": int(success.sum()), **(facts or {})},
     )
 
 
-def too_few_of(name: str, subject: Subject, outcomes: Outcomes, *, of: str) -> Unmeasured | None:
-    """Why there is no measure where `outcomes` have fewer than ten units; else None.
+def too_few_of(name: str, subject: Subject, among: Answered, *, of: str) -> Unmeasured | None:
+    """Why there is no measure where the images are of fewer than ten units; else None.
 
     Units are images where the manifest names no unit; `of` says which images these are.
     """
-    noun = "images" if outcomes.units is None else "units"
-    return too_few(name, subject, sides={of: independent(outcomes)}, noun=noun)
+    noun = "images" if among.units is None else "units"
+    return too_few(name, subject, sides={of: independent(among)}, noun=noun)
 
 
-def independent(outcomes: Outcomes) -> int:
+def independent(among: Answered) -> int:
     """How many units the images are of; images where the manifest names no unit."""
-    return count_units(np.ones(len(outcomes), dtype=bool), outcomes.units)
+    return count_units(np.ones(len(among), dtype=bool), among.units)
 
 
-def n_units(outcomes: Outcomes) -> int | None:
+def n_units(among: Answered) -> int | None:
     """How many units the images are of; None where the manifest names no unit."""
-    return None if outcomes.units is None else independent(outcomes)
+    return None if among.units is None else independent(among)
 
 
 def least_standard_error(units: int) -> float:
@@ -95,16 +93,3 @@ def rate_cells(success: np.ndarray, *, unit: np.ndarray | None = None) -> tuple[
     found = rate(success, unit=unit)
     ends = interval(found)
     return (value(found), ends.low, ends.high)
-
-
-def count_text(x: int, n: int, estimate: Rate) -> str:
-    """Counts of images and the rate that they make.
-
-    Examples
-    --------
-    >>> count_text(22, 80, Rate(22, 80))
-    '22 of 80 = 28% [19, 38]'
-    """
-    ends = interval(estimate)
-    shown = f"{percent(value(estimate))}% [{percent(ends.low)}, {percent(ends.high)}]"
-    return f"{x:,} of {n:,} = {shown}"

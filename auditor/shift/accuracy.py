@@ -6,20 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from auditor.contract import Check, Evidence, Need, Predictions, Truth
-from auditor.findings import Measure, Result, Subject
-from auditor.scoring.comparison import (
-    count_units,
-    points_text,
-    rate_details,
-    rate_text,
-    too_few,
-    worst_first,
-)
-from auditor.scoring.outcomes import Outcomes
-from auditor.stats import rate, two_sample_difference
+from auditor.comparing.two_samples import Sample, two_samples
+from auditor.contract import Check, Evidence, Need, Predictions, Truth, Words
+from auditor.findings import Question, Result, Subject
+from auditor.scoring.comparison import worst_first
 
 
 @dataclass(frozen=True)
@@ -45,6 +35,8 @@ class AccuracyLost(Check):
     """
 
     id: ClassVar[str] = "shift/accuracy"
+    topic: ClassVar[str] = "accuracy where it will run"
+    question: ClassVar[Question | None] = Question.MATCHES
     needs: ClassVar[tuple[Need, ...]] = (
         Predictions(split="test"),
         Predictions(split="deployment"),
@@ -55,43 +47,31 @@ class AccuracyLost(Check):
         "Newcombe (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I",
         "Koh, Sagawa et al. (2021), arXiv:2012.07421 (accuracy lost in the wild)",
     )
+    words: ClassVar = {
+        "lost": Words(
+            title="Accuracy lost on the data of where it will run",
+            short="accuracy lost where it runs",
+            sentence="Accuracy: test {this}; deployment {other}; on test images {gap}.",
+            hundred="Of 100 test images it answers {here} rightly; of 100 from where it will run, "
+            "{there}.",
+            sides=("Test data", "Where it will run"),
+            action="label images from where it will run, and train and test with them",
+            answer="accuracy lost there: {point}",
+        )
+    }
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        test = evidence.outcomes("test").with_labels()
-        deployment = evidence.outcomes("deployment").with_labels()
-        subject = Subject(split="deployment")
-        sides = {
-            f"the labelled {split} data": count_units(np.ones(len(side), dtype=bool), side.units)
-            for split, side in (("test", test), ("deployment", deployment))
-        }
-        few = too_few("lost", subject, sides=sides, noun="independent units")
-        yield few if few is not None else _lost(test, deployment, subject)
-
-
-def _lost(test: Outcomes, deployment: Outcomes, subject: Subject) -> Measure:
-    own, other = test.units, deployment.units
-    if own is None and other is not None:
-        own = np.arange(len(test))
-    if other is None and own is not None:
-        other = np.arange(len(deployment))
-    lost = two_sample_difference(test.correct, deployment.correct, unit_a=own, unit_b=other)
-    here, there = rate(test.correct, unit=own), rate(deployment.correct, unit=other)
-    n, n_test = len(deployment), len(test)
-    return Measure(
-        name="lost",
-        subject=subject,
-        estimate=lost,
-        unit="share",
-        better="lower",
-        n=n,
-        n_units=None if other is None else len(np.unique(other)),
-        examples=worst_first(
-            deployment.image_ids, badness=deployment.confidence, among=~deployment.correct
-        ),
-        details={
-            "rate": rate_details(here, n=n_test),
-            "rest": rate_details(there, n=n),
-            "sentence": f"Accuracy: test {rate_text(here, n=n_test)}; deployment "
-            f"{rate_text(there, n=n)}; on test images {points_text(lost)}.",
-        },
-    )
+        deployment = evidence.scored("deployment").with_truth
+        there = Sample.right(deployment)
+        yield two_samples(
+            "lost",
+            Subject(split="deployment"),
+            here=Sample.right(evidence.scored("test")),
+            there=there,
+            named=("the labelled test data", "the labelled deployment data"),
+            better="lower",
+            counted=there,
+            examples=worst_first(
+                deployment.image_ids, badness=deployment.confidence, among=~deployment.right
+            ),
+        )

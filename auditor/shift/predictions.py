@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
 
-from auditor.contract import Check, Evidence, Need, Predictions
-from auditor.findings import Cell, Column, Measure, Result, Subject, Table
-from auditor.scoring.comparison import points_text, rate_details, rate_text
+from auditor.comparing.two_samples import Sample, two_samples
+from auditor.contract import Check, ClassScores, Evidence, Need, Words
+from auditor.findings import Cell, Column, Measure, Measured, Question, Result, Subject, Table
 from auditor.scoring.outcomes import Outcomes
 from auditor.shift.two_sample import (
     CELL_NAMES,
+    HIGHER,
     Floats,
     Shifted,
     Sides,
     adjust,
-    area_text,
     forest_of_areas,
     shifted,
 )
-from auditor.stats import rate, two_sample_difference
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,36 @@ class PredictionShift(Check):
     """
 
     id: ClassVar[str] = "shift/predictions"
-    needs: ClassVar[tuple[Need, ...]] = (Predictions(split="test"), Predictions(split="deployment"))
+    topic: ClassVar[str] = "how answers differ where it will run"
+    question: ClassVar[Question | None] = Question.MATCHES
+    needs: ClassVar[tuple[Need, ...]] = (ClassScores(split="test"), ClassScores(split="deployment"))
+    words: ClassVar = {
+        "auc": (
+            Words(
+                title="Deployment images get other scores for “{class}”",
+                short="other scores for “{class}”",
+                sentence="The score of {class} " + HIGHER + " (50% is no difference).",
+                answer="its scores differ",
+            ),
+            Words(
+                title="Deployment images get another {score}",
+                short="other {score}",
+                sentence="The {score} " + HIGHER + " (50% is no difference).",
+                answer="its scores differ",
+            ),
+            Words(
+                title="Whether deployment images get other scores",
+                short="scores where it will run",
+            ),
+        ),
+        "class-share": Words(
+            title="Deployment images are answered “{class}” more or less often",
+            short="other share of “{class}”",
+            sentence="Answered {class}: deployment {this}; test {other}; {gap}.",
+            sides=("Where it will run", "Test data"),
+            answer="“{class}” is answered {gap}",
+        ),
+    }
     sources: ClassVar[tuple[str, ...]] = (
         "Lipton, Wang & Smola (2018), arXiv:1802.03916 (black-box shift detection)",
         "Rabanser, Günnemann & Lipton (2019), arXiv:1810.11953",
@@ -60,7 +88,7 @@ class PredictionShift(Check):
     most_scores: Annotated[int, "Scores compared at most, confidence and its like included."] = 20
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        test, deployment = evidence.outcomes("test"), evidence.outcomes("deployment")
+        test, deployment = evidence.answers("test"), evidence.answers("deployment")
         sides = Sides.of(test.dataset, deployment.dataset, rng=evidence.rng)
         few = sides.too_few("auc", Subject(split="deployment"))
         if few is not None:
@@ -74,7 +102,7 @@ class PredictionShift(Check):
                 found[name] = shifted(ours[name], theirs[name], sides=sides)
         if found:
             found = adjust(found)
-            yield from (_measure(name, one) for name, one in found.items())
+            yield from (one.measure(_key(name)) for name, one in found.items())
             yield _table(found)
             yield forest_of_areas(
                 "shift/predictions:areas",
@@ -113,46 +141,27 @@ def _compared(names: tuple[str, ...], classes: list[int]) -> list[str]:
     return [*(f"{_CLASS}{names[i]}" for i in classes), *_CERTAINTY]
 
 
-def _measure(name: str, found: Shifted) -> Measure:
-    key = {"class": name.removeprefix(_CLASS)} if name.startswith(_CLASS) else {"score": name}
-    said = f"The score of {name.removeprefix(_CLASS)}" if "class" in key else name.capitalize()
-    return Measure(
-        name="auc",
-        subject=Subject.about(key, split="deployment"),
-        estimate=found.area,
-        unit="probability",
-        better="none",
-        n=found.n[1],
-        n_units=found.n_units,
-        details={
-            **found.details,
-            "sentence": f"{said} of a deployment image is "
-            f"{area_text(found.area)} (50% is no difference).",
-        },
-    )
+def _key(name: str) -> dict[str, str]:
+    if name.startswith(_CLASS):
+        return {"class": name.removeprefix(_CLASS)}
+    return {"score": name}
 
 
-def _share(test: Outcomes, deployment: Outcomes, index: int, sides: Sides) -> Measure:
-    name = test.classes[index]
+def _share(test: Outcomes, deployment: Outcomes, index: int, sides: Sides) -> Measured:
     ours, theirs = test.predicted == index, deployment.predicted == index
     own, other = (sides.deployment.unit, sides.test.unit) if sides.has_units else (None, None)
-    difference = two_sample_difference(theirs, ours, unit_a=own, unit_b=other)
-    there, here = rate(theirs, unit=own), rate(ours, unit=other)
-    return Measure(
-        name="class-share",
-        subject=Subject.about({"class": name}, split="deployment"),
-        estimate=difference,
-        unit="share",
+    there = Sample(theirs, own)
+    found = two_samples(
+        "class-share",
+        Subject.about({"class": test.classes[index]}, split="deployment"),
+        here=there,
+        there=Sample(ours, other),
+        named=("the deployment data", "the test data"),
         better="none",
-        n=len(theirs),
-        n_units=sides.deployment.units(),
-        details={
-            "rate": rate_details(there, n=len(theirs)),
-            "rest": rate_details(here, n=len(ours)),
-            "sentence": f"Answered {name}: deployment {rate_text(there, n=len(theirs))}; test "
-            f"{rate_text(here, n=len(ours))}; {points_text(difference)}.",
-        },
+        counted=there,
     )
+    # Counted as everywhere in this check: images are units where nothing else is named.
+    return replace(found, n_units=sides.deployment.units()) if isinstance(found, Measure) else found
 
 
 def _table(found: Mapping[str, Shifted]) -> Table:

@@ -9,22 +9,50 @@ from typing import Annotated, ClassVar
 import numpy as np
 import pandas as pd
 
-from auditor.contract import Check, Evidence, Need, Scan
-from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
+from auditor.contract import Check, Evidence, Need, Scan, Words
+from auditor.contract.numbers import percent
+from auditor.findings import (
+    Axis,
+    Cell,
+    Column,
+    Figure,
+    Measure,
+    Question,
+    Result,
+    Subject,
+    Table,
+    Unmeasured,
+)
 from auditor.scoring.comparison import worst_first
 from auditor.shift.domain_classifier import area_of, cross_fitted_scores
 from auditor.shift.two_sample import (
     CELL_NAMES,
+    HIGHER,
     Floats,
     Shifted,
     Sides,
     adjust,
-    area_text,
     forest_of_areas,
     histogram_rows,
     shifted,
 )
-from auditor.stats import interval, value
+from auditor.stats import value
+
+PROPERTY_WORDS = {
+    "mean": "brightness",
+    "std": "contrast",
+    "p1": "dark parts",
+    "p99": "bright parts",
+    "saturated_share": "overexposure",
+    "noise": "grain",
+    "red_ratio": "share of red",
+    "blue_ratio": "share of blue",
+    "saturation": "colourfulness",
+    "entropy": "detail",
+    "blockiness": "traces of compression",
+    "bytes": "file size",
+}
+"""What a reader calls the properties of images; others keep their names."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +83,31 @@ class Properties(Check):
     """
 
     id: ClassVar[str] = "shift/properties"
+    topic: ClassVar[str] = "how images differ where it will run"
+    question: ClassVar[Question | None] = Question.MATCHES
+    words: ClassVar = {
+        "any": Words(
+            title="How well deployment images are told from test images",
+            short="other kind of images",
+            sentence="From these properties alone, a deployment image is told from a test image "
+            "in {value} of pairs (50% is guessing).",
+            action="test again on images such as those where it will run",
+            answer="{most_shifted} differ",
+        ),
+        "auc": (
+            Words(
+                title="Deployment images differ from test images in {what}",
+                short="other {what}",
+                sentence="The {what} " + HIGHER + " (50% is no difference).",
+                action="test again on images such as those where it will run",
+                answer="the images differ in {what}",
+            ),
+            Words(
+                title="Whether deployment images differ from test images in {property}",
+                short="{property} where it will run",
+            ),
+        ),
+    }
     needs: ClassVar[tuple[Need, ...]] = (Scan(split="test"), Scan(split="deployment"))
     sources: ClassVar[tuple[str, ...]] = (
         "Rabanser, Günnemann & Lipton (2019), arXiv:1810.11953",
@@ -84,7 +137,8 @@ class Properties(Check):
             else:
                 found[name] = shifted(test[name], deployment[name], sides=sides)
         found = adjust(found)
-        yield from (_measure(name, one) for name, one in found.items())
+        for name, one in found.items():
+            yield one.measure({"property": name}, what=_noun(name))
         if found:
             yield _any(test, deployment, sides, found=found, constant=constant, rng=rng,
                        image_ids=datasets[1].image_ids)  # fmt: skip
@@ -138,23 +192,6 @@ def _lacking(name: str, test: Floats, deployment: Floats, sides: Sides) -> Unmea
     )
 
 
-def _measure(name: str, found: Shifted) -> Measure:
-    return Measure(
-        name="auc",
-        subject=Subject.of(split="deployment", property=name),
-        estimate=found.area,
-        unit="probability",
-        better="none",
-        n=found.n[1],
-        n_units=found.n_units,
-        details={
-            **found.details,
-            "sentence": f"{_words(name)} of a deployment image is "
-            f"{area_text(found.area)} (50% is no difference).",
-        },
-    )
-
-
 def _any(
     test: Mapping[str, Floats],
     deployment: Mapping[str, Floats],
@@ -171,25 +208,22 @@ def _any(
         sides=sides,
         rng=rng,
     )
-    area = area_of(ours, theirs, sides=sides)
-    ends = interval(area)
     return Measure(
         name="any",
         subject=Subject(split="deployment"),
-        estimate=area,
-        unit="probability",
+        estimate=area_of(ours, theirs, sides=sides),
+        scale="share",
+        neutral=0.5,
         better="lower",
         n=len(theirs),
         n_units=sides.deployment.units(),
-        examples=worst_first(image_ids, badness=theirs, among=np.ones(len(theirs), dtype=bool)),
-        details={
+        examples=worst_first(image_ids, badness=theirs),
+        facts={
             "p": min(one.adjusted for one in found.values()),
-            "shifted": _most_shifted(found),
+            "shifted": [_noun(name) for name in _most_shifted(found)],
+            "most_shifted": [_noun(name) for name in _most_shifted(found)[:3]],
             "constant": constant,
             "n_test": len(ours),
-            "sentence": f"From these properties alone, a deployment image is told from a test "
-            f"image in {100 * value(area):.0f}% [{100 * max(ends.low, 0):.0f}, "
-            f"{100 * min(ends.high, 1):.0f}] of pairs (50% is guessing).",
         },
     )
 
@@ -214,15 +248,16 @@ def _histogram(name: str, test: Floats, deployment: Floats, found: Shifted) -> F
     return Figure(
         id=f"shift/properties:{name}",
         kind="histogram",
-        title=f"{_words(name)} of test and deployment images",
+        title=f"{_noun(name).capitalize()} of test and deployment images",
         caption=f"Share of the images of each side; {found.n[0]} test and {found.n[1]} deployment "
         "images. The outer bins hold what lies beyond.",
-        alt=f"{_words(name)} of a deployment image is {area_text(found.area)}.",
-        x=Axis(_words(name)),
+        alt=f"{_noun(name).capitalize()} of a deployment image is higher than that of a test "
+        f"image in {percent(value(found.area))}% of pairs.",
+        x=Axis(_noun(name).capitalize()),
         y=Axis("images", "share"),
         rows=histogram_rows(test, deployment),
     )
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+def _noun(name: str) -> str:
+    return PROPERTY_WORDS.get(name, name.replace("_", " "))

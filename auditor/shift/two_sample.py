@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.data.dataset import Dataset
-from auditor.findings import Axis, Cell, Figure, Subject, Unmeasured
+from auditor.findings import Axis, Cell, Figure, Measure, Subject, Unmeasured
 from auditor.stats import Normal, auc, holm, interval, value
 
 MIN_UNITS = 30
@@ -111,7 +111,7 @@ class Shifted:
     n_units: int
 
     @property
-    def details(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         return {
             "ks_p": self.p,
             "ks_p_holm": self.adjusted,
@@ -122,12 +122,24 @@ class Shifted:
             "n_deployment": self.n[1],
         }
 
+    def measure(self, keys: Mapping[str, str], **facts: str) -> Measure:
+        """The area as a measure of deployment, about `keys`."""
+        return Measure(
+            name="auc",
+            subject=Subject.about(keys, split="deployment"),
+            estimate=self.area,
+            scale="share",
+            neutral=0.5,
+            better="none",
+            n=self.n[1],
+            n_units=self.n_units,
+            facts=self.facts | facts,
+        )
+
     @property
     def cells(self) -> tuple[Cell, ...]:
         """Area, its interval, p-values, medians and robust shift, for a table."""
-        ends = interval(self.area)
-        return (value(self.area), *_within(ends.low, ends.high), self.p, self.adjusted,
-                *self.medians, self.robust_shift)  # fmt: skip
+        return (*_area(self.area), self.p, self.adjusted, *self.medians, self.robust_shift)
 
 
 CELL_NAMES = ("area", "low", "high", "KS p", "KS p (Holm)", "median test", "median deployment",
@@ -171,21 +183,21 @@ def adjust(found: Mapping[str, Shifted]) -> dict[str, Shifted]:
     }
 
 
-def area_text(area: Normal) -> str:
-    """P(test < deployment) in words."""
-    ends = _within(interval(area).low, interval(area).high)
-    low, high = (f"{100 * end:.0f}" for end in ends)
-    return f"higher than in a test image in {100 * value(area):.0f}% [{low}, {high}] of pairs"
+def _area(area: Normal) -> tuple[float, float, float]:
+    ends = interval(area)
+    return value(area), max(ends.low, 0.0), min(ends.high, 1.0)
+
+
+HIGHER = "of a deployment image is higher than in a test image in {value} of pairs"
+"""Ends the sentence of an area, after what is compared; 50% is no difference."""
 
 
 def forest_of_areas(id: str, *, title: str, rows: Mapping[str, Shifted], quantity: str) -> Figure:
     """Areas with their intervals, 0.5 being no difference."""
     entries: list[dict[str, Cell]] = []
     for name, one in rows.items():
-        low, high = _within(interval(one.area).low, interval(one.area).high)
-        entries.append(
-            {"label": name, "value": value(one.area), "low": low, "high": high, "n": sum(one.n)}
-        )
+        point, low, high = _area(one.area)
+        entries.append({"label": name, "value": point, "low": low, "high": high, "n": sum(one.n)})
     farthest = max(rows, key=lambda name: abs(value(rows[name].area) - 0.5))
     return Figure(
         id=id,
@@ -217,10 +229,6 @@ def histogram_rows(test: Floats, deployment: Floats) -> tuple[dict[str, Cell], .
             for a, b, v in zip(edges, edges[1:], share, strict=False)
         ]
     return tuple(rows)
-
-
-def _within(low: float, high: float) -> tuple[float, float]:
-    return max(low, 0.0), min(high, 1.0)
 
 
 def _robust_shift(test: Floats, medians: tuple[float, float]) -> float | None:

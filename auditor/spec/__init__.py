@@ -25,6 +25,7 @@ from auditor.spec.audit_spec import (
     Split,
     TargetSpec,
     Task,
+    UnitColumn,
 )
 from auditor.spec.document import (
     Document,
@@ -56,4 +57,5 @@ __all__ = [
     "Split",
     "TargetSpec",
     "Task",
+    "UnitColumn",
 ]

@@ -103,6 +103,14 @@ class ModelSpec(SpecPart):
         return self.output if isinstance(self.output, OutputSpec) else OutputSpec(kind=self.output)
 
 
+class UnitColumn(SpecPart):
+    """The column of units, and what one and several of them are called (``room``, ``rooms``)."""
+
+    column: str
+    name: str | None = None
+    plural: str | None = None
+
+
 class ColumnsSpec(SpecPart):
     """Which manifest columns hold what; None where the manifest has no such column.
 
@@ -113,14 +121,19 @@ class ColumnsSpec(SpecPart):
 
     image: str = "image"
     label: str | None = "label"
-    unit: str | None = None
+    unit: str | UnitColumn | None = None
     time: str | None = None
     annotator: str | None = None
     ratings: dict[str, str] = Field(default_factory=dict)
     gold: str | None = None
 
+    @property
+    def unit_column(self) -> UnitColumn | None:
+        """The column of units with their names, as far as they are stated."""
+        return UnitColumn(column=self.unit) if isinstance(self.unit, str) else self.unit
+
     @model_validator(mode="after")
-    def _hands_differ(self) -> Self:
+    def _annotators_differ(self) -> Self:
         by_column: dict[str, str] = {}
         for name, column in self.ratings.items():
             if column in by_column:
@@ -304,6 +317,8 @@ class AuditSpec(SpecPart):
     target: TargetSpec | None = None
     policy: str = "default"
     declarations: str | None = None
+    display: dict[str, str] = Field(default_factory=dict)
+    """What readers are shown in place of a name of an attribute, a group or a class."""
     checks: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Parameters of checks, by check id."""
     folder: Path = Field(default=Path(), exclude=True)

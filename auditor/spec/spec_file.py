@@ -84,9 +84,29 @@ def spec_problems(spec: AuditSpec) -> Iterator[Problem]:
             f"found {spec.model.task!r}, which is not supported yet; this version audits "
             "classification.",
         )
+    yield from _object_problems(spec)
     yield from _class_problems(spec)
     yield from _claim_problems(spec)
     yield from _shortcut_problems(spec)
+
+
+def _object_problems(spec: AuditSpec) -> Iterator[Problem]:
+    """What is said of objects or annotations, which a classifier's data do not have."""
+    if spec.model.task != "classification":
+        return
+    why = "classification has a label an image"
+    for name, attribute in spec.data.attributes.items():
+        if attribute.of == "object":
+            text = f"found of: object, but {why} and no objects; drop it, or say of: image"
+            yield Problem(("data", "attributes", name, "of"), f"{text}.")
+    for split in spec.data.splits:
+        stated = spec.data.split(split)
+        if stated is not None and stated.annotations is not None:
+            text = f"found {stated.annotations!r}, but {why} and reads no annotations; name the "
+            yield Problem(
+                ("data", split, "annotations"),
+                f"{text}column of labels under data.columns.label instead.",
+            )
 
 
 def _class_problems(spec: AuditSpec) -> Iterator[Problem]:
@@ -127,8 +147,8 @@ def _claim_problems(spec: AuditSpec) -> Iterator[Problem]:
             hint = did_you_mean(claim.measure, CLAIM_MEASURES)
             yield Problem(
                 (*here, "measure"),
-                f"found {claim.measure!r}, expected accuracy, recall, precision, or a measure's id "
-                f"such as deployment/latency:p99.{hint if 'mean' in hint else ''}",
+                f"found {claim.measure!r}, expected accuracy, recall, precision, or the id of a "
+                f"measure as check:measure.{hint if 'mean' in hint else ''}",
             )
         bound = claim.at_most if claim.at_least is None else claim.at_least
         if claim.measure in CLAIM_MEASURES and bound is not None and not 0 <= bound <= 1:

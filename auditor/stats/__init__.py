@@ -16,6 +16,7 @@ from auditor.stats.clusters import (
     two_sample_difference,
 )
 from auditor.stats.estimates import (
+    ENDLESS,
     GRID,
     Draws,
     Estimate,
@@ -25,8 +26,6 @@ from auditor.stats.estimates import (
     Rate,
     RateDifference,
     RateRatio,
-    as_dict,
-    from_dict,
 )
 from auditor.stats.hypothesis_tests import (
     PermutationTest,
@@ -46,25 +45,19 @@ from auditor.stats.intervals import (
     Interval,
     OrderStatistics,
     clopper_pearson,
-    miettinen_nurminen_difference,
     miettinen_nurminen_ratio,
     newcombe,
     order_statistic_interval,
     tango,
-    tukey_newcombe_gap,
     wilson,
 )
 from auditor.stats.largest_gap import largest_gap
 from auditor.stats.multiplicity import conditional_holm, holm
 from auditor.stats.power import (
-    SampleNeeded,
-    images_needed,
-    rule_of_three,
-    sample_needed,
-    smallest_detectable_gap,
     smallest_excess,
+    times_needed,
 )
-from auditor.stats.resampling import cluster_bootstrap, draws_of, multinomial_bootstrap
+from auditor.stats.resampling import draws_of, multinomial_bootstrap
 from auditor.stats.strata import (
     Adjusted,
     comparable,
@@ -74,6 +67,7 @@ from auditor.stats.strata import (
 )
 
 __all__ = [
+    "ENDLESS",
     "GRID",
     "Adjusted",
     "Draws",
@@ -87,30 +81,24 @@ __all__ = [
     "Rate",
     "RateDifference",
     "RateRatio",
-    "SampleNeeded",
     "TableTest",
-    "as_dict",
     "auc",
     "binomial_exact",
     "binomial_midp",
     "bound",
     "clopper_pearson",
-    "cluster_bootstrap",
     "comparable",
     "conditional_holm",
     "difference_score_test",
     "draws_of",
     "fisher_midp",
-    "from_dict",
     "g_test",
     "holm",
-    "images_needed",
     "interval",
     "largest_gap",
     "mcnemar_exact",
     "mean",
     "mean_difference",
-    "miettinen_nurminen_difference",
     "miettinen_nurminen_ratio",
     "multinomial_bootstrap",
     "newcombe",
@@ -124,15 +112,12 @@ __all__ = [
     "rate_difference",
     "rate_ratio",
     "ratio_score_test",
-    "rule_of_three",
-    "sample_needed",
-    "smallest_detectable_gap",
     "smallest_excess",
     "stratified_difference",
     "stratified_mean_difference",
     "stratified_ratio",
     "tango",
-    "tukey_newcombe_gap",
+    "times_needed",
     "two_sample_difference",
     "value",
     "wilson",

@@ -35,25 +35,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from auditor.stats.codes import codes_of, distinct
-from auditor.stats.effective import effective_units, floored
+from auditor.stats.codes import distinct
+from auditor.stats.design_effects import (
+    Effective,
+    contrast_effect,
+    design_effect,
+    rate_effect,
+    side_variance,
+    unit_codes_of,
+)
 from auditor.stats.estimates import Normal, PairedDifference, Rate, RateDifference, RateRatio
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Effective:
-    """How much a clustered sample is worth: divide counts by `deff`, use t with `df`."""
-
-    deff: float
-    df: float | None
+Mask = NDArray[np.bool_]
 
 
 def rate(success: ArrayLike, *, unit: ArrayLike | None = None) -> Rate:
@@ -65,8 +64,8 @@ def rate(success: ArrayLike, *, unit: ArrayLike | None = None) -> Rate:
     Rate(x=3.0, n=4.0, df=None)
     """
     y = _outcomes("success", success)
-    worth = design_effect(y - y.mean(), unit=unit)
-    return Rate(float(y.sum()) / worth.deff, len(y) / worth.deff, worth.df)
+    worth = rate_effect(y, unit)
+    return Rate(int(y.sum()) / worth.deff, len(y) / worth.deff, worth.df)
 
 
 def rate_difference(
@@ -81,7 +80,7 @@ def rate_difference(
     unit : (n,) labels; a unit may have images on both sides.
     """
     y, inside = _outcomes("success", success), _mask(member, success)
-    worth = _contrast(y, inside, unit=unit, rest_weight=1.0)
+    worth = contrast_effect(y, inside, unit=unit, rest_weight=1.0)
     return RateDifference(*_counts(y, inside, worth), worth.df)
 
 
@@ -94,8 +93,8 @@ def rate_ratio(
     """
     y, inside = _outcomes("success", success), _mask(member, success)
     rest = y[~inside].mean() if not inside.all() else 0.0
-    ratio = y[inside].mean() / rest if rest and inside.any() else 1.0
-    worth = _contrast(y, inside, unit=unit, rest_weight=ratio)
+    ratio = float(y[inside].mean() / rest) if rest and inside.any() else 1.0
+    worth = contrast_effect(y, inside, unit=unit, rest_weight=ratio)
     return RateRatio(*_counts(y, inside, worth), worth.df)
 
 
@@ -123,9 +122,9 @@ def paired_difference(
     """The proportion after minus before, over the same images (or other items) in order."""
     first, second = _outcomes("before", before), _outcomes("after", after)
     _require_same_length(first, second)
-    change = second - first
-    worth = design_effect(change - change.mean(), unit=unit)
-    gained, lost = float((change > 0).sum()), float((change < 0).sum())
+    gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
+    change = second.astype(np.float64) - first
+    worth = design_effect(change - (gained - lost) / len(change), unit=unit)
     return PairedDifference(
         gained / worth.deff, lost / worth.deff, len(change) / worth.deff, worth.df
     )
@@ -160,8 +159,8 @@ def mean_difference(
     """The mean of a group's members minus the rest's; arguments as `rate_difference`."""
     y, inside = _numbers("values", values), _mask(member, values)
     owners: ArrayLike = np.arange(len(y)) if unit is None else unit
-    worth = _contrast(y, inside, unit=owners, rest_weight=1.0)
-    variance = _side_variance(y[inside]) + _side_variance(y[~inside])
+    worth = contrast_effect(y, inside, unit=owners, rest_weight=1.0)
+    variance = side_variance(y[inside]) + side_variance(y[~inside])
     difference = float(y[inside].mean() - y[~inside].mean())
     return Normal(difference, math.sqrt(worth.deff * variance), worth.df)
 
@@ -196,99 +195,18 @@ def auc(
     area = float(below_b.mean())
     owner_a, owner_b = _auc_units(a, unit_a), _auc_units(b, unit_b)
     placements, inside = _stacked(below_b, above_a)
-    worth = _contrast(placements, inside, unit=_stacked_units(owner_b, owner_a), rest_weight=-1.0)
-    variance = worth.deff * (_side_variance(below_b) + _side_variance(above_a))
+    worth = contrast_effect(
+        placements, inside, unit=_stacked_units(owner_b, owner_a), rest_weight=-1.0
+    )
+    variance = worth.deff * (side_variance(below_b) + side_variance(above_a))
     floor = _auc_floor(area, distinct(owner_a), distinct(owner_b))
     return Normal(area, math.sqrt(max(variance, floor)), worth.df)
 
 
-def design_effect(centred: Floats, *, unit: ArrayLike | None) -> Effective:
-    """The design effect of a mean from its (n,) residuals; formula in the module's docstring."""
-    if unit is None:
-        return Effective(1.0, None)
-    owner = _units(unit, len(centred))
-    sizes = np.bincount(owner).astype(np.float64)
-    _require_units(len(sizes))
-    sums = np.bincount(owner, weights=centred)
-    independent = float(centred @ centred) * len(centred) / (len(centred) - 1)
-    worth = effective_units(sizes, spread=float(sums @ sums), independent=independent)
-    clustered = worth / (worth - 1) * float(sums @ sums)
-    return Effective(floored(clustered, independent, sizes), worth - 1)
-
-
-def _contrast(
-    y: Floats, inside: NDArray[np.bool_], *, unit: ArrayLike | None, rest_weight: float
-) -> Effective:
-    """The design effect of ``mean inside - rest_weight * mean outside``."""
-    if not inside.any() or inside.all():
-        raise ValueError(
-            f"comparison: found {int(inside.sum())} in the group and {int((~inside).sum())} in "
-            "the rest, expected at least one in each"
-        )
-    if unit is None:
-        return Effective(1.0, None)
-    owner = _units(unit, len(y))
-    group = _Side.of(y, inside, owner)
-    rest = _Side.of(rest_weight * y, ~inside, owner)
-    # Each side is corrected for its own number of units, or the smaller one would be
-    # understated.
-    z = group.correction * group.sums - rest.correction * rest.sums
-    sizes = np.bincount(owner).astype(np.float64)
-    deff = floored(float(z @ z), group.independent + rest.independent, sizes)
-    return Effective(deff, _satterthwaite(group, rest, total=len(group.sums)))
-
-
-@dataclass(frozen=True)
-class _Side:
-    """One side of a comparison: its linearised residuals summed by unit, and what they are worth.
-
-    `units` is the effective number of units, `independent` the variance of independent images.
-    """
-
-    sums: Floats
-    units: float
-    independent: float
-
-    @classmethod
-    def of(cls, y: Floats, inside: NDArray[np.bool_], owner: NDArray[np.int64]) -> _Side:
-        size = int(owner.max()) + 1
-        own = y[inside]
-        images = np.bincount(owner[inside], minlength=size).astype(np.float64)
-        sizes = images[images > 0]
-        _require_units(len(sizes))
-        sums = np.bincount(owner[inside], weights=(own - own.mean()) / len(own), minlength=size)
-        independent = _side_variance(own)
-        units = effective_units(sizes, spread=float(sums @ sums), independent=independent)
-        return cls(sums.astype(np.float64), units, independent)
-
-    @property
-    def correction(self) -> float:
-        return math.sqrt(self.units / (self.units - 1))
-
-    @property
-    def variance(self) -> float:
-        return self.correction**2 * float(self.sums @ self.sums)
-
-
-def _satterthwaite(group: _Side, rest: _Side, *, total: int) -> float:
-    g, r = group.variance, rest.variance
-    if g + r == 0:
-        return min(group.units, rest.units) - 1
-    df = (g + r) ** 2 / (g**2 / (group.units - 1) + r**2 / (rest.units - 1))
-    # Units that span both sides are fewer than their sum.
-    return min(df, total - 1)
-
-
-def _counts(
-    y: Floats, inside: NDArray[np.bool_], worth: Effective
-) -> tuple[float, float, float, float]:
-    n = int(inside.sum())
-    x, x_rest = float(y[inside].sum()), float(y[~inside].sum())
-    return x / worth.deff, n / worth.deff, x_rest / worth.deff, (len(y) - n) / worth.deff
-
-
-def _side_variance(y: Floats) -> float:
-    return float(y.var(ddof=1)) / len(y) if len(y) > 1 else 0.0
+def _counts(y: Mask, inside: Mask, worth: Effective) -> tuple[float, float, float, float]:
+    n, x = int(inside.sum()), int((y & inside).sum())
+    x_rest, n_rest = int(y.sum()) - x, len(y) - n
+    return x / worth.deff, n / worth.deff, x_rest / worth.deff, n_rest / worth.deff
 
 
 def _placements(scores: Floats, *, among: Floats) -> Floats:
@@ -300,7 +218,7 @@ def _placements(scores: Floats, *, among: Floats) -> Floats:
 
 
 def _auc_units(scores: Floats, unit: ArrayLike | None) -> NDArray[np.int64]:
-    return np.arange(len(scores)) if unit is None else _units(unit, len(scores))
+    return np.arange(len(scores)) if unit is None else unit_codes_of(unit, len(scores))
 
 
 def _auc_floor(area: float, units_a: int, units_b: int) -> float:
@@ -323,11 +241,15 @@ def _numbers(name: str, values: ArrayLike) -> Floats:
     return array
 
 
-def _outcomes(name: str, values: ArrayLike) -> Floats:
+def _outcomes(name: str, values: ArrayLike) -> Mask:
+    given = np.asarray(values)
+    if given.dtype == np.bool_ and given.ndim == 1 and given.size:
+        return given
     array = _numbers(name, values)
-    if not ((array == 0) | (array == 1)).all():
+    found: Mask = array == 1
+    if not (found | (array == 0)).all():
         raise ValueError(f"{name}: found values other than 0 and 1; use `mean` for those")
-    return array
+    return found
 
 
 def _mask(member: ArrayLike, values: ArrayLike) -> NDArray[np.bool_]:
@@ -340,22 +262,7 @@ def _mask(member: ArrayLike, values: ArrayLike) -> NDArray[np.bool_]:
     return mask
 
 
-def _units(unit: ArrayLike, n: int) -> NDArray[np.int64]:
-    labels: NDArray[Any] = np.asarray(unit)
-    if labels.shape != (n,):
-        raise ValueError(f"unit: found shape {labels.shape}, expected ({n},)")
-    return codes_of(labels)
-
-
-def _require_units(found: int) -> None:
-    if found < 2:
-        raise ValueError(
-            f"unit: found {found} unit on a side, expected two or more for a variance; collect "
-            "more units, or leave `unit` out where images are independent"
-        )
-
-
-def _require_same_length(first: Floats, second: Floats) -> None:
+def _require_same_length(first: NDArray[Any], second: NDArray[Any]) -> None:
     if len(first) != len(second):
         raise ValueError(
             f"pairs: found {len(first)} before and {len(second)} after, expected the same items"
@@ -373,4 +280,5 @@ def _stacked_units(unit_a: ArrayLike | None, unit_b: ArrayLike | None) -> ArrayL
     if unit_a is None or unit_b is None:
         raise ValueError("unit: found units for one sample, expected them for both or neither")
     a, b = np.asarray(unit_a), np.asarray(unit_b)
-    return np.concatenate([_units(a, len(a)), _units(b, len(b)) + len(a)])
+    first, second = unit_codes_of(a, len(a)), unit_codes_of(b, len(b))
+    return np.concatenate([first, second + int(first.max(initial=-1)) + 1])

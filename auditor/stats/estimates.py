@@ -13,11 +13,8 @@ is no estimate, and a constructor raises ValueError.
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 _LOWER_HALF = (
     0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04,
@@ -30,6 +27,9 @@ GRID: tuple[float, ...] = (
     *(round(1 - p, 4) for p in reversed(_LOWER_HALF)),
 )
 """Probabilities at which :class:`Draws` keeps quantiles. Fixed: records are read years later."""
+
+ENDLESS = 1000.0
+"""Where the range of a ratio ends that has no end: draws hold finite numbers only."""
 
 
 @dataclass(frozen=True)
@@ -158,63 +158,6 @@ class Draws:
 
 
 Estimate = Exact | Rate | RateDifference | RateRatio | PairedDifference | Normal | Draws
-
-_KINDS: dict[str, type[Any]] = {
-    "exact": Exact,
-    "rate": Rate,
-    "rate-difference": RateDifference,
-    "rate-ratio": RateRatio,
-    "paired-difference": PairedDifference,
-    "normal": Normal,
-    "draws": Draws,
-}
-
-
-def as_dict(estimate: Estimate) -> dict[str, Any]:
-    """An estimate as JSON values; `from_dict` gives it back exactly.
-
-    Examples
-    --------
-    >>> as_dict(Rate(9, 10))
-    {'kind': 'rate', 'x': 9.0, 'n': 10.0, 'df': None}
-    """
-    kind = next(name for name, cls in _KINDS.items() if type(estimate) is cls)
-    fields = dataclasses.fields(estimate)
-    return {"kind": kind} | {f.name: _plain(getattr(estimate, f.name)) for f in fields}
-
-
-def from_dict(stored: Mapping[str, Any]) -> Estimate:
-    """The estimate that `as_dict` wrote.
-
-    Raises
-    ------
-    ValueError
-        If the kind is unknown, a field is missing or unknown, or the values cannot be.
-    """
-    kind = stored.get("kind")
-    if kind not in _KINDS:
-        raise ValueError(f"estimate: found kind {kind!r}, expected one of {', '.join(_KINDS)}")
-    cls = _KINDS[kind]
-    expected = {f.name for f in dataclasses.fields(cls)} | {"kind"}
-    if set(stored) != expected:
-        raise ValueError(
-            f"estimate of kind {kind}: found fields {sorted(stored)}, expected {sorted(expected)}"
-        )
-    values = {name: _frozen(value) for name, value in stored.items() if name != "kind"}
-    estimate: Estimate = cls(**values)
-    return estimate
-
-
-def _plain(value: float | tuple[float, ...] | None) -> float | list[float] | None:
-    if value is None:
-        return None
-    if isinstance(value, tuple):
-        return [float(v) for v in value]
-    return float(value)
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _require_finite(kind: str, **values: float) -> None:

@@ -7,16 +7,14 @@ use a t quantile in place of the normal one, for counts whose design effect was 
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from scipy.special import bdtr, bdtrc, betaincinv, ndtr
 
 from auditor.stats.scores import (
     crossing,
-    difference_score,
     paired_score,
     ratio_score,
     two_sided_critical,
@@ -87,20 +85,6 @@ def newcombe(
     return _newcombe(x, n, x_rest, n_rest, z=two_sided_critical(level, df=df))
 
 
-def miettinen_nurminen_difference(
-    x: float, n: float, x_rest: float, n_rest: float, *, level: float = 0.95,
-    df: float | None = None,
-) -> Interval:  # fmt: skip
-    """Score interval of ``x / n - x_rest / n_rest``; sources as for `difference_score`."""
-
-    def score(limit: float) -> float:
-        return difference_score(x, n, x_rest, n_rest, limit=limit, skewed=False)
-
-    return _inverted(
-        score, x / n - x_rest / n_rest, z=two_sided_critical(level, df=df), low=-1.0, high=1.0
-    )
-
-
 def miettinen_nurminen_ratio(
     x: float, n: float, x_rest: float, n_rest: float, *, level: float = 0.95,
     df: float | None = None,
@@ -144,34 +128,6 @@ def tango(
     return _inverted(
         score, (gained - lost) / n, z=two_sided_critical(level, df=df), low=-1.0, high=1.0
     )
-
-
-def tukey_newcombe_gap(x: Sequence[float], n: Sequence[float], *, level: float = 0.95) -> Interval:
-    """Interval of the gap between the best and the worst of several groups' true proportions.
-
-    Newcombe's interval for every pair, at the studentised range's quantile over root two in
-    place of z (Tukey 1953; Agresti, Bini, Bertaccini & Ryu 2008,
-    doi:10.1111/j.1541-0420.2008.00990.x), so that all hold together; the gap, being the largest
-    of the true differences, then lies between the largest lower and the largest upper end. A
-    bootstrap of the gap does neither: for equal groups its lower end is nearly always above 0.
-
-    Parameters
-    ----------
-    x, n : one success count and one size per group, two groups or more.
-    """
-    if len(x) != len(n) or len(x) < 2:
-        raise ValueError(
-            f"gap: found {len(x)} success counts and {len(n)} sizes, expected as many of each, "
-            "two or more"
-        )
-    z = _studentised_range(len(x), level) / math.sqrt(2)
-    pairs = [
-        _newcombe(x[i], n[i], x[j], n[j], z=z)
-        for i in range(len(x))
-        for j in range(len(x))
-        if i != j
-    ]
-    return Interval(max(0.0, *(p.low for p in pairs)), max(p.high for p in pairs))
 
 
 def order_statistic_interval(
@@ -236,11 +192,3 @@ def _inverted(
         crossing(score, target=z, low=low, high=value),
         crossing(score, target=-z, low=value, high=high),
     )
-
-
-@functools.lru_cache(maxsize=256)
-def _studentised_range(groups: int, level: float) -> float:
-    # scipy.stats takes longer to import than everything else here together.
-    from scipy.stats import studentized_range
-
-    return float(studentized_range.ppf(level, groups, math.inf))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from scipy.special import betaincinv
 
@@ -29,22 +28,7 @@ from auditor.stats.scores import (
 )
 
 
-@dataclass(frozen=True)
-class SampleNeeded:
-    """How large a sample decides a limit, if the truth is as observed.
-
-    `times` is the present size's multiple (below 1 where less would do); multiply images or
-    units by it. `n` and `n_rest` are effective counts at the present ratio of group to rest,
-    `more` those still missing from both together; None where the estimate holds no counts.
-    """
-
-    times: float
-    n: int | None
-    n_rest: int | None
-    more: int | None
-
-
-def sample_needed(
+def times_needed(
     estimate: Estimate,
     *,
     limit: float,
@@ -52,31 +36,21 @@ def sample_needed(
     alpha: float = 0.05,
     power: float = 0.8,
     comparisons: int = 1,
-) -> SampleNeeded | None:
-    """How many (effective) observations decide the limit with `power`, if the truth is as observed.
+) -> float:
+    """How many times the present sample decides the limit with `power`, if the truth is as seen.
 
     A statistic grows with the root of the sample: ``((z_alpha + z_power) / z) ** 2`` times the
     present size, z being the score statistic against the limit. Where the value breaks the limit
-    the decision is a FAIL, at ``alpha / comparisons``; else a PASS, at `alpha`.
-
-    None when no sample decides it (the value equals the limit) or none is needed (exact value).
+    the decision is a FAIL, at ``alpha / comparisons``; else a PASS, at `alpha`. Below 1 where less
+    would do; 0 for an exact value, infinite where no sample decides (the value is at the limit).
     """
+    if isinstance(estimate, Exact):
+        return 0.0
     statistic = _statistic(estimate, limit)
-    if statistic == 0 or isinstance(estimate, Exact):
-        return None
     fails = statistic > 0 if exceeds == "above" else statistic < 0
     needed = critical(1 - (alpha / comparisons if fails else alpha)) + critical(power)
-    times = (needed / abs(statistic)) ** 2
-    match estimate:
-        case Rate(n=n) | PairedDifference(n=n):
-            whole = math.ceil(n * times)
-            return SampleNeeded(times, whole, None, max(0, math.ceil(whole - n)))
-        case RateDifference(n=n, n_rest=n_rest) | RateRatio(n=n, n_rest=n_rest):
-            group, rest = math.ceil(n * times), math.ceil(n_rest * times)
-            more = max(0, math.ceil(group - n)) + max(0, math.ceil(rest - n_rest))
-            return SampleNeeded(times, group, rest, more)
-        case _:
-            return SampleNeeded(times, None, None, None)
+    # A value that differs from the limit by a rounding is at the limit.
+    return (needed / statistic) ** 2 if abs(statistic) > 1e-100 else math.inf
 
 
 def smallest_excess(
@@ -104,65 +78,6 @@ def smallest_excess(
             return (critical(1 - alpha, df=df) + critical(power, df=df)) * se
         case Draws():
             return (critical(1 - alpha) + critical(power)) * _standard_error(estimate)
-
-
-def smallest_detectable_gap(
-    *,
-    n: float,
-    n_rest: float,
-    p: float,
-    alpha: float = 0.05,
-    power: float = 0.8,
-    comparisons: int = 1,
-) -> float:
-    """The gap between two proportions near `p` that is found with `power`, one-sided.
-
-    ``(z_(1 - alpha / comparisons) + z_power) * sqrt(p (1 - p) (1 / n + 1 / n_rest))`` (Fleiss,
-    Levin & Paik 2003, doi:10.1002/0471445428, ch. 4).
-    """
-    _require_share(p=p)
-    z = critical(1 - alpha / comparisons) + critical(power)
-    return z * math.sqrt(p * (1 - p) * (1 / n + 1 / n_rest))
-
-
-def images_needed(
-    p: float,
-    *,
-    p_rest: float,
-    rest_per_image: float = 1.0,
-    alpha: float = 0.05,
-    power: float = 0.8,
-    comparisons: int = 1,
-) -> int:
-    """How many images (units) of a group show that its proportion `p` is not the rest's.
-
-    One-sided, with `rest_per_image` images of the rest for each of the group: Fleiss, Levin &
-    Paik (2003), doi:10.1002/0471445428, eq. 4.14, without continuity correction.
-
-    Examples
-    --------
-    >>> images_needed(0.8, p_rest=0.9, alpha=0.025)
-    199
-    """
-    _require_share(p=p, p_rest=p_rest)
-    if p == p_rest:
-        raise ValueError(f"images_needed: found p = p_rest = {p}, expected two different shares")
-    ratio = rest_per_image
-    pooled = (p + ratio * p_rest) / (1 + ratio)
-    null = critical(1 - alpha / comparisons) * math.sqrt(pooled * (1 - pooled) * (1 + 1 / ratio))
-    alternative = critical(power) * math.sqrt(p * (1 - p) + p_rest * (1 - p_rest) / ratio)
-    return math.ceil(((null + alternative) / (p - p_rest)) ** 2)
-
-
-def rule_of_three(n: float, *, confidence: float = 0.95) -> float:
-    """The largest rate that `n` observations without one event leave plausible; about 3 / n.
-
-    Exactly ``1 - (1 - confidence) ** (1 / n)`` (Hanley & Lippman-Hand 1983,
-    doi:10.1001/jama.1983.03330370053031).
-    """
-    if n <= 0:
-        raise ValueError(f"rule of three: found n={n}, expected more than 0")
-    return -math.expm1(math.log1p(-confidence) / n)
 
 
 def _statistic(estimate: Estimate, limit: float) -> float:
@@ -282,9 +197,3 @@ def _standard_errors(
 def _variance(p: float, n: float) -> float:
     inside = min(max(p, 0.0), 1.0)
     return inside * (1 - inside) / n
-
-
-def _require_share(**shares: float) -> None:
-    for name, share in shares.items():
-        if not 0 <= share <= 1:
-            raise ValueError(f"{name}: found {share}, expected a share from 0 to 1")

@@ -1,7 +1,7 @@
 """Bootstrap of statistics that have no formula, from sufficient counts or sums.
 
 Percentile intervals (Efron 1979, doi:10.1214/aos/1176344552). Never of a minimum or a maximum:
-their resampling distribution excludes the truth (see `tukey_newcombe_gap`).
+their resampling distribution excludes the truth (see `largest_gap`).
 """
 
 from __future__ import annotations
@@ -66,33 +66,6 @@ def multinomial_bootstrap(
         for size in _blocks(draws, width=len(cells))
     ]
     return draws_of(float(statistic(cells[None])[0]), samples=np.concatenate(samples))
-
-
-def cluster_bootstrap(
-    sums: ArrayLike, *, statistic: Statistic, rng: np.random.Generator, draws: int = 2000
-) -> Draws:
-    """Bootstrap of whole units, by the sums that each contributes.
-
-    Field & Welsh (2007), doi:10.1111/j.1467-9868.2007.00593.x. With few units it is a little
-    too narrow (90% for 95% at 20 units), so rates use effective counts instead.
-
-    Parameters
-    ----------
-    sums : (units, k), two units or more; what the statistic needs, summed over each unit.
-    statistic : takes (draws, k) sums over resampled units, returns (draws,) values.
-    """
-    table = np.asarray(sums, dtype=np.float64)
-    if table.ndim != 2 or len(table) < 2 or not np.isfinite(table).all():
-        raise ValueError(
-            f"bootstrap: found sums of shape {table.shape}, expected (units, k) finite numbers "
-            "with two units or more"
-        )
-    share = np.full(len(table), 1 / len(table))
-    samples = [
-        statistic(rng.multinomial(len(table), share, size=size) @ table)
-        for size in _blocks(draws, width=len(table))
-    ]
-    return draws_of(float(statistic(table.sum(axis=0)[None])[0]), samples=np.concatenate(samples))
 
 
 def _blocks(draws: int, *, width: int) -> list[int]:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from auditor.stats.codes import Codes, codes_of
+from auditor.stats.codes import Codes, distinct, gapped_codes_of
 from auditor.stats.effective import effective_units, floored
 from auditor.stats.estimates import Normal
 from auditor.stats.intervals import Interval
@@ -35,8 +35,23 @@ from auditor.stats.mantel_haenszel import (
     stratified_newcombe,
 )
 from auditor.stats.scores import two_sided_critical
+from auditor.stats.stratum_influence import (
+    Influence,
+    Stratified,
+    crude_difference,
+    crude_log_ratio,
+    difference_influence,
+    holds_both,
+    images_by_side,
+    member_mask,
+    ratio_influence,
+)
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_MOST_EMPTY = 8
+"""A table by stratum and unit may have so many places an image; beyond that it is sorted for."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +73,10 @@ class Adjusted:
     strata: int
 
 
-def comparable(member: ArrayLike, *, stratum: ArrayLike) -> NDArray[np.bool_]:
+def comparable(member: ArrayLike, *, stratum: ArrayLike) -> Mask:
     """The images, a mask (n,), whose stratum holds members of the group and others."""
-    inside, codes = _mask(member), codes_of(stratum)
-    size = int(codes.max(initial=-1)) + 1
-    both = (np.bincount(codes[inside], minlength=size) > 0) & (
-        np.bincount(codes[~inside], minlength=size) > 0
-    )
-    return both[codes]
+    inside, codes = member_mask(member), gapped_codes_of(stratum)
+    return holds_both(images_by_side(codes, inside))[codes]
 
 
 def stratified_difference(
@@ -94,8 +105,8 @@ def stratified_difference(
     ValueError
         If no stratum holds both sides, or the outcomes are not 0 and 1.
     """
-    data = _Data.of(success, member=member, stratum=stratum, unit=unit, binary=True)
-    influence = _difference_influence(data)
+    data = Stratified.of(success, member=member, stratum=stratum, unit=unit, binary=True)
+    influence = difference_influence(data).of_images(data)
     worth = _worth(data, influence, binary=True)
     value, z = data.cells.difference, two_sided_critical(level, df=worth.df)
     se = math.sqrt(worth.deff * sato_variance(data.cells))
@@ -104,7 +115,7 @@ def stratified_difference(
         value=value,
         interval=stratified_newcombe(data.cells, z=z, deff=worth.deff),
         estimate=Normal(value, se, worth.df),
-        crude=_crude_difference(data),
+        crude=crude_difference(data),
         influence=influence,
     )
 
@@ -123,8 +134,8 @@ def stratified_mean_difference(
     is the sandwich's, summed by unit. `values` (n,) are finite numbers; the rest as
     `stratified_difference`.
     """
-    data = _Data.of(values, member=member, stratum=stratum, unit=unit, binary=False)
-    influence = _difference_influence(data)
+    data = Stratified.of(values, member=member, stratum=stratum, unit=unit, binary=False)
+    influence = difference_influence(data).of_images(data)
     worth = _worth(data, influence, binary=False)
     estimate = Normal(data.cells.difference, math.sqrt(worth.deff * worth.variance), worth.df)
     half = two_sided_critical(level, df=estimate.df) * estimate.se
@@ -133,7 +144,7 @@ def stratified_mean_difference(
         value=estimate.value,
         interval=Interval(estimate.value - half, estimate.value + half),
         estimate=estimate,
-        crude=_crude_difference(data),
+        crude=crude_difference(data),
         influence=influence,
     )
 
@@ -151,12 +162,12 @@ def stratified_ratio(
     None where one side has no success among the images compared: the ratio would be 0, endless,
     or none, and has no standard error. Arguments and errors as `stratified_difference`.
     """
-    data = _Data.of(success, member=member, stratum=stratum, unit=unit, binary=True)
+    data = Stratified.of(success, member=member, stratum=stratum, unit=unit, binary=True)
     cells = data.cells
     own, rest = float(cells.weight @ cells.p), float(cells.weight @ cells.q)
     if own <= 0 or rest <= 0:
         return None
-    influence = _ratio_influence(data, ratio=own / rest) / own
+    influence = ratio_influence(data, ratio=own / rest, own=own).of_images(data)
     worth = _worth(data, influence, binary=True)
     se = math.sqrt(worth.deff * greenland_robins_variance(cells))
     estimate = Normal(math.log(own / rest), se, worth.df)
@@ -166,53 +177,9 @@ def stratified_ratio(
         value=own / rest,
         interval=Interval(math.exp(estimate.value - half), math.exp(estimate.value + half)),
         estimate=estimate,
-        crude=_crude_log_ratio(data),
+        crude=crude_log_ratio(data),
         influence=influence,
     )
-
-
-@dataclass(frozen=True)
-class _Data:
-    """All images, and those compared: `kept` (n,) marks them, `code` (m,) is their stratum."""
-
-    y: Floats
-    inside: NDArray[np.bool_]
-    owner: Codes | None
-    kept: NDArray[np.bool_]
-    code: Codes
-    cells: Cells
-
-    @classmethod
-    def of(
-        cls,
-        values: ArrayLike,
-        *,
-        member: ArrayLike,
-        stratum: ArrayLike,
-        unit: ArrayLike | None,
-        binary: bool,
-    ) -> _Data:
-        y, inside = _values(values, binary=binary), _mask(member)
-        kept = comparable(inside, stratum=stratum)
-        owner = None if unit is None else codes_of(unit)
-        if not len(y) == len(inside) == len(kept) or (owner is not None and len(owner) != len(y)):
-            raise ValueError("strata: found arrays of different lengths, expected (n,) for each")
-        if not kept.any():
-            raise ValueError(
-                "strata: found no stratum with members of the group and others; ask `comparable`"
-            )
-        code = codes_of(np.asarray(stratum)[kept])
-        return cls(y, inside, owner, kept, code, _counted(y[kept], inside[kept], code))
-
-    @property
-    def own(self) -> NDArray[np.bool_]:
-        """Members of the group among the images compared, (m,)."""
-        return self.inside[self.kept]
-
-    @property
-    def outcomes(self) -> Floats:
-        """Values of the images compared, (m,)."""
-        return self.y[self.kept]
 
 
 @dataclass(frozen=True)
@@ -224,97 +191,78 @@ class _Worth:
     variance: float
 
 
-def _counted(y: Floats, inside: NDArray[np.bool_], code: Codes) -> Cells:
-    size = int(code.max()) + 1
-
-    def sums(side: NDArray[np.bool_], weights: Floats | None) -> Floats:
-        found: Floats = np.bincount(code[side], weights=weights, minlength=size).astype(np.float64)
-        return found
-
-    return Cells(
-        sums(inside, y[inside]), sums(inside, None), sums(~inside, y[~inside]), sums(~inside, None)
-    )
-
-
-def _difference_influence(data: _Data) -> Floats:
-    """What each image compared adds to the difference's error, (m,).
-
-    The residual of a regression on group and stratum times the group's indicator less its share
-    in the stratum, over the sum of the weights.
-    """
-    cells, code = data.cells, data.code
-    centred = data.own - (cells.n / cells.total)[code]
-    means = ((cells.x + cells.x_rest) / cells.total)[code]
-    residual = data.outcomes - means - cells.difference * centred
-    influence: Floats = centred * residual / cells.weight.sum()
-    return influence
-
-
-def _ratio_influence(data: _Data, *, ratio: float) -> Floats:
-    """Likewise for ``sum of w_k (p_k - ratio q_k)``, residuals under the common ratio."""
-    cells, code = data.cells, data.code
-    base = (cells.x + cells.x_rest) / (ratio * cells.n + cells.n_rest)
-    own = (cells.n_rest / cells.total)[code] * (data.outcomes - ratio * base[code])
-    rest = -ratio * (cells.n / cells.total)[code] * (data.outcomes - base[code])
-    return np.where(data.own, own, rest)
-
-
-def _worth(data: _Data, influence: Floats, *, binary: bool) -> _Worth:
+def _worth(data: Stratified, influence: Floats, *, binary: bool) -> _Worth:
     """How much the images compared are worth: `df` None for independent 0 and 1."""
     if binary and data.owner is None:
         return _Worth(1.0, None, math.nan)
-    images = _sides(data, influence)
+    cells, lost = data.cells, _losses(data.cells)
+    own = influence * data.inside
+    sides = (own, influence - own)
+    images = [
+        _Side.of(float(side @ side), parts=float(n.sum()), lost=taken)
+        for side, n, taken in zip(sides, (cells.n, cells.n_rest), lost, strict=True)
+    ]
     independent = images[0].variance + images[1].variance
     if data.owner is None:
-        return _Worth(1.0, _satterthwaite(*images, most=len(influence) - 1), independent)
-    owner = codes_of(data.owner[data.kept])
-    units = _sides_by_unit(data, influence, owner=owner, images=images)
-    summed = units[0].sums + units[1].sums
-    sizes = np.bincount(owner).astype(np.float64)
-    deff = floored(float(summed @ summed), independent, sizes)
-    return _Worth(deff, _satterthwaite(*units, most=len(summed) - 1), independent)
+        return _Worth(1.0, _satterthwaite(*images, most=float(cells.total.sum()) - 1), independent)
+    sizes = _Sizes.of(data, data.owner)
+    summed = np.zeros(int(data.owner.max()) + 1)
+    units = []
+    for side, of_side, taken, alone in zip(sides, sizes.sides, lost, images, strict=True):
+        sums = np.bincount(data.owner, weights=side)
+        spread = float(sums @ sums)
+        parts = effective_units(of_side, spread=spread, independent=alone.variance)
+        units.append(_Side.of(spread, parts=parts, lost=taken))
+        summed += math.sqrt(units[-1].correction) * sums
+    deff = floored(float(summed @ summed), independent, sizes.units)
+    return _Worth(deff, _satterthwaite(*units, most=len(sizes.units) - 1), independent)
 
 
 @dataclass(frozen=True)
 class _Side:
-    """One side's influence summed by unit, corrected for what the fit took, and its df."""
+    """The variance of one side's influence, corrected for what the fit took, and its df."""
 
-    sums: Floats
+    variance: float
     df: float
+    correction: float
 
     @classmethod
-    def of(cls, sums: Floats, *, parts: float, lost: float) -> _Side:
+    def of(cls, spread: float, *, parts: float, lost: float) -> _Side:
         df = max(parts - lost, 1.0)
-        return cls(sums * math.sqrt(parts / df), df)
-
-    @property
-    def variance(self) -> float:
-        return float(self.sums @ self.sums)
+        return cls(spread * parts / df, df, parts / df)
 
 
-def _sides(data: _Data, influence: Floats) -> tuple[_Side, _Side]:
-    """Both sides, each image by itself."""
-    own, rest = (
-        _Side.of(influence[side], parts=int(side.sum()), lost=lost)
-        for side, lost in zip((data.own, ~data.own), _losses(data.cells), strict=True)
-    )
-    return own, rest
+@dataclass(frozen=True)
+class _Sizes:
+    """Images compared by unit and stratum, of the group and of the rest; and by unit alone.
+
+    A unit in two strata is a part of each: both means rest on it. None is 0.
+    """
+
+    sides: tuple[Floats, Floats]
+    units: Floats
+
+    @classmethod
+    def of(cls, data: Stratified, owner: Codes) -> _Sizes:
+        shape = (*data.sizes.shape, int(owner.max()) + 1)
+        key = data.place * shape[2] + owner
+        if math.prod(shape) <= _MOST_EMPTY * len(owner):
+            images = np.bincount(key, minlength=math.prod(shape)).reshape(shape)[data.shared]
+            sides = [images[:, side].ravel() for side in (1, 0)]
+            units = images.sum(axis=(0, 1))
+        else:
+            seen, counts = np.unique(key[data.shared[data.place // 2]], return_counts=True)
+            sides = [counts[seen // shape[2] % 2 == side] for side in (1, 0)]
+            units = np.bincount(seen % shape[2], weights=counts).astype(np.int64)
+        own, rest, whole = (_without_empty(of) for of in (*sides, units))
+        return cls((own, rest), whole)
 
 
-def _sides_by_unit(
-    data: _Data, influence: Floats, *, owner: Codes, images: tuple[_Side, _Side]
-) -> tuple[_Side, _Side]:
-    """Likewise by unit; `images` are the sides as `_sides` gives them."""
-    units, strata = int(owner.max()) + 1, len(data.cells.n)
-    found = []
-    sides = zip((data.own, ~data.own), _losses(data.cells), images, strict=True)
-    for side, lost, independent in sides:
-        sums = np.bincount(owner[side], weights=influence[side], minlength=units)
-        # A unit in two strata is a part of each: both means rest on it.
-        sizes = np.bincount(codes_of(owner[side] * strata + data.code[side])).astype(np.float64)
-        parts = effective_units(sizes, spread=float(sums @ sums), independent=independent.variance)
-        found.append(_Side.of(sums.astype(np.float64), parts=parts, lost=lost))
-    return found[0], found[1]
+def _without_empty(sizes: Codes) -> Floats:
+    """Those of `sizes` that are not 0, the smallest first: counted, which is quicker than taken."""
+    times = np.bincount(sizes)
+    times[:1] = 0
+    return np.repeat(np.arange(len(times), dtype=np.float64), times)
 
 
 def _losses(cells: Cells) -> tuple[float, float]:
@@ -338,63 +286,31 @@ def _satterthwaite(group: _Side, rest: _Side, *, most: float) -> float:
     return max(min(df, most), 1.0)
 
 
-def _crude_difference(data: _Data) -> tuple[float, Floats]:
-    """The difference over all images, and what each adds to its error, (n,)."""
-    inside, y = data.inside, data.y
-    p, q = float(y[inside].mean()), float(y[~inside].mean())
-    influence = np.where(inside, (y - p) / inside.sum(), -(y - q) / (~inside).sum())
-    return p - q, influence
-
-
-def _crude_log_ratio(data: _Data) -> tuple[float, Floats]:
-    inside, y = data.inside, data.y
-    p, q = float(y[inside].mean()), float(y[~inside].mean())
-    influence = np.where(inside, (y - p) / (inside.sum() * p), -(y - q) / ((~inside).sum() * q))
-    return math.log(p / q), influence
-
-
 def _adjusted(
-    data: _Data,
+    data: Stratified,
     *,
     value: float,
     interval: Interval,
     estimate: Normal,
-    crude: tuple[float, Floats],
+    crude: tuple[float, Influence],
     influence: Floats,
 ) -> Adjusted:
-    over_all, moved = crude[0], crude[1].copy()
-    moved[data.kept] -= influence
-    owner = np.arange(len(moved)) if data.owner is None else data.owner
-    sums = np.bincount(owner, weights=moved)
-    units = len(sums)
-    se = math.sqrt(float(sums @ sums) * units / max(units - 1, 1))
-    change = over_all - estimate.value
+    moved = crude[1].of_images(data) - influence
+    units = len(moved)
+    if data.owner is not None:
+        moved = np.bincount(data.owner, weights=moved).astype(np.float64)
+        units = distinct(data.owner)
+    se = math.sqrt(float(moved @ moved) * units / max(units - 1, 1))
+    change = crude[0] - estimate.value
     # One stratum, or a group spread evenly over all: what is left is rounding.
     if abs(change) < 1e-12 and se < 1e-9:
         change = se = 0.0
-    own = data.own
     return Adjusted(
         value=value,
         interval=interval,
         estimate=estimate,
         change=Normal(change, se, estimate.df),
-        n=int(own.sum()),
-        n_rest=int((~own).sum()),
+        n=int(data.cells.n.sum()),
+        n_rest=int(data.cells.n_rest.sum()),
         strata=len(data.cells.n),
     )
-
-
-def _values(values: ArrayLike, *, binary: bool) -> Floats:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or not np.isfinite(array).all():
-        raise ValueError(f"strata: found values of shape {array.shape}, expected (n,) finite ones")
-    if binary and not ((array == 0) | (array == 1)).all():
-        raise ValueError("strata: found values other than 0 and 1; use the difference of means")
-    return array
-
-
-def _mask(member: ArrayLike) -> NDArray[np.bool_]:
-    mask = np.asarray(member)
-    if mask.dtype != np.bool_ or mask.ndim != 1:
-        raise ValueError(f"member: found {mask.dtype} of shape {mask.shape}, expected (n,) bool")
-    return mask

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from auditor.bias.amplification import Amplification, widening
+from auditor.bias.amplification import Amplification, amplified
 from auditor.errors import SpecError
 from auditor.findings import Figure, Table, Unmeasured
 from auditor.stats import bound, interval, mean_difference, p_value, value
@@ -10,7 +10,10 @@ LIMIT = 0.05
 ADVERSE = {"adverse": ("b",)}
 
 
-def world(worlds, *, seed, labelled_of, false_of, missed_of, n=1500, images_a_unit=1):
+def world(
+    worlds, *, seed, labelled_of, false_of, missed_of, n=1500, images_a_unit=1, split="test",
+    evidence=None,
+):  # fmt: skip
     """Labels "b" with the group's rate; answers wrong with the group's two error rates."""
     rng = np.random.default_rng(seed)
     units = np.repeat(np.arange(n // images_a_unit), images_a_unit)
@@ -24,12 +27,13 @@ def world(worlds, *, seed, labelled_of, false_of, missed_of, n=1500, images_a_un
     wrong = rng.random(len(units)) < np.where(labels == 1, of(missed_of), of(false_of))
     dataset = worlds.dataset(
         labels,
+        split=split,
         units=units if images_a_unit > 1 else None,
         attributes={"household": ("sensitive", list(group))},
     )
-    spec = worlds.spec(consequences=ADVERSE)
+    evidence = evidence or worlds.evidence(spec=worlds.spec(consequences=ADVERSE))
     answers = np.where(wrong, 1 - labels, labels)
-    return worlds.evidence(spec=spec).add(dataset, worlds.probabilities(answers))
+    return evidence.add(dataset, worlds.probabilities(answers))
 
 
 def exceeds(measure, limit=LIMIT):
@@ -57,7 +61,7 @@ def test_a_model_that_repeats_the_gap_of_the_labels_is_not(worlds, seed):
     assert len(found) == 2
     assert not any(exceeds(m) for m in found.values())
     # The labels are 30 points apart, which alone is no widening.
-    assert found["widening:class=b,household=x@test"].details["labels_gap"] > 0.15
+    assert found["widening:class=b,household=x@test"].facts["labels_gap"][0] > 0.15
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -70,11 +74,25 @@ def test_where_labels_show_no_gap_the_group_that_is_harmed_is_shown(worlds, seed
     assert exceeds(found["widening:class=b,household=x@test"])
 
 
+def test_labelled_deployment_images_are_compared_too(worlds):
+    rates = {"labelled_of": {"x": 0.4, "y": 0.2}, "missed_of": {"x": 0.02, "y": 0.02}}
+    evidence = world(worlds, seed=0, false_of={"x": 0.02, "y": 0.02}, **rates)
+    world(
+        worlds, seed=1, false_of={"x": 0.3, "y": 0.02}, **rates, split="deployment",
+        evidence=evidence,
+    )  # fmt: skip
+    found = worlds.measures(Amplification(), evidence)
+    assert {name: exceeds(m) for name, m in found.items() if "household=x" in name} == {
+        "widening:class=b,household=x@test": False,
+        "widening:class=b,household=x@deployment": True,
+    }
+
+
 def gaps(*, labelled, called, n=1000):
     """A group and a rest of n images each with exact shares, the classes overlapping most."""
     member = np.repeat([True, False], n)
     place = np.tile(np.arange(n), 2) / n
-    return widening(
+    return amplified(
         place < np.where(member, *called), labelled=place < np.where(member, *labelled),
         member=member,
     )  # fmt: skip
@@ -96,7 +114,7 @@ def gaps(*, labelled, called, n=1000):
         ((0.2, 0.2), (0.19, 0.2), -0.01),
     ],
 )
-def test_the_sign_of_a_widening(labelled, called, expected):
+def test_the_sign_of_a_amplified(labelled, called, expected):
     found = gaps(labelled=labelled, called=called)
     assert found.estimate.value == pytest.approx(expected)
     size = abs(called[0] - called[1]) - abs(labelled[0] - labelled[1])
@@ -123,7 +141,7 @@ def test_it_is_wang_and_russakovskys_directional_amplification():
         labelled[side].mean() - called[side].mean()
         for side, correlated in ((member, together), (~member, not together))
     ]  # fmt: skip
-    found = widening(called, labelled=labelled, member=member)
+    found = amplified(called, labelled=labelled, member=member)
     assert found.estimate.value == pytest.approx(sum(terms))
 
 
@@ -133,7 +151,7 @@ def test_the_standard_error_is_that_of_paired_images_with_two_imagined_ones():
     member = unit < 120
     labelled = (rng.random(300) < 0.4)[unit] & (rng.random(1200) < 0.8)
     called = labelled ^ (rng.random(1200) < 0.1)
-    found = widening(called, labelled=labelled, member=member, unit=unit)
+    found = amplified(called, labelled=labelled, member=member, unit=unit)
     plain = mean_difference(called.astype(float) - labelled, member=member, unit=unit)
     assert found.estimate.value == pytest.approx(plain.value)
     assert plain.se < found.estimate.se < 1.15 * plain.se
@@ -146,8 +164,8 @@ def test_units_widen_the_interval():
     unit = np.repeat(np.arange(80), 10)
     member, labelled = unit < 40, (rng.random(80) < 0.3)[unit]
     called = labelled | (member & (rng.random(80) < 0.8)[unit])
-    by_room = widening(called, labelled=labelled, member=member, unit=unit).estimate
-    by_photo = widening(called, labelled=labelled, member=member).estimate
+    by_room = amplified(called, labelled=labelled, member=member, unit=unit).estimate
+    by_photo = amplified(called, labelled=labelled, member=member).estimate
     assert by_room.value == pytest.approx(by_photo.value)
     assert by_room.se > 2.5 * by_photo.se
 
@@ -167,7 +185,7 @@ def simulate(*, n, labelled, false, missed, images_a_unit=1, worlds_run=300):
         labels = chances[0] < np.where(member, *labelled)
         flips = chances[1] < np.where(labels, np.where(member, *missed), np.where(member, *false))
         units = unit if images_a_unit > 1 else None
-        found = widening(labels ^ flips, labelled=labels, member=member, unit=units).estimate
+        found = amplified(labels ^ flips, labelled=labels, member=member, unit=units).estimate
         failed += p_value(found, limit=LIMIT, exceeds="above") <= 0.05
         passed += bound(found, side="high") <= LIMIT
     return failed / worlds_run, passed / worlds_run
@@ -240,25 +258,28 @@ def sentence(*, labelled, called, worlds):
          "labelled b 10 points more often [6, 14], called so by the model 30 points less often "
          "[26, 34]; the gap is turned round and 20 points wider"),
         ((0.21, 0.2), (0.05, 0.2),
-         "labelled b 1.0 points more often [-3, 5], called so by the model 15 points less often "
-         "[12, 18]; next to all others the model says so 16 points less often than the labels do"),
+         "labelled b 1.0 points more often [−3, 5], called so by the model 15 points less often "
+         "[12, 18]; next to all others the model says so 16 points less often [14, 18] than the "
+         "labels do."),
         ((0.21, 0.2), (0.19, 0.2),
-         "labelled b 1.0 points more often [-3, 5], called so by the model 1.0 points less often "
-         "[-2, 4]; next to all others the model says so 2 points less often than the labels do"),
+         "labelled b 1.0 points more often [−3, 5], called so by the model 1.0 points less often "
+         "[−2, 4]; next to all others the model says so 2 points less often [1.0, 3] than the "
+         "labels do."),
     ],
 )  # fmt: skip
 def test_the_sentence_says_who_is_called_so_more_often(worlds, labelled, called, said):
     measure = sentence(labelled=labelled, called=called, worlds=worlds)
-    assert measure.details["sentence"].startswith(
+    assert worlds.sentence(Amplification, measure).startswith(
         f"accessible (household), against all others: {said}"
     )
 
 
 def test_details_hold_both_shares_on_both_sides(worlds):
     measure = sentence(labelled=(0.3, 0.2), called=(0.4, 0.25), worlds=worlds)
-    shares = [measure.details[k]["value"] for k in ("labelled", "labelled_rest", "rate", "rest")]
+    shares = [measure.facts[k] for k in ("labelled", "labelled_rest")]
+    shares += [value(side.estimate) for side in measure.sides]
     assert shares == pytest.approx([0.3, 0.2, 0.4, 0.25])
-    assert measure.unit == "share"
+    assert measure.scale == "difference"
     assert measure.better == "lower"
 
 
@@ -268,7 +289,7 @@ def test_examples_are_the_answers_that_widen_the_gap(worlds):
         missed_of={"x": 0.1, "y": 0.4},
     )  # fmt: skip
     found = worlds.measures(Amplification(), evidence)
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     ids = list(outcomes.image_ids)
     more = [ids.index(i) for i in found["widening:class=b,household=x@test"].examples]
     less = [ids.index(i) for i in found["widening:class=b,household=y@test"].examples]
@@ -290,12 +311,13 @@ def test_figure_and_table_set_labels_beside_answers(worlds):
     results = list(Amplification().run(evidence))
     (figure,) = [r for r in results if isinstance(r, Figure)]
     (table,) = [r for r in results if isinstance(r, Table)]
-    assert [row["series"] for row in figure.rows] == ["b by the labels", "b by the answers"] * 2
+    assert [row["series"] for row in figure.rows] == ["labelled b"] * 3 + ["called b"] * 3
     assert all(row["low"] <= row["value"] <= row["high"] for row in figure.rows)
     assert all(len(row) == len(table.columns) for row in table.rows)
-    (x, _) = table.rows
+    (_, _, x, _) = table.rows
     measure = worlds.measures(Amplification(), evidence)["widening:class=b,household=x@test"]
-    assert x[-3:] == (value(measure.estimate), *vars(interval(measure.estimate)).values())
+    ends = interval(measure.estimate)
+    assert x[-3:] == worlds.nearly((value(measure.estimate), ends.low, ends.high))
 
 
 def test_few_units_one_group_and_unknown_classes(worlds):

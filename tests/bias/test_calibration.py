@@ -3,6 +3,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from auditor.bias.calibration import GroupCalibration, overconfidence
+from auditor.comparing.two_sides import two_means
 from auditor.errors import SpecError
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.scoring.calibration import calibration_error
@@ -12,7 +13,10 @@ LIMIT = 0.05
 ADVERSE = {"adverse": ("b",)}
 
 
-def world(worlds, *, seed, accuracy_of, claims_of, n=1800, images_a_unit=1, adverse=ADVERSE):
+def world(
+    worlds, *, seed, accuracy_of, claims_of, n=1800, images_a_unit=1, adverse=ADVERSE,
+    split="test", evidence=None,
+):  # fmt: skip
     """Groups with their own accuracy, and their own confidence in the answer."""
     rng = np.random.default_rng(seed)
     units = np.repeat(np.arange(n // images_a_unit), images_a_unit)
@@ -23,11 +27,12 @@ def world(worlds, *, seed, accuracy_of, claims_of, n=1800, images_a_unit=1, adve
     claims = np.array([claims_of[g] for g in group]) + rng.uniform(-0.04, 0.04, len(units))
     dataset = worlds.dataset(
         labels,
+        split=split,
         units=units if images_a_unit > 1 else None,
         attributes={"household": ("sensitive", list(group))},
     )
     answers = np.where(right, labels, 1 - labels)
-    evidence = worlds.evidence(spec=worlds.spec(consequences=adverse))
+    evidence = evidence or worlds.evidence(spec=worlds.spec(consequences=adverse))
     return evidence.add(dataset, worlds.probabilities(answers, confidence=claims))
 
 
@@ -41,6 +46,12 @@ def ranked(worlds, *, seed, spread_of, n=1800, adverse=ADVERSE):
     dataset = worlds.dataset(labels, attributes={"household": ("sensitive", list(group))})
     evidence = worlds.evidence(spec=worlds.spec(consequences=adverse))
     return evidence.add(dataset, np.stack([1 - score, score], axis=1).astype(np.float32))
+
+
+def overconfidence_gap(claims, right, *, member, unit):
+    quantity = overconfidence(claims, right, typical=claims.mean())
+    sides = two_means(quantity.values, member=member, unit=unit, imagined=quantity.imagined)
+    return sides.difference()
 
 
 def exceeds(measure, limit=LIMIT):
@@ -63,6 +74,27 @@ def test_a_group_for_which_the_model_claims_too_much_is_shown(worlds, seed, imag
     assert not exceeds(found["overconfidence-difference:household=y@test"])
     assert exceeds(found["ece:household=x@test"])
     assert not exceeds(found["ece:household=y@test"])
+
+
+def test_labelled_deployment_images_are_compared_too(worlds):
+    claims = {"x": 0.9, "y": 0.9}
+    evidence = world(worlds, seed=0, accuracy_of=claims, claims_of=claims)
+    world(
+        worlds, seed=1, accuracy_of={"x": 0.7, "y": 0.9}, claims_of=claims, split="deployment",
+        evidence=evidence,
+    )  # fmt: skip
+    found = worlds.measures(GroupCalibration(), evidence)
+    assert exceeds(found["overconfidence-difference:household=x@deployment"])
+    assert not exceeds(found["overconfidence-difference:household=x@test"])
+    assert falls_short(found["auc-difference:class=b,household=x@deployment"])
+    assert not falls_short(found["auc-difference:class=b,household=x@test"])
+
+
+def test_without_class_scores_nothing_is_ranked(worlds):
+    evidence = ranked(worlds, seed=1, spread_of={"x": 1.0, "y": 2.5})
+    evidence.model = worlds.facts(task="detection")
+    found = worlds.measures(GroupCalibration(), evidence)
+    assert {m.name for m in found.values()} == {"ece", "overconfidence-difference"}
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -97,21 +129,21 @@ def test_equal_ranking_is_not_blamed(worlds, seed):
 def test_numbers_are_those_of_their_definitions(worlds):
     evidence = ranked(worlds, seed=1, spread_of={"x": 1.0, "y": 2.5, "z": 2.0})
     found = worlds.measures(GroupCalibration(), evidence)
-    o = evidence.outcomes()
+    o = evidence.answers()
     x = o.groups("household") == "x"
     excess = o.confidence - o.correct
     over = found["overconfidence-difference:household=x@test"]
     assert value(over.estimate) == pytest.approx(excess[x].mean() - excess[~x].mean(), abs=1e-6)
-    assert over.details["rate"]["value"] == pytest.approx(excess[x].mean(), abs=1e-6)
-    assert over.details["rest"]["value"] == pytest.approx(excess[~x].mean(), abs=1e-6)
+    assert value(over.sides[0].estimate) == pytest.approx(excess[x].mean(), abs=1e-6)
+    assert value(over.sides[1].estimate) == pytest.approx(excess[~x].mean(), abs=1e-6)
     ece = found["ece:household=x@test"]
-    assert ece.estimate == calibration_error(o.confidence[x], o.correct[x])
+    assert ece.estimate == worlds.nearly(calibration_error(o.confidence[x], o.correct[x]))
     rest = calibration_error(o.confidence[~x], o.correct[~x])
-    assert ece.details["rest"]["value"] == rest.value
+    assert value(ece.sides[1].estimate) == pytest.approx(rest.value)
     area = found["auc-difference:class=b,household=x@test"]
     own, other = (roc_auc_score(o.labels[s], o.probabilities[s, 1]) for s in (x, ~x))
     assert value(area.estimate) == pytest.approx(own - other)
-    assert (area.details["rate"]["value"], area.details["rest"]["value"]) == (
+    assert (value(area.sides[0].estimate), value(area.sides[1].estimate)) == (
         pytest.approx(own), pytest.approx(other),
     )  # fmt: skip
     assert (over.better, ece.better, area.better) == ("lower", "lower", "higher")
@@ -145,7 +177,7 @@ def test_units_are_what_counts(worlds):
 def test_a_group_without_an_error_claims_no_certainty():
     member = np.arange(230) < 30
     claims = np.full(230, 0.98)
-    gap = overconfidence(claims, np.ones(230, bool), member=member, unit=None).difference()
+    gap = overconfidence_gap(claims, np.ones(230, bool), member=member, unit=None)
     assert gap.value == pytest.approx(0)
     assert bound(gap, side="high") > 0.05
 
@@ -165,7 +197,7 @@ def test_overconfidence_at_the_limit_is_rarely_called_either_way(n, images_a_uni
         right = chance < np.where(member, 0.85, 0.9)
         claims = 0.92 + rng.uniform(-0.04, 0.04, len(unit))
         units = unit if images_a_unit > 1 else None
-        gap = overconfidence(claims, right, member=member, unit=units).difference()
+        gap = overconfidence_gap(claims, right, member=member, unit=units)
         ends = interval(gap)
         hit += ends.low <= 0.05 <= ends.high
         failed += p_value(gap, limit=0.05, exceeds="above") <= 0.05
@@ -186,28 +218,27 @@ def test_sentences_can_be_repeated(worlds):
     )
     found = worlds.measures(GroupCalibration(), evidence)
     key = "household=accessible@test"
-    assert found[f"overconfidence-difference:{key}"].details["sentence"] == (
+    assert worlds.sentence(GroupCalibration, found[f"overconfidence-difference:{key}"]) == (
         "accessible (household): the model claims 90% and is right 75% of 200; all others: the "
         "model claims 90% and is right 90% of 400; 15 points more overconfident [8, 22]."
     )
-    assert (
-        found[f"ece:{key}"]
-        .details["sentence"]
-        .startswith("Confidence, accessible (household), is off by 15 points [")
-    )
-    area = found[f"auc-difference:class=b,{key}"].details["sentence"]
+    said = worlds.sentence(GroupCalibration, found[f"ece:{key}"])
+    assert said.startswith("Confidence, accessible (household), is off by 15 points [")
+    area = worlds.sentence(GroupCalibration, found[f"auc-difference:class=b,{key}"])
     assert area.startswith(
-        "Of two images of accessible (household), one b and one not, the b one has the higher "
-        "score in 75% [69, 81] of pairs; among all others in 90% [87, 93]; 15 points less often"
+        "Of two images, one b and one not, the b one has the higher score, of pairs of accessible "
+        "(household): 75% [69, 81] of 200; of all others 90% [87, 93] of 400; 15 points less often"
     )
-    other = found["overconfidence-difference:household=single@test"].details["sentence"]
+    other = worlds.sentence(
+        GroupCalibration, found["overconfidence-difference:household=single@test"]
+    )  # fmt: skip
     assert other.endswith("15 points less overconfident [8, 22].")
 
 
 def test_examples_are_the_surest_errors_and_the_worst_ranked(worlds):
     evidence = ranked(worlds, seed=2, spread_of={"x": 1.0, "y": 2.5})
     found = worlds.measures(GroupCalibration(), evidence)
-    o = evidence.outcomes()
+    o = evidence.answers()
     ids = list(o.image_ids)
     over = [ids.index(i) for i in found["overconfidence-difference:household=x@test"].examples]
     area = [ids.index(i) for i in found["auc-difference:class=b,household=x@test"].examples]
@@ -282,9 +313,11 @@ def test_table_and_figure(worlds):
     results = list(GroupCalibration().run(evidence))
     (figure,) = [r for r in results if isinstance(r, Figure)]
     (table,) = [r for r in results if isinstance(r, Table)]
-    assert [row["label"] for row in figure.rows] == ["x", "y"]
+    assert [row["label"] for row in figure.rows] == ["all images", "x", "y"]
     assert all(row["low"] <= row["value"] <= row["high"] for row in figure.rows)
-    assert [row[2] for row in table.rows] == [
-        "calibration error", "overconfidence", "ranking (AUC)",
-    ] * 2  # fmt: skip
+    quantity = [column.name for column in table.columns].index("quantity")
+    assert [row[quantity] for row in table.rows] == [
+        named for named in ("calibration error", "overconfidence", "ranking of b (AUC)")
+        for _ in "xy"
+    ]  # fmt: skip
     assert all(len(row) == len(table.columns) for row in table.rows)

@@ -1,13 +1,13 @@
+import dataclasses
 import json
-import math
 
 import numpy as np
 import pytest
 
-from auditor.bias.cells import Coded, Wanted, cells, decidable
 from auditor.bias.coverage import Coverage
-from auditor.bias.detectable import GroupGap, group_gaps
-from auditor.bias.groups import groupings
+from auditor.bias.detectable_gap import GroupGap, group_gaps
+from auditor.bias.group_cells import Wanted
+from auditor.comparing.groups import groupings
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.stats import RateDifference, bound, p_value, rate_difference, smallest_excess, value
 
@@ -65,7 +65,7 @@ def test_large_groups_leave_nothing_unsaid(worlds, seed):
     assert all(value(m.estimate) < GAP for m in found.values() if m.name == "smallest-gap")
     for name in ("undecidable-cells:attribute=household@test", "undecidable-pairs:@test"):
         assert value(found[name].estimate) == 0
-        assert found[name].details["sentence"].startswith("None of ")
+        assert found[name].facts["few"] == 0
     assert table_of(evidence).rows == ()
 
 
@@ -77,7 +77,7 @@ def test_an_empty_cell_of_label_and_group_is_found(worlds):
     dataset.frame["label"] = labels
     found = worlds.measures(Coverage(), evidence)["undecidable-cells:attribute=household@test"]
     assert value(found.estimate) == 2
-    assert (found.details["all"], found.details["empty"]) == (6, 1)
+    assert (found.facts["all"], found.facts["empty"]) == (6, 1)
     rows = [row for row in table_of(evidence).rows if row[1] == "family (household)"]
     assert [(row[2], row[3], row[5]) for row in rows] == [("label serious", 0, "no image")]
     others = [row for row in table_of(evidence).rows if row[1] == "single (household)"]
@@ -91,10 +91,10 @@ def test_pairs_that_never_meet_are_found(worlds):
     frame = evidence.dataset("test").frame
     frame.loc[frame["attribute:household"] == "family", "attribute:building"] = "new"
     found = worlds.measures(Coverage(), evidence)["undecidable-pairs:@test"]
-    assert (value(found.estimate), found.details["all"], found.details["empty"]) == (1, 4, 1)
-    assert found.details["sentence"] == (
-        "1 of 4 combinations of the groups of two attributes has too few test images to show "
-        "even a gap of 20 points: family and old."
+    assert (value(found.estimate), found.facts["all"], found.facts["empty"]) == (1, 4, 1)
+    assert worlds.sentence(Coverage, found) == (
+        "Of 4 combinations of the groups of two attributes, 1 have too few test images to show "
+        "even a gap of 20 points. 1 of them have none at all. These are family with old."
     )
 
 
@@ -103,15 +103,15 @@ def test_what_training_never_showed_is_counted(worlds):
     labels = np.array([0] * 50 + [1] * 47 + [2] * 3 + [0] * 40 + [-1] * 20)
     group = ["single"] * 100 + ["family"] * 60
     train = worlds.dataset(
-        labels, role="train", classes=CLASSES, attributes={"household": ("sensitive", group)}
+        labels, split="train", classes=CLASSES, attributes={"household": ("sensitive", group)}
     )
     evidence.add(train)
     found = worlds.measures(Coverage(), evidence)["empty-cells:attribute=household@train"]
     assert value(found.estimate) == 2
     assert found.n == 140
-    assert found.details["sentence"] == (
-        "2 of 6 combinations of household and label have no training image: family and minor, "
-        "family and serious."
+    assert worlds.sentence(Coverage, found) == (
+        "Of 6 combinations of household and label, 2 have no train image. These are family with "
+        "minor and family with serious."
     )
 
 
@@ -121,7 +121,7 @@ def test_what_training_never_showed_is_counted(worlds):
 @pytest.mark.parametrize(("n", "n_rest", "images"), [(40, 400, 1), (150, 1500, 1), (60, 400, 3)])
 def test_a_gap_of_that_size_is_shown_four_times_in_five(worlds, n, n_rest, images):
     evidence = world(worlds, sizes={"x": n, "y": n_rest}, images=images, buildings=("one",))
-    found = [g for g in group_gaps(list(groupings(evidence.outcomes())), limit=LIMIT, gap=GAP)
+    found = [g for g in group_gaps(list(groupings(evidence.scored())), limit=LIMIT, gap=GAP)
              if isinstance(g, GroupGap) and g.group == "x"]  # fmt: skip
     (group,) = found
     rng = np.random.default_rng(1)
@@ -138,11 +138,11 @@ def test_a_gap_of_that_size_is_shown_four_times_in_five(worlds, n, n_rest, image
 
 def test_the_gap_pays_for_every_comparison(worlds):
     evidence = world(worlds, sizes={"x": 60, "y": 60, "z": 60})
-    (household, _) = groupings(evidence.outcomes())
+    (household, _) = groupings(evidence.scored())
     gaps = group_gaps([household], limit=LIMIT, gap=GAP)
     for each in gaps:
         inside = household.members(each.group)
-        gap = rate_difference(household.outcomes.correct, member=inside)
+        gap = rate_difference(household.rows.right[household.at], member=inside)
         alone = smallest_excess(gap, limit=-LIMIT, exceeds="below", alpha=0.05 / 3)
         assert each.comparisons == 3
         assert each.gap == pytest.approx(LIMIT + alone)
@@ -173,7 +173,7 @@ def test_units_are_what_counts(worlds):
 def test_units_said_are_rooms_not_photos(worlds):
     """Three independent photos a room: a third as many rooms as photos would show the gap."""
     evidence = world(worlds, sizes={"x": 30, "y": 800}, images=3)
-    (household, _) = groupings(evidence.outcomes())
+    (household, _) = groupings(evidence.scored())
     each = next(g for g in group_gaps([household], limit=LIMIT, gap=GAP) if g.group == "x")
     wanted = Wanted(LIMIT, GAP, (each.estimate.x_rest + 0.5) / (each.estimate.n_rest + 1), 2)
     rest, df = np.array([each.estimate.n_rest]), np.array([each.estimate.df / each.estimate.n])
@@ -210,7 +210,7 @@ def test_the_smallest_come_first_in_the_table(worlds):
 
 def test_as_many_units_as_said_would_show_the_gap(worlds):
     evidence = world(worlds, sizes={"x": 25, "y": 800})
-    (household, _) = groupings(evidence.outcomes())
+    (household, _) = groupings(evidence.scored())
     each = next(g for g in group_gaps([household], limit=LIMIT, gap=GAP) if g.group == "x")
     assert each.gap > GAP
     assert each.units_to_show > 25
@@ -224,7 +224,7 @@ def test_as_many_units_as_said_would_show_the_gap(worlds):
 def test_as_many_units_as_said_would_pass(worlds):
     """With that many, a group answered as all others passes about four times in five."""
     evidence = world(worlds, sizes={"x": 100, "y": 900})
-    (household, _) = groupings(evidence.outcomes())
+    (household, _) = groupings(evidence.scored())
     each = next(g for g in group_gaps([household], limit=LIMIT, gap=GAP) if g.group == "x")
     n = each.units_to_pass
     assert n > 100
@@ -237,124 +237,6 @@ def test_as_many_units_as_said_would_pass(worlds):
         for _ in range(300)
     )
     assert 0.7 <= passed / 300 <= 0.9
-
-
-# Cells
-
-
-@pytest.mark.parametrize("df_each", [None, 0.5])
-@pytest.mark.parametrize("rate", [0.55, 0.8, 0.95])
-def test_cells_are_judged_as_smallest_excess_judges(rate, df_each):
-    wanted = Wanted(LIMIT, GAP, rate, comparisons=12)
-    n, n_rest = np.meshgrid(np.arange(12.0, 300, 7), [40.0, 100.0, 1000.0])
-    each = None if df_each is None else np.full(n.shape, df_each)
-    shown = wanted.shown_by(n, n_rest, df_each=each)
-    assert shown.any()
-    assert not shown.all()
-    for size, rest, there in zip(n.flat, n_rest.flat, shown.flat, strict=True):
-        # `smallest_excess` smooths the rest's rate; this undoes it.
-        x_rest = rate * (rest + 1) - 0.5
-        df = None if df_each is None else max(df_each * size, 1.0)
-        gap = RateDifference(rate * size, size, x_rest, rest, df)
-        excess = smallest_excess(gap, limit=-LIMIT, exceeds="below", alpha=0.05 / 12)
-        assert there == (LIMIT + excess <= GAP)
-
-
-def test_the_least_is_the_first_that_shows():
-    wanted = Wanted(LIMIT, GAP, 0.9, comparisons=4)
-    rest = np.array([30.0, 100.0, 1e5])
-    least = wanted.least(rest)
-    assert math.isinf(least[0])
-    assert wanted.shown_by(least[1:] * 1.0001, rest[1:]).all()
-    assert not wanted.shown_by(least[1:] * 0.9999, rest[1:]).any()
-
-
-def test_cells_are_counted_as_by_hand():
-    rng = np.random.default_rng(4)
-    a, b = rng.choice(["x", "y", ""], 500), rng.choice(["p", "q", "r"], 500)
-    unit = rng.integers(0, 60, 500)
-    counted = cells(
-        Coded.of("a", names=("x", "y", "z"), values=a.astype(object)),
-        Coded.of("b", names=("p", "q", "r"), values=b.astype(object)),
-        unit=unit,
-    )
-    for i, group in enumerate("xyz"):
-        for j, other in enumerate("pqr"):
-            inside = (a == group) & (b == other)
-            assert counted.images[i, j] == inside.sum()
-            assert counted.units[i, j] == len(set(unit[inside]))
-
-
-def test_a_cell_is_worth_its_units_at_least():
-    rows = Coded("a", ("x", "y"), np.repeat([0, 1], 3000))
-    everyone = Coded("all", ("all",), np.zeros(6000, dtype=np.int64))
-    wanted = Wanted(LIMIT, GAP, 0.9)
-    few = cells(rows, everyone, unit=np.repeat(np.arange(12), 500))
-    assert not decidable(few, rest_over=0, wanted=wanted, deff=500).enough.any()
-    many = cells(rows, everyone, unit=np.repeat(np.arange(3000), 2))
-    assert decidable(many, rest_over=0, wanted=wanted, deff=500).enough.all()
-
-
-@pytest.mark.parametrize(
-    ("n", "n_rest", "enough"), [(10, 10, True), (9, 99, False), (99, 9, False)]
-)
-def test_fewer_than_ten_units_are_never_enough(n, n_rest, enough):
-    codes = np.repeat([0, 1], [n, n_rest])
-    counted = cells(
-        Coded("a", ("x", "y"), codes), Coded("b", ("all",), np.zeros_like(codes)), unit=None
-    )
-    easy = Wanted(0.0, 0.95, 0.97)
-    found = decidable(counted, rest_over=0, wanted=easy, deff=1.0)
-    assert easy.shown_by(np.array([9.0]), np.array([99.0])).all()
-    assert bool(found.enough[0, 0]) == enough
-
-
-def test_images_of_a_unit_count_as_many_as_they_are_worth():
-    """Eight alike photos a room are worth one; eight independent ones are worth eight."""
-    codes, unit = np.repeat([0, 1], 20 * 8), np.repeat(np.arange(40), 8)
-    everyone = Coded("b", ("all",), np.zeros_like(codes))
-    counted = cells(Coded("a", ("x", "y"), codes), everyone, unit=unit)
-    wanted = Wanted(LIMIT, GAP, 0.9)
-    assert not decidable(counted, rest_over=0, wanted=wanted, deff=8.0).enough.any()
-    assert decidable(counted, rest_over=0, wanted=wanted, deff=1.0).enough.all()
-
-
-def test_the_rest_of_a_label_are_the_other_groups_with_it():
-    """Thousands with another label are no comparison for the few with this one."""
-    rows = np.repeat([0, 1, 1], [400, 12, 4000])
-    labels = np.repeat([0, 0, 1], [400, 12, 4000])
-    counted = cells(Coded("a", ("x", "y"), rows), Coded("l", ("p", "q"), labels), unit=None)
-    wanted = Wanted(LIMIT, GAP, 0.9)
-    assert not decidable(counted, rest_over=0, wanted=wanted, deff=1.0).enough[0, 0]
-    assert decidable(counted, rest_over=None, wanted=wanted, deff=1.0).enough[0, 0]
-
-
-def test_more_units_are_units_not_images():
-    codes = np.repeat([0, 1], [12 * 4, 400 * 4])
-    unit = np.repeat(np.arange(412), 4)
-    everyone = Coded("b", ("all",), np.zeros_like(codes))
-    counted = cells(Coded("a", ("x", "y"), codes), everyone, unit=unit)
-    wanted = Wanted(LIMIT, GAP, 0.85, comparisons=50)
-    more = decidable(counted, rest_over=0, wanted=wanted, deff=1.0).more[0, 0]
-    needed = wanted.least(np.array([1600.0]), df_each=np.array([0.25]))[0]
-    assert more == math.ceil(needed / 4) - 12 > 0
-
-
-def test_more_units_would_be_enough():
-    """What a cell is said to lack is what it lacks, the rest staying as it is."""
-    for n in (0, 4, 12, 20):
-        codes = np.repeat([0, 1], [n, 400])
-        counted = cells(
-            Coded("a", ("x", "y"), codes), Coded("b", ("all",), np.zeros_like(codes)), unit=None
-        )
-        wanted = Wanted(LIMIT, GAP, 0.85, comparisons=3)
-        more = decidable(counted, rest_over=0, wanted=wanted, deff=1.0).more[0, 0]
-        assert more > 0
-        grown = np.repeat([0, 1], [n + int(more), 400])
-        after = cells(
-            Coded("a", ("x", "y"), grown), Coded("b", ("all",), np.zeros_like(grown)), unit=None
-        )
-        assert decidable(after, rest_over=0, wanted=wanted, deff=1.0).enough[0, 0]
 
 
 # Where nothing can be said
@@ -371,7 +253,7 @@ def test_nine_units_have_a_reason_and_a_row_in_the_table(worlds):
     rows = {row[1]: row for row in table_of(evidence).rows if row[2] is None}
     assert rows["accessible (household)"][3:6] == (9, 9, "fewer than 10 units")
     assert rows["accessible (household)"][6] > 10
-    assert rows["single (household)"][5:] == ("too few others to compare with", None)
+    assert rows["single (household)"][5:7] == ("too few others to compare with", None)
 
 
 def test_ten_units_among_many_comparisons_may_show_no_gap_at_all(worlds):
@@ -390,8 +272,8 @@ def test_ten_units_among_many_comparisons_may_show_no_gap_at_all(worlds):
 def test_one_attribute_has_no_pairs(worlds):
     evidence = world(worlds, sizes={"single": 200, "family": 200})
     dataset = evidence.dataset("test")
-    alone = type(dataset)(**{**vars(dataset), "attributes": dataset.attributes[:1]})
-    evidence.add(alone, evidence.outcomes().probabilities)
+    alone = dataclasses.replace(dataset, attributes=dataset.attributes[:1])
+    evidence.add(alone, evidence.answers().probabilities)
     found = worlds.measures(Coverage(), evidence)
     assert not any(m.name == "undecidable-pairs" for m in found.values())
 
@@ -412,7 +294,7 @@ def test_many_classes_count_the_adverse_ones_only(worlds):
     spec = worlds.spec(consequences={"adverse": ("c3", "misspelt")})
     evidence = worlds.evidence(spec=spec).add(dataset, worlds.probabilities(labels, n_classes=12))
     found = worlds.measures(Coverage(), evidence)
-    assert found["undecidable-cells:attribute=g@test"].details["all"] == 2
+    assert found["undecidable-cells:attribute=g@test"].facts["all"] == 2
     none = worlds.evidence().add(dataset, worlds.probabilities(labels, n_classes=12))
     assert not any(
         m.name == "undecidable-cells" for m in worlds.measures(Coverage(), none).values()
@@ -437,24 +319,40 @@ def test_the_sentence_can_be_repeated(worlds):
     evidence = world(worlds, sizes={"single": 800, "accessible": 40}, right=1.0)
     found = worlds.measures(Coverage(), evidence)["smallest-gap:household=accessible@test"]
     at = round(100 * value(found.estimate))
-    assert found.details["sentence"].startswith(
+    assert worlds.sentence(Coverage, found).startswith(
         f"accessible (household) has 40 images: its accuracy would have to be {at} points below "
-        "all others' to be shown to be more than 5 points below."
+        "all others’ to be shown to be more than 5 points below."
     )
-    assert found.details["rate"]["value"] == 1.0
-    assert found.details["rest"]["n"] == 800
+    assert value(found.sides[0].estimate) == 1.0
+    assert found.sides[1].n == 800
 
 
 def test_the_remedy_says_how_many_more(worlds):
     evidence = world(worlds, sizes={"single": 500, "accessible": 14})
     found = worlds.measures(Coverage(), evidence)
-    scarce = found["smallest-gap:household=accessible@test"].details
-    more = scarce["units_to_show"] - 14
-    assert scarce["remedy"] == (
-        f"Add about {more} images of accessible (household) to the test data: a gap of 20 points "
-        "would then show."
+    scarce = found["smallest-gap:household=accessible@test"]
+    more = scarce.facts["units_to_show"] - 14
+    assert worlds.sentence(Coverage, scarce).endswith(
+        f"About {more} images more would show a gap of 20 points."
     )
-    assert "remedy" not in found["smallest-gap:building=old@test"].details
+    assert found["smallest-gap:building=old@test"].facts["more"] is None
+
+
+def test_labelled_deployment_images_are_measured_too(worlds):
+    evidence = world(worlds, sizes={"single": 500, "accessible": 14})
+    test = worlds.measures(Coverage(), evidence)
+    there = dataclasses.replace(evidence.dataset("test"), split="deployment")
+    evidence.add(there, evidence.answers().probabilities)
+    both = worlds.measures(Coverage(), evidence)
+    deployed = {m.subject.split for m in both.values()} - {"test"}
+    assert deployed == {"deployment"}
+    assert len(both) == 2 * len(test)
+    for key, measure in test.items():
+        assert both[key] == measure
+        assert both[key.replace("@test", "@deployment")].estimate == worlds.nearly(measure.estimate)
+    assert {row[-1] for row in table_of(evidence).rows} == {"test", "deployment"}
+    figures = [r.id for r in Coverage().run(evidence) if isinstance(r, Figure)]
+    assert len(set(figures)) == len(figures) == 6
 
 
 def test_figures_and_details_are_whole(worlds):
@@ -469,7 +367,7 @@ def test_figures_and_details_are_whole(worlds):
     assert all(0 <= row["value"] <= 1 for f in figures.values() for row in f.rows)
     assert sum(int(r["text"]) for r in figures["bias/coverage:household"].rows) == 1024
     for measure in (r for r in results if isinstance(r, Measure)):
-        json.dumps(dict(measure.details), allow_nan=False)
+        json.dumps(dict(measure.facts), allow_nan=False)
     (table,) = [r for r in results if isinstance(r, Table)]
     assert all(len(row) == len(table.columns) for row in table.rows)
     json.dumps(table.rows, allow_nan=False)
@@ -492,7 +390,7 @@ def test_ten_attributes_of_ten_groups_are_cheap(worlds, monkeypatch):
         searched.append(args)
         return smallest_excess(*args, **kwargs)
 
-    monkeypatch.setattr("auditor.bias.detectable.smallest_excess", counted)
+    monkeypatch.setattr("auditor.bias.detectable_gap.smallest_excess", counted)
     found = worlds.measures(Coverage(), evidence)
-    assert found["undecidable-pairs:@test"].details["all"] == 4500
+    assert found["undecidable-pairs:@test"].facts["all"] == 4500
     assert len(searched) == 100

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from auditor.bias.harm import Harm, _money
-from auditor.bias.two_sides import two_means
+from auditor.bias.harm import NAMES, Harm
+from auditor.comparing.two_sides import two_means
 from auditor.errors import SpecError
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.stats import Draws, Normal, bound, holm, interval, p_value, value
@@ -15,7 +15,16 @@ STATED = {"costs": COSTS, "borne_by": {"serious": "the tenant", "fine": "the nei
 FALSE_ONLY = {"costs": {"unit": "EUR", "matrix": {"fine": {"serious": 4000.0}}}}
 
 
-def world(worlds, *, seed, false_of, missed=0.05, n=2400, images_a_unit=1, stated=STATED):
+def lines(table):
+    """A table's rows by the names of its columns."""
+    names = [column.name for column in table.columns]
+    return [dict(zip(names, row, strict=True)) for row in table.rows]
+
+
+def world(
+    worlds, *, seed, false_of, missed=0.05, n=2400, images_a_unit=1, stated=STATED, split="test",
+    evidence=None,
+):  # fmt: skip
     """Wrongly called "serious" with the group's rate; missed alike in all groups."""
     rng = np.random.default_rng(seed)
     units = np.repeat(np.arange(n // images_a_unit), images_a_unit)
@@ -26,11 +35,12 @@ def world(worlds, *, seed, false_of, missed=0.05, n=2400, images_a_unit=1, state
     wrong = rng.random(len(units)) < rates
     dataset = worlds.dataset(
         labels,
+        split=split,
         classes=CLASSES,
         units=units if images_a_unit > 1 else None,
         attributes={"household": ("sensitive", list(group))},
     )
-    evidence = worlds.evidence(spec=worlds.spec(consequences=stated))
+    evidence = evidence or worlds.evidence(spec=worlds.spec(consequences=stated))
     return evidence.add(dataset, worlds.probabilities(np.where(wrong, 1 - labels, labels)))
 
 
@@ -53,6 +63,19 @@ def test_a_group_that_pays_several_times_as_much_is_shown(worlds, seed, images_a
     assert not exceeds(found["cost-difference:household=y@test"], 0)
 
 
+def test_labelled_deployment_images_are_compared_too(worlds):
+    evidence = world(worlds, seed=0, false_of={"x": 0.05, "y": 0.05})
+    world(
+        worlds, seed=1, false_of={"x": 0.4, "y": 0.02}, missed=0.01, split="deployment",
+        evidence=evidence,
+    )  # fmt: skip
+    found = worlds.measures(Harm(), evidence)
+    assert exceeds(found["cost-ratio:household=x@deployment"], 1.25)
+    assert not exceeds(found["cost-ratio:household=x@test"], 1.25)
+    sentence = worlds.sentence(Harm, found["cost:household=x@deployment"])
+    assert sentence.startswith("Cost of errors in deployment data, x (household): ")
+
+
 @pytest.mark.parametrize("images_a_unit", [1, 4])
 def test_equal_groups_fail_in_few_worlds(worlds, images_a_unit):
     failed = 0
@@ -72,7 +95,7 @@ def test_equal_groups_fail_in_few_worlds(worlds, images_a_unit):
 def test_costs_are_those_of_the_matrix(worlds):
     evidence = world(worlds, seed=1, false_of={"x": 0.3, "y": 0.1, "z": 0.05})
     found = worlds.measures(Harm(), evidence)
-    o = evidence.outcomes()
+    o = evidence.answers()
     spent = np.where(o.correct, 0, np.where(o.labels == 1, 50000, 4000))
     x = o.groups("household") == "x"
     cost, difference, ratio = (
@@ -82,44 +105,43 @@ def test_costs_are_those_of_the_matrix(worlds):
     assert value(difference.estimate) == pytest.approx(spent[x].mean() - spent[~x].mean())
     assert value(ratio.estimate) == pytest.approx(spent[x].mean() / spent[~x].mean())
     for measure in (cost, difference, ratio):
-        assert measure.details["cost"]["value"] == pytest.approx(spent[x].mean())
-        assert measure.details["cost_rest"]["value"] == pytest.approx(spent[~x].mean())
-        assert measure.details["cost_rest"]["n"] == (~x).sum()
+        assert value(measure.sides[0].estimate) == pytest.approx(spent[x].mean())
+        assert value(measure.sides[1].estimate) == pytest.approx(spent[~x].mean())
+        assert measure.sides[1].n == (~x).sum()
         assert measure.better == "lower"
-    assert (cost.unit, ratio.unit) == ("EUR per image", "ratio")
+    assert (cost.unit, ratio.unit, ratio.scale) == ("EUR per image", "", "ratio")
     assert isinstance(ratio.estimate, Draws)
     assert isinstance(difference.estimate, Normal)
 
 
 def test_who_bears_the_costs_of_a_group(worlds):
     evidence = world(worlds, seed=1, false_of={"x": 0.3, "y": 0.1})
-    o = evidence.outcomes()
+    o = evidence.answers()
     x = o.groups("household") == "x"
     tenant = 4000 * ((o.labels == 0) & (o.predicted == 1))
     neighbours = 50000 * ((o.labels == 1) & (o.predicted == 0))
     measure = worlds.measures(Harm(), evidence)["cost:household=x@test"]
-    borne = measure.details["borne_by"]
+    borne = {party: numbers[0] for party, numbers in measure.facts["borne_by"].items()}
     assert borne == {
         "the tenant": pytest.approx(tenant[x].mean()),
         "the neighbours": pytest.approx(neighbours[x].mean()),
     }
     assert sum(borne.values()) == pytest.approx(value(measure.estimate))
-    (table,) = [r for r in Harm().run(evidence) if isinstance(r, Table)]
-    rows = [
-        dict(zip([c.name for c in table.columns], row, strict=True)) for row in table.rows
-    ]  # fmt: skip
-    assert rows[0]["borne by the tenant"] == pytest.approx(tenant[x].mean())
-    assert rows[0]["borne by the tenant low"] < rows[0]["borne by the tenant"]
-    assert rows[1]["borne by the neighbours"] == pytest.approx(neighbours[~x].mean())
-    priced = {c.name: c.unit for c in table.columns}
-    assert priced["borne by the tenant"] == priced["cost"] == "EUR per image"
+    table = next(
+        r for r in Harm().run(evidence) if isinstance(r, Table) and r.id == "bias/harm:bearers"
+    )  # fmt: skip
+    rows = {(row["group"], row["borne by"]): row for row in lines(table)}
+    assert rows["x", "the tenant"]["cost"] == pytest.approx(tenant[x].mean())
+    assert rows["x", "the tenant"]["low"] < rows["x", "the tenant"]["cost"]
+    assert rows["y", "the neighbours"]["cost"] == pytest.approx(neighbours[~x].mean())
+    assert {c.unit for c in table.columns if c.name in ("cost", "low")} == {"EUR per image"}
 
 
 def test_costs_that_nobody_is_named_for_are_shown_as_such(worlds):
     stated = {**STATED, "borne_by": {"serious": "the tenant"}}
     evidence = world(worlds, seed=1, false_of={"x": 0.3, "y": 0.1}, stated=stated)
     measure = worlds.measures(Harm(), evidence)["cost:household=x@test"]
-    assert set(measure.details["borne_by"]) == {"the tenant", "not stated"}
+    assert set(measure.facts["borne_by"]) == {"the tenant", "not stated"}
 
 
 def test_rooms_count_and_not_their_photos(worlds):
@@ -187,25 +209,16 @@ def test_sentences_can_be_repeated(worlds):
     evidence = exact(worlds, wrong=60, wrong_rest=40, stated=FALSE_ONLY)
     found = worlds.measures(Harm(), evidence)
     both = (
-        "accessible (household): errors cost 1,200 EUR [941, 1,459] an image, over 200; all "
-        "others 400 EUR [278, 522], over 400"
+        "Cost of errors, accessible (household): 1,200 EUR per image [941, 1,459] of 200; all "
+        "others 400 EUR per image [278, 522] of 400"
     )
     key = "household=accessible@test"
-    assert found[f"cost:{key}"].details["sentence"] == f"{both}."
-    assert (
-        found[f"cost-difference:{key}"].details["sentence"] == f"{both}; 800 EUR more [515, 1,085]."
-    )
-    assert (
-        found[f"cost-ratio:{key}"].details["sentence"] == f"{both}; 3.0 times as much [2.1, 4.5]."
-    )
-    less = found["cost-difference:household=single@test"].details["sentence"]
-    assert less.endswith("; 800 EUR less [515, 1,085].")
-
-
-def test_amounts():
-    assert [_money(x) for x in (0, 0.4, 12.34, 1234.5, -3.2)] == [
-        "0", "0.40", "12.3", "1,234", "-3.20",
-    ]  # fmt: skip
+    said = {name: worlds.sentence(Harm, found[f"{name}:{key}"]) for name in NAMES}
+    assert said["cost"] == f"{both}."
+    assert said["cost-difference"] == f"{both}; 800 EUR per image more [515, 1,085]."
+    assert said["cost-ratio"] == f"{both}; 3.0 times as much [2.1, 4.5]."
+    less = worlds.sentence(Harm, found["cost-difference:household=single@test"])
+    assert less.endswith("; 800 EUR per image less [515, 1,085].")
 
 
 def test_a_rest_without_cost_has_a_difference_and_no_ratio(worlds):
@@ -215,8 +228,8 @@ def test_a_rest_without_cost_has_a_difference_and_no_ratio(worlds):
     assert "No image of the others cost anything" in reason.reason
     ratio = next(r for r in results if isinstance(r, Measure) and r.name == "cost-ratio")
     assert ratio.estimate.value == 0
-    (table,) = [r for r in results if isinstance(r, Table)]
-    assert table.rows[0][10] is None
+    table = next(r for r in results if isinstance(r, Table))
+    assert lines(table)[0]["cost-ratio"] is None
 
 
 def test_a_ratio_that_may_be_anything_is_a_reason(worlds):
@@ -230,14 +243,14 @@ def test_a_ratio_that_may_be_anything_is_a_reason(worlds):
 def test_a_ratio_without_end_says_so(worlds):
     found = worlds.measures(Harm(), exact(worlds, wrong=60, wrong_rest=1, stated=FALSE_ONLY))
     measure = found["cost-ratio:household=accessible@test"]
-    assert measure.details["sentence"].endswith("no end].")
+    assert worlds.sentence(Harm, measure).endswith("no end].")
     assert exceeds(measure, 1.25)
-    (table,) = [
+    table = next(
         r for r in Harm().run(exact(worlds, wrong=60, wrong_rest=1, stated=FALSE_ONLY))
         if isinstance(r, Table)
-    ]  # fmt: skip
-    assert [c.name for c in table.columns][12] == "ratio high"
-    assert table.rows[0][12] is None
+    )  # fmt: skip
+    assert lines(table)[0]["cost-ratio high"] is None
+    assert lines(table)[0]["cost-ratio low"] is not None
 
 
 def test_no_error_at_all_claims_no_certainty(worlds):
@@ -267,7 +280,7 @@ def test_costs_of_nothing_are_a_reason(worlds):
 def test_examples_are_the_dearest_errors_of_the_group(worlds):
     evidence = world(worlds, seed=2, false_of={"x": 0.3, "y": 0.1})
     measure = worlds.measures(Harm(), evidence)["cost-ratio:household=x@test"]
-    o = evidence.outcomes()
+    o = evidence.answers()
     at = [list(o.image_ids).index(i) for i in measure.examples]
     assert len(at) == 12
     assert set(o.groups("household")[at]) == {"x"}
@@ -291,7 +304,7 @@ def test_small_groups_single_groups_and_unknown_classes(worlds):
     assert [r.name for r in reasons if r.subject.get("h")] == names
     assert [r.name for r in reasons if r.subject.get("g") == "few"] == names
     assert all("1 more image of" in r.remedy for r in reasons if r.subject.get("g"))
-    (table,) = [r for r in results if isinstance(r, Table)]
+    table = next(r for r in results if isinstance(r, Table))
     assert all(len(row) == len(table.columns) for row in table.rows)
     for part in ({"costs": COSTS, "borne_by": {"seriuos": "x"}},
                  {"costs": {"unit": "EUR", "matrix": {"seriuos": {"fine": 1.0}}}}):  # fmt: skip
@@ -303,5 +316,7 @@ def test_small_groups_single_groups_and_unknown_classes(worlds):
 def test_the_figure_is_in_the_currency(worlds):
     evidence = world(worlds, seed=2, false_of={"x": 0.3, "y": 0.1})
     (figure,) = [r for r in Harm().run(evidence) if isinstance(r, Figure)]
-    assert (figure.x.unit, [row["label"] for row in figure.rows]) == ("EUR", ["x", "y"])
+    assert (figure.x.unit, [row["label"] for row in figure.rows]) == (
+        "EUR per image", ["all images", "x", "y"],
+    )  # fmt: skip
     assert all(0 <= row["low"] <= row["value"] <= row["high"] for row in figure.rows)

@@ -16,7 +16,7 @@ from auditor.stats import holm, p_value, rate_difference, value
 LIMIT = -0.05
 
 
-def world(worlds, *, seed, accuracy, n=2000, images_a_unit=1, bad=()):
+def world(worlds, *, seed, accuracy, n=2000, images_a_unit=1, bad=(), split="test", evidence=None):
     """Images of two crossed attributes; `bad` maps a (building, light) cell to its accuracy."""
     rng = np.random.default_rng(seed)
     units = np.repeat(np.arange(n // images_a_unit), images_a_unit)
@@ -30,11 +30,13 @@ def world(worlds, *, seed, accuracy, n=2000, images_a_unit=1, bad=()):
     answers = np.where(rng.random(len(units)) < p, labels, 1 - labels)
     dataset = worlds.dataset(
         labels,
+        split=split,
         units=units if images_a_unit > 1 else None,
         attributes={"building": ("condition", building), "light": ("condition", light)},
     )
     confidence = rng.uniform(0.55, 0.99, len(units))
-    return worlds.evidence().add(dataset, worlds.probabilities(answers, confidence=confidence))
+    evidence = evidence or worlds.evidence()
+    return evidence.add(dataset, worlds.probabilities(answers, confidence=confidence))
 
 
 def failing(found, limit=LIMIT):
@@ -58,17 +60,32 @@ def test_a_fair_model_has_no_failing_cell(worlds, seed):
     assert not failing(found)
 
 
+def test_labelled_deployment_images_are_compared_too(worlds):
+    evidence = world(worlds, seed=0, accuracy=0.9)
+    world(
+        worlds, seed=1, accuracy=0.92, bad={("old", "dark"): 0.7}, split="deployment",
+        evidence=evidence,
+    )  # fmt: skip
+    found = worlds.measures(Intersections(), evidence)
+    assert failing(found) == {"building=old,light=dark@deployment"}
+    ranks = {split: sorted(m.facts["rank"] for m in found.values() if m.subject.split == split)
+             for split in ("test", "deployment")}  # fmt: skip
+    assert ranks == {"test": [*range(1, 7)], "deployment": [*range(1, 7)]}
+    figures = [r.id for r in Intersections().run(evidence) if isinstance(r, Figure)]
+    assert figures == ["bias/intersections:lowest", "bias/intersections:lowest-deployment"]
+
+
 def test_a_measure_compares_the_cell_with_everyone_else(worlds):
     evidence = world(worlds, seed=1, accuracy=0.92, bad={("old", "dark"): 0.7})
     found = worlds.measures(Intersections(), evidence)["accuracy:building=old,light=dark@test"]
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     inside = (outcomes.groups("building") == "old") & (outcomes.groups("light") == "dark")
-    assert found.estimate == rate_difference(outcomes.correct, member=inside)
-    assert found.details["rate"]["value"] == pytest.approx(outcomes.correct[inside].mean())
-    assert found.details["rest"]["value"] == pytest.approx(outcomes.correct[~inside].mean())
-    assert found.n == inside.sum() == found.details["rate"]["n"]
-    assert found.details["family"] == 6
-    assert found.details["rank"] == 1
+    assert found.estimate == worlds.nearly(rate_difference(outcomes.correct, member=inside))
+    assert value(found.sides[0].estimate) == pytest.approx(outcomes.correct[inside].mean())
+    assert value(found.sides[1].estimate) == pytest.approx(outcomes.correct[~inside].mean())
+    assert found.n == inside.sum() == found.sides[0].n
+    assert found.facts["family"] == 6
+    assert found.facts["rank"] == 1
     at = [list(outcomes.image_ids).index(i) for i in found.examples]
     assert inside[at].all()
     assert not outcomes.correct[at].any()
@@ -78,17 +95,20 @@ def test_a_measure_compares_the_cell_with_everyone_else(worlds):
 def test_the_sentence_says_what_its_groups_would_lead_one_to_expect(worlds):
     evidence = world(worlds, seed=1, accuracy=0.92, bad={("old", "dark"): 0.7})
     found = worlds.measures(Intersections(), evidence)["accuracy:building=old,light=dark@test"]
-    right = evidence.outcomes().correct
-    old = evidence.outcomes().groups("building") == "old"
-    dark = evidence.outcomes().groups("light") == "dark"
+    right = evidence.answers().correct
+    old = evidence.answers().groups("building") == "old"
+    dark = evidence.answers().groups("light") == "dark"
     expected = right[old & ~dark].mean() + right[~old & dark].mean() - right[~old & ~dark].mean()
-    assert found.details["expected"] == pytest.approx(expected)
-    beyond = found.details["beyond_parents"]
-    assert beyond["value"] == pytest.approx(right[old & dark].mean() - expected)
-    assert beyond["low"] < beyond["value"] < beyond["high"] < 0
-    said = found.details["sentence"]
-    assert said.startswith("Accuracy, old (building) and dark (light): ")
-    assert f"What old and dark, each by itself, would lead one to expect is {expected:.0%}" in said
+    assert found.facts["expected"] == pytest.approx(expected)
+    beyond, low, high = found.facts["beyond_parents"]
+    assert beyond == pytest.approx(right[old & dark].mean() - expected)
+    assert low < beyond < high < 0
+    said = worlds.sentence(Intersections, found)
+    assert said.startswith("Accuracy, old (building), dark (light): ")
+    assert (
+        f"What old and dark, without all together, would lead one to expect is {expected:.0%}"
+        in said
+    )
     assert "points worse than that [" in said
 
 
@@ -97,10 +117,11 @@ def test_a_cell_that_only_adds_up_is_said_to_be_what_one_would_expect(worlds):
     evidence = world(worlds, seed=2, accuracy=0.9, bad=bad, n=6000)
     found = worlds.measures(Intersections(), evidence)["accuracy:building=old,light=dark@test"]
     assert "building=old,light=dark@test" in failing({"it": found})
-    beyond = found.details["beyond_parents"]
-    assert beyond["low"] < 0 < beyond["high"]
-    assert found.details["expected"] == pytest.approx(0.6, abs=0.05)
-    assert found.details["sentence"].endswith("the difference from that may be luck.")
+    _, low, high = found.facts["beyond_parents"]
+    assert low < 0 < high
+    assert found.facts["expected"] == pytest.approx(0.6, abs=0.05)
+    said = worlds.sentence(Intersections, found)
+    assert "the difference from that may be luck." in said
 
 
 def _with_phones(worlds, *, seed, blamed, smallest=None):
@@ -129,26 +150,26 @@ def _by_cell(worlds, evidence):
 def test_a_cell_whose_gap_another_condition_explains_is_said_to_be_so(worlds, seed):
     evidence = _with_phones(worlds, seed=seed, blamed="phone")
     found = _by_cell(worlds, evidence)["building=old,light=dark@test"]
-    assert [e["for"] for e in found.details["adjusted"]] == ["phone"]
-    assert found.details["adjusted"][0]["reading"] == "explained"
-    assert "Explained by phone:" in found.details["sentence"]
+    assert [a.condition for a in found.adjusted] == ["phone"]
+    assert found.adjusted[0].reading == "explained"
+    assert "Explained by phone:" in worlds.sentence(Intersections, found)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_cell_whose_gap_stays_among_like_images_is_said_to_stay(worlds, seed):
     cells = _by_cell(worlds, _with_phones(worlds, seed=seed, blamed="cell"))
-    found = cells["building=old,light=dark@test"].details
-    assert found["adjusted"][0]["reading"] == "remains"
-    assert -0.29 < found["adjusted"][0]["value"] < -0.17
-    assert "It stays so among images of the same phone" in found["sentence"]
+    found = cells["building=old,light=dark@test"]
+    assert found.adjusted[0].reading == "remains"
+    assert -0.29 < found.adjusted[0].value < -0.17
+    assert "It stays so among images of the same phone" in worlds.sentence(Intersections, found)
     # Only what is shown to be worse is compared again.
-    assert cells["building=new,light=day@test"].details["adjusted"] == []
+    assert cells["building=new,light=day@test"].adjusted == ()
 
 
 def test_where_small_cells_are_pooled_nothing_is_counted_by_three_attributes(worlds):
     evidence = _with_phones(worlds, seed=0, blamed="cell", smallest=10)
     cells = _by_cell(worlds, evidence)
-    assert cells["building=old,light=dark@test"].details["adjusted"] == []
+    assert cells["building=old,light=dark@test"].adjusted == ()
     with pytest.raises(SpecError, match=r"order 3 beside data.smallest_cell, expected order 2"):
         worlds.measures(Intersections(order=3), evidence)
 
@@ -156,11 +177,11 @@ def test_where_small_cells_are_pooled_nothing_is_counted_by_three_attributes(wor
 def test_units_are_what_counts(worlds):
     evidence = world(worlds, seed=3, accuracy=0.9, images_a_unit=5)
     found = worlds.measures(Intersections(), evidence)["accuracy:building=old,light=dark@test"]
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     inside = (outcomes.groups("building") == "old") & (outcomes.groups("light") == "dark")
     assert found.n_units == len(set(outcomes.units[inside])) == found.n // 5
-    assert found.estimate == rate_difference(
-        outcomes.correct, member=inside, unit=outcomes.units.astype(str)
+    assert found.estimate == worlds.nearly(
+        rate_difference(outcomes.correct, member=inside, unit=outcomes.units.astype(str))
     )
 
 
@@ -232,10 +253,11 @@ def test_triples_on_demand_find_what_pairs_do_not(worlds):
     assert len(pairs) == 12
     assert len(triples) == 12 + 8
     found = triples["accuracy:a=x,b=x,c=x@test"]
-    assert found.details["rank"] == 1
-    assert found.details["family"] == 20
-    assert found.details["beyond_parents"]["high"] < -0.15
-    assert "x, x and x, each and every two of them" in found.details["sentence"]
+    assert found.facts["rank"] == 1
+    assert found.facts["family"] == 20
+    assert found.facts["beyond_parents"][2] < -0.15
+    said = worlds.sentence(Intersections, found)
+    assert "What x, x and x, without all together, would lead one to expect is" in said
 
 
 def test_only_the_attributes_asked_for_are_combined(worlds):
@@ -256,7 +278,7 @@ def test_images_without_a_value_are_in_neither_side(worlds):
     frame = evidence.dataset("test").frame
     frame.loc[:299, "attribute:light"] = ""
     found = worlds.measures(Intersections(), evidence)
-    assert all(m.details["rate"]["n"] + m.details["rest"]["n"] == 1700 for m in found.values())
+    assert all(m.sides[0].n + m.sides[1].n == 1700 for m in found.values())
 
 
 def test_without_two_attributes_the_check_says_what_to_declare(worlds):
@@ -276,7 +298,7 @@ def test_table_and_figure_rank_by_drawn_in_rates(worlds):
     (table,) = [r for r in results if isinstance(r, Table)]
     (figure,) = [r for r in results if isinstance(r, Figure)]
     assert all(len(row) == len(table.columns) for row in table.rows)
-    assert table.rows[0][1] == "building=mid, light=day"
+    assert table.rows[0][2] == "building=mid, light=day"
     drawn = [row[-1] for row in table.rows]
     assert drawn == sorted(drawn)
     assert next(row["label"] for row in figure.rows) == "mid, day"
@@ -300,8 +322,8 @@ def test_ranking_is_not_led_by_the_smallest_cell(worlds):
     evidence = worlds.evidence().add(dataset, worlds.probabilities(np.where(right, 0, 1)))
     found = worlds.measures(Intersections(), evidence)
     tiny, large = found["accuracy:a=x,b=u@test"], found["accuracy:a=y,b=w@test"]
-    assert tiny.details["rate"]["value"] < large.details["rate"]["value"]
-    assert large.details["rank"] < tiny.details["rank"]
+    assert value(tiny.sides[0].estimate) < value(large.sides[0].estimate)
+    assert large.facts["rank"] < tiny.facts["rank"]
     assert value(tiny.estimate) == pytest.approx(8 / 12 - right[12:].mean())
 
 

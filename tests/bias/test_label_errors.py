@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -124,13 +126,13 @@ def test_measures_are_those_of_the_images(worlds):
     flagged = np.isin(ids, [row[0] for row in listed.rows])
     dense = evidence.dataset("test").groups("hangings") == "dense"
     measure = found["flagged:hangings=dense@test"]
-    assert measure.estimate == rate_difference(flagged, member=dense)
+    assert measure.estimate == worlds.nearly(rate_difference(flagged, member=dense))
     assert value(found["flagged-share:@test"].estimate) == pytest.approx(flagged.mean())
     assert measure.n == dense.sum()
     assert set(measure.examples) <= set(np.array(ids)[flagged & dense])
     excess = found["flagged-excess:hangings=dense@test"]
-    if_right = measure.details["if_right"]
-    expected = value(measure.estimate) - (if_right["rate"] - if_right["rest"])
+    chance = measure.facts["if_right"] - measure.facts["if_right_rest"]
+    expected = value(measure.estimate) - chance
     assert value(excess.estimate) == pytest.approx(expected)
 
 
@@ -149,8 +151,8 @@ def test_the_list_is_worst_first_and_mostly_wrong(worlds):
 def test_the_false_alarm_rate_is_beside_the_share(worlds):
     right = world(worlds, seed=1, wrong_of={"dense": 0.0, "none": 0.0}, n=3000)
     measure = measures(worlds, right)["flagged-share:@test"]
-    assert measure.details["if_right"] == pytest.approx(value(measure.estimate), abs=0.02)
-    sentence = measure.details["sentence"]
+    assert measure.facts["if_right"] == pytest.approx(value(measure.estimate), abs=0.02)
+    sentence = worlds.sentence(LabelErrors, measure)
     assert sentence.startswith("Labels look wrong in ")
     assert "If every label were right, " in sentence
 
@@ -177,16 +179,17 @@ def test_gold_measures_are_those_of_the_sample(worlds):
     assert overall.n == 500
     assert value(overall.estimate) == pytest.approx(wrong[known].mean())
     gap = found["label-error:hangings=dense@test"]
-    assert gap.estimate == rate_difference(wrong[known], member=dense[known])
-    assert "are not the expert's in" in gap.details["sentence"]
-    assert "images that the expert labelled" in gap.details["sentence"]
+    assert gap.estimate == worlds.nearly(rate_difference(wrong[known], member=dense[known]))
+    sentence = worlds.sentence(LabelErrors, gap)
+    assert "are not the expert’s in" in sentence
+    assert "images that the expert labelled" in sentence
     listed = listing(evidence)
     checked = [(row[1], row[5]) for row in listed.rows if row[5] is not None]
     precision = found["flag-precision:@test"]
     assert precision.n == len(checked)
     assert value(precision.estimate) == pytest.approx(np.mean([a != b for a, b in checked]))
-    assert precision.details["wrong"] == wrong[known].sum()
-    assert precision.details["found"] == sum(a != b for a, b in checked)
+    assert precision.facts["wrong"] == wrong[known].sum()
+    assert precision.facts["found"] == sum(a != b for a, b in checked)
 
 
 def test_few_checked_flags_have_a_reason(worlds):
@@ -229,8 +232,8 @@ def test_units_are_what_counts(worlds):
     evidence = world(worlds, seed=1, wrong_of={"dense": 0.2, "none": 0.05}, images_a_unit=5)
     by_unit = measures(worlds, evidence)["flagged:hangings=dense@test"]
     dataset = evidence.dataset("test")
-    alone = dataset.__class__(**{**vars(dataset), "has_units": False})
-    evidence.add(alone, evidence.outcomes().probabilities)
+    alone = dataclasses.replace(dataset, has_units=False)
+    evidence.add(alone, evidence.answers().probabilities)
     by_image = measures(worlds, evidence)["flagged:hangings=dense@test"]
     assert by_unit.n == by_image.n
     assert by_unit.n_units < by_unit.n / 4
@@ -238,7 +241,7 @@ def test_units_are_what_counts(worlds):
     wide, narrow = interval(by_unit.estimate), interval(by_image.estimate)
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
     images = measures(worlds, evidence)["flagged-excess:hangings=dense@test"].estimate
-    evidence.add(dataset, evidence.outcomes().probabilities)
+    evidence.add(dataset, evidence.answers().probabilities)
     units = measures(worlds, evidence)["flagged-excess:hangings=dense@test"].estimate
     assert units.se > 1.4 * images.se
     assert units.df < len(set(dataset.units)) < images.df
@@ -281,8 +284,10 @@ def test_a_group_of_nine_and_a_single_group_have_reasons(worlds):
     found = reasons(evidence)
     assert "few (g) has 9 images" in found["flagged:g=few@test"].reason
     assert "flagged-excess:g=few@test" in found
-    assert "all of one group, only, of h" in found["flagged:h=only@test"].reason
-    assert "have no value of i" in found["flagged:i=@test"].reason
+    assert "All labelled test images are of one group, only (h)" in (
+        found["flagged:h=only@test"].reason
+    )
+    assert "No labelled test image has a value of i" in found["flagged:i=@test"].reason
     assert not any(
         m.name == "flagged" for m in LabelErrors().run(evidence) if isinstance(m, Measure)
     )
@@ -297,14 +302,15 @@ def test_without_attributes_only_the_whole_is_measured(worlds):
 
 def test_unlabelled_images_are_left_out(worlds):
     evidence = world(worlds, seed=2, wrong_of={"dense": 0.1, "none": 0.1}, n_gold=1500)
-    dataset, scores = evidence.dataset("test"), evidence.outcomes().probabilities
+    dataset, scores = evidence.dataset("test"), evidence.answers().probabilities
     frame = dataset.frame.copy()
     frame.loc[:499, "label"] = -1
-    unlabelled = dataset.__class__(**{**vars(dataset), "frame": frame})
+    unlabelled = dataclasses.replace(dataset, frame=frame)
     found = measures(worlds, worlds.evidence().add(unlabelled, scores))
     kept = dataset.take(np.arange(500, 1500))
     fewer = measures(worlds, worlds.evidence().add(kept, scores[500:]))
-    assert {n: m.estimate for n, m in found.items()} == {n: m.estimate for n, m in fewer.items()}
+    without = {n: m.estimate for n, m in fewer.items()}
+    assert {n: m.estimate for n, m in found.items()} == worlds.nearly(without)
 
 
 def test_tables_and_figures_hold_every_group(worlds):
@@ -312,7 +318,8 @@ def test_tables_and_figures_hold_every_group(worlds):
     results = list(LabelErrors().run(evidence))
     (groups,) = [r for r in results if getattr(r, "id", "") == "bias/label-errors:groups"]
     (figure,) = [r for r in results if isinstance(r, Figure)]
-    assert [row[1] for row in groups.rows] == ["dense", "none", "some"]
+    at = [column.name for column in groups.columns]
+    assert [row[at.index("group")] for row in groups.rows] == 2 * ["dense", "none", "some"]
     assert all(len(row) == len(groups.columns) for row in groups.rows)
     assert {row["series"] for row in figure.rows} == {"look wrong", "would by chance"}
     assert all(row["low"] <= row["value"] <= row["high"] for row in figure.rows)
@@ -321,7 +328,7 @@ def test_tables_and_figures_hold_every_group(worlds):
 def test_sentences_can_be_repeated(worlds):
     evidence = world(worlds, seed=5, wrong_of={"dense": 0.2, "none": 0.02}, n_gold=600)
     found = measures(worlds, evidence)
-    said = {name: m.details["sentence"] for name, m in found.items()}
+    said = {name: worlds.sentence(LabelErrors, m) for name, m in found.items()}
     dense = said["flagged:hangings=dense@test"]
     assert dense.startswith("Labels of dense (hangings) look wrong in ")
     assert "points higher [" in dense
@@ -330,6 +337,19 @@ def test_sentences_can_be_repeated(worlds):
     assert excess.startswith("Beyond what right labels would show by chance, ")
     assert " points more [" in excess
     assert " points fewer [" in said["flagged-excess:hangings=none@test"]
-    assert (
-        "Of the labels that look wrong and that the expert labelled" in said["flag-precision:@test"]
-    )
+    precision = said["flag-precision:@test"]
+    assert "Of the labels that look wrong and that the expert labelled" in precision
+    assert not any("{" in text for text in said.values())
+
+
+def test_labelled_deployment_images_are_measured_too(worlds):
+    evidence = world(worlds, seed=5, wrong_of={"dense": 0.2, "none": 0.02}, n_gold=600)
+    test = measures(worlds, evidence)
+    there = dataclasses.replace(evidence.dataset("test"), split="deployment")
+    evidence.add(there, evidence.answers().probabilities)
+    both = measures(worlds, evidence)
+    assert len(both) == 2 * len(test)
+    for key, measure in test.items():
+        assert both[key] == measure
+        assert both[key.replace("@test", "@deployment")].estimate == worlds.nearly(measure.estimate)
+    assert {row[-1] for row in listing(evidence).rows} == {"test", "deployment"}

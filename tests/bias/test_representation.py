@@ -4,15 +4,16 @@ import json
 import numpy as np
 import pytest
 from scipy import stats as reference
-from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+from statsmodels.stats.proportion import confint_proportions_2indep
 
-from auditor.bias.composition import compositions, ratio_to_share, still_missing
-from auditor.bias.departure import departure_from_shares, departure_of_splits
+from auditor.bias.composition import compositions
+from auditor.bias.goodness_of_fit import fit_of_splits, fit_to_shares
 from auditor.bias.representation import Representation
 from auditor.findings import Figure, Measure, Table, Unmeasured
-from auditor.judging.policy import load_policy
-from auditor.judging.reasons import add_more, what_would_decide
-from auditor.stats import GRID, Rate, bound, interval, p_value, rate, value
+from auditor.judging.needed import what_would_decide
+from auditor.judging.policy_file import load_policy
+from auditor.reports.telling import Telling
+from auditor.stats import bound, interval, p_value, value
 
 LIMIT = 0.5
 PEOPLE = {"single": 0.6, "family": 0.3, "accessible": 0.1}
@@ -114,8 +115,8 @@ def test_without_a_population_the_deployment_data_are_the_reference(worlds, seed
     found = worlds.measures(Representation(), evidence)
     scarce = found["share-ratio:household=accessible@train"]
     assert fails(scarce)
-    assert scarce.details["reference"] == "the deployment data"
-    assert "of the deployment data" in scarce.details["sentence"]
+    assert scarce.facts["reference"] == "the deployment data"
+    assert "(the deployment data)" in worlds.sentence(Representation, scarce)
     assert not fails(found["share-ratio:household=accessible@test"])
     assert not any(m.name == "share-ratio" and m.subject.split == "deployment"
                    for m in found.values())  # fmt: skip
@@ -128,10 +129,10 @@ def test_a_group_without_any_image_has_ratio_zero_and_an_exact_bound(worlds):
     assert value(measure.estimate) == 0
     assert bound(measure.estimate, side="high") == pytest.approx((1 - 0.05 ** (1 / 200)) / 0.1)
     assert fails(measure)
-    assert measure.details["missing_units"] == 23
-    assert measure.details["missing_images"] == 69
-    assert measure.details["sentence"].startswith(
-        "accessible (household): none of 200 train units; 10% of the declared population;"
+    assert measure.facts["missing_units"] == 23
+    assert measure.facts["missing_images"] == 69
+    assert worlds.sentence(Representation, measure).startswith(
+        "accessible (household): 0% [0, 2] of 200 train units; due: 10% (the declared population)"
     )
 
 
@@ -139,11 +140,10 @@ def test_groups_that_the_population_does_not_name_are_told(worlds):
     train = {"single": 0.55, "family": 0.3, "accessible": 0.1, "shared flat": 0.05}
     found = worlds.measures(Representation(), world(worlds, seed=1, train=train))
     measure = found["unnamed-share:attribute=household@train"]
-    assert measure.details["groups"] == ["shared flat"]
+    assert measure.facts["groups"] == ["shared flat"]
     assert value(measure.estimate) == pytest.approx(0.05, abs=0.03)
-    assert (
-        "that the declared population does not have: shared flat (" in (measure.details["sentence"])
-    )
+    sentence = worlds.sentence(Representation, measure)
+    assert "that the declared population does not have: shared flat." in sentence
     assert not any("shared flat" in key and key.startswith("share-ratio") for key in found)
     assert "unnamed-share:attribute=household@test" not in found
 
@@ -163,17 +163,18 @@ def test_rooms_are_counted_not_photos(worlds):
     measure = found["share-ratio:household=accessible@train"]
     assert value(measure.estimate) == pytest.approx(0.5)
     assert (measure.n, measure.n_units) == (190, 100)
-    assert measure.details["missing_units"] == 13
-    assert measure.details["missing_images"] == 25
+    assert measure.facts["missing_units"] == 13
+    assert measure.facts["missing_images"] == 25
 
 
 def test_images_are_counted_where_a_unit_has_several_groups(worlds):
     rng = np.random.default_rng(0)
     evidence = world(worlds, seed=0, train=PEOPLE, spread=True)
     found = worlds.measures(Representation(), evidence)["share-ratio:household=single@train"]
-    assert found.details["counted"] == "images"
-    assert found.details["spanning_units"] > 0
-    assert "train images" in found.details["sentence"]
+    assert found.facts["counted"] == "images"
+    assert "train images" in worlds.sentence(Representation, found)
+    (_, wholes) = tables(Representation(), evidence)
+    assert cells(wholes, "units of several groups")[0] > 0
     alone = composed(worlds, rng.choice(["a", "b"], 50))
     assert not alone.by_unit
     assert alone.independent == 50
@@ -195,7 +196,8 @@ def test_images_without_a_value_are_left_out_and_counted(worlds):
     evidence = world(worlds, seed=2, train=PEOPLE, missing=0.2)
     found = worlds.measures(Representation(), evidence)["share-ratio:household=single@train"]
     groups = evidence.dataset("train").groups("household")
-    assert found.details["missing"] == (groups == "").sum() > 0
+    (_, wholes) = tables(Representation(), evidence)
+    assert cells(wholes, "images without")[0] == (groups == "").sum() > 0
     assert found.n == (groups != "").sum()
 
 
@@ -222,8 +224,9 @@ def test_splits_are_compared_with_each_other(worlds):
     assert interval(gap.estimate).high < 0
     assert gap.better == "higher"
     assert found["share-against-test:household=accessible@train"].better == "none"
-    assert "points lower" in gap.details["sentence"]
-    assert gap.details["sentence"].endswith("in the train data.")
+    sentence = worlds.sentence(Representation, gap)
+    assert "points lower" in sentence
+    assert sentence.endswith("in the train data.")
 
 
 def test_the_ratio_of_two_splits_is_that_of_statsmodels(worlds):
@@ -239,68 +242,13 @@ def test_the_ratio_of_two_splits_is_that_of_statsmodels(worlds):
     assert (ends.low, ends.high) == pytest.approx((low, high), rel=0.01)
 
 
-# The exact ratio
-
-
-@pytest.mark.parametrize(("x", "n"), [(0, 40), (3, 50), (47, 300), (50, 50)])
-def test_the_ratio_is_that_of_the_exact_interval(x, n):
-    found = ratio_to_share(Rate(x, n), share=0.4)
-    ends = interval(found)
-    low, high = proportion_confint(x, n, method="beta")
-    assert (ends.low, ends.high) == pytest.approx((low / 0.4, high / 0.4))
-    for p in (0.01, 0.05):
-        at = bound(found, side="high", confidence=1 - p)
-        exact = 1.0 if x == n else reference.beta.ppf(1 - p, x + 1, n - x)
-        assert at == pytest.approx(exact / 0.4, rel=1e-6)
-
-
-@pytest.mark.parametrize("limit", [0.5, 0.8])
-def test_p_values_are_those_of_the_exact_binomial_test(limit):
-    for x, n, share in ((2, 80, 0.1), (5, 60, 0.2), (20, 400, 0.1), (150, 300, 0.9)):
-        found = ratio_to_share(Rate(x, n), share=share)
-        exact = reference.binomtest(x, n, limit * share, alternative="less").pvalue
-        p = p_value(found, limit=limit, exceeds="below")
-        if value(found) < limit:
-            assert p == pytest.approx(max(exact, GRID[0]), rel=0.06, abs=1e-4)
-        else:
-            assert p >= 0.5
-
-
-@pytest.mark.parametrize("limit", [0.5, 0.8])
-@pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.9])
-def test_errors_at_the_limit_are_held_for_any_size(limit, share):
-    """Enumerated: a share exactly at the limit FAILs, or PASSes, at most 5% of the time."""
-    for n in (10, 30, 100, 300):
-        x = np.arange(n + 1)
-        chance = reference.binom.pmf(x, n, limit * share)
-        x, chance = x[chance > 1e-7], chance[chance > 1e-7]
-        found = [ratio_to_share(Rate(float(k), n), share=share) for k in x]
-        wrong = [p_value(f, limit=limit, exceeds="below") <= 0.05 for f in found]
-        passed = [bound(f, side="low") > limit for f in found]
-        assert chance[wrong].sum() <= 0.0505
-        assert chance[passed].sum() <= 0.0505
-
-
-def test_intervals_hold_with_clustered_images():
-    """Images of a unit that resemble each other, 30 units of 5: at least 90% coverage."""
-    rng = np.random.default_rng(1)
-    held = 0
-    for _ in range(300):
-        own = rng.beta(0.3 * 2.33, 0.7 * 2.33, 30)
-        inside = rng.random((30, 5)) < own[:, None]
-        found = rate(inside.ravel(), unit=np.repeat(np.arange(30), 5))
-        ends = interval(ratio_to_share(found, share=0.6))
-        held += ends.low <= 0.5 <= ends.high
-    assert held / 300 >= 0.92
-
-
 # The whole composition
 
 
 def test_the_g_test_is_that_of_scipy(worlds):
     groups = ["single"] * 130 + ["family"] * 60 + ["accessible"] * 10 + ["other"] * 7
     here = composed(worlds, groups)
-    found = departure_from_shares(here, PEOPLE)
+    found = fit_to_shares(here, PEOPLE)
     expected = reference.power_divergence(
         [130, 60, 10], 200 * np.array([0.6, 0.3, 0.1]), lambda_="log-likelihood"
     )
@@ -311,7 +259,7 @@ def test_the_g_test_is_that_of_scipy(worlds):
 def test_the_g_test_of_two_splits_is_that_of_scipy(worlds):
     a = grouped(worlds, ["x"] * 50 + ["y"] * 30 + ["z"] * 20, split="train")
     b = grouped(worlds, ["x"] * 20 + ["y"] * 40 + ["z"] * 15)
-    found = departure_of_splits(*compositions([a, b], attribute="household"))
+    found = fit_of_splits(*compositions([a, b], attribute="household"))
     expected = reference.chi2_contingency(
         [[50, 30, 20], [20, 40, 15]], correction=False, lambda_="log-likelihood"
     )
@@ -333,7 +281,7 @@ def test_the_g_test_of_images_holds_its_level_with_clusters(worlds, alike):
         own = rng.choice(3, 480, p=shares)
         codes = order[np.where(rng.random(480) < alike, room, own)]
         here = dataclasses.replace(template, codes=codes)
-        wrong += departure_from_shares(here, PEOPLE).p_value <= 0.05
+        wrong += fit_to_shares(here, PEOPLE).p_value <= 0.05
     assert 0.005 <= wrong / 400 <= 0.085
 
 
@@ -352,19 +300,21 @@ def test_two_splits_of_alike_images_depart_no_more_than_luck(worlds):
             room, own = rng.integers(0, 3, 50)[unit], rng.integers(0, 3, 300)
             codes.append(np.where(rng.random(300) < 0.6, room, own))
         pair = [dataclasses.replace(t, codes=c) for t, c in zip(templates, codes, strict=True)]
-        wrong += departure_of_splits(*pair).p_value <= 0.05
+        wrong += fit_of_splits(*pair).p_value <= 0.05
     assert 0.005 <= wrong / 300 <= 0.09
 
 
-def test_how_many_are_missing():
-    here = type("Counted", (), {"n": 200, "members": staticmethod(lambda g: np.arange(200) < 10)})
-    assert still_missing(here, group="a", share=0.1) == 12
-    assert (10 + 12) / (200 + 12) >= 0.1 > (10 + 11) / (200 + 11)
-    assert still_missing(here, group="a", share=0.05) == 0
-    assert still_missing(here, group="a", share=1.0) == 0
-
-
 # Where nothing can be said
+
+
+def tables(check, evidence):
+    return [r for r in check.run(evidence) if isinstance(r, Table)]
+
+
+def cells(table, name):
+    """A column of a table."""
+    at = [column.name for column in table.columns].index(name)
+    return [row[at] for row in table.rows]
 
 
 def reasons(check, evidence):
@@ -433,17 +383,27 @@ def test_sentences_and_remedies_can_be_repeated(worlds):
     test = grouped(worlds, groups, population=PEOPLE)
     found = worlds.measures(Representation(), worlds.evidence().add(train).add(test))
     scarce = found["share-ratio:household=accessible@train"]
-    assert scarce.details["sentence"] == (
-        "accessible (household): 5% [3, 9] of 200 train images; 10% of the declared population; "
-        "0.50 times its share [0.24, 0.90]; 12 more images would bring it there."
+    assert worlds.sentence(Representation, scarce) == (
+        "accessible (household): 5% [3, 9] of 200 train images; due: 10% (the declared "
+        "population); its share is 0.50 times [0.24, 0.90] what it should be. 12 images more "
+        "would bring it there, if the declared population is right."
     )
-    assert scarce.details["remedy"] == (
-        "Add 12 images of accessible (household) to the train data, which brings it to its 10%, "
-        "or correct the declared population."
+    assert scarce.of_all
+    plenty = found["share-ratio:household=family@train"]
+    assert worlds.sentence(Representation, plenty).endswith(
+        "its share is 1.2 times [0.95, 1.4] what it should be."
     )
-    plenty = found["share-ratio:household=family@train"].details
-    assert plenty["sentence"].endswith("1.17 times its share [0.95, 1.40].")
-    assert "remedy" not in plenty
+
+
+def test_too_few_and_too_many_have_words_of_their_own(worlds):
+    groups = ["single"] * 120 + ["family"] * 70 + ["accessible"] * 10
+    train = grouped(worlds, groups, split="train", population=PEOPLE)
+    test = grouped(worlds, groups, population=PEOPLE)
+    found = worlds.measures(Representation(), worlds.evidence().add(train).add(test))
+    told = Telling({Representation.id: Representation}, attributes=frozenset({"household"}))
+    few, many = (found[f"share-ratio:household={g}@train"] for g in ("accessible", "family"))
+    assert told.short(Representation.id, few) == "accessible (household): missing in train"
+    assert told.short(Representation.id, many) == "family (household): too many in train"
 
 
 def test_table_and_figure_hold_every_group_of_every_split(worlds):
@@ -459,15 +419,17 @@ def test_table_and_figure_hold_every_group_of_every_split(worlds):
     assert {row["series"] for row in figure.rows} == {"population", "train", "test", "deployment"}
     assert all(row["low"] <= row["value"] <= row["high"] for row in figure.rows)
     assert "scarcest in train: " in figure.alt
-    assert "train against the declared population: 0." in figure.caption
+    tested = dict(zip(cells(wholes, "held against"), cells(wholes, "p"), strict=True))
+    assert 0 < tested["the declared population"] < 1
 
 
-def test_details_are_json(worlds):
+def test_facts_are_json_and_sentences_whole(worlds):
     evidence = world(worlds, seed=1, train=PEOPLE, deployment={"single": 0.5, "other": 0.5})
     for measure in worlds.measures(Representation(), evidence).values():
-        json.dumps(dict(measure.details), allow_nan=False)
-        assert measure.details["sentence"].endswith(".")
-        assert not any(word in measure.details["sentence"] for word in ("nan", "inf ", "inf]"))
+        json.dumps(dict(measure.facts), allow_nan=False)
+        sentence = worlds.sentence(Representation, measure)
+        assert sentence.endswith(".")
+        assert not any(word in sentence for word in ("nan", "inf ", "inf]", "{", "None"))
 
 
 def test_what_would_decide_a_share_is_more_units_of_all_and_not_of_the_group(worlds):
@@ -480,7 +442,6 @@ def test_what_would_decide_a_share_is_more_units_of_all_and_not_of_the_group(wor
     shares = {"single": 0.66, "family": 0.295, "accessible": 0.045}
     found = worlds.measures(Representation(), world(worlds, seed=3, train=shares, units=150))
     scarce = found["share-ratio:household=accessible@train"]
-    said = what_would_decide(limit, scarce)
-    assert said.endswith(" more units of train data would decide it, if what was seen holds.")
-    few = dataclasses.replace(scarce, n_units=7)
-    assert add_more(few) == "Add at least 3 more units of train data."
+    needed = what_would_decide(limit, scarce, compared=1)
+    assert needed.of_all
+    assert needed.counted == "units"

@@ -85,7 +85,7 @@ def test_a_planted_cell_is_confirmed_by_its_rule(worlds, seed):
     found = slices(without_embedding(worlds, world(worlds, seed=seed, plant="cell", drop=0.4)))
     assert found
     assert any(exceeds(m) for m in found)
-    rules = [m.details["rule"] for m in found if exceeds(m)]
+    rules = [m.facts["rule"] for m in found if exceeds(m)]
     assert any("old (building)" in rule or "light" in rule for rule in rules)
 
 
@@ -93,8 +93,8 @@ def test_a_planted_cell_is_confirmed_by_its_rule(worlds, seed):
 def test_dim_images_are_confirmed_by_their_brightness(worlds, seed):
     found = slices(world(worlds, seed=seed, plant="dim"))
     assert exceeds(found[0])
-    assert found[0].details["rule"].startswith("brightness at most 8")
-    assert found[0].details["traits"][0]["trait"] == "brightness low"
+    assert found[0].facts["rule"].startswith("brightness at most 8")
+    assert found[0].facts["traits"][0]["trait"] == "brightness low"
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -102,8 +102,10 @@ def test_a_slice_that_only_the_embedding_shows_is_confirmed(worlds, seed):
     evidence = world(worlds, seed=seed, plant="hidden")
     found = slices(evidence)
     assert exceeds(found[0])
-    assert found[0].details["rule"] is None
-    assert "images that look alike to the model" in found[0].details["sentence"]
+    assert found[0].facts["rule"] is None
+    assert "images that look alike to the model" in worlds.sentence(Slices, found[0])
+    traits = worlds.sentence(Slices, found[0]).count("It goes with ")
+    assert traits == len(found[0].facts["traits"])
     hidden = evidence.embeddings["test"][:, 3:6].sum(axis=1) > 4
     ids = {i: at for at, i in enumerate(evidence.dataset("test").image_ids)}
     assert hidden[[ids[i] for i in found[0].examples]].mean() > 0.6
@@ -141,7 +143,7 @@ def test_judging_on_the_half_that_found_would_alarm_nearly_always(worlds):
     alarms = 0
     for seed in range(12):
         evidence = world(worlds, seed=seed)
-        outcomes = evidence.outcomes()
+        outcomes = evidence.answers()
         everyone = np.ones(len(outcomes), dtype=bool)
         found = candidates(
             beyond_alike(~outcomes.correct, outcomes.labels, half=everyone),
@@ -154,7 +156,7 @@ def test_judging_on_the_half_that_found_would_alarm_nearly_always(worlds):
 
 def other_half(worlds, **kwargs):
     evidence = world(worlds, seed=4, **kwargs)
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     told = described(outcomes, evidence.scan("test"))
     return _Other.of(outcomes, told, np.arange(len(outcomes)) % 2 == 0, None)
 
@@ -184,7 +186,7 @@ def test_candidates_are_confirmed_together(worlds):
 
 def test_answers_of_the_confirming_half_have_no_part_in_finding(worlds):
     evidence = world(worlds, seed=1, plant="dim")
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     half = np.arange(len(outcomes)) % 2 == 0
     told = described(outcomes, evidence.scan("test"))
     excess = beyond_alike(~outcomes.correct, outcomes.labels, half=half)
@@ -205,12 +207,12 @@ def test_a_measure_is_of_the_confirming_half_only(worlds):
     found = run(evidence)
     count, first = found[0], found[1]
     assert count.n == 750
-    assert first.details["rate"]["n"] + first.details["rest"]["n"] == 750
-    assert first.n == first.details["rate"]["n"]
-    gap = first.details["rate"]["value"] - first.details["rest"]["value"]
+    assert first.sides[0].n + first.sides[1].n == 750
+    assert first.n == first.sides[0].n
+    gap = value(first.sides[0].estimate) - value(first.sides[1].estimate)
     assert value(first.estimate) == pytest.approx(gap)
     assert gap < -0.2
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     at = [list(outcomes.image_ids).index(i) for i in first.examples]
     assert not outcomes.correct[at].any()
     brightness = evidence.scan("test")["mean"].to_numpy()[at]
@@ -223,19 +225,19 @@ def test_unconfirmed_candidates_are_counted_only(worlds):
     (count,) = results
     assert count.name == "confirmed-slices"
     assert value(count.estimate) == 0
-    assert 0 < count.details["candidates"] <= 8
-    assert count.details["sentence"] == (
-        "Looked for in attributes, image properties and the embedding: "
-        f"{count.details['candidates']} candidates for failing slices, 0 confirmed on the other "
-        "half."
+    assert 0 < count.facts["candidates"] <= 8
+    assert worlds.sentence(Slices, count) == (
+        "Looked for in attributes, image properties and the embedding. Candidates for failing "
+        f"slices: {count.facts['candidates']}; confirmed on the other half: 0."
     )
 
 
 def test_sentences_say_where_and_how_it_was_found(worlds):
     found = run(without_embedding(worlds, world(worlds, seed=2, plant="dim")))
-    assert found[0].details["sentence"].endswith("There is no embedding to look in.")
-    assert "attributes, image properties: " in found[0].details["sentence"]
-    said = found[1].details["sentence"]
+    assert worlds.sentence(Slices, found[0]).startswith(
+        "Looked for in attributes and image properties; there is no embedding to look in. "
+    )
+    said = worlds.sentence(Slices, found[1])
     assert said.startswith("Slice 1, brightness at most 8")
     assert "points lower [" in said
     assert said.endswith("found on one half of the images, confirmed on the other.")
@@ -246,11 +248,11 @@ def test_what_repeats_another_slice_is_said_and_not_listed(worlds):
     listed = []
     for seed in range(4):
         found = run(without_embedding(worlds, world(worlds, seed=seed, plant="cell", drop=0.4)))
-        listed += [m.details["rule"] for m in found[1:]]
-        again = found[0].details["confirmed"] - (len(found) - 1)
+        listed += [m.facts["rule"] for m in found[1:]]
+        again = found[0].facts["confirmed"] - (len(found) - 1)
         assert again >= 0
         assert value(found[0].estimate) == len(found) - 1
-        assert ("another one over again" in found[0].details["sentence"]) == (again > 0)
+        assert ("repeat another one" in worlds.sentence(Slices, found[0])) == (again > 0)
     both = [rule for rule in listed if rule in ("dark (light) and old (building)",
                                                 "old (building) and dark (light)")]  # fmt: skip
     assert len(both) >= 3
@@ -283,8 +285,8 @@ def test_a_model_without_an_error_has_no_candidate(worlds):
     dataset = evidence.dataset("test")
     evidence.add(dataset, worlds.probabilities(dataset.labels))
     (count,) = Slices().run(evidence)
-    assert count.details["candidates"] == 0
-    assert "0 candidates for failing slices, 0 confirmed" in count.details["sentence"]
+    assert count.facts["candidates"] == 0
+    assert "Candidates for failing slices: 0;" in worlds.sentence(Slices, count)
 
 
 def test_unlabelled_images_are_left_out_of_everything(worlds):
@@ -299,7 +301,7 @@ def test_a_scan_in_another_order_changes_nothing(worlds):
     evidence = world(worlds, seed=2, plant="dim")
     before = run(evidence)
     evidence.scans["test", "sound"] = evidence.scans["test", "sound"].iloc[::-1]
-    assert run(evidence) == before
+    assert run(evidence) == worlds.nearly(before)
 
 
 def test_properties_that_are_unknown_or_constant_do_no_harm(worlds):
@@ -308,7 +310,7 @@ def test_properties_that_are_unknown_or_constant_do_no_harm(worlds):
     scan.loc[::7, "sharpness"] = np.nan
     scan["noise"] = np.nan
     scan["std"] = 5.0
-    told = described(evidence.outcomes(), scan)
+    told = described(evidence.answers(), scan)
     assert {f.name for f in told.features} == {
         "building", "light", "brightness", "sharpness", "saturation"
     }  # fmt: skip
@@ -322,8 +324,8 @@ def test_names_with_signs_in_them_stay_whole(worlds):
     dataset = worlds.dataset(labels, attributes={"x=y": ("condition", groups)})
     evidence = worlds.evidence().add(dataset, worlds.probabilities(labels))
     scan = pd.DataFrame({"image_id": dataset.image_ids})
-    told = described(evidence.outcomes(), scan)
-    words = [t.words for t in traits(evidence.outcomes(), told)]
+    told = described(evidence.answers(), scan)
+    words = [t.words for t in traits(evidence.answers(), told)]
     assert words[:2] == ["a=b, c (x=y)", "d (x=y)"]
 
 

@@ -1,11 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from auditor.bias.cutoffs import Cutoffs
-from auditor.bias.groups import groupings
-from auditor.bias.halves import first_half
 from auditor.bias.threshold import ThresholdGaps
 from auditor.bias.threshold_tables import MOVES_HARM
+from auditor.bias.thresholds import Cutoffs
+from auditor.comparing.groups import groupings
 from auditor.errors import SpecError
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.stats import interval, p_value, value
@@ -57,35 +58,39 @@ def exceeds(measure, limit=LIMIT):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_gap_that_no_threshold_mends(worlds, seed):
+def test_a_gap_that_no_threshold_helps(worlds, seed):
     found = worlds.measures(ThresholdGaps(), world(worlds, seed=seed, shift=0.9))[NAME]
     assert exceeds(found)
-    assert found.details["group"] == "old"
-    assert found.details["no_threshold_mends"]
-    assert "No threshold mends it: each of 2" in found.details["sentence"]
+    assert found.facts["worst_group"] == "old"
+    assert found.facts["no_threshold_helps"]
+    assert "No threshold helps: each of 2" in worlds.sentence(ThresholdGaps, found)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_fair_model_has_nothing_to_mend(worlds, seed):
     found = worlds.measures(ThresholdGaps(), world(worlds, seed=seed))[NAME]
     assert not exceeds(found)
-    assert not found.details["no_threshold_mends"]
-    assert not found.details["own_rule_ruled_out"]
-    assert "The model's own rule is not shown to leave any group" in found.details["sentence"]
+    assert not found.facts["no_threshold_helps"]
+    assert found.facts["own_rule_stands"]
+    assert "The model’s own rule is not shown to leave any group" in worlds.sentence(
+        ThresholdGaps, found
+    )
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_gap_that_a_threshold_mends(worlds, seed):
     found = worlds.measures(ThresholdGaps(), mendable(worlds, seed=seed))[NAME]
     assert not exceeds(found)
-    assert found.details["own_rule"]["low"] > 0.2
-    assert found.details["own_rule"]["group"] == "old"
-    assert 0.69 < found.details["threshold"] < 0.95
-    assert found.details["own_rule_ruled_out"]
-    assert not found.details["no_threshold_mends"]
-    assert all(0.69 < t < 0.95 for t in found.details["not_ruled_out"])
-    assert found.details["recall"] >= 0.9
-    assert "may mend it; the others are shown to leave a group" in found.details["sentence"]
+    assert found.facts["own_gap"][1] > 0.2
+    assert found.facts["own_worst_group"] == "old"
+    assert 0.69 < found.facts["threshold"] < 0.95
+    assert not found.facts["own_rule_stands"]
+    assert not found.facts["no_threshold_helps"]
+    assert all(0.69 < t < 0.95 for t in found.facts["not_ruled_out"])
+    assert found.facts["recall"] >= 0.9
+    assert "may help; the others are shown to leave a group" in worlds.sentence(
+        ThresholdGaps, found
+    )
 
 
 def test_the_price_is_respected(worlds):
@@ -93,11 +98,11 @@ def test_the_price_is_respected(worlds):
     evidence = world(worlds, seed=3, shift=0.9)
     strict = worlds.measures(ThresholdGaps(), evidence)[NAME]
     free = worlds.measures(ThresholdGaps(recall_lost=1.0), evidence)[NAME]
-    assert free.details["threshold"] > strict.details["threshold"]
+    assert free.facts["threshold"] > strict.facts["threshold"]
     assert value(free.estimate) < 0.4 * value(strict.estimate)
-    assert free.details["recall"] < 0.6
-    assert strict.details["recall"] > strict.details["recall_own_rule"] - 0.1
-    assert strict.details["no_threshold_mends"]
+    assert free.facts["recall"] < 0.6
+    assert strict.facts["recall"] > strict.facts["recall_own_rule"] - 0.1
+    assert strict.facts["no_threshold_helps"]
 
 
 def test_calling_everyone_serious_does_not_mend(worlds):
@@ -105,52 +110,42 @@ def test_calling_everyone_serious_does_not_mend(worlds):
     evidence = world(worlds, seed=3, shift=0.9)
     strict = worlds.measures(ThresholdGaps(), evidence)[NAME]
     free = worlds.measures(ThresholdGaps(false_calls_added=1.0), evidence)[NAME]
-    assert free.details["threshold"] < 0.1
-    assert not free.details["no_threshold_mends"]
-    assert free.details["rest"]["value"] > 0.5
-    assert strict.details["rest"]["value"] < 0.3
+    assert free.facts["threshold"] < 0.1
+    assert not free.facts["no_threshold_helps"]
+    assert value(free.sides[1].estimate) > 0.5
+    assert value(strict.sides[1].estimate) < 0.3
 
 
 def test_what_is_measured_was_not_seen_by_what_chose(worlds):
     evidence = world(worlds, seed=5, shift=0.5, names=("old", "new", "mid"))
     found = worlds.measures(ThresholdGaps(), evidence)[NAME]
-    (grouping,) = groupings(evidence.outcomes())
-    cutoffs = Cutoffs.of(grouping, "serious", 1, rng=evidence.rng)
+    (grouping,) = groupings(evidence.scored())
+    cutoffs = Cutoffs.of(
+        grouping, "serious", evidence.answers().probabilities[:, 1], rng=evidence.rng
+    )
     half = ~cutoffs.first & ~cutoffs.of_class
-    called = cutoffs.score >= found.details["threshold"]
-    inside = grouping.members(found.details["group"])
+    called = cutoffs.score >= found.facts["threshold"]
+    inside = grouping.members(found.facts["worst_group"])
     assert found.n == (half & inside).sum()
-    assert found.details["rate"]["value"] == pytest.approx(called[half & inside].mean())
-    assert found.details["rest"]["value"] == pytest.approx(called[half & ~inside].mean())
-    at = [list(evidence.outcomes().image_ids).index(i) for i in found.examples]
+    assert value(found.sides[0].estimate) == pytest.approx(called[half & inside].mean())
+    assert value(found.sides[1].estimate) == pytest.approx(called[half & ~inside].mean())
+    at = [list(evidence.answers().image_ids).index(i) for i in found.examples]
     assert (half & inside & called)[at].all()
     assert list(cutoffs.score[at]) == sorted(cutoffs.score[at], reverse=True)
     # Other scores on the measuring half change the measure, not what was chosen.
     score = np.where(half & (np.arange(len(half)) % 2 == 0), 0.999, cutoffs.score)
-    labels, groups = evidence.outcomes().labels, grouping.of
+    labels, groups = evidence.answers().labels, np.array(grouping.groups)[grouping.of]
     other = worlds.measures(ThresholdGaps(), evidence_of(worlds, labels, score, groups))[NAME]
-    assert other.details["threshold"] == found.details["threshold"]
-    assert other.details["group"] == found.details["group"]
-    assert other.details["rate"]["value"] > found.details["rate"]["value"] + 0.2
-
-
-def test_halves_are_of_units_and_even_in_every_stratum():
-    rng = np.random.default_rng(0)
-    unit = np.repeat(np.arange(60), 4)
-    stratum = np.repeat(["few"] * 7 + ["many"] * 53, 4)
-    first = first_half(240, unit=unit, stratum=stratum, rng=rng)
-    assert all(len(set(first[unit == u])) == 1 for u in range(60))
-    assert first[stratum == "few"].sum() in (3 * 4, 4 * 4)
-    assert first.sum() == 120
-    again = first_half(240, unit=unit, stratum=stratum, rng=np.random.default_rng(1))
-    assert (first != again).any()
+    assert other.facts["threshold"] == found.facts["threshold"]
+    assert other.facts["worst_group"] == found.facts["worst_group"]
+    assert value(other.sides[0].estimate) > value(found.sides[0].estimate) + 0.2
 
 
 def test_the_same_seed_gives_the_same_and_one_attribute_more_changes_nothing(worlds):
     evidence = world(worlds, seed=2, shift=0.5)
     first = worlds.measures(ThresholdGaps(), evidence)
     assert first == worlds.measures(ThresholdGaps(), evidence)
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     rng = np.random.default_rng(0)
     more = worlds.dataset(
         outcomes.labels,
@@ -159,7 +154,7 @@ def test_the_same_seed_gives_the_same_and_one_attribute_more_changes_nothing(wor
                     "building": ("condition", list(outcomes.groups("building")))},
     )  # fmt: skip
     both = worlds.evidence(spec=evidence.spec).add(more, outcomes.probabilities)
-    assert worlds.measures(ThresholdGaps(), both)[NAME] == first[NAME]
+    assert worlds.measures(ThresholdGaps(), both)[NAME] == worlds.nearly(first[NAME])
 
 
 def test_units_are_what_counts(worlds):
@@ -180,19 +175,40 @@ def test_ruling_out_counts_rooms_and_not_photos(worlds):
         score = np.clip(rng.beta(2, 3, 160) + 0.3 * (np.arange(160) % 4 == 0), 0, 0.99)[of]
         groups = rng.permutation(np.repeat(["old", "new"], 80))[of]
         evidence = evidence_of(worlds, labels, score, groups, units=of)
-        ruled_out += worlds.measures(check, evidence)[NAME].details["own_rule_ruled_out"]
+        ruled_out += not worlds.measures(check, evidence)[NAME].facts["own_rule_stands"]
     assert ruled_out / 40 <= 0.15
 
 
 def test_sentence_and_details_say_what_a_user_needs(worlds):
     found = worlds.measures(ThresholdGaps(), mendable(worlds, seed=1))[NAME]
-    said = found.details["sentence"]
-    assert said.startswith(f"From {found.details['threshold']:g} on, where groups are treated ")
+    said = worlds.sentence(ThresholdGaps, found)
+    assert said.startswith(f"From {found.facts['threshold']:g} on, where groups are treated ")
     assert "is wrongly called serious " in said
-    assert "by the model's own rule " in said
+    assert "by the model’s own rule " in said
     assert "The share of serious found goes from 100% to 9" in said
     assert said.endswith(MOVES_HARM)
     assert "points higher" not in said
+
+
+def test_own_rule_and_thresholds_have_sentences_of_their_own(worlds):
+    fair = worlds.sentence(ThresholdGaps, next(iter(
+        worlds.measures(ThresholdGaps(), world(worlds, seed=0)).values()
+    )))  # fmt: skip
+    assert ("No threshold tried" in fair) != ("From 0." in fair)
+    assert "may help" not in fair
+    assert "{" not in fair
+
+
+def test_labelled_deployment_images_are_measured_too(worlds):
+    evidence = mendable(worlds, seed=1)
+    test = worlds.measures(ThresholdGaps(), evidence)
+    there = dataclasses.replace(evidence.dataset("test"), split="deployment")
+    evidence.add(there, evidence.answers().probabilities)
+    both = worlds.measures(ThresholdGaps(), evidence)
+    assert both.keys() == {*test, NAME.replace("@test", "@deployment")}
+    assert both[NAME] == test[NAME]
+    figures = {r.id for r in ThresholdGaps().run(evidence) if isinstance(r, Figure)}
+    assert len(figures) == 2
 
 
 def test_small_groups_have_a_reason_and_a_remedy(worlds):
@@ -222,7 +238,7 @@ def test_a_small_group_is_left_out_and_named(worlds):
     frame = evidence.dataset("test").frame
     frame.loc[frame.index[:12], "attribute:building"] = "rare"
     found = worlds.measures(ThresholdGaps(), evidence)[NAME]
-    assert found.details["left_out"] == ["rare"]
+    assert found.facts["left_out"] == ["rare"]
 
 
 def test_an_unknown_class_is_an_error_that_names_the_key(worlds):
@@ -250,9 +266,9 @@ def test_scores_at_both_ends_still_give_thresholds(worlds):
     evidence = evidence_of(worlds, labels, score, rng.choice(["old", "new"], 2000))
     results = list(ThresholdGaps().run(evidence))
     (found,) = [r for r in results if isinstance(r, Measure)]
-    assert found.details["thresholds"] >= 18
+    assert found.facts["thresholds"] >= 18
     (table,) = [r for r in results if isinstance(r, Table)]
-    shares = {row[-2] for row in table.rows}
+    shares = {row[-3] for row in table.rows}
     assert len([s for s in shares if 0.02 < s < 0.98]) >= 8
 
 
@@ -273,7 +289,7 @@ def test_many_classes_answer_the_likeliest_other_class_below_the_threshold(world
     evidence = worlds.evidence(spec=spec).add(dataset, probabilities)
     found = worlds.measures(ThresholdGaps(), evidence)
     assert set(found) == {f"best-gap:attribute=g,class={c}@test" for c in "ac"}
-    assert all(m.details["recall_own_rule"] > 0.6 for m in found.values())
+    assert all(m.facts["recall_own_rule"] > 0.6 for m in found.values())
 
 
 def test_table_and_figure_hold_what_the_threshold_does(worlds):
@@ -282,7 +298,7 @@ def test_table_and_figure_hold_what_the_threshold_does(worlds):
     (table,) = [r for r in results if isinstance(r, Table)]
     (figure,) = [r for r in results if isinstance(r, Figure)]
     assert all(len(row) == len(table.columns) for row in table.rows)
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     old, serious = outcomes.groups("building") == "old", outcomes.labels == 1
     row = next(r for r in table.rows if r[2] == "likeliest class" and r[3] == "old")
     wrong, missed = outcomes.predicted == 1, outcomes.predicted == 0
@@ -316,14 +332,16 @@ def test_choosing_does_not_bias_what_is_measured(worlds):
     for seed in range(repetitions):
         evidence = world(worlds, seed=seed, n=1600, names=tuple("abcdefgh"))
         found = worlds.measures(check, evidence)[NAME]
-        (grouping,) = groupings(evidence.outcomes())
-        cutoffs = Cutoffs.of(grouping, "serious", 1, rng=evidence.rng)
+        (grouping,) = groupings(evidence.scored())
+        cutoffs = Cutoffs.of(
+            grouping, "serious", evidence.answers().probabilities[:, 1], rng=evidence.rng
+        )
         naive.append(max(cutoffs.gap_seen(None, g, ~cutoffs.of_class) for g in "abcdefgh"))
         measured.append(value(found.estimate))
         ends = interval(found.estimate)
         covered += ends.low <= 0 <= ends.high
         failed += exceeds(found, limit=0.0)
-        ruled_out += found.details["own_rule_ruled_out"]
+        ruled_out += not found.facts["own_rule_stands"]
     assert np.mean(naive) > 0.03
     assert abs(np.mean(measured)) < 0.012
     assert covered / repetitions >= 0.9
@@ -343,5 +361,5 @@ def test_ruling_all_out_is_rarely_wrong_at_the_limit(worlds):
         high = rng.random(n) < np.where(labels == 1, 0.95, np.where(groups == "old", 0.25, 0.2))
         score = np.where(high, rng.uniform(0.51, 1, n), rng.uniform(0, 0.49, n))
         found = worlds.measures(ThresholdGaps(steps=2), evidence_of(worlds, labels, score, groups))
-        wrong += found[NAME].details["own_rule_ruled_out"]
+        wrong += not found[NAME].facts["own_rule_stands"]
     assert wrong / 100 <= 0.09

@@ -92,10 +92,11 @@ def test_percentiles_are_those_of_the_runs_volatile_and_in_ms(worlds, tmp_path, 
 
 def test_the_details_name_the_machine_and_its_threads(worlds, tmp_path, plant):
     plant(timed(latencies(median=50, seed=1)))
-    details = worlds.measures(Latency(), world(worlds, tmp_path))["p50:"].details
+    measure = worlds.measures(Latency(), world(worlds, tmp_path))["p50:"]
+    details = measure.facts
     assert details["machine"]["cpu"] == "A processor"
     assert details["threads"] == 2
-    assert "A processor" in details["sentence"]
+    assert "A processor" in worlds.sentence(Latency, measure)
 
 
 def test_the_target_and_the_input_are_what_is_timed(worlds, tmp_path, plant):

@@ -57,6 +57,7 @@ def test_a_steady_model_changes_no_answer(worlds):
     for measure in found.values():
         assert value(measure.estimate) == 0
         assert measure.n == N
+    assert not worlds.unfilled(Consistency, found.values())
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,10 @@ def test_the_planted_preprocessing_is_named_and_no_other(worlds, seed, name):
     found = worlds.measures(Preprocessing(), world(worlds, seed=seed, true_name=name))
     assert failing(found) == {name}
     measure = found[f"accuracy-gain:input={name}@test"]
-    assert measure.details["sentence"].startswith("The labels fit far better with channels")
-    assert InputSpec.model_validate(measure.details["input"], strict=False) == next(
+    sentence = worlds.sentence(Preprocessing, measure)
+    assert sentence.startswith("Accuracy with channels")
+    assert "The labels fit far better" in sentence
+    assert InputSpec.model_validate(measure.facts["input"], strict=False) == next(
         c.input for c in candidates_for(COLOUR) if c.name == name
     )
     assert measure.n == 256
@@ -83,20 +85,21 @@ def test_a_planted_order_of_classes_is_named(worlds, name):
     found = worlds.measures(Preprocessing(), world(worlds, seed=3, order=order))
     assert name in failing(found)
     # Other orders share some classes with the planted one; only the best is called the fit.
-    fits = [m for m in found.values() if "fit far better" in m.details["sentence"]]
+    fits = [m for m in found.values() if m.facts["fits"]]
     assert [str(m.subject.keys[0][1]) for m in fits] == [name]
-    assert value(fits[0].estimate) == max(value(m.estimate) for m in found.values())
+    best = max(value(m.estimate) for m in found.values())
+    assert value(fits[0].estimate) == pytest.approx(best)
 
 
 def test_the_gain_is_paired_and_its_examples_are_what_it_wins(worlds):
     evidence = world(worlds, seed=1, true_name="bgr-minus-mean")
     found = worlds.measures(Preprocessing(), evidence)["accuracy-gain:input=bgr-minus-mean@test"]
     true_input = next(c.input for c in candidates_for(COLOUR) if c.name == "bgr-minus-mean")
-    before = evidence.outcomes().correct
-    after = evidence.outcomes(input=true_input).correct
+    before = evidence.answers().correct
+    after = evidence.answers(input=true_input).correct
     assert value(found.estimate) == pytest.approx(after.mean() - before.mean())
     assert found.estimate.gained == (after & ~before).sum()
-    won = set(evidence.outcomes().image_ids[after & ~before])
+    won = set(evidence.answers().image_ids[after & ~before])
     assert found.examples
     assert set(found.examples) <= won
 
@@ -212,13 +215,15 @@ def test_squeezenet_declared_as_rgb_is_told_how_it_was_trained(worlds, shared_da
     best = max(found.values(), key=lambda m: value(m.estimate))
     assert str(best.subject) == "input=bgr-minus-mean@test"
     assert failing(found) >= {"bgr-minus-mean"}
-    assert "channels bgr, scale 1, mean [103.939, 116.779, 123.68]" in best.details["sentence"]
+    assert "channels bgr, scale 1, mean [103.939, 116.779, 123.68]" in worlds.sentence(
+        Preprocessing, best
+    )
 
 
 def test_a_way_that_gives_the_very_same_answers_is_no_other_way(worlds):
     evidence = world(worlds, seed=0)
     same = next(c for c in candidates_for(COLOUR) if c.name == "resize-stretch")
-    declared = evidence.outcomes("test")
+    declared = evidence.answers("test")
     evidence.add(declared.dataset, declared.probabilities.copy(), input=same.input)
     found = worlds.measures(Preprocessing(), evidence)
     assert "accuracy-gain:input=resize-stretch@test" not in found

@@ -34,11 +34,11 @@ def test_a_model_that_knows_when_it_errs_is_better_when_it_may_abstain(worlds, s
 
 def test_accuracy_is_of_the_surest_images(worlds):
     evidence = world(worlds, seed=1)
-    o = evidence.outcomes("test")
+    o = evidence.answers("test")
     found = worlds.measures(Abstention(), evidence)["accuracy-at-coverage:coverage=0.8@test"]
     surest = np.argsort(-o.confidence)[:480]
     assert value(found.estimate) == pytest.approx(o.correct[surest].mean())
-    assert found.details["threshold"] == pytest.approx(o.confidence[surest].min())
+    assert found.facts["threshold"] == pytest.approx(o.confidence[surest].min())
     assert found.n == 480
 
 
@@ -49,7 +49,7 @@ def test_images_as_sure_as_the_last_are_kept(worlds):
     )
     found = worlds.measures(Abstention(), evidence)["accuracy-at-coverage:coverage=0.5@test"]
     assert found.n == 100
-    assert found.details["answered"] == 1
+    assert found.facts["answered"] == 1
     assert value(found.estimate) == 0.5
 
 
@@ -59,7 +59,7 @@ def test_the_curve_ends_at_all_images(worlds):
     (figure,) = (r for r in found if isinstance(r, Figure))
     (table,) = (r for r in found if isinstance(r, Table))
     assert figure.rows[-1]["x"] == 1
-    assert figure.rows[-1]["y"] == pytest.approx(evidence.outcomes("test").correct.mean())
+    assert figure.rows[-1]["y"] == pytest.approx(evidence.answers("test").correct.mean())
     assert [row[2] + row[3] for row in table.rows] == [600]
 
 

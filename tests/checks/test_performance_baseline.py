@@ -42,10 +42,11 @@ def test_a_constant_answer_gains_nothing(worlds, seed):
 
 def test_the_sentence_names_the_commonest_class_and_both_numbers(worlds):
     found, evidence = gain(worlds, seed=1, right=0.93)
-    o = evidence.outcomes("test")
+    o = evidence.answers("test")
     always = (o.labels == 0).mean()
-    assert found.details["commonest"] == "fine"
-    assert found.details["rest"]["value"] == pytest.approx(always)
-    assert found.details["rate"]["value"] == pytest.approx(o.correct.mean())
-    assert f'Always answering "fine" would give {100 * always:.0f}%' in found.details["sentence"]
+    assert found.facts["commonest"] == "fine"
+    assert value(found.sides[1].estimate) == pytest.approx(always)
+    assert value(found.sides[0].estimate) == pytest.approx(o.correct.mean())
+    said = worlds.sentence(Baseline, found)
+    assert said.startswith(f"Always answering “fine” would give {100 * always:.0f}%")
     assert value(found.estimate) == pytest.approx(o.correct.mean() - always)

@@ -11,7 +11,7 @@ ACCURACY = {"measure": "accuracy", "at_least": 0.91, "source": "report, p. 4"}
 
 
 def refuted(measure):
-    claimed = measure.details["claimed"]
+    claimed = measure.facts["claimed"]
     return p_value(measure.estimate, limit=claimed, exceeds="below") <= 0.05
 
 
@@ -47,12 +47,12 @@ def test_a_claim_that_holds_is_not_refuted(worlds, seed):
 
 def test_details_say_what_was_claimed_and_by_whom(worlds):
     found = worlds.measures(Claims(), evidence_of(worlds, ACCURACY))
-    details = found["accuracy:claim=1,part=sound@test"].details
-    assert details["claimed"] == 0.91
-    assert details["source"] == "report, p. 4"
-    assert details["part"] == "sound"
-    assert details["sentence"].startswith(
-        "Claimed: accuracy at least 91%. Measured on the sound part of the test data: "
+    measure = found["accuracy:claim=1,part=sound@test"]
+    assert measure.facts["claimed"] == 0.91
+    assert measure.facts["source"] == "report, p. 4"
+    assert worlds.sentence(Claims, measure).startswith(
+        "Claimed: accuracy at least 91%. Measured on the test data without images that were set "
+        "apart: "
     )
 
 
@@ -64,7 +64,7 @@ def test_recall_and_precision_are_of_the_class_named(worlds):
     )
     evidence = evidence_of(worlds, *claims)
     found = worlds.measures(Claims(), evidence)
-    o = evidence.outcomes("test")
+    o = evidence.answers("test")
     recall = found["recall:claim=2,part=sound@test"]
     precision = found["precision:claim=3,part=sound@test"]
     assert value(recall.estimate) == pytest.approx(o.correct[o.labels == 1].mean())

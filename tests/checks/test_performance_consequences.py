@@ -49,7 +49,7 @@ def test_errors_below_a_limit_are_not(worlds, seed):
 
 def test_rates_and_costs_are_those_of_their_definition(worlds):
     evidence = world(worlds, seed=1)
-    o = evidence.outcomes("test")
+    o = evidence.answers("test")
     found = worlds.measures(Consequences(), evidence)
     called, serious = o.predicted == 1, o.labels == 1
     false = found["false-adverse-rate:class=serious@test"]
@@ -74,8 +74,8 @@ def test_the_sentence_counts_images(worlds):
         worlds.dataset(labels, classes=CLASSES), worlds.probabilities(answers)
     )
     found = worlds.measures(Consequences(), evidence)
-    said = found["missed-adverse-rate:class=serious@test"].details["sentence"]
-    assert said == '"serious" missed: 22 of 80 = 28% [19, 38].'
+    said = worlds.sentence(Consequences, found["missed-adverse-rate:class=serious@test"])
+    assert said == "“serious” missed, test data: 22 of 80 = 28% [19, 38]."
 
 
 def test_costs_that_nobody_is_named_for_are_shown_as_such(worlds):
@@ -103,20 +103,27 @@ def test_unknown_classes_are_the_users_to_mend(worlds):
             list(Consequences().run(world(worlds, consequences=part)))
 
 
-def test_the_table_attributes_costs_to_groups_and_hides_small_ones(worlds):
+def test_the_table_attributes_costs_to_groups_and_gives_small_ones_no_range(worlds):
     groups = np.array(["family"] * 700 + ["single"] * 292 + ["other"] * 8)
     groups[::10] = ""
     evidence = world(worlds, seed=2, groups=groups)
     (table,) = (r for r in Consequences().run(evidence) if isinstance(r, Table))
-    rows = {
-        row[1]: dict(zip([c.name for c in table.columns], row, strict=True)) for row in table.rows
-    }
-    assert set(rows) == {"family", "single", "other"}
-    o = evidence.outcomes("test")
+    names = [column.name for column in table.columns]
+    rows = [dict(zip(names, row, strict=True)) for row in table.rows]
+    assert {row["group"] for row in rows} == {"family", "single", "other"}
+
+    def row_of(group, quantity):
+        (found,) = (r for r in rows if (r["group"], r["quantity"]) == (group, quantity))
+        return found
+
+    o = evidence.answers("test")
     inside = groups == "single"
     cost = np.where(o.correct, 0, np.where(o.labels == 1, 50000, 4000))[inside].mean()
-    assert rows["single"]["cost"] == pytest.approx(cost)
-    assert rows["single"]["cost low"] < cost < rows["single"]["cost high"]
-    assert rows["other"]["cost"] is None
-    assert rows["other"]["serious missed"] is None
-    assert rows["family"]["images"] == int((groups == "family").sum())
+    single = row_of("single", "cost")
+    assert single["value"] == pytest.approx(cost)
+    assert single["value low"] < cost < single["value high"]
+    assert row_of("other", "cost")["value"] is None
+    assert row_of("other", "serious missed")["value low"] is None
+    missed = row_of("single", "serious missed")
+    assert missed["value"] == pytest.approx((~o.correct)[inside & (o.labels == 1)].mean())
+    assert row_of("family", "cost")["images"] == int((groups == "family").sum())

@@ -19,7 +19,7 @@ from auditor.checks import (
     performance_per_class,
     performance_unit_decision,
 )
-from auditor.contract import Available, Check, Pass, check_classes
+from auditor.contract import Available, Check, ClassScores, Pass, check_classes
 from auditor.findings import Figure, Measure, Table, Unmeasured, finding_id
 from auditor.stats import interval, value
 
@@ -62,14 +62,18 @@ SPEC = {
 }
 
 
-def world(worlds, *, n=300, right=0.8, units=True, seed=0, absent=None, spec=SPEC):
-    """Test and train images of three classes, answered rightly in a share of them."""
+def world(worlds, *, n=300, right=0.8, units=True, seed=0, absent=None, alike=False, spec=SPEC):
+    """Test and train images of three classes, answered rightly in a share of them.
+
+    With `alike` both images of a unit have one label.
+    """
     rng = np.random.default_rng(seed)
     evidence = worlds.evidence(
         spec=worlds.spec(**spec), model=worlds.facts(classes=spec["model"]["classes"])
     )
     for split in ("test", "train"):
         labels = rng.choice([c for c in range(3) if c != absent], size=n)
+        labels = np.repeat(labels[::2], 2) if alike else labels
         answers = np.where(rng.random(n) < right, labels, (labels + 1) % 3)
         dataset = worlds.dataset(
             labels,
@@ -101,7 +105,16 @@ class Strict:
         assert need in self.check.needs, f"{need} is not declared"
         return self.inner.has(need)
 
-    def outcomes(self, split="test", *, sample=None, part="sound"):
+    def scored(self, split="test", *, sample=None, part="sound"):
+        self._require(split, sample)
+        return self.inner.scored(split, sample=sample, part=part)
+
+    def answers(self, split="test", *, sample=None, part="sound"):
+        assert any(isinstance(need, ClassScores) for need in self.check.needs)
+        self._require(split, sample)
+        return self.inner.answers(split, sample=sample, part=part)
+
+    def _require(self, split, sample):
         available = self._available()
         declared = {
             p
@@ -110,7 +123,6 @@ class Strict:
             for p in need.passes(available)
         }
         assert Pass(split, sample=sample) in declared
-        return self.inner.outcomes(split, sample=sample, part=part)
 
 
 def results(cls, evidence):
@@ -127,6 +139,7 @@ WORLDS = {
     "twelve images": {"n": 12, "units": False},
     "four images": {"n": 4, "units": False},
     "one unit": {"n": 2},
+    "units alike": {"alike": True},
 }
 
 
@@ -200,3 +213,35 @@ def test_the_class_is_its_documentation(cls):
         assert f"{section}\n{'-' * len(section)}" in text
     assert cls.sources
     assert cls.id == f"performance/{cls.__module__.split('performance_')[1].replace('_', '-')}"
+
+
+OF_ONE_SPLIT = ("performance/claims", "performance/overfitting")
+
+
+@pytest.mark.parametrize(
+    "cls", [cls for cls in CHECKS if cls.id not in OF_ONE_SPLIT], ids=lambda cls: cls.id
+)
+def test_labelled_deployment_images_are_measured_as_if_they_were_the_test(worlds, cls):
+    here, there = world(worlds, seed=1, alike=True), world(worlds, seed=2, right=0.6, alike=True)
+    alone = results(cls, here)
+    o = there.answers("test")
+    deployed = dataclasses.replace(o.dataset, split="deployment")
+    both = results(cls, here.add(deployed, o.probabilities))
+    measured = [r for r in both if isinstance(r, Measure | Unmeasured)]
+    own = [r for r in measured if r.subject.split != "deployment"]
+    assert own == [r for r in alone if isinstance(r, Measure | Unmeasured)]
+    shown = [(type(r), r.id) for r in both if isinstance(r, Figure | Table)]
+    assert len(shown) == len(set(shown))
+    found = [r for r in both if isinstance(r, Measure) and r.subject.split == "deployment"]
+    expected = [
+        dataclasses.replace(r, subject=dataclasses.replace(r.subject, split="deployment"))
+        for r in results(cls, there)
+        if isinstance(r, Measure) and r.subject.split == "test"
+    ]
+    assert found
+    assert found == expected
+
+
+@pytest.mark.parametrize(("cls", "name"), cases(LARGE))
+def test_every_measure_has_words_that_can_be_filled(worlds, cls, name):
+    assert not worlds.unfilled(cls, results(cls, world(worlds, **WORLDS[name])))

@@ -27,7 +27,7 @@ def world(worlds, *, seed, right=0.8, n=400, classes=4, split="test", evidence=N
 def test_the_numbers_are_scikit_learns(worlds, seed):
     evidence = world(worlds, seed=seed)
     found = worlds.measures(Overall(), evidence)
-    o = evidence.outcomes("test")
+    o = evidence.answers("test")
     exact = o.probabilities.astype(float)
     exact /= exact.sum(axis=1, keepdims=True)
     expected = {
@@ -92,14 +92,14 @@ def test_confusions_are_listed_commonest_first_and_drawn_for_few_classes(worlds)
     (figure,) = (r for r in found if isinstance(r, Figure))
     counts = [row[2] for row in table.rows]
     assert counts == sorted(counts, reverse=True)
-    assert sum(counts) == int((~evidence.outcomes("test").correct).sum())
+    assert sum(counts) == int((~evidence.answers("test").correct).sum())
     assert sum(int(row["text"]) for row in figure.rows) == 400
     assert not [r for r in Overall(largest_matrix=3).run(evidence) if isinstance(r, Figure)]
 
 
 def test_examples_are_the_most_confident_errors(worlds):
     evidence = world(worlds, seed=7)
-    o = evidence.outcomes("test")
+    o = evidence.answers("test")
     shown = worlds.measures(Overall(), evidence)["accuracy:@test"].examples
     wrong = np.flatnonzero(~o.correct)
     expected = wrong[np.argsort(-o.confidence[wrong])][:12]

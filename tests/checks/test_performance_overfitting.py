@@ -26,7 +26,7 @@ def gap(worlds, *, seed, train, test, n=500, units=(None, None)):
 def test_a_model_that_learnt_its_images_exceeds_the_limit(worlds, seed):
     found, evidence = gap(worlds, seed=seed, train=0.995, test=0.78)
     assert exceeds(found)
-    difference = [evidence.outcomes(r).correct.mean() for r in ("train", "test")]
+    difference = [evidence.answers(r).correct.mean() for r in ("train", "test")]
     assert value(found.estimate) == pytest.approx(difference[0] - difference[1])
 
 

@@ -45,7 +45,7 @@ def test_classes_above_the_limit_do_not_fail(worlds, seed):
 def test_numbers_are_scikit_learns(worlds):
     evidence = world(worlds, seed=1, recalls=[0.9, 0.6, 0.8])
     found = worlds.measures(PerClass(), evidence)
-    o = evidence.outcomes("test")
+    o = evidence.answers("test")
     for kind in ("recall", "precision"):
         score = getattr(metrics, f"{kind}_score")(o.labels, o.predicted, average=None)
         ours = [value(found[f"{kind}:class=class%20{i}@test"].estimate) for i in range(3)]

@@ -57,7 +57,7 @@ def test_photos_that_err_together_are_not_mended(worlds, seed):
 
 def test_the_difference_has_the_standard_error_of_a_jackknife_over_rooms(worlds):
     evidence = world(worlds, seed=7)
-    o = evidence.outcomes("test")
+    o = evidence.answers("test")
     estimate = worlds.measures(UnitDecision(), evidence)["unit-minus-image:@test"].estimate
     rooms = np.unique(o.units)
     means = np.array([o.probabilities[o.units == r].mean(axis=0) for r in rooms])
@@ -85,7 +85,7 @@ def test_tables_compare_the_rules_and_count_adverse_errors(worlds):
 def test_examples_are_photos_of_wrong_rooms_one_each(worlds):
     evidence = world(worlds, seed=9, right=1.0, alike=0.4)
     examples = worlds.measures(UnitDecision(), evidence)["unit-accuracy:@test"].examples
-    o = evidence.outcomes("test")
+    o = evidence.answers("test")
     rows = [int(np.flatnonzero(o.image_ids == e)[0]) for e in examples]
     assert len({o.units[r] for r in rows}) == 12
     assert not o.correct[rows].any()
@@ -93,12 +93,12 @@ def test_examples_are_photos_of_wrong_rooms_one_each(worlds):
 
 def test_conflicting_labels_are_counted(worlds):
     evidence = world(worlds, seed=10)
-    o = evidence.outcomes("test")
+    o = evidence.answers("test")
     labels = o.labels.copy()
     labels[0] = 1 - labels[0]
     o.dataset.frame["label"] = labels
     found = worlds.measures(UnitDecision(), evidence)["unit-accuracy:@test"]
-    assert found.details["conflicting_labels"] == 1
+    assert found.facts["conflicting_labels"] == 1
 
 
 def test_all_right_is_not_certain(worlds):
@@ -110,7 +110,7 @@ def test_all_right_is_not_certain(worlds):
 
 def test_few_rooms_are_a_reason(worlds):
     evidence = world(worlds, seed=12, rooms=9)
-    assert isinstance(evidence.outcomes("test"), Outcomes)
+    assert isinstance(evidence.answers("test"), Outcomes)
     found = list(UnitDecision().run(evidence))
     assert [r.name for r in found] == ["unit-accuracy", "unit-minus-image"]
     assert all(isinstance(r, Unmeasured) for r in found)

@@ -92,7 +92,7 @@ def test_an_easy_label_does_not_pass_for_a_shortcut(worlds, seed):
     )
     found = worlds.measures(Metadata(), evidence)
     worth = found["accuracy-worth:attribute=phone@test"]
-    sides = abs(worth.details["rate"]["value"] - worth.details["rest"]["value"])
+    sides = abs(value(worth.sides[0].estimate) - value(worth.sides[1].estimate))
     assert sides > 0.1
     assert abs(value(worth.estimate)) < 0.06
     assert not fails(found)
@@ -103,7 +103,7 @@ def test_a_phone_with_harder_photos_is_no_shortcut(worlds, seed):
     evidence = world(worlds, seed=seed, accuracy=(0.95, 0.95), hard_group=0.15, n=2000)
     found = worlds.measures(Metadata(), evidence)
     assert not fails(found)
-    assert found["accuracy-worth:attribute=phone@test"].details["dependence_p"] <= 0.05
+    assert found["accuracy-worth:attribute=phone@test"].facts["dependence_p"] <= 0.05
 
 
 def test_an_unrelated_phone_keeps_the_gate_shut(worlds):
@@ -135,7 +135,7 @@ def test_only_nuisance_attributes_are_asked_about(worlds):
 def test_images_without_a_phone_are_left_out(worlds):
     evidence = world(worlds, seed=0, missing=0.3)
     found = worlds.measures(Metadata(), evidence)
-    known = (evidence.outcomes().groups("phone") != "").sum()
+    known = (evidence.answers().groups("phone") != "").sum()
     assert found["association:attribute=phone@test"].n == known < 1000
 
 
@@ -158,7 +158,7 @@ def test_one_label_cannot_go_with_anything(worlds):
 def test_worth_is_measured_among_images_of_the_same_label(worlds):
     evidence = world(worlds, seed=2, reliance=0.3)
     worth = worlds.measures(Metadata(), evidence)["accuracy-worth:attribute=phone@test"]
-    outcomes = evidence.outcomes()
+    outcomes = evidence.answers()
     labels, correct = outcomes.labels, outcomes.correct
     agree = (outcomes.groups("phone") == "q") == (labels == 1)
     gaps, weights = [], []
@@ -167,7 +167,7 @@ def test_worth_is_measured_among_images_of_the_same_label(worlds):
         gaps.append(a.mean() - c.mean())
         weights.append(len(a) * len(c) / (len(a) + len(c)))
     assert value(worth.estimate) == pytest.approx(np.average(gaps, weights=weights))
-    assert worth.details["n_conflicting"] == (~agree).sum()
+    assert worth.facts["n_conflicting"] == (~agree).sum()
     wrong = set(outcomes.image_ids[~agree & ~correct])
     assert worth.examples
     assert set(worth.examples) <= wrong

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 
 import numpy as np
@@ -135,8 +136,8 @@ def test_adding_the_marker_draws_answers_to_its_class(worlds, seed, patched_spec
     found = worlds.measures(Toggle(), evidence)
     drawn = found["answer-shift:artefact=app%20marker,class=b@test"]
     assert exceeds(drawn)
-    assert drawn.details["rate"]["value"] == 1
-    assert "become b when app marker is added" in drawn.details["sentence"]
+    assert value(drawn.sides[0].estimate) == 1
+    assert "are answered b with app marker added" in worlds.sentence(Toggle, drawn)
     assert value(found["answer-shift:artefact=app%20marker,class=a@test"].estimate) < 0
     assert exceeds(found["accuracy-lost:artefact=app%20marker@test"])
 
@@ -152,7 +153,7 @@ def test_adding_the_marker_leaves_an_honest_model_alone(worlds, seed, patched_sp
 def test_images_without_a_donor_are_left_out_of_the_pairs(worlds):
     evidence = world(worlds, seed=0, model=reads_the_marker)
     view = views_of(evidence.spec.shortcuts[0], spec=evidence.spec).other_class
-    fewer = evidence.outcomes(view=view).take(np.arange(100, 400))
+    fewer = evidence.answers(view=view).take(np.arange(100, 400))
     evidence.add(fewer.dataset, fewer.probabilities, view=view)
     found = worlds.measures(Toggle(), evidence)["accuracy-worth:artefact=app%20marker@test"]
     assert found.n == 300
@@ -162,7 +163,7 @@ def test_value_is_same_class_minus_other_class(worlds):
     evidence = world(worlds, seed=1, model=reads_the_marker, marked_with_label=0.8)
     views = views_of(evidence.spec.shortcuts[0], spec=evidence.spec)
     found = worlds.measures(Toggle(), evidence)["accuracy-worth:artefact=app%20marker@test"]
-    same, other = (evidence.outcomes(view=v) for v in (views.same_class, views.other_class))
+    same, other = (evidence.answers(view=v) for v in (views.same_class, views.other_class))
     assert value(found.estimate) == pytest.approx(same.correct.mean() - other.correct.mean())
     broken = set(same.image_ids[same.correct & ~other.correct])
     assert len(found.examples) == 12
@@ -175,13 +176,13 @@ def test_who_carries_the_artefact_is_counted(worlds):
     for (split, part), dataset in list(evidence.datasets.items()):
         frame = dataset.frame.assign(**{"attribute:phone": np.where(dataset.labels == 1, "q", "p")})
         attribute = worlds.dataset([0], attributes={"phone": ("nuisance", ["q"])}).attributes
-        carrying = dataset.__class__(**{**vars(dataset), "frame": frame, "attributes": attribute})
+        carrying = dataclasses.replace(dataset, frame=frame, attributes=attribute)
         for key, outcomes in list(evidence.passes.items()):
             evidence.passes[key] = outcomes.__class__(carrying, outcomes.probabilities)
         evidence.datasets[split, part] = carrying
     found = worlds.measures(Toggle(), evidence)["accuracy-worth:artefact=app%20marker@test"]
-    n = (evidence.outcomes().labels == 1).sum()
-    assert found.details["carried_by"] == {"a": f"0 of {400 - n}", "b": f"{n} of {n}"}
+    n = (evidence.answers().labels == 1).sum()
+    assert found.facts["carried_by"] == {"a": f"0 of {400 - n}", "b": f"{n} of {n}"}
 
 
 def test_nine_images_are_too_few(worlds):

@@ -129,5 +129,5 @@ def test_a_region_covers_what_it_names_and_is_never_empty(a, b, length):
 
 @pytest.mark.parametrize("corners", [(0.5, 0, 0.5, 1), (0, 0, 1, 1.1), (-0.1, 0, 1, 1)])
 def test_an_impossible_region_says_so(corners):
-    with pytest.raises(ValueError, match="mend the region"):
+    with pytest.raises(ValueError, match="correct the region"):
         Region(*corners)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+import yaml
 
 from auditor.errors import SpecError
 from auditor.findings import Finding, Subject, Verdict
-from auditor.judging.policy import BUILT_IN, Limit, Where, limits_of, load_policy, parse_policy
+from auditor.judging.policy import Limit, Where, limits_of
+from auditor.judging.policy_file import BUILT_IN, load_policy, parse_policy
 from auditor.judging.waivers import Waiver, apply_waivers
+from auditor.spec.spec_file import text_digest
 
 POLICY = """\
 id: housing
@@ -103,6 +106,11 @@ def test_a_policy_is_read():
         ),
         ("    limit: accuracy\n", "", "a waiver names exactly one of limit and finding."),
         (
+            "limits:",
+            "without: [accuracy]\nlimits:",
+            "policy.yaml:5: without: this policy extends none; say which it `extends`.",
+        ),
+        (
             "reason: new photos are being taken",
             "reason: ' '",
             "policy.yaml:11: waivers[0]: reason is empty; a waiver states its reason.",
@@ -135,6 +143,121 @@ def test_strict_is_nowhere_looser_than_default():
     for loose, tight in zip(default, strict, strict=True):
         assert loose.is_met_by(tight.value) or loose.kind == "above", tight.id
         assert tight.value >= loose.value or loose.exceeds == "above", tight.id
+
+
+def test_strict_states_only_what_differs_from_default():
+    stated = next(yaml.safe_load_all(load_policy("strict").text))["limits"]
+    default, strict = ({x.id: x for x in load_policy(name).policy.limits} for name in BUILT_IN)
+    for keys in stated:
+        before, after = default[keys["id"]].model_dump(), strict[keys["id"]].model_dump()
+        assert all(before[k] != after[k] for k in keys.keys() - {"id"}), keys["id"]
+    assert default.keys() - {keys["id"] for keys in stated} == {
+        "failing-rows", "duplicate-images", "preprocessing", "repeat-consistency",
+        "batch-consistency", "order-consistency", "reference-consistency", "int8-size",
+        "deployment-properties", "deployment-scores-higher", "deployment-scores-lower",
+    }  # fmt: skip
+
+
+# --- one that extends another --------------------------------------------------------------
+
+EXTENDING = """\
+id: ours
+version: "1"
+extends: policy.yaml
+owner: {name: B. Owner}
+limits:
+  - {id: accuracy, at_most: 0.9, severity: advisory}
+  - {id: gain, measure: "performance/baseline:gain", above: 0, why: it must add something}
+"""
+
+
+def extending(folder, old="", new="", *, base=POLICY):
+    assert old in EXTENDING
+    (folder / "policy.yaml").write_text(base)
+    (folder / "ours.yaml").write_text(EXTENDING.replace(old, new))
+    return load_policy("ours.yaml", folder=folder)
+
+
+def test_an_extending_policy_changes_what_it_states_and_keeps_the_rest(tmp_path):
+    base = POLICY.replace("limits:\n", "required_attributes: [phone]\nlimits:\n")
+    policy = extending(tmp_path, base=base).policy
+    accuracy, gain = policy.limits
+    assert (accuracy.id, accuracy.kind, accuracy.value) == ("accuracy", "at_most", 0.9)
+    assert (accuracy.at_least, accuracy.severity) == (None, "advisory")
+    assert accuracy.why == "fewer right answers cost more than an inspector"
+    assert gain.id == "gain"
+    assert policy.required_attributes == ("phone",)
+    assert (policy.id, policy.owner.name, policy.waivers) == ("ours", "B. Owner", ())
+    advisory = extending(tmp_path, "at_most: 0.9, ", "").policy.limits[0]
+    assert (advisory.kind, advisory.value, advisory.severity) == ("at_least", 0.85, "advisory")
+
+
+def test_limits_can_be_left_out_and_bases_have_bases(tmp_path):
+    (tmp_path / "far").mkdir()
+    extending(tmp_path / "far")
+    text = EXTENDING.partition("limits:")[0].replace("policy.yaml", "far/ours.yaml")
+    near = tmp_path / "near.yaml"
+    near.write_text(text + "without: [accuracy]\n")
+    assert [x.id for x in load_policy("near.yaml", folder=tmp_path).policy.limits] == ["gain"]
+    near.write_text(text.replace("far/ours.yaml", "strict"))
+    limits = load_policy("near.yaml", folder=tmp_path).policy.limits
+    assert limits == load_policy("strict").policy.limits
+
+
+def test_text_and_digest_are_of_all_the_files(tmp_path):
+    before = extending(tmp_path)
+    after = extending(tmp_path, base=POLICY.replace("cost more", "cost less"))
+    assert before.text.split("---\n# policy.yaml\n") == [EXTENDING, POLICY]
+    assert after.digest != before.digest == text_digest(before.text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("policy.yaml", "strct", "ours.yaml:3: extends: There is no policy 'strct'. Expected"),
+        ("policy.yaml", "gone.yaml", "gone.yaml does not exist"),
+        ("policy.yaml", "3", "ours.yaml:3: extends: found the number 3, expected text"),
+        ("policy.yaml", "ours.yaml", "ours.yaml:3: extends: found 'ours.yaml', which extends this"),
+        (
+            ", at_most: 0.9, severity: advisory",
+            "",
+            "ours.yaml:6: limits[0]: found an id alone; state what differs from policy.yaml",
+        ),
+        (
+            "id: accuracy",
+            "id: acuracy",
+            "ours.yaml:6: limits[0].id: there is no limit 'acuracy' in policy.yaml, and a new one "
+            "has a measure. Did you mean 'accuracy'?",
+        ),
+        ("at_most: 0.9", "at_most: 0.9, above: 0", "ours.yaml:6: limits[0]: found at_most and abo"),
+        ("at_most: 0.9", "at_mots: 0.9", "ours.yaml:6: limits[0]: unknown key 'at_mots'. Did you"),
+        ("at_most: 0.9", "at_most: x", "ours.yaml:6: limits[0].at_most: found the text 'x'"),
+        ("id: gain", "id: accuracy", "ours.yaml:7: limits[1].id: found the limit 'accuracy' again"),
+        ("id: gain", "id: [gain]", "ours.yaml:7: limits[1].id: found a list of 1, expected text"),
+        (
+            "limits:",
+            "without: [acuracy]\nlimits:",
+            "ours.yaml:5: without[0]: there is no limit 'acuracy' in policy.yaml. Did you mean",
+        ),
+        (
+            "limits:",
+            "without: [accuracy]\nlimits:",
+            "ours.yaml:5: without[0]: found 'accuracy', which `limits` states; keep one of the",
+        ),
+    ],
+)
+def test_errors_of_an_extending_policy_name_its_lines(tmp_path, old, new, said):
+    with pytest.raises(SpecError) as caught:
+        extending(tmp_path, old, new)
+    assert said in str(caught.value)
+
+
+def test_a_circle_is_refused_and_errors_of_the_base_are_the_bases(tmp_path):
+    circle = POLICY.replace("owner:", "extends: ours.yaml\nowner:", 1)
+    with pytest.raises(SpecError, match=r"policy.yaml:3: extends: found 'ours.yaml', which"):
+        extending(tmp_path, base=circle)
+    with pytest.raises(SpecError, match=r"policy.yaml:8: limits\[0\]: unknown key 'at_leats'"):
+        extending(tmp_path, base=POLICY.replace("at_least", "at_leats"))
 
 
 @pytest.mark.parametrize(
@@ -216,7 +339,7 @@ def waiver(**changes) -> Waiver:
 
 
 def finding(verdict, *, limit="gap", identifier="x:y") -> Finding:
-    return Finding(identifier, "x", None, None, limit=limit, verdict=verdict)
+    return Finding(identifier, "x", identifier, limit=limit, verdict=verdict)
 
 
 @pytest.mark.parametrize(

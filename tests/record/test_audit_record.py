@@ -17,17 +17,19 @@ from hypothesis import strategies as st
 
 from auditor.errors import DataError
 from auditor.findings import (
+    Alike,
     Axis,
     Column,
     Figure,
     Measure,
+    Side,
     Subject,
     Table,
     Unmeasured,
     Verdict,
 )
 from auditor.judging.judged_record import from_json, make_record, read_record, rejudge
-from auditor.judging.policy import load_policy, parse_policy
+from auditor.judging.policy_file import load_policy, parse_policy
 from auditor.judging.volatile import volatile_free
 from auditor.record import (
     AttributeSummary,
@@ -49,6 +51,7 @@ from auditor.spec.spec_file import SpecFile, text_digest
 from auditor.stats import (
     GRID,
     Draws,
+    Estimate,
     Exact,
     Normal,
     PairedDifference,
@@ -89,7 +92,9 @@ def measures() -> tuple[Measure, ...]:
             200,
             n_units=50,
             examples=("raum/ä 1.png", "b.png"),
-            details={"rate": {"value": 0.9, "low": 0.8, "high": None, "n": 5}, "list": [1, "x"]},
+            sides=(Side(Rate(78, 100), 100), Side(Exact(0.5))),
+            adjusted=(Alike("floor", "remains", 0.1, 0.05, 0.15, 40, 60), Alike("light", "open")),
+            facts={"rate": {"value": 0.9, "low": 0.8, "high": None, "n": 5}, "list": [1, "x"]},
         )
         for i, estimate in enumerate(EVERY_ESTIMATE)
     )
@@ -97,7 +102,9 @@ def measures() -> tuple[Measure, ...]:
 
 def latency(milliseconds: float) -> CheckResults:
     timed = Draws(milliseconds, tuple(milliseconds + p for p in GRID))
-    measure = Measure("p99", Subject(), timed, "ms", "lower", 700, volatile=True)
+    measure = Measure(
+        "p99", Subject(), timed, "amount", "lower", 700, unit="ms", least=0.0, volatile=True
+    )
     return CheckResults("deployment/latency", measures=(measure,))
 
 
@@ -195,9 +202,33 @@ def test_a_record_is_its_json_exactly(make):
 
 def test_json_is_canonical(make):
     text = to_json(make())
-    assert text == json.dumps(json.loads(text), sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+    stored = json.loads(text, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
+    assert stored == sorted(stored)
+    assert dumps(json.loads(text)) == text
     assert "NaN" not in text
     assert "é,=" in text
+    assert dumps(Rate(9, 10)) == dumps(Rate(9.0, np.float32(10))) != dumps(Rate(9, 10, 4))
+
+
+def test_a_change_of_one_thing_changes_few_lines(make):
+    """A record kept under version control: what is small has a line of its own."""
+    before, after = (
+        to_json(make(datasets=(dataclasses.replace(datasets()[0], n_units=n),))).splitlines()
+        for n in (4, 5)
+    )
+    assert len(before) == len(after) > 100
+    assert sum(a != b for a, b in zip(before, after, strict=True)) == 1
+
+
+def test_what_equals_its_default_is_not_written_and_is_read_as_it():
+    bare = Measure("m", Subject(), Exact(1), "amount", "none", 3)
+    exact = {"kind": "exact", "value": 1.0}
+    assert json.loads(dumps(bare)) == {
+        "name": "m", "subject": {}, "estimate": exact, "scale": "amount", "better": "none", "n": 3
+    }  # fmt: skip
+    assert decode(Measure, json.loads(dumps(bare))) == bare
+    stated = dataclasses.replace(bare, n_units=0, volatile=True, examples=("",), facts={"": None})
+    assert decode(Measure, json.loads(dumps(stated))) == stated
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -217,7 +248,9 @@ details = st.dictionaries(
 @settings(max_examples=60, deadline=None)
 def test_any_measure_is_its_json_exactly(keys, estimate, examples, details):
     subject = Subject.about(keys, split="test", variant="int8")
-    measure = Measure("m", subject, estimate, "", "none", 1, None, tuple(examples), details=details)
+    measure = Measure(
+        "m", subject, estimate, "amount", "none", 1, examples=tuple(examples), facts=details
+    )
     text = dumps(measure)
     assert decode(Measure, json.loads(text)) == measure
     data = text.encode("utf-8", errors="backslashreplace")
@@ -226,38 +259,65 @@ def test_any_measure_is_its_json_exactly(keys, estimate, examples, details):
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, np.float32("nan")])
 def test_what_json_cannot_hold_is_refused_with_its_place(number):
-    measure = dataclasses.replace(measures()[0], details={"rate": {"low": [0.5, number]}})
-    with pytest.raises(CodecError, match=r"details\.rate\.low\[1\]: found (nan|inf)"):
+    measure = dataclasses.replace(measures()[0], facts={"rate": {"low": [0.5, number]}})
+    with pytest.raises(CodecError, match=r"facts\.rate\.low\[1\]: found (nan|inf)"):
         dumps(measure)
     with pytest.raises(CodecError, match="found a set, which JSON cannot hold"):
-        dumps(dataclasses.replace(measure, details={"x": {1}}))
+        dumps(dataclasses.replace(measure, facts={"x": {1}}))
     with pytest.raises(CodecError, match="the key 3"):
-        dumps(dataclasses.replace(measure, details={"x": {3: 1}}))
+        dumps(dataclasses.replace(measure, facts={"x": {3: 1}}))
 
 
 def test_numpy_scalars_become_numbers():
     found = encode({"a": np.float32(0.5), "b": np.int64(3), "c": np.bool_(True)})
     assert found == {"a": 0.5, "b": 3, "c": True}
     assert [type(v) for v in found.values()] == [float, int, bool]
+    draws = Draws(np.float64(0.1), tuple(np.linspace(0, 1, len(GRID))))
+    assert decode(Estimate, json.loads(dumps(draws))) == draws
+    assert encode(Rate(np.int64(3), np.float32(5))) == {"kind": "rate", "x": 3.0, "n": 5.0}
 
 
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (lambda r: r.update(schema="auditor/audit/v9"), "has the schema 'auditor/audit/v9'"),
+        (lambda r: r.update(schema="auditor/audit/v1"), "has the schema 'auditor/audit/v1'"),
         (lambda r: r.pop("schema"), "has the schema None"),
         (lambda r: r.update(extra=1), "found the unknown field 'extra'"),
         (lambda r: r.pop("model"), "the field 'model' is missing"),
         (lambda r: r.update(verdict="GOOD"), "found 'GOOD', expected one of PASS, FAIL"),
-        (lambda r: r["datasets"][0].update(n="x"), "datasets[0].n: found 'x', expected int"),
-        (lambda r: r["datasets"][0].update(n=True), "datasets[0].n: found True, expected a int"),
+        (
+            lambda r: r["datasets"][0].update(n="x"),
+            "datasets[0].n: found 'x', expected a whole number",
+        ),
+        (
+            lambda r: r["datasets"][0].update(n=True),
+            "audit: datasets[0].n: found True, expected a whole number",
+        ),
         (
             lambda r: r["results"][0]["measures"][0]["estimate"].update(kind="guess"),
-            "results[0].measures[0].estimate: estimate: found kind 'guess'",
+            "results[0].measures[0].estimate: found kind 'guess', expected one of exact, rate,",
         ),
         (
             lambda r: r["results"][0]["measures"][0].update(better="best"),
-            "results[0].measures[0].better: found 'best', expected one of",
+            "results[0].measures[0].better: found 'best', expected one of higher, lower, none",
+        ),
+        (
+            lambda r: r["results"][0]["measures"][1]["estimate"].update(n=-1),
+            "results[0].measures[1].estimate: Rate: found x=78.5 of n=-1, expected n > 0",
+        ),
+        (
+            lambda r: r["results"][0]["measures"][0]["estimate"].update(value="1"),
+            "measures[0].estimate.value: found '1', expected a number",
+        ),
+        (
+            lambda r: r["results"][0]["figures"][0]["rows"][0].update(n=[5]),
+            "figures[0].rows[0].n: found [5], expected text or a whole number or a number or",
+        ),
+        (lambda r: r.update(datasets={}), "datasets: found {}, expected a list"),
+        (lambda r: r.update(model=None), "model: found None, expected an object"),
+        (
+            lambda r: r["check_texts"][0].update(sections=[["x"]]),
+            "check_texts[0].sections[0]: found 1 entries, expected 2",
         ),
     ],
 )
@@ -320,7 +380,7 @@ def test_long_tables_keep_their_first_rows_and_their_total():
 
 def test_the_published_schema_is_current():
     assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), (
-        "write it again: python -c 'from auditor.record import schema_text; "
+        "write it again: python -c 'from auditor.record.files import schema_text; "
         'print(schema_text(), end="")\' > docs/audit.schema.json'
     )
 
@@ -335,6 +395,8 @@ def test_records_fit_the_schema_and_others_do_not(make):
         lambda r: r.update(extra=1),
         lambda r: r["results"][0]["measures"][0]["estimate"].update(kind="guess"),
         lambda r: r["model"].update(n_parameters="many"),
+        lambda r: r["results"][0]["measures"][0].pop("n"),
+        lambda r: r["results"][0]["measures"][0]["estimate"].pop("kind"),
         lambda r: r.update(schema="v2"),
     ):
         broken = json.loads(json.dumps(stored))
@@ -388,7 +450,8 @@ def test_records_of_two_runs_agree_without_their_timings(make):
         first.provenance, started="2027-01-01T00:00:00+00:00", duration_s=99.0
     )
     too_busy = CheckResults(
-        "deployment/latency", unmeasured=(Unmeasured("p99", Subject(), "Contended.", "Wait."),)
+        "deployment/latency",
+        unmeasured=(Unmeasured("p99", Subject(), "Contended.", "Wait.", volatile=True),),
     )
     for timed in (latency(70.0), too_busy):
         second = make(
@@ -404,7 +467,9 @@ def test_records_of_two_runs_agree_without_their_timings(make):
 
 def test_whatever_a_check_marks_as_volatile_is_left_out(make):
     def with_speed(speed):
-        timed = Measure("pace", Subject(), Normal(speed, 0.1), "ms", "lower", 99, volatile=True)
+        timed = Measure(
+            "pace", Subject(), Normal(speed, 0.1), "amount", "lower", 99, unit="ms", volatile=True
+        )
         return make(results=(*results(), CheckResults("deployment/other", measures=(timed,))))
 
     bare = [to_json(volatile_free(with_speed(speed))) for speed in (1.0, 2.0)]

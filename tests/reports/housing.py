@@ -13,12 +13,13 @@ from auditor.findings import (
     Column,
     Figure,
     Measure,
+    Side,
     Subject,
     Table,
     Unmeasured,
 )
 from auditor.judging.judged_record import make_record
-from auditor.judging.policy import load_policy, parse_policy
+from auditor.judging.policy_file import load_policy, parse_policy
 from auditor.record import (
     AttributeSummary,
     CheckResults,
@@ -32,7 +33,7 @@ from auditor.record import (
 )
 from auditor.record.provenance import Provenance
 from auditor.spec.spec_file import read_spec
-from auditor.stats import Draws, Exact, PairedDifference, Rate
+from auditor.stats import Draws, Exact, PairedDifference, Rate, RateDifference
 
 CLASSES = ("compliant", "minor", "serious")
 POPULATION = {"single": 0.7, "family": 0.2, "accessible": 0.1}
@@ -184,25 +185,29 @@ def _made_up(faults: bool) -> list[CheckResults]:
     """Results of checks that need files: leakage, images, times, the eight-bit version."""
     seen = 250 if faults else 0
     leakage = Measure(
-        "seen-share", Subject(split="test"), Rate(seen, 1000), "share of images", "lower",
+        "seen-share", Subject(split="test"), Rate(seen, 1000), "share", "lower",
         n=1000, n_units=500, examples=("room/00001.png",) if faults else (),
-        details={"sentence": f"{seen} of 1,000 test images were seen in training."},
+        facts={"count": seen},
     )  # fmt: skip
     unreadable = Measure(
-        "unreadable-share", Subject(split="test"), Rate(1, 1000), "share of images", "lower", n=1000
-    )
+        "unreadable-share", Subject(split="test"), Rate(1, 1000), "share", "lower", n=1000,
+        facts={"count": 1},
+    )  # fmt: skip
     slow = Draws(231.0 if faults else 120.0, tuple(np.linspace(100, 140, 49) + 100 * faults))
-    latency = Measure("p99", Subject(variant="as-given"), slow, "ms", "lower", n=700, volatile=True)
+    latency = Measure(
+        "p99", Subject(), slow, "amount", "lower", unit="ms", least=0.0, n=700, volatile=True,
+        facts={"processor": "A processor", "threads": 2},
+    )  # fmt: skip
     overfit = Measure(
-        "accuracy-gap", Subject(split="test"), Rate(3, 100), "share", "lower", n=1000, n_units=500
-    )
+        "accuracy-gap", Subject(split="test"), RateDifference(900, 1000, 870, 1000),
+        "difference", "lower", n=1000, n_units=500, neutral=0.0,
+        sides=(Side(Rate(900, 1000), 1000), Side(Rate(870, 1000), 1000)),
+    )  # fmt: skip
     int8 = [
-        Measure("accuracy-lost", Subject(variant="int8", split="test"),
-                PairedDifference(2, 9, 750), "share", "lower", n=750),
-        Measure("accuracy-lost",
-                Subject.about({"household": "family"}, variant="int8", split="test"),
-                PairedDifference(0, 4, 150), "share", "lower", n=150),
-        Measure("size-ratio", Subject(variant="int8"), Exact(0.26), "ratio", "lower", n=1),
+        _lost(2, 9, 550, n=750),
+        _lost(0, 4, 100, n=150, household="family"),
+        Measure("size-ratio", Subject(variant="int8"), Exact(0.26), "ratio", "lower", n=1,
+                facts={"megabytes": 0.26, "megabytes_as_given": 1.0}),
     ]  # fmt: skip
     bars = Figure(
         "shift/predictions:share", "bars", "Answers by data", "Share of each answer.",
@@ -227,6 +232,16 @@ def _made_up(faults: bool) -> list[CheckResults]:
         CheckResults("shift/predictions", figures=(bars,)),
         CheckResults("shift/properties", unmeasured=(crashed,), traceback="Traceback: no trees"),
     ]
+
+
+def _lost(mended: int, broken: int, right: int, *, n: int, **group: str) -> Measure:
+    """Accuracy that the eight-bit version loses: `broken` answers turn wrong, `mended` right."""
+    kept = right - broken + mended
+    return Measure(
+        "accuracy-lost", Subject.about(group, variant="int8", split="test"),
+        PairedDifference(broken, mended, n), "difference", "lower", n=n, neutral=0.0,
+        sides=(Side(Rate(kept, n), n), Side(Rate(right, n), n)),
+    )  # fmt: skip
 
 
 def _summaries(evidence, corridors: int) -> tuple[DatasetSummary, ...]:

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from auditor.findings import Verdict
+from auditor.findings import Subject, Verdict
 from auditor.record import AuditRecord
 from auditor.reports.html import report_html
 from auditor.reports.ordering import ordered
@@ -16,6 +16,7 @@ from auditor.reports.pdf import laid_out
 
 STATISTICS = r"(?i)p-value|\bCI\b|confidence interval|\bHolm\b|significan|hypothes|standard error"
 SMALLEST = 8.5
+HEADLINES = (("performance/overall", "accuracy"), ("performance/baseline", "gain"))
 
 
 def pictures(record):
@@ -64,9 +65,54 @@ def test_the_headline_is_the_sound_accuracy_beside_always_guessing(failing):
 
 def test_who_is_hurt_names_the_group_its_rate_and_the_limit(failing):
     first = one(failing).harms[0]
-    assert first.what == "wrongly called serious"
-    assert "accessible (household)" in first.figures
+    assert first.what == "wrongly called “serious”"
+    assert re.match(r"accessible \(household\): \d+% \[.+\] of \d+; all others ", first.figures)
+    assert " times as often [" in first.figures
     assert first.figures.endswith("the limit is at most 1.25 times")
+
+
+def test_a_harm_to_a_group_is_told_once_though_two_limits_are_broken(failing):
+    told = [(harm.what, harm.figures.partition(":")[0]) for harm in one(failing).harms]
+    assert len(set(told)) == len(told) <= 4
+
+
+def test_adverse_answers_over_everyone_are_told_with_their_images(failing, clean):
+    for record in (failing, clean):
+        told = {harm.what: harm.figures for harm in one(record).harms}
+        assert re.match(r"\S+% \[.+\] of \d+ ", told["“serious” missed"])
+        assert not any(what.startswith("errors furthest apart") for what in told)
+
+
+def with_accuracy_of(record: AuditRecord, *splits: str) -> AuditRecord:
+    """The record with the accuracy, and the gain over always guessing, of further splits."""
+    more = tuple(
+        dataclasses.replace(
+            result,
+            measures=result.measures
+            + tuple(
+                dataclasses.replace(m, subject=Subject(split=split), n=n)
+                for n, split in enumerate(splits, start=431)
+                for m in result.measures
+                if (result.check, m.name) in HEADLINES
+            ),
+        )
+        for result in record.results
+    )
+    return dataclasses.replace(record, results=more)
+
+
+def test_the_headline_leads_with_where_the_model_will_run(failing):
+    always = one(failing).headline[-1]
+    lines = one(with_accuracy_of(failing, "deployment")).headline
+    assert re.fullmatch(r"On images from where it will run: .+ right, 431 images\.", lines[0])
+    assert lines[1] == always
+    assert lines[2:] == one(failing).headline[:1]
+
+
+def test_the_headline_never_tells_how_often_it_is_right_on_training_images(failing):
+    record = with_accuracy_of(failing, "train")
+    assert one(record).headline == one(failing).headline
+    assert "431" not in " ".join(one(record).headline)
 
 
 def test_when_nobody_is_shown_to_be_hurt_page_one_says_how_much_is_open(clean):
@@ -81,8 +127,9 @@ def test_the_four_questions_point_to_findings_that_exist(failing):
     assert len(page.questions) == 4
     for question, answer in zip(page.questions, failing.answers, strict=True):
         assert bool(question.findings) == bool(answer.findings)
+        decisive = (*answer.findings, *answer.undecided)
         for number in re.findall(r"\d+", question.findings.split(" and ")[0]):
-            assert order.findings[int(number) - 1].id in answer.findings
+            assert order.findings[int(number) - 1].id in decisive
 
 
 def test_the_five_worst_failed_or_are_open_and_none_is_waived(failing):
@@ -136,16 +183,16 @@ def longest(record: AuditRecord) -> AuditRecord:
     spec = dict(record.spec.parsed)
     spec["audit"] = spec["audit"] | {"title": "A very long title of a system " * 10}
     long = "Unbrokenwordsareworstofall" * 12
-    answers = tuple(
-        dataclasses.replace(a, why=f"{long} and many words " * 20, answer="word " * 60)
-        for a in record.answers
+    spec["consequences"] = spec["consequences"] | {
+        "when_wrong": "word " * 60, "appeal": f"{long} and many words " * 20
+    }  # fmt: skip
+    lacking = tuple(
+        dataclasses.replace(n, reason=f"{long} {n.reason} " * 20) for n in record.plan.not_run
     )
-    findings = tuple(dataclasses.replace(f, remedy=f"{long} {f.remedy}") for f in record.findings)
     return dataclasses.replace(
         record,
         spec=dataclasses.replace(record.spec, parsed=spec),
-        answers=answers,
-        findings=findings,
+        plan=dataclasses.replace(record.plan, not_run=lacking),
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from auditor.errors import MissingLibraryError
 from auditor.record.files import to_json, write_record
-from auditor.render import render
+from auditor.rendering import render
 from auditor.reports.drawing.pictures import pictures
 from auditor.reports.html import report_html
 from auditor.reports.pdf import PACKAGES, laid_out, report_pdf
@@ -79,7 +79,8 @@ def test_bytes_are_equal_in_another_process(small, tmp_path, complaints):
     write_record(small, tmp_path / "audit.json")
     code = (
         "import sys\n"
-        "from auditor.judging.judged_record import read_record; from auditor.render import render\n"
+        "from auditor.judging.judged_record import read_record\n"
+        "from auditor.rendering import render\n"
         "render(read_record(sys.argv[1]), sys.argv[2], formats=['pdf'])"
     )
     environment = os.environ | {"PYTHONHASHSEED": "77", "TZ": "Asia/Tokyo"}
@@ -97,6 +98,16 @@ def test_it_is_tagged_archival_and_carries_the_record(small):
     assert any(b"/EmbeddedFile" in data for data in (with_record, *unpacked))
     assert not any(b"/EmbeddedFile" in data for data in (without, *streams(without)))
     assert to_json(small).encode() in unpacked
+
+
+def test_every_picture_is_a_figure_with_its_words_and_in_the_bundled_fonts(small):
+    page = html(small)
+    pdf = report_pdf(page, small, attach=False)
+    parts = (pdf, *streams(pdf))
+    assert "<text " in page
+    assert sum(part.count(b"/Alt") for part in parts) == page.count("<svg ")
+    fonts = set(re.findall(rb"/FontName /[A-Z]+\+([\w-]+)", b"".join(parts)))
+    assert {name.partition(b"-")[0] for name in fonts} == {b"Auditor"}
 
 
 def streams(pdf: bytes) -> list[bytes]:

@@ -1,60 +1,54 @@
-"""Sentences of hundreds: the numbers of the details, a group named, nothing said without words."""
+"""Sentences of hundreds: the numbers of both sides, a group named, nothing said without words."""
 
 import pytest
 
-from auditor.findings import Measure, Subject
-from auditor.reports.sentences import hundred_sentence, share_of
-from auditor.stats import Rate
+from auditor.contract import check_classes
+from auditor.findings import Measure, Side, Subject
+from auditor.reports.telling import Telling
+from auditor.stats import Exact, Rate
+
+TELLING = Telling(check_classes(), attributes=frozenset({"room", "wall"}))
 
 
-def compared(name, *, rate, rest, split="test", details=None, **keys) -> Measure:
-    sides = {"rate": {"value": rate, "n": 50}, "rest": {"value": rest, "n": 500}}
+def compared(name, *, here, there, split="test", scale="ratio", neutral=1.0, facts=None, **keys):
+    sides = (Side(Exact(here), 50), Side(Exact(there), 500))
     return Measure(
-        name, Subject.of(split=split, **keys), Rate(1, 2), "share", "lower", n=50,
-        details=sides | (details or {}),
+        name, Subject.of(split=split, **keys), Rate(1, 2), scale, "lower", n=50, neutral=neutral,
+        sides=sides, facts=facts or {},
     )  # fmt: skip
 
 
+def hundred(check, measure) -> str | None:
+    return TELLING.filled(TELLING.words(check, measure).hundred, measure)
+
+
 def test_wrongly_called_names_the_group_the_class_and_both_counts():
-    found = compared("false-positive-ratio", rate=0.134, rest=0.039, room="old", **{"class": "bad"})
-    assert hundred_sentence(found, check="bias/error-rates") == (
+    found = compared("false-positive-ratio", here=0.134, there=0.039, room="old",
+                     **{"class": "bad"})  # fmt: skip
+    assert hundred("bias/error-rates", found) == (
         "Of 100 images of old (room) that are not “bad”, 13 are wrongly called so; "
         "of 100 others, 4."
     )
 
 
 def test_what_happens_in_fewer_than_one_of_a_hundred_is_not_nothing():
-    found = compared("accuracy", rate=0.004, rest=0.0, room="old")
-    said = hundred_sentence(found, check="bias/subgroup-gap")
+    found = compared("accuracy", here=0.004, there=0.0, room="old", scale="difference", neutral=0.0)
+    said = hundred("bias/subgroup-gap", found)
     assert "answers fewer than 1 rightly; of 100 others, 0." in said
 
 
-def test_shares_of_data_are_said_against_what_is_due():
-    found = compared("share-ratio", rate=0.024, rest=0.1, split="train", room="old",
-                     details={"counted": "units"})  # fmt: skip
-    assert hundred_sentence(found, check="bias/representation") == (
-        "Of 100 units of the train data, 2 are of old (room); 10 would be due."
-    )
-
-
-def test_whose_labels_are_severe_is_named_and_labels_without_a_hand_are_not_guessed():
-    found = compared("severity", rate=0.42, rest=0.01, wall="full", annotator="bo")
-    said = hundred_sentence(found, check="bias/label-agreement")
+def test_whose_labels_are_severe_is_named():
+    found = compared("severity", here=0.42, there=0.01, wall="full", annotator="bo",
+                     scale="difference", neutral=0.0)  # fmt: skip
+    said = hundred("bias/label-agreement", found)
     assert said.startswith("Of 100 images of full (wall), bo grades 42 more severely")
-    nobody = compared("severity", rate=0.42, rest=0.01, wall="full")
-    assert hundred_sentence(nobody, check="bias/label-agreement") == ""
 
 
-@pytest.mark.parametrize(
-    "details", [{}, {"rate": None}, {"rate": {"value": None}}, {"rate": {"value": -0.1}},
-                {"rate": {"value": 12.0}}]
-)  # fmt: skip
-def test_what_is_no_share_is_not_said_as_a_count_of_a_hundred(details):
-    assert share_of(details, "rate") is None
-    found = compared("accuracy", rate=0.5, rest=0.5, details=details | {"rest": None}, room="old")
-    assert hundred_sentence(found, check="bias/subgroup-gap") == ""
+@pytest.mark.parametrize("share", [-0.1, 12.0])
+def test_what_is_no_share_is_not_said_as_a_count_of_a_hundred(share):
+    found = compared("accuracy", here=share, there=0.5, room="old", scale="difference", neutral=0.0)
+    assert hundred("bias/subgroup-gap", found) is None
 
 
-def test_a_measure_without_words_has_no_sentence():
-    found = compared("made-up", rate=0.5, rest=0.5, room="old")
-    assert hundred_sentence(found, check="bias/subgroup-gap") == ""
+def test_a_measure_without_words_has_no_sentence_of_hundreds():
+    assert hundred("bias/subgroup-gap", compared("made-up", here=0.5, there=0.5, room="o")) is None

@@ -11,7 +11,7 @@ from auditor.reports.summary import summary_lines
 def leaning_only(record):
     """The record with its open group finding alone, which is shown to be worse."""
     found = next(
-        f for f in record.findings if f.check.startswith("bias/") and f.measure and f.limit
+        f for f in record.findings if f.check.startswith("bias/") and record.measure(f) and f.limit
     )
     open_one = dataclasses.replace(
         found, verdict=Verdict.INCONCLUSIVE, leaning="worse", waived_by=None

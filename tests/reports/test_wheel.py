@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 import auditor
 from auditor.judging.judged_record import read_record
-from auditor.render import render
+from auditor.rendering import render
 from auditor.reports.templates import template_folder
 
 wheel = Path(sys.argv[1]).resolve()

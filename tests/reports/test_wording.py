@@ -2,25 +2,22 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import auditor
+from auditor.contract import Words, check_classes
+from auditor.contract.numbers import value_text
 from auditor.findings import Finding, Measure, Subject, Verdict
+from auditor.reports.reasons import limit_text
+from auditor.reports.telling import Telling
 from auditor.reports.templates import template_folder
-from auditor.reports.titles import action, short_name, title, topic
-from auditor.reports.wording import (
-    date_text,
-    limit_text,
-    listed,
-    shortened,
-    subject_text,
-    value_text,
-    verdict_word,
-)
+from auditor.reports.wording import date_text, listed, shortened, verdict_word
 from auditor.stats import Draws, Exact, Normal, PairedDifference, Rate, RateDifference, RateRatio
 
+STATISTICS = r"(?i)p-value|\bCI\b|confidence interval|\bHolm\b|significan|hypothes|standard error"
 NEVER = (
     r"\b(AI[- ]Act|GDPR)[- ]?(compliant|ready|certified)",
     r"\bcompliant\b",
@@ -42,15 +39,31 @@ OURS = [
 ]
 
 
+def words_of(check) -> list[Words]:
+    stated = check.words.values()
+    return [w for some in stated for w in ((some,) if isinstance(some, Words) else some)]
+
+
+def texts_of(check) -> Iterator[str]:
+    """Every text that a check's words hold, and its topic."""
+    yield check.topic
+    for words in words_of(check):
+        for text in vars(words).values():
+            if isinstance(text, str):
+                yield text
+            elif isinstance(text, tuple):
+                yield from text
+
+
 def strings(path: Path) -> str:
     tree = ast.parse(path.read_text())
     found = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
     return "\n".join(text for text in found if isinstance(text, str))
 
 
-def measure(estimate, unit="share", **changes) -> Measure:
+def measure(estimate, scale="share", unit="", **changes) -> Measure:
     given = {"name": "m", "subject": Subject(), "better": "lower", "n": 100} | changes
-    return Measure(estimate=estimate, unit=unit, **given)
+    return Measure(estimate=estimate, scale=scale, unit=unit, **given)
 
 
 def test_templates_never_say_what_no_tool_can_know():
@@ -74,23 +87,52 @@ def test_the_lint_would_see_such_words():
         assert any(re.search(pattern, text, flags=re.IGNORECASE) for pattern in NEVER)
 
 
+@pytest.mark.parametrize("check", check_classes().values(), ids=lambda check: check.id)
+def test_the_words_of_checks_never_say_what_no_tool_can_know(check):
+    texts = list(texts_of(check))
+    assert texts
+    for text in texts:
+        for pattern in NEVER:
+            assert not re.search(pattern, text, flags=re.IGNORECASE), (text, pattern)
+
+
+@pytest.mark.parametrize("check", check_classes().values(), ids=lambda check: check.id)
+def test_the_words_of_checks_have_no_words_of_statistics(check):
+    """What page one may show: a dean reads it."""
+    for words in words_of(check):
+        for text in (words.short, words.harm, words.headline, words.answer, words.action):
+            assert not re.search(STATISTICS, text), text
+
+
+def test_words_of_page_one_do_not_end_as_sentences_do():
+    for check in check_classes().values():
+        for words in words_of(check):
+            for text in (words.title, words.short, words.harm, words.answer, words.action):
+                assert not text.endswith("."), text
+
+
 @pytest.mark.parametrize(
-    ("estimate", "unit", "text"),
+    ("estimate", "scale", "unit", "text"),
     [
-        (Rate(78, 100), "share", "78% [69, 85]"),
-        (Rate(0, 100), "share of images", "0% [0, 4]"),
-        (RateDifference(66, 100, 450, 500), "share", "−24 points [−34, −15]"),
-        (PairedDifference(2, 9, 750), "share", "−0.9 points [−2, −0.1]"),
-        (RateRatio(14, 110, 22, 560), "ratio", "3.2 times [1.7, 6]"),
-        (RateRatio(3, 50, 0, 60), "ratio", "never among the others [at least 0.96 times]"),
-        (Exact(12.5), "MB", "12.5 MB"),
-        (Exact(0.26), "ratio", "0.26"),
-        (Normal(1290.6, 10.0), "EUR per image", "1,291 EUR per image [1,271, 1,310]"),
-        (Draws(30.0, tuple(float(i) for i in range(6, 55))), "ms", "30 ms [15, 45]"),
+        (Rate(78, 100), "share", "", "78% [69, 85]"),
+        (Rate(0, 100), "share", "", "0% [0, 4]"),
+        (RateDifference(66, 100, 450, 500), "difference", "", "−24 points [−34, −15]"),
+        (PairedDifference(2, 9, 750), "difference", "", "−0.9 points [−2, −0.1]"),
+        (RateRatio(14, 110, 22, 560), "ratio", "", "3.2 times [1.7, 6.0]"),
+        (RateRatio(3, 50, 0, 60), "ratio", "", "never among the others [at least 0.96 times]"),
+        (Exact(12.5), "amount", "MB", "12.5 MB"),
+        (Exact(0.26), "ratio", "", "0.26 times"),
+        (Normal(1290.6, 10.0), "amount", "EUR per image", "1,291 EUR per image [1,271, 1,310]"),
+        (
+            Draws(30.0, tuple(float(i) for i in range(6, 55))),
+            "amount",
+            "ms",
+            "30.0 ms [15.0, 45.0]",
+        ),
     ],
 )
-def test_values_with_their_range(estimate, unit, text):
-    assert value_text(measure(estimate, unit)) == text
+def test_values_with_their_range(estimate, scale, unit, text):
+    assert value_text(measure(estimate, scale, unit)) == text
 
 
 def test_a_count_of_all_there_is_has_no_range():
@@ -98,19 +140,20 @@ def test_a_count_of_all_there_is_has_no_range():
 
 
 @pytest.mark.parametrize(
-    ("limit", "estimate", "unit", "text"),
+    ("limit", "estimate", "scale", "unit", "text"),
     [
-        ({"at_most": 1.25}, RateRatio(1, 2, 1, 2), "ratio", "at most 1.25 times"),
-        ({"at_least": -0.05}, RateDifference(1, 2, 1, 2), "share", "at most 5 points lower"),
-        ({"above": 0.0}, PairedDifference(1, 1, 4), "share", "more than 0 points"),
-        ({"at_most": 0.001}, Rate(1, 2), "share of images", "at most 0.1%"),
-        ({"at_most": 200.0}, Exact(3), "ms", "at most 200 ms"),
-        ({"below": 0.3}, Exact(3), "ratio", "less than 0.3"),
-        ({}, Exact(3), "ratio", ""),
+        ({"at_most": 1.25}, RateRatio(1, 2, 1, 2), "ratio", "", "at most 1.25 times"),
+        ({"at_least": -0.05}, RateDifference(1, 2, 1, 2), "difference", "",
+         "at most 5 points lower"),
+        ({"above": 0.0}, PairedDifference(1, 1, 4), "difference", "", "more than 0 points"),
+        ({"at_most": 0.001}, Rate(1, 2), "share", "", "at most 0.1%"),
+        ({"at_most": 200.0}, Exact(3), "amount", "ms", "at most 200 ms"),
+        ({"below": 0.3}, Exact(3), "ratio", "", "less than 0.3 times"),
+        ({}, Exact(3), "ratio", "", ""),
     ],
-)
-def test_limits_are_never_rounded(limit, estimate, unit, text):
-    assert limit_text(limit, measure(estimate, unit)) == text
+)  # fmt: skip
+def test_limits_are_never_rounded(limit, estimate, scale, unit, text):
+    assert limit_text(limit, measure(estimate, scale, unit)) == text
 
 
 def test_texts_are_cut_at_words_and_long_words_are_cut():
@@ -122,52 +165,49 @@ def test_texts_are_cut_at_words_and_long_words_are_cut():
     assert date_text("2026-11-02T09:30:00+00:00") == "2 November 2026"
 
 
-def finding(check, name, verdict=Verdict.FAIL, **subject) -> Finding:
-    split, variant = subject.pop("split", "test"), subject.pop("variant", None)
-    about = Subject.about(subject, split=split, variant=variant)
-    found = measure(Rate(1, 20), name=name, subject=about)
-    return Finding(f"{check}:{name}", check, found, None, verdict=verdict)
+TELLING = Telling(check_classes(), attributes=frozenset({"household", "colour"}))
+
+
+def about(name, **keys) -> Measure:
+    return measure(Rate(1, 20), name=name, subject=Subject.about(keys, split="test"), neutral=1.0)
 
 
 def test_titles_and_actions_name_group_and_class():
-    harm = finding("bias/error-rates", "false-positive-ratio",
-                   **{"class": "serious", "household": "accessible"})  # fmt: skip
-    assert title(harm) == "Wrongly called “serious”: accessible (household), against all others"
-    assert short_name(harm) == "accessible (household): wrongly called “serious”"
-    assert "a person reviews each “serious”" in action(harm)
+    check = "bias/error-rates"
+    harm = about("false-positive-ratio", **{"class": "serious", "household": "accessible"})
+    assert TELLING.title(check, harm) == (
+        "Wrongly called “serious”: accessible (household), against all others"
+    )
+    assert TELLING.short(check, harm) == "accessible (household): wrongly called “serious”"
+    action = TELLING.filled(TELLING.words(check, harm).action, harm)
+    assert "a person reviews each “serious”" in action
 
 
 def test_braces_in_names_are_names():
-    harm = finding("bias/subgroup-gap", "accuracy", household="{0.__class__}")
-    assert title(harm) == "Accuracy for {0.__class__} (household), against all others"
+    harm = about("accuracy", household="{0.__class__}")
+    said = TELLING.title("bias/subgroup-gap", harm)
+    assert said == "Accuracy for {0.__class__} (household), against all others"
 
 
 def test_a_measure_without_words_gets_its_own_name():
-    odd = finding("new/check", "some-thing", colour="red")
-    assert title(odd) == "Check, some thing: colour: red"
-    assert action(odd).startswith("mend and measure again: ")
-    assert topic("new/check") == "check"
-    assert title(finding("bias/subgroup-gap", "recall", household="a")).endswith("household: a")
-    assert "\0" not in action(finding("bias/error-rates", "false-positive-ratio"))
+    odd = about("some-thing", colour="red")
+    assert TELLING.title("new/check", odd) == "Check, some thing: colour: red"
+    assert TELLING.topic("new/check") == "check"
+    lacking = about("recall", household="a")
+    assert TELLING.title("bias/subgroup-gap", lacking).endswith("household: a")
 
 
 def test_every_check_has_a_topic_in_words():
-    from auditor.contract import check_classes
-
     for identifier in check_classes():
-        assert topic(identifier)
-        assert "/" not in topic(identifier)
+        assert TELLING.topic(identifier)
+        assert "/" not in TELLING.topic(identifier)
 
 
 def test_leaning_and_waivers_are_said():
-    import dataclasses
-
-    leaning = dataclasses.replace(
-        finding("bias/subgroup-gap", "accuracy", Verdict.INCONCLUSIVE), leaning="worse"
-    )
-    assert verdict_word(leaning) == "not decided, leaning worse"
-    waived = dataclasses.replace(finding("bias/subgroup-gap", "accuracy"), waived_by="W-1")
+    found = Finding("a/b:c", "a/b", "a/b:c", verdict=Verdict.INCONCLUSIVE, leaning="worse")
+    assert verdict_word(found) == "not decided, leaning worse"
+    waived = Finding("a/b:c", "a/b", "a/b:c", verdict=Verdict.FAIL, waived_by="W-1")
     assert verdict_word(waived) == "not met, waived"
-    assert subject_text(Subject.about({"a": "b"}, split="train", variant="int8")) == (
+    assert TELLING.about(Subject.about({"a": "b"}, split="train", variant="int8")) == (
         "a: b; train data; int8 version"
     )

@@ -11,7 +11,6 @@ from auditor.scoring.accuracy import (
     in_top,
     log_losses,
     macro_f1,
-    precisions,
     recalls,
 )
 from auditor.stats import interval, value
@@ -35,9 +34,6 @@ def test_point_estimates_are_scikit_learns(seed):
         recalls(confusion), metrics.recall_score(labels, predicted, average=None)
     )
     np.testing.assert_allclose(
-        precisions(confusion), metrics.precision_score(labels, predicted, average=None)
-    )
-    np.testing.assert_allclose(
         f1_scores(confusion), metrics.f1_score(labels, predicted, average=None)
     )
     balanced = balanced_accuracy(labels, predicted, n_classes=CLASSES)
@@ -50,8 +46,6 @@ def test_a_class_without_images_has_no_recall_and_does_not_enter_the_averages():
     labels, predicted = np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1])
     confusion = confusion_matrix(labels, predicted, n_classes=4)
     assert np.isnan(recalls(confusion)[2:]).all()
-    assert np.isnan(precisions(confusion)[3])
-    assert precisions(confusion)[2] == 0
     # scikit-learn averages F1 over classes in labels or answers: class 2 counts, class 3 does not.
     f1 = macro_f1(labels, predicted, n_classes=4)
     assert value(f1) == pytest.approx(metrics.f1_score(labels, predicted, average="macro"))

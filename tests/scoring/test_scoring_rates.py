@@ -17,19 +17,18 @@ def measured(worlds, n=40, units=None, better="higher"):
     return outcomes, rate_measure(
         "accuracy",
         subject=Subject.of(split="test"),
-        outcomes=outcomes,
+        among=outcomes,
         success=success,
         better=better,
         of="the data",
-        said="Right",
     )
 
 
-def test_a_rate_comes_with_its_counts_in_words_and_its_worst_images(worlds):
+def test_a_rate_comes_with_its_count_and_its_worst_images(worlds):
     outcomes, found = measured(worlds)
     assert isinstance(found, Measure)
     assert (value(found.estimate), found.n, found.n_units) == (0.75, 40, None)
-    assert found.details["sentence"] == "Right: 30 of 40 = 75% [60, 86]."
+    assert found.facts["count"] == 30
     wrong = np.flatnonzero(~outcomes.correct)[::-1]
     assert found.examples == tuple(outcomes.image_ids[wrong])
 

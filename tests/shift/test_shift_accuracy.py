@@ -47,24 +47,26 @@ def test_no_loss_is_rarely_called_one(worlds, photos):
 def test_value_is_test_minus_deployment(worlds):
     evidence = world(worlds, seed=0, deployment=0.8, n=300, unlabelled=100)
     measure = lost(worlds, evidence)
-    test, deployment = (evidence.outcomes(r).with_labels() for r in ("test", "deployment"))
-    assert measure.estimate == two_sample_difference(test.correct, deployment.correct)
+    test, deployment = (evidence.answers(r).with_labels() for r in ("test", "deployment"))
+    assert measure.estimate == worlds.nearly(
+        two_sample_difference(test.correct, deployment.correct)
+    )
     assert measure.n == 200
-    assert measure.details["rest"]["value"] == pytest.approx(deployment.correct.mean())
-    assert measure.details["sentence"].startswith("Accuracy: test ")
+    assert value(measure.sides[1].estimate) == pytest.approx(deployment.correct.mean())
+    assert worlds.sentence(AccuracyLost, measure).startswith("Accuracy: test ")
     assert set(measure.examples) <= set(deployment.image_ids[~deployment.correct])
 
 
 def test_units_on_one_side_only_still_count(worlds):
     evidence = world(worlds, seed=0, n=300, photos=6)
     plain = worlds.dataset(np.zeros(300, int))
-    evidence.add(plain, evidence.outcomes("test").probabilities)
+    evidence.add(plain, evidence.answers("test").probabilities)
     measure = lost(worlds, evidence)
     assert measure.n_units == 50
     assert measure.estimate.n_rest < 300
     assert value(measure.estimate) == pytest.approx(
-        value(Rate(evidence.outcomes("test").correct.sum(), 300))
-        - evidence.outcomes("deployment").correct.mean()
+        value(Rate(evidence.answers("test").correct.sum(), 300))
+        - evidence.answers("deployment").correct.mean()
     )
 
 

@@ -44,11 +44,11 @@ def test_darker_deployment_images_are_shown(worlds, seed):
     found = worlds.measures(Properties(), evidence)
     darker = found["auc:property=mean@deployment"]
     assert p_value(darker.estimate, limit=0.4, exceeds="below") <= 0.05
-    assert darker.details["ks_p_holm"] <= 0.01
-    assert darker.details["robust_shift"] == pytest.approx(-1.0, abs=0.6)
+    assert darker.facts["ks_p_holm"] <= 0.01
+    assert darker.facts["robust_shift"] == pytest.approx(-1.0, abs=0.6)
     combined = found["any:@deployment"]
     assert p_value(combined.estimate, limit=0.55, exceeds="above") <= 0.05
-    assert combined.details["shifted"][0] == "mean"
+    assert combined.facts["shifted"][0] == "brightness"
 
 
 @pytest.mark.parametrize("copies", [1, 4])
@@ -58,7 +58,7 @@ def test_one_source_is_rarely_told_apart(worlds, copies):
     for seed in range(40):
         found = worlds.measures(Properties(), world(worlds, seed=seed, n=60, copies=copies))
         combined += p_value(found["any:@deployment"].estimate, limit=0.5, exceeds="above") <= 0.05
-        tested += found["any:@deployment"].details["p"] <= 0.05
+        tested += found["any:@deployment"].facts["p"] <= 0.05
     # 5% of 40 is 2; more than 6 has probability 1%.
     assert combined <= 6
     assert tested <= 6
@@ -69,7 +69,7 @@ def test_bursts_without_units_show_what_units_are_for(worlds):
         worlds.measures(Properties(), world(worlds, seed=seed, n=40, copies=6, units=False))
         for seed in range(5)
     ]
-    assert sum(found["any:@deployment"].details["p"] <= 0.05 for found in naive) >= 3
+    assert sum(found["any:@deployment"].facts["p"] <= 0.05 for found in naive) >= 3
 
 
 def test_a_wider_spread_is_found_though_no_property_is_higher(worlds):
@@ -77,7 +77,7 @@ def test_a_wider_spread_is_found_though_no_property_is_higher(worlds):
     evidence.scans["deployment", "sound"]["noise"] *= 3
     found = worlds.measures(Properties(), evidence)
     assert value(found["auc:property=noise@deployment"].estimate) == pytest.approx(0.5, abs=0.1)
-    assert found["auc:property=noise@deployment"].details["ks_p_holm"] <= 0.01
+    assert found["auc:property=noise@deployment"].facts["ks_p_holm"] <= 0.01
     assert p_value(found["any:@deployment"].estimate, limit=0.5, exceeds="above") <= 0.05
 
 
@@ -85,13 +85,15 @@ def test_the_direction_is_that_of_deployment(worlds):
     found = worlds.measures(Properties(), world(worlds, seed=0, shift={"sharpness": 2.0}))
     sharper = found["auc:property=sharpness@deployment"]
     assert value(sharper.estimate) > 0.85
-    assert sharper.details["sentence"].startswith("Sharpness of a deployment image is higher")
+    assert worlds.sentence(Properties, sharper).startswith(
+        "The sharpness of a deployment image is higher"
+    )
 
 
 def test_constant_properties_are_skipped_and_named(worlds):
     found = worlds.measures(Properties(), world(worlds, seed=0))
     assert "auc:property=width@deployment" not in found
-    assert found["any:@deployment"].details["constant"] == ["width"]
+    assert found["any:@deployment"].facts["constant"] == ["width"]
 
 
 def test_twenty_nine_units_are_too_few(worlds):

@@ -96,7 +96,7 @@ def test_a_spec_is_read_with_its_text_digest_and_folder(tmp_path):
             "{measure: accuracy,",
             "{measure: acuracy,",
             "audit.yaml:12: claims[0].measure: found 'acuracy', expected accuracy, recall, "
-            "precision, or a measure's id such as deployment/latency:p99. Did you mean "
+            "precision, or the id of a measure as check:measure. Did you mean "
             "'accuracy'?",
         ),
         (

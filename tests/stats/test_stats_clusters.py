@@ -9,7 +9,7 @@ from scipy.stats import mannwhitneyu, ttest_ind, ttest_rel
 from sklearn.metrics import roc_auc_score
 
 from auditor import stats
-from auditor.stats.clusters import design_effect
+from auditor.stats.design_effects import design_effect
 from auditor.stats.effective import effective_units
 
 
@@ -163,7 +163,7 @@ def test_two_samples_are_a_difference_of_disjoint_units(rng):
     joined = stats.rate_difference(
         np.r_[a, b], member=np.arange(80) < 30, unit=np.r_[unit_a, unit_b + 100]
     )
-    assert found == joined
+    assert vars(found) == pytest.approx(vars(joined))
     with pytest.raises(ValueError, match="both or neither"):
         stats.two_sample_difference(a, b, unit_a=unit_a)
 
@@ -217,7 +217,7 @@ def test_means_agree_with_t_tests(rng):
 def test_imagined_values_count_in_the_spread_of_a_mean_alone():
     costs = np.r_[np.zeros(95), np.full(5, 40.0)]
     cautious = stats.mean(costs, imagined=(90.0, 90.0))
-    assert cautious.value == costs.mean()
+    assert cautious.value == pytest.approx(costs.mean())
     assert cautious.se == pytest.approx(np.r_[costs, 90, 90].std(ddof=1) / 10)
     assert cautious.df == 99
 
@@ -281,7 +281,7 @@ def test_separated_scores_are_not_certain():
     # Newcombe (2006) doi:10.1002/sim.2324: about z**2 / (2 n) below 1 for n a sample.
     assert 0.75 < stats.bound(found, side="low") < 0.9
     backwards = stats.auc(np.arange(10) + 100, np.arange(10))
-    assert (backwards.value, backwards.se) == (0, found.se)
+    assert (backwards.value, backwards.se) == (0, pytest.approx(found.se))
 
 
 @pytest.mark.parametrize(

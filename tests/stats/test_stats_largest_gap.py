@@ -8,7 +8,6 @@ import pytest
 
 from auditor import stats
 from auditor.stats import Rate, largest_gap
-from auditor.stats.estimates import as_dict, from_dict
 
 Z95 = 1.959963984540054
 
@@ -20,7 +19,7 @@ def rates(x, n):
 def test_value_is_the_largest_difference_of_any_family():
     found = largest_gap(rates([10, 20, 15], 100), rates([50, 20], 100))
     assert found.value == pytest.approx(0.3)
-    assert stats.value(found) == found.value
+    assert stats.value(found) == pytest.approx(found.value)
 
 
 def test_upper_end_is_the_largest_of_newcombes_and_the_lower_one_allows_for_all_pairs():
@@ -42,11 +41,10 @@ def test_few_units_widen_it():
     assert stats.interval(wide).low < stats.interval(narrow).low
 
 
-def test_quantiles_ascend_and_are_kept_in_a_record():
+def test_quantiles_ascend():
     found = largest_gap(rates([0, 10, 3], 10), rates([0, 0], 20))
     assert list(found.quantiles) == sorted(found.quantiles)
     assert 0 <= found.quantiles[0] <= found.value <= found.quantiles[-1] <= 1
-    assert from_dict(as_dict(found)) == found
 
 
 @pytest.mark.parametrize(

@@ -25,19 +25,6 @@ def test_multinomial_bootstrap_of_a_share_is_binomial():
     assert np.array(found.quantiles[5:-5]) == pytest.approx(expected, abs=0.2 * sd)
 
 
-def test_cluster_bootstrap_agrees_with_the_standard_error_by_unit():
-    rng = np.random.default_rng(1)
-    successes = rng.binomial(10, rng.beta(4, 1, 60)).astype(float)
-    sums = np.c_[successes, np.full(60, 10.0)]
-    found = stats.cluster_bootstrap(
-        sums, statistic=lambda s: s[:, 0] / s[:, 1], rng=rng, draws=8000
-    )
-    assert found.value == pytest.approx(successes.sum() / 600)
-    low, high = found.quantiles[GRID.index(0.15)], found.quantiles[GRID.index(0.85)]
-    expected = successes.std(ddof=0) / 10 / math.sqrt(60) * 2 * norm.ppf(0.85)
-    assert high - low == pytest.approx(expected, rel=0.05)
-
-
 def test_same_seed_same_draws_whatever_the_blocks():
     def run(seed):
         return stats.multinomial_bootstrap(
@@ -79,9 +66,7 @@ def test_multinomial_bootstrap_refuses_what_are_not_counts(counts):
         stats.multinomial_bootstrap(counts, statistic=_first_share, rng=np.random.default_rng(0))
 
 
-def test_cluster_bootstrap_refuses_one_unit_and_few_draws():
+def test_few_draws_are_refused():
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="two units"):
-        stats.cluster_bootstrap([[1.0, 2.0]], statistic=_first_share, rng=rng)
     with pytest.raises(ValueError, match="1000 or more"):
-        stats.cluster_bootstrap([[1.0], [2.0]], statistic=_first_share, rng=rng, draws=200)
+        stats.multinomial_bootstrap([3, 4], statistic=_first_share, rng=rng, draws=200)

@@ -1,124 +1,76 @@
-"""Rows and panels on axes that `drawing.figures` made; knows no plotting library."""
+"""One picture an attribute: its groups in rows, a panel a measure, limits drawn."""
 
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from auditor.reports.figure_rows import Row, Style, label, number
+from auditor.reports.drawing.axes import Area, Entry, legend, row_names, x_axis
+from auditor.reports.drawing.lettering import fitted, widest, wrapped
+from auditor.reports.drawing.looks import DASHED, DOTTED, VERDICTS, markers
+from auditor.reports.drawing.rows import label
+from auditor.reports.drawing.scales import Scale, spread
+from auditor.reports.drawing.svg import INK, SMALL, SOFT, WIDTH, Picture, across, down
 from auditor.reports.group_forest import GroupForest, Panel, PanelRow
 
-INK, SOFT, RULE = "#1d2733", "#5c6773", "#c3cad1"
-_TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
+_ROW = 13.7
+_TOP = 24.0
+_BETWEEN = 14.0
+_TICKS = 7.0
 
 
-@dataclass(frozen=True)
-class MarkStyle:
-    """How a verdict looks: colour, marker and whether it is filled; each tells it alone."""
-
-    colour: str
-    marker: str
-    filled: bool
-    words: str
-
-    @property
-    def fill(self) -> str:
-        return self.colour if self.filled else "white"
-
-
-MARKS = {
-    "fail": MarkStyle("#9c1c1c", "X", True, "✗ beyond the limit"),
-    "inconclusive": MarkStyle("#7a5200", "D", False, "? not decided"),
-    "pass": MarkStyle("#1d6b3a", "o", True, "✓ within the limit"),
-    "none": MarkStyle("#5c6773", "|", True, "· no limit"),
-}
+def panels(picture: Picture, forest: GroupForest) -> float:
+    """Draw the groups of an attribute against all others; returns the picture's height."""
+    names = [fitted(label(group, length=26), 170) for group in forest.groups]
+    left, bottom = widest(names) + 14, _TOP + _ROW * len(names)
+    places = [_TOP + _ROW * (i + 0.5) for i in range(len(names))]
+    row_names(picture, names, left - 8, places)
+    wide = (WIDTH - 8 - left - _BETWEEN * (len(forest.panels) - 1)) / len(forest.panels)
+    for place, panel in enumerate(forest.panels):
+        start = left + place * (wide + _BETWEEN)
+        _draw_panel(picture, panel, Area(start, _TOP, start + wide, bottom), places)
+    found = {row.style for panel in forest.panels for row in panel.rows if row is not None}
+    entries = [_entry(picture, name) for name in VERDICTS if name in found]
+    return bottom + 26 + legend(picture, entries, bottom + 31, size=SMALL)
 
 
-def interval_row(axes: Any, y: float, *, row: Row, style: Style, times: float) -> None:
-    """A labelled row of a forest: interval, value and size."""
-    small = {"transform": axes.get_yaxis_transform(), "va": "center", "color": SOFT}
-    value, n = number(row, "value"), number(row, "n")
-    low, high = number(row, "low"), number(row, "high")
-    if low is not None and high is not None:
-        axes.plot([low * times, high * times], [y, y], color=style.colour, linewidth=1.6)
-    if value is not None:
-        axes.plot([value * times], [y], color=style.colour, marker=style.marker, markersize=5)
-    else:
-        axes.text(0.01, y, "not measured", fontsize=7.5, **small)
-    if n is not None:
-        axes.text(1.01, y, f"n = {n:,.0f}", fontsize=7.5, **small)
+def _entry(picture: Picture, name: str) -> Entry:
+    return Entry(VERDICTS[name].words, lambda x, y: _mark(picture, name, [(x + 13, y)]))
 
 
-def limit_lines(axes: Any, rows: Sequence[Row], *, times: float) -> None:
-    """The limit as one line where all rows share it, else a stroke in each row."""
-    limits = [number(row, "limit") for row in rows]
-    if limits[0] is not None and len(set(limits)) == 1:
-        where = limits[0] * times
-        axes.axvline(where, color=INK, linestyle=(0, (4, 2)), linewidth=1)
-        axes.text(where, -0.75, "limit", ha="center", fontsize=7.5, color=INK)
-        return
-    for y, limit in enumerate(limits):
-        if limit is not None:
-            axes.plot([limit * times] * 2, [y - 0.4, y + 0.4], color=INK, linewidth=1.4)
+def _draw_panel(picture: Picture, panel: Panel, area: Area, places: Sequence[float]) -> None:
+    ends = _span(panel)
+    scale = Scale(ends.low, ends.high, area.left, area.right, log=panel.ratio)
+    middle = (area.left + area.right) / 2
+    title = wrapped(label(panel.title, length=40), area.right - area.left + 8, SMALL, lines=2,
+                    bold=True)  # fmt: skip
+    lines = [(middle, area.top - 5 - 9 * i, text) for i, text in enumerate(reversed(title))]
+    picture.texts(lines, font_size=SMALL, font_weight="bold", text_anchor="middle")
+    x_axis(picture, scale, area, panel.unit, size=_TICKS)
+    _upright(picture, panel.neutral, scale, area, stroke=SOFT, stroke_dasharray=DOTTED)
+    _upright(picture, panel.limit, scale, area, stroke=INK, stroke_dasharray=DASHED,
+             stroke_width=1.1)  # fmt: skip
+    absent = [(area.left + 3, y + 2.3, "not measured")
+              for y, row in zip(places, panel.rows, strict=True) if row is None]  # fmt: skip
+    picture.texts(absent, font_size=6.5, fill=SOFT)
+    for style in VERDICTS:
+        own = [(y, row) for y, row in zip(places, panel.rows, strict=True)
+               if row is not None and row.style == style]  # fmt: skip
+        _draw_rows(picture, own, scale, style)
 
 
-def row_labels(axes: Any, labels: Sequence[str]) -> None:
-    """Names of the rows at the left, the first on top."""
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-
-
-def panel_labels(forest: GroupForest) -> list[str]:
-    """The groups' names as they stand at the left of the first panel."""
-    return [label(group, length=26) for group in forest.groups]
-
-
-def draw_panels(every: Sequence[Any], forest: GroupForest) -> None:
-    """The panels of a forest on axes side by side; the first carries the groups' names."""
-    names = panel_labels(forest)
-    for place, (axes, panel) in enumerate(zip(every, forest.panels, strict=True)):
-        row_labels(axes, names if place == 0 else [""] * len(names))
-        _draw_panel(axes, panel)
+def _upright(
+    picture: Picture, value: float | None, scale: Scale, area: Area, **look: str | float
+) -> None:
+    if value is not None and scale.low <= value <= scale.high:
+        picture.path(down(scale.at(value), area.top, area.bottom), **look)
 
 
 @dataclass(frozen=True)
 class _Span:
     low: float
     high: float
-
-    def within(self, place: float) -> float:
-        return min(max(place, self.low), self.high)
-
-
-def _draw_panel(axes: Any, panel: Panel) -> None:
-    span = _span(panel)
-    if panel.ratio:
-        axes.set_xscale("log")
-        shown = [t for t in _TICKS if span.low <= t <= span.high]
-        axes.set_xticks(shown, [f"{t:g}" for t in shown])
-        axes.minorticks_off()
-    axes.set_xlim(span.low, span.high)
-    axes.tick_params(axis="x", labelsize=7)
-    words = label(panel.title, length=40)
-    title = textwrap.fill(words, width=20, max_lines=2, placeholder="…")
-    axes.set_title(title, fontsize=7.5, fontweight="bold")
-    axes.set_xlabel(panel.unit, fontsize=7.5)
-    axes.grid(axis="x", which="major")
-    if panel.neutral is not None and span.low <= panel.neutral <= span.high:
-        axes.axvline(panel.neutral, color=SOFT, linestyle=":", linewidth=1)
-    if panel.limit is not None and span.low <= panel.limit <= span.high:
-        axes.axvline(panel.limit, color=INK, linestyle=(0, (4, 2)), linewidth=1.1)
-    for y, row in enumerate(panel.rows):
-        if row is None:
-            axes.text(0.02, y, "not measured", transform=axes.get_yaxis_transform(),
-                      va="center", fontsize=6.5, color=SOFT)  # fmt: skip
-        else:
-            _draw_row(axes, y, row=row, span=span)
 
 
 def _span(panel: Panel) -> _Span:
@@ -127,21 +79,33 @@ def _span(panel: Panel) -> _Span:
     marks = [row.value for row in rows] + [m for m in (panel.neutral, panel.limit) if m is not None]
     ends = [end for row in rows for end in (row.low, row.high) if math.isfinite(end)]
     if not panel.ratio:
-        low, high = min([*marks, *ends]), max([*marks, *ends])
-        room = 0.06 * ((high - low) or 1.0)
-        return _Span(low - room, high + room)
+        return _Span(*spread([*marks, *ends], room=0.06))
     positive = [x for x in [*marks, *ends] if x > 0] or [1.0]
     low = max(min(positive), min(0.1, *(x for x in [*marks, 1.0] if x > 0)))
     high = min(max(positive), max(10.0, *marks))
     return _Span(min(low, 0.8) / 1.15, max(high, 1.25) * 1.15)
 
 
-def _draw_row(axes: Any, y: float, *, row: PanelRow, span: _Span) -> None:
-    style = MARKS[row.style]
-    low, high = span.within(row.low), span.within(row.high)
-    axes.plot([low, high], [y, y], color=style.colour, linewidth=1.5, clip_on=False)
-    for end, shown, arrow in ((row.low, low, "<"), (row.high, high, ">")):
-        if end != shown:
-            axes.plot([shown], [y], color=style.colour, marker=arrow, markersize=4, clip_on=False)
-    axes.plot([span.within(row.value)], [y], marker=style.marker, markersize=6, clip_on=False,
-              color=style.colour, markerfacecolor=style.fill, zorder=4)  # fmt: skip
+def _draw_rows(
+    picture: Picture, own: Sequence[tuple[float, PanelRow]], scale: Scale, style: str
+) -> None:
+    """Rows of one verdict; an interval that leaves the panel ends in an arrow."""
+    colour, lines, points = VERDICTS[style].colour, [], []
+    arrows: dict[str, list[tuple[float, float]]] = {"left": [], "right": []}
+    for y, row in own:
+        low, high = scale.within(row.low), scale.within(row.high)
+        lines.append(across(scale.at(low), scale.at(high), y))
+        points.append((scale.at(scale.within(row.value)), y))
+        for end, shown, arrow in ((row.low, low, "left"), (row.high, high, "right")):
+            if end != shown:
+                arrows[arrow].append((scale.at(shown), y))
+    picture.path(lines, stroke=colour, stroke_width=1.5)
+    for arrow, where in arrows.items():
+        picture.path(markers(arrow, where, 2.4), fill=colour)
+    _mark(picture, style, points)
+
+
+def _mark(picture: Picture, style: str, points: Sequence[tuple[float, float]]) -> None:
+    look = VERDICTS[style]
+    fill = look.colour if look.filled else "#ffffff"
+    picture.path(markers(look.marker, points, 2.9), fill=fill, stroke=look.colour)

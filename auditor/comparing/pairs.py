@@ -1,0 +1,117 @@
+"""A pair of passes over the same rows: before against after, as given against another form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from auditor.findings import Better, Measure, Side, Subject, Unmeasured
+from auditor.scoring.comparison import count_units, too_few, worst_first
+from auditor.scoring.rows import Rows
+from auditor.stats import paired_difference, rate
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same rows of known truth answered twice, in one order."""
+
+    first: Rows
+    second: Rows
+
+    @classmethod
+    def of(cls, first: Rows, second: Rows) -> Pair:
+        """Align two passes by image; rows that one of them lacks are left out."""
+        first, second = first.with_truth, second.with_truth
+        place = {image_id: i for i, image_id in enumerate(second.image_ids)}
+        at = np.array([place.get(image_id, -1) for image_id in first.image_ids], dtype=np.int64)
+        if len(at) == len(second) and (at == np.arange(len(at))).all():
+            return cls(first, second)
+        return cls(first.take(at >= 0), second.take(at[at >= 0]))
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def take(self, keep: np.ndarray) -> Pair:
+        """The rows under the mask `keep`."""
+        return Pair(self.first.take(keep), self.second.take(keep))
+
+    @property
+    def units(self) -> np.ndarray | None:
+        return self.first.unit_codes
+
+    @property
+    def n_units(self) -> int | None:
+        """Independent units; None where the manifest names none."""
+        return None if self.units is None else self._independent
+
+    @property
+    def _independent(self) -> int:
+        return count_units(np.ones(len(self), dtype=bool), self.units)
+
+    @cached_property
+    def changed(self) -> np.ndarray:
+        """Rows that the second pass answers otherwise, (n,) bool."""
+        return self.first.presence.differs(self.second.presence)
+
+    @property
+    def broken(self) -> np.ndarray:
+        """Rows right in the first pass and wrong in the second, (n,) bool."""
+        broken: np.ndarray = self.first.right & ~self.second.right
+        return broken
+
+    def too_few(self, name: str, subject: Subject, *, among: str) -> Unmeasured | None:
+        """Why there is no measure where the rows are of fewer than ten units; else None."""
+        noun = "images" if self.units is None else "units"
+        return too_few(name, subject, sides={among: self._independent}, noun=noun)
+
+    def difference(
+        self,
+        name: str,
+        subject: Subject,
+        *,
+        of: tuple[np.ndarray, np.ndarray],
+        better: Better,
+        examples: tuple[str, ...] = (),
+        facts: Mapping[str, Any] | None = None,
+    ) -> Measure:
+        """The share of the first of two successes minus that of the second; both (n,) bool.
+
+        `of` are also the measure's sides, in that order.
+        """
+        here, there = of
+        return Measure(
+            name=name,
+            subject=subject,
+            estimate=paired_difference(there, here, unit=self.units),
+            scale="difference",
+            neutral=0.0,
+            better=better,
+            n=len(self),
+            n_units=self.n_units,
+            sides=(self._side(here), self._side(there)),
+            examples=examples,
+            facts=facts or {},
+        )
+
+    def share(
+        self, name: str, subject: Subject, changed: np.ndarray, *, badness: np.ndarray | None = None
+    ) -> Measure:
+        """The share of rows that changed (n,) bool; examples are the second pass's surest."""
+        badness = self.second.confidence if badness is None else badness
+        return Measure(
+            name=name,
+            subject=subject,
+            estimate=rate(changed, unit=self.units),
+            scale="share",
+            better="lower",
+            n=len(self),
+            n_units=self.n_units,
+            examples=worst_first(self.first.image_ids, badness=badness, among=changed),
+        )
+
+    def _side(self, success: np.ndarray) -> Side:
+        return Side(rate(success, unit=self.units), len(self))

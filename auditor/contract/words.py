@@ -1,0 +1,62 @@
+"""Words: how a measure is called and told, declared beside the check that measures it.
+
+Texts are templates. Fields in braces are filled from the measure: the keys of its subject
+(``{class}``, ``{artefact}``; by their display names), ``{attribute}`` and ``{group}`` (``accessible
+rooms (room type)``), ``{of_group}`` (``, accessible rooms (room type)`` or nothing), ``{split}``,
+``{in_where}`` (`` in deployment data``; nothing for test data), ``{variant}``, ``{n}``,
+``{n_rest}`` (of the other side), ``{units}``, every fact, and the numbers:
+
+- ``{value}`` the value with its range, ``{point}`` without; ``{gap}`` the value as a comparison
+  (``12 points lower [4, 21]``, ``3.2 times as often [1.7, 6.0]``);
+- ``{this}`` and ``{other}`` the two sides (``13% [8, 20] of 110``), ``{here}`` and ``{there}`` as
+  counts of a hundred.
+
+After a colon stands how a fact is printed: ``{share:percent}``, ``{share:points}``,
+``{ratio:times}``, ``{n:rows}`` (``1 image``, ``12 images``), ``{k:units}`` (``1 room``, ``12
+rooms``), ``{counted:noun}`` (``images``; ``rooms`` for ``units``), ``{fact:if}`` (nothing, but the
+fact must be there), ``{gap:less often|more often}`` (a difference of shares, given as value, low
+and high, in words for below and above; of three the middle one stands for nothing), else Python's
+own. A fact that is absent, None, false or empty is lacking; one in a list is named by its place
+(``{traits[0][share]:percent}``). A text given as several parts drops those of which a field is
+lacking; a text of one part is unfit then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Text = str | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Words:
+    """A measure in words; of several for one measure the first whose title is fit is used.
+
+    `title` heads a finding, `short` names it in a list. `sentence` tells value, range and sizes
+    in one or two plain sentences (composed where empty). `hundred` tells both sides as counts of
+    a hundred. `sides` is what the two sides are called, `column` the heading in the matrix of
+    groups (none where empty). `action` is what to do when a limit on it fails. `harm` says what
+    goes wrong for a group or for everyone, on page one, those of the lowest `harm_rank` first.
+    `gap` are the words of ``{gap}`` below and above the neutral value.
+    `metric` is the name under which a model card lists the value (of this side, in comparisons).
+    `headline` is a line on top of page one, by `headline_rank`; `answer` the part of the answer
+    to the check's question when a limit on it fails. `when` keeps the words to values above or
+    below the neutral one.
+    """
+
+    title: str
+    short: str
+    sentence: Text = ""
+    hundred: str = ""
+    sides: tuple[str, str] = ("This group", "All others")
+    gap: tuple[str, str] = ("lower", "higher")
+    column: str = ""
+    action: str = ""
+    harm: str = ""
+    harm_rank: int = 1
+    metric: str = ""
+    headline: str = ""
+    headline_rank: int = 1
+    answer: str = ""
+    when: Literal["above", "below"] | None = None

@@ -1,0 +1,153 @@
+"""Reading a policy: a built-in one or a file, alone or extending another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from auditor.errors import SpecError
+from auditor.judging.policy import BOUNDS, Policy
+from auditor.spec.spec_file import read_text, text_digest
+from auditor.spec.yaml_source import Problem, Source, did_you_mean, load, problems_error, validate
+
+BUILT_IN = ("default", "strict")
+_BUILT_IN_FOLDER = Path(__file__).parents[1] / "policies"
+_RESERVED = ("claim:", "target:", "attribute:")
+
+
+@dataclass(frozen=True)
+class PolicyFile:
+    """A policy with the text that it was read from; `digest` is the SHA-256 of that text.
+
+    The text of a policy that extends another is followed by that one's, and `policy` has the
+    limits of both.
+    """
+
+    policy: Policy
+    name: str
+    text: str
+    digest: str
+
+
+def load_policy(name: str, *, folder: Path = Path()) -> PolicyFile:
+    """A built-in policy by name, or a YAML file by its path relative to `folder`.
+
+    Raises SpecError for an unknown name, and listing what is wrong in a file.
+    """
+    path = _place(name, folder)
+    return _parse(read_text(path), path=path, above=())
+
+
+def _place(name: str, folder: Path) -> Path:
+    if name in BUILT_IN:
+        return _BUILT_IN_FOLDER / f"{name}.yaml"
+    path = folder / name
+    if not path.suffix and not path.exists():
+        raise SpecError(
+            f"There is no policy {name!r}. Expected {' or '.join(BUILT_IN)}, or the path of a "
+            f"policy file.{did_you_mean(name, BUILT_IN)}"
+        )
+    return path
+
+
+def parse_policy(text: str, *, name: str) -> PolicyFile:
+    """A policy from its YAML text; raises SpecError that lists what is wrong, line by line."""
+    return _parse(text, path=Path(name), above=())
+
+
+def _parse(text: str, *, path: Path, above: tuple[Path, ...]) -> PolicyFile:
+    name = path.stem if path.parent == _BUILT_IN_FOLDER else path.name
+    source = load(text, name=name)
+    base = _base(source, path.parent, above=(*above, path.resolve()))
+    policy = validate(source if base is None else _filled_in(source, base), Policy)
+    problems = [*_removal_problems(policy, base), *_id_problems(policy, base)]
+    if problems:
+        raise problems_error(source, problems)
+    if base is not None:
+        policy = _extended(policy, base.policy)
+        text = f"{text.rstrip()}\n---\n# {base.name}\n{base.text}"
+    return PolicyFile(policy=policy, name=name, text=text, digest=text_digest(text))
+
+
+def _base(source: Source, folder: Path, *, above: tuple[Path, ...]) -> PolicyFile | None:
+    """The policy that another extends; raises SpecError where there is none, or a circle."""
+    name = source.data.get("extends") if isinstance(source.data, dict) else None
+    if not isinstance(name, str):
+        return None
+    try:
+        path = _place(name, folder)
+        text = read_text(path)
+    except SpecError as error:
+        raise problems_error(source, [Problem(("extends",), str(error))]) from error
+    if path.resolve() in above:
+        said = f"found {name!r}, which extends this policy in turn; extend another, or none."
+        raise problems_error(source, [Problem(("extends",), said)])
+    return _parse(text, path=path, above=above)
+
+
+def _filled_in(source: Source, base: PolicyFile) -> Source:
+    """`source` with what its limits leave to those of the same id in `base`."""
+    limits = source.data.setdefault("limits", [])
+    if not isinstance(limits, list):
+        return source
+    known = {x.id: x.model_dump(mode="json", exclude_unset=True) for x in base.policy.limits}
+    problems = []
+    for i, stated in enumerate(limits):
+        identifier = stated.get("id") if isinstance(stated, dict) else None
+        if not isinstance(identifier, str):
+            continue
+        if identifier in known and len(stated) > 1:
+            kept = BOUNDS if stated.keys().isdisjoint(BOUNDS) else ()
+            taken = {k: v for k, v in known[identifier].items() if k in kept or k not in BOUNDS}
+            limits[i] = taken | stated
+        elif identifier in known:
+            text = f"found an id alone; state what differs from {base.name}, or drop the line."
+            problems.append(Problem(("limits", i), text))
+        elif "measure" not in stated:
+            text = f"there is no limit {identifier!r} in {base.name}, and a new one has a measure."
+            text += did_you_mean(identifier, known)
+            problems.append(Problem(("limits", i, "id"), text))
+    if problems:
+        raise problems_error(source, problems)
+    return source
+
+
+def _extended(policy: Policy, base: Policy) -> Policy:
+    own = {limit.id: limit for limit in policy.limits}
+    kept = [own.pop(x.id, x) for x in base.limits if x.id not in policy.without]
+    stated = "required_attributes" in policy.model_fields_set
+    required = policy.required_attributes if stated else base.required_attributes
+    changes = {"limits": (*kept, *own.values()), "required_attributes": required}
+    return policy.model_copy(update=changes)
+
+
+def _removal_problems(policy: Policy, base: PolicyFile | None) -> Iterator[Problem]:
+    ids = [limit.id for limit in base.policy.limits] if base else []
+    for i, name in enumerate(policy.without):
+        if base is None:
+            yield Problem(("without",), "this policy extends none; say which it `extends`.")
+            return
+        if name not in ids:
+            text = f"there is no limit {name!r} in {base.name}.{did_you_mean(name, ids)}"
+            yield Problem(("without", i), text)
+        elif any(limit.id == name for limit in policy.limits):
+            text = f"found {name!r}, which `limits` states; keep one of the two."
+            yield Problem(("without", i), text)
+
+
+def _id_problems(policy: Policy, base: PolicyFile | None) -> Iterator[Problem]:
+    ids = [limit.id for limit in policy.limits]
+    for i, limit in enumerate(policy.limits):
+        if limit.id in ids[:i]:
+            yield Problem(("limits", i, "id"), f"found the limit {limit.id!r} again; ids differ.")
+        if limit.id.startswith(_RESERVED):
+            text = f"found {limit.id!r}; ids that begin with {', '.join(_RESERVED)} are the spec's."
+            yield Problem(("limits", i, "id"), text)
+    if base is not None:
+        ids = [limit.id for limit in _extended(policy, base.policy).limits]
+    for i, waiver in enumerate(policy.waivers):
+        named = waiver.limit
+        if named and named not in ids and not named.startswith(_RESERVED):
+            text = f"there is no limit {named!r}.{did_you_mean(named, ids)}"
+            yield Problem(("waivers", i, "limit"), text)

@@ -1,0 +1,235 @@
+"""Why a finding has its verdict, and what to do about it: sentences from what the record holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from auditor.contract.numbers import minus, number_text, number_texts, with_unit
+from auditor.findings import Finding, LimitResult, Measure, Needed, Subject, Unmeasured, Verdict
+from auditor.judging.needed import MIN_UNITS, counted, size
+from auditor.reports.ordering import Ordered
+from auditor.reports.telling import Telling
+from auditor.stats import Exact, bound
+
+_WORDS = {
+    "at_least": "at least",
+    "at_most": "at most",
+    "above": "more than",
+    "below": "less than",
+}
+MILLION = 1_000_000
+
+
+def bound_of(limit: Mapping[str, Any]) -> tuple[str, float] | None:
+    """The kind and the value of a stated limit's bound; None where it states none."""
+    kind = next((k for k in _WORDS if limit.get(k) is not None), None)
+    return None if kind is None else (kind, float(limit[kind]))
+
+
+def limit_text(limit: Mapping[str, Any], measure: Measure | None) -> str:
+    """The bound of a limit in the measure's unit, unrounded: ``at most 1.25 times``."""
+    stated = bound_of(limit)
+    if stated is None:
+        return ""
+    kind, number = stated
+    if measure is None:
+        return f"{_WORDS[kind]} {minus(f'{number:g}')}"
+    if _is_below(kind, number, measure):
+        return f"at most {_unrounded(-number, measure)} lower"
+    return f"{_WORDS[kind]} {_unrounded(number, measure)}"
+
+
+def _unrounded(number: float, measure: Measure) -> str:
+    shown = 100 * number if measure.scale in ("share", "difference") else number
+    return with_unit(minus(f"{shown:g}"), measure.scale, measure.unit)
+
+
+def _is_below(kind: str, number: float, measure: Measure) -> bool:
+    """Whether a bound is told as so many points below the rest."""
+    return measure.scale == "difference" and kind == "at_least" and number < 0
+
+
+def reason(finding: Finding, order: Ordered) -> str:
+    """Why a finding has its verdict, beginning with what was measured."""
+    result = order.result(finding)
+    if isinstance(result, Unmeasured):
+        return result.reason
+    said = order.telling.sentence(finding.check, result)
+    limit = order.limit_of(finding)
+    if finding.verdict is None or not limit:
+        return said
+    if finding.verdict is Verdict.NOT_RUN:
+        have = how_many(size(result), counted(result), order.telling)
+        return f"{said} Only {have}: fewer than {MIN_UNITS} are not judged."
+    if finding.gating is not None:
+        return f"{said} {_gate_sentence(finding, order)}"
+    stated = f"The limit is {limit_text(limit, result)}."
+    return f"{said} {stated} {_verdict_sentence(finding, result, limit)}"
+
+
+def _verdict_sentence(finding: Finding, measure: Measure, limit: Mapping[str, Any]) -> str:
+    if limit.get("exact") or isinstance(measure.estimate, Exact):
+        met = "met" if finding.verdict is Verdict.PASS else "not met"
+        return f"It is {met}: this counts all there is."
+    if finding.verdict is Verdict.FAIL:
+        among = f", {finding.compared} comparisons allowed for" if finding.compared > 1 else ""
+        return f"It is shown to be beyond the limit{among}."
+    kind, _ = bound_of(limit) or ("at_most", 0.0)
+    side: Literal["low", "high"] = "low" if kind in ("at_least", "above") else "high"
+    end = min(max(bound(measure.estimate, side=side), measure.span[0]), measure.span[1])
+    if finding.verdict is Verdict.PASS:
+        word = "at least" if side == "low" else "at most"
+        shown = f"{word} {number_text(end, measure)}"
+        if _is_below("at_least" if side == "low" else "at_most", end, measure):
+            shown = f"at most {number_text(-end, measure)} lower"
+        return f"It is shown to be within: {shown}, with 95% confidence."
+    far = _reach(kind, end, limit, measure)
+    show = _could_show(finding, kind, limit, measure)
+    return f"Not decided: the truth may be as far as {far}; {show}."
+
+
+def _reach(kind: str, number: float, limit: Mapping[str, Any], measure: Measure) -> str:
+    """How far a value may be, in the words that `limit_text` has for the limit."""
+    if _is_below(kind, float(limit[kind]), measure) and number < 0:
+        return f"{number_text(-number, measure)} lower"
+    return number_text(number, measure)
+
+
+def _could_show(finding: Finding, kind: str, limit: Mapping[str, Any], measure: Measure) -> str:
+    if finding.could_show is None:
+        return "a sample of this size could not have shown any excess over the limit"
+    level = _reach(kind, finding.could_show, limit, measure)
+    return f"a sample of this size would have shown an excess from {level} on"
+
+
+def could_show_text(finding: Finding, order: Ordered) -> str:
+    """The value from which on the sample would have shown an excess; empty where from none."""
+    measure, limit = order.measure(finding), order.limit_of(finding)
+    stated = bound_of(limit)
+    if measure is None or stated is None or finding.could_show is None:
+        return ""
+    return _reach(stated[0], finding.could_show, limit, measure)
+
+
+def _gate_sentence(finding: Finding, order: Ordered) -> str:
+    gating, gate = finding.gating, order.limit_of(finding).get("when") or {}
+    found = order.record.results_by_id.get(gating.measure or "") if gating else None
+    check = str(gate.get("measure", "")).partition(":")[0]
+    if gating is None or not isinstance(found, Measure):
+        why = found.reason if isinstance(found, Unmeasured) else "It was not measured."
+        return f"Whether the limit applies is not known. {why}"
+    said = f"{order.telling.sentence(check, found)} The limit applies where this is shown to be "
+    said += limit_text(gate, found)
+    state = "it is shown not to be" if gating.state == "shut" else "this is not decided"
+    return f"{said}; {state}."
+
+
+def how_many(n: int, counted: str, telling: Telling) -> str:
+    """So many units, images or timed runs, as ``12 rooms``."""
+    if counted == "units":
+        return telling.counted(n)
+    return f"{n:,} {counted.removesuffix('s') if n == 1 else counted}"
+
+
+def needed_text(needed: Needed | None, telling: Telling) -> str:
+    """What would decide a finding, in a few words: ``about 60 more rooms``."""
+    if needed is None:
+        return ""
+    if needed.more is None:
+        return "the value lies at the limit"
+    what = telling.units if needed.counted == "units" else needed.counted
+    if needed.more > MILLION:
+        return f"more than a million {what}"
+    return f"a few more {what}" if needed.more < 5 else f"about {_rounded(needed.more)} more {what}"
+
+
+def _rounded(count: int) -> str:
+    """Two leading figures, upwards."""
+    step = 10 ** max(0, len(str(count)) - 2)
+    return f"{-(-count // step) * step:,}"
+
+
+def is_within_reach(finding: Finding) -> bool:
+    """Whether a number of further images that someone may collect would decide a finding."""
+    needed = finding.needed
+    return needed is not None and needed.more is not None and needed.more <= MILLION
+
+
+def what_would_decide(finding: Finding, order: Ordered) -> str:
+    """What would decide a finding, in a sentence."""
+    needed = finding.needed
+    if finding.gating is not None or needed is None:
+        return "More images, chosen so that attribute and label disagree, would decide."
+    if needed.more is None:
+        return "The value lies at the limit: no number of images decides it. Set another limit."
+    text = needed_text(needed, order.telling)
+    group = "" if needed.of_all else order.group(finding)
+    of = f" of {group}" if group else ""
+    if not is_within_reach(finding):
+        return f"{text[:1].upper()}{text[1:]}{of} would be needed: the value is too near the limit."
+    alike = ", and the rest in proportion," if needed.both_sides else ""
+    return f"{text[:1].upper()}{text[1:]}{of}{alike} would decide it, if what was seen holds."
+
+
+def remedy(finding: Finding, order: Ordered) -> str:
+    """What to do about a finding; empty where nothing is asked."""
+    result = order.result(finding)
+    if isinstance(result, Unmeasured):
+        return result.remedy
+    match finding.verdict:
+        case Verdict.FAIL:
+            text = action(finding, order)
+            return f"{text[:1].upper()}{text[1:]}."
+        case Verdict.INCONCLUSIVE:
+            return what_would_decide(finding, order)
+        case Verdict.NOT_RUN:
+            more = how_many(MIN_UNITS - size(result), counted(result), order.telling)
+            group = order.group(finding)
+            return f"Add at least {more}{f' of {group}' if group else ''}."
+    return ""
+
+
+def action(finding: Finding, order: Ordered) -> str:
+    """What to do before release about a failure, in a few words."""
+    text = order.filled(order.words(finding).action, finding)
+    return text or f"fix and measure again: {order.short(finding)}"
+
+
+def summary(result: LimitResult, order: Ordered) -> str:
+    """One sentence on a limit over all that it met."""
+    findings = order.of(result.findings)
+    total = len(findings)
+    if not findings:
+        return result.reason
+    if result.verdict is Verdict.PASS:
+        return "It is met." if total == 1 else f"All {total} measures meet it."
+    if total == 1:
+        return reason(findings[0], order)
+    by = {v: [_about(f, order) for f in findings if f.verdict is v] for v in Verdict}
+    parts = [
+        f"{len(by[v])} of {total} {words} ({_listed(by[v])})"
+        for v, words in (
+            (Verdict.FAIL, "shown to be beyond the limit"),
+            (Verdict.INCONCLUSIVE, "not decided"),
+            (Verdict.NOT_RUN, "not measured"),
+        )
+        if by[v]
+    ]
+    return f"{'; '.join(parts)}."
+
+
+def _about(finding: Finding, order: Ordered) -> str:
+    subject: Subject = order.result(finding).subject
+    return order.telling.about(subject) or "all images"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - 4
+    return ", ".join(names[:4]) + (f" and {more} more" if more > 0 else "")
+
+
+def figures(number: float, measure: Measure) -> str:
+    """A number in the scale in which a measure is printed, without its unit."""
+    (text,) = number_texts([number], measure.scale)
+    return text

@@ -1,0 +1,365 @@
+"""Measures in words: the templates that checks declare, filled from what the record holds."""
+
+from __future__ import annotations
+
+import json
+import string
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from auditor.contract import Check, Words, check_classes
+from auditor.contract.numbers import (
+    gap_text,
+    number_text,
+    percent,
+    points,
+    points_apart,
+    side_text,
+    times,
+    value_text,
+)
+from auditor.contract.words import Text
+from auditor.findings import Alike, Measure, Measured, Question, Side, Subject
+from auditor.record import AuditRecord
+from auditor.spec import AuditSpec, UnitColumn
+from auditor.stats import value
+
+PLAIN = Words(title="", short="")
+PARTS = {"sound": "without images that were set apart", "as-given": "as given"}
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What the reports of one audit need to speak: the checks' words, and names to display.
+
+    `attributes` are the spec's attributes; `display` maps a name of an attribute, group or class
+    to what readers are shown; `unit` and `units` call what was sampled independently,
+    `places` the images of a split.
+    """
+
+    checks: Mapping[str, type[Check]]
+    attributes: frozenset[str] = frozenset()
+    display: Mapping[str, str] = field(default_factory=dict)
+    unit: str = "unit"
+    units: str = "units"
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def shown(self, name: str) -> str:
+        """A name as readers are shown it."""
+        return self.display.get(name, name)
+
+    def topic(self, check: str) -> str:
+        """What a check is about, in a few words; from its id where it is not installed."""
+        known = self.checks.get(check)
+        return known.topic if known else check.partition("/")[2].replace("-", " ") or check
+
+    def shows(self, check: str) -> str:
+        """What a report never folds of a check (`Check.shown`)."""
+        known = self.checks.get(check)
+        return known.shown if known else "folded"
+
+    def question(self, check: str) -> Question | None:
+        """Which of the four questions a check answers."""
+        known = self.checks.get(check)
+        return known.question if known else None
+
+    def place(self, split: str | None) -> str:
+        """The images of a split as a sentence ends with them."""
+        return self.places.get(split or "test", f"{split} images")
+
+    def words(self, check: str, result: Measured) -> Words:
+        """The first words of a measure whose title is fit; empty ones where there are none."""
+        known = self.checks.get(check)
+        stated = known.words.get(result.name, ()) if known else ()
+        for words in (stated,) if isinstance(stated, Words) else stated:
+            if _applies(words, result) and self.filled(words.title, result) is not None:
+                return words
+        return PLAIN
+
+    def group_keys(self, subject: Subject) -> dict[str, str]:
+        """The attributes and groups that a subject is about; empty for all images."""
+        return {key: said for key, said in subject.keys if key in self.attributes}
+
+    def group(self, subject: Subject) -> str:
+        """The group of a subject as ``accessible rooms (room type)``; empty for all images."""
+        pairs = self.group_keys(subject).items()
+        return ", ".join(f"{self.shown(said)} ({self.shown(key)})" for key, said in pairs)
+
+    def title(self, check: str, result: Measured) -> str:
+        """The heading of a finding."""
+        text = self.filled(self.words(check, result).title, result)
+        return text or self._plain(check, result, capital=True)
+
+    def short(self, check: str, result: Measured) -> str:
+        """A finding in a few words, for a list."""
+        text = self.filled(self.words(check, result).short, result)
+        return text or self._plain(check, result, capital=False)
+
+    def sentence(self, check: str, measure: Measure) -> str:
+        """Value, range and sizes in one or two plain sentences, and what stays of a gap."""
+        words = self.words(check, measure)
+        text = self.filled(words.sentence, measure, gap=words.gap)
+        text = text or f"{self.title(check, measure)}: {value_text(measure)}, {self.size(measure)}."
+        clause = alike_clause(measure, self, gap=words.gap)
+        return f"{text} {clause}" if clause else text
+
+    def size(self, result: Measure) -> str:
+        """How many images and units a measure rests on, as ``from 110 images, 24 rooms``."""
+        what = "timed runs" if result.volatile else "images"
+        units = "" if result.n_units is None else f", {self.counted(result.n_units)}"
+        return f"from {result.n:,} {what}{units}"
+
+    def counted(self, n: int) -> str:
+        """A number of units, as ``1 room`` or ``12 rooms``."""
+        return f"{n:,} {self.unit if n == 1 else self.units}"
+
+    def filled(
+        self, text: Text, result: Measured, *, gap: tuple[str, str] = PLAIN.gap
+    ) -> str | None:
+        """A template filled; None where it is empty or a field is lacking. `gap` as of `Words`."""
+        if not text:
+            return None
+        fields = _Fields(self, result, gap)
+        if isinstance(text, str):
+            return fields.fill(text)
+        parts = [filled for part in text if (filled := fields.fill(part)) is not None]
+        return " ".join(parts) or None
+
+    def _plain(self, check: str, result: Measured, *, capital: bool) -> str:
+        name = result.name.replace("-", " ")
+        text = self.topic(check) if result.name == "check" else f"{self.topic(check)}, {name}"
+        text = text[:1].upper() + text[1:] if capital else text
+        about = self.about(result.subject)
+        return f"{text}: {about}" if about else text
+
+    def about(self, subject: Subject) -> str:
+        """What a subject is about in a few words; empty for all test images."""
+        parts = [
+            PARTS.get(said, said) if key == "part"
+            else f"{self.shown(key)}: {self.shown(said)}"
+            for key, said in subject.keys
+        ]  # fmt: skip
+        if subject.split not in (None, "test"):
+            parts.append(f"{subject.split} data")
+        if subject.variant not in (None, "as-given"):
+            parts.append(f"{subject.variant} version")
+        return "; ".join(parts)
+
+
+def telling(record: AuditRecord) -> Telling:
+    """The words for a record: its checks', and the names that its spec displays."""
+    spec = AuditSpec.model_validate_json(json.dumps(record.spec.parsed))
+    unit, units = _unit_names(spec.data.columns.unit_column)
+    return Telling(
+        checks=check_classes(),
+        attributes=frozenset(spec.data.attributes),
+        display=spec.display,
+        unit=unit,
+        units=units,
+        places=_places(record),
+    )
+
+
+def _unit_names(column: UnitColumn | None) -> tuple[str, str]:
+    """What one unit and several are called: as stated, else by a column with a plain name."""
+    if column is None:
+        return "unit", "units"
+    plain = column.column.removesuffix("_id").lower()
+    usable = plain.isalpha() and plain.isascii() and not plain.endswith("s")
+    name = column.name or (plain if usable else "unit")
+    return name, column.plural or f"{name}s"
+
+
+def _places(record: AuditRecord) -> dict[str, str]:
+    unseen = record.dataset("train") is not None
+    return {
+        "test": "test images that it had not seen" if unseen else "test images",
+        "train": "training images",
+        "deployment": "images from where it will run",
+    }
+
+
+def _applies(words: Words, result: Measured) -> bool:
+    """Whether the value lies where the words are for; reasons have no value and take any."""
+    if words.when is None or not isinstance(result, Measure) or result.neutral is None:
+        return words.when is None
+    above = value(result.estimate) > result.neutral
+    return above == (words.when == "above")
+
+
+class _Fields(string.Formatter):
+    """The fields of one result's templates."""
+
+    def __init__(self, telling: Telling, result: Measured, gap: tuple[str, str]) -> None:
+        self.telling, self.result, self.gap = telling, result, gap
+
+    def fill(self, template: str) -> str | None:
+        """The template filled, None where a field is lacking."""
+        try:
+            return self.format(template)
+        except LookupError:
+            return None
+
+    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        found = self._subject(str(key))
+        if key in ("of_group", "where", "in_where"):
+            return found
+        if found is None and isinstance(self.result, Measure):
+            found = self._number(str(key), self.result)
+        if found is None or found is False or found in ("", (), []):
+            raise KeyError(key)
+        return found
+
+    def _subject(self, key: str) -> Any:
+        subject, telling = self.result.subject, self.telling
+        group = telling.group(subject)
+        known: dict[str, Any] = {name: telling.shown(said) for name, said in subject.keys}
+        known |= {
+            "group": group,
+            "of_group": f", {group}" if group else "",
+            "split": subject.split or "test",
+            "place": telling.place(subject.split),
+            "where": "" if subject.split in (None, "test") else f"{subject.split} data",
+            "in_where": "" if subject.split in (None, "test") else f" in {subject.split} data",
+            "variant": subject.variant or "as-given",
+            "unit_noun": telling.unit,
+            "units_noun": telling.units,
+        }
+        if "part" in known:
+            known["part"] = PARTS.get(subject.get("part") or "", known["part"])
+        return known.get(key)
+
+    def _number(self, key: str, measure: Measure) -> Any:
+        match key:
+            case "value":
+                return value_text(measure)
+            case "point":
+                return number_text(value(measure.estimate), measure)
+            case "gap":
+                ends = measure.interval
+                point = value(measure.estimate)
+                return gap_text(point, ends.low, ends.high, measure, words=self.gap)
+            case "n":
+                return measure.n
+            case "n_rest":
+                return measure.sides[1].n if measure.sides else None
+            case "units":
+                return measure.n_units
+            case "this" | "other" | "here" | "there":
+                return self._side(key, measure)
+        found = measure.facts.get(key)
+        return self.telling.shown(found) if isinstance(found, str) else found
+
+    def _side(self, key: str, measure: Measure) -> str | None:
+        if measure.sides is None:
+            return None
+        side = measure.sides[0 if key in ("this", "here") else 1]
+        return side_text(side) if key in ("this", "other") else _of_hundred(side)
+
+    def _named(self, one: Any) -> str:
+        """A name as readers are shown it; several in one place stand together."""
+        names = one if isinstance(one, list | tuple) else [one]
+        return " with ".join(self.telling.shown(str(name)) for name in names)
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        printers: dict[str, Callable[[Any], str]] = {
+            "percent": lambda v: f"{percent(v)}%",
+            "points": points,
+            "if": lambda v: "",
+            "times": times,
+            "units": self.telling.counted,
+            "noun": lambda v: self.telling.units if v == "units" else v,
+            "rows": lambda v: f"{v:,} image{'' if v == 1 else 's'}",
+        }
+        if format_spec in printers:
+            return printers[format_spec](value)
+        if "|" in format_spec:
+            return points_apart(*value, words=format_spec.split("|"))
+        if isinstance(value, list | tuple) and not format_spec:
+            return listed_with_and([self._named(v) for v in value])
+        if isinstance(value, int) and not format_spec:
+            return f"{value:,}"
+        return super().format_field(value, format_spec)
+
+
+def _of_hundred(side: Side) -> str | None:
+    """A side as a count of a hundred; None where it is no share."""
+    share = value(side.estimate)
+    if side.scale != "share" or not 0 <= share <= 1:
+        return None
+    shown = round(100 * share)
+    return "fewer than 1" if shown == 0 and share > 0 else f"{shown}"
+
+
+def listed_with_and(names: Sequence[str]) -> str:
+    """Names in a line, as ``a, b and c``."""
+    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])
+
+
+_TURNS = {
+    "explained": "Explained by",
+    "reversed": "Turned round by",
+    "hidden": "A gap is hidden by",
+}
+
+
+def alike_clause(measure: Measure, telling: Telling, *, gap: tuple[str, str] = PLAIN.gap) -> str:
+    """What stays of a gap among images alike; empty where no gap is shown, or hidden."""
+    turned = [a for a in measure.adjusted if a.reading in _TURNS]
+    if turned:
+        most = max(turned, key=lambda a: abs((a.value or 0.0) - value(measure.estimate)))
+        name = telling.shown(most.condition)
+        said = _alike_gap(most, measure, gap)
+        number = f": {said} among images of the same {name}" if said else ""
+        return f"{_TURNS[most.reading]} {name}{number}."
+    return _stays(measure, telling, gap)
+
+
+def _stays(measure: Measure, telling: Telling, gap: tuple[str, str]) -> str:
+    remains = [a for a in measure.adjusted if a.reading == "remains"]
+    unsure = [a for a in measure.adjusted if a.reading in ("open", "not comparable")]
+    if not remains and (not unsure or not _is_shown(measure)):
+        return ""
+    parts = []
+    if remains:
+        said = _alike_gap(remains[0], measure, gap) if len(remains) == 1 else ""
+        number = f" ({said})" if said else ""
+        parts.append(f"It stays so among images of the same {_either(remains, telling)}{number}")
+    if unsure:
+        said = f"whether {_either(unsure, telling)} explains it cannot be told"
+        parts.append(said if parts else f"W{said[1:]}")
+    return f"{'; '.join(parts)}."
+
+
+def _is_shown(measure: Measure) -> bool:
+    ends, neutral = measure.interval, measure.neutral or 0.0
+    return not ends.low <= neutral <= ends.high
+
+
+def _alike_gap(alike: Alike, measure: Measure, gap: tuple[str, str]) -> str:
+    """The gap among images alike; empty where there is none on the measure's scale."""
+    if alike.value is None or alike.low is None or alike.high is None:
+        return ""
+    return gap_text(alike.value, alike.low, alike.high, measure, words=gap)
+
+
+def alike_sentences(
+    measure: Measure, telling: Telling, *, gap: tuple[str, str] = PLAIN.gap
+) -> Iterator[str]:
+    """A sentence for each condition that a comparison was adjusted for."""
+    for alike in measure.adjusted:
+        name = telling.shown(alike.condition)
+        said = _alike_gap(alike, measure, gap)
+        if alike.reading == "not comparable":
+            yield f"Too little to compare among images of the same {name}."
+        elif said:
+            yield (
+                f"Among images of the same {name}: {said}, from {alike.n:,} images and "
+                f"{alike.n_rest:,} others."
+            )
+
+
+def _either(alike: Sequence[Alike], telling: Telling) -> str:
+    names = [telling.shown(a.condition) for a in alike]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

@@ -1,0 +1,80 @@
+"""Which classes are in a row, and which the model called: the same question for every task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditor.scoring.accuracy import confusion_matrix
+
+Mask = NDArray[np.bool_]
+
+
+class Presence(Protocol):
+    """For each class, which rows hold it and for which the model called it.
+
+    From these two, error rates, selection rates and amplification are the same for a classifier,
+    a detector and a segmenter. A row without truth holds no class.
+    """
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    def present(self, label: str) -> Mask:
+        """Whether the class is in each row, (n,)."""
+        ...
+
+    def called(self, label: str) -> Mask:
+        """Whether the model said that the class is in each row, (n,)."""
+        ...
+
+    def confusion(self) -> NDArray[np.int64]:
+        """How many rows of each class (first axis) were called each class, (classes, classes)."""
+        ...
+
+    def costs(self, matrix: np.ndarray) -> NDArray[np.float64]:
+        """Cost of the answer to each row, (n,), from costs (true class, answered class)."""
+        ...
+
+    def differs(self, other: Any) -> Mask:
+        """Whether `other`, a presence of the same kind, has other answers, row for row, (n,)."""
+        ...
+
+    def take(self, positions: np.ndarray) -> Presence:
+        """The rows at `positions`, in that order."""
+        ...
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """Presence where each row is of one class and gets one answer, as for a classifier.
+
+    `truth` (n,) class indices, -1 where there is none; `answers` (n,) class indices.
+    """
+
+    classes: tuple[str, ...]
+    truth: np.ndarray
+    answers: np.ndarray
+
+    def present(self, label: str) -> Mask:
+        return np.asarray(self.truth == self.classes.index(label))
+
+    def called(self, label: str) -> Mask:
+        return np.asarray(self.answers == self.classes.index(label))
+
+    def confusion(self) -> NDArray[np.int64]:
+        known = self.truth >= 0
+        return confusion_matrix(self.truth[known], self.answers[known], n_classes=len(self.classes))
+
+    def costs(self, matrix: np.ndarray) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = matrix[self.truth, self.answers]
+        return found
+
+    def differs(self, other: OneHot) -> Mask:
+        return np.asarray(self.answers != other.answers)
+
+    def take(self, positions: np.ndarray) -> OneHot:
+        return OneHot(self.classes, self.truth[positions], self.answers[positions])

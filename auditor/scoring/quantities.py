@@ -1,0 +1,101 @@
+"""Quantities: named numbers over rows, which comparisons take and turn into measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from auditor.findings import Better, Scale
+from auditor.scoring.cost import IMAGINED
+from auditor.scoring.rows import Rows
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number over rows: a rate where `values` are bool (n,), else a mean of floats (n,).
+
+    `better` is the direction in which it is good. Of the rows only those `at_risk` (n,) count
+    (all, where None); `among` says which these are (" of class serious"; empty for all). `keys`
+    go into the subject of its measures (``{"class": "serious"}``). A mean is of `scale` share or
+    difference, or an amount of `unit` from `least`; `imagined` values count in its spread as in
+    `auditor.stats.mean` (None: not at all). Examples are rows that are `harmed` (n,) bool, the
+    largest `badness` (n,) first; all rows, and the model's confidence, where None. `title` is
+    what tables and pictures call it ("wrongly called serious"), its name where empty.
+    """
+
+    name: str
+    values: np.ndarray
+    better: Better
+    at_risk: np.ndarray | None = None
+    among: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    scale: Scale = "share"
+    unit: str = ""
+    least: float | None = None
+    imagined: tuple[float, ...] | None = None
+    harmed: np.ndarray | None = None
+    badness: np.ndarray | None = None
+    title: str = ""
+
+    @property
+    def is_rate(self) -> bool:
+        return self.values.dtype == bool
+
+
+def headline(rows: Rows) -> Quantity:
+    """The share of rows answered rightly: accuracy of a classifier. All truth must be known."""
+    return Quantity(rows.headline, rows.right, "higher", harmed=~rows.right)
+
+
+def amount(rows: Rows, name: str) -> Quantity:
+    """The mean of one of the rows' `amounts`."""
+    found = rows.amounts[name]
+    return Quantity(
+        name, found.values, found.better, scale="amount", unit=found.unit, badness=found.values
+    )
+
+
+def recall(rows: Rows, label: str) -> Quantity:
+    """The share of rows of a class for which it is called."""
+    found = rows.called(label)
+    return Quantity(
+        "recall", found, "higher", rows.present(label), f" of class {label}", {"class": label},
+        harmed=~found, title=f"{label} found",
+    )  # fmt: skip
+
+
+def false_positives(rows: Rows, label: str) -> Quantity:
+    """The share of rows *not* of a class for which it is called."""
+    wrong = rows.called(label)
+    return Quantity(
+        "false-positive", wrong, "lower", ~rows.present(label), f" not of class {label}",
+        {"class": label}, harmed=wrong, title=f"wrongly called {label}",
+    )  # fmt: skip
+
+
+def false_negatives(rows: Rows, label: str) -> Quantity:
+    """The share of rows of a class for which it is not called."""
+    wrong = ~rows.called(label)
+    return Quantity(
+        "false-negative", wrong, "lower", rows.present(label), f" of class {label}",
+        {"class": label}, harmed=wrong, title=f"{label} missed",
+    )  # fmt: skip
+
+
+def calls(rows: Rows, label: str) -> Quantity:
+    """The share of rows for which a class is called, rightly or not; truth is not asked."""
+    called = rows.called(label)
+    return Quantity(
+        "selection", called, "lower", keys={"class": label}, harmed=called, title=f"called {label}"
+    )
+
+
+def costs(rows: Rows, matrix: np.ndarray, *, unit: str) -> Quantity:
+    """The mean cost of the answers, from costs (true class, answered class)."""
+    values = rows.presence.costs(matrix)
+    return Quantity(
+        "cost", values, "lower", scale="amount", unit=unit, least=float(matrix.min()),
+        imagined=(float(matrix.max()),) * IMAGINED, harmed=values > 0, badness=values,
+    )  # fmt: skip

@@ -1,0 +1,170 @@
+"""How much a sample of units is worth beside as many independent images: design effects.
+
+The formulas stand in :mod:`auditor.stats.clusters`, whose estimates they scale. Sums are taken by
+unit in as few passes over the images as will do.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from auditor.stats.codes import gapped_codes_of
+from auditor.stats.effective import effective_units, floored
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Effective:
+    """How much a clustered sample is worth: divide counts by `deff`, use t with `df`."""
+
+    deff: float
+    df: float | None
+
+
+def design_effect(centred: Floats, *, unit: ArrayLike | None) -> Effective:
+    """The design effect of a mean from its (n,) residuals."""
+    if unit is None:
+        return Effective(1.0, None)
+    owner = unit_codes_of(unit, len(centred))
+    images = np.bincount(owner)
+    sizes = images[images > 0].astype(np.float64)
+    _require_units(len(sizes))
+    sums = np.bincount(owner, weights=centred)
+    independent = float(centred @ centred) * len(centred) / (len(centred) - 1)
+    return _worth_of(sizes, spread=float(sums @ sums), independent=independent)
+
+
+def rate_effect(y: Mask, unit: ArrayLike | None) -> Effective:
+    """`design_effect` of outcomes 0 and 1 less their mean, in fewer passes."""
+    if unit is None:
+        return Effective(1.0, None)
+    owner = unit_codes_of(unit, len(y))
+    images = np.bincount(owner)
+    sizes = images[images > 0].astype(np.float64)
+    _require_units(len(sizes))
+    n, p = len(y), float(y.mean())
+    sums = np.bincount(owner, weights=y) - p * images
+    return _worth_of(sizes, spread=float(sums @ sums), independent=n * p * (1 - p) * n / (n - 1))
+
+
+def _worth_of(sizes: Floats, *, spread: float, independent: float) -> Effective:
+    worth = effective_units(sizes, spread=spread, independent=independent)
+    clustered = worth / (worth - 1) * spread
+    return Effective(floored(clustered, independent, sizes), worth - 1)
+
+
+def contrast_effect(
+    y: Floats | Mask, inside: Mask, *, unit: ArrayLike | None, rest_weight: float
+) -> Effective:
+    """The design effect of ``mean inside - rest_weight * mean outside``."""
+    if not inside.any() or inside.all():
+        raise ValueError(
+            f"comparison: found {int(inside.sum())} in the group and {int((~inside).sum())} in "
+            "the rest, expected at least one in each"
+        )
+    if unit is None:
+        return Effective(1.0, None)
+    owner = unit_codes_of(unit, len(y))
+    # The rest's units, then the group's: one pass sums both sides.
+    units = int(owner.max()) + 1
+    side = owner + units * inside
+    images = np.bincount(side, minlength=2 * units).reshape(2, units)
+    sums, independent = _residual_sums(y, inside, side, images)
+    rest, group = (
+        _Side.of(*one, weight=weight)
+        for *one, weight in zip(sums, images, independent.tolist(), (rest_weight, 1.0), strict=True)
+    )
+    # Each side is corrected for its own number of units, or the smaller one would be
+    # understated.
+    z = group.correction * group.sums - rest.correction * rest.sums
+    sizes = images[0] + images[1]
+    sizes = sizes[sizes > 0].astype(np.float64)
+    deff = floored(float(z @ z), group.independent + rest.independent, sizes)
+    return Effective(deff, _satterthwaite(group, rest, total=len(sizes)))
+
+
+def _residual_sums(
+    y: Floats | Mask, inside: Mask, side: NDArray[np.int64], images: NDArray[np.int64]
+) -> tuple[Floats, Floats]:
+    """Residuals of each side's mean over its size, summed by unit (2, units); their variances."""
+    n = images.sum(axis=1)
+
+    def summed(values: Floats | Mask) -> Floats:
+        found = np.bincount(side, weights=values, minlength=images.size)
+        return np.asarray(found, dtype=np.float64).reshape(images.shape)
+
+    if y.dtype == np.bool_:
+        found = summed(y)
+        p = found.sum(axis=1) / n
+        return (found - p[:, None] * images) / n[:, None], p * (1 - p) / np.maximum(n - 1, 1)
+    values = np.asarray(y, dtype=np.float64)
+    own, rest, at = values[inside], values[~inside], inside.astype(np.int64)
+    means = np.array([rest.mean(), own.mean()])
+    variances = np.array([side_variance(rest), side_variance(own)])
+    return summed((values - means[at]) * (1 / n)[at]), variances
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One side of a comparison: its linearised residuals summed by unit, and what they are worth.
+
+    `units` is the effective number of units, `independent` the variance of independent images.
+    """
+
+    sums: Floats
+    units: float
+    independent: float
+
+    @classmethod
+    def of(
+        cls, sums: Floats, images: NDArray[np.int64], independent: float, *, weight: float
+    ) -> _Side:
+        """From sums and numbers of images by unit, (units,); the side's values times `weight`."""
+        sizes = images[images > 0].astype(np.float64)
+        _require_units(len(sizes))
+        sums, independent = weight * sums, weight**2 * independent
+        units = effective_units(sizes, spread=float(sums @ sums), independent=independent)
+        return cls(sums, units, independent)
+
+    @property
+    def correction(self) -> float:
+        return math.sqrt(self.units / (self.units - 1))
+
+    @property
+    def variance(self) -> float:
+        return self.correction**2 * float(self.sums @ self.sums)
+
+
+def _satterthwaite(group: _Side, rest: _Side, *, total: int) -> float:
+    g, r = group.variance, rest.variance
+    if g + r == 0:
+        return min(group.units, rest.units) - 1
+    df = (g + r) ** 2 / (g**2 / (group.units - 1) + r**2 / (rest.units - 1))
+    # Units that span both sides are fewer than their sum.
+    return min(df, total - 1)
+
+
+def side_variance(y: Floats) -> float:
+    return float(y.var(ddof=1)) / len(y) if len(y) > 1 else 0.0
+
+
+def unit_codes_of(unit: ArrayLike, n: int) -> NDArray[np.int64]:
+    labels: NDArray[Any] = np.asarray(unit)
+    if labels.shape != (n,):
+        raise ValueError(f"unit: found shape {labels.shape}, expected ({n},)")
+    return gapped_codes_of(labels)
+
+
+def _require_units(found: int) -> None:
+    if found < 2:
+        raise ValueError(
+            f"unit: found {found} unit on a side, expected two or more for a variance; collect "
+            "more units, or leave `unit` out where images are independent"
+        )
