@@ -15,8 +15,15 @@ if TYPE_CHECKING:
     from auditor.record import AuditRecord
 
 USAGE_ERROR = 2
+NOT_DECIDED = 3
 INTERNAL_ERROR = 4
-EXIT_CODES = {"PASS": 0, "PASS_WITH_WAIVERS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "NOT_RUN": 3}
+EXIT_CODES = {
+    "PASS": 0,
+    "PASS_WITH_WAIVERS": 0,
+    "FAIL": 1,
+    "INCONCLUSIVE": NOT_DECIDED,
+    "NOT_RUN": NOT_DECIDED,
+}
 
 app = typer.Typer(
     name="auditor",
@@ -208,7 +215,9 @@ def _render_and_finish(record: AuditRecord, out: Path | None) -> None:
             typer.echo(f"Report: {path}")
     if problem:
         typer.echo(f"auditor: {problem}", err=True)
-    raise typer.Exit(EXIT_CODES[str(record.verdict)])
+    # What was changed by hand may fail, but never passes.
+    code = EXIT_CODES[str(record.verdict)]
+    raise typer.Exit(NOT_DECIDED if record.altered and code == 0 else code)
 
 
 def main() -> None:

@@ -208,7 +208,25 @@ def test_killed_by_the_system_and_started_again_it_ends_with_the_same_bytes(fair
     assert killed.returncode == -signal.SIGKILL
     assert list(broken.glob("store/*/*"))
     assert not (broken / "audit.json").exists()
+    left = next(broken.glob("store/*")) / ".k.npy.1-a.part"
+    left.write_bytes(b"half")
     records = [auditor.run(fair, out=out, only=(only,)) for out in (broken, whole)]
     assert volatile_free(records[0]) == volatile_free(records[1])
+    assert not left.exists()
     for path in (whole / "store").rglob("*.*"):
         assert (broken / path.relative_to(whole)).read_bytes() == path.read_bytes()
+
+
+def test_a_stored_answer_that_was_changed_is_computed_again_and_told(fair, tmp_path):
+    only = ("performance/overall",)
+    record = auditor.run(fair, out=tmp_path, only=only)
+    stored = max(tmp_path.glob("store/predictions/*.npy"), key=lambda path: path.stat().st_size)
+    content = stored.read_bytes()
+    stored.write_bytes(content[:-64] + bytes(64))
+    command = [sys.executable, "-m", "auditor.cli", "run", str(fair), "--only", *only]
+    told = subprocess.run([*command, "--out", str(tmp_path), "--quiet"], capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    said = f"store/predictions/{stored.name} was changed since it was written; it is computed again"
+    assert said in told.stderr
+    assert stored.read_bytes() == content
+    assert volatile_free(auditor.read_record(tmp_path / "audit.json")) == volatile_free(record)

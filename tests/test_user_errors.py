@@ -1,17 +1,20 @@
 """What users get wrong, and what disks do: one message and an exit code, never a false pass."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer
 from coloured_rooms import QUICK, make_world
 
 import auditor
+from auditor import cli
 from auditor.contract import check_classes
 from auditor.engine.output import output_folder
-from auditor.engine.store import Store
+from auditor.findings import Verdict
 from auditor.judging.volatile import volatile_free
 
 FEW = ("performance/overall", "performance/baseline", "bias/subgroup-gap")
@@ -142,13 +145,31 @@ def test_a_damaged_store_is_computed_anew(world, audited, tmp_path, keep):
     assert {path: path.read_bytes() for path in whole} == whole
 
 
-def test_a_store_knows_its_whole_arrays(tmp_path):
-    store, path = Store(tmp_path), tmp_path / "a.npy"
-    store.write_array(path, pd.Series([1.5, 2.5]).to_numpy())
-    assert store.holds(path)
-    path.write_bytes(path.read_bytes() + b"x")
-    assert not store.holds(path)
-    assert not store.holds(tmp_path / "absent.npy")
+def test_a_number_changed_by_hand_is_told_on_page_one(command, audited, tmp_path):
+    """The record still makes sense, so it is rendered; nobody can take it for what was measured."""
+    stored = json.loads((audited / "audit.json").read_text())
+    measure = next(m for r in stored["results"] for m in r["measures"] if m["name"] == "accuracy")
+    measure["estimate"]["x"] = measure["estimate"]["n"]
+    path = tmp_path / "audit.json"
+    path.write_text(json.dumps(stored))
+    said = "was changed after it had been written"
+    code, out, _ = command("judge", path, "--policy", "strict", "--out", tmp_path / "judged")
+    assert code not in (0, 2)
+    assert said in out
+    command("report", path, "--out", tmp_path)
+    for folder in (tmp_path, tmp_path / "judged"):
+        page = (folder / "report.html").read_text()
+        assert said in page[: page.index("Who is hurt")]
+        assert said in (folder / "MODEL_CARD.md").read_text()
+    assert auditor.read_record(tmp_path / "judged" / "audit.json").altered
+
+
+def test_what_was_changed_by_hand_never_passes(audited):
+    record = dataclasses.replace(auditor.read_record(audited / "audit.json"), verdict=Verdict.PASS)
+    for altered, code in ((False, 0), (True, 3)):
+        with pytest.raises(typer.Exit) as ended:
+            cli._render_and_finish(dataclasses.replace(record, altered=altered), None)
+        assert ended.value.exit_code == code
 
 
 def changed_world(tmp_path, edit) -> Path:

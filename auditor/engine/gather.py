@@ -179,7 +179,7 @@ def _int8_file(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store)
     key = key_of("int8", QUANTIZER_VERSION, loaded.predictor.digest, digests,
                  loaded.spec.model.input.model_dump(mode="json"))  # fmt: skip
     path = store.path("variants", key, ".onnx")
-    if not path.exists():
+    if not store.holds(path):
         frames = _calibration_frames(dataset, rows, loaded.spec)
         with store.writing(path) as temporary:
             quantize_int8(

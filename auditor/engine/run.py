@@ -74,7 +74,9 @@ def audit_into(
     _require_known_checks(limits_of(file.spec, policy_file.policy))
     declarations = _declarations(file.spec)
     loaded = load(file.spec, only=only, trust_code=trust_code)
-    gathered = gather(loaded, store=Store(folder / "store"), report=_as_show(report))
+    store = Store(folder / "store")
+    store.remove_partial()
+    gathered = gather(loaded, store=store, report=_as_show(report))
     runs = run_checks(loaded.plan.checks, gathered, report=report)
     provenance = collect_provenance(
         seed=file.spec.audit.seed,

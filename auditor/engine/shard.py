@@ -82,13 +82,13 @@ class ShardFiles:
     embeddings: tuple[Path | None, ...]
     scores: tuple[Path, ...]
 
-    def missing_passes(self) -> tuple[int, ...]:
+    def missing_passes(self, store: Store) -> tuple[int, ...]:
         return tuple(
             i
             for i, (path, embedding) in enumerate(
                 zip(self.probabilities, self.embeddings, strict=True)
             )
-            if not Store.holds(path) or (embedding is not None and not Store.holds(embedding))
+            if not store.holds(path) or (embedding is not None and not store.holds(embedding))
         )
 
 
@@ -101,7 +101,7 @@ def run_shard(
 ) -> ShardFiles:
     """Compute what the store lacks for this shard; `kept` serves the frames of donors."""
     files = shard_files(task, store=store, predictors=predictors)
-    missing = files.missing_passes()
+    missing = files.missing_passes(store)
     need_scan = not store.holds(files.scan)
     need_frames = files.frames is not None and not store.holds(files.frames)
     if missing or need_scan or need_frames:
@@ -118,7 +118,7 @@ def _sweep(
     kept: KeptFrames | None,
 ) -> None:
     """Decode once and predict what is missing."""
-    missing, need_scan = files.missing_passes(), not store.holds(files.scan)
+    missing, need_scan = files.missing_passes(store), not store.holds(files.scan)
     need_frames = files.frames is not None and not store.holds(files.frames)
     states = [_PassState.start(task.passes[i], predictors) for i in missing]
     redecode = need_scan or need_frames or files.frames is None

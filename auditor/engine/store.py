@@ -1,21 +1,22 @@
 """The store: what a sweep computed, under keys made of everything it depends on.
 
 A file of the store is written under a temporary name and renamed, so that a partial file is
-never a hit. Nothing in it is ever changed.
+never a hit. Beside it lies its digest (``sha256sum -c`` reads it): a file that a disk or a hand
+has changed is no hit either. Nothing in the store is ever changed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
+import logging
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,11 +28,15 @@ def key_of(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+_log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True)
 class Store:
     """A folder of immutable arrays and tables, by kind and key."""
 
     folder: Path
+    _checked: set[Path] = field(default_factory=set, compare=False, repr=False)
 
     def path(self, kind: str, key: str, suffix: str = ".npy") -> Path:
         return self.folder / kind / f"{key}{suffix}"
@@ -43,25 +48,40 @@ class Store:
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex}.part")
         try:
             yield temporary
+            digest = _digest_of(temporary)
             os.replace(temporary, path)
+            # Written last: a file without its digest is one whose writer was killed here.
+            temporary.write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+            os.replace(temporary, _digest_file(path))
+            self._checked.add(path)
         finally:
             temporary.unlink(missing_ok=True)
 
-    @staticmethod
-    def holds(path: Path) -> bool:
-        """Whether `path` is there whole; a file that a failing disk cut short is computed anew.
+    def holds(self, path: Path) -> bool:
+        """Whether `path` is there as it was written, by its digest (read once a run).
 
-        Arrays must have the size that their header says, tables their closing mark.
+        A file that is not is removed, so that it is computed anew, and named in a warning.
         """
-        try:
-            size = path.stat().st_size
-            with path.open("rb") as file:
-                if path.suffix == ".parquet":
-                    file.seek(max(size - 4, 0))
-                    return size >= 12 and file.read() == b"PAR1"
-                return path.suffix != ".npy" or size == _size_of_array(file)
-        except (OSError, ValueError):
+        if path in self._checked:
+            return True
+        if not path.exists():
             return False
+        try:
+            stated = _digest_file(path).read_text(encoding="utf-8").split(" ")[0]
+        except (OSError, UnicodeDecodeError):
+            return False
+        if _digest_of(path) == stated:
+            self._checked.add(path)
+            return True
+        shown = path.relative_to(self.folder.parent)
+        _log.warning("%s was changed since it was written; it is computed again.", shown)
+        path.unlink()
+        return False
+
+    def remove_partial(self) -> None:
+        """Remove what killed runs left half-written; the caller alone must hold the folder."""
+        for left in self.folder.glob("*/.*.part"):
+            left.unlink()
 
     def write_array(self, path: Path, array: np.ndarray) -> None:
         with self.writing(path) as temporary, temporary.open("wb") as file:
@@ -89,13 +109,10 @@ class Store:
         return array
 
 
-def _size_of_array(file: BinaryIO) -> int:
-    """Bytes of a whole ``.npy`` file by its header; raises ValueError where there is none."""
-    read_header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(np.lib.format.read_magic(file))
-    if read_header is None:
-        raise ValueError("an array of an unknown version")
-    shape, _, dtype = read_header(file)
-    return file.tell() + math.prod(shape) * dtype.itemsize
+def _digest_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

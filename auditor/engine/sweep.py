@@ -69,11 +69,12 @@ class SweptSplit:
         """The kept frame of a row, (h, w, 3) uint8."""
         path = self.frames[row // SHARD]
         assert path is not None, f"frames of {self.split} were not kept"
-        return np.asarray(_frames_of(path)[row % SHARD])
+        return np.asarray(_frames_of(path, path.stat().st_ino)[row % SHARD])
 
 
 @lru_cache(maxsize=64)
-def _frames_of(path: Path) -> np.ndarray:
+def _frames_of(path: Path, inode: int) -> np.ndarray:
+    """A map kept for as long as the file is the same one, by its `inode`."""
     return Store.read_array(path)
 
 

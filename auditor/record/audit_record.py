@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -181,7 +183,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class AuditRecord:
-    """A whole audit; see the fields' own classes."""
+    """A whole audit; see the fields' own classes.
+
+    `altered` says that the file this was read from, or one that it was judged from, did not fit
+    its digest: somebody changed it after the audit had written it.
+    """
 
     provenance: Provenance
     spec: Document
@@ -199,6 +205,7 @@ class AuditRecord:
     run_warnings: tuple[str, ...] = ()
     check_texts: tuple[CheckText, ...] = ()
     declarations: Document | None = None
+    altered: bool = False
 
     @property
     def title(self) -> str:
@@ -207,7 +214,8 @@ class AuditRecord:
     @cached_property
     def canonical(self) -> str:
         """The record as canonical JSON, made once: four digests and a file are taken of it."""
-        return dumps({"schema": SCHEMA} | encode(self))
+        stored = {"schema": SCHEMA} | encode(self)
+        return dumps(stored | {"digest": content_digest(stored)})
 
     def dataset(self, split: str) -> DatasetSummary | None:
         return next((d for d in self.datasets if d.split == split), None)
@@ -236,6 +244,15 @@ class AuditRecord:
 
     def finding(self, identifier: str) -> Finding | None:
         return next((f for f in self.findings if f.id == identifier), None)
+
+
+def content_digest(stored: Mapping[str, Any]) -> str:
+    """SHA-256 of an ``audit.json`` without its ``digest``, however the file is laid out.
+
+    Of its UTF-8 text with sorted keys and no spaces.
+    """
+    text = json.dumps(stored, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", errors="backslashreplace")).hexdigest()
 
 
 def keep_table(table: Table, *, digest: str | None = None) -> KeptTable:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from auditor.errors import DataError
-from auditor.record.audit_record import SCHEMA, AuditRecord
+from auditor.record.audit_record import SCHEMA, AuditRecord, content_digest
 from auditor.record.codec import CodecError, decode, dumps, schema_of
 
 
@@ -24,7 +25,7 @@ def to_json(record: AuditRecord) -> str:
 
 
 def parse_record(text: str, *, name: str = "audit.json") -> AuditRecord:
-    """The record that `to_json` wrote, exactly.
+    """The record that `to_json` wrote, exactly; one that does not fit its digest is `altered`.
 
     Raises
     ------
@@ -43,6 +44,7 @@ def parse_record(text: str, *, name: str = "audit.json") -> AuditRecord:
             f"{name} has the schema {found!r}; this version reads {SCHEMA!r}. Use the version of "
             "auditor that wrote it, or run the audit again."
         )
+    intact = stored.pop("digest", None) == content_digest({"schema": SCHEMA} | stored)
     try:
         record: AuditRecord = decode(AuditRecord, stored)
     except CodecError as error:
@@ -50,7 +52,7 @@ def parse_record(text: str, *, name: str = "audit.json") -> AuditRecord:
             f"{name} is not a record of an audit: {error}. Was it edited by hand? Run the audit "
             "again."
         ) from error
-    return record
+    return record if intact else replace(record, altered=True)
 
 
 def write_record(record: AuditRecord, path: Path) -> Path:
@@ -67,7 +69,8 @@ def record_schema() -> dict[str, Any]:
     schema = schema_of(AuditRecord, title="Record of an audit", identifier=SCHEMA)
     root = schema["$defs"]["AuditRecord"]
     root["properties"]["schema"] = {"const": SCHEMA}
-    root["required"].append("schema")
+    root["properties"]["digest"] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    root["required"] += ["schema", "digest"]
     return schema
 
 

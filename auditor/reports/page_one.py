@@ -12,7 +12,7 @@ from auditor.record import AuditRecord
 from auditor.reports.answers import answer_text
 from auditor.reports.ordering import Ordered, is_about_people
 from auditor.reports.reasons import action, is_within_reach, limit_text, needed_text
-from auditor.reports.wording import AUDIT_WORDS, date_text, listed, shortened
+from auditor.reports.wording import ALTERED, AUDIT_WORDS, date_text, listed, shortened
 from auditor.stats import value
 
 RANGE_NOTE = "Brackets hold the range in which the true figure plausibly lies."
@@ -46,6 +46,7 @@ class PageOne:
     verdict: str
     word: str
     policy: str
+    altered: str
     why: str
     headline: tuple[str, ...]
     harms: tuple[Harm, ...]
@@ -65,6 +66,7 @@ def page_one(record: AuditRecord, order: Ordered) -> PageOne:
         verdict=record.verdict.value,
         word=AUDIT_WORDS[record.verdict],
         policy=shortened(f"“{policy['id']}” version {policy['version']}", 60),
+        altered=ALTERED if record.altered else "",
         why=shortened(why(record, order), 230),
         headline=_headline(order),
         harms=_harms(order),

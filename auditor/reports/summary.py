@@ -6,6 +6,7 @@ from auditor.findings import Finding, LimitResult, Verdict
 from auditor.record import AuditRecord
 from auditor.reports.ordering import Ordered, ordered
 from auditor.reports.reasons import reason
+from auditor.reports.wording import ALTERED
 
 VERDICT_SENTENCES = {
     Verdict.PASS: "MEETS policy",
@@ -32,7 +33,8 @@ def summary_lines(record: AuditRecord) -> list[str]:
     ]
     if open_limits:
         lines += ["", f"  Not decided: {', '.join(open_limits)}"]
-    lines += [f"  Warning: {warning}" for warning in record.warnings]
+    altered = [ALTERED] if record.altered else []
+    lines += [f"  Warning: {warning}" for warning in (*altered, *record.warnings)]
     return [*lines, ""]
 
 

@@ -29,6 +29,10 @@ SYMBOLS = {
     Verdict.NOT_RUN: "–",
 }
 NO_LIMIT = "no limit"
+ALTERED = (
+    "The record of this audit was changed after it had been written: nothing here counts as "
+    "measured. Run the audit again."
+)
 
 
 def verdict_word(finding: Finding) -> str:

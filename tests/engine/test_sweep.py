@@ -137,6 +137,45 @@ def test_killed_and_started_again_it_computes_the_rest_and_ends_the_same(
     assert {name: left[name] for name in all_bytes(whole)} == all_bytes(whole)
 
 
+def flipped(path):
+    """The middle byte of a file has one bit flipped."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(bytes(content))
+
+
+def zeroed(path):
+    """The last half of a file is zeros, as after a crash of the system; its size is the same."""
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2].ljust(len(content), b"\0"))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+@pytest.mark.parametrize("harm", [flipped, zeroed, cut])
+def test_a_stored_file_that_was_changed_is_computed_again(rooms, worlds, tmp_path, caplog, harm):
+    passes = [Pass("test", embedding=True)]
+    first = swept(rooms, worlds, Store(tmp_path), passes=passes, keep=True)
+    assemble(first.passes[0], "embeddings", store=Store(tmp_path))
+    whole = all_bytes(Store(tmp_path))
+    stored = [path for path in tmp_path.rglob("*") if path.suffix in (".npy", ".parquet")]
+    kinds = {path.parent.name: path for path in stored}
+    assert kinds.keys() == {"scan", "frames", "predictions", "embeddings", "embeddings-whole",
+                            "scores"}  # fmt: skip
+    for kind, path in kinds.items():
+        harm(path)
+        caplog.clear()
+        store = Store(tmp_path)
+        again = swept(rooms, worlds, store, passes=passes, keep=True)
+        answers = assemble(again.passes[0], "embeddings", store=store)
+        assert all_bytes(store) == whole, kind
+        assert [path.name in r.getMessage() for r in caplog.records] == [True], kind
+        assert answers[7, 1] == pytest.approx(2 * brightness(7) / 255)
+        assert again.frame(7)[0, 0, 0] == brightness(7)
+
+
 def test_results_do_not_depend_on_the_number_of_threads(rooms, worlds, tmp_path, monkeypatch):
     stores = []
     for workers in (1, 4):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import socket
@@ -210,6 +211,28 @@ def test_json_is_canonical(make):
     assert dumps(Rate(9, 10)) == dumps(Rate(9.0, np.float32(10))) != dumps(Rate(9, 10, 4))
 
 
+def test_a_record_changed_by_hand_is_known_as_that_for_ever(make):
+    text = to_json(make())
+    stored = json.loads(text)
+    assert not from_json(text).altered
+    assert not from_json(json.dumps(stored, indent=8)).altered, "only laid out otherwise"
+    stored["datasets"][0]["n_units"] = 40
+    changed = from_json(json.dumps(stored))
+    assert changed.altered
+    assert from_json(to_json(changed)) == changed
+    policy = load_policy("default")
+    assert rejudge(from_json(to_json(rejudge(changed, policy=policy))), policy=policy).altered
+    del stored["digest"]
+    assert from_json(json.dumps(stored)).altered
+
+
+def test_the_digest_is_what_a_reader_without_auditor_computes(make):
+    stored = json.loads(to_json(make()))
+    stated = stored.pop("digest")
+    text = json.dumps(stored, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert hashlib.sha256(text.encode("utf-8", errors="backslashreplace")).hexdigest() == stated
+
+
 def test_a_change_of_one_thing_changes_few_lines(make):
     """A record kept under version control: what is small has a line of its own."""
     before, after = (
@@ -217,7 +240,7 @@ def test_a_change_of_one_thing_changes_few_lines(make):
         for n in (4, 5)
     )
     assert len(before) == len(after) > 100
-    assert sum(a != b for a, b in zip(before, after, strict=True)) == 1
+    assert sum(a != b for a, b in zip(before, after, strict=True)) == 2, "and the digest"
 
 
 def test_what_equals_its_default_is_not_written_and_is_read_as_it():
