@@ -124,7 +124,7 @@ def _under_represented(order: Ordered) -> Iterator[str]:
     # Fewest first: a record read back has its groups in another order.
     for one in sorted(few, key=lambda one: (one.found / one.due, one.group)):
         shares = f"{percent(one.found)}% of training images, {percent(one.due)}% of people"
-        yield f"{order.telling.shown(one.group)} ({shares})"
+        yield f"{order.telling.shown_of(one.attribute, one.group)} ({shares})"
 
 
 def _open(findings: Sequence[Finding], rest: Sequence[Finding], order: Ordered) -> str:
@@ -184,9 +184,9 @@ def names(findings: Sequence[Finding], order: Ordered) -> str:
 def _named(finding: Finding, order: Ordered) -> list[tuple[str, str]]:
     """Attribute and value of each group of a finding; an empty attribute with other names."""
     result, telling = order.result(finding), order.telling
-    groups = telling.group_keys(result.subject).items()
+    groups = telling.named_groups(result.subject)
     if groups:
-        return [(telling.shown(key), telling.shown(said)) for key, said in groups]
+        return groups
     if not isinstance(result, Measure):
         return [("", telling.topic(finding.check))]
     return [("", order.short(finding))]

@@ -16,6 +16,7 @@ from auditor.reports.matrix import matrix
 from auditor.reports.ordering import ordered
 from auditor.reports.page_one import RANGE_NOTE, page_one
 from auditor.reports.templates import environment, template_text
+from auditor.reports.wording import set_apart_text
 
 FOOTER = "Measured and declared items are marked. No statement of legal conformity."
 
@@ -54,6 +55,8 @@ def report_html(
             browser_css=template_text("browser.css") if for_browser else "",
             footer=FOOTER,
             range_note=RANGE_NOTE,
+            set_apart=set_apart_text,
+            units=order.telling.units,
         )
     )
     return xml_text(re.sub(r"\n\s*\n+", "\n", text))

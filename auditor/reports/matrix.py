@@ -68,7 +68,7 @@ def _block(table: GroupTable, shown: tuple[GroupColumn, ...], order: Ordered) ->
     sizes = {group.name: group.n_sound for group in table.attribute.groups}
     rows = tuple(
         MatrixRow(
-            group=shortened(order.telling.shown(group), 60),
+            group=shortened(order.telling.shown_of(table.attribute.name, group), 60),
             images=sizes.get(group),
             cells=tuple(_cell(table.findings.get((group, c.key)), order) for c in shown),
         )

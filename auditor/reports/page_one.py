@@ -12,7 +12,14 @@ from auditor.record import AuditRecord
 from auditor.reports.answers import answer_text
 from auditor.reports.ordering import Ordered, is_about_people
 from auditor.reports.reasons import action, is_within_reach, limit_text, needed_text
-from auditor.reports.wording import ALTERED, AUDIT_WORDS, date_text, listed, shortened
+from auditor.reports.wording import (
+    ALTERED,
+    AUDIT_WORDS,
+    date_text,
+    listed,
+    set_apart_text,
+    shortened,
+)
 from auditor.stats import value
 
 RANGE_NOTE = "Brackets hold the range in which the true figure plausibly lies."
@@ -117,7 +124,7 @@ def _claim_sentence(record: AuditRecord, order: Ordered) -> str:
             continue
         claimed = f"{100 * float(stated):.3g}%" if measured.scale == "share" else f"{stated:g}"
         if given is not None and value(given.estimate) >= float(stated) > value(measured.estimate):
-            return f"The claimed {claimed} rests on {_set_apart(record)}."
+            return f"The claimed {claimed} rests on {_set_apart(record, order)}."
         return f"The claimed {claimed} does not hold: measured {value_text(measured)}."
     return ""
 
@@ -130,18 +137,13 @@ def _findings_of(order: Ordered, limit: str) -> Sequence[str]:
     return next((r.findings for r in order.limits if r.limit["id"] == limit), ())
 
 
-_SET_APART = {
-    "leaked": "images that the model had already seen",
-    "duplicated": "images that are in the test data more than once",
-}
-
-
-def _set_apart(record: AuditRecord) -> str:
+def _set_apart(record: AuditRecord, order: Ordered) -> str:
     """What the clean subset lacks, named by the commonest reason."""
     test = record.dataset("test")
-    commonest = max(test.set_apart, key=lambda part: part.n, default=None) if test else None
-    reason = commonest.reason if commonest else ""
-    return _SET_APART.get(reason, "images that should not be in the test data")
+    commonest = max(test.set_apart, key=lambda part: part.n) if test and test.set_apart else None
+    if commonest is None:
+        return "images that should not be in the test data"
+    return set_apart_text(commonest.reason, order.telling.units)
 
 
 def _failure_sentence(order: Ordered, failed: Sequence[LimitResult]) -> str:

@@ -49,6 +49,10 @@ class Telling:
         """A name as readers are shown it."""
         return self.display.get(name, name)
 
+    def shown_of(self, key: str, said: str) -> str:
+        """What a subject says under a key; `display` may have a name for ``key=said`` alone."""
+        return self.display.get(f"{key}={said}") or self.shown(said)
+
     def topic(self, check: str) -> str:
         """What a check is about, in a few words; from its id where it is not installed."""
         known = self.checks.get(check)
@@ -82,9 +86,19 @@ class Telling:
         return {key: said for key, said in subject.keys if key in self.attributes}
 
     def group(self, subject: Subject) -> str:
-        """The group of a subject as ``accessible rooms (room type)``; empty for all images."""
-        pairs = self.group_keys(subject).items()
-        return ", ".join(f"{self.shown(said)} ({self.shown(key)})" for key, said in pairs)
+        """The group of a subject as ``old (phone)``, by its own name where it has one to display.
+
+        Empty for all images.
+        """
+        named = self.named_groups(subject)
+        return ", ".join(f"{said} ({key})" if key else said for key, said in named)
+
+    def named_groups(self, subject: Subject) -> list[tuple[str, str]]:
+        """Attribute and group of each as shown; no attribute where the group has its own name."""
+        return [
+            ("" if (name := self.shown_of(key, said)) != said else self.shown(key), name)
+            for key, said in self.group_keys(subject).items()
+        ]
 
     def title(self, check: str, result: Measured) -> str:
         """The heading of a finding."""
@@ -137,7 +151,7 @@ class Telling:
         """What a subject is about in a few words; empty for all test images."""
         parts = [
             PARTS.get(said, said) if key == "part"
-            else f"{self.shown(key)}: {self.shown(said)}"
+            else f"{self.shown(key)}: {self.shown_of(key, said)}"
             for key, said in subject.keys
         ]  # fmt: skip
         if subject.split not in (None, "test"):
@@ -214,7 +228,7 @@ class _Fields(string.Formatter):
     def _subject(self, key: str) -> Any:
         subject, telling = self.result.subject, self.telling
         group = telling.group(subject)
-        known: dict[str, Any] = {name: telling.shown(said) for name, said in subject.keys}
+        known: dict[str, Any] = {name: telling.shown_of(name, said) for name, said in subject.keys}
         known |= {
             "group": group,
             "of_group": f", {group}" if group else "",

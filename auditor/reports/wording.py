@@ -28,6 +28,13 @@ SYMBOLS = {
     Verdict.INCONCLUSIVE: "?",
     Verdict.NOT_RUN: "–",
 }
+SET_APART = {
+    "unreadable": "images that cannot be read",
+    "duplicate": "images that are in the data more than once",
+    "seen_image": "images that the model had already seen",
+    "seen_unit": "{units} that the model had already seen",
+}
+"""What was set apart, by the reason that the record names."""
 NO_LIMIT = "no limit"
 ALTERED = (
     "The record of this audit was changed after it had been written: nothing here counts as "
@@ -57,6 +64,11 @@ def shortened(text: str, length: int) -> str:
         return line
     cut = line[: length - 1]
     return f"{re.sub(r'[ ,;:]+[^ ]*$', '', cut) if ' ' in cut[length // 2 :] else cut}…"
+
+
+def set_apart_text(reason: str, units: str) -> str:
+    """What was set apart for a reason; `units` is what the audit calls several units."""
+    return SET_APART.get(reason, reason.replace("_", " ")).format(units=units)
 
 
 def listed(names: list[str], *, most: int, join: str = ", ") -> str:

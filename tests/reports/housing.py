@@ -264,7 +264,7 @@ def _summaries(evidence, corridors: int) -> tuple[DatasetSummary, ...]:
         for i, c in enumerate(CLASSES)
     )
     test = DatasetSummary("test", len(given), len(sound), len(given) // 2, True, labels, attributes,
-                          (SetApart("leaked", len(given) - len(sound)),), "0" * 64)  # fmt: skip
+                          (SetApart("seen_image", len(given) - len(sound)),), "0" * 64)  # fmt: skip
     few = AttributeSummary("household", "sensitive",
                            (GroupCount("single", 900, 900), GroupCount("family", 80, 80),
                             GroupCount("accessible", 20, 20)),

@@ -1,20 +1,31 @@
 """Words: what the tool never says, and numbers as a reader sees them."""
 
 import ast
+import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import auditor
 from auditor.contract import Words, check_classes
 from auditor.contract.numbers import value_text
+from auditor.data.soundness import RoleSoundness, Soundness
 from auditor.findings import Finding, Measure, Subject, Verdict
 from auditor.reports.reasons import limit_text
 from auditor.reports.telling import Telling
 from auditor.reports.templates import template_folder
-from auditor.reports.wording import date_text, listed, shortened, verdict_word
+from auditor.reports.wording import (
+    SET_APART,
+    date_text,
+    listed,
+    set_apart_text,
+    shortened,
+    verdict_word,
+)
 from auditor.stats import Draws, Exact, Normal, PairedDifference, Rate, RateDifference, RateRatio
 
 STATISTICS = r"(?i)p-value|\bCI\b|confidence interval|\bHolm\b|significan|hypothes|standard error"
@@ -163,6 +174,38 @@ def test_texts_are_cut_at_words_and_long_words_are_cut():
     assert shortened("a\nb\t c", 40) == "a b c"
     assert listed(["a", "b", "a", "c"], most=2) == "a, b and 1 more"
     assert date_text("2026-11-02T09:30:00+00:00") == "2 November 2026"
+
+
+DISPLAYED = Telling(
+    check_classes(),
+    attributes=frozenset({"phone", "building"}),
+    display={"phone": "kind of phone", "old": "old phones", "building=new": "the new hall"},
+)
+
+
+def test_whatever_is_set_apart_has_words():
+    masks = {
+        f.name: pd.DataFrame() if "DataFrame" in str(f.type) else np.zeros(1, dtype=bool)
+        for f in dataclasses.fields(RoleSoundness)
+    }
+    found = Soundness({"test": RoleSoundness(**masks)}, units_compared=True).summary()["test"]
+    assert found.keys() - {"images", "sound"} == SET_APART.keys()
+    assert set_apart_text("seen_unit", "rooms") == "rooms that the model had already seen"
+    assert set_apart_text("of_a_later_version", "rooms") == "of a later version"
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"phone": "old"}, "old phones"),
+        ({"phone": "new"}, "new (kind of phone)"),
+        ({"building": "new"}, "the new hall"),
+        ({"building": "new", "phone": "new"}, "the new hall, new (kind of phone)"),
+        ({"class": "old"}, ""),
+    ],
+)
+def test_a_group_is_called_by_the_name_to_display(keys, said):
+    assert DISPLAYED.group(Subject.about(keys)) == said
 
 
 TELLING = Telling(check_classes(), attributes=frozenset({"household", "colour"}))
