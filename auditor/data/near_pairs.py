@@ -1,304 +1,260 @@
-"""Which thumbnails are near each other: exactly, among many, however alike all of them are.
+"""Which images may be copies of each other: candidates, found on small thumbnails.
 
-Images that are near along the axis on which all differ most are compared in blocks, by products
-of matrices, at first in few coordinates; what that leaves is measured. Where many are alike few
-pairs are needed: within a group, that all are linked; of twins, the first or the nearest. What
-is found does not depend on how products round.
+A thumbnail is described by its lowest frequencies (a discrete cosine transform) in brightness and
+colour, in a form that is the same for an image and its mirrored and turned copies: of a frequency
+and its transpose the larger and the smaller amplitude. Windows of an image are described too, so
+that crops and borders are found, and halves, so that what was laid over one half does not matter.
+Of each description the few nearest others are looked for; see `auditor.data.copies` for what
+makes a candidate a copy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.fft import dct
 
-PATTERN_RADIUS = 0.15
-"""Largest distance of two thumbnails, each of mean 0 and length 1 (0.15: correlation 0.989)."""
+from auditor.data.scan import THUMBNAIL
 
-LEVEL_RADIUS = 4.0
-"""Largest root mean square difference in grey levels, at the two images' mean contrast.
+SIDE = THUMBNAIL
+"""Side of a thumbnail."""
 
-Copies at 60% size and JPEG quality 50 lie below 3 (98% of photographs), different handwritten
-digits, the closest look-alikes tried, above 7.
-"""
+Window = tuple[float, float, float, float]
+"""Top, bottom, left and right of a part of an image, as shares of its height and width."""
 
-_COARSE = 30
-"""Coordinates that are compared first."""
+WHOLE: Window = (0.0, 1.0, 0.0, 1.0)
+_MIDDLES: tuple[Window, ...] = ((0.03, 0.97, 0.03, 0.97), (0.05, 0.95, 0.05, 0.95))
+_CORNERS: tuple[Window, ...] = tuple(
+    (y, y + 0.925, x, x + 0.925) for y in (0.0, 0.075) for x in (0.0, 0.075)
+)
+_HALVES: tuple[Window, ...] = (
+    (0.0, 0.5, 0.0, 1.0),
+    (0.5, 1.0, 0.0, 1.0),
+    (0.0, 1.0, 0.0, 0.5),
+    (0.0, 1.0, 0.5, 1.0),
+)
 
-_FIRST_STRETCH, _STRETCH = 16, 8192
-"""Images, in their order, that all later ones are compared with before the next: from, to."""
+CROWD = 8
+"""Look-alikes of an image, as a whole, that are kept. An image with as many has a crowd, where
+all of them are within this radius, as shots of a fixed camera are: none of its windows is tried."""
 
-_BLOCK, _LONGEST = 512, 4096
-_PAIRS = 1 << 18
-"""Images and pairs compared at once: about what a processor's cache holds."""
+_CROWD_RADIUS = 0.05
 
-_MEASURED = 100_000
+_FEW = 3
+"""The same by a window or a half."""
 
-_CROWDED = 0.02
-"""Share of a block's pairs above which comparing whole patterns costs less than measuring."""
+MOST_WINDOWED = 20_000
+"""Above this number of images (20 s) no windows are tried: only whole images are compared."""
 
-_STRIDE = 17
-"""Every how many rows of a block tell whether it is crowded; prime, as orders have periods."""
+_RADIUS, _CORRELATION = 0.2, 0.95
+_WINDOW_RADIUS, _WINDOW_CORRELATION = 0.3, 0.9
+"""How far descriptions may lie apart, and how much thumbnails of 16 x 16 must agree."""
 
-_ROUNDING = 5e-6
-"""Error of `_half_squares`, as a share of half the squared lengths: five times the largest that
-was seen in 10^8 pairs of six kinds of images."""
-
-
-@dataclass(frozen=True)
-class Axes:
-    """The middle (256,) of a set of patterns and its principal axes, (256, k), longest first."""
-
-    middle: np.ndarray
-    directions: np.ndarray
-
-
-def principal_axes(patterns: np.ndarray) -> Axes:
-    middle = patterns.mean(axis=0)
-    apart = patterns - middle
-    _, axes = np.linalg.eigh((apart.T @ apart).astype(np.float64))
-    return Axes(middle, axes[:, : -_COARSE - 1 : -1].astype(np.float32))
+_FREQUENCIES = 6
+_GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+_COLOUR = 0.3
+_LEAST_AMPLITUDE = 4.0 * SIDE
+_BLOCK, _FIRST_CHUNK, _LONGEST_CHUNK = 256, 64, 4096
+_BOX_AXES = 8
 
 
 @dataclass(frozen=True)
-class Points:
-    """Thumbnails placed for comparison: `patterns` (n, 256) of length 1 and `contrast` (n,).
+class Candidates:
+    """Pairs of images, (n,) each: `window` (n, 4) of `one` looks like `other` after `turn`.
 
-    `whole` (n, 256 + 2) are the patterns about a middle, `coarse` (n, k + 2) the same along few
-    axes, where no two are farther apart than as a whole. The last two columns of both are half
-    the squared length, and 1: see `_half_squares`. All float32.
+    See `turned` for turns. `crowded` (of all images, not of pairs) have `CROWD` look-alikes.
     """
-
-    patterns: np.ndarray
-    contrast: np.ndarray
-    whole: np.ndarray
-    coarse: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.contrast)
-
-
-def placed(patterns: np.ndarray, contrast: np.ndarray, *, axes: Axes) -> Points:
-    apart = patterns - axes.middle
-    return Points(
-        patterns, contrast, whole=_with_length(apart), coarse=_with_length(apart @ axes.directions)
-    )
-
-
-def _with_length(points: np.ndarray) -> np.ndarray:
-    half = np.einsum("ij,ij->i", points, points) / 2
-    return np.column_stack([points, half, np.ones_like(half)])
-
-
-def _half_squares(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Half the squared distance of each two points, (m, k): |x|^2 / 2 + |y|^2 / 2 - x . y."""
-    turned = np.column_stack([-theirs[:, :-2], theirs[:, -1], theirs[:, -2]])
-    half: np.ndarray = ours @ turned.T
-    return half
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Positions in two sets of points, (n,) each; in the order of `one`, of one by `other`."""
 
     one: np.ndarray
     other: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.one)
-
-    def __getitem__(self, which: np.ndarray) -> Pairs:
-        return Pairs(self.one[which], self.other[which])
-
-    def firsts(self) -> np.ndarray:
-        """Where the pairs of each of `one` begin."""
-        return np.flatnonzero(np.diff(self.one, prepend=-1))
+    turn: np.ndarray
+    window: np.ndarray
+    correlation: np.ndarray
+    crowded: np.ndarray
 
 
-@dataclass(frozen=True)
-class Distances:
-    """Distances of pairs, (n,) float32: of their patterns, and in grey levels."""
-
-    pattern: np.ndarray
-    levels: np.ndarray
-
-    def near(self) -> np.ndarray:
-        near: np.ndarray = (self.pattern <= PATTERN_RADIUS) & (self.levels <= LEVEL_RADIUS)
-        return near
+def turned(pixels: np.ndarray, turn: int) -> np.ndarray:
+    """Pixels (..., h, w, channels), mirrored where `turn` is above 3, turned by its quarters."""
+    mirrored = pixels[..., :, ::-1, :] if turn > 3 else pixels
+    return np.rot90(mirrored, turn % 4, axes=(-3, -2))
 
 
-def distances(ours: Points, theirs: Points, pairs: Pairs) -> Distances:
-    pattern = np.empty(len(pairs), dtype=np.float32)
-    for start in range(0, len(pairs), _MEASURED):
-        part = slice(start, start + _MEASURED)
-        apart = ours.patterns[pairs.one[part]] - theirs.patterns[pairs.other[part]]
-        pattern[part] = np.sqrt(np.einsum("ij,ij->i", apart, apart))
-    contrast = np.sqrt(ours.contrast[pairs.one] * theirs.contrast[pairs.other])
-    return Distances(pattern, pattern * contrast)
+def resampling(side: int, start: float, end: float) -> np.ndarray:
+    """The (side, side) matrix that takes cells of [0, 1] to as many of [start, end], linearly."""
+    at = (start + (end - start) * (np.arange(side) + 0.5) / side) * side - 0.5
+    at = np.clip(at, 0, side - 1)
+    low = np.minimum(at.astype(int), side - 2)
+    matrix = np.zeros((side, side), dtype=np.float32)
+    rows = np.arange(side)
+    matrix[rows, low] = 1 - (at - low)
+    matrix[rows, low + 1] = at - low
+    return matrix
 
 
-Wanted = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Which pairs of positions matter, a mask; its arguments may be a column and a row."""
+def candidates(thumbnails: np.ndarray) -> Candidates:
+    """Pairs that may be copies, of thumbnails (n, 32, 32, 3) uint8, each pair once."""
+    whole = sketches(thumbnails, WHOLE)
+    one, other = nearest(whole, whole, radius=_RADIUS, most=CROWD + 1)
+    found = [_fitting(thumbnails, one, other, WHOLE, WHOLE, least=_CORRELATION)]
+    close = np.linalg.norm(whole[one] - whole[other], axis=1) <= _CROWD_RADIUS
+    crowded = np.bincount(one[close], minlength=len(whole)) >= CROWD + 1
+    alone = np.flatnonzero(~crowded)
+    searched = len(alone) > 1 and len(thumbnails) <= MOST_WINDOWED
+    for window in (*_MIDDLES, *_CORNERS, *_HALVES) if searched else ():
+        theirs = window if window in _HALVES else WHOLE
+        ours = sketches(thumbnails[alone], window)
+        shown = ours if theirs == window else whole[alone]
+        one, other = nearest(ours, shown, radius=_WINDOW_RADIUS, most=_FEW + 1)
+        found.append(
+            _fitting(
+                thumbnails, alone[one], alone[other], window, theirs, least=_WINDOW_CORRELATION
+            )
+        )
+    columns = [np.concatenate(parts) for parts in zip(*found, strict=True)]
+    low, high = np.minimum(columns[0], columns[1]), np.maximum(columns[0], columns[1])
+    # Of the ways in which two images were found that which fits best.
+    order = np.lexsort((-columns[4], high, low))
+    first = np.flatnonzero(np.diff(low[order] * len(thumbnails) + high[order], prepend=-1))
+    one, other, turn, place, correlation = (column[order[first]] for column in columns)
+    return Candidates(one, other, turn, place, correlation, crowded)
 
 
-def candidates(
-    ours: Points,
+def sketches(thumbnails: np.ndarray, window: Window) -> np.ndarray:
+    """Descriptions of a window of each thumbnail, (n, d) float32."""
+    basis = dct(np.eye(SIDE), axis=0, norm="ortho")[:_FREQUENCIES].astype(np.float32)
+    rows, columns = (basis @ resampling(SIDE, *ends) for ends in (window[:2], window[2:]))
+    found = np.empty((len(thumbnails), 3, _FREQUENCIES, _FREQUENCIES), dtype=np.float32)
+    for part in _slices(len(thumbnails), 4096):
+        colours = thumbnails[part].astype(np.float32)
+        grey = colours @ _GREY
+        planes = np.stack([grey, colours[..., 2] - grey, colours[..., 0] - grey], axis=1)
+        found[part] = rows @ planes @ columns.T
+    u, v = np.triu_indices(_FREQUENCIES)
+    grey = _regardless_of_turns(found[:, 0], u, v)[:, 1:] / np.sqrt(1 + np.hypot(u, v))[1:, None]
+    amplitude = np.sqrt(np.square(grey).sum(axis=(1, 2)))
+    u, v = np.triu_indices(2)
+    colour = [_regardless_of_turns(found[:, plane], u, v) for plane in (1, 2)]
+    # A mean of colour keeps its sign.
+    for plane, values in enumerate(colour, start=1):
+        values[:, 0, 0] = found[:, plane, 0, 0]
+    flat = [part.reshape(len(part), -1) for part in (grey, *(_COLOUR * c for c in colour))]
+    sketch = np.concatenate(flat, axis=1) / np.maximum(amplitude, _LEAST_AMPLITUDE)[:, None]
+    return np.ascontiguousarray(sketch, dtype=np.float32)
+
+
+def _regardless_of_turns(plane: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Amplitudes (n, k, 2) of frequencies and their transposes: the larger, the smaller."""
+    pairs = np.abs(np.stack([plane[:, u, v], plane[:, v, u]], axis=-1))
+    pairs = np.sort(pairs, axis=-1)[..., ::-1].copy()
+    pairs[:, u == v, 1] = 0
+    return pairs
+
+
+def nearest(
+    ours: np.ndarray, theirs: np.ndarray, *, radius: float, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of each of `ours` the nearest of `theirs` within a radius, at most some; pairs (n,), (n,).
+
+    Blocks that lie close together are compared with what is near their bounding box.
+    """
+    middle = theirs.mean(axis=0)
+    _, axes = np.linalg.eigh(np.cov(theirs.T) if len(theirs) > 1 else np.eye(len(middle)))
+    ours, theirs = ((x - middle) @ axes[:, ::-1].astype(np.float32) for x in (ours, theirs))
+    squares = np.einsum("ij,ij->i", theirs, theirs) / 2
+    found = []
+    for block in _blocks(ours[:, :_BOX_AXES], np.arange(len(ours))):
+        box = ours[block, :_BOX_AXES]
+        outside = np.maximum(box.min(axis=0) - theirs[:, :_BOX_AXES], 0)
+        outside += np.maximum(theirs[:, :_BOX_AXES] - box.max(axis=0), 0)
+        near = np.flatnonzero(np.einsum("ij,ij->i", outside, outside) <= radius**2)
+        rows, which = _nearest_of_block(
+            ours[block], theirs[near], squares[near], bound=radius**2 / 2, most=most
+        )
+        found.append((block[rows], near[which]))
+    one, other = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return one, other
+
+
+def _nearest_of_block(
+    ours: np.ndarray, theirs: np.ndarray, squares: np.ndarray, *, bound: float, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    half = np.einsum("ij,ij->i", ours, ours)[:, None] / 2
+    limit = np.full((len(ours), 1), bound, dtype=np.float32)
+    rows, which, apart = np.empty(0, int), np.empty(0, int), np.empty(0, np.float32)
+    start, size = 0, _FIRST_CHUNK
+    while start < len(theirs):
+        chunk = slice(start, start + size)
+        distances = half + squares[chunk] - ours @ theirs[chunk].T
+        i, j = np.divmod(np.flatnonzero(distances <= limit), distances.shape[1])
+        if len(i):
+            rows, which = np.concatenate([rows, i]), np.concatenate([which, j + start])
+            apart = np.concatenate([apart, distances[i, j]])
+            order = np.lexsort((which, apart, rows))
+            begins = np.searchsorted(rows[order], rows[order])
+            order = order[np.arange(len(order)) - begins < most]
+            rows, which, apart = rows[order], which[order], apart[order]
+            full = np.flatnonzero(np.bincount(rows, minlength=len(ours)) == most)
+            limit[full, 0] = apart[np.searchsorted(rows, full, side="right") - 1]
+        # Small chunks first: of many alike the first tell how near the nearest are.
+        start, size = start + size, min(2 * size, _LONGEST_CHUNK)
+    return rows, which
+
+
+def _blocks(points: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows in blocks that lie close together: halved again and again along the longest side."""
+    if len(rows) <= _BLOCK:
+        if len(rows):
+            yield rows
+        return
+    longest = np.ptp(points[rows], axis=0).argmax()
+    order = rows[np.argsort(points[rows, longest], kind="stable")]
+    for half in np.array_split(order, 2):
+        yield from _blocks(points, half)
+
+
+def _fitting(
+    thumbnails: np.ndarray,
     one: np.ndarray,
-    theirs: Points,
     other: np.ndarray,
+    ours: Window,
+    theirs: Window,
     *,
-    wanted: Wanted,
-    reach: np.ndarray,
-) -> Pairs:
-    """Pairs between two blocks of positions: all that are near and wanted, and some others.
-
-    `reach` has for each of `ours` the distance in grey levels up to which pairs matter.
-    """
-    spare = _ROUNDING * (ours.whole[one, -2].max() + theirs.whole[other, -2].max())
-    nearest = PATTERN_RADIUS**2 / 2 + spare
-    some = one[::_STRIDE]
-    close = _half_squares(ours.coarse[some], theirs.coarse[other]) <= nearest
-    if _crowded(close):
-        close &= wanted(some[:, None], other[None])
-    if _crowded(close):
-        half = _half_squares(ours.whole[one], theirs.whole[other])
-    else:
-        half = _half_squares(ours.coarse[one], theirs.coarse[other])
-    bound = reach[one, None] ** 2 / 2 / ours.contrast[one, None]
-    contrast = theirs.contrast[other]
-    close = half <= np.minimum(bound / contrast.min() + spare, nearest)
-    if _crowded(close):
-        close &= wanted(one[:, None], other[None])
-        close &= half <= bound / contrast + spare
-    i, j = np.divmod(np.flatnonzero(close), len(other))
-    return Pairs(one[i], other[j])
+    least: float,
+) -> tuple[np.ndarray, ...]:
+    """One, other, turn, window, correlation of those pairs whose thumbnails agree in one turn."""
+    one, other = one[one != other], other[one != other]
+    turns = np.zeros(len(one), dtype=np.int8)
+    best = np.full(len(one), -1.0, dtype=np.float32)
+    for part in _slices(len(one), 2048):
+        mine = _patterns(thumbnails[one[part]], ours)
+        shown = _patterns(thumbnails[other[part]], theirs)
+        for turn in range(8):
+            agree = np.einsum("nij,nij->n", mine, turned(shown[..., None], turn)[..., 0])
+            better = agree > best[part] + 1e-4
+            best[part][better], turns[part][better] = agree[better], turn
+    # A half tells the turn only; of a window it is known where it lies.
+    window = WHOLE if ours == theirs else ours
+    fits = best >= least
+    places = np.tile(np.array(window), (int(fits.sum()), 1))
+    return one[fits], other[fits], turns[fits], places, best[fits]
 
 
-def _crowded(close: np.ndarray) -> bool:
-    return bool(np.count_nonzero(close) > _CROWDED * close.size)
+def _patterns(thumbnails: np.ndarray, window: Window) -> np.ndarray:
+    """Grey of a window in (n, 16, 16), each of mean 0 and length 1."""
+    n = len(thumbnails)
+    rows, columns = (
+        resampling(SIDE, *ends).reshape(SIDE // 2, 2, SIDE).mean(axis=1)
+        for ends in (window[:2], window[2:])
+    )
+    grey = rows @ (thumbnails.astype(np.float32) @ _GREY) @ columns.T
+    grey -= grey.mean(axis=(1, 2), keepdims=True)
+    length = np.linalg.norm(grey.reshape(n, -1), axis=1)
+    result: np.ndarray = grey / np.maximum(length, 1e-6)[:, None, None]
+    return result
 
 
-def earlier_of_group(points: Points) -> np.ndarray:
-    """Of each point one before it in its group, -1 for the group's first, (n,).
-
-    Near points, and those linked by points in between, are a group. Named is the first before
-    it that is near, or where all near ones come later the first of the group.
-    """
-    n = len(points)
-    # Until one is found n stands in, which is later than any.
-    earlier = np.full(n, n, dtype=np.int32)
-    group = np.arange(n, dtype=np.int32)
-    reach = np.full(n, LEVEL_RADIUS, dtype=np.float32)
-
-    def wanted(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        news: np.ndarray = (other < earlier[one]) | (group[one] != group[other])
-        return news & (other < one)
-
-    for one, other in _unsettled_blocks(points, earlier, group):
-        pairs = candidates(points, one, points, other, wanted=wanted, reach=reach)
-        # Where many are alike, the first pair of each leaves little to ask of the others.
-        for firsts_only in (True, False):
-            pairs = pairs[wanted(pairs.one, pairs.other)]
-            tried = pairs[pairs.firsts()] if firsts_only else pairs
-            near = tried[distances(points, points, tried).near()]
-            if len(near):
-                first = near[near.firsts()]
-                earlier[first.one] = np.minimum(earlier[first.one], first.other)
-                _join(group, near)
-    earlier = np.where(earlier == n, group, earlier)
-    return np.where(earlier < np.arange(n), earlier, -1)
-
-
-def _unsettled_blocks(
-    points: Points, earlier: np.ndarray, group: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Blocks of positions, later and earlier ones, between which pairs could tell something new.
-
-    Points that know an earlier one than a block has, and are in the group of most of it, need
-    only its rest.
-    """
-    for window, block in _windows(points, points):
-        names, counts = np.unique(group[block], return_counts=True)
-        most = names[counts.argmax()]
-        later = window[window > block[0]]
-        settled = (earlier[later] < block[0]) & (group[later] == most)
-        rest = block[group[block] != most]
-        for ones, others in ((later[~settled], block), (later[settled], rest)):
-            for one in _blocks(ones, beside=len(others)):
-                yield one, others
-
-
-def _join(group: np.ndarray, pairs: Pairs) -> None:
-    """Make the groups of each pair one, in place; a group is named by its first member."""
-    names, (one, other) = np.unique(group[np.stack([pairs.one, pairs.other])], return_inverse=True)
-    first = np.arange(len(names))
-    while (first[one] != first[other]).any():
-        low, high = np.minimum(first[one], first[other]), np.maximum(first[one], first[other])
-        np.minimum.at(first, high, low)
-        while (first != first[first]).any():
-            first = first[first]
-    renamed = np.arange(len(group), dtype=np.int32)
-    renamed[names] = names[first]
-    group[:] = renamed[group]
-
-
-def most_alike(ours: Points, theirs: Points) -> np.ndarray:
-    """Of each of `ours` the nearest of `theirs` that is near, of equals the first; else -1, (n,).
-
-    What was found bounds what still matters, so that of many alike few are measured.
-    """
-    nearest = np.full(len(ours), -1)
-    reach = np.full(len(ours), LEVEL_RADIUS, dtype=np.float32)
-    for window, block in _windows(ours, theirs):
-        open_ = window[(reach[window] > 0) | (nearest[window] > block[0])]
-        for one in _blocks(open_, beside=len(block)):
-            pairs = candidates(ours, one, theirs, block, wanted=_every, reach=reach)
-            apart = distances(ours, theirs, pairs)
-            order = np.lexsort((pairs.other, apart.levels, pairs.one))
-            order = order[apart.near()[order]]
-            order = order[pairs[order].firsts()]
-            best, levels = pairs[order], apart.levels[order]
-            before, bound = nearest[best.one], reach[best.one]
-            better = (before < 0) | (levels < bound) | (levels == bound) & (best.other < before)
-            nearest[best.one[better]] = best.other[better]
-            reach[best.one[better]] = levels[better]
-    return nearest
-
-
-def _every(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return np.ones(np.broadcast_shapes(one.shape, other.shape), dtype=bool)
-
-
-def _blocks(positions: np.ndarray, *, beside: int) -> Iterator[np.ndarray]:
-    """Positions in blocks, each of as many as may be compared with `beside` others at once."""
-    size = min(_LONGEST, _PAIRS // max(1, beside))
-    for start in range(0, len(positions) if beside else 0, size):
-        yield positions[start : start + size]
-
-
-def _windows(ours: Points, theirs: Points) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Blocks of `theirs`, each after those of `ours` that are near enough along the longest axis.
-
-    Stretch by stretch, small ones first: of many alike the first tell most.
-    """
-    x, y = ours.coarse[:, 0], theirs.coarse[:, 0]
-    ones = np.argsort(x, kind="stable").astype(np.int32)
-    # Coordinates round too.
-    radius = PATTERN_RADIUS + 1e-4
-    for stretch in _growing_stretches(len(theirs)):
-        stretch = stretch[np.argsort(y[stretch], kind="stable")]
-        for start in range(0, len(stretch), _BLOCK):
-            block = stretch[start : start + _BLOCK]
-            ends = y[block[0]] - radius, y[block[-1]] + radius
-            low, high = np.searchsorted(x, ends, sorter=ones)
-            yield ones[low:high], np.sort(block)
-
-
-def _growing_stretches(n: int) -> Iterator[np.ndarray]:
-    """Positions below n, in order."""
-    start = 0
-    while start < n:
-        end = min(n, start + min(max(start, _FIRST_STRETCH), _STRETCH))
-        yield np.arange(start, end, dtype=np.int32)
-        start = end
+def _slices(n: int, size: int) -> Iterator[slice]:
+    for start in range(0, n, size):
+        yield slice(start, start + size)

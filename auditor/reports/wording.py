@@ -31,6 +31,8 @@ SYMBOLS = {
 SET_APART = {
     "unreadable": "images that cannot be read",
     "duplicate": "images that are in the data more than once",
+    "conflicting_label": "images that are there with two labels",
+    "in_test": "images that are also test images",
     "seen_image": "images that the model had already seen",
     "seen_unit": "{units} that the model had already seen",
 }
