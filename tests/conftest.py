@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import types
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -215,7 +216,14 @@ class FakeEvidence:
         return self.manifest_reports[split]
 
     def soundness(self):
-        return self.sound
+        return self.sound or self._without_copies()
+
+    def _without_copies(self):
+        kept = {split: d for (split, part), d in self.datasets.items() if part == "sound"}
+        numbers = iter(range(10**9))
+        photographs = {s: np.array([next(numbers) for _ in range(len(d))]) for s, d in kept.items()}
+        keep = lambda split: np.ones(len(kept[split]), dtype=bool)  # noqa: E731
+        return types.SimpleNamespace(photographs=photographs, keep=keep)
 
     def frames(self, split, *, sample):
         return self.frame_stacks[split][:sample]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 
 from auditor.checks.data_shares import image_share
@@ -25,19 +26,27 @@ class Duplicates(Check):
     What it measures
     ----------------
     The share of images of which an earlier image of the same split is the same photograph: an
-    equal file, equal pixels, or nearly equal 16 x 16 grey thumbnails (a copy that was resized,
-    recompressed or mildly brightened). Duplicates are set apart; the first of them stays. How
-    many of them carry another label than their twin is told too: one of the two labels is wrong.
+    equal file, equal pixels, or a copy that was resized, recompressed, brightened, cropped by up
+    to a tenth, mirrored, turned by quarters, or had a border or something over a part of it
+    added. Candidates are found on thumbnails and confirmed on the pixels, in colour, once
+    aligned: copies differ by noise or in one place, other shots in structure or in the noise of
+    their sensor. Equal images are set apart; the first of them stays, and none where their
+    labels differ (`conflict-share`): one of the labels is wrong. Copies that are not equal to the
+    pixel are told, and set apart only where `data.duplicates` says `{near: set-apart}`, and not
+    within one unit or where other units have another label. `shared-share` counts deployment
+    images that are test images too; equal ones are set apart from the deployment data.
 
     Why it matters
     --------------
     A photograph that is there ten times counts ten times, and makes every interval too narrow.
+    With two labels it has no truth. Deployment data that are the test data show no difference.
 
     How it can mislead
     ------------------
-    Cropped, mirrored or turned copies are not found, and one in ten copies at a third of the
-    size with strong compression is missed. Frames of a fixed camera that show an unchanged scene
-    count as duplicates. Images without contrast are compared by file and pixels only.
+    Of shots by a fixed camera only copies that kept the grain of the picture are told from other
+    shots, and crops, mirrored ones and overlays are not searched; nor are crops, borders and
+    overlays among more than 20,000 images. A pair of shots without grain, of a scene in which
+    nothing moved, counts as copies. Images without contrast are compared by file and pixels only.
     """
 
     id: ClassVar[str] = "data/duplicates"
@@ -48,9 +57,23 @@ class Duplicates(Check):
             title="Copies among the {split} images",
             short="duplicated images",
             sentence="{count} of {n} {split} images repeat an earlier one; {label_conflicts} of "
-            "them carry another label than it.",
+            "them carry another label than it. {kept} are not equal to the pixel and were kept.",
             action="test again without the copies",
-        )
+        ),
+        "conflict-share": Words(
+            title="{split} images that are there with two labels",
+            short="images with two labels",
+            sentence="{count} of {n} {split} images are there with two labels; they were set "
+            "apart.",
+            action="find out which label is right, and test again",
+        ),
+        "shared-share": Words(
+            title="Deployment images that are also test images",
+            short="deployment images in the test data",
+            sentence="{count} of {n} deployment images are also test images: they cannot show "
+            "how it will do elsewhere.",
+            action="give images from where it will run",
+        ),
     }
     sources: ClassVar[tuple[str, ...]] = (
         "Barz & Denzler 2020, Do We Train on Test Data? Purging CIFAR of Near-Duplicates, "
@@ -62,20 +85,32 @@ class Duplicates(Check):
             if evidence.has(need):
                 dataset = evidence.dataset(split, part="as-given")
                 found = evidence.soundness().splits[split]
-                yield _measure(dataset, found)
+                yield from _measures(dataset, found)
                 if len(found.duplicates):
                     yield _pairs(found.duplicates, split)
+                if len(found.shared):
+                    yield _pairs(found.shared, "shared")
 
 
-def _measure(dataset: Dataset, found: RoleSoundness) -> Measure | Unmeasured:
+def _measures(dataset: Dataset, found: RoleSoundness) -> Iterator[Measure | Unmeasured]:
+    readable = dataset.take(found.readable)
     conflicts = _label_conflicts(found.duplicates)
-    return image_share(
-        "duplicate-share",
-        found.duplicate[found.readable],
-        dataset=dataset.take(found.readable),
-        subject=Subject(split=dataset.split),
-        facts={"label_conflicts": conflicts},
-    )
+    kept = int(found.repeat_reported.sum())
+    shares: dict[str, tuple[np.ndarray, dict[str, int]]] = {
+        "duplicate-share": (found.repeated, {"label_conflicts": conflicts, "kept": kept})
+    }
+    if dataset.has_labels:
+        shares["conflict-share"] = (found.conflicting, {})
+    if dataset.split == "deployment":
+        shares["shared-share"] = (found.in_test, {})
+    for name, (mask, facts) in shares.items():
+        yield image_share(
+            name,
+            mask[found.readable],
+            dataset=readable,
+            subject=Subject(split=dataset.split),
+            facts=facts,
+        )
 
 
 def _label_conflicts(pairs: pd.DataFrame) -> int:
@@ -84,10 +119,13 @@ def _label_conflicts(pairs: pd.DataFrame) -> int:
 
 
 def _pairs(pairs: pd.DataFrame, split: str) -> Table:
-    values = pairs[list(PAIR_COLUMNS)].astype(object).to_numpy().tolist()
+    stays = np.where(pairs["reported"], "kept", "set apart")
+    values = pairs[list(PAIR_COLUMNS[:-1])].assign(stays=stays).astype(object).to_numpy().tolist()
     return Table(
         id=f"data-duplicates-{split}",
-        title=f"{split.capitalize()} images that repeat an earlier one",
+        title="Deployment images that are also test images"
+        if split == "shared"
+        else f"{split.capitalize()} images that repeat an earlier one",
         columns=(
             Column("image"),
             Column("repeats"),
@@ -95,6 +133,7 @@ def _pairs(pairs: pd.DataFrame, split: str) -> Table:
             Column("difference", "grey levels"),
             Column("label"),
             Column("label of the earlier"),
+            Column("what became of it"),
         ),
         rows=tuple(tuple(row) for row in values),
     )

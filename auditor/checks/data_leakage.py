@@ -25,9 +25,10 @@ class Leakage(Check):
     What it measures
     ----------------
     Shares of the test images: of which training has the same photograph (equal file, equal
-    pixels, or a resized, recompressed or mildly brightened copy), of whose unit (room, person,
-    video) training has images, and either. Also the share of test units that training has. Seen
-    images are set apart: other checks run on what is left.
+    pixels, or a changed copy: see `data/duplicates`), of whose unit (room, person,
+    video) training has images, and either. Also the share of test units that training has.
+    Seen images are set apart, copies that are not equal to the pixel only where
+    `data.duplicates` says so: other checks run on what is left.
 
     Why it matters
     --------------
@@ -37,8 +38,8 @@ class Leakage(Check):
     How it can mislead
     ------------------
     Units are compared by their names, which must mean the same in both manifests: if both number
-    their rooms from 1, unrelated rooms count as seen. Cropped, mirrored or turned copies are not
-    found, and training data that were not given cannot be searched. What is counted here was
+    their rooms from 1, unrelated rooms count as seen. Some changed copies are
+    not found, and training data that were not given cannot be searched. What is counted here was
     *available* to training; that the model learned it by heart is not shown.
     """
 

@@ -282,12 +282,14 @@ def _first_of_repeated(ids: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return kept
 
 
-_FILE, _KNOWN, _TIME, _PLACED = "__file__", "__known__", "__time__", "__placed__"
+_FILE, _ID, _KNOWN, _TIME, _PLACED = "__file__", "__id__", "__known__", "__time__", "__placed__"
 
 
 def _checked_frame(rows: Rows, plan: _ReadingPlan, typed: _Typed) -> pd.DataFrame:
     computed = {
         _FILE: typed.located.there | (typed.located.ids == ""),
+        # One file may be spelled in several ways.
+        _ID: pd.Series(typed.located.ids, dtype="str").replace("", None).to_numpy(),
         _KNOWN: typed.labels != UNKNOWN_LABEL,
         _PLACED: ~rows.unplaced,
     }
@@ -305,7 +307,7 @@ def _expectations(
     wanted = [
         *(Expectation("a column of this name", column, "exists") for column in plan.absent),
         Expectation("an image is named", plan.image, "not-null"),
-        Expectation("no image is listed twice", plan.image, "unique"),
+        Expectation("no image is listed twice", _ID, "unique", of=plan.image),
         Expectation("the file is there", _FILE, "true", of=plan.image),
         *(Expectation("a value says which split the row is of", _PLACED, "true", of=column)
           for column in plan.where),

@@ -1,57 +1,54 @@
-"""Images that are the same photograph: equal files, equal pixels, or nearly equal thumbnails.
+"""Images that are the same photograph: equal files, equal pixels, or copies that were changed.
 
-Two images are near-duplicates when their 16 x 16 grey thumbnails agree after brightness and
-contrast are evened out: as patterns (`PATTERN_RADIUS`) and in grey levels (`LEVEL_RADIUS`). That
-finds copies that were resized, recompressed or mildly brightened. It does not find crops,
-mirror images or turned ones. An image whose thumbnail is nearly flat (`LEAST_CONTRAST`) is
-found by equal file or pixels only: what it shows is too little to tell copies from look-alikes.
+Changed copies were resized, recompressed, brightened, cropped by up to a tenth, mirrored, turned
+by quarters, or had a border or something over a part of them added. Candidates are found on
+thumbnails (`auditor.data.near_pairs`) and confirmed on pixels (`auditor.data.copies`). An image
+that shows nearly nothing (`LEAST_CONTRAST`) is found by equal file or pixels only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
-from auditor.data.scan import THUMBNAIL
-
-PATTERN_RADIUS = 0.15
-"""Largest distance of two thumbnails, each of mean 0 and length 1 (0.15: correlation 0.989)."""
-
-LEVEL_RADIUS = 4.0
-"""Largest root mean square difference in grey levels, at the two images' mean contrast.
-
-Copies at 60% size and JPEG quality 50 lie below 3 (98% of photographs), different handwritten
-digits, the closest look-alikes tried, above 7.
-"""
+from auditor.data.copies import LEAST_AGREEING, LEAST_GRAIN, Likeness, likeness, reduced
+from auditor.data.near_pairs import CROWD, SIDE, candidates, turned
 
 LEAST_CONTRAST = 4.0
 """Standard deviation of a thumbnail, in grey levels, below which it shows no pattern."""
 
-_KEY_LENGTH = 12
-_BLOCK = 1024
-_CANDIDATES = 2_000_000
-_VERIFIED = 100_000
-
 NONE, NEAR, PIXELS, FILE = 0, 1, 2, 3
 KIND_NAMES = {NONE: "", NEAR: "near", PIXELS: "same pixels", FILE: "same file"}
+
+_CACHED = 4096
+_BLOCKINESS = 0.1
+"""Largest difference of the logarithms of blockiness of images that were compressed alike."""
+
+_SERIES, _EQUALLY = 3, 1.2
+"""Images that differ equally much from one, up to a factor, and so are other shots."""
+
+Pixels = Callable[[int], np.ndarray | None]
+"""Decodes an image by its position, (h, w, 3) uint8; None where it cannot be read any more."""
 
 
 @dataclass(frozen=True)
 class Prints:
     """What images are recognised by, one row an image.
 
-    `patterns` (n, 256) float32 are thumbnails of mean 0 and length 1, `contrast` (n,) their
-    standard deviations in grey levels; `comparable` (n,) bool says which show a pattern.
-    `files` and `pixels` are digests, "" where an image was unreadable.
+    `files` and `pixels` are digests, "" where an image was unreadable; `thumbnails` are
+    (n, 32, 32, 3) uint8; `stored` numbers format and size; `comparable` (n,) bool says which show
+    a pattern.
     """
 
     files: np.ndarray
     pixels: np.ndarray
-    patterns: np.ndarray
-    contrast: np.ndarray
+    thumbnails: np.ndarray
+    blockiness: np.ndarray
+    stored: np.ndarray
     comparable: np.ndarray
 
     def __len__(self) -> int:
@@ -59,103 +56,10 @@ class Prints:
 
 
 @dataclass(frozen=True)
-class Twins:
-    """For each image, its twin's position (-1 for none), the kind of twin, and how far it is.
+class NearPairs:
+    """Pairs of images that are copies of each other, but not to the pixel; `one` < `other`.
 
-    `kind` is one of `NONE`, `NEAR`, `PIXELS`, `FILE`; `distance` is in grey levels, 0 for equal
-    pixels, NaN without a twin.
-    """
-
-    index: np.ndarray
-    kind: np.ndarray
-    distance: np.ndarray
-
-    @property
-    def found(self) -> np.ndarray:
-        return self.index >= 0
-
-
-def prints(scan: pd.DataFrame) -> Prints:
-    """Prints of the images of a scan, in its order."""
-    readable = scan["readable"].to_numpy(dtype=bool)
-    n_cells = THUMBNAIL * THUMBNAIL
-    cells = np.zeros((len(scan), n_cells), dtype=np.float32)
-    if readable.any():
-        joined = b"".join(scan.loc[readable, "thumbnail"])
-        cells[readable] = np.frombuffer(joined, dtype=np.uint8).reshape(-1, n_cells)
-    cells -= cells.mean(axis=1, keepdims=True)
-    contrast = cells.std(axis=1)
-    patterns = cells / np.maximum(contrast * np.sqrt(n_cells), 1e-6)[:, None]
-    digests = {
-        column: np.where(readable, scan[column].to_numpy(dtype=object), "")
-        for column in ("sha256", "pixel_sha256")
-    }
-    return Prints(
-        files=digests["sha256"],
-        pixels=digests["pixel_sha256"],
-        patterns=patterns,
-        contrast=contrast,
-        comparable=readable & (contrast >= LEAST_CONTRAST),
-    )
-
-
-def earlier_twins(given: Prints) -> Twins:
-    """For each image the first image before it that is the same photograph."""
-    twins = _exact_twins(given, given, earlier=True)
-    alone = np.flatnonzero(given.comparable & ~twins.found)
-    # Pairs come both ways round; of each, the later image is the duplicate.
-    for pairs in _near_pairs(given, alone, given, alone):
-        later = np.flatnonzero(pairs.other < pairs.one)
-        _note(twins, pairs, later[np.lexsort((pairs.other[later], pairs.one[later]))])
-    return twins
-
-
-def twins_among(given: Prints, others: Prints) -> Twins:
-    """For each image the most alike of `others` that is the same photograph.
-
-    Of equals the first; an equal file before equal pixels before a near-duplicate.
-    """
-    twins = _exact_twins(given, others, earlier=False)
-    wanted = np.flatnonzero(given.comparable & ~twins.found)
-    targets = np.flatnonzero(others.comparable)
-    for pairs in _near_pairs(given, wanted, others, targets):
-        _note(twins, pairs, np.lexsort((pairs.other, pairs.distance, pairs.one)))
-    return twins
-
-
-def _exact_twins(given: Prints, others: Prints, *, earlier: bool) -> Twins:
-    n = len(given)
-    twins = Twins(np.full(n, -1, dtype=np.int64), np.zeros(n, dtype=np.int8), np.full(n, np.nan))
-    for kind, mine, theirs in (
-        (PIXELS, given.pixels, others.pixels),
-        (FILE, given.files, others.files),
-    ):
-        first = pd.Series(np.arange(len(others)), index=pd.Index(theirs, dtype=object))
-        first = first[(first.index != "") & ~first.index.duplicated()]
-        position = first.reindex(mine).fillna(-1).to_numpy(dtype=np.int64)
-        found = position >= 0
-        if earlier:
-            found &= position < np.arange(n)
-        twins.index[found] = position[found]
-        twins.kind[found] = kind
-        twins.distance[found] = 0.0
-    return twins
-
-
-def _note(twins: Twins, pairs: _Pairs, order: np.ndarray) -> None:
-    """Give each image the first of its pairs in `order`, in which an image's pairs adjoin."""
-    one = pairs.one[order]
-    first = order[np.diff(one, prepend=-1) != 0]
-    twins.index[pairs.one[first]] = pairs.other[first]
-    twins.kind[pairs.one[first]] = NEAR
-    twins.distance[pairs.one[first]] = pairs.distance[first]
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """Near pairs: positions in the two prints, and the distance in grey levels.
-
-    All pairs of one image of the first prints come in the same value.
+    `distance` is their median difference in grey levels once aligned; (n,) each.
     """
 
     one: np.ndarray
@@ -163,56 +67,109 @@ class _Pairs:
     distance: np.ndarray
 
 
-def _near_pairs(
-    given: Prints, rows: np.ndarray, others: Prints, targets: np.ndarray
-) -> Iterator[_Pairs]:
-    """Near pairs among chosen rows, block by block.
-
-    The coarsest frequencies of a pattern are an orthonormal projection of it, so that two
-    patterns are never farther apart in them than as a whole: a tree over them finds every pair.
-    """
-    if not rows.size or not targets.size:
-        return
-    from scipy.spatial import cKDTree
-
-    tree = cKDTree(_keys(others.patterns[targets]))
-    keys = _keys(given.patterns[rows])
-    blocks = [np.arange(s, min(s + _BLOCK, len(rows))) for s in range(0, len(rows), _BLOCK)]
-    while blocks:
-        block = blocks.pop()
-        near = cKDTree(keys[block])
-        if len(block) > 1 and near.count_neighbors(tree, PATTERN_RADIUS) > _CANDIDATES:
-            # Many look-alikes (a fixed camera): smaller blocks keep memory bounded.
-            blocks += np.array_split(block, 2)
-            continue
-        candidates = near.sparse_distance_matrix(tree, PATTERN_RADIUS, output_type="ndarray")
-        one, other = rows[block[candidates["i"]]], targets[candidates["j"]]
-        yield _verified(given, one, others, other)
+def prints(scan: pd.DataFrame) -> Prints:
+    """Prints of the images of a scan, in its order."""
+    readable = scan["readable"].to_numpy(dtype=bool)
+    cells = np.zeros((len(scan), SIDE, SIDE, 3), dtype=np.uint8)
+    if readable.any():
+        joined = b"".join(scan.loc[readable, "thumbnail"])
+        cells[readable] = np.frombuffer(joined, dtype=np.uint8).reshape(-1, SIDE, SIDE, 3)
+    digests = {
+        column: np.where(readable, scan[column].to_numpy(dtype=object), "")
+        for column in ("sha256", "pixel_sha256")
+    }
+    contrast = np.array([cell.mean(axis=2).std() for cell in cells])
+    return Prints(
+        files=digests["sha256"],
+        pixels=digests["pixel_sha256"],
+        thumbnails=cells,
+        blockiness=scan["blockiness"].to_numpy(dtype=float),
+        stored=scan.groupby(["format", "width", "height"], dropna=False).ngroup().to_numpy(),
+        comparable=readable & (contrast >= LEAST_CONTRAST),
+    )
 
 
-def _verified(given: Prints, one: np.ndarray, others: Prints, other: np.ndarray) -> _Pairs:
-    pattern = np.empty(len(one), dtype=np.float32)
-    for start in range(0, len(one), _VERIFIED):
-        part = slice(start, start + _VERIFIED)
-        apart = given.patterns[one[part]] - others.patterns[other[part]]
-        pattern[part] = np.sqrt(np.einsum("ij,ij->i", apart, apart))
-    levels = pattern * np.sqrt(given.contrast[one] * others.contrast[other])
-    keep = (pattern <= PATTERN_RADIUS) & (levels <= LEVEL_RADIUS)
-    return _Pairs(one[keep], other[keep], levels[keep].astype(np.float64))
+def exact_twins(given: Prints, others: Prints) -> tuple[np.ndarray, np.ndarray]:
+    """Of each image the first of `others` with the same file, else pixels (-1), and the kind."""
+    index = np.full(len(given), -1, dtype=np.int64)
+    kind = np.zeros(len(given), dtype=np.int8)
+    for name, mine, theirs in (
+        (PIXELS, given.pixels, others.pixels),
+        (FILE, given.files, others.files),
+    ):
+        first = pd.Series(np.arange(len(others)), index=pd.Index(theirs, dtype=object))
+        first = first[(first.index != "") & ~first.index.duplicated()]
+        position = first.reindex(mine).fillna(-1).to_numpy(dtype=np.int64)
+        index[position >= 0], kind[position >= 0] = position[position >= 0], name
+    return index, kind
 
 
-def _keys(patterns: np.ndarray) -> np.ndarray:
-    keys: np.ndarray = patterns @ _coarse_frequencies()
-    return keys
+def near_pairs(given: Prints, *, pixels: Pixels) -> NearPairs:
+    """Confirmed copies among images, of equal ones the first only."""
+    first = ~pd.Series(given.pixels).duplicated().to_numpy()
+    rows = np.flatnonzero(first & given.comparable)
+    if len(rows) < 2:
+        return NO_PAIRS
+    found = candidates(given.thumbnails[rows])
+
+    @lru_cache(maxsize=_CACHED)
+    def small(position: int) -> np.ndarray | None:
+        image = pixels(int(rows[position]))
+        return None if image is None else reduced(image)
+
+    crowded = found.crowded[found.one] | found.crowded[found.other]
+    looked, alike = [], []
+    for k in np.flatnonzero(~crowded | _best_of_each(found.one, found.correlation)).tolist():
+        ours, theirs = small(int(found.one[k])), small(int(found.other[k]))
+        if ours is not None and theirs is not None:
+            looked.append(k)
+            alike.append(likeness(ours, turned(theirs, int(found.turn[k])), found.window[k]))
+    one, other = found.one[looked], found.other[looked]
+    stored_alike = _stored_alike(given, rows[one], rows[other]) & (found.turn[looked] == 0)
+
+    def copies(crowded: np.ndarray) -> np.ndarray:
+        answers = zip(alike, crowded.tolist(), stored_alike.tolist(), strict=True)
+        return np.array([a.is_copy(crowded=c, stored_alike=s) for a, c, s in answers], dtype=bool)
+
+    # Who seems to have many copies, or several that differ equally much, has look-alikes.
+    seeming = copies(crowded[looked])
+    many = np.bincount(np.concatenate([one[seeming], other[seeming]]), minlength=len(rows))
+    kept = copies(crowded[looked] | (many[one] >= CROWD) | (many[other] >= CROWD))
+    kept &= ~_of_a_series(one, other, alike)
+    ends = rows[one[kept]], rows[other[kept]]
+    distance = np.array([a.distance for a in alike], dtype=float)[kept]
+    return NearPairs(np.minimum(*ends), np.maximum(*ends), distance)
 
 
-def _coarse_frequencies() -> np.ndarray:
-    """The lowest frequencies of the two-dimensional cosine transform, (256, 12) orthonormal."""
-    place = np.arange(THUMBNAIL)
-    waves = np.cos(np.pi * (place[:, None] + 0.5) * place[None] / THUMBNAIL)
-    waves /= np.linalg.norm(waves, axis=0)
-    frequency = place[:, None] ** 2 + place[None] ** 2
-    # The lowest of all is the mean, which patterns lack.
-    lowest = np.argsort(frequency.ravel(), kind="stable")[1 : _KEY_LENGTH + 1]
-    planes = np.einsum("xa,yb->xyab", waves, waves).reshape(THUMBNAIL**2, THUMBNAIL**2)
-    return np.ascontiguousarray(planes[:, lowest], dtype=np.float32)
+def _stored_alike(given: Prints, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    apart = np.abs(np.log(given.blockiness[one] / given.blockiness[other]))
+    # Tiny images have no blocks.
+    alike: np.ndarray = (given.stored[one] == given.stored[other]) & ~(apart > _BLOCKINESS)
+    return alike
+
+
+def _of_a_series(one: np.ndarray, other: np.ndarray, alike: list[Likeness]) -> np.ndarray:
+    """Mask of pairs of which an image differs as much from others: shots, each with its grain."""
+    grain = np.array([a.grain if a.exact else np.nan for a in alike], dtype=float)
+    pairs = np.tile(np.arange(len(alike)), 2)
+    image, grains = np.concatenate([one, other]), np.tile(grain, 2)
+    agreeing = np.array([a.agreeing >= LEAST_AGREEING for a in alike], dtype=bool)[pairs]
+    some = agreeing & (grains > LEAST_GRAIN)
+    found = np.zeros(len(alike), dtype=bool)
+    for _, group in pd.DataFrame({"pair": pairs[some], "grain": grains[some]}).groupby(image[some]):
+        sorted_ = np.sort(group["grain"].to_numpy())
+        near = np.searchsorted(sorted_, group["grain"] * _EQUALLY, side="right")
+        near -= np.searchsorted(sorted_, group["grain"] / _EQUALLY, side="left")
+        found[group["pair"].to_numpy()[near >= _SERIES]] = True
+    return found
+
+
+NO_PAIRS = NearPairs(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
+
+
+def _best_of_each(one: np.ndarray, correlation: np.ndarray) -> np.ndarray:
+    """Mask of each image's best pair: of a crowd no more are looked at."""
+    best = np.zeros(len(one), dtype=bool)
+    order = np.lexsort((-correlation, one))
+    best[order[np.flatnonzero(np.diff(one[order], prepend=-1))]] = True
+    return best

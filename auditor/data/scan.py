@@ -16,11 +16,11 @@ from PIL import Image
 
 from auditor.data.images import Decoded
 
-SCAN_VERSION = 2
+SCAN_VERSION = 3
 """Changes when the same image would be described otherwise."""
 
-THUMBNAIL = 16
-"""Side of the grey thumbnail that near-duplicates are found by."""
+THUMBNAIL = 32
+"""Side of the thumbnail that near-duplicates are found by."""
 
 PROPERTY_NAMES = (
     "mean",
@@ -67,7 +67,7 @@ SCAN_COLUMNS = (
     *PROPERTY_NAMES,
 )
 """Columns of a scan. `error` is "" for readable images; `sha256` is of the file, `pixel_sha256`
-of the decoded pixels; `highest` is the largest value stored; `thumbnail` holds 16 x 16 grey bytes.
+of the decoded pixels; `highest` is the largest value stored; `thumbnail` holds 32 x 32 RGB bytes.
 Of unreadable images the texts are empty, counts 0, properties NaN."""
 
 _COLOUR_PIXELS = 1 << 15
@@ -120,11 +120,9 @@ def unreadable_row(image_id: str, content: bytes, error: str) -> dict[str, Any]:
 
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
-    """Grey thumbnail, (16, 16) uint8, each cell the mean of what it covers."""
+    """Thumbnail, (32, 32, 3) uint8, each cell the mean of what it covers."""
     side = (THUMBNAIL, THUMBNAIL)
-    # Reduced in colour and greyed afterwards: a large image is then read once only.
-    small = Image.fromarray(pixels).resize(side, Image.Resampling.BOX)
-    return np.asarray(small.convert("L"))
+    return np.asarray(Image.fromarray(pixels).resize(side, Image.Resampling.BOX))
 
 
 def properties(pixels: np.ndarray) -> Mapping[str, float]:

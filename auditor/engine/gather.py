@@ -17,8 +17,9 @@ from auditor.data.image_files import ImageFiles
 from auditor.data.images import UnreadableImageError, decode, to_frame
 from auditor.data.manifest import read_datasets
 from auditor.data.model_classes import load_classes
+from auditor.data.near_duplicates import KIND_NAMES, NEAR
 from auditor.data.pooling import pool_small_groups
-from auditor.data.soundness import assess
+from auditor.data.soundness import Soundness, assess
 from auditor.engine.evidence import Gathered, MissingVariant
 from auditor.engine.plan import Plan, make_plan
 from auditor.engine.sampling import nested_order
@@ -86,7 +87,15 @@ def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
         for split in datasets
         if any(p.split == split for p in late)
     ]  # fmt: skip
-    soundness = assess(datasets, scans)
+    data = loaded.spec.data
+    soundness = assess(
+        datasets,
+        scans,
+        near=data.duplicates.near,
+        max_pixels=data.limits.max_pixels,
+        white=loaded.spec.model.input.range,
+    )
+    _stop_if_too_few_left(soundness, loaded.spec)
     pooled = pool_small_groups(
         datasets,
         sound={split: soundness.keep(split) for split in datasets},
@@ -108,6 +117,23 @@ def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
         model_paths=variants.paths,
         missing_variants=variants.missing,
     )
+
+
+def _stop_if_too_few_left(soundness: Soundness, spec: AuditSpec) -> None:
+    allowed = spec.data.limits.duplicate_share
+    for split, found in soundness.splits.items():
+        pairs = pd.concat([found.duplicates, found.seen], ignore_index=True)
+        near = pairs[(pairs["kind"] == KIND_NAMES[NEAR]) & ~pairs["reported"]]
+        n = near["image"].nunique()
+        if n > allowed * len(found.readable):
+            shown = "; ".join(f"{p.image} and {p.twin}" for p in near.head(3).itertuples())
+            raise DataError(
+                f"{n} of {len(found.readable)} {split} images would be set apart as copies of "
+                f"other images, though not to the pixel ({shown}). An audit goes on up to a share "
+                f"of {allowed:.0%}. Look at these pairs: if they are other shots, write "
+                f"`data.duplicates: {{near: report}}`; if they are copies, remove them or raise "
+                f"`data.limits.duplicate_share`."
+            )
 
 
 def _sweep(

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from auditor.shift.two_sample import Sides
 from auditor.stats import Normal, auc
@@ -54,17 +56,26 @@ def area_of(test: Floats, deployment: Floats, *, sides: Sides) -> Normal:
 
 
 def cross_fitted_scores(
-    test: Floats, deployment: Floats, *, sides: Sides, rng: np.random.Generator
+    test: Floats,
+    deployment: Floats,
+    *,
+    sides: Sides,
+    rng: np.random.Generator,
+    photographs: NDArray[np.int64] | None = None,
 ) -> tuple[Floats, Floats]:
     """For each image how much its features look like deployment, by models that never saw it.
 
-    Ridge regression on side, five folds of whole units, penalty ``max(1, d / 10)`` times the
-    folds' mean weight (Lopez-Paz & Oquab 2017, arXiv:1610.06545, with a linear model, cross-
+    Ridge regression on side, five folds of whole units and of copies together (`photographs`: a
+    number that copies share, of test, then deployment images), penalty ``max(1, d / 10)`` times
+    the folds' mean weight (Lopez-Paz & Oquab 2017, arXiv:1610.06545, with a linear model, cross-
     fitted). Returns scores of the test images and of the deployment images, in their order.
     """
     features = rank_features(np.vstack([test, deployment]))
     n = len(test)
     fold = np.concatenate([_folds(side.unit, rng=rng) for side in (sides.test, sides.deployment)])
+    if photographs is not None and len(np.unique(photographs)) < len(photographs):
+        apart = sides.deployment.unit + sides.test.unit.max() + 1
+        fold = _folds(_linked(np.concatenate([sides.test.unit, apart]), photographs), rng=rng)
     side = np.arange(len(features)) >= n
     scores = np.empty(len(features))
     for k in range(FOLDS):
@@ -77,6 +88,15 @@ def _folds(unit: NDArray[np.int64], *, rng: np.random.Generator) -> NDArray[np.i
     units = int(unit.max()) + 1
     of_unit: NDArray[np.int64] = rng.permutation(units) % FOLDS
     return of_unit[unit]
+
+
+def _linked(unit: NDArray[np.int64], photograph: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A number that images share that are of one unit or one photograph, or linked by others."""
+    codes = np.unique(photograph, return_inverse=True)[1] + unit.max() + 1
+    n = int(codes.max()) + 1
+    links = coo_array((np.ones(len(unit)), (unit, codes)), shape=(n, n))
+    linked: NDArray[np.int64] = connected_components(links, directed=False)[1][unit]
+    return np.unique(linked, return_inverse=True)[1]
 
 
 def _ridge(features: Floats, side: NDArray[np.bool_]) -> Floats:

@@ -141,7 +141,8 @@ class Properties(Check):
             yield one.measure({"property": name}, what=_noun(name))
         if found:
             yield _any(test, deployment, sides, found=found, constant=constant, rng=rng,
-                       image_ids=datasets[1].image_ids)  # fmt: skip
+                       image_ids=datasets[1].image_ids,
+                       photographs=_photographs(evidence))  # fmt: skip
             yield _table(found)
             yield forest_of_areas(
                 "shift/properties:areas",
@@ -151,6 +152,13 @@ class Properties(Check):
             )
         for name in _most_shifted(found)[: self.most_histograms]:
             yield _histogram(name, test[name], deployment[name], found[name])
+
+
+def _photographs(evidence: Evidence) -> np.ndarray:
+    soundness = evidence.soundness()
+    return np.concatenate(
+        [soundness.photographs[s][soundness.keep(s)] for s in ("test", "deployment")]
+    )
 
 
 def _varying(
@@ -201,12 +209,14 @@ def _any(
     constant: list[str],
     rng: np.random.Generator,
     image_ids: np.ndarray,
+    photographs: np.ndarray,
 ) -> Measure:
     ours, theirs = cross_fitted_scores(
         np.column_stack([test[name] for name in found]),
         np.column_stack([deployment[name] for name in found]),
         sides=sides,
         rng=rng,
+        photographs=photographs,
     )
     return Measure(
         name="any",

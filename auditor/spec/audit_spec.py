@@ -249,7 +249,15 @@ class ImageLimits(SpecPart):
     """How much of the data may be unusable before the audit stops."""
 
     unreadable_share: Fraction = 0.05
+    duplicate_share: Fraction = 0.2
+    """Share of a split's images that may be set apart as near-duplicates."""
     max_pixels: int = Field(default=100_000_000, ge=1)
+
+
+class DuplicatesSpec(SpecPart):
+    """What becomes of images that are copies but not to the pixel. Exact copies are set apart."""
+
+    near: Literal["report", "set-apart", "off"] = "report"
 
 
 class DataSpec(SpecPart):
@@ -260,6 +268,7 @@ class DataSpec(SpecPart):
     unit_rule: Literal["mean", "majority", "worst"] = "mean"
     attributes: dict[str, AttributeSpec] = Field(default_factory=dict, max_length=MOST_ATTRIBUTES)
     limits: ImageLimits = ImageLimits()
+    duplicates: DuplicatesSpec = DuplicatesSpec()
     missing_share: Fraction = 0.05
     """Share of rows that may lack an attribute's value before `data/manifest` reports it."""
     smallest_cell: int | None = Field(default=None, ge=2)

@@ -36,7 +36,7 @@ def scan_of(dataset, pictures, *, seed=0, **columns) -> pd.DataFrame:
             rows.append(unreadable_row(str(name), b"junk", "the file is empty (0 bytes)"))
             continue
         rng = np.random.default_rng([seed, picture])
-        thumb = rng.integers(0, 256, THUMBNAIL**2, dtype=np.uint8)
+        thumb = rng.integers(0, 256, (THUMBNAIL, THUMBNAIL, 3), dtype=np.uint8)
         row = dict.fromkeys(SCAN_COLUMNS, 0) | dict.fromkeys(PROPERTY_NAMES, 100.0)
         row |= {"image_id": str(name), "readable": True, "error": "", "format": "JPEG"}
         row |= {"mode": "RGB", "bits": 8, "frames": 1, "exif_rotated": False, "has_alpha": False}

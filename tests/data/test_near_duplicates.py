@@ -1,160 +1,176 @@
-"""Twins: planted copies are found, look-alikes are not, and the tree misses nothing."""
+"""Copies are found however they were changed; other shots of the same scene are not copies."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
-from sklearn.datasets import load_digits
+from PIL import Image, ImageDraw
+from scipy.spatial.distance import cdist
 
-from auditor.data import near_duplicates
-from auditor.data.images import decode
-from auditor.data.near_duplicates import (
-    FILE,
-    LEVEL_RADIUS,
-    NEAR,
-    NONE,
-    PATTERN_RADIUS,
-    PIXELS,
-    Prints,
-    earlier_twins,
-    prints,
-    twins_among,
-)
-from auditor.data.scan import thumbnail, unreadable_row
+from auditor.data import near_pairs as pairs_module
+from auditor.data.near_duplicates import near_pairs, prints
+from auditor.data.near_pairs import nearest, sketches, turned
+from auditor.data.scan import properties, thumbnail
+
+SIDE = 192
 
 
-def copy_of(pixels, *, size=0.6, quality=50) -> np.ndarray:
-    height, width = pixels.shape[:2]
-    small = Image.fromarray(pixels).resize(
-        (max(1, round(width * size)), max(1, round(height * size))), Image.Resampling.BICUBIC
-    )
-    out = io.BytesIO()
-    small.save(out, "JPEG", quality=quality)
-    return np.asarray(Image.open(io.BytesIO(out.getvalue())))
-
-
-def photos(n, *, seed=0, height=96, width=128) -> list[np.ndarray]:
+def photo(seed, *, side=SIDE) -> np.ndarray:
+    """A picture with the spectrum of photographs, in colour, with grain."""
     rng = np.random.default_rng(seed)
-    cells = rng.integers(0, 256, (n, 7, 9, 3), dtype=np.uint8)
-    return [
-        np.asarray(Image.fromarray(c).resize((width, height), Image.Resampling.BICUBIC))
-        for c in cells
-    ]
+    frequency = np.hypot(*np.meshgrid(*[np.fft.fftfreq(side)] * 2))
+    amplitude = np.divide(1, frequency, out=np.zeros_like(frequency), where=frequency > 0)
+    # Colours change slowly, light does not.
+    spectra = np.stack([amplitude * (frequency < 0.05)] * 3 + [amplitude])
+    *colours, light = np.fft.ifft2(np.fft.fft2(rng.normal(size=(4, side, side))) * spectra).real
+    planes = 128 + 40 * light / light.std() + np.stack([15 * c / c.std() for c in colours])
+    planes += rng.normal(0, 2, planes.shape)
+    return np.clip(planes, 0, 255).astype(np.uint8).transpose(1, 2, 0)
 
 
-def scan_of(images) -> pd.DataFrame:
-    """A scan with just what prints read."""
-    rows = [
+def jpeg(pixels, quality) -> np.ndarray:
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "JPEG", quality=quality)
+    return np.asarray(Image.open(content).convert("RGB"))
+
+
+def overlaid(pixels) -> np.ndarray:
+    image = Image.fromarray(pixels)
+    ImageDraw.Draw(image).rectangle((10, 160, 110, 180), fill=(255, 255, 255))
+    return np.asarray(image)
+
+
+CHANGES = {
+    "quality 30": lambda p: jpeg(p, 30),
+    "quality 90": lambda p: jpeg(p, 90),
+    "half the size": lambda p: np.asarray(Image.fromarray(p).resize((SIDE // 2, SIDE // 2))),
+    "crop of 5%": lambda p: p[3:-6, 7:-3],
+    "crop of 10%": lambda p: p[:-19, 19:],
+    "mirror": lambda p: p[:, ::-1],
+    "turn": lambda p: np.rot90(p),
+    "brighter": lambda p: np.clip(p * 1.2, 0, 255).astype(np.uint8),
+    "overlay": overlaid,
+    "border of 3%": lambda p: np.pad(p, ((6, 6), (6, 6), (0, 0))),
+    "mirror, crop and quality 50": lambda p: jpeg(np.ascontiguousarray(p[4:-4, -5:5:-1]), 50),
+}
+
+
+def found_among(images, formats=None) -> set[tuple[int, int]]:
+    images = [np.ascontiguousarray(image) for image in images]
+    scan = pd.DataFrame(
         {
             "readable": True,
-            "sha256": f"file {pixels.tobytes()!r}",
-            "pixel_sha256": str(hash(pixels.tobytes())),
-            "thumbnail": thumbnail(pixels).tobytes(),
+            "sha256": str(i),
+            "pixel_sha256": hashlib.sha256(image.tobytes()).hexdigest(),
+            "thumbnail": thumbnail(image).tobytes(),
+            "format": formats[i] if formats else "PNG",
+            **properties(image),
         }
-        for pixels in images
-    ]
-    return pd.DataFrame(rows)
-
-
-def prints_of(images) -> Prints:
-    return prints(scan_of(images))
-
-
-def test_resized_and_recompressed_photographs_are_found(shared_data):
-    paths = sorted((shared_data / "imagenet-mini" / "images").glob("*"))[::3]
-    originals = [decode(p.read_bytes(), max_pixels=10**8).pixels for p in paths]
-    given = prints_of(originals)
-    copies = twins_among(prints_of([copy_of(p) for p in originals]), given)
-    right = copies.index == np.arange(len(originals))
-    assert right.mean() >= 0.98
-    assert not (copies.found & ~right).any()
-    assert not earlier_twins(given).found.any()
-
-
-@pytest.mark.parametrize("method", [Image.Resampling.NEAREST, Image.Resampling.BICUBIC])
-def test_handwritten_digits_are_not_twins(method):
-    digits = [
-        np.asarray(Image.fromarray((d * 255 / 16).astype(np.uint8)).resize((32, 32), method))
-        for d in load_digits().images
-    ]
-    scan = scan_of([np.repeat(d[:, :, None], 3, axis=2) for d in digits])
-    assert not earlier_twins(prints(scan)).found.any()
-
-
-def test_kinds_and_the_first_of_a_cluster():
-    a, b, c = photos(3)
-    scan = scan_of([a, b, a, copy_of(a, quality=80), a, c])
-    scan.loc[4, "sha256"] = "another file of the same pixels"
-    twins = earlier_twins(prints(scan))
-    assert twins.index.tolist() == [-1, -1, 0, 0, 0, -1]
-    assert twins.kind.tolist() == [NONE, NONE, FILE, NEAR, PIXELS, NONE]
-    assert np.isnan(twins.distance[0])
-    assert 0 < twins.distance[3] <= LEVEL_RADIUS
-
-
-def test_mild_brightening_is_seen_through():
-    images = photos(40)
-    brighter = [np.clip(p * 0.9 + 12, 0, 255).astype(np.uint8) for p in images]
-    twins = twins_among(prints_of(brighter), prints_of(images))
-    assert (twins.index == np.arange(40)).all()
-
-
-def test_unreadable_images_have_no_twins_however_equal():
-    scan = pd.DataFrame([unreadable_row(str(i), b"junk", "not an image") for i in range(4)])
-    assert not earlier_twins(prints(scan)).found.any()
-    assert not twins_among(prints(scan), prints_of(photos(3))).found.any()
-
-
-def test_flat_images_are_compared_by_their_pixels_only():
-    flat = [np.full((20, 20, 3), level, dtype=np.uint8) for level in (99, 100, 100)]
-    twins = earlier_twins(prints_of(flat))
-    assert twins.index.tolist() == [-1, -1, 1]
-    assert not prints_of(flat).comparable.any()
-
-
-def _crowd(n, *, seed) -> Prints:
-    """Prints of which many lie near each other, about as near as the radius."""
-    rng = np.random.default_rng(seed)
-    centres = rng.normal(0, 1, (n // 20, 256))
-    cells = centres[rng.integers(0, len(centres), n)] + rng.normal(0, 0.1, (n, 256))
-    cells -= cells.mean(axis=1, keepdims=True)
-    patterns = (cells / np.linalg.norm(cells, axis=1, keepdims=True)).astype(np.float32)
-    ids = np.array([f"{seed}-{i}" for i in range(n)], dtype=object)
-    return Prints(ids, ids, patterns, np.full(n, 20, dtype=np.float32), np.ones(n, dtype=bool))
-
-
-@pytest.mark.parametrize("small_blocks", [False, True])
-def test_the_tree_finds_what_comparing_all_with_all_finds(monkeypatch, small_blocks):
-    if small_blocks:
-        monkeypatch.setattr(near_duplicates, "_CANDIDATES", 50)
-        monkeypatch.setattr(near_duplicates, "_VERIFIED", 7)
-        monkeypatch.setattr(near_duplicates, "_BLOCK", 64)
-    given, others = _crowd(600, seed=1), _crowd(600, seed=1)
-    distance = np.sqrt(
-        np.maximum(0, 2 - 2 * given.patterns.astype(float) @ others.patterns.T.astype(float))
+        for i, image in enumerate(images)
     )
-    # Away from the radius by more than a rounding, so that both ways decide alike.
-    near = distance <= PATTERN_RADIUS
-    assert not (np.abs(distance - PATTERN_RADIUS) < 1e-6).any()
-    before = near & np.tri(600, k=-1, dtype=bool)
-    first = np.where(before.any(axis=1), before.argmax(axis=1), -1)
-    assert 100 < (first >= 0).sum() < 590
-    assert np.array_equal(earlier_twins(given).index, first)
+    found = near_pairs(prints(scan), pixels=lambda position: images[position])
+    return set(zip(found.one.tolist(), found.other.tolist(), strict=True))
 
 
-def test_of_several_twins_the_most_alike_is_named():
-    image = photos(1)[0]
-    poor, good = copy_of(image, quality=15), copy_of(image, size=0.9, quality=90)
-    twins = twins_among(prints_of([image]), prints_of([*photos(3, seed=9), poor, good]))
-    assert twins.index.tolist() == [4]
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_copy_is_found_and_nothing_else(change):
+    photos = [photo(seed) for seed in range(6)]
+    formats = ["PNG"] * 6 + ["JPEG" if "quality" in change else "PNG"] * 6
+    assert found_among([*photos, *map(CHANGES[change], photos)], formats) == {
+        (i, i + 6) for i in range(6)
+    }
 
 
-def test_nothing_among_nothing():
-    some, none = prints_of(photos(3)), prints(scan_of(photos(1)).iloc[:0])
-    assert len(twins_among(none, some).index) == 0
-    assert twins_among(some, none).index.tolist() == [-1, -1, -1]
-    assert len(earlier_twins(none).index) == 0
+def shots(n, *, scratched) -> list[np.ndarray]:
+    """By a fixed camera: the grain differs, and every second part has a scratch."""
+    rng = np.random.default_rng(0)
+    scene = photo(99).astype(float)
+    found = []
+    for i in range(n):
+        shot = scene + rng.normal(0, 4, scene.shape)
+        if scratched and i % 2:
+            y, x = rng.integers(20, 140, 2)
+            shot[y : y + 3, x : x + 40] += 60
+        found.append(np.clip(shot, 0, 255).astype(np.uint8))
+    return found
+
+
+@pytest.mark.parametrize("n", [4, 24])
+@pytest.mark.parametrize("quality", [None, 90])
+def test_shots_by_a_fixed_camera_are_not_copies(n, quality):
+    taken = shots(n, scratched=True)
+    assert found_among([jpeg(p, quality) for p in taken] if quality else taken) == set()
+
+
+def test_a_copy_among_shots_by_a_fixed_camera_is_found_by_its_grain():
+    taken = shots(6, scratched=False)
+    assert found_among([*taken, jpeg(taken[2], 95)], ["PNG"] * 6 + ["JPEG"]) == {(2, 6)}
+
+
+def thing(colour, *, x=40) -> np.ndarray:
+    image = Image.new("RGB", (160, 160), (255, 255, 255))
+    ImageDraw.Draw(image).ellipse((x, 40, x + 80, 120), fill=colour)
+    return np.asarray(image)
+
+
+def test_things_on_white_in_other_colours_are_not_copies():
+    colours = [(200, 40, 40), (40, 140, 40), (60, 60, 220), (120, 100, 20), (150, 30, 150)]
+    assert found_among([thing(colour) for colour in colours]) == set()
+
+
+def test_things_on_white_copied_are_found():
+    red = thing((200, 40, 40))
+    assert found_among([red, jpeg(red, 60), thing((40, 140, 40))]) == {(0, 1)}
+
+
+def cells_under_a_microscope(seed) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", (SIDE, SIDE), (225, 200, 215))
+    for x, y in rng.integers(0, SIDE, (40, 2)).tolist():
+        ImageDraw.Draw(image).ellipse((x - 7, y - 7, x + 7, y + 7), fill=(120, 60, 140))
+    return np.asarray(image)
+
+
+def test_fields_under_a_microscope_are_not_copies():
+    assert found_among([cells_under_a_microscope(seed) for seed in range(24)]) == set()
+
+
+def test_flat_images_and_ones_that_are_gone_have_no_copies():
+    flat = np.full((64, 64, 3), 90, dtype=np.uint8)
+    assert found_among([flat, flat + 1, flat + 2]) == set()
+    images = [photo(1), jpeg(photo(1), 50)]
+    scan = pd.DataFrame(
+        {"readable": True, "sha256": str(i), "pixel_sha256": str(i), "format": "PNG",
+         **properties(image), "thumbnail": thumbnail(image).tobytes()}
+        for i, image in enumerate(images)
+    )  # fmt: skip
+    assert len(near_pairs(prints(scan), pixels=lambda _: None).one) == 0
+
+
+def test_descriptions_are_those_of_mirrored_and_turned_images():
+    small = thumbnail(photo(3))
+    every = np.stack([turned(small, turn) for turn in range(8)])
+    assert len({e.tobytes() for e in every}) == 8
+    assert np.ptp(sketches(every, pairs_module.WHOLE), axis=0).max() < 1e-3
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.2, 1.0])
+@pytest.mark.parametrize("most", [1, 5])
+def test_the_nearest_are_those_of_comparing_all_with_all(monkeypatch, spread, most):
+    monkeypatch.setattr(pairs_module, "_BLOCK", 20)
+    monkeypatch.setattr(pairs_module, "_FIRST_CHUNK", 8)
+    rng = np.random.default_rng(0)
+    ours, theirs = (rng.normal(0, spread, (n, 12)).astype(np.float32) for n in (150, 200))
+    one, other = nearest(ours, theirs, radius=0.5, most=most)
+    apart = cdist(ours, theirs)
+    expected = {
+        (i, int(j))
+        for i in range(len(ours))
+        for j in np.argsort(apart[i])[:most]
+        if apart[i, j] <= 0.5
+    }
+    assert set(zip(one.tolist(), other.tolist(), strict=True)) == expected

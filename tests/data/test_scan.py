@@ -115,6 +115,5 @@ def test_tiny_images_give_numbers_or_nan_but_no_error(shape):
 
 def test_thumbnail_is_the_mean_of_what_it_covers():
     pixels = photo(height=160, width=320)
-    cells = pixels.reshape(16, 10, 16, 20, 3).mean(axis=(1, 3))
-    grey = cells @ [0.299, 0.587, 0.114]
-    assert np.abs(thumbnail(pixels) - grey).max() <= 1.5
+    cells = pixels.reshape(32, 5, 32, 10, 3).mean(axis=(1, 3))
+    assert np.abs(thumbnail(pixels) - cells).max() <= 1.5

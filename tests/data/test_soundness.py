@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
-from auditor.data.scan import thumbnail, unreadable_row
+from auditor.data.images import decode
+from auditor.data.scan import describe, thumbnail, unreadable_row
 from auditor.data.soundness import assess
 
 
@@ -25,12 +28,13 @@ def scan_of(seeds) -> pd.DataFrame:
             rows.append(unreadable_row(str(i), b"junk", "damaged"))
             continue
         found = {"sha256": f"f{seed}", "pixel_sha256": f"p{seed}", "readable": True}
+        found |= {"blockiness": 1.0, "format": "PNG", "width": 64.0, "height": 64.0}
         rows.append(found | {"thumbnail": thumbnail(picture(seed)).tobytes()})
     return pd.DataFrame(rows)
 
 
 def test_each_reason_and_the_sound_part(worlds):
-    test = worlds.dataset([0, 1, 0, 1, 0, 1], units=["u", "v", "w", "x", "y", ""])
+    test = worlds.dataset([1, 1, 0, 1, 0, 1], units=["u", "v", "w", "x", "y", ""])
     train = worlds.dataset([1, 0, 0], split="train", units=["y", "", "z"])
     sound = assess(
         {"test": test, "train": train},
@@ -68,15 +72,75 @@ def test_deployment_images_are_never_leaked(worlds):
         "deployment": worlds.dataset([0, -1], split="deployment", units=["u", "u"]),
     }
     scans = {"test": scan_of([1]), "train": scan_of([2]), "deployment": scan_of([2, 1])}
-    assert assess(datasets, scans).keep("deployment").all()
+    found = assess(datasets, scans).splits["deployment"]
+    assert not found.leaked.any()
+    # What was tested already shows nothing of where it will run.
+    assert found.in_test.tolist() == [False, True]
+    assert found.keep.tolist() == [True, False]
+    assert found.shared["twin"].tolist() == ["test/00000.png"]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [1, 0, 4, 2, 3]])
+def test_equal_images_with_two_labels_both_leave_in_any_order(worlds, order):
+    labels, seeds = np.array([0, 1, 0, 0, -1]), np.array([7, 7, 8, 8, 9])
+    sound = assess({"test": worlds.dataset(labels[order])}, {"test": scan_of(seeds[order])})
+    found = sound.splits["test"]
+    assert found.conflicting.tolist() == (seeds[order] == 7).tolist()
+    assert found.keep.sum() == 2
+    assert sound.summary()["test"]["conflicting_label"] == 2
+
+
+def files_of(folder, dataset, pictures) -> tuple[object, pd.DataFrame]:
+    """The dataset with its images written, and their scan."""
+    rows, paths = [], []
+    for name, pixels in zip(dataset.image_ids, pictures, strict=True):
+        paths.append(folder / str(name).replace("/", "-"))
+        Image.fromarray(pixels).save(paths[-1])
+        content = paths[-1].read_bytes()
+        rows.append(describe(str(name), decode(content, max_pixels=10**6), content))
+    frame = dataset.frame.assign(path=[str(path) for path in paths])
+    return dataclasses.replace(dataset, frame=frame), pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("near", "units", "labels", "goes"),
+    [
+        ("report", ["u", "v", "w"], [0, 0, 1], False),
+        ("set-apart", ["u", "v", "w"], [0, 0, 1], True),
+        ("set-apart", ["", "", ""], [0, -1, 1], True),
+        # One unit, or other units with another label: told, never set apart.
+        ("set-apart", ["u", "u", "w"], [0, 0, 1], False),
+        ("set-apart", ["u", "v", "w"], [0, 1, 1], False),
+        ("off", ["u", "v", "w"], [0, 0, 1], None),
+    ],
+)
+def test_near_copies_go_only_where_that_is_asked_for(tmp_path, worlds, near, units, labels, goes):
+    image = picture(3)
+    pictures = [image, np.clip(image.astype(int) + 12, 0, 255).astype(np.uint8), picture(4)]
+    test, scan = files_of(tmp_path, worlds.dataset(labels, units=units), pictures)
+    found = assess({"test": test}, {"test": scan}, near=near).splits["test"]
+    assert found.repeated.tolist() == [False, goes is not None, False]
+    assert found.keep.tolist() == [True, not goes, True]
+    assert found.duplicates["reported"].tolist() == ([] if goes is None else [not goes])
+
+
+def test_near_copies_of_training_images_are_seen_though_they_stay(tmp_path, worlds):
+    image = picture(3)
+    test, scan = files_of(tmp_path, worlds.dataset([0]), [image])
+    train, seen = files_of(tmp_path, worlds.dataset([0], split="train"), [image[:, ::-1]])
+    found = assess({"test": test, "train": train}, {"test": scan, "train": seen})
+    assert found.splits["test"].seen_image.tolist() == [True]
+    assert found.splits["test"].leaked.tolist() == [True]
+    assert found.keep("test").tolist() == [True]
+    assert found.photographs["test"][0] == found.photographs["train"][0]
 
 
 def test_summary_is_json(worlds):
     sound = assess({"test": worlds.dataset([0, 1, 1])}, {"test": scan_of([1, None, 1])})
     assert json.loads(json.dumps(sound.summary())) == {
         "test": {
-            "images": 3, "unreadable": 1, "duplicate": 1,
-            "seen_image": 0, "seen_unit": 0, "sound": 1,
+            "images": 3, "unreadable": 1, "duplicate": 1, "conflicting_label": 2,
+            "seen_image": 0, "seen_unit": 0, "in_test": 0, "sound": 0,
         }
     }  # fmt: skip
     assert sound.splits["test"].seen.empty

@@ -185,7 +185,8 @@ def test_strict_states_only_what_differs_from_default():
         before, after = default[keys["id"]].model_dump(), strict[keys["id"]].model_dump()
         assert all(before[k] != after[k] for k in keys.keys() - {"id"}), keys["id"]
     assert default.keys() - {keys["id"] for keys in stated} == {
-        "unused-bits", "failing-rows", "duplicate-images", "preprocessing", "repeat-consistency",
+        "unused-bits", "failing-rows", "duplicate-images", "images-with-two-labels",
+        "deployment-in-test", "preprocessing", "repeat-consistency",
         "batch-consistency", "order-consistency", "reference-consistency", "int8-size",
         "deployment-properties", "deployment-scores-higher", "deployment-scores-lower",
     }  # fmt: skip

@@ -1,0 +1,208 @@
+"""Whether two images are one photograph: aligned, and compared in colour, pixel by pixel.
+
+Copies differ by noise, or in a part of the picture that something was laid over. Another shot of
+the same scene differs in its structure or, where nothing moved, in the noise of its sensor: that
+of two shots is unrelated, that of a copy is partly kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import maximum_filter, minimum_filter, uniform_filter
+
+from auditor.data.near_pairs import resampling
+
+SIDE = 128
+"""Side of the square that images are compared at."""
+
+LEAST_AGREEING = 0.75
+"""Share of an image's 8 x 8 cells, of those that show something, that agree in a copy."""
+
+_TOLERANCE, _OF_RANGE, _OF_CELL = 6.0, 0.15, 0.9
+"""Grey levels that agreeing pixels may differ by, the share of the range around them that is
+added, and the share of a cell's pixels that must agree."""
+
+_STRUCTURE = 12.0
+"""Range of 5 x 5 pixels, in grey levels, from which a place shows something."""
+
+_LEAST_NOISE, _LEAST_SHARED = 0.4, 0.35
+"""Noise (standard deviation of a Laplacian, in grey levels) from which it tells copies from other
+shots, and the least correlation of the noise of copies."""
+
+_LEAST_EVEN = 0.7
+"""Least ratio of two noises' variances where noise tells."""
+
+LEAST_GRAIN = 1.0
+"""Difference in grey levels up to which images may have been saved anew, no more."""
+
+_FLAT_SHARE, _CELL, _CELLS, _RIM = 0.1, 8, 8, 3
+_BURNT = 250
+_LEAST_INSIDE, _LARGEST_STEP, _STEPS = 0.7, 0.05, 3
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How alike two images are once aligned.
+
+    `agreeing`: share of the cells that show something. `shared_noise`: correlation of noise in
+    the flattest parts, NaN where images are not aligned to the pixel, or have too little of it or
+    not equally much. `distance`: median difference in grey levels of the smoothed colours;
+    `grain`: of grey, not smoothed. `exact`: they lie on each other, none is a window of the other.
+    """
+
+    agreeing: float
+    shared_noise: float
+    distance: float
+    grain: float
+    exact: bool
+
+    def is_copy(self, *, crowded: bool, stored_alike: bool) -> bool:
+        """Whether this is one photograph; see `auditor.data.near_duplicates` for what is told.
+
+        Of images that are stored alike (`stored_alike`) and lie on each other noise decides: a
+        copy was saved anew at most. Among many look-alikes (`crowded`) nothing else does.
+        """
+        if self.agreeing < LEAST_AGREEING:
+            return False
+        kept_noise = not self.shared_noise < _LEAST_SHARED
+        if stored_alike and self.exact:
+            return kept_noise and self.grain <= LEAST_GRAIN and not (crowded and self.unknown)
+        return not crowded or (kept_noise and self.grain <= LEAST_GRAIN and not self.unknown)
+
+    @property
+    def unknown(self) -> bool:
+        return bool(np.isnan(self.shared_noise))
+
+
+def reduced(pixels: np.ndarray) -> np.ndarray:
+    """Pixels (h, w, 3) uint8 as a square of `SIDE`, or of the shorter side where that is less."""
+    side = max(8, min(SIDE, *pixels.shape[:2]))
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BOX))
+
+
+def likeness(one: np.ndarray, other: np.ndarray, window: np.ndarray) -> Likeness:
+    """Compare two `reduced` images, of which a window of the first looks like the second."""
+    side = min(len(one), len(other))
+    sides = [s for s in (32, 64) if s < side] + [side]
+    ours, theirs = ([_at(image, s) for s in sides] for image in (one, other))
+    place, light = _aligned(ours, theirs, window)
+    shown = _lit(_windowed(ours[-1], place), light)
+    inside = np.outer(_inside(side, *place[:2]), _inside(side, *place[2:]))
+    if inside.mean() < _LEAST_INSIDE:
+        return Likeness(0.0, np.nan, np.nan, np.nan, exact=False)
+    difference, span = _difference(shown, theirs[-1])
+    inside &= theirs[-1].max(axis=2) < _BURNT
+    exact = bool(np.abs(place - (0, 1, 0, 1)).max() < 0.5 / side)
+    return Likeness(
+        agreeing=_agreeing_cells(difference <= _TOLERANCE + _OF_RANGE * span, inside, span),
+        shared_noise=_shared_noise(_lit(ours[-1], light), theirs[-1]) if exact else np.nan,
+        distance=float(np.median(difference[inside])) if inside.any() else np.nan,
+        grain=float(np.median(np.abs((shown - theirs[-1]).mean(axis=2)))),
+        exact=exact,
+    )
+
+
+def _agreeing_cells(agreeing: np.ndarray, inside: np.ndarray, span: np.ndarray) -> float:
+    shows = inside & (span >= _STRUCTURE)
+    shows[:_RIM], shows[-_RIM:], shows[:, :_RIM], shows[:, -_RIM:] = False, False, False, False
+    cell = max(1, len(span) // _CELLS)
+    size = len(span) // cell * cell
+
+    def count(mask: np.ndarray) -> np.ndarray:
+        cells = mask[:size, :size].reshape(size // cell, cell, size // cell, cell)
+        found: np.ndarray = cells.sum(axis=(1, 3))
+        return found
+
+    n = count(shows)
+    some = n >= max(1, 0.1 * cell**2)
+    if not some.any():
+        return float(agreeing[inside].mean()) if inside.any() else 0.0
+    return float((count(agreeing & shows)[some] >= _OF_CELL * n[some]).mean())
+
+
+def _at(image: np.ndarray, side: int) -> np.ndarray:
+    if len(image) != side:
+        image = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BOX))
+    return image.astype(np.float32)
+
+
+def _windowed(image: np.ndarray, place: np.ndarray) -> np.ndarray:
+    rows, columns = (resampling(len(image), *ends) for ends in (place[:2], place[2:]))
+    found: np.ndarray = np.moveaxis(rows @ np.moveaxis(image, 2, 0) @ columns.T, 0, 2)
+    return found
+
+
+def _lit(image: np.ndarray, light: np.ndarray) -> np.ndarray:
+    lit: np.ndarray = np.clip(image * light[0] + light[1], 0, 255)
+    return lit
+
+
+def _inside(side: int, start: float, end: float) -> np.ndarray:
+    at = start + (end - start) * (np.arange(side) + 0.5) / side
+    return (at >= 0) & (at <= 1)
+
+
+def _aligned(
+    ours: list[np.ndarray], theirs: list[np.ndarray], window: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The window of ours that is theirs, (4,), and gain and offset of its light, (2,).
+
+    Gauss-Newton steps from coarse to fine (Baker & Matthews 2004,
+    doi:10.1023/B:VISI.0000011205.11775.fd), in which what differs much counts little.
+    """
+    place, light = np.array(window, dtype=float), None
+    for image, target in zip(ours, theirs, strict=True):
+        grey, wanted = image.mean(axis=2, keepdims=True), target.mean(axis=2).ravel()
+        side = len(image)
+        at = (np.arange(side) + 0.5) / side
+        for _ in range(_STEPS):
+            shown = _windowed(grey, place)[..., 0]
+            down, across = np.gradient(shown)
+            down, across = down * side / np.ptp(place[:2]), across * side / np.ptp(place[2:])
+            ways = [down * (1 - at)[:, None], down * at[:, None], across * (1 - at), across * at]
+            terms = np.stack([*ways, shown, np.ones_like(shown)]).reshape(6, -1)
+            if light is None:
+                light = np.polyfit(terms[4], wanted, 1)
+            apart = np.abs(wanted - light @ terms[4:])
+            weights = (1 + (apart / max(4.0, 2 * np.median(apart))) ** 2) ** -2
+            # A little of a ridge holds still what a flat image does not tell.
+            ridge = np.diag([1e-3 * side**2] * 4 + [1e-3] * 2)
+            found = np.linalg.solve(terms * weights @ terms.T + ridge, terms @ (weights * wanted))
+            light = found[4:]
+            if light[0] < 0.2:
+                return place, light
+            place += np.clip(found[:4] / light[0], -_LARGEST_STEP, _LARGEST_STEP)
+    assert light is not None
+    return place, light
+
+
+def _difference(shown: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Largest difference over the colours, and the range of grey around each pixel, (s, s) each."""
+    if len(shown) > 64:
+        shown, target = (uniform_filter(x, (3, 3, 0)) for x in (shown, target))
+    greys = [image.mean(axis=2) for image in (shown, target)]
+    spans = [maximum_filter(grey, 5) - minimum_filter(grey, 5) for grey in greys]
+    return np.abs(shown - target).max(axis=2), np.maximum(*spans)
+
+
+def _shared_noise(one: np.ndarray, other: np.ndarray) -> float:
+    """Correlation of two images' Laplacians where both are flattest; NaN where either has none."""
+    cells = len(one) // _CELL
+    if cells < 4:
+        return float("nan")
+    size = cells * _CELL
+    noise = []
+    for image in (one, other):
+        grey = image.mean(axis=2)
+        sharp = 4 * grey - sum(np.roll(grey, step, axis) for step in (1, -1) for axis in (0, 1))
+        noise.append(sharp[:size, :size].reshape(cells, _CELL, cells, _CELL).swapaxes(1, 2))
+    flat = [n[1:-1, 1:-1].reshape(-1, _CELL**2) / np.sqrt(20) for n in noise]
+    variances = [np.square(part).mean(axis=1) for part in flat]
+    few = np.argsort(sum(variances), kind="stable")[: max(4, int(_FLAT_SHARE * len(flat[0])))]
+    a, b = (np.square(part[few]).mean() for part in flat)
+    shared = (flat[0][few] * flat[1][few]).mean() / np.sqrt(max(a * b, 1e-12))
+    uneven = min(a, b) < _LEAST_EVEN * max(a, b) and shared < _LEAST_SHARED
+    return float("nan") if min(a, b) < _LEAST_NOISE**2 or uneven else float(shared)

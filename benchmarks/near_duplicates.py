@@ -1,0 +1,211 @@
+"""Copies found and other shots taken for copies, by kind of change; and what the search costs.
+
+python benchmarks/near_duplicates.py            # recall and false alarms (--real FOLDER adds
+python benchmarks/near_duplicates.py --cost     # real photos); CPU time of candidates by n
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw
+from threadpoolctl import threadpool_limits
+
+from auditor.data.near_duplicates import near_pairs, prints
+from auditor.data.near_pairs import candidates
+from auditor.data.scan import THUMBNAIL, properties, thumbnail
+
+Pixels = np.ndarray
+RNG = np.random.default_rng(1)
+COPIED = 20
+
+
+def jpeg(pixels: Pixels, quality: int) -> Pixels:
+    content = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(content, "JPEG", quality=quality)
+    return np.asarray(Image.open(content).convert("RGB"))
+
+
+def cropped(pixels: Pixels, share: float) -> Pixels:
+    height, width = (round(side * (1 - share)) for side in pixels.shape[:2])
+    y, x = (
+        RNG.integers(0, pixels.shape[0] - height + 1),
+        RNG.integers(0, pixels.shape[1] - width + 1),
+    )
+    return pixels[y : y + height, x : x + width]
+
+
+def overlaid(pixels: Pixels) -> Pixels:
+    image = Image.fromarray(pixels)
+    w, h = image.size
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((w // 20, h * 17 // 20, w * 12 // 20, h * 19 // 20), fill=(255, 255, 255))
+    draw.text((w * 7 // 100, h * 87 // 100), "2024-03-01 sample", fill=(0, 0, 0))
+    return np.asarray(image)
+
+
+def halved(pixels: Pixels) -> Pixels:
+    size = pixels.shape[1] // 2, pixels.shape[0] // 2
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+
+
+def bordered(pixels: Pixels) -> Pixels:
+    wide = round(0.03 * min(pixels.shape[:2]))
+    return np.pad(pixels, ((wide, wide), (wide, wide), (0, 0)))
+
+
+CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
+    "quality 30": lambda p: jpeg(p, 30),
+    "quality 50": lambda p: jpeg(p, 50),
+    "quality 90": lambda p: jpeg(p, 90),
+    "half size": halved,
+    "crop 5%": lambda p: cropped(p, 0.05),
+    "crop 10%": lambda p: cropped(p, 0.10),
+    "mirror": lambda p: p[:, ::-1],
+    "turn": lambda p: np.rot90(p),
+    "brighter": lambda p: np.clip(p * 1.2, 0, 255).astype(np.uint8),
+    "darker": lambda p: (p * 0.75).astype(np.uint8),
+    "overlay": overlaid,
+    "border 3%": bordered,
+}
+
+
+def fields(n: int, rng: np.random.Generator, *, side: int) -> Pixels:
+    """Of a natural spectrum (amplitude 1 / f), (n, side, side), standard deviation 1."""
+    frequency = np.hypot(*np.meshgrid(*[np.fft.fftfreq(side)] * 2))
+    amplitude = np.divide(1, frequency, out=np.zeros_like(frequency), where=frequency > 0)
+    found = np.fft.ifft2(np.fft.fft2(rng.normal(size=(n, side, side))) * amplitude).real
+    return np.asarray(found / found.std(axis=(1, 2), keepdims=True), dtype=np.float32)
+
+
+def noisy(pixels: Pixels, sd: float, rng: np.random.Generator) -> Pixels:
+    return np.clip(pixels + rng.normal(0, sd, pixels.shape), 0, 255).astype(np.uint8)
+
+
+def fixed_camera(n: int) -> list[Pixels]:
+    rng = np.random.default_rng(2)
+    scene = 128 + 40 * fields(1, rng, side=200)[0][..., None] + rng.normal(0, 15, 3)
+    shots = []
+    for i in range(n):
+        shot = np.array(scene)
+        if i % 2:
+            y, x = rng.integers(20, 140, 2)
+            shot[y : y + 3, x : x + 40] += 60
+        shots.append(noisy(shot, 4, rng))
+    return shots
+
+
+def drawn(n: int, background: tuple[int, int, int], draw: Callable[..., None]) -> list[Pixels]:
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(n):
+        image = Image.new("RGB", (180, 180), background)
+        draw(ImageDraw.Draw(image), rng)
+        found.append(noisy(np.asarray(image), 2, rng))
+    return found
+
+
+def draw_thing(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+    colour = tuple(rng.integers(20, 220, 3).tolist())
+    draw.ellipse((50, 40, 130, 140), fill=colour)
+    draw.rectangle((80, 20, 100, 60), fill=tuple(c // 2 for c in colour))
+
+
+def draw_cells(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+    for x, y in rng.integers(0, 180, (40, 2)).tolist():
+        draw.ellipse((x - 7, y - 7, x + 7, y + 7), fill=(120, 60, 140))
+
+
+def folder(path: Path, n: int, *, side: int = 320) -> list[Pixels]:
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    found = []
+    for file in files[:: max(1, len(files) // n)][:n]:
+        image = Image.open(file).convert("RGB")
+        image.thumbnail((side, side))
+        found.append(np.asarray(image))
+    return found
+
+
+def pairs_of(images: list[Pixels], formats: list[str]) -> set[tuple[int, int]]:
+    images = [np.ascontiguousarray(image) for image in images]
+    scan = pd.DataFrame(
+        {"readable": True, "sha256": str(i), "format": kind, **properties(image),
+         "pixel_sha256": hashlib.sha256(image.tobytes() + str(image.shape).encode()).hexdigest(),
+         "thumbnail": thumbnail(image).tobytes()}
+        for i, (image, kind) in enumerate(zip(images, formats, strict=True))
+    )  # fmt: skip
+    found = near_pairs(prints(scan), pixels=lambda position: images[position])
+    return set(zip(found.one.tolist(), found.other.tolist(), strict=True))
+
+
+def recall(real: Path | None) -> None:
+    worlds = {
+        "fixed camera": fixed_camera(100),
+        "things on white": drawn(60, (255, 255, 255), draw_thing),
+        "microscope-like": drawn(60, (225, 200, 215), draw_cells),
+    }
+    if real is not None:
+        photos = folder(real / "imagenet-mini" / "images", 100)
+        small = [np.asarray(Image.fromarray(p).resize((32, 32))) for p in photos]
+        worlds |= {"photos": photos, "CIFAR-like": small}
+        worlds["CamVid"] = folder(real / "camvid" / "images", 455)[:150]
+        worlds["chest X-rays"] = folder(real / "chest-xray" / "images", 100)
+    print(f"| images | n | false pairs | {' | '.join(CHANGES)} |")
+    print("|---" * (3 + len(CHANGES)) + "|")
+    for world, images in worlds.items():
+        n, kinds = len(images), ["PNG"] * len(images)
+        cells = [str(len(pairs_of(images, kinds)))]
+        for name, change in CHANGES.items():
+            kind = "JPEG" if "quality" in name else "PNG"
+            copies = [change(image) for image in images[:COPIED]]
+            found = pairs_of([*images, *copies], [*kinds, *[kind] * len(copies)])
+            cells.append(
+                f"{sum((i, n + i) in found for i in range(len(copies))) / len(copies):.0%}"
+            )
+        print(f"| {world} | {n} | {' | '.join(cells)} |", flush=True)
+
+
+def cost(sizes: list[int]) -> None:
+    print(f"{'thumbnails':16}{'n':>8}{'CPU s':>8}{'pairs':>10}")
+    for n in sizes:
+        rng = np.random.default_rng(0)
+        scene = 128 + 45 * fields(1, rng, side=THUMBNAIL)[0][..., None]
+        for world in ("photos", "one camera"):
+            cells = np.empty((n, THUMBNAIL, THUMBNAIL, 3), dtype=np.uint8)
+            for start in range(0, n, 4096):
+                m = min(4096, n - start)
+                if world == "photos":
+                    part = 128 + 45 * fields(m, rng, side=THUMBNAIL)[..., None]
+                    part = part + rng.normal(0, 15, (m, 1, 1, 3))
+                else:
+                    part = scene + rng.normal(0, 1, (m, THUMBNAIL, THUMBNAIL, 3))
+                cells[start : start + m] = np.clip(np.rint(part), 0, 255)
+            with threadpool_limits(1):
+                begun = time.process_time()
+                found = candidates(cells)
+            print(
+                f"{world:16}{n:8,}{time.process_time() - begun:8.1f}{len(found.one):10,}",
+                flush=True,
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--real", type=Path, help="folder of real photos (shared/data)")
+    parser.add_argument("--cost", nargs="*", type=int, help="sizes; 5000 20000 80000 if none")
+    args = parser.parse_args()
+    if args.cost is not None:
+        cost(args.cost or [5_000, 20_000, 80_000])
+    else:
+        recall(args.real)
+
+
+if __name__ == "__main__":
+    main()
