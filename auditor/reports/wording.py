@@ -33,10 +33,8 @@ SET_APART = {
     "duplicate": "images that are in the data more than once",
     "conflicting_label": "images that are there with two labels",
     "in_test": "images that are also test images",
-    "conflicting_label": "images that stand in the data with two labels",
     "seen_image": "images that the model had already seen",
     "seen_unit": "{units} that the model had already seen",
-    "in_test": "deployment images that are in the test data too",
 }
 """What was set apart, by the reason that the record names."""
 NO_LIMIT = "no limit"
