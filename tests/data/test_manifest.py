@@ -510,3 +510,15 @@ def test_an_attribute_may_not_take_the_annotators_key():
     data = {"test": {"images": "images"}, "attributes": {"annotator": {"role": "nuisance"}}}
     with pytest.raises(ValueError, match=r"`my-annotator: {column: annotator, ...}`"):
         DataSpec.model_validate(data)
+
+
+@pytest.mark.parametrize("spelled", ["./test3.png", "x/../test3.png", ".//test3.png"])
+def test_rows_in_are_rows_kept_or_told_however_a_path_is_spelled(folder, spelled):
+    folder.rows(n=9)
+    table = pd.read_csv(folder.path / "test.csv")
+    table.loc[4, "image"] = spelled
+    table.to_csv(folder.path / "test.csv", index=False)
+    read = folder.read()["test"]
+    apart = read.report.failing[read.report.failing["set_apart"].astype(bool)]
+    assert len(read.dataset) + apart["row"].nunique() == read.report.n_rows == 9
+    assert set(apart["expectation"]) == {"no image is listed twice"}
