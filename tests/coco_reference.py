@@ -21,6 +21,15 @@ def rle(mask):
 
 def evaluated(truth, answers, *, n_images, n_classes, kind="bbox"):
     """COCOeval after `accumulate`; `truth` and `answers` in the order of their images."""
+    found = coco_evaluation(truth, answers, n_images=n_images, n_classes=n_classes, kind=kind)
+    with contextlib.redirect_stdout(io.StringIO()):
+        found.evaluate()
+        found.accumulate()
+    return found
+
+
+def coco_evaluation(truth, answers, *, n_images, n_classes, kind="bbox"):
+    """COCOeval of the same objects and answers, before it has done any work."""
     annotations = [
         {"id": i + 1, "image_id": int(truth.image[i]), "category_id": int(truth.classes[i]),
          "bbox": xywh(truth.corners[i]), "area": float(truth.areas[i]),
@@ -44,10 +53,7 @@ def evaluated(truth, answers, *, n_images, n_classes, kind="bbox"):
             "categories": [{"id": c, "name": str(c)} for c in range(n_classes)],
         }
         coco.createIndex()
-        found = COCOeval(coco, coco.loadRes(results), kind)
-        found.evaluate()
-        found.accumulate()
-    return found
+        return COCOeval(coco, coco.loadRes(results), kind)
 
 
 def value(evaluation, *, level=None, size=0, label=None):

@@ -58,3 +58,9 @@ def objects(rng, *, n_images: int, n_classes: int, most: int = 8, crowds: float 
     corners = np.concatenate([start, start + np.exp(rng.uniform(2, 5.3, (n, 2)))], axis=1)
     return boxes(np.repeat(np.arange(n_images), counts), corners,
                  rng.integers(0, n_classes, n), crowd=rng.random(n) < crowds)  # fmt: skip
+
+
+def objects_by_image(image, classes, n_images: int, n_classes: int):
+    """How many objects of each class each image holds, (images, classes)."""
+    cells = np.bincount(image * n_classes + classes, minlength=n_images * n_classes)
+    return cells.reshape(n_images, n_classes)

@@ -71,6 +71,12 @@ class AveragePrecision:
     by_class: Floats
     influence: Floats
 
+    @property
+    def pseudo_observations(self) -> Floats:
+        """Numbers of the images whose mean is `value` and whose spread is its error, (images,)."""
+        found: Floats = self.value + len(self.influence) * self.influence
+        return found
+
 
 def average_precision(answers: RankedAnswers) -> AveragePrecision:
     """AP over all thresholds, classes and images of `answers`."""
