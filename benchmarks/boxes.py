@@ -18,7 +18,6 @@ import io
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,17 +86,30 @@ def speed(n_images: int) -> None:
           f"that, and with the rest beside each {(alone + rest) / once:.1f} times")  # fmt: skip
 
 
-def world(rng: np.random.Generator, *, n_units: int, size: int, sure: float) -> RankedAnswers:
-    """Images in units of `size` that are alike in how hard they are; higher `sure` is better."""
+def world(rng: np.random.Generator, *, n_units: int, size: int, hardness: float) -> RankedAnswers:
+    """Images in units of `size` that are alike in how hard they are; 0 is a perfect detector.
+
+    Answers are the surer the better their boxes are, in part, as a trained detector's.
+    """
     n_images = n_units * size
     truth = objects(rng, n_images=n_images, n_classes=3, most=8, crowds=0.02)
-    answers = answers_to(truth, rng, n_images=n_images, n_classes=3, copies=2, made_up=2)
-    hard = np.repeat(rng.beta(1, sure, n_units), size)[answers.image]
-    kept = answers.take(rng.random(len(answers)) > 0.8 * hard)
-    kept = replace(
-        kept, scores=kept.scores * (1 - 0.3 * hard[rng.permutation(len(hard))][: len(kept)])
+    hard = hardness * np.repeat(rng.beta(1, 2, n_units), size)[truth.image]
+    found = truth.take(rng.random(len(truth)) > hard)
+    shake = hardness * rng.uniform(0, 0.2, len(found))
+    sides = np.tile(found.corners[:, 2:] - found.corners[:, :2], 2)
+    corners = found.corners + rng.normal(size=sides.shape) * sides * shake[:, None]
+    corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2] + 1)
+    scores = 0.9 - 2 * shake + hardness * 0.15 * rng.normal(size=len(found))
+    n_wrong = int(2 * hardness * n_images)
+    start = rng.uniform(0, 400, (n_wrong, 2))
+    wrong = np.concatenate([start, start + rng.uniform(5, 200, (n_wrong, 2))], axis=1)
+    answers = Detections(
+        np.concatenate([found.image, rng.integers(0, n_images, n_wrong)]),
+        np.concatenate([corners, wrong]),
+        np.concatenate([found.classes, rng.integers(0, 3, n_wrong)]),
+        np.concatenate([scores.clip(0.01, 1), rng.beta(1.5, 4, n_wrong)]),
     )
-    return sorted_answers(truth, kept, n_images=n_images, n_classes=3)
+    return sorted_answers(truth, answers, n_images=n_images, n_classes=3)
 
 
 def drawn(everything: RankedAnswers, images: np.ndarray) -> RankedAnswers:
@@ -117,8 +129,8 @@ def samples(
 
 def coverage(rounds: int) -> None:
     rng = np.random.default_rng(2)
-    for size, sure in ((1, 2.0), (1, 30.0), (3, 2.0)):
-        everything = world(rng, n_units=20_000 // size, size=size, sure=sure)
+    for size, hardness in ((1, 1.0), (1, 0.4), (1, 0.02), (3, 1.0)):
+        everything = world(rng, n_units=20_000 // size, size=size, hardness=hardness)
         truth = average_precision(everything).value
         for n in (50, 100, 300):
             held, below, widths, values = 0, 0, [], []
@@ -129,9 +141,10 @@ def coverage(rounds: int) -> None:
                 below += truth > ends.high
                 widths.append(estimate.se)
                 values.append(estimate.value)
-            print(f"AP {truth:.3f}, units of {size}, {n} images: held {held / rounds:.1%} "
-                  f"(truth above {below / rounds:.1%}), mean se {np.mean(widths):.4f}, spread "
-                  f"{np.std(values):.4f}, bias {np.mean(values) - truth:+.4f}", flush=True)  # fmt: skip
+            spread, bias = np.std(values), np.mean(values) - truth
+            print(f"AP {truth:.3f}, units of {size}, {n} images: held {held / rounds:.1%} (truth "
+                  f"above {below / rounds:.1%}), mean se {np.mean(widths):.4f}, "
+                  f"spread {spread:.4f}, bias {bias:+.4f}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ the answers where the curve has its steps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,17 @@ class RankedAnswers:
             self.objects[images],
         )
 
+    def at(self, level: int) -> RankedAnswers:
+        """At one of the thresholds alone."""
+        one = slice(level, level + 1)
+        return replace(self, right=self.right[:, one], counted=self.counted[:, one])
+
+    def of_class(self, label: int) -> RankedAnswers:
+        """Of one class alone: the others keep their numbers and have no objects."""
+        objects = np.zeros_like(self.objects)
+        objects[:, label] = self.objects[:, label]
+        return replace(self, objects=objects)
+
 
 @dataclass(frozen=True)
 class AveragePrecision:
@@ -86,12 +97,16 @@ def average_precision(answers: RankedAnswers) -> AveragePrecision:
     thresholds = answers.right.shape[1]
     by_class = np.full((n_classes, thresholds), np.nan)
     influence = np.zeros(n_images)
+    # The curve has its steps at right answers; the many wrong ones between count by their number.
+    telling = np.flatnonzero(answers.right.any(axis=1) | ~answers.counted.all(axis=1))
     bounds = np.searchsorted(answers.classes, np.arange(n_classes + 1))
+    within = np.searchsorted(telling, bounds)
     for label in present.tolist():
-        part = slice(bounds[label], bounds[label + 1])
-        curve = _curve(answers.right[part], answers.counted[part], int(objects[label]))
-        by_class[label] = curve.precision_at_recalls.mean(axis=0)
-        influence += curve.influence(answers.image[part], answers.objects[:, label])
+        rows = telling[within[label] : within[label + 1]]
+        first, end = bounds[label], bounds[label + 1]
+        curve = _curve(answers.right[rows], answers.counted[rows], rows - first, objects[label])
+        by_class[label] = curve.precision_at_recalls().mean(axis=0)
+        influence += curve.influence(answers.image[first:end], answers.objects[:, label])
     if not len(present):
         return AveragePrecision(float("nan"), 0, by_class, influence)
     value = float(np.mean(by_class[present]))
@@ -100,57 +115,67 @@ def average_precision(answers: RankedAnswers) -> AveragePrecision:
 
 @dataclass(frozen=True)
 class _Curve:
-    """Precision by rank of one class, (a, thresholds); `step` is where its envelope is reached."""
+    """Precision of one class where an answer is right or does not count, (k, thresholds) each.
+
+    `rows` (k,) are these answers' places among all of the class; `ranks` count answers up to each,
+    `hits` the right ones. `envelope` is the largest precision from there on, reached at `step`.
+    """
 
     right: Mask
     counted: Mask
+    rows: Ints
     n_objects: int
     ranks: Ints
+    hits: Ints
     step: Ints
     envelope: Floats
-    precision_at_recalls: Floats
+
+    def precision_at_recalls(self) -> Floats:
+        """The envelope at COCO's recalls, 0 where a recall is not reached: (101, thresholds)."""
+        n, thresholds = self.right.shape
+        recall = self.hits / self.n_objects
+        found = np.zeros((len(_RECALLS), thresholds))
+        for level in range(thresholds):
+            reached = np.searchsorted(recall[:, level], _RECALLS, side="left")
+            there = reached < n
+            found[there, level] = self.envelope[reached[there], level]
+        return found
 
     def influence(self, image: Ints, objects: Ints) -> Floats:
-        """What each image adds to the error of the sum over thresholds, (images,)."""
+        """What each image adds to the error of the area, summed over thresholds, (images,).
+
+        A right answer is worth the precision at its step. Each answer up to that step moves it:
+        what it moves is gathered by step and summed from behind.
+        """
         n, thresholds = self.right.shape
-        area = (self.envelope * self.right).sum(axis=0) / self.n_objects
-        found: Floats = -area.sum() * objects / self.n_objects
-        if not n:
-            return found
-        # Each right answer is worth the precision at its step, which every answer up to that
-        # step moves: those up to it, gathered by step and summed from behind.
-        reached = np.maximum(np.take_along_axis(self.ranks, self.step, axis=0), 1)
+        area = (self.envelope * self.right).sum() / self.n_objects
+        found: Floats = -area / self.n_objects * objects.astype(np.float64)
+        reached = np.maximum(np.take_along_axis(self.ranks, self.step, axis=0), 1)[self.right]
         column = np.broadcast_to(np.arange(thresholds), self.right.shape)
         cell = (self.step * thresholds + column)[self.right]
-        weights = (1 / reached)[self.right]
-        gains = np.bincount(cell, weights=weights, minlength=n * thresholds)
-        losses = np.bincount(
-            cell, weights=weights * self.envelope[self.right], minlength=n * thresholds
-        )
-        gain, loss = (np.cumsum(x.reshape(n, thresholds)[::-1], axis=0)[::-1]
-                      for x in (gains, losses))  # fmt: skip
-        moved = self.right * (self.envelope + gain) - self.counted * loss
-        parts = np.bincount(image, weights=moved.sum(axis=1), minlength=len(objects))
-        found += parts / self.n_objects
+
+        def behind(weights: Floats) -> Floats:
+            summed = np.bincount(cell, weights=weights, minlength=n * thresholds)
+            total: Floats = np.cumsum(summed.reshape(n, thresholds)[::-1], axis=0, dtype=np.float64)
+            return total[::-1]
+
+        gain, loss = behind(1 / reached), behind(self.envelope[self.right] / reached)
+        following = np.searchsorted(self.rows, np.arange(len(image)))
+        moved = -np.append(loss.sum(axis=1), 0.0)[following]
+        moved[self.rows] = (self.right * (self.envelope + gain) - self.counted * loss).sum(axis=1)
+        found += np.bincount(image, weights=moved, minlength=len(objects)) / self.n_objects
         return found
 
 
-def _curve(right: Mask, counted: Mask, n_objects: int) -> _Curve:
+def _curve(right: Mask, counted: Mask, rows: Ints, n_objects: int) -> _Curve:
     right = right & counted
-    hits, ranks = (np.cumsum(x, axis=0, dtype=np.int64) for x in (right, counted))
-    precision = hits / np.maximum(ranks, 1)
-    n, thresholds = right.shape
-    backwards = precision[::-1]
+    hits = np.cumsum(right, axis=0, dtype=np.int64)
+    ranks = rows[:, None] + 1 - np.cumsum(~counted, axis=0, dtype=np.int64)
+    backwards = (hits / np.maximum(ranks, 1))[::-1]
     envelope = np.maximum.accumulate(backwards, axis=0)
-    new = np.ones(right.shape, dtype=bool)
-    new[1:] = backwards[1:] > envelope[:-1]
-    places = np.where(new, np.arange(n)[:, None], 0)
-    step = n - 1 - np.maximum.accumulate(places, axis=0)[::-1] if n else places
-    envelope = envelope[::-1]
-    at = np.zeros((len(_RECALLS), thresholds))
-    recall = hits / n_objects
-    for level in range(thresholds):
-        reached = np.searchsorted(recall[:, level], _RECALLS, side="left")
-        there = reached < n
-        at[there, level] = envelope[reached[there], level]
-    return _Curve(right, counted, n_objects, ranks, step, envelope, at)
+    higher = np.ones(right.shape, dtype=bool)
+    higher[1:] = backwards[1:] > envelope[:-1]
+    n = len(rows)
+    places = np.where(higher, np.arange(n)[:, None], 0)
+    step = n - 1 - np.maximum.accumulate(places, axis=0)[::-1]
+    return _Curve(right, counted, rows, n_objects, ranks, hits, step, envelope[::-1])

@@ -48,8 +48,8 @@ def rules(found):
 
 
 def test_cocos_ids_may_be_zero_and_its_boxes_become_corners(tmp_path):
-    found = fitted(coco(tmp_path, [box(id=0, area=33.5, iscrowd=1, occluded="yes"),
-                                   box(2, 7, (0, 0, 4, 4), attributes={"truncated": True})]))  # fmt: skip
+    further = box(2, 7, (0, 0, 4, 4), attributes={"truncated": True})
+    found = fitted(coco(tmp_path, [box(id=0, area=33.5, iscrowd=1, occluded="yes"), further]))
     boxes = found.boxes
     assert boxes.image.tolist() == [0, 2]
     assert boxes.classes.tolist() == [0, 1]
@@ -183,9 +183,10 @@ def test_what_is_no_coco_file_is_refused(tmp_path, text):
         read_coco(tmp_path / "absent.json")
 
 
-VOC = """<annotation><filename>stale.jpg</filename><size><width>40</width><height>30</height></size>
-{objects}</annotation>"""
-VOC_OBJECT = """<object><name>cat</name><truncated>1</truncated><part><name>head</name></part><bndbox>
+VOC = """<annotation><filename>stale.jpg</filename>
+<size><width>40</width><height>30</height></size>{objects}</annotation>"""
+VOC_OBJECT = """<object><name>cat</name><truncated>1</truncated>
+<part><name>head</name></part><bndbox>
 <xmin>3</xmin><ymin>4</ymin><xmax>12</xmax><ymax>8</ymax></bndbox></object>"""
 
 

@@ -49,6 +49,7 @@ def test_overlaps_are_counted_without_drawing():
         assert first.overlap(second) == (pixels & other).sum() == second.overlap(first)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_outlines_are_filled_as_coco_fills_them():
     rng = np.random.default_rng(2)
     for _ in range(200):
