@@ -97,8 +97,8 @@ def read_class_map(
     if len(unknown):
         shown = ", ".join(map(str, unknown[:5].tolist()))
         raise DataError(
-            f"mask {path.name!r}: found the numbers {shown}, which stand for no class; name them in "
-            "the list of classes, or under `void`"
+            f"mask {path.name!r}: found the numbers {shown}, which stand for no class; name them "
+            "in the list of classes, or under `void`"
         )
     if drawn_on == "displayed" or header.orientation == 1:
         return classes

@@ -38,9 +38,11 @@ def overlaps(answers: Detections, truth: Boxes, *, least: float, same_class: boo
     both = (answers.image, answers.classes), (truth.image, truth.classes)
     keys = _keys(*both) if same_class else (answers.image, truth.image)
     masked = answers.masks is not None and truth.masks is not None
+    # A model's box need not be the one around its mask.
+    around = [_corners(side) if masked else side.corners for side in (answers, truth)]
     found = []
     for answer, object_ in _joined(*keys):
-        iou = _of_boxes(answers.corners, truth, answer, object_)
+        iou = _of_boxes(*around, truth.crowd, answer, object_)
         if masked:
             near = iou > 0
             answer, object_ = answer[near], object_[near]
@@ -78,13 +80,19 @@ def _joined(answer_keys: Ints, object_keys: Ints) -> Iterator[tuple[Ints, Ints]]
         start = stop
 
 
-def _of_boxes(corners: Floats, truth: Boxes, answer: Ints, object_: Ints) -> Floats:
-    a, b = corners.T, truth.corners.T
+def _corners(side: Detections | Boxes) -> Floats:
+    return np.array([mask.corners for mask in side.masks or ()], dtype=np.float64).reshape(-1, 4)
+
+
+def _of_boxes(
+    answers: Floats, objects: Floats, crowd: np.ndarray, answer: Ints, object_: Ints
+) -> Floats:
+    a, b = answers.T, objects.T
     width = np.minimum(a[2][answer], b[2][object_]) - np.maximum(a[0][answer], b[0][object_])
     height = np.minimum(a[3][answer], b[3][object_]) - np.maximum(a[1][answer], b[1][object_])
     shared = np.maximum(width, 0) * np.maximum(height, 0)
     own, other = (a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1])
-    return _ratio(shared, own[answer], other[object_], truth.crowd[object_])
+    return _ratio(shared, own[answer], other[object_], crowd[object_])
 
 
 def _of_masks(answers: Detections, truth: Boxes, answer: Ints, object_: Ints) -> Floats:

@@ -1,12 +1,14 @@
 """Matching and average precision beside pycocotools, on made-up worlds and on COCO's own boxes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from coco_reference import evaluated, value
 from detector_worlds import answers_to, boxes, detections, objects
 
+from auditor.data.masks import Mask
 from auditor.scoring.average_precision import RankedAnswers, average_precision
 from auditor.scoring.matching import IOU_THRESHOLDS, match, ranked
 from auditor.scoring.overlaps import overlaps
@@ -83,6 +85,32 @@ def test_ap_is_cocos_on_its_own_boxes(shared_data):
     rng = np.random.default_rng(7)
     answers = answers_to(truth, rng, n_images=len(place), n_classes=len(label))
     require_equal(truth, answers, n_images=len(place), n_classes=len(label))
+
+
+def blobs(corners, rng):
+    """A mask of each box: its ellipse, with a dent at random."""
+    found = []
+    for x0, y0, x1, y1 in corners:
+        y, x = np.mgrid[:480, :640] + 0.5
+        half_width, half_height = max(x1 - x0, 2) / 2, max(y1 - y0, 2) / 2
+        inside = ((x - x0) / half_width - 1) ** 2 + ((y - y0) / half_height - 1) ** 2 <= 1
+        inside &= ~((x < x0 + half_width) & (y < y0 + rng.uniform(0, 0.8) * half_height))
+        found.append(Mask.of_pixels(inside))
+    return tuple(found)
+
+
+def test_mask_ap_is_cocos():
+    rng = np.random.default_rng(9)
+    truth = objects(rng, n_images=12, n_classes=2, crowds=0.1)
+    masks = blobs(truth.corners, rng)
+    truth = replace(truth, masks=masks, areas=np.array([float(m.area) for m in masks]))
+    answers = answers_to(truth, rng, n_images=12, n_classes=2, copies=2)
+    answers = replace(answers, masks=blobs(answers.corners, rng))
+    reference = evaluated(truth, answers, n_images=12, n_classes=2, kind="segm")
+    # Boxes that a model gives beside its masks may be anywhere.
+    elsewhere = replace(answers, corners=answers.corners + 300)
+    own = average_precision(matched(truth, elsewhere, n_images=12, n_classes=2))
+    assert own.value == pytest.approx(value(reference), abs=1e-6)
 
 
 def test_one_object_and_one_perfect_answer_are_an_ap_of_one():
