@@ -4,6 +4,12 @@ Precision is made not to rise with the threshold, and read at 101 recalls (Lin e
 arXiv:1405.0312). Its variance is linearised: an image's influence is the derivative of the area
 under that curve by the image's weight (Hampel 1974, doi:10.1080/01621459.1974.10482962), taken at
 the answers where the curve has its steps.
+
+Simulated (`benchmarks/boxes.py`; 50, 100 and 300 images, three classes, also in units of three
+images that are alike): 95% intervals of `pseudo_observations` hold 93% to 97%, more where a
+detector is nearly perfect. COCO's curve takes the best precision from each recall on, which flatters
+a small sample: by a third of a standard error there, and by a whole one, so that intervals hold 83%
+to 91%, for a detector whose scores do not say which answers are right.
 """
 
 from __future__ import annotations

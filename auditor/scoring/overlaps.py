@@ -39,10 +39,10 @@ def overlaps(answers: Detections, truth: Boxes, *, least: float, same_class: boo
     keys = _keys(*both) if same_class else (answers.image, truth.image)
     masked = answers.masks is not None and truth.masks is not None
     # A model's box need not be the one around its mask.
-    around = [_corners(side) if masked else side.corners for side in (answers, truth)]
+    own, other = (_corners(side) if masked else side.corners for side in (answers, truth))
     found = []
     for answer, object_ in _joined(*keys):
-        iou = _of_boxes(*around, truth.crowd, answer, object_)
+        iou = _of_boxes(own, other, truth.crowd, answer, object_)
         if masked:
             near = iou > 0
             answer, object_ = answer[near], object_[near]
