@@ -7,9 +7,9 @@ the answers where the curve has its steps.
 
 Simulated (`benchmarks/boxes.py`; 50, 100 and 300 images, three classes, also in units of three
 images that are alike): 95% intervals of `pseudo_observations` hold 93% to 97%, more where a
-detector is nearly perfect. COCO's curve takes the best precision from each recall on, which flatters
-a small sample: by a third of a standard error there, and by a whole one, so that intervals hold 83%
-to 91%, for a detector whose scores do not say which answers are right.
+detector is nearly perfect. COCO's curve takes the best precision from each recall on, which
+flatters a small sample: by a third of a standard error there, and by a whole one, so that
+intervals hold 83% to 91%, for a detector whose scores do not say which answers are right.
 """
 
 from __future__ import annotations
