@@ -82,3 +82,11 @@ def test_class_maps_move_without_mixing_and_what_lies_beyond_is_void():
     classes = np.array([[1, 2], [3, 4]], dtype=np.uint8)
     doubled = sampled(classes, Affine.scaling(0.5, 0.5), size=(4, 6), outside=255)
     assert doubled.tolist() == [[1, 1, 2, 2, 255, 255]] * 2 + [[3, 3, 4, 4, 255, 255]] * 2
+
+
+@pytest.mark.parametrize("height", [28, 29, 30, 31, 33])
+def test_an_odd_margin_is_parted_as_the_frame_parts_it(height):
+    given = InputSpec(size=(72, 64), resize="letterbox", pad=0)
+    affine = to_frame_affine(width=64, height=height, input=given)
+    seen = found_box(to_frame(painted(64, height, (0, 0, 64, height)), given))
+    assert affine.boxes(np.array([[0, 0, 64, height]]))[0].tolist() == seen

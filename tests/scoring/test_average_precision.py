@@ -60,6 +60,16 @@ def test_ap_is_cocos_by_threshold_class_and_size_with_crowds_and_equal_scores(
     require_equal(truth, answers, n_images=40, n_classes=n_classes)
 
 
+def test_of_two_objects_overlapped_alike_the_later_is_taken_as_coco_does():
+    truth = boxes([0, 0], [[0, 0, 10, 10], [2, 0, 12, 10]], [0, 0])
+    between, first = [1, 0, 11, 10], [0, 0, 10, 10]
+    answers = detections([0, 0], [between, first], [0, 0], [0.9, 0.8])
+    found = matched(truth, answers, n_images=1, n_classes=1)
+    assert found.right[1].all()
+    reference = evaluated(truth, answers, n_images=1, n_classes=1)
+    assert average_precision(found).value == pytest.approx(value(reference), abs=1e-6)
+
+
 def test_only_the_hundred_surest_answers_of_an_image_and_class_count():
     rng = np.random.default_rng(3)
     truth = objects(rng, n_images=3, n_classes=2, most=30)
