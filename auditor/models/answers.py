@@ -90,14 +90,17 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def to_image(self, to_frame: Placement, *, size: tuple[int, int]) -> Detections:
-        """In the pixels of the image of `size` (height, width), boxes cut at its edges.
+    def to_image(self, to_frame: Placement, *, size: tuple[int, int], clip: bool) -> Detections:
+        """In the pixels of the image of `size` (height, width); `clip` cuts boxes at its edges.
 
-        `to_frame` is the affine from the image to the frame.
+        `to_frame` is the affine from the image to the frame. A box that lies beyond the image
+        altogether is left out by the cut.
         """
         back = to_frame.inverse
         height, width = size
-        boxes = np.clip(back.boxes(self.boxes), 0, [width, height, width, height])
+        boxes = back.boxes(self.boxes)
+        if clip:
+            boxes = np.clip(boxes, 0, [width, height, width, height])
         kept = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
         return Detections(
             boxes[kept],

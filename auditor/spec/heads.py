@@ -27,11 +27,13 @@ class BoxHead(HeadSpec):
     """Boxes with a score above `lowest_score` are kept, the `most` best of an image.
 
     Average precision wants a low `lowest_score`; the score from which a box counts in use is
-    the operating point, which is declared apart.
+    the operating point, which is declared apart. `clip`: boxes are cut at the image's edges;
+    some authors' own code leaves them.
     """
 
     lowest_score: Fraction = 0.001
     most: int = Field(default=100, ge=1)
+    clip: bool = True
 
 
 class SuppressingHead(BoxHead):
