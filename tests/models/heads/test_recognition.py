@@ -87,7 +87,7 @@ def test_nothing_is_recognised_in_a_classifier_or_in_undecoded_outputs(outputs):
 
 
 def test_metadata_of_ultralytics():
-    props = {"task": "detect", "names": "{0: 'person', 1: \"driver's door\"}", 
+    props = {"task": "detect", "names": "{0: 'person', 1: \"driver's door\"}",
              "imgsz": "[480, 640]", "stride": "32", "author": "x"}  # fmt: skip
     assert read_metadata(props) == ModelMetadata(
         "detection", ("person", "driver's door"), (480, 640), 32
