@@ -25,8 +25,12 @@ def test_parameters_come_from_a_mapping_and_unknown_ones_are_refused():
     adapter = TypeAdapter(specs.AnyHead)
     head = adapter.validate_json('{"kind": "yolox", "suppression": null, "strides": [4, 8]}')
     assert head == specs.YoloxHead(suppression=None, strides=(4, 8))
-    for wrong in ('{"kind": "yolox", "iou": 0.5}', '{"kind": "yolo"}',
-                  '{"kind": "yolov5", "lowest_score": 2}', '{"kind": "detr", "most": 0}'):  # fmt: skip
+    for wrong in (
+        '{"kind": "yolox", "iou": 0.5}',
+        '{"kind": "yolo"}',
+        '{"kind": "yolov5", "lowest_score": 2}',
+        '{"kind": "detr", "most": 0}',
+    ):
         with pytest.raises(ValidationError):
             adapter.validate_json(wrong)
 
