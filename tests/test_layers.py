@@ -10,6 +10,7 @@ import auditor
 PACKAGE = Path(auditor.__file__).parent
 LAYERS = (
     ("errors",),
+    ("opening", "containment"),
     ("stats",),
     ("findings", "spec"),
     ("record", "data"),

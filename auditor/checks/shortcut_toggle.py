@@ -36,10 +36,13 @@ from auditor.findings import (
     Table,
     Unmeasured,
 )
+from auditor.opening import require_file
 from auditor.scoring.comparison import worst_first
 from auditor.scoring.rows import Rows
 from auditor.spec import AuditSpec, ShortcutSpec
 
+PATCH_BYTES = 20_000_000
+"""Size of the file of a patch."""
 SAMPLE = 2000
 """Test images put through each view at most: half a point of accuracy shows in 2,000 pairs."""
 
@@ -66,14 +69,13 @@ def views_of(shortcut: ShortcutSpec, *, spec: AuditSpec) -> Views:
 def _patched(shortcut: ShortcutSpec, region: Region, spec: AuditSpec) -> PatchInRegion | None:
     if shortcut.patch is None:
         return None
+    path, what = spec.resolve(shortcut.patch), f"shortcuts: the patch of {shortcut.name!r}"
+    remedy = "Give a PNG file, its path relative to the audit spec."
+    require_file(path, what=what, at_most=PATCH_BYTES, error=SpecError, remedy=remedy)
     try:
-        return PatchInRegion(region, spec.resolve(shortcut.patch).read_bytes())
+        return PatchInRegion(region, path.read_bytes())
     except (OSError, ValueError) as error:
-        raise SpecError(
-            f"shortcuts: the patch {shortcut.patch!r} of {shortcut.name!r} is not a picture that "
-            f"can be read ({type(error).__name__}). Give a PNG file, its path relative to the "
-            "audit spec."
-        ) from error
+        raise SpecError(f"{what} {shortcut.patch!r}: {str(error).rstrip('.')}. {remedy}") from error
 
 
 @dataclass(frozen=True)

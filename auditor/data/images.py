@@ -35,6 +35,8 @@ _LONGEST_RATIO = 64
 """Above this ratio of sides only the part that is cropped out is resized (memory)."""
 
 # What Pillow's plugins raise on damaged files, beside OSError.
+PATCH_PIXELS = 1 << 24
+"""Pixels that a patch may have: it covers a part of a frame."""
 _DAMAGED = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, EOFError,
             OverflowError, struct.error, zlib.error)  # fmt: skip
 
@@ -93,6 +95,17 @@ def decode(content: bytes, *, max_pixels: int) -> Decoded:
         raise UnreadableImageError(_reason(error)) from error
 
 
+def decode_patch(content: bytes) -> Image.Image:
+    """A picture with its transparency, mode RGBA; raises UnreadableImageError as `decode` does."""
+    try:
+        with _opened(content, max_pixels=PATCH_PIXELS, allowed_by="a patch") as image:
+            return image.convert("RGBA")
+    except UnreadableImageError:
+        raise
+    except _DAMAGED as error:
+        raise UnreadableImageError(_reason(error)) from error
+
+
 def to_frame(pixels: np.ndarray, input: InputSpec) -> np.ndarray:
     """Resize pixels (h, w, 3) uint8 to the model's frame, (height, width, 3) uint8 RGB.
 
@@ -116,7 +129,9 @@ def _readable_formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _opened(content: bytes, *, max_pixels: int) -> Image.Image:
+def _opened(
+    content: bytes, *, max_pixels: int, allowed_by: str = "`data.limits.max_pixels`"
+) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(content), formats=_readable_formats())
     except UnidentifiedImageError:
@@ -130,7 +145,7 @@ def _opened(content: bytes, *, max_pixels: int) -> Image.Image:
     if n_pixels > max_pixels:
         raise UnreadableImageError(
             f"{image.width} x {image.height} is {n_pixels:,} pixels, more than the "
-            f"{max_pixels:,} that `data.limits.max_pixels` allows"
+            f"{max_pixels:,} that {allowed_by} allows"
         )
     return image
 

@@ -7,14 +7,15 @@ beside the pixels is in `ViewContext`. Views are values: equal views are one pas
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+
+from auditor.data.images import UnreadableImageError, decode_patch
 
 Donor = Literal["same-class", "other-class"]
 
@@ -158,8 +159,7 @@ def _outward(start: float, stop: float, length: int) -> slice:
 def _patch_pixels(patch: bytes, height: int, width: int) -> np.ndarray:
     """The picture at the region's size, (height, width, 4) uint8."""
     try:
-        with Image.open(io.BytesIO(patch)) as opened:
-            picture = opened.convert("RGBA").resize((width, height), Image.Resampling.BILINEAR)
-    except (UnidentifiedImageError, OSError) as error:
+        picture = decode_patch(patch)
+    except UnreadableImageError as error:
         raise ValueError(f"patch: found {len(patch)} bytes that are no picture: {error}") from error
-    return np.asarray(picture)
+    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))

@@ -16,6 +16,7 @@ from auditor.judging.policy import Policy, limits_of
 from auditor.judging.policy_file import PolicyFile
 from auditor.judging.questions import answer_all
 from auditor.judging.verdicts import not_applicable, overall
+from auditor.opening import require_file
 from auditor.record.audit_record import (
     AuditRecord,
     CheckResults,
@@ -28,6 +29,9 @@ from auditor.record.files import parse_record, record_digest
 from auditor.record.provenance import Provenance
 from auditor.spec import AuditSpec, Document
 from auditor.spec.spec_file import SpecFile
+
+MOST_BYTES = 500_000_000
+"""Size of a record; that of a large audit has some ten megabytes."""
 
 
 def make_record(
@@ -124,13 +128,10 @@ def from_json(text: str, *, name: str = "audit.json") -> AuditRecord:
 def read_record(path: str | Path) -> AuditRecord:
     """Read an `audit.json`; raises DataError as `from_json`, and when there is no such file."""
     path = Path(path)
+    remedy = "Give the audit.json in the folder that `auditor run --out` wrote."
+    require_file(path, what="the record", at_most=MOST_BYTES, error=DataError, remedy=remedy)
     try:
         text = path.read_bytes().decode("utf-8")
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{path} does not exist. Give the audit.json in the folder that `auditor run --out` "
-            "wrote."
-        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as a record: {error}.") from error
     return from_json(text, name=path.name)

@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from auditor.errors import ModelError
+from auditor.opening import require_file
 
 Format = Literal["onnx", "torchscript", "torch-weights", "safetensors", "pt2"]
+
+LARGEST_FILE = 4 * 10**9
+"""Bytes that a model's file may have, all files of its weights together."""
 
 _TAKEN = (
     "Give an ONNX file (.onnx), TorchScript, or PyTorch weights (.pt, .pth, .safetensors) with "
@@ -31,15 +35,16 @@ def detect_format(path: Path) -> Format:
 
     Raises ModelError for a missing file, a folder, an empty file and what is no model.
     """
-    if path.is_dir():
-        raise ModelError(f"{path} is a folder; `model.path` must name a file. {_TAKEN}")
+    require_file(
+        path,
+        what="model.path",
+        at_most=LARGEST_FILE,
+        error=ModelError,
+        remedy=f"A relative path starts at the spec's folder. {_TAKEN}",
+    )
     try:
         with path.open("rb") as file:
             head = file.read(64)
-    except FileNotFoundError:
-        raise ModelError(
-            f"{path} does not exist. Correct `model.path`; it is relative to the spec's folder."
-        ) from None
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}). Check its rights.") from error
     found = _from_head(path, head)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,9 @@ from onnx import external_data_helper, numpy_helper
 
 from auditor.errors import ModelError
 from auditor.findings import TensorFacts
+from auditor.models.formats import LARGEST_FILE
 from auditor.models.outputs import Dequantisation, Ending
+from auditor.opening import require_file, shown_bytes
 
 RESHAPING = frozenset(
     {"Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
@@ -27,6 +29,11 @@ REQUANTISING = frozenset({"DequantizeLinear", "QuantizeLinear"})
 _DERIVING = RESHAPING | REQUANTISING
 _SOFTMAX = frozenset({"Softmax", "QLinearSoftmax"})
 _SIGMOID = frozenset({"Sigmoid", "QLinearSigmoid"})
+
+_BESIDE = (
+    "Put the file that was exported with it in the same folder (a plain file, no link), or export "
+    "the model again."
+)
 
 
 @dataclass(frozen=True)
@@ -52,31 +59,57 @@ def read_onnx(path: Path) -> OnnxFile:
         ) from error
     if not shell.graph.node:
         raise ModelError(f"{path.name} holds an ONNX model without a single operator. Export it.")
-    names = _external_files(shell)
+    names = _external_files(shell, path)
     if not names:
         return OnnxFile(shell, _digest([path]), path.stat().st_size)
     try:
-        # onnx refuses data outside of the folder, links included; onnxruntime follows hard links.
+        # onnx refuses links; onnxruntime follows hard links.
         model = onnx.load(str(path))
     except (onnx.checker.ValidationError, OSError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"{path.name} keeps its weights in {', '.join(names)}, which cannot be read: "
-            f"{_first_line(error)}. Put the file that was exported with it in the same folder (a "
-            "plain file, no link)."
+            f"{_first_line(error)}. {_BESIDE}"
         ) from error
     files = [path, *(path.parent / name for name in names)]
     return OnnxFile(model, _digest(files), sum(f.stat().st_size for f in files))
 
 
-def _external_files(model: onnx.ModelProto) -> list[str]:
-    tensors = external_data_helper._get_all_tensors(model)
-    return sorted(
-        {
-            external_data_helper.ExternalDataInfo(tensor).location
-            for tensor in tensors
-            if external_data_helper.uses_external_data(tensor)
-        }
-    )
+def _external_files(model: onnx.ModelProto, path: Path) -> list[str]:
+    """Files beside `path` that hold tensors of `model`; every tensor lies inside of its file."""
+    sizes: dict[str, int] = {}
+    for tensor in external_data_helper._get_all_tensors(model):
+        if not external_data_helper.uses_external_data(tensor):
+            continue
+        stored = {entry.key: entry.value for entry in tensor.external_data}
+        name = stored.get("location", "")
+        if name not in sizes:
+            sizes[name] = require_file(
+                path.parent / name,
+                what=f"{path.name} keeps its weights in another file, which cannot be read",
+                at_most=LARGEST_FILE,
+                within=path.parent,
+                error=ModelError,
+                remedy=_BESIDE,
+            )
+        _require_inside(stored, tensor, sizes[name])
+    if sum(sizes.values()) > LARGEST_FILE:
+        raise ModelError(
+            f"{path.name} keeps {shown_bytes(sum(sizes.values()))} of weights in other files, "
+            f"expected at most {shown_bytes(LARGEST_FILE)}. Export it in float16."
+        )
+    return sorted(sizes)
+
+
+def _require_inside(stored: Mapping[str, str], tensor: onnx.TensorProto, size: int) -> None:
+    numbers = [stored.get(key, "0") for key in ("offset", "length")]
+    if (
+        not all(n.isascii() and n.isdigit() and len(n) < 20 for n in numbers)
+        or sum(map(int, numbers)) > size
+    ):
+        raise ModelError(
+            f"the weights {tensor.name!r} are said to lie at byte {numbers[0]} for {numbers[1]} "
+            f"bytes of a file of {size}, expected a place inside of it. {_BESIDE}"
+        )
 
 
 def _digest(files: list[Path]) -> str:

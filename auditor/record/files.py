@@ -34,7 +34,8 @@ def parse_record(text: str, *, name: str = "audit.json") -> AuditRecord:
     """
     try:
         stored = json.loads(text)
-    except json.JSONDecodeError as error:
+    # ValueError: also a number of thousands of digits. RecursionError: brackets without end.
+    except (ValueError, RecursionError) as error:
         raise DataError(
             f"{name} is not JSON ({error}). Give the audit.json that `auditor run` wrote."
         ) from error

@@ -1,5 +1,6 @@
 import dataclasses
 import io
+import os
 
 import numpy as np
 import pytest
@@ -206,13 +207,28 @@ def test_need_is_unmet_without_artefacts(worlds):
     assert "no artefact" in Artefacts().unmet(available).reason
 
 
-@pytest.mark.parametrize("content", [None, b"not a picture"])
-def test_a_patch_that_is_no_picture_is_an_error_the_user_can_mend(worlds, tmp_path, content):
-    if content is not None:
-        (tmp_path / "marker.png").write_bytes(content)
+def bomb() -> bytes:
+    """A PNG of 5,000 x 5,000 pixels in a few kilobytes."""
+    out = io.BytesIO()
+    Image.new("1", (5_000, 5_000)).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (lambda p: None, "does not exist"),
+        (lambda p: p.write_bytes(b"not a picture"), "not an image in a known format"),
+        (lambda p: p.write_bytes(bomb()), "more than the 16,777,216 that a patch allows"),
+        (os.mkfifo, "is a pipe"),
+        (lambda p: p.symlink_to("/dev/zero"), "is a device"),
+    ],
+)
+def test_a_patch_that_is_no_picture_is_an_error_the_user_can_mend(worlds, tmp_path, content, said):
+    content(tmp_path / "marker.png")
     spec = worlds.spec(shortcuts=({**MARKER, "patch": "marker.png"},))
     spec = spec.model_copy(update={"folder": tmp_path})
-    with pytest.raises(SpecError, match=r"'marker.png' of 'app marker'.*Give a PNG"):
+    with pytest.raises(SpecError, match=rf"patch of 'app marker'.*{said}.*Give a PNG"):
         views_of(spec.shortcuts[0], spec=spec)
 
 

@@ -29,7 +29,7 @@ def test_what_is_no_model_is_named(tiny, tmp_path, content, told):
 
 
 def test_a_missing_file_a_folder_and_a_foreign_archive(tmp_path):
-    with pytest.raises(ModelError, match=r"does not exist.*model.path"):
+    with pytest.raises(ModelError, match=r"model.path: .* does not exist"):
         detect_format(tmp_path / "no.onnx")
     with pytest.raises(ModelError, match="is a folder"):
         detect_format(tmp_path)

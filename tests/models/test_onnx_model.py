@@ -229,7 +229,7 @@ def test_external_data_are_read_and_part_of_the_digest(tiny, tmp_path):
 def test_missing_external_data_are_named(tiny, tmp_path):
     path = tiny.channel_net(tmp_path / "m.onnx", external="weights.bin")
     (tmp_path / "weights.bin").unlink()
-    with pytest.raises(ModelError, match=r"keeps its weights in weights.bin.*same folder"):
+    with pytest.raises(ModelError, match=r"weights.bin does not exist.*same folder"):
         load(tiny, path)
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import socket
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -399,6 +400,25 @@ def test_long_tables_keep_their_first_rows_and_their_total():
 
 
 # --- schema --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make_file", "said"),
+    [
+        (os.mkfifo, "is a pipe"),
+        (Path.mkdir, "is a folder"),
+        (lambda p: p.symlink_to("/dev/zero"), "is a device"),
+        (lambda p: os.truncate(p, 10**11) if p.touch() is None else None, "107 GB|100 GB"),
+        (lambda p: p.write_text("[" * 200_000), "is not JSON"),
+        (lambda p: p.write_text("9" * 10_000), "is not JSON"),
+        (lambda p: p.write_bytes(b"\xff\xfe{}"), "cannot be read"),
+    ],
+)
+def test_what_is_no_record_is_refused_before_it_is_read(tmp_path, make_file, said):
+    path = tmp_path / "audit.json"
+    make_file(path)
+    with pytest.raises(DataError, match=said):
+        read_record(path)
 
 
 def test_the_published_schema_is_current():
