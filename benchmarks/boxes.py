@@ -59,7 +59,7 @@ def timed(task: Callable[[], object]) -> float:
 
 
 def with_interval(answers: RankedAnswers, unit: np.ndarray | None = None) -> Normal:
-    return mean(average_precision(answers).pseudo_observations, unit=unit, imagined=(0.0,))
+    return mean(average_precision(answers).pseudo_observations, unit=unit, span=(0.0, 1.0))
 
 
 def speed(n_images: int) -> None:

@@ -83,14 +83,10 @@ def set_value(
     name: str, of_set: Callable[[np.ndarray], np.ndarray], *, n: int, better: Better = "higher",
     keys: Mapping[str, str] | None = None, title: str = "",
 ) -> Quantity:  # fmt: skip
-    """A share that a whole set of `n` rows has: see `Quantity.of_set`.
-
-    An imagined image that has nothing of it counts in the spread, so that a perfect sample claims
-    no certainty.
-    """
+    """A share that a whole set of `n` rows has: see `Quantity.of_set`."""
     return Quantity(
         name, of_set(np.ones(n, dtype=bool)), better, keys=keys or {}, least=0.0,
-        imagined=(0.0 if better == "higher" else 1.0,), title=title, of_set=of_set,
+        span=(0.0, 1.0), title=title, of_set=of_set,
     )  # fmt: skip
 
 

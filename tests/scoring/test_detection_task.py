@@ -142,7 +142,7 @@ def test_a_detector_without_a_fault_claims_no_certainty():
     answers = detections(np.arange(50), [[0, 0, 10, 10]] * 50, [0] * 50, [0.9] * 50)
     table = detection.score(answers, truth, known=np.ones(50, dtype=bool), at=AT)
     quantity = detection.average_precision_quantity(table, n_classes=1)
-    estimate = mean(quantity.values, imagined=quantity.imagined)
+    estimate = mean(quantity.values, span=quantity.span)
     assert value_of(estimate) == pytest.approx(1)
     assert interval(estimate).low < 0.97
 

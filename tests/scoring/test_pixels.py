@@ -109,7 +109,7 @@ def test_intervals_hold_the_value_of_all_images(n):
     held = 0
     for _ in range(200):
         drawn = confusion[rng.choice(1500, n, replace=False)]
-        ends = interval(mean(iou(drawn).pseudo_observations, imagined=(0.0,)))
+        ends = interval(mean(iou(drawn).pseudo_observations, span=(0.0, 1.0)))
         held += ends.low <= everything <= ends.high
     assert held >= 180
 

@@ -158,12 +158,18 @@ def _images(dataset: Dataset, scores: pd.DataFrame) -> Rows:
             _counted(answer_image, answers.presence.answers, n, n_classes),
         ),
         amounts={
-            "f1": Amount(f1, "higher", "per image"),
-            "false-alarms": Amount(alarms.astype(np.float64), "lower", "per image"),
-            "not-found": Amount(misses.astype(np.float64), "lower", "per image"),
+            "f1": Amount(f1, "higher", "per image", (0.0, 1.0)),
+            "false-alarms": _amount_of(alarms),
+            "not-found": _amount_of(misses),
         },
         headline="images-right",
     )
+
+
+def _amount_of(counts: np.ndarray) -> Amount:
+    """Counts an image; a sample without any may have missed images with one."""
+    span = (0.0, max(1.0, float(counts.max(initial=0))))
+    return Amount(counts.astype(np.float64), "lower", "per image", span)
 
 
 def _counted(image: np.ndarray, classes: np.ndarray, n: int, n_classes: int) -> np.ndarray:

@@ -97,8 +97,8 @@ def rows(dataset: Dataset, scores: pd.DataFrame) -> Rows:
         confidence=np.full(len(scores), np.nan),
         presence=Several(dataset.classes, true * (true >= least), said * (said >= least)),
         amounts={
-            "image-iou": Amount(own, "higher", ""),
-            "right-pixels": Amount(share, "higher", ""),
+            "image-iou": Amount(own, "higher", "", (0.0, 1.0)),
+            "right-pixels": Amount(share, "higher", "", (0.0, 1.0)),
         },
         headline="images-right",
     )
