@@ -85,10 +85,12 @@ class ContainedPredictor:
 
 def look_at(file: Path, *, n_classes: int | None = None) -> GuessedModel:
     """As `guess_model_spec`, in a contained process: reading a file is trusted as little."""
+    # First, for it refuses what would be read without end.
+    limits = Limits(_memory(file, RunLimits()), RunLimits().seconds)
     process = ContainedProcess(
         "auditor.models.serving:serving",
         preload=(*imports_of(file), "auditor.models.guess"),
-        limits=Limits(_memory(file, RunLimits()), RunLimits().seconds),
+        limits=limits,
     )
     asked = {"do": "guess", "file": str(file.absolute()), "n_classes": n_classes}
     found = process.call(asked).values
