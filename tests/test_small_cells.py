@@ -184,11 +184,8 @@ class Attack:
             for _, row in frame[known].iterrows():
                 (value,) = (row[c] for c in row.index if re.fullmatch(r"value( \[.*\])?", c))
                 # A table has six figures; what is counted are whole images and whole costs.
-                yield (
-                    row,
-                    round(row["images"] * value) if value == value else value,
-                    {row["attribute"]: row["group"]},
-                )
+                total = value if np.isnan(value) else round(row["images"] * value)
+                yield row, total, {row["attribute"]: row["group"]}
 
     def _read(self):
         for row, total, group in self._groups():

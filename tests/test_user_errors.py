@@ -72,11 +72,10 @@ def test_a_policy_on_a_check_that_does_not_exist_is_refused(command, world, audi
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(text.replace("performance/baseline:", "performance/basline:"))
     out = tmp_path / "out"
-    refused(command("run", world, "--policy", wrong, "--out", out), "'performance/baseline:gain'")
+    meant = "'performance/baseline:gain'"
+    refused(command("run", world, "--policy", wrong, "--out", out), meant)
     assert not out.exists()
-    refused(
-        command("judge", audited / "audit.json", "--policy", wrong), "'performance/baseline:gain'"
-    )
+    refused(command("judge", audited / "audit.json", "--policy", wrong), meant)
 
 
 def test_a_check_mistyped_on_the_command_line_is_named(command, world, tmp_path):
