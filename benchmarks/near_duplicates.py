@@ -1,7 +1,7 @@
 """Copies found and other shots taken for copies, by kind of change; and what the search costs.
 
 python benchmarks/near_duplicates.py            # recall and false alarms (--real FOLDER adds
-python benchmarks/near_duplicates.py --cost     # real photos); CPU time of candidates by n
+python benchmarks/near_duplicates.py --cost     # real photos); CPU time by n
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 from threadpoolctl import threadpool_limits
 
-from auditor.data.near_duplicates import near_pairs, prints
-from auditor.data.near_pairs import candidates
+from auditor.data.near_duplicates import Prints, near_pairs, prints
 from auditor.data.scan import THUMBNAIL, properties, thumbnail
 
 Pixels = np.ndarray
@@ -173,27 +172,37 @@ def recall(real: Path | None) -> None:
 
 
 def cost(sizes: list[int]) -> None:
-    print(f"{'thumbnails':16}{'n':>8}{'CPU s':>8}{'pairs':>10}")
+    print(f"{'images':16}{'n':>8}{'CPU s':>8}{'partly compared':>17}")
     for n in sizes:
-        rng = np.random.default_rng(0)
-        scene = 128 + 45 * fields(1, rng, side=THUMBNAIL)[0][..., None]
-        for world in ("photos", "one camera"):
-            cells = np.empty((n, THUMBNAIL, THUMBNAIL, 3), dtype=np.uint8)
-            for start in range(0, n, 4096):
-                m = min(4096, n - start)
-                if world == "photos":
-                    part = 128 + 45 * fields(m, rng, side=THUMBNAIL)[..., None]
-                    part = part + rng.normal(0, 15, (m, 1, 1, 3))
-                else:
-                    part = scene + rng.normal(0, 1, (m, THUMBNAIL, THUMBNAIL, 3))
-                cells[start : start + m] = np.clip(np.rint(part), 0, 255)
+        for world in ("photos", "one camera", "moving scene"):
             with threadpool_limits(1):
+                scan, pixels = thumbnails_of(world, n)
                 begun = time.process_time()
-                found = candidates(cells)
-            print(
-                f"{world:16}{n:8,}{time.process_time() - begun:8.1f}{len(found.one):10,}",
-                flush=True,
-            )
+                found = near_pairs(scan, pixels=pixels)
+            spent = time.process_time() - begun
+            print(f"{world:16}{n:8,}{spent:8.1f}{int(found.partly.sum()):17,}", flush=True)
+
+
+def thumbnails_of(world: str, n: int) -> tuple[Prints, Callable[[int], Pixels]]:
+    """Prints of n images, and their pixels: of 128 x 128, those of a scene with its noise."""
+    rng = np.random.default_rng(0)
+    large = (128 + 45 * fields(1, rng, side=128)[0][..., None] * np.ones(3)).astype(np.float32)
+    scene = large.reshape(THUMBNAIL, 4, THUMBNAIL, 4, 3).mean(axis=(1, 3))
+    cells = np.empty((n, THUMBNAIL, THUMBNAIL, 3), dtype=np.uint8)
+    for start in range(0, n, 4096):
+        m = min(4096, n - start)
+        if world == "photos":
+            part = 128 + 45 * fields(m, rng, side=THUMBNAIL)[..., None]
+            part = part + rng.normal(0, 15, (m, 1, 1, 3))
+        else:
+            part = scene + rng.normal(0, 1, (m, THUMBNAIL, THUMBNAIL, 3))
+        if world == "moving scene":
+            part = part + 8 * fields(m, rng, side=THUMBNAIL)[..., None]
+        cells[start : start + m] = np.clip(np.rint(part), 0, 255)
+    names = np.arange(n).astype(str)
+    ones, yes = np.ones(n), np.ones(n, dtype=bool)
+    known = Prints(names, names, cells, blockiness=ones, stored=ones, comparable=yes)
+    return known, lambda position: noisy(large, 4, np.random.default_rng(position))
 
 
 def main() -> None:

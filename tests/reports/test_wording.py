@@ -63,7 +63,7 @@ def texts_of(check) -> Iterator[str]:
             if isinstance(text, str):
                 yield text
             elif isinstance(text, tuple):
-                yield from text
+                yield from (part for part in text if isinstance(part, str))
 
 
 def strings(path: Path) -> str:
