@@ -45,7 +45,7 @@ class Duplicates(Check):
     ------------------
     Of shots by a fixed camera only copies that kept the grain of the picture are told from other
     shots, and crops, mirrored ones and overlays are not searched. Among more than 20,000 images,
-    all splits together, crops, borders and overlays are not searched at all. At most 1,500 pairs
+    all splits together, crops, borders and overlays are not searched at all. At most 1,000 pairs
     are compared on pixels, the most alike first and those of fixed cameras last; of how many
     images not all look-alikes were compared is `partly-compared-share`. A pair of shots without
     grain, of a scene in which nothing moved, counts as copies. Images without contrast are

@@ -35,7 +35,7 @@ shots, and the least correlation of the noise of copies."""
 _LEAST_EVEN = 0.7
 """Least ratio of two noises' variances where noise tells."""
 
-LEAST_GRAIN = 1.0
+LEAST_GRAIN = 0.7
 """Difference in grey levels up to which images may have been saved anew, no more."""
 
 _FLAT_SHARE, _CELL, _CELLS, _RIM = 0.1, 8, 8, 3
@@ -60,18 +60,21 @@ class Likeness:
     grain: float
     exact: bool
 
-    def is_copy(self, *, crowded: bool, stored_alike: bool) -> bool:
+    def is_copy(self, *, crowded: bool, suspected: bool, stored_alike: bool) -> bool:
         """Whether this is one photograph; see `auditor.data.near_duplicates` for what is told.
 
         Of images that are stored alike (`stored_alike`) and lie on each other noise decides: a
-        copy was saved anew at most. Among many look-alikes (`crowded`) nothing else does.
+        copy was saved anew at most. Among many look-alikes (`crowded`) nothing else does; nor where
+        one has other shots that look alike (`suspected`), but there it may be saved worse.
         """
         if self.agreeing < LEAST_AGREEING:
             return False
-        kept_noise = not self.shared_noise < _LEAST_SHARED
-        if stored_alike and self.exact:
-            return kept_noise and self.grain <= LEAST_GRAIN and not (crowded and self.unknown)
-        return not crowded or (kept_noise and self.grain <= LEAST_GRAIN and not self.unknown)
+        saved_alike = stored_alike and self.exact
+        if not (crowded or suspected or saved_alike):
+            return True
+        if self.shared_noise < _LEAST_SHARED or ((crowded or suspected) and self.unknown):
+            return False
+        return self.grain <= LEAST_GRAIN or not (crowded or saved_alike)
 
     @property
     def unknown(self) -> bool:

@@ -24,13 +24,14 @@ LEAST_CONTRAST = 4.0
 NONE, NEAR, PIXELS, FILE = 0, 1, 2, 3
 KIND_NAMES = {NONE: "", NEAR: "near", PIXELS: "same pixels", FILE: "same file"}
 
-MOST_CONFIRMED = 1500
+MOST_CONFIRMED = 1000
 """Pairs that are compared on pixels at most, nearest first: half a minute of one processor."""
 
 _CACHED = 4096
 _BLOCKINESS = 0.1
 """Largest difference of the logarithms of blockiness of images that were compressed alike."""
 
+_ROUNDS = 3
 _SERIES, _EQUALLY = 3, 1.2
 """Images that differ equally much from one, up to a factor, and so are other shots."""
 
@@ -132,16 +133,26 @@ def near_pairs(given: Prints, *, pixels: Pixels) -> NearPairs:
     one, other = found.one[looked], found.other[looked]
     stored_alike = _stored_alike(given, rows[one], rows[other]) & (found.turn[looked] == 0)
 
-    def copies(crowded: np.ndarray) -> np.ndarray:
-        pairs = (crowded[one] | crowded[other]).tolist()
-        answers = zip(alike, pairs, stored_alike.tolist(), strict=True)
-        return np.array([a.is_copy(crowded=c, stored_alike=s) for a, c, s in answers], dtype=bool)
+    def copies(crowded: np.ndarray, suspected: np.ndarray) -> np.ndarray:
+        known = ((mask[one] | mask[other]).tolist() for mask in (crowded, suspected))
+        answers = zip(alike, *known, stored_alike.tolist(), strict=True)
+        return np.array(
+            [a.is_copy(crowded=c, suspected=s, stored_alike=t) for a, c, s, t in answers],
+            dtype=bool,
+        )
 
-    # Who seems to have many copies, or several that differ equally much, has look-alikes.
     crowded = found.crowded | partly
-    seeming = copies(crowded)
-    many = np.bincount(np.concatenate([one[seeming], other[seeming]]), minlength=len(rows))
-    kept = copies(crowded | (many >= CROWD)) & ~_of_a_series(one, other, alike)
+    near = crowded[found.one] | crowded[found.other]
+    suspected = _marked(len(rows), found.one[near], found.other[near])
+    agreeing = np.array([a.agreeing >= LEAST_AGREEING for a in alike], dtype=bool)
+    # Who has another shot that looks alike, or seems to have many copies, has look-alikes.
+    for _ in range(_ROUNDS):
+        seeming = copies(crowded, suspected)
+        others = agreeing & ~seeming
+        suspected |= _marked(len(rows), one[others], other[others])
+        many = np.bincount(np.concatenate([one[seeming], other[seeming]]), minlength=len(rows))
+        crowded = crowded | (many >= CROWD)
+    kept = copies(crowded, suspected) & ~_of_a_series(one, other, alike)
     first, _ = exact_twins(given, given)
     distance = np.array([a.distance for a in alike], dtype=float)[kept]
     cut = np.isin(first, first[rows[partly]])
@@ -175,6 +186,12 @@ def _chosen(found: Candidates) -> tuple[np.ndarray, np.ndarray]:
     partly = np.zeros(len(found.crowded), dtype=bool)
     partly[np.concatenate([found.one[left], found.other[left]])] = True
     return chosen, partly
+
+
+def _marked(n: int, *rows: np.ndarray) -> np.ndarray:
+    marked = np.zeros(n, dtype=bool)
+    marked[np.concatenate(rows)] = True
+    return marked
 
 
 def _stored_alike(given: Prints, one: np.ndarray, other: np.ndarray) -> np.ndarray:
