@@ -112,6 +112,14 @@ def test_shots_by_a_fixed_camera_are_not_copies(n, quality):
     assert found_among([jpeg(p, quality) for p in taken] if quality else taken) == set()
 
 
+@pytest.mark.parametrize("change", ["half the size", "crop of 5%", "quality 90", "mirror"])
+def test_changed_copies_of_shots_are_copies_of_no_other_shot(change):
+    taken = shots(8, scratched=True)
+    formats = ["PNG"] * 8 + ["JPEG" if "quality" in change else "PNG"] * 8
+    found = found_among([*taken, *map(CHANGES[change], taken)], formats)
+    assert found <= {(i, i + 8) for i in range(8)}
+
+
 def test_a_copy_among_shots_by_a_fixed_camera_is_found_by_its_grain():
     taken = shots(6, scratched=False)
     assert found_among([*taken, jpeg(taken[2], 95)], ["PNG"] * 6 + ["JPEG"]) == {(2, 6)}
