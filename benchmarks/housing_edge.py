@@ -12,13 +12,13 @@ LIGHT is what `render.py` wrote for the shipped photos.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import pandas as pd
 import torch
 
@@ -27,8 +27,10 @@ from auditor.stats import interval, paired_difference
 
 HOUSING = Path(auditor.__file__).parents[1] / "examples" / "housing"
 sys.path[:0] = [str(HOUSING), str(HOUSING / "render")]
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import develop  # noqa: E402
+import onnxruntime  # noqa: E402
 import train  # noqa: E402
 from rooms import all_rooms  # noqa: E402
 

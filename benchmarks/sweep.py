@@ -149,7 +149,7 @@ def describe_nothing(image_id: str, decoded: object, content: bytes) -> dict[str
 
 
 def speed(n: int, rounds: int) -> None:
-    import onnxruntime
+    import onnxruntime  # auditor.models has turned its telemetry off
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

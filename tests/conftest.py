@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import auditor.models  # noqa: F401 - first: it turns onnxruntime's telemetry off
 from auditor import cli
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.views import AS_SHOT

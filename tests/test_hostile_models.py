@@ -1,10 +1,12 @@
 """Every hostile model file ends in one sentence: no code run, no traceback, no hang."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hostile_models import CASES, tried, warm
 
+PAGE = Path(__file__).parents[1] / "docs" / "hostile-files.md"
 SAYS = {
     "endless loop": "model.limits.seconds",
     "function bomb": "model.limits",
@@ -34,3 +36,4 @@ def test_it_is_refused_in_one_sentence(name, tmp_path):
     assert "Traceback" not in found.said
     assert SAYS.get(name, "") in found.said
     assert len(found.said) < 1000
+    assert f"| {name} | refused |" in PAGE.read_text(), f"write {PAGE.name} anew"

@@ -183,7 +183,12 @@ class Attack:
             known = frame["attribute"].isin(["household", "building"]) & (frame["data"] == "test")
             for _, row in frame[known].iterrows():
                 (value,) = (row[c] for c in row.index if re.fullmatch(r"value( \[.*\])?", c))
-                yield row, row["images"] * value, {row["attribute"]: row["group"]}
+                # A table has six figures; what is counted are whole images and whole costs.
+                yield (
+                    row,
+                    round(row["images"] * value) if value == value else value,
+                    {row["attribute"]: row["group"]},
+                )
 
     def _read(self):
         for row, total, group in self._groups():
@@ -209,7 +214,8 @@ class Attack:
                 p.split("=") for p in re.split(r", (?=household=|building=)", row["cell"])
             )
             self._say(row["images"], **having)
-            right = row["images"] * row["accuracy [share]"]
+            accuracy = row["accuracy [share]"]
+            right = accuracy if np.isnan(accuracy) else round(row["images"] * accuracy)
             self._say(right, weigh=lambda c: float(c[2] == c[3]), **having)
 
     def range_of(self, **having) -> tuple[float, float]:

@@ -74,9 +74,11 @@ def test_a_policy_on_a_check_that_does_not_exist_is_refused(command, world, audi
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(text.replace("performance/baseline:", "performance/basline:"))
     out = tmp_path / "out"
-    refused(command("run", world, "--policy", wrong, "--out", out), "'performance/baseline'")
+    refused(command("run", world, "--policy", wrong, "--out", out), "'performance/baseline:gain'")
     assert not out.exists()
-    refused(command("judge", audited / "audit.json", "--policy", wrong), "'performance/baseline'")
+    refused(
+        command("judge", audited / "audit.json", "--policy", wrong), "'performance/baseline:gain'"
+    )
 
 
 def test_a_check_mistyped_on_the_command_line_is_named(command, world, tmp_path):

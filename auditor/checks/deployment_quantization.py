@@ -25,6 +25,7 @@ from auditor.contract.words import EITHER_WAY, FROM_0
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.errors import ModelError
 from auditor.findings import Cell, Column, Measure, Measured, Result, Subject, Table, Unmeasured
+from auditor.models.contained import int8_notes
 from auditor.models.inputs import tensor_shape
 from auditor.models.latency import (
     BenchRequest,
@@ -322,9 +323,6 @@ def _table(rows: list[tuple[Cell, ...]]) -> Table:
 
 
 def _size_ratio(evidence: Evidence) -> Measure:
-    # Reads the graph: onnx is not worth loading where no INT8 form was asked for.
-    from auditor.models.quantize import quantization_notes
-
     path = evidence.model_path(INT8)
     ratio = path.stat().st_size / evidence.model.file_bytes
     return Measure(
@@ -339,6 +337,6 @@ def _size_ratio(evidence: Evidence) -> Measure:
             "bytes_as_given": evidence.model.file_bytes,
             "megabytes": path.stat().st_size / 1e6,
             "megabytes_as_given": evidence.model.file_bytes / 1e6,
-            "made": list(quantization_notes(path)),
+            "made": list(int8_notes(path)),
         },
     )

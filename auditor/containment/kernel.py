@@ -24,7 +24,10 @@ _EPERM, _ENOSYS = 1, 38
 
 @dataclass(frozen=True)
 class _Machine:
-    """Numbers of system calls: `acting` are always refused, `writing` where nothing is written."""
+    """Numbers of system calls: `acting` are always refused, `writing` where nothing is written.
+
+    What Landlock does not govern (owners, rights, times, truncating by name) is `acting`.
+    """
 
     audit: int
     acting: tuple[int, ...]
@@ -44,11 +47,11 @@ _LAST = 462
 _MACHINES = {
     "x86_64": _Machine(
         audit=0xC000003E,
-        acting=(29, 41, 57, 58, 59, 64, 68, 101, 103, 129, 135, 155, 160, 161, 163, 165, 166, 167,
-                168, 169, 172, 173, 175, 176, 200, 203, 240, 246, 248, 249, 250, 272, 297, 298, 303,
+        acting=(29, 41, 57, 58, 59, 64, 68, 76, 90, 91, 92, 93, 94, 101, 103, 129, 132, 135, 155,
+                160, 161, 163, 165, 166, 167, 168, 169, 172, 173, 175, 176, 188, 189, 190, 197, 198,
+                199, 200, 203, 235, 240, 246, 248, 249, 250, 260, 261, 268, 272, 280, 297, 298, 303,
                 304, 308, 310, 311, 312, 313, 319, 320, 321, 322, 323),
-        writing=(76, 82, 83, 84, 85, 86, 87, 88, 90, 91, 92, 93, 94, 132, 133, 188, 189, 190, 197,
-                 198, 199, 235, 258, 259, 260, 261, 263, 264, 265, 266, 268, 280, 316),
+        writing=(82, 83, 84, 85, 86, 87, 88, 133, 258, 259, 263, 264, 265, 266, 316),
         opening=((2, 1), (257, 2)),
         clone=56,
         kill=(62, 234),
@@ -56,10 +59,10 @@ _MACHINES = {
     ),
     "aarch64": _Machine(
         audit=0xC00000B7,
-        acting=(39, 40, 41, 51, 89, 92, 97, 104, 105, 106, 116, 117, 122, 130, 138, 142, 164, 180,
-                186, 190, 194, 198, 217, 218, 219, 221, 240, 241, 264, 265, 268, 270, 271, 272, 273,
-                279, 280, 281, 282, 294),
-        writing=(5, 6, 7, 14, 15, 16, 33, 34, 35, 36, 37, 38, 45, 52, 53, 54, 55, 88, 276),
+        acting=(5, 6, 7, 14, 15, 16, 39, 40, 41, 45, 51, 52, 53, 54, 55, 88, 89, 92, 97, 104, 105,
+                106, 116, 117, 122, 130, 138, 142, 164, 180, 186, 190, 194, 198, 217, 218, 219, 221,
+                240, 241, 264, 265, 268, 270, 271, 272, 273, 279, 280, 281, 282, 294),
+        writing=(33, 34, 35, 36, 37, 38, 276),
         opening=((56, 2),),
         clone=220,
         kill=(129, 131),
@@ -93,8 +96,9 @@ def contain(
     if memory_bytes is not None and sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
         by.append("memory")
-    if writable is None and not devices:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    if not devices:
+        largest = 0 if writable is None else memory_bytes or resource.RLIM_INFINITY
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS, which both ask for

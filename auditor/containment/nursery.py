@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -100,7 +101,7 @@ def _serve(request: Mapping[str, Any], channels: list[socket.socket]) -> None:
     module, _, name = request["target"].partition(":")
     served = getattr(importlib.import_module(module), name)()
     if request["contain"]["writable"]:
-        os.environ["TMPDIR"] = request["contain"]["writable"]
+        tempfile.tempdir = request["contain"]["writable"]
     found = contain(**request["contain"])
     send(channels[-1], {"by": found.by, "memory_gb": found.memory_gb}, ())
     threads = [threading.Thread(target=_answer, args=(c, served)) for c in channels]

@@ -96,6 +96,10 @@ class ContainedProcess:
             raise self._as_error(answer.values["error"])
         return answer
 
+    def close(self) -> None:
+        """End the process now; every further call raises ModelError."""
+        self._gone("The model's process has been ended.")
+
     @contextlib.contextmanager
     def _channel(self, seconds: float) -> Iterator[socket.socket]:
         if self._why is not None:

@@ -26,7 +26,7 @@ from auditor.engine.sampling import nested_order
 from auditor.engine.store import Store, key_of
 from auditor.engine.sweep import Report, SweptSplit, sweep_split, worker_count
 from auditor.errors import DataError, ModelError
-from auditor.models.contained import ContainedPredictor
+from auditor.models.contained import ContainedPredictor, int8_form
 from auditor.models.load import load_model
 from auditor.models.predictor import Predictor
 from auditor.spec import AuditSpec
@@ -199,7 +199,7 @@ def _make_variants(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: St
 
 def _int8_file(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store) -> Path:
     """The INT8 form, calibrated on training images where there are any, else on test images."""
-    from auditor.models.quantize import QUANTIZER_VERSION, quantize_int8
+    from auditor.models.quantize import QUANTIZER_VERSION
 
     split = "train" if "train" in swept else "test"
     dataset = loaded.available.datasets[split]
@@ -211,8 +211,8 @@ def _int8_file(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store)
     if not store.holds(path):
         frames = _calibration_frames(dataset, rows, loaded.spec)
         with store.writing(path) as temporary:
-            quantize_int8(
-                loaded.model_path, calibration=frames, input=loaded.spec.model.input, out=temporary
+            temporary.write_bytes(
+                int8_form(loaded.model_path, model=loaded.spec.model, calibration=frames)
             )
     return path
 

@@ -141,6 +141,7 @@ def _load(model: Mapping[str, Any], request: Mapping[str, Any], first: np.ndarra
 
 
 def _onnx(path: str, request: Mapping[str, Any]) -> Run:
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is imported
     import onnxruntime
 
     wanted = list(request["providers"])

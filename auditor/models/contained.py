@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -83,11 +85,12 @@ class ContainedPredictor:
 
 def look_at(file: Path, *, n_classes: int | None = None) -> GuessedModel:
     """As `guess_model_spec`, in a contained process: reading a file is trusted as little."""
-    size = require_model_file(file)
+    # First, for it refuses what would be read without end.
+    limits = Limits(_memory(file, RunLimits()), RunLimits().seconds)
     process = ContainedProcess(
         "auditor.models.serving:serving",
         preload=(*imports_of(file), "auditor.models.guess"),
-        limits=Limits(4 * 10**9 + 6 * size, RunLimits().seconds),
+        limits=limits,
     )
     asked = {"do": "guess", "file": str(file.absolute()), "n_classes": n_classes}
     found = process.call(asked).values
@@ -95,9 +98,40 @@ def look_at(file: Path, *, n_classes: int | None = None) -> GuessedModel:
     return guessed
 
 
+def int8_form(file: Path, *, model: ModelSpec, calibration: np.ndarray) -> bytes:
+    """As `quantize_int8`, in a contained process, with a folder for what onnxruntime writes."""
+    asked = {
+        "do": "quantize",
+        "file": str(file.absolute()),
+        "input": model.input.model_dump(mode="json"),
+    }
+    # What the process leaves in its folder is not looked at, and may not be removable.
+    with tempfile.TemporaryDirectory(prefix="auditor-int8-", ignore_cleanup_errors=True) as own:
+        limits = Limits(_memory(file, model.limits), model.limits.seconds, writable=own)
+        with contextlib.closing(_quantizing(limits)) as process:
+            found = process.call(asked, [calibration], effort=len(calibration) / BATCH)
+    return found.arrays[0].tobytes()
+
+
+def int8_notes(file: Path) -> tuple[str, ...]:
+    """As `quantization_notes`, in a contained process."""
+    process = _quantizing(Limits(_memory(file, RunLimits()), RunLimits().seconds))
+    asked = {"do": "notes", "file": str(file.absolute())}
+    return tuple(map(str, process.call(asked).values["notes"]))
+
+
+def _quantizing(limits: Limits) -> ContainedProcess:
+    preload = ("auditor.models.onnx_model", "auditor.models.quantize")
+    return ContainedProcess("auditor.models.serving:serving", preload=preload, limits=limits)
+
+
 def limits_for(file: Path, model: ModelSpec) -> Limits:
     """What the process of a model's file may take, by the spec."""
-    given = model.limits.memory_gb
-    allowed = 4 * 10**9 + 6 * require_model_file(file) if given is None else int(given * 10**9)
     devices = model.device != "cpu"
-    return Limits(None if devices else allowed, model.limits.seconds, devices=devices)
+    allowed = None if devices else _memory(file, model.limits)
+    return Limits(allowed, model.limits.seconds, devices=devices)
+
+
+def _memory(file: Path, limits: RunLimits) -> int:
+    size = require_model_file(file)
+    return 4 * 10**9 + 6 * size if limits.memory_gb is None else int(limits.memory_gb * 10**9)

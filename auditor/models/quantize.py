@@ -8,16 +8,9 @@ faster than float there (Krishnamoorthi 2018, arXiv:1806.08342, on the scheme).
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
-import os
 import platform
 import tempfile
-import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -46,25 +39,15 @@ _EXPORT = (
 )
 
 
-@dataclass(frozen=True)
-class Quantized:
-    """An INT8 file: where it is, its size in bytes, and how it was made, in sentences."""
+def quantize_int8(model_path: Path, *, calibration: np.ndarray, input: InputSpec) -> bytes:
+    """The INT8 form of an ONNX model, as a file's content; same arguments, same bytes.
 
-    path: Path
-    bytes: int
-    notes: tuple[str, ...]
-
-
-def quantize_int8(
-    model_path: Path, *, calibration: np.ndarray, input: InputSpec, out: Path
-) -> Quantized:
-    """Write the INT8 form of an ONNX model to `out`; same arguments, same bytes.
+    Parses and runs the model in this process: `auditor.models.contained.int8_form` contains it.
 
     Parameters
     ----------
     model_path : an ONNX file with one input, float32, float16 or uint8.
     calibration : (n, h, w, 3) uint8 RGB frames at the size of `input`, n from 1.
-    out : appears only when the file is whole.
 
     Raises
     ------
@@ -80,7 +63,7 @@ def quantize_int8(
     graph = OnnxGraph(read_onnx(model_path).model)
     _refuse_what_cannot_be_quantised(graph, model_path)
     reduced = needs_reduced_range(_cpu_flags(), machine=platform.machine())
-    with _quiet(), tempfile.TemporaryDirectory(prefix="auditor-int8-") as folder:
+    with tempfile.TemporaryDirectory(prefix="auditor-int8-") as folder:
         made = _quantise(
             _at_least_opset(graph, MIN_OPSET),
             _Feeds(calibration, input=input, graph=graph),
@@ -94,9 +77,7 @@ def quantize_int8(
         )
     notes = _notes(len(calibration), opset=graph.opset, reduced=reduced)
     onnx.helper.set_model_props(made, {_NOTES_KEY: json.dumps(notes)})
-    content = made.SerializeToString(deterministic=True)
-    _write_whole(out, content)
-    return Quantized(path=out, bytes=len(content), notes=notes)
+    return bytes(made.SerializeToString(deterministic=True))
 
 
 def quantization_notes(path: Path) -> tuple[str, ...]:
@@ -207,6 +188,8 @@ def _quantise(
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
         )
+    except MemoryError:
+        raise
     except Exception as error:
         raise ModelError(
             f"onnxruntime cannot quantise this model ({type(error).__name__}: {error}). {_EXPORT}"
@@ -230,35 +213,6 @@ def _fold(model: onnx.ModelProto, out: Path) -> None:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(out)
     onnxruntime.InferenceSession(serialised(model), options, providers=["CPUExecutionProvider"])
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep onnxruntime's quantizer from printing, and from configuring the root logger."""
-    import onnxruntime
-
-    root, swallow = logging.getLogger(), logging.NullHandler()
-    was_disabled = logging.root.manager.disable
-    # logging.warning() installs a handler on the root logger for good unless it has one.
-    root.addHandler(swallow)
-    logging.disable(logging.ERROR)
-    onnxruntime.set_default_logger_severity(3)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        onnxruntime.set_default_logger_severity(2)
-        logging.disable(was_disabled)
-        root.removeHandler(swallow)
-
-
-def _write_whole(out: Path, content: bytes) -> None:
-    temporary = out.with_name(f".{out.name}.{os.getpid()}-{uuid.uuid4().hex}.part")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _notes(n_images: int, *, opset: int, reduced: bool) -> tuple[str, ...]:

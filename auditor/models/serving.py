@@ -52,6 +52,10 @@ def serving() -> Serve:
         if values["do"] == "guess":
             found = guess_model_spec(Path(values["file"]), n_classes=values["n_classes"])
             return encode(found), ()
+        if values["do"] == "quantize":
+            return {}, (_quantized(values, message.arrays[0]),)
+        if values["do"] == "notes":
+            return {"notes": _notes(Path(values["file"]))}, ()
         if values["do"] == "gradients":
             return {}, (held[0].gradients(*message.arrays),)
         return {}, _answers(held[0], values, message.arrays[0])
@@ -67,6 +71,20 @@ def _opened(values: Mapping[str, Any]) -> Predictor:
         folder=Path(values["folder"]),
         trust_code=values["trust_code"],
     )
+
+
+def _quantized(values: Mapping[str, Any], calibration: np.ndarray) -> np.ndarray:
+    from auditor.models.quantize import quantize_int8
+
+    input = InputSpec.model_validate_json(json.dumps(values["input"]))
+    made = quantize_int8(Path(values["file"]), calibration=calibration, input=input)
+    return np.frombuffer(made, dtype=np.uint8)
+
+
+def _notes(file: Path) -> tuple[str, ...]:
+    from auditor.models.quantize import quantization_notes
+
+    return quantization_notes(file)
 
 
 def _facts(model: Predictor) -> dict[str, Any]:

@@ -264,14 +264,19 @@ def _model(record: AuditRecord) -> Iterator[Entry]:
     if model.trusted_code or record.provenance.trusted_code:
         yield Entry("model authors’ code", "was run (--trust-code)")
     if record.provenance.contained_by is not None:
-        yield Entry("its process", _containment(record.provenance.contained_by))
+        variants = any(one.subject.variant is not None for _, one in record.measures())
+        text = _containment(record.provenance.contained_by, made_variants=variants)
+        yield Entry("its process", text)
 
 
-def _containment(by: tuple[str, ...]) -> str:
-    """What the model was kept from, and what this system could not keep it from."""
+def _containment(by: tuple[str, ...], *, made_variants: bool) -> str:
+    """What the model was kept from, and what this system could not keep it from.
+
+    Where a variant was made, its process wrote in a folder, to which Landlock alone held it.
+    """
     kept = {
         "no network": "seccomp" in by,
-        "no writing": "seccomp" in by or "landlock" in by,
+        "no writing": "landlock" in by or ("seccomp" in by and not made_variants),
         "bounded memory": "memory" in by,
         "bounded time": True,
     }

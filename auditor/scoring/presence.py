@@ -78,3 +78,51 @@ class OneHot:
 
     def take(self, positions: np.ndarray) -> OneHot:
         return OneHot(self.classes, self.truth[positions], self.answers[positions])
+
+
+@dataclass(frozen=True)
+class Placed(OneHot):
+    """Presence where each row is an object or an answer, and may have no counterpart.
+
+    `truth` and `answers` (n,) are class indices, -1 for nothing: an answer where no object is, an
+    object that got none. Confusion and costs have nothing as a last class: a miss stands in the
+    last column, a false alarm in the last row.
+    """
+
+    def confusion(self) -> NDArray[np.int64]:
+        n = len(self.classes)
+        truth, answers = (np.where(side < 0, n, side) for side in (self.truth, self.answers))
+        return confusion_matrix(truth, answers, n_classes=n + 1)
+
+    def take(self, positions: np.ndarray) -> Placed:
+        return Placed(self.classes, self.truth[positions], self.answers[positions])
+
+
+@dataclass(frozen=True)
+class Several:
+    """Presence where an image may hold several classes, as for a detector.
+
+    `truth` and `answers` (n, classes) count objects and answers of each class.
+    """
+
+    classes: tuple[str, ...]
+    truth: np.ndarray
+    answers: np.ndarray
+
+    def present(self, label: str) -> Mask:
+        return np.asarray(self.truth[:, self.classes.index(label)] > 0)
+
+    def called(self, label: str) -> Mask:
+        return np.asarray(self.answers[:, self.classes.index(label)] > 0)
+
+    def confusion(self) -> NDArray[np.int64]:
+        raise TypeError("an image of several classes is not called one; ask for rows of objects")
+
+    def costs(self, matrix: np.ndarray) -> NDArray[np.float64]:
+        raise TypeError("an image of several classes has no cost; ask for rows of objects")
+
+    def differs(self, other: Several) -> Mask:
+        return np.asarray((self.answers != other.answers).any(axis=1))
+
+    def take(self, positions: np.ndarray) -> Several:
+        return Several(self.classes, self.truth[positions], self.answers[positions])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,11 @@ class Quantity:
     (None: it has none), as in `auditor.stats.mean`. Examples are rows that are `harmed` (n,) bool,
     the largest `badness` (n,) first; all rows, and the model's confidence, where None. `title` is
     what tables and pictures call it ("wrongly called serious"), its name where empty.
+
+    A set's value (average precision, a ratio of sums) is no mean of values that stay the same
+    whatever else is in the set. `of_set` gives, for the rows under a mask (n,), pseudo-observations
+    of those rows: their mean is the set's value, and their spread and that of their units is its
+    error. `values` are those of all rows.
     """
 
     name: str
@@ -37,6 +42,18 @@ class Quantity:
     harmed: np.ndarray | None = None
     badness: np.ndarray | None = None
     title: str = ""
+    of_set: Callable[[np.ndarray], np.ndarray] | None = None
+
+    def over(self, keep: np.ndarray) -> np.ndarray:
+        """Values of the rows under the mask `keep` (n,), as those rows alone have them."""
+        return self.values[keep] if self.of_set is None else self.of_set(keep)
+
+    def on_sides(self, member: np.ndarray) -> np.ndarray:
+        """Values (n,) of the group's rows by the group alone, and of the others by the rest."""
+        found = self.values.copy()
+        if self.of_set is not None:
+            found[member], found[~member] = self.of_set(member), self.of_set(~member)
+        return found
 
     @property
     def is_rate(self) -> bool:
@@ -60,6 +77,17 @@ def amount(rows: Rows, name: str) -> Quantity:
         span=found.span,
         badness=found.values,
     )
+
+
+def set_value(
+    name: str, of_set: Callable[[np.ndarray], np.ndarray], *, n: int, better: Better = "higher",
+    keys: Mapping[str, str] | None = None, title: str = "",
+) -> Quantity:  # fmt: skip
+    """A share that a whole set of `n` rows has: see `Quantity.of_set`."""
+    return Quantity(
+        name, of_set(np.ones(n, dtype=bool)), better, keys=keys or {}, least=0.0,
+        span=(0.0, 1.0), title=title, of_set=of_set,
+    )  # fmt: skip
 
 
 def recall(rows: Rows, label: str) -> Quantity:

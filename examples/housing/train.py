@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -209,6 +210,7 @@ EDGE = Recipe(epochs=24, rate=6e-3, decay=1.8)
 
 def quantize(source: Path, target: Path, photos: Photos) -> None:
     """Static eight-bit quantization, calibrated on a sample of the given photos."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is imported
     from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,

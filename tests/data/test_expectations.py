@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -67,7 +68,8 @@ def test_report_lists_values_and_counts_rows_once():
     ]
     results = validate(FRAME, asked)
     apart = (FRAME["name"].isna()).to_numpy()
-    report = report_of(FRAME, results, image_column="name", set_apart=apart)
+    report = report_of(FRAME, results, image_column="name", set_apart=apart,
+                       numbers=np.arange(1, 1 + len(FRAME)))  # fmt: skip
     assert report.failing["row"].tolist() == [1, 3, 4, 4]
     assert report.failing["value"].tolist() == ["x", "z", "", "x"]
     assert report.failing["image"].tolist() == ["a", "b", "", ""]

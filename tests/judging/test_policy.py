@@ -186,7 +186,8 @@ def test_strict_states_only_what_differs_from_default():
         assert all(before[k] != after[k] for k in keys.keys() - {"id"}), keys["id"]
     assert default.keys() - {keys["id"] for keys in stated} == {
         "unused-bits", "failing-rows", "duplicate-images", "images-with-two-labels",
-        "deployment-in-test", "preprocessing", "repeat-consistency",
+        "deployment-in-test", "preprocessing", "random-operators", "batch-operators",
+        "repeat-consistency", "end-consistency",
         "batch-consistency", "order-consistency", "reference-consistency", "int8-size",
         "deployment-properties", "deployment-scores-higher", "deployment-scores-lower",
     }  # fmt: skip

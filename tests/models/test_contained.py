@@ -3,6 +3,7 @@
 import ctypes
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -133,7 +134,13 @@ def test_it_writes_in_its_own_folder_where_it_is_given_one(tmp_path):
         pytest.skip("this kernel has no Landlock")
     assert refused(found, "write", own / "a") is None
     assert refused(found, "write", other / "a")
-    assert not any(other.iterdir())
+    held = other / "held"
+    held.write_text("untouched")
+    mode = held.stat().st_mode
+    for act in ("write", "append", "remove", "rename", "chmod", "truncate", "start"):
+        assert refused(found, act, held), act
+    assert (held.read_text(), held.stat().st_mode) == ("untouched", mode)
+    assert list(other.iterdir()) == [held]
 
 
 def test_one_that_takes_too_long_is_ended():
@@ -219,3 +226,34 @@ def test_a_model_without_an_end_is_ended(tiny, tmp_path):
     spec = spec.model_copy(update={"model": spec.model.model_copy(update={"limits": limits})})
     with pytest.raises(ModelError, match="no answer in 2 s"):
         load_model(spec, classes=spec.model.classes)
+
+
+def test_onnxruntime_keeps_no_telemetry(tiny, tmp_path):
+    """Imported, quantising, timing, in a contained process or not, it opens nothing at home."""
+    home = tmp_path / "home"
+    home.mkdir()
+    path = tiny.channel_net(tmp_path / "m.onnx")
+    spec = tiny.spec(path.name, folder=tmp_path)
+    (tmp_path / "model.json").write_text(spec.model.model_dump_json())
+    code = (
+        "import sys, numpy as np; from pathlib import Path\n"
+        "from auditor.models.contained import ContainedPredictor, int8_form\n"
+        "from auditor.models.latency import BenchRequest, TimedModel, run_bench\n"
+        "from auditor.spec import ModelSpec\n"
+        "file, text = Path(sys.argv[1]), Path(sys.argv[2]).read_text()\n"
+        "model, frames = ModelSpec.model_validate_json(text), np.zeros((2, 8, 8, 3), np.uint8)\n"
+        "asked = dict(model=model, classes=model.classes, folder=file.parent, trust_code=False)\n"
+        "ContainedPredictor(file, **asked).predict(frames)\n"
+        "run_bench(BenchRequest((TimedModel(file),), (1, 3, 8, 8), 'float32', runs=50,"
+        " window_s=0))\n"
+        "int8_form(file, model=model, calibration=frames)\n"
+        "from auditor.models import onnx_model\n"
+    )
+    named = ("HOME", "XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY")
+    kept = {k: v for k, v in os.environ.items() if k not in named}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(tmp_path / "model.json")],
+        env=kept | {"HOME": str(home)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not list(home.rglob("*"))

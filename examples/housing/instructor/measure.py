@@ -8,14 +8,17 @@ Prints the tables of ANSWERS.md. Intervals are percentile bootstraps over rooms 
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import pandas as pd
 from PIL import Image
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime  # reads the line above
 
 HOUSING = Path(__file__).parent.parent
 GRADES = ["compliant", "minor", "serious"]

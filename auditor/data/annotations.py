@@ -1,0 +1,341 @@
+"""Annotations beside the images and classes of an audit: what fits, and what does not and why."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+import numpy as np
+
+from auditor.data.boxes import Boxes
+from auditor.data.drawn import Drawn, DrawnObject
+from auditor.data.geometry import Affine, sampled, upright_affine
+from auditor.data.masks import Mask
+from auditor.errors import DataError
+
+MAX_LISTED = 12
+"""Names that a failing lists at most."""
+
+_OVERHANG = 1.0
+"""Pixels by which a box may reach beyond its image without a word: coordinates were rounded."""
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """An image as stored: (width, height) in pixels, and its EXIF orientation (1 to 8)."""
+
+    size: tuple[int, int]
+    orientation: int = 1
+
+    @property
+    def to_displayed(self) -> Affine:
+        return upright_affine(self.orientation, width=self.size[0], height=self.size[1])
+
+    @property
+    def displayed(self) -> tuple[int, int]:
+        return self.size if self.orientation < 5 else (self.size[1], self.size[0])
+
+
+@dataclass(frozen=True)
+class Failing:
+    """What of the annotations does not hold: a sentence's rule, how often, and names of some.
+
+    `left_out` says that these are not used; else they are used as they are.
+    """
+
+    rule: str
+    count: int
+    examples: tuple[str, ...]
+    left_out: bool = True
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """The objects of a split's images, and which images are annotated at all.
+
+    `known` (n,) bool is False for images of which nothing is said; `turned` counts images with an
+    orientation. `unmapped` counts objects of classes that the model does not have, by name.
+    """
+
+    boxes: Boxes
+    known: np.ndarray
+    failings: tuple[Failing, ...]
+    unmapped: Mapping[str, int]
+    turned: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How annotations are to be read, as the audit spec says.
+
+    `class_map` maps a name in the data to the model's, None to leave it out; names that it does
+    not hold stay as they are. `boxes_in` says on which pixels boxes were drawn, `unannotated`
+    what an image without annotation is; None where the spec is silent, which is refused where it
+    matters.
+    """
+
+    class_map: Mapping[str, str | None]
+    boxes_in: Literal["displayed", "stored"] | None = None
+    unannotated: Literal["empty", "unlabelled"] | None = None
+
+
+def annotated(
+    drawn: Drawn,
+    *,
+    image_ids: Sequence[str],
+    headers: Sequence[ImageHeader],
+    classes: Sequence[str],
+    reading: Reading,
+) -> Annotated:
+    """The objects drawn in the images `image_ids`, of the model's `classes`.
+
+    Left out and listed: objects of images that are not there, of no known class, with corners that
+    are no numbers, without width or height, or wholly outside their image; masks of another size;
+    all objects of images whose stated size is another. Boxes that reach beyond their image by more
+    than a pixel are listed and used.
+
+    Raises DataError where nothing fits (no image, no class), where images are turned and
+    `boxes_in` is silent, and where images have no annotation and `unannotated` is.
+    """
+    turned = sum(header.orientation != 1 for header in headers)
+    if turned and reading.boxes_in is None:
+        raise DataError(
+            f"annotations {drawn.source!r}: {turned} images are stored turned (EXIF orientation), "
+            "and it is not said on which pixels boxes were drawn; write `boxes_in: displayed` or "
+            "`boxes_in: stored` in the audit spec"
+        )
+    place_of = _places(drawn, image_ids)
+    sorting = _Sorting(drawn, headers, place_of, classes, reading)
+    kept = [found for drawn_object in drawn.objects if (found := sorting.fitted(drawn_object))]
+    sorting.require_classes()
+    boxes = _boxes(kept)
+    known = _known(drawn, place_of, boxes, sorting, n=len(image_ids), reading=reading)
+    return Annotated(boxes, known, sorting.failings(boxes), dict(sorting.unmapped), turned)
+
+
+def _places(drawn: Drawn, image_ids: Sequence[str]) -> Mapping[str, int]:
+    """The place of each image that the file lists and that is there.
+
+    By the whole name; where none fits so, by the name without its ending, else without folders.
+    """
+    for key in (str, _without_ending, _stem):
+        counts = Counter(key(i) for i in image_ids)
+        # Two images of one short name could not be told apart.
+        at = {key(i): n for n, i in enumerate(image_ids) if counts[key(i)] == 1}
+        listed = Counter(key(name) for name in drawn.sizes)
+        found = {n: at[key(n)] for n in drawn.sizes if key(n) in at and listed[key(n)] == 1}
+        if found:
+            return found
+    shown = ", ".join(repr(name) for name in list(drawn.sizes)[:3]) or "no image"
+    there = ", ".join(repr(name) for name in image_ids[:3])
+    raise DataError(
+        f"annotations {drawn.source!r}: none of the images that it names is there. Found {shown}; "
+        f"the images are {there}. Correct `annotations` or the manifest"
+    )
+
+
+def _without_ending(name: str) -> str:
+    return PurePosixPath(name).with_suffix("").as_posix()
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    drawn: DrawnObject
+    place: int
+    corners: np.ndarray
+    label: int
+    mask: Mask | None
+
+
+class _MisfitError(Exception):
+    """An object that is left out: the `rule` that it breaks, and what was `found` beside it."""
+
+    def __init__(self, rule: str, found: str = "") -> None:
+        super().__init__(rule)
+        self.rule = rule
+        self.found = found
+
+
+class _Sorting:
+    """Takes objects one by one, and keeps account of those that do not fit."""
+
+    def __init__(
+        self, drawn: Drawn, headers: Sequence[ImageHeader], place_of: Mapping[str, int],
+        classes: Sequence[str], reading: Reading,
+    ) -> None:  # fmt: skip
+        self.drawn, self.headers, self.place_of, self.reading = drawn, headers, place_of, reading
+        self.index_of = {name: index for index, name in enumerate(classes)}
+        self.stored = reading.boxes_in == "stored"
+        self.unmapped: Counter[str] = Counter()
+        self.faults: dict[str, list[str]] = {}
+        self.mistaken = {
+            name: place for name, place in place_of.items() if self._other_size(name, place)
+        }
+
+    def fitted(self, one: DrawnObject) -> _Fitted | None:
+        """The object among the audit's images and classes; None where it was told why not."""
+        try:
+            return self._fit(one)
+        except _MisfitError as misfit:
+            self.faults.setdefault(misfit.rule, []).append(f"{one.name}{misfit.found}")
+            return None
+
+    def _fit(self, one: DrawnObject) -> _Fitted | None:
+        place = self.place_of.get(one.image)
+        if place is None:
+            raise _MisfitError("its image is there")
+        label = self._label(one.label)
+        if label is None or one.image in self.mistaken:
+            return None
+        corners = self._corners(one, place)
+        rule = self._broken_rule(corners, self.headers[place].displayed)
+        if rule is not None:
+            raise _MisfitError(rule)
+        try:
+            mask = self._mask(one, place)
+        except (DataError, TypeError, ValueError) as error:
+            raise _MisfitError("its outline can be read", f": {error}") from error
+        return _Fitted(one, place, corners, label, mask)
+
+    def _other_size(self, name: str, place: int) -> bool:
+        stated, header = self.drawn.sizes[name], self.headers[place]
+        allowed = header.size if self.stored else header.displayed
+        return stated is not None and stated != allowed
+
+    def _label(self, name: str) -> int | None:
+        wanted = self.reading.class_map.get(name, name)
+        index = None if wanted is None else self.index_of.get(wanted)
+        if index is None:
+            self.unmapped[name] += 1
+        return index
+
+    def _corners(self, one: DrawnObject, place: int) -> np.ndarray:
+        header = self.headers[place]
+        corners = np.array([one.corners])
+        if self.drawn.fractions:
+            width, height = header.size if self.stored else header.displayed
+            corners = corners * (width, height, width, height)
+        return np.asarray((header.to_displayed.boxes(corners) if self.stored else corners)[0])
+
+    def _broken_rule(self, corners: np.ndarray, size: tuple[int, int]) -> str | None:
+        x0, y0, x1, y1 = corners.tolist()
+        if not all(map(math.isfinite, (x0, y0, x1, y1))):
+            return "its corners are numbers"
+        if x1 <= x0 or y1 <= y0:
+            return "it has a width and a height above 0"
+        if x1 <= 0 or y1 <= 0 or x0 >= size[0] or y0 >= size[1]:
+            return "it lies in its image"
+        return None
+
+    def _mask(self, one: DrawnObject, place: int) -> Mask | None:
+        header = self.headers[place]
+        width, height = header.size if self.stored else header.displayed
+        if one.outline is None:
+            return None
+        if isinstance(one.outline, Mapping):
+            stated = tuple(one.outline.get("size") or ())
+            if stated != (height, width):
+                raise DataError(f"it is of size {stated}, its image of {(height, width)}")
+            mask = Mask.of_counts(one.outline.get("counts", ()), (height, width))
+        else:
+            scale = (width, height) if self.drawn.fractions else (1, 1)
+            scaled = [(np.reshape(p, (-1, 2)) * scale).ravel() for p in one.outline]
+            mask = Mask.of_polygons([p.tolist() for p in scaled], (height, width))
+        return _turned(mask, header) if self.stored else mask
+
+    def require_classes(self) -> None:
+        """Raise DataError where there are objects and none is of the model's classes."""
+        if self.unmapped and sum(self.unmapped.values()) == len(self.drawn.objects):
+            shown = ", ".join(repr(name) for name in list(self.unmapped)[:5])
+            known = ", ".join(list(self.index_of)[:5])
+            raise DataError(
+                f"annotations {self.drawn.source!r}: no object is of a class of the model. Found "
+                f"{shown}; the classes are {known}. Map them under `classes: {{map: ...}}`"
+            )
+
+    def failings(self, boxes: Boxes) -> tuple[Failing, ...]:
+        found = [_failing(f"of an object, {rule}", names) for rule, names in self.faults.items()]
+        if self.drawn.unread:
+            found.append(_failing("an annotation can be read", self.drawn.unread))
+        if self.mistaken:
+            found.append(_failing("an image has the size that is stated", self.mistaken))
+        absent = [name for name in self.drawn.sizes if name not in self.place_of]
+        if absent:
+            found.append(_failing("an image that is named is there", absent))
+        beyond = boxes.names[_overhanging(boxes, self.headers)].tolist()
+        if beyond:
+            found.append(_failing("a box ends within its image", beyond, left_out=False))
+        return tuple(found)
+
+
+def _failing(rule: str, names: Iterable[str], *, left_out: bool = True) -> Failing:
+    listed = list(names)
+    return Failing(rule, len(listed), tuple(listed[:MAX_LISTED]), left_out)
+
+
+def _overhanging(boxes: Boxes, headers: Sequence[ImageHeader]) -> np.ndarray:
+    """Which boxes reach beyond their images, (b,) bool; these are used all the same."""
+    sizes = np.array([header.displayed for header in headers]).reshape(-1, 2)[boxes.image]
+    before, after = boxes.corners[:, :2] < -_OVERHANG, boxes.corners[:, 2:] > sizes + _OVERHANG
+    return np.asarray((before | after).any(axis=1))
+
+
+def _turned(mask: Mask, header: ImageHeader) -> Mask:
+    size = header.displayed[::-1]
+    return Mask.of_pixels(
+        sampled(mask.pixels, header.to_displayed.inverse, size=size, outside=False)
+    )
+
+
+def _boxes(kept: Sequence[_Fitted]) -> Boxes:
+    attributes = sorted({name for one in kept for name in one.drawn.attributes})
+    corners = np.array([one.corners for one in kept], dtype=np.float64).reshape(-1, 4)
+    sides = corners[:, 2:] - corners[:, :2]
+    stated = np.array([math.nan if o.drawn.area is None else o.drawn.area for o in kept])
+    masked = np.array([math.nan if o.mask is None else o.mask.area for o in kept])
+    areas = np.where(
+        np.isfinite(stated), stated, np.where(np.isfinite(masked), masked, sides.prod(1))
+    )
+    masks = tuple(one.mask for one in kept if one.mask is not None)
+    return Boxes(
+        image=np.array([one.place for one in kept], dtype=np.int64),
+        corners=corners,
+        classes=np.array([one.label for one in kept], dtype=np.int64),
+        crowd=np.array([one.drawn.crowd for one in kept], dtype=bool),
+        areas=areas,
+        names=np.array([one.drawn.name for one in kept], dtype=object),
+        attributes={
+            name: np.array([one.drawn.attributes.get(name, "") for one in kept], dtype=object)
+            for name in attributes
+        },
+        masks=masks if masks and len(masks) == len(kept) else None,
+    )
+
+
+def _known(
+    drawn: Drawn, place_of: Mapping[str, int], boxes: Boxes, sorting: _Sorting,
+    *, n: int, reading: Reading,
+) -> np.ndarray:  # fmt: skip
+    """Which images are annotated, (n,); those without a word are what the spec says they are."""
+    said = np.zeros(n, dtype=bool)
+    # An image whose objects were all left out is annotated, though nothing of it is used.
+    said[[place_of[o.image] for o in drawn.objects if o.image in place_of]] = True
+    said[[place_of[name] for name in drawn.empty if name in place_of]] = True
+    silent = int((~said).sum())
+    if silent and reading.unannotated is None:
+        raise DataError(
+            f"annotations {drawn.source!r}: {silent} of {n} images have no annotation, and it is "
+            "not said whether they hold nothing or were not looked at; write `unannotated: empty` "
+            "or `unannotated: unlabelled` in the audit spec"
+        )
+    known = said | (reading.unannotated == "empty")
+    known[list(sorting.mistaken.values())] = False
+    return known

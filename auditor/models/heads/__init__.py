@@ -1,0 +1,1 @@
+"""Heads: from a model's raw outputs to answers, one file a head."""

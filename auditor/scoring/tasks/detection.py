@@ -1,0 +1,286 @@
+"""Detection: boxes of classes; a row is an image, an object to be found, or an answer.
+
+`score` gives one line an image, whose cells hold lists: of its answers (``answer_...``, surest
+first within a class) and of its objects (``object_...``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from auditor.data.boxes import Boxes, Detections
+from auditor.data.dataset import Attribute, Dataset
+from auditor.scoring.average_precision import RankedAnswers, average_precision
+from auditor.scoring.detection_errors import AnswerKind, Judged, OperatingPoint, judged
+from auditor.scoring.matching import IOU_THRESHOLDS, match, ranked
+from auditor.scoring.overlaps import overlaps
+from auditor.scoring.presence import Placed, Several
+from auditor.scoring.quantities import Quantity, set_value
+from auditor.scoring.rows import Amount, RowKind, Rows
+
+SCORER_VERSION = 1
+
+SIZES: Mapping[str, tuple[float, float]] = {
+    "all": (0, 1e10), "small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e10),
+}  # fmt: skip
+"""COCO's ranges of an object's area in pixels, both ends in."""
+
+SIZE = "object-size"
+"""Attribute of objects: the range of `SIZES` that their area is in."""
+
+_KINDS = list(AnswerKind)
+_BITS = 1 << np.arange(len(IOU_THRESHOLDS), dtype=np.int64)
+
+
+def score(
+    answers: Detections, truth: Boxes, *, known: np.ndarray, at: OperatingPoint
+) -> pd.DataFrame:
+    """What the rows of some images are made of, from all answers, of low scores too.
+
+    `known` (n,) bool says which of the images are annotated; answers to others are dropped, and
+    their ``known`` is False. Of each answer: ``answer_class``, ``answer_score``, for each of
+    `SIZES` the thresholds at which it is right (``answer_right_SIZE``, a bit each) and at which it
+    does not count (``answer_ignored_SIZE``), and at the operating point its place in `AnswerKind`
+    (``answer_kind``, -1 below it) and ``answer_meant``. Of each object ``object_class``, ``_area``,
+    ``_crowd``, ``_found``, ``_said``, ``_confidence``, ``_missed``.
+    """
+    given = ranked(answers.take(known[answers.image]))
+    result = judged(given, truth, at=at)
+    columns = _answer_columns(given, truth) | _at_point(given, result, at)
+    table: dict[str, Any] = {"known": known}
+    for name, values in columns.items():
+        table[f"answer_{name}"] = _lists(values, given.image, n=len(known))
+    for name, values in _object_columns(truth, result).items():
+        table[f"object_{name}"] = _lists(values, truth.image, n=len(known))
+    return pd.DataFrame(table)
+
+
+def _answer_columns(answers: Detections, truth: Boxes) -> dict[str, np.ndarray]:
+    pairs = overlaps(answers, truth, least=IOU_THRESHOLDS[0])
+    own = _areas(answers)
+    columns = {"class": answers.classes, "score": answers.scores}
+    for size, (low, high) in SIZES.items():
+        ignored = truth.crowd | ~_within(truth.areas, size)
+        found = match(pairs, n_answers=len(answers), truth=truth, ignored=ignored)
+        outside = ((own < low) | (own > high))[:, None] & (found.object < 0)
+        columns[f"right_{size}"] = found.right @ _BITS
+        columns[f"ignored_{size}"] = (found.ignored | outside) @ _BITS
+    return columns
+
+
+def _within(areas: np.ndarray, size: str) -> np.ndarray:
+    low, high = SIZES[size]
+    return np.asarray((areas >= low) & (areas <= high))
+
+
+def _areas(answers: Detections) -> np.ndarray:
+    if answers.masks is not None:
+        return np.array([mask.area for mask in answers.masks], dtype=np.float64)
+    return np.asarray((answers.corners[:, 2:] - answers.corners[:, :2]).prod(axis=1))
+
+
+def _at_point(answers: Detections, result: Judged, at: OperatingPoint) -> dict[str, np.ndarray]:
+    counts = answers.scores >= at.confidence
+    kind, meant = (np.full(len(answers), -1, dtype=np.int64) for _ in range(2))
+    kind[counts] = [_KINDS.index(k) for k in result.kinds]
+    meant[counts] = result.meant
+    return {"kind": kind, "meant": meant}
+
+
+def _object_columns(truth: Boxes, result: Judged) -> dict[str, np.ndarray]:
+    return {
+        "class": truth.classes,
+        "area": truth.areas,
+        "crowd": truth.crowd,
+        "found": result.found,
+        "said": result.said,
+        "confidence": result.confidence,
+        "missed": result.missed,
+    }
+
+
+def _lists(values: np.ndarray, image: np.ndarray, *, n: int) -> list[np.ndarray]:
+    order = np.argsort(image, kind="stable")
+    return np.split(values[order], np.searchsorted(image[order], np.arange(1, n)))
+
+
+def _flat(scores: pd.DataFrame, name: str, dtype: type) -> NDArray[Any]:
+    cells: list[NDArray[Any]] = [np.asarray(cell, dtype=dtype) for cell in scores[name]]
+    return np.concatenate([*cells, np.zeros(0, dtype=dtype)])
+
+
+def _places(scores: pd.DataFrame, name: str) -> NDArray[np.int64]:
+    """The image of each entry of a column of lists."""
+    return np.repeat(np.arange(len(scores)), [len(cell) for cell in scores[name]])
+
+
+def rows(dataset: Dataset, scores: pd.DataFrame, *, of: RowKind = "image") -> Rows:
+    """Rows from `score`'s columns, by image, object or answer in the order of `dataset`.
+
+    Images: right where every object is found and nothing else is said. Objects: right where found;
+    crowds have no row. Answers at the operating point: right where they found an object; those on
+    crowds have no row.
+    """
+    return {"image": _images, "object": _objects, "answer": _answers}[of](dataset, scores)
+
+
+def _images(dataset: Dataset, scores: pd.DataFrame) -> Rows:
+    n, n_classes = len(scores), len(dataset.classes)
+    objects, answers = _objects(dataset, scores), _answers(dataset, scores)
+    image = _places(scores, "object_class")[~_flat(scores, "object_crowd", bool)]
+    kind = _flat(scores, "answer_kind", int)
+    answer_image = _places(scores, "answer_class")[_counts(kind)]
+    hits = np.bincount(image[objects.right], minlength=n)
+    misses = np.bincount(image[~objects.right], minlength=n)
+    alarms = np.bincount(answer_image[~answers.right], minlength=n)
+    sums = 2 * hits + alarms + misses
+    # Nothing to find and nothing said is all right.
+    f1 = np.divide(2 * hits, sums, out=np.ones(n), where=sums > 0)
+    confidence = np.zeros(n)
+    np.maximum.at(confidence, answer_image, answers.confidence)
+    assert isinstance(objects.presence, Placed)
+    assert isinstance(answers.presence, Placed)
+    known = scores["known"].to_numpy(dtype=bool)
+    return Rows(
+        dataset=dataset,
+        right=known & (misses == 0) & (alarms == 0),
+        known=known,
+        confidence=confidence,
+        presence=Several(
+            dataset.classes,
+            _counted(image, objects.presence.truth, n, n_classes),
+            _counted(answer_image, answers.presence.answers, n, n_classes),
+        ),
+        amounts={
+            "f1": Amount(f1, "higher", "per image", (0.0, 1.0)),
+            "false-alarms": _amount_of(alarms),
+            "not-found": _amount_of(misses),
+        },
+        headline="images-right",
+    )
+
+
+def _amount_of(counts: np.ndarray) -> Amount:
+    """Counts an image; a sample without any may have missed images with one."""
+    span = (0.0, max(1.0, float(counts.max(initial=0))))
+    return Amount(counts.astype(np.float64), "lower", "per image", span)
+
+
+def _counted(image: np.ndarray, classes: np.ndarray, n: int, n_classes: int) -> np.ndarray:
+    cells = np.bincount(image * n_classes + classes, minlength=n * n_classes)
+    return cells.reshape(n, n_classes)
+
+
+def _objects(dataset: Dataset, scores: pd.DataFrame) -> Rows:
+    kept = ~_flat(scores, "object_crowd", bool)
+    classes, said = (_flat(scores, f"object_{n}", int)[kept] for n in ("class", "said"))
+    areas = _flat(scores, "object_area", float)[kept]
+    lines = _repeated(dataset, _places(scores, "object_class")[kept], classes)
+    return Rows(
+        dataset=_with_attribute(lines, SIZE, _size_groups(areas)),
+        right=_flat(scores, "object_found", bool)[kept],
+        known=np.ones(len(classes), dtype=bool),
+        confidence=_flat(scores, "object_confidence", float)[kept],
+        presence=Placed(dataset.classes, classes, said),
+        of="object",
+        headline="objects-found",
+    )
+
+
+def _answers(dataset: Dataset, scores: pd.DataFrame) -> Rows:
+    kind = _flat(scores, "answer_kind", int)
+    kept = _counts(kind)
+    meant, said = (_flat(scores, f"answer_{n}", int)[kept] for n in ("meant", "class"))
+    return Rows(
+        dataset=_repeated(dataset, _places(scores, "answer_class")[kept], meant),
+        right=kind[kept] == _KINDS.index(AnswerKind.RIGHT),
+        known=np.ones(len(meant), dtype=bool),
+        confidence=_flat(scores, "answer_score", float)[kept],
+        presence=Placed(dataset.classes, meant, said),
+        of="answer",
+        headline="answers-right",
+    )
+
+
+def _counts(kind: np.ndarray) -> NDArray[np.bool_]:
+    """Which answers are at the operating point, and not on what does not count."""
+    return np.asarray((kind >= 0) & (kind != _KINDS.index(AnswerKind.IGNORED)))
+
+
+def _repeated(dataset: Dataset, places: np.ndarray, labels: np.ndarray) -> Dataset:
+    """A line of the dataset for each of `places`, with a label of its own."""
+    lines = dataset.frame.iloc[places].reset_index(drop=True)
+    return replace(dataset, frame=lines.assign(label=labels.astype(np.int64)))
+
+
+def _size_groups(areas: np.ndarray) -> np.ndarray:
+    names = [name for name in SIZES if name != "all"]
+    return np.select([_within(areas, name) for name in names], names, "")
+
+
+def _with_attribute(dataset: Dataset, name: str, groups: np.ndarray) -> Dataset:
+    found = Attribute(name, "condition", tuple(n for n in SIZES if n != "all"))
+    lines = dataset.frame.assign(**{f"attribute:{name}": pd.Series(groups, dtype="str")})
+    return replace(dataset, frame=lines, attributes=(*dataset.attributes, found))
+
+
+def errors_by_kind(scores: pd.DataFrame) -> dict[str, int]:
+    """How many answers are wrong in which way, and how many objects no answer comes near."""
+    kind = _flat(scores, "answer_kind", int)
+    left_out = (AnswerKind.RIGHT, AnswerKind.IGNORED)
+    counts = {k.value: int((kind == i).sum()) for i, k in enumerate(_KINDS) if k not in left_out}
+    return {"missed": int(_flat(scores, "object_missed", bool).sum())} | counts
+
+
+def ranked_answers(scores: pd.DataFrame, *, n_classes: int, size: str = "all") -> RankedAnswers:
+    """The answers and objects of `score`'s columns, ready for average precision."""
+    classes = _flat(scores, "object_class", int)
+    counted = ~_flat(scores, "object_crowd", bool)
+    counted &= _within(_flat(scores, "object_area", float), size)
+    place = _places(scores, "object_class")[counted]
+    right, ignored = (
+        (_flat(scores, f"answer_{name}_{size}", int)[:, None] & _BITS) > 0
+        for name in ("right", "ignored")
+    )
+    return RankedAnswers.of(
+        image=_places(scores, "answer_class"),
+        classes=_flat(scores, "answer_class", int),
+        scores=_flat(scores, "answer_score", float),
+        right=right,
+        ignored=ignored,
+        objects=_counted(place, classes[counted], len(scores), n_classes),
+    )
+
+
+def average_precision_quantity(
+    scores: pd.DataFrame, *, n_classes: int, iou: float | None = None, label: int | None = None,
+    size: str = "all",
+) -> Quantity:  # fmt: skip
+    """AP over the rows of images: mean of .5 to .95 where `iou` is None; of all classes or one.
+
+    The overlap and the size stand in its name: ``ap-50``, ``ap-50-95``, ``ap-50-95-small``. All
+    images must be annotated. ValueError where there is no object.
+    """
+    answers = ranked_answers(scores, n_classes=n_classes, size=size)
+    if iou is not None:
+        answers = answers.at(IOU_THRESHOLDS.index(iou))
+    if label is not None:
+        answers = answers.of_class(label)
+    name = "ap-50-95" if iou is None else f"ap-{round(100 * iou)}"
+    return set_value(name if size == "all" else f"{name}-{size}", _pseudo(answers), n=len(scores))
+
+
+def _pseudo(answers: RankedAnswers) -> Callable[[np.ndarray], np.ndarray]:
+    def of_set(keep: np.ndarray) -> np.ndarray:
+        found = average_precision(answers.among(keep))
+        if not found.n_classes:
+            raise ValueError("average precision: found no object, expected one or more")
+        return found.pseudo_observations
+
+    return of_set

@@ -1,0 +1,138 @@
+"""Semantic segmentation: a class for every pixel; a row is an image.
+
+An image counts as right where its own mean IoU is at least `RIGHT_IOU`; what a set is worth is
+told by ratios of sums (`set_quantities`), in which every pixel weighs the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from auditor.data.dataset import Dataset
+from auditor.scoring.pixels import (
+    RatioOfSums,
+    boundary_f,
+    boundary_hits,
+    dice,
+    iou,
+    iou_of_class,
+    pixel_accuracy,
+    pixel_confusion,
+)
+from auditor.scoring.presence import Several
+from auditor.scoring.quantities import Quantity, set_value
+from auditor.scoring.rows import Amount, Rows
+
+SCORER_VERSION = 1
+
+RIGHT_IOU = 0.5
+LEAST_SHARE = 0.001
+"""A class is present, or called, from this share of an image's pixels on."""
+
+
+def score(
+    answers: Iterable[np.ndarray | None], truth: Iterable[np.ndarray | None], *, n_classes: int
+) -> pd.DataFrame:
+    """What the rows of some images are made of, from class maps (h, w) in the images' order.
+
+    None stands for an image without answer or truth, whose ``known`` is False. Columns: ``known``,
+    ``confusion`` (classes x (classes + 1) pixel counts in a list, the last answer being no class)
+    and ``boundary`` (classes x 4, see `boundary_hits`).
+    """
+    lines = [_line(a, t, n_classes) for a, t in zip(answers, truth, strict=True)]
+    return pd.DataFrame(lines, columns=["known", "confusion", "boundary"])
+
+
+def _line(
+    answer: np.ndarray | None, truth: np.ndarray | None, n_classes: int
+) -> tuple[bool, NDArray[np.int64], NDArray[np.int64]]:
+    if answer is None or truth is None:
+        none = np.zeros(n_classes * (n_classes + 1), dtype=np.int64)
+        return False, none, none[: n_classes * 4]
+    confusion = pixel_confusion(answer, truth, n_classes=n_classes)
+    hits = boundary_hits(answer, truth, n_classes=n_classes)
+    return True, confusion.ravel(), hits.ravel()
+
+
+@dataclass(frozen=True)
+class PixelCounts:
+    """Counts of images: `confusion` (n, classes, classes + 1), `boundary` (n, classes, 4)."""
+
+    confusion: NDArray[np.int64]
+    boundary: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, scores: pd.DataFrame, *, n_classes: int) -> PixelCounts:
+        """From `score`'s columns."""
+        confusion, boundary = (
+            np.array(scores[name].tolist(), dtype=np.int64).reshape(len(scores), n_classes, width)
+            for name, width in (("confusion", n_classes + 1), ("boundary", 4))
+        )
+        return cls(confusion, boundary)
+
+
+def rows(dataset: Dataset, scores: pd.DataFrame) -> Rows:
+    """Rows of images from `score`'s columns, in the order of `dataset`."""
+    n_classes = len(dataset.classes)
+    counts = PixelCounts.of(scores, n_classes=n_classes).confusion
+    pixels = np.maximum(counts.sum(axis=(1, 2)), 1)
+    hits = np.diagonal(counts[:, :, :n_classes], axis1=1, axis2=2)
+    true, said = counts.sum(axis=2), counts[:, :, :n_classes].sum(axis=1)
+    present = true > 0
+    each = hits / np.maximum(true + said - hits, 1)
+    own = (each * present).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
+    known = scores["known"].to_numpy(dtype=bool) & present.any(axis=1)
+    share = hits.sum(axis=1) / pixels
+    least = LEAST_SHARE * pixels[:, None]
+    return Rows(
+        dataset=dataset,
+        right=known & (own >= RIGHT_IOU),
+        known=known,
+        confidence=np.full(len(scores), np.nan),
+        presence=Several(dataset.classes, true * (true >= least), said * (said >= least)),
+        amounts={
+            "image-iou": Amount(own, "higher", "", (0.0, 1.0)),
+            "right-pixels": Amount(share, "higher", "", (0.0, 1.0)),
+        },
+        headline="images-right",
+    )
+
+
+def set_quantities(scores: pd.DataFrame, *, classes: tuple[str, ...]) -> tuple[Quantity, ...]:
+    """Mean IoU, Dice and boundary F, pixel accuracy, and the IoU of each class, of a set of images.
+
+    All images must be annotated. A class without a true pixel has no IoU of its own.
+    """
+    counts = PixelCounts.of(scores, n_classes=len(classes))
+    n = len(scores)
+    found = [
+        set_value("mean-iou", _over(iou, counts.confusion), n=n),
+        set_value("mean-dice", _over(dice, counts.confusion), n=n),
+        set_value("pixel-accuracy", _over(pixel_accuracy, counts.confusion), n=n),
+    ]
+    if counts.boundary[:, :, 2].any():
+        found.append(set_value("boundary-f", _over(boundary_f, counts.boundary), n=n))
+    present = np.flatnonzero(counts.confusion.sum(axis=(0, 2)))
+    for label in present.tolist():
+        keys: Mapping[str, str] = {"class": classes[label]}
+        of_class = _over(partial(iou_of_class, label=label), counts.confusion)
+        found.append(set_value("iou", of_class, n=n, keys=keys, title=f"IoU of {classes[label]}"))
+    return tuple(found)
+
+
+def _over(
+    measure: Callable[[np.ndarray], RatioOfSums], counts: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
+    def of_set(keep: np.ndarray) -> np.ndarray:
+        found = measure(counts[keep])
+        if not found.n_classes:
+            raise ValueError("class maps: found no true pixel, expected one or more")
+        return found.pseudo_observations
+
+    return of_set

@@ -1,0 +1,194 @@
+"""How a detector's or a segmenter's raw outputs are read: `model.output`, one value a head.
+
+`kind` names the head; what each computes stands in `auditor/models/heads/`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from auditor.spec.audit_spec import Fraction, SpecPart
+
+Strides = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+
+
+class HeadSpec(SpecPart):
+    """`tensors` maps a role (``boxes``, ``scores``, ...) to the name of the output that plays it.
+
+    Needed only where the names of the outputs do not tell.
+    """
+
+    tensors: dict[str, str] = Field(default_factory=dict)
+
+
+class BoxHead(HeadSpec):
+    """Boxes with a score above `lowest_score` are kept, the `most` best of an image.
+
+    Average precision wants a low `lowest_score`; the score from which a box counts in use is
+    the operating point, which is declared apart. `clip`: boxes are cut at the image's edges;
+    some authors' own code leaves them.
+    """
+
+    lowest_score: Fraction = 0.001
+    most: int = Field(default=100, ge=1)
+    clip: bool = True
+
+
+class SuppressingHead(BoxHead):
+    """Boxes that overlap a better one by more than `suppression` (IoU) are dropped; null: none.
+
+    `per_class`: only by a better one of the same class.
+    """
+
+    suppression: Fraction | None = 0.45
+    per_class: bool = True
+
+
+class TorchvisionHead(BoxHead):
+    """Torchvision's detectors: boxes in pixels, labels, scores; suppression is in the model.
+
+    `first_class` is the label of the first of `model.classes` (0 is background there).
+    """
+
+    kind: Literal["torchvision"] = "torchvision"
+    first_class: int = 1
+
+
+class MaskRcnnHead(BoxHead):
+    """Torchvision's Mask R-CNN, or one that gives a small mask a box; see `TorchvisionHead`."""
+
+    kind: Literal["mask-rcnn"] = "mask-rcnn"
+    first_class: int = 1
+    mask_level: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+
+class SsdHead(BoxHead):
+    """TensorFlow's detectors: boxes, classes, scores, count; suppression is in the model.
+
+    `first_class` is 1 for saved models, 0 for TFLite's.
+    """
+
+    kind: Literal["ssd"] = "ssd"
+    corners: Literal["xyxy", "yxyx"] = "yxyx"
+    units: Literal["fractions", "pixels"] = "fractions"
+    first_class: int = 1
+
+
+class SsdSoftmaxHead(SuppressingHead):
+    """Class probabilities with a background, and decoded boxes, without suppression (UltraFace)."""
+
+    kind: Literal["ssd-softmax"] = "ssd-softmax"
+    background: int = Field(default=0, ge=0)
+    corners: Literal["xyxy", "yxyx"] = "xyxy"
+    units: Literal["fractions", "pixels"] = "fractions"
+    suppression: Fraction | None = 0.5
+
+
+class YoloHead(SuppressingHead):
+    """`several_classes`: a box is kept for each class above `lowest_score`, not for its best alone.
+
+    `transposed`: the two last axes are exchanged against what the head usually has.
+    """
+
+    units: Literal["fractions", "pixels"] = "pixels"
+    several_classes: bool = False
+    transposed: bool = False
+
+
+class Yolov5Head(YoloHead):
+    """YOLOv5, v7 (and YOLOX decoded): (images, boxes, 5 + classes) with objectness."""
+
+    kind: Literal["yolov5"] = "yolov5"
+
+
+class Yolov8Head(YoloHead):
+    """YOLOv8, v9, v11: (images, 4 + classes, boxes), without objectness."""
+
+    kind: Literal["yolov8"] = "yolov8"
+    suppression: Fraction | None = 0.7
+
+
+class YoloSegHead(YoloHead):
+    """A YOLO head whose boxes hold coefficients, and an output of mask prototypes.
+
+    `rows` is the head that the boxes are read as.
+    """
+
+    kind: Literal["yolo-seg"] = "yolo-seg"
+    rows: Literal["yolov5", "yolov8", "end-to-end"] = "yolov8"
+    suppression: Fraction | None = 0.7
+    mask_level: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+
+class YoloxHead(SuppressingHead):
+    """YOLOX before its decoding: (images, cells, 5 + classes)."""
+
+    kind: Literal["yolox"] = "yolox"
+    strides: Strides = (8, 16, 32)
+    suppression: Fraction | None = 0.65
+
+
+class EndToEndHead(BoxHead):
+    """Exports that suppress themselves: (images, 300, 6) of corners, score, class, padded."""
+
+    kind: Literal["end-to-end"] = "end-to-end"
+    units: Literal["fractions", "pixels"] = "pixels"
+
+
+class FastestDetHead(SuppressingHead):
+    """FastestDet: (images, 5 + classes, h, w)."""
+
+    kind: Literal["fastestdet"] = "fastestdet"
+
+
+class YunetHead(SuppressingHead):
+    """Outputs ``cls_8``, ``obj_8``, ``bbox_8``, ``kps_8`` and so on for each stride (YuNet)."""
+
+    kind: Literal["yunet"] = "yunet"
+    strides: Strides = (8, 16, 32)
+
+
+class DetrHead(BoxHead):
+    """DETR: logits and boxes as fractions, a set without suppression.
+
+    `scores`: softmax with a last class "no object", or sigmoid without (Deformable, RT-DETR).
+    """
+
+    kind: Literal["detr"] = "detr"
+    scores: Literal["softmax", "sigmoid"] = "softmax"
+
+
+class SemanticHead(HeadSpec):
+    """A class a pixel, as logits or probabilities a class, or as the class itself.
+
+    One channel for two classes is the score of the second, which wins above `level`.
+    Logits coarser than the frame are enlarged before the best is taken.
+    """
+
+    kind: Literal["semantic"] = "semantic"
+    values: Literal["logits", "classes"] = "logits"
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    enlarge: Literal["bilinear", "nearest"] = "bilinear"
+    align_corners: bool = False
+    level: float = 0.0
+
+
+AnyHead = Annotated[
+    TorchvisionHead
+    | MaskRcnnHead
+    | SsdHead
+    | SsdSoftmaxHead
+    | Yolov5Head
+    | Yolov8Head
+    | YoloSegHead
+    | YoloxHead
+    | EndToEndHead
+    | FastestDetHead
+    | YunetHead
+    | DetrHead
+    | SemanticHead,
+    Field(discriminator="kind"),
+]
+"""What `model.output` may be for a detector or a segmenter."""
