@@ -5,10 +5,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import typer
 from coloured_rooms import QUICK, make_world
+from PIL import Image
 
 import auditor
 from auditor import cli
@@ -193,6 +195,47 @@ def test_of_leaked_test_images_nothing_is_measured_and_it_says_so(tmp_path):
     assert {r.verdict for r in limits.values()} == {"NOT_RUN"}
     finding = record.finding(limits["better-than-guessing"].findings[0])
     assert "Of 60 test images none is left" in record.result(finding).reason
+
+
+def brighter_twice(table, spec):
+    """A third of the test images once more, a little brighter, as images of other rooms."""
+    more = table.head(20).copy()
+    for i, name in enumerate(more["file"]):
+        pixels = np.asarray(Image.open(spec.parent / name)).astype(int)
+        more.iloc[i, 0] = f"test/again-{i}.png"
+        brighter = np.clip(pixels + 3, 0, 255).astype(np.uint8)
+        Image.fromarray(brighter).save(spec.parent / more.iloc[i, 0])
+    more["room"] = [f"other-{i}" for i in range(20)]
+    return pd.concat([table, more])
+
+
+def test_where_many_near_copies_would_go_the_audit_stops_and_asks(command, tmp_path):
+    spec = changed_world(tmp_path, brighter_twice)
+    asked = "data:\n  duplicates: {near: set-apart}\n"
+    stated = spec.with_name("set-apart.yaml")
+    stated.write_text(spec.read_text().replace("data:\n", asked, 1))
+    found = command("run", stated, "--out", tmp_path / "out", "--only", "data/duplicates")
+    refused(found, "20 of 80 test images would be set apart", "near: report", "duplicate_share")
+    assert not (tmp_path / "out" / "audit.json").exists()
+    record = auditor.run(spec, out=tmp_path / "told", only=["data/duplicates"])
+    share = next(m for m in record.results[0].measured if m.subject.split == "test")
+    assert (share.facts["count"], share.facts["kept"]) == (20, 20)
+
+
+def deployed_as_tested(table, spec):
+    table.to_csv(spec.with_name("deployment.csv"), index=False)
+    return table
+
+
+def test_test_images_as_deployment_are_not_said_to_match(command, tmp_path):
+    spec = changed_world(tmp_path, deployed_as_tested)
+    record = auditor.run(spec, out=tmp_path / "out", only=(*QUICK, "shift/properties"))
+    shared = next(m for r in record.results for m in r.measured if m.name == "shared-share")
+    assert shared.facts["count"] == 60
+    command("report", tmp_path / "out" / "audit.json")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Yes, it matches" not in page
+    assert "Of 60 deployment images none is left to measure with (60 in test)" in page
 
 
 @pytest.mark.parametrize("n", [1, 12])

@@ -12,7 +12,7 @@ import pandas as pd
 from auditor.checks.data_shares import image_share
 from auditor.contract import Check, Evidence, Need, Scan, Words
 from auditor.data.dataset import Dataset
-from auditor.data.soundness import PAIR_COLUMNS, RoleSoundness
+from auditor.data.soundness import PAIR_COLUMNS, RoleSoundness, of_two_labels
 from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
 from auditor.spec import SPLITS
 
@@ -44,9 +44,12 @@ class Duplicates(Check):
     How it can mislead
     ------------------
     Of shots by a fixed camera only copies that kept the grain of the picture are told from other
-    shots, and crops, mirrored ones and overlays are not searched; nor are crops, borders and
-    overlays among more than 20,000 images. A pair of shots without grain, of a scene in which
-    nothing moved, counts as copies. Images without contrast are compared by file and pixels only.
+    shots, and crops, mirrored ones and overlays are not searched. Among more than 20,000 images,
+    all splits together, crops, borders and overlays are not searched at all. At most 1,000 pairs
+    are compared on pixels, the most alike first and those of fixed cameras last; of how many
+    images not all look-alikes were compared is `partly-compared-share`. A pair of shots without
+    grain, of a scene in which nothing moved, counts as copies. Images without contrast are
+    compared by file and pixels only.
     """
 
     id: ClassVar[str] = "data/duplicates"
@@ -56,8 +59,9 @@ class Duplicates(Check):
         "duplicate-share": Words(
             title="Copies among the {split} images",
             short="duplicated images",
-            sentence="{count} of {n} {split} images repeat an earlier one; {label_conflicts} of "
-            "them carry another label than it. {kept} are not equal to the pixel and were kept.",
+            sentence="{count} of {n} {split} images repeat an earlier one; of "
+            "{label_conflicts} of them there are copies with another label. {kept} are not equal "
+            "to the pixel and were kept.",
             action="test again without the copies",
         ),
         "conflict-share": Words(
@@ -66,6 +70,13 @@ class Duplicates(Check):
             sentence="{count} of {n} {split} images are there with two labels; they were set "
             "apart.",
             action="find out which label is right, and test again",
+        ),
+        "partly-compared-share": Words(
+            title="{split} images that look like more images than were compared",
+            short="images not compared with all look-alikes",
+            sentence="{count} of {n} {split} images look like more images than were compared "
+            "pixel by pixel: changed copies among them may not have been found.",
+            action="look for copies among the images that look alike",
         ),
         "shared-share": Words(
             title="Deployment images that are also test images",
@@ -85,20 +96,24 @@ class Duplicates(Check):
             if evidence.has(need):
                 dataset = evidence.dataset(split, part="as-given")
                 found = evidence.soundness().splits[split]
-                yield from _measures(dataset, found)
+                yield from _measures(dataset, found, evidence.soundness().photographs[split])
                 if len(found.duplicates):
                     yield _pairs(found.duplicates, split)
                 if len(found.shared):
                     yield _pairs(found.shared, "shared")
 
 
-def _measures(dataset: Dataset, found: RoleSoundness) -> Iterator[Measure | Unmeasured]:
+def _measures(
+    dataset: Dataset, found: RoleSoundness, photographs: np.ndarray
+) -> Iterator[Measure | Unmeasured]:
     readable = dataset.take(found.readable)
-    conflicts = _label_conflicts(found.duplicates)
+    conflicts = int((found.repeated & of_two_labels(dataset.labels, photographs)).sum())
     kept = int(found.repeat_reported.sum())
     shares: dict[str, tuple[np.ndarray, dict[str, int]]] = {
         "duplicate-share": (found.repeated, {"label_conflicts": conflicts, "kept": kept})
     }
+    if found.partly_compared.any():
+        shares["partly-compared-share"] = (found.partly_compared, {})
     if dataset.has_labels:
         shares["conflict-share"] = (found.conflicting, {})
     if dataset.split == "deployment":
@@ -111,11 +126,6 @@ def _measures(dataset: Dataset, found: RoleSoundness) -> Iterator[Measure | Unme
             subject=Subject(split=dataset.split),
             facts=facts,
         )
-
-
-def _label_conflicts(pairs: pd.DataFrame) -> int:
-    both = pairs[(pairs["label"] != "") & (pairs["twin_label"] != "")]
-    return int((both["label"] != both["twin_label"]).sum())
 
 
 def _pairs(pairs: pd.DataFrame, split: str) -> Table:

@@ -35,12 +35,13 @@ shots, and the least correlation of the noise of copies."""
 _LEAST_EVEN = 0.7
 """Least ratio of two noises' variances where noise tells."""
 
-LEAST_GRAIN = 1.0
+LEAST_GRAIN = 0.7
 """Difference in grey levels up to which images may have been saved anew, no more."""
 
 _FLAT_SHARE, _CELL, _CELLS, _RIM = 0.1, 8, 8, 3
 _BURNT = 250
-_LEAST_INSIDE, _LARGEST_STEP, _STEPS = 0.7, 0.05, 3
+_EVEN = np.full(3, 1 / 3, dtype=np.float32)
+_LEAST_INSIDE, _LARGEST_STEP, _LEAST_STEP, _STEPS = 0.7, 0.05, 0.05, 3
 
 
 @dataclass(frozen=True)
@@ -59,18 +60,21 @@ class Likeness:
     grain: float
     exact: bool
 
-    def is_copy(self, *, crowded: bool, stored_alike: bool) -> bool:
+    def is_copy(self, *, crowded: bool, suspected: bool, stored_alike: bool) -> bool:
         """Whether this is one photograph; see `auditor.data.near_duplicates` for what is told.
 
         Of images that are stored alike (`stored_alike`) and lie on each other noise decides: a
-        copy was saved anew at most. Among many look-alikes (`crowded`) nothing else does.
+        copy was saved anew at most. Among many look-alikes (`crowded`) nothing else does; nor where
+        one has other shots that look alike (`suspected`), but there it may be saved worse.
         """
         if self.agreeing < LEAST_AGREEING:
             return False
-        kept_noise = not self.shared_noise < _LEAST_SHARED
-        if stored_alike and self.exact:
-            return kept_noise and self.grain <= LEAST_GRAIN and not (crowded and self.unknown)
-        return not crowded or (kept_noise and self.grain <= LEAST_GRAIN and not self.unknown)
+        saved_alike = stored_alike and self.exact
+        if not (crowded or suspected or saved_alike):
+            return True
+        if self.shared_noise < _LEAST_SHARED or ((crowded or suspected) and self.unknown):
+            return False
+        return self.grain <= LEAST_GRAIN or not (crowded or saved_alike)
 
     @property
     def unknown(self) -> bool:
@@ -94,13 +98,13 @@ def likeness(one: np.ndarray, other: np.ndarray, window: np.ndarray) -> Likeness
     if inside.mean() < _LEAST_INSIDE:
         return Likeness(0.0, np.nan, np.nan, np.nan, exact=False)
     difference, span = _difference(shown, theirs[-1])
-    inside &= theirs[-1].max(axis=2) < _BURNT
+    inside &= (theirs[-1] < _BURNT).all(axis=2)
     exact = bool(np.abs(place - (0, 1, 0, 1)).max() < 0.5 / side)
     return Likeness(
         agreeing=_agreeing_cells(difference <= _TOLERANCE + _OF_RANGE * span, inside, span),
         shared_noise=_shared_noise(_lit(ours[-1], light), theirs[-1]) if exact else np.nan,
         distance=float(np.median(difference[inside])) if inside.any() else np.nan,
-        grain=float(np.median(np.abs((shown - theirs[-1]).mean(axis=2)))),
+        grain=float(np.median(np.abs((shown - theirs[-1]) @ _EVEN))),
         exact=exact,
     )
 
@@ -155,7 +159,7 @@ def _aligned(
     """
     place, light = np.array(window, dtype=float), None
     for image, target in zip(ours, theirs, strict=True):
-        grey, wanted = image.mean(axis=2, keepdims=True), target.mean(axis=2).ravel()
+        grey, wanted = (image @ _EVEN)[..., None], (target @ _EVEN).ravel()
         side = len(image)
         at = (np.arange(side) + 0.5) / side
         for _ in range(_STEPS):
@@ -174,7 +178,10 @@ def _aligned(
             light = found[4:]
             if light[0] < 0.2:
                 return place, light
-            place += np.clip(found[:4] / light[0], -_LARGEST_STEP, _LARGEST_STEP)
+            step = np.clip(found[:4] / light[0], -_LARGEST_STEP, _LARGEST_STEP)
+            place += step
+            if np.abs(step).max() < _LEAST_STEP / side:
+                break
     assert light is not None
     return place, light
 
@@ -183,9 +190,10 @@ def _difference(shown: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.n
     """Largest difference over the colours, and the range of grey around each pixel, (s, s) each."""
     if len(shown) > 64:
         shown, target = (uniform_filter(x, (3, 3, 0)) for x in (shown, target))
-    greys = [image.mean(axis=2) for image in (shown, target)]
+    greys = [image @ _EVEN for image in (shown, target)]
     spans = [maximum_filter(grey, 5) - minimum_filter(grey, 5) for grey in greys]
-    return np.abs(shown - target).max(axis=2), np.maximum(*spans)
+    apart = np.abs(shown - target)
+    return np.maximum(np.maximum(apart[..., 0], apart[..., 1]), apart[..., 2]), np.maximum(*spans)
 
 
 def _shared_noise(one: np.ndarray, other: np.ndarray) -> float:
@@ -196,7 +204,7 @@ def _shared_noise(one: np.ndarray, other: np.ndarray) -> float:
     size = cells * _CELL
     noise = []
     for image in (one, other):
-        grey = image.mean(axis=2)
+        grey = image @ _EVEN
         sharp = 4 * grey - sum(np.roll(grey, step, axis) for step in (1, -1) for axis in (0, 1))
         noise.append(sharp[:size, :size].reshape(cells, _CELL, cells, _CELL).swapaxes(1, 2))
     flat = [n[1:-1, 1:-1].reshape(-1, _CELL**2) / np.sqrt(20) for n in noise]

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.copies import LEAST_AGREEING, LEAST_GRAIN, Likeness, likeness, reduced
-from auditor.data.near_pairs import CROWD, SIDE, candidates, turned
+from auditor.data.near_pairs import CROWD, SIDE, Candidates, candidates, turned
 
 LEAST_CONTRAST = 4.0
 """Standard deviation of a thumbnail, in grey levels, below which it shows no pattern."""
@@ -24,10 +24,14 @@ LEAST_CONTRAST = 4.0
 NONE, NEAR, PIXELS, FILE = 0, 1, 2, 3
 KIND_NAMES = {NONE: "", NEAR: "near", PIXELS: "same pixels", FILE: "same file"}
 
+MOST_CONFIRMED = 1000
+"""Pairs that are compared on pixels at most, nearest first: half a minute of one processor."""
+
 _CACHED = 4096
 _BLOCKINESS = 0.1
 """Largest difference of the logarithms of blockiness of images that were compressed alike."""
 
+_ROUNDS = 3
 _SERIES, _EQUALLY = 3, 1.2
 """Images that differ equally much from one, up to a factor, and so are other shots."""
 
@@ -59,12 +63,21 @@ class Prints:
 class NearPairs:
     """Pairs of images that are copies of each other, but not to the pixel; `one` < `other`.
 
-    `distance` is their median difference in grey levels once aligned; (n,) each.
+    Of equal images the first stands for all. `distance` is their median difference in grey levels
+    once aligned; (n,) each. `partly` (of all images, not of pairs): not all of an image's
+    look-alikes were compared with it.
     """
 
     one: np.ndarray
     other: np.ndarray
     distance: np.ndarray
+    partly: np.ndarray
+
+
+def no_pairs(n: int) -> NearPairs:
+    """None among n images."""
+    none = np.empty(0, dtype=np.int64)
+    return NearPairs(none, none, np.empty(0), np.zeros(n, dtype=bool))
 
 
 def prints(scan: pd.DataFrame) -> Prints:
@@ -90,36 +103,29 @@ def prints(scan: pd.DataFrame) -> Prints:
 
 
 def exact_twins(given: Prints, others: Prints) -> tuple[np.ndarray, np.ndarray]:
-    """Of each image the first of `others` with the same file, else pixels (-1), and the kind."""
-    index = np.full(len(given), -1, dtype=np.int64)
-    kind = np.zeros(len(given), dtype=np.int8)
-    for name, mine, theirs in (
-        (PIXELS, given.pixels, others.pixels),
-        (FILE, given.files, others.files),
-    ):
-        first = pd.Series(np.arange(len(others)), index=pd.Index(theirs, dtype=object))
-        first = first[(first.index != "") & ~first.index.duplicated()]
-        position = first.reindex(mine).fillna(-1).to_numpy(dtype=np.int64)
-        index[position >= 0], kind[position >= 0] = position[position >= 0], name
-    return index, kind
+    """Of each image the first of `others` with the same pixels (-1), and the kind."""
+    first = pd.Series(np.arange(len(others)), index=pd.Index(others.pixels, dtype=object))
+    first = first[(first.index != "") & ~first.index.duplicated()]
+    index = np.array(first.reindex(given.pixels).fillna(-1), dtype=np.int64)
+    kind = np.where(given.files == others.files[index], FILE, PIXELS) if len(others) else index
+    return index, np.where(index >= 0, kind, NONE).astype(np.int8)
 
 
 def near_pairs(given: Prints, *, pixels: Pixels) -> NearPairs:
-    """Confirmed copies among images, of equal ones the first only."""
-    first = ~pd.Series(given.pixels).duplicated().to_numpy()
-    rows = np.flatnonzero(first & given.comparable)
+    """Confirmed copies among images, whatever their order; at most `MOST_CONFIRMED` are tried."""
+    rows = _distinct(given)
     if len(rows) < 2:
-        return NO_PAIRS
+        return no_pairs(len(given))
     found = candidates(given.thumbnails[rows])
+    chosen, partly = _chosen(found)
 
     @lru_cache(maxsize=_CACHED)
     def small(position: int) -> np.ndarray | None:
         image = pixels(int(rows[position]))
         return None if image is None else reduced(image)
 
-    crowded = found.crowded[found.one] | found.crowded[found.other]
     looked, alike = [], []
-    for k in np.flatnonzero(~crowded | _best_of_each(found.one, found.correlation)).tolist():
+    for k in chosen.tolist():
         ours, theirs = small(int(found.one[k])), small(int(found.other[k]))
         if ours is not None and theirs is not None:
             looked.append(k)
@@ -127,18 +133,65 @@ def near_pairs(given: Prints, *, pixels: Pixels) -> NearPairs:
     one, other = found.one[looked], found.other[looked]
     stored_alike = _stored_alike(given, rows[one], rows[other]) & (found.turn[looked] == 0)
 
-    def copies(crowded: np.ndarray) -> np.ndarray:
-        answers = zip(alike, crowded.tolist(), stored_alike.tolist(), strict=True)
-        return np.array([a.is_copy(crowded=c, stored_alike=s) for a, c, s in answers], dtype=bool)
+    def copies(crowded: np.ndarray, suspected: np.ndarray) -> np.ndarray:
+        known = ((mask[one] | mask[other]).tolist() for mask in (crowded, suspected))
+        answers = zip(alike, *known, stored_alike.tolist(), strict=True)
+        return np.array(
+            [a.is_copy(crowded=c, suspected=s, stored_alike=t) for a, c, s, t in answers],
+            dtype=bool,
+        )
 
-    # Who seems to have many copies, or several that differ equally much, has look-alikes.
-    seeming = copies(crowded[looked])
-    many = np.bincount(np.concatenate([one[seeming], other[seeming]]), minlength=len(rows))
-    kept = copies(crowded[looked] | (many[one] >= CROWD) | (many[other] >= CROWD))
-    kept &= ~_of_a_series(one, other, alike)
-    ends = rows[one[kept]], rows[other[kept]]
+    crowded = found.crowded | partly
+    near = crowded[found.one] | crowded[found.other]
+    suspected = _marked(len(rows), found.one[near], found.other[near])
+    agreeing = np.array([a.agreeing >= LEAST_AGREEING for a in alike], dtype=bool)
+    # Who has another shot that looks alike, or seems to have many copies, has look-alikes.
+    for _ in range(_ROUNDS):
+        seeming = copies(crowded, suspected)
+        others = agreeing & ~seeming
+        suspected |= _marked(len(rows), one[others], other[others])
+        many = np.bincount(np.concatenate([one[seeming], other[seeming]]), minlength=len(rows))
+        crowded = crowded | (many >= CROWD)
+    kept = copies(crowded, suspected) & ~_of_a_series(one, other, alike)
+    first, _ = exact_twins(given, given)
     distance = np.array([a.distance for a in alike], dtype=float)[kept]
-    return NearPairs(np.minimum(*ends), np.maximum(*ends), distance)
+    cut = np.isin(first, first[rows[partly]])
+    ends = first[rows[one[kept]]], first[rows[other[kept]]]
+    return NearPairs(np.minimum(*ends), np.maximum(*ends), distance, cut)
+
+
+def _distinct(given: Prints) -> np.ndarray:
+    """One of each set of equal images, in an order that is that of their digests."""
+    order = np.lexsort((given.files.astype(str), given.pixels.astype(str)))
+    order = order[given.comparable[order]]
+    first: np.ndarray = order[~pd.Series(given.pixels[order]).duplicated().to_numpy()]
+    return first
+
+
+def _chosen(found: Candidates) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs to compare, and a mask of images of which others are left.
+
+    Each image's best first, of a crowd no more, and crowds last.
+    """
+    crowded = found.crowded[found.one] | found.crowded[found.other]
+    ends = np.concatenate([found.one, found.other])
+    order = np.lexsort((-np.tile(found.correlation, 2), ends))
+    place = np.empty(len(ends), dtype=np.int64)
+    place[order] = np.arange(len(ends)) - np.searchsorted(ends[order], ends[order])
+    rank = place.reshape(2, -1).min(axis=0)
+    order = np.lexsort((-found.correlation, rank, crowded))
+    chosen = order[(~crowded | (rank == 0))[order]][:MOST_CONFIRMED]
+    left = np.ones(len(crowded), dtype=bool)
+    left[chosen] = False
+    partly = np.zeros(len(found.crowded), dtype=bool)
+    partly[np.concatenate([found.one[left], found.other[left]])] = True
+    return chosen, partly
+
+
+def _marked(n: int, *rows: np.ndarray) -> np.ndarray:
+    marked = np.zeros(n, dtype=bool)
+    marked[np.concatenate(rows)] = True
+    return marked
 
 
 def _stored_alike(given: Prints, one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -162,14 +215,3 @@ def _of_a_series(one: np.ndarray, other: np.ndarray, alike: list[Likeness]) -> n
         near -= np.searchsorted(sorted_, group["grain"] / _EQUALLY, side="left")
         found[group["pair"].to_numpy()[near >= _SERIES]] = True
     return found
-
-
-NO_PAIRS = NearPairs(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
-
-
-def _best_of_each(one: np.ndarray, correlation: np.ndarray) -> np.ndarray:
-    """Mask of each image's best pair: of a crowd no more are looked at."""
-    best = np.zeros(len(one), dtype=bool)
-    order = np.lexsort((-correlation, one))
-    best[order[np.flatnonzero(np.diff(one[order], prepend=-1))]] = True
-    return best

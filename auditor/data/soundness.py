@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -16,13 +16,13 @@ from auditor.data.images import decode
 from auditor.data.near_duplicates import (
     KIND_NAMES,
     NEAR,
-    NO_PAIRS,
     NONE,
     NearPairs,
     Pixels,
     Prints,
     exact_twins,
     near_pairs,
+    no_pairs,
     prints,
 )
 from auditor.errors import DataError
@@ -54,6 +54,7 @@ class RoleSoundness:
     repeat_reported: np.ndarray
     seen_reported: np.ndarray
     in_test_reported: np.ndarray
+    partly_compared: np.ndarray
     duplicates: pd.DataFrame
     seen: pd.DataFrame
     shared: pd.DataFrame
@@ -132,7 +133,7 @@ def assess(
     starts = np.cumsum([0, *map(len, datasets.values())])
     places = {s: np.arange(a, b) for s, a, b in zip(datasets, starts[:-1], starts[1:], strict=True)}
     reader = _reader(datasets, max_pixels=max_pixels, white=white)
-    pairs = NO_PAIRS if near == "off" else near_pairs(known, pixels=reader)
+    pairs = no_pairs(len(known)) if near == "off" else near_pairs(known, pixels=reader)
     whole = _Known(datasets, known, places, pairs, may_go=near == "set-apart")
     return Soundness(
         splits={split: _split_soundness(split, scans[split], whole) for split in datasets},
@@ -170,56 +171,93 @@ class _Known:
         may_go: bool,
     ) -> None:
         self.datasets, self.known, self.places, self.pairs = datasets, known, places, pairs
-        units = [d.units if d.units is not None else np.full(len(d), "") for d in datasets.values()]
-        unit, label = np.concatenate(units), np.concatenate([d.labels for d in datasets.values()])
-        same_unit = (unit[pairs.one] == unit[pairs.other]) & (unit[pairs.one] != "")
-        labels = label[pairs.one], label[pairs.other]
-        self.goes = may_go & ~same_unit & ((labels[0] == labels[1]) | (np.minimum(*labels) < 0))
         # Of equal images the first stands for all.
         equal, _ = exact_twins(known, known)
         self.first = np.where(equal >= 0, equal, np.arange(len(known)))
-        links = coo_array((np.ones(len(pairs.one)), (pairs.one, pairs.other)), [len(known)] * 2)
-        self.photographs = connected_components(links, directed=False)[1][self.first]
+        self.goes = may_go & ~self._one_unit() & ~self._other_labels()
+        self.photographs = self._linked(np.ones(len(pairs.one), dtype=bool))[self.first]
+
+    def _one_unit(self) -> np.ndarray:
+        """Mask of near pairs of images, or of equal ones, of one unit."""
+        units = [
+            np.full(len(d), "") if d.units is None else d.units for d in self.datasets.values()
+        ]
+        known = pd.DataFrame({"one": self.first, "unit": np.concatenate(units)})
+        known = known[known["unit"] != ""].drop_duplicates()
+        pairs = pd.DataFrame({"one": self.pairs.one, "other": self.pairs.other}).reset_index()
+        both = pairs.merge(known, on="one").merge(
+            known.rename(columns={"one": "other"}), on=["other", "unit"]
+        )
+        found: np.ndarray = np.isin(pairs["index"], both["index"])
+        return found
+
+    def _other_labels(self) -> np.ndarray:
+        """Mask of near pairs that have, with their equal ones, more than one label."""
+        labels = pd.Series(np.concatenate([d.labels for d in self.datasets.values()]))
+        known = labels.where(labels >= 0).groupby(self.first)
+        low, high = (
+            known.transform(end).to_numpy()[[self.pairs.one, self.pairs.other]]
+            for end in ("min", "max")
+        )
+        found: np.ndarray = np.fmin(*low) < np.fmax(*high)
+        return found
+
+    def _linked(self, pairs: np.ndarray) -> np.ndarray:
+        """Numbers (n,) that images share which a mask of near pairs links."""
+        one, other = self.pairs.one[pairs], self.pairs.other[pairs]
+        links = coo_array((np.ones(len(one)), (one, other)), [len(self.first)] * 2)
+        found: np.ndarray = connected_components(links, directed=False)[1]
+        return found
 
     def twins(self, split: str, others: str) -> _Twins:
-        """Of each image of a split the twin in another, or an earlier one of its own."""
+        """Of each image of a split the twin in another; in its own, of all but the first of copies.
+
+        How many have one does not depend on the order of images.
+        """
         ours, theirs = self.places[split], self.places[others]
         index, kind = exact_twins(self._part(ours), self._part(theirs))
+        near = self._nearest(ours, theirs)
+        copies, gone = index >= 0, near["goes"].to_numpy() == 1
         if split == others:
-            later = index >= np.arange(len(ours))
-            index[later], kind[later] = -1, NONE
-        distance = np.where(index >= 0, 0.0, np.nan)
-        goes = index >= 0
-        for one, other, apart, may_go in self._near_of(ours, theirs, same=split == others):
-            best = (not goes[one], distance[one], index[one])
-            if kind[one] == NONE or (kind[one] == NEAR and (not may_go, apart, other) < best):
-                index[one], kind[one], distance[one], goes[one] = other, NEAR, apart, may_go
-        return _Twins(index, kind, distance, reported=(kind == NEAR) & ~goes)
+            index[index >= np.arange(len(ours))] = -1
+            copies, gone = self._repeats(ours)
+        else:
+            copies = copies | near["to"].notna().to_numpy()
+        with_near = copies & (index < 0)
+        index[with_near] = near["to"].to_numpy()[with_near]
+        kind = np.where(with_near, NEAR, np.where(copies, kind, NONE))
+        distance = np.where(copies, np.where(with_near, near["distance"], 0.0), np.nan)
+        return _Twins(index, kind, distance, reported=with_near & ~gone)
+
+    def _repeats(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Masks of the images of a split that are not the first of their copies; that go for it."""
+        present = np.isin(self.first, self.first[rows])
+        inside = present[self.pairs.one] & present[self.pairs.other]
+        return tuple(
+            pd.Series(self._linked(mask)[self.first[rows]]).duplicated().to_numpy()
+            for mask in (inside, inside & self.goes)
+        )
 
     def _part(self, rows: np.ndarray) -> Prints:
         return Prints(**{f.name: getattr(self.known, f.name)[rows] for f in fields(Prints)})
 
-    def _near_of(
-        self, ours: np.ndarray, theirs: np.ndarray, *, same: bool
-    ) -> Iterator[tuple[int, int, float, bool]]:
-        """Near pairs of images of two splits, as positions in them; within one the later first."""
-        members: dict[int, list[int]] = {}
-        for position, first in enumerate(self.first.tolist()):
-            members.setdefault(first, []).append(position)
-        for one, other, apart, goes in zip(
-            self.pairs.one.tolist(),
-            self.pairs.other.tolist(),
-            self.pairs.distance.tolist(),
-            self.goes.tolist(),
-            strict=True,
-        ):
-            for a, b in ((one, other), (other, one)):
-                mine = [m for m in members[a] if ours[0] <= m <= ours[-1]]
-                yours = [m for m in members[b] if theirs[0] <= m <= theirs[-1]]
-                if yours:
-                    for m in mine:
-                        if not same or yours[0] < m:
-                            yield m - ours[0], yours[0] - theirs[0], apart, goes
+    def _nearest(self, ours: np.ndarray, theirs: np.ndarray) -> pd.DataFrame:
+        """Of each of ours the near copy among theirs: one that goes, else earlier, else nearest."""
+        mine = pd.DataFrame({"one": self.first[ours], "from": np.arange(len(ours))})
+        other = pd.DataFrame({"other": self.first[theirs], "to": np.arange(len(theirs))})
+        ends = self.pairs.one, self.pairs.other
+        pairs = pd.DataFrame(
+            {
+                "one": np.concatenate(ends),
+                "other": np.concatenate(ends[::-1]),
+                "distance": np.tile(self.pairs.distance, 2),
+                "goes": np.tile(self.goes, 2),
+            }
+        )
+        found = mine.merge(pairs, on="one").merge(other.drop_duplicates("other"), on="other")
+        found["later"] = theirs[found["to"]] > ours[found["from"]]
+        found = found.assign(stays=~found["goes"]).sort_values(["stays", "later", "distance", "to"])
+        return found.drop_duplicates("from").set_index("from").reindex(range(len(ours)))
 
 
 @dataclass(frozen=True)
@@ -251,13 +289,14 @@ def _split_soundness(split: str, scan: pd.DataFrame, whole: _Known) -> RoleSound
     return RoleSoundness(
         readable=scan["readable"].to_numpy(dtype=bool),
         repeated=own.found,
-        conflicting=_conflicting(dataset.labels, whole.first[whole.places[split]]),
+        conflicting=of_two_labels(dataset.labels, whole.first[whole.places[split]]),
         seen_image=seen.found,
         seen_unit=_seen_units(dataset, whole.datasets.get("train") if split == "test" else None),
         in_test=shared.found,
         repeat_reported=own.reported,
         seen_reported=seen.reported,
         in_test_reported=shared.reported,
+        partly_compared=whole.pairs.partly[whole.places[split]],
         duplicates=_pairs(dataset, dataset, own),
         seen=_pairs(dataset, whole.datasets.get("train"), seen),
         shared=_pairs(dataset, whole.datasets.get("test"), shared),
@@ -269,8 +308,8 @@ def _no_twins(n: int) -> _Twins:
     return _Twins(none, np.zeros(n, dtype=np.int8), np.full(n, np.nan), none > 0)
 
 
-def _conflicting(labels: np.ndarray, photograph: np.ndarray) -> np.ndarray:
-    """Mask of labelled and unlabelled images of which equal ones have two labels or more."""
+def of_two_labels(labels: np.ndarray, photograph: np.ndarray) -> np.ndarray:
+    """Mask of images (n,), labelled or not (-1), whose photograph has two labels or more."""
     known = pd.Series(labels).where(labels >= 0)
     counts = known.groupby(photograph).transform("nunique")
     return (counts > 1).to_numpy(dtype=bool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -162,6 +163,18 @@ def test_different_images_are_no_duplicates(worlds, seed):
     share = worlds.measures(Duplicates(), evidence)["duplicate-share:@test"]
     assert value(share.estimate) == 0
     assert not exceeds(share)
+
+
+def test_images_not_compared_with_all_their_look_alikes_are_told(worlds):
+    test = worlds.dataset([0, 1] * 20)
+    evidence = world_of(worlds, {"test": scan_of(test, range(40))}, test=test)
+    assert "partly-compared-share:@test" not in worlds.measures(Duplicates(), evidence)
+    found = evidence.sound.splits["test"]
+    partly = replace(found, partly_compared=np.arange(40) < 30)
+    evidence.sound = replace(evidence.sound, splits={"test": partly})
+    share = worlds.measures(Duplicates(), evidence)["partly-compared-share:@test"]
+    assert share.facts["count"] == 30
+    assert can_be_told(worlds, Duplicates(), evidence)
 
 
 def test_splits_are_counted_apart(worlds):

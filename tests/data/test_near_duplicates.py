@@ -11,8 +11,10 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy.spatial.distance import cdist
 
+from auditor.data import near_duplicates
 from auditor.data import near_pairs as pairs_module
-from auditor.data.near_duplicates import near_pairs, prints
+from auditor.data.copies import likeness
+from auditor.data.near_duplicates import NearPairs, exact_twins, near_pairs, prints
 from auditor.data.near_pairs import nearest, sketches, turned
 from auditor.data.scan import properties, thumbnail
 
@@ -59,12 +61,12 @@ CHANGES = {
 }
 
 
-def found_among(images, formats=None) -> set[tuple[int, int]]:
+def pairs_among(images, formats=None) -> NearPairs:
     images = [np.ascontiguousarray(image) for image in images]
     scan = pd.DataFrame(
         {
             "readable": True,
-            "sha256": str(i),
+            "sha256": hashlib.sha256(image.tobytes() + bytes([i % 251])).hexdigest(),
             "pixel_sha256": hashlib.sha256(image.tobytes()).hexdigest(),
             "thumbnail": thumbnail(image).tobytes(),
             "format": formats[i] if formats else "PNG",
@@ -72,7 +74,11 @@ def found_among(images, formats=None) -> set[tuple[int, int]]:
         }
         for i, image in enumerate(images)
     )
-    found = near_pairs(prints(scan), pixels=lambda position: images[position])
+    return near_pairs(prints(scan), pixels=lambda position: images[position])
+
+
+def found_among(images, formats=None) -> set[tuple[int, int]]:
+    found = pairs_among(images, formats)
     return set(zip(found.one.tolist(), found.other.tolist(), strict=True))
 
 
@@ -106,9 +112,78 @@ def test_shots_by_a_fixed_camera_are_not_copies(n, quality):
     assert found_among([jpeg(p, quality) for p in taken] if quality else taken) == set()
 
 
+@pytest.mark.parametrize("change", ["half the size", "crop of 5%", "quality 90", "mirror"])
+def test_changed_copies_of_shots_are_copies_of_no_other_shot(change):
+    taken = shots(8, scratched=True)
+    formats = ["PNG"] * 8 + ["JPEG" if "quality" in change else "PNG"] * 8
+    found = found_among([*taken, *map(CHANGES[change], taken)], formats)
+    assert found <= {(i, i + 8) for i in range(8)}
+
+
 def test_a_copy_among_shots_by_a_fixed_camera_is_found_by_its_grain():
     taken = shots(6, scratched=False)
     assert found_among([*taken, jpeg(taken[2], 95)], ["PNG"] * 6 + ["JPEG"]) == {(2, 6)}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pairs_do_not_depend_on_the_order_of_images(seed):
+    photos = [photo(i) for i in range(4)]
+    images = [*photos, *[jpeg(p, 50) for p in photos], photos[0], photos[1][:, ::-1]]
+    images += shots(10, scratched=False)
+    formats = ["PNG"] * 4 + ["JPEG"] * 4 + ["PNG"] * 12
+    order = np.random.default_rng(seed).permutation(len(images))
+    given, shuffled = (
+        pairs_among([images[i] for i in rows], [formats[i] for i in rows])
+        for rows in (np.arange(len(images)), order)
+    )
+
+    def names(found, rows):
+        # The ninth image equals the first.
+        name = np.where(rows == 8, 0, rows)
+        return {frozenset(pair) for pair in zip(name[found.one], name[found.other], strict=True)}
+
+    assert names(given, np.arange(len(images))) == names(shuffled, order)
+    assert len(given.one) == 6
+    assert shuffled.partly.tolist() == given.partly[order].tolist()
+
+
+def test_what_was_not_compared_is_told(monkeypatch):
+    copied = [photo(i) for i in range(5)]
+    images = [*copied, *[jpeg(p, 50) for p in copied], photo(9)]
+    formats = ["PNG"] * 5 + ["JPEG"] * 5 + ["PNG"]
+    monkeypatch.setattr(near_duplicates, "MOST_CONFIRMED", 3)
+    found = pairs_among(images, formats)
+    assert len(found.one) == 3
+    compared = {*found.one.tolist(), *found.other.tolist()}
+    assert set(np.flatnonzero(found.partly)) == set(range(10)) - compared
+
+
+@pytest.mark.parametrize("n", [60, 120])
+def test_of_shots_by_a_fixed_camera_few_are_compared(monkeypatch, n):
+    monkeypatch.setattr(near_duplicates, "MOST_CONFIRMED", 20)
+    tried = []
+    monkeypatch.setattr(
+        near_duplicates, "likeness", lambda *given: tried.append(1) or likeness(*given)
+    )
+    found = pairs_among(shots(n, scratched=True))
+    assert len(tried) == 20
+    assert not len(found.one)
+    assert found.partly.all()
+
+
+def test_equal_pixels_in_other_files_are_twins():
+    image = photo(1)
+    scan = pd.DataFrame(
+        {"readable": True, "sha256": file, "pixel_sha256": "p", "format": "PNG",
+         **properties(image), "thumbnail": thumbnail(image).tobytes()}
+        for file in ("a", "b", "a")
+    )  # fmt: skip
+    index, kind = exact_twins(prints(scan), prints(scan))
+    assert index.tolist() == [0, 0, 0]
+    assert [near_duplicates.KIND_NAMES[k] for k in kind.tolist()][1:] == [
+        "same pixels",
+        "same file",
+    ]
 
 
 def thing(colour, *, x=40) -> np.ndarray:

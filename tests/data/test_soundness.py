@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from PIL import Image
 
 from auditor.data.images import decode
 from auditor.data.scan import describe, thumbnail, unreadable_row
-from auditor.data.soundness import assess
+from auditor.data.soundness import RoleSoundness, assess
 
 
 def picture(seed) -> np.ndarray:
@@ -133,6 +134,23 @@ def test_near_copies_of_training_images_are_seen_though_they_stay(tmp_path, worl
     assert found.splits["test"].leaked.tolist() == [True]
     assert found.keep("test").tolist() == [True]
     assert found.photographs["test"][0] == found.photographs["train"][0]
+
+
+def chain(folder, worlds, order, labels=(0, 0, 0)) -> RoleSoundness:
+    """Three images of which the second is a near copy of both others, and one apart."""
+    image = picture(3)
+    wide, narrow = image, image[5:-5, 5:-5]
+    middle = np.clip(image[2:-3, 3:-2].astype(int) + 9, 0, 255).astype(np.uint8)
+    pictures, known = [wide, middle, narrow, picture(8)], np.array([*labels, 0])
+    test, scan = files_of(folder, worlds.dataset(known[order]), [pictures[i] for i in order])
+    return assess({"test": test}, {"test": scan}, near="set-apart").splits["test"]
+
+
+@pytest.mark.parametrize("labels", [(0, 0, 0), (0, 0, 1), (-1, 0, -1)])
+def test_how_many_repeat_does_not_depend_on_their_order(tmp_path, worlds, labels):
+    found = [chain(tmp_path, worlds, list(o), labels) for o in permutations(range(4))]
+    assert {int(f.repeated.sum()) for f in found} == {2}
+    assert len({int(f.keep.sum()) for f in found}) == 1
 
 
 def test_summary_is_json(worlds):
