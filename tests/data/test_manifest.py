@@ -512,13 +512,19 @@ def test_an_attribute_may_not_take_the_annotators_key():
         DataSpec.model_validate(data)
 
 
-@pytest.mark.parametrize("spelled", ["./test3.png", "x/../test3.png", ".//test3.png"])
-def test_rows_in_are_rows_kept_or_told_however_a_path_is_spelled(folder, spelled):
-    folder.rows(n=9)
-    table = pd.read_csv(folder.path / "test.csv")
-    table.loc[4, "image"] = spelled
-    table.to_csv(folder.path / "test.csv", index=False)
-    read = folder.read()["test"]
+@pytest.mark.parametrize("split", ["test", "train", "deployment"])
+@pytest.mark.parametrize(
+    "spelled",
+    ["./{0}.png", "x/../{0}.png", ".//{0}.png", ".\\{0}.png", "{0}", "{0}.PNG", " {0}.png "],
+)
+def test_rows_in_are_rows_kept_or_told_however_a_path_is_spelled(folder, spelled, split):
+    splits = tuple(dict.fromkeys(["test", split]))
+    for each in splits:
+        folder.rows(n=9, split=each)
+    table = pd.read_csv(folder.path / f"{split}.csv")
+    table.loc[4, "image"] = spelled.format(f"{split}3")
+    table.to_csv(folder.path / f"{split}.csv", index=False)
+    read = folder.read(*splits)[split]
     apart = read.report.failing[read.report.failing["set_apart"].astype(bool)]
     assert len(read.dataset) + apart["row"].nunique() == read.report.n_rows == 9
     assert set(apart["expectation"]) == {"no image is listed twice"}
