@@ -18,6 +18,7 @@ from auditor.scoring.comparison import too_few, worst_first
 from auditor.stats import Exact, rate
 
 _BATCH = 8
+_TOGETHER_PIXELS = 64 * 224 * 224
 _PLACES = (1, 3)
 """By how many places the images move, beside the shuffle."""
 _SCORES = ClassScores()
@@ -95,7 +96,7 @@ class Consistency(Check):
             return
         model = evidence.predictor()
         base = _in_batches(model, frames, size=_BATCH)
-        sizes = [_in_batches(model, frames, size=size) for size in (1, 3, len(frames))]
+        sizes = [_in_batches(model, frames, size=size) for size in (1, 3, _together(frames))]
         copies = _in_batches(model, np.repeat(frames, 2, axis=0), size=2)
         yield from _compared("batch", base, [*sizes, copies[::2], copies[1::2]], ids)
         places = np.arange(len(frames))
@@ -113,6 +114,12 @@ class Consistency(Check):
 def _in_batches(model: Predictor, frames: np.ndarray, *, size: int) -> np.ndarray:
     parts = [model.predict(frames[at : at + size]) for at in range(0, len(frames), size)]
     return np.concatenate([part.probabilities for part in parts])
+
+
+def _together(frames: np.ndarray) -> int:
+    """Images in the largest batch: all, or as many large ones as memory surely holds."""
+    n, height, width = frames.shape[:3]
+    return int(min(n, max(2 * _BATCH, _TOGETHER_PIXELS // (height * width))))
 
 
 def _in_order(model: Predictor, frames: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from auditor.checks import model_consistency
 from auditor.checks.model_consistency import Consistency
 from auditor.findings import Unmeasured
 from auditor.models.predictor import Prediction
@@ -152,3 +153,9 @@ def test_a_reference_that_is_not_there_is_said(worlds, reference_spec):
     assert unmeasured.name == "reference-disagreement"
     assert "does not exist" in unmeasured.reason
     assert "model.reference" in unmeasured.remedy
+
+
+@pytest.mark.parametrize(("side", "at_once"), [(64, 64), (224, 64), (448, 16), (640, 16)])
+def test_large_images_are_not_put_in_all_at_once(side, at_once):
+    frames = np.broadcast_to(np.uint8(0), (64, side, side, 3))
+    assert model_consistency._together(frames) == at_once
