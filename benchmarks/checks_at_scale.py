@@ -20,7 +20,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from importlib.metadata import version
 from multiprocessing.connection import Connection
@@ -33,6 +33,7 @@ from threadpoolctl import threadpool_limits
 from auditor.contract import AS_GIVEN, Available, Check, LabelledSplits, Need, check_classes
 from auditor.data.dataset import MISSING_GROUP, Attribute, Dataset
 from auditor.data.scan import PROPERTY_NAMES
+from auditor.data.soundness import RoleSoundness, Soundness
 from auditor.data.views import AS_SHOT, View
 from auditor.findings import Measure, ModelFacts, Result, TensorFacts
 from auditor.record.codec import encode
@@ -154,6 +155,19 @@ class ArrayEvidence:
     def embedding(self, split: str = "test", *, part: str = "sound") -> np.ndarray:
         return self.embeddings
 
+    def soundness(self) -> Soundness:
+        found = {}
+        for split, outcomes in self.given.items():
+            none = np.zeros(len(outcomes), dtype=bool)
+            masks = {
+                f.name: pd.DataFrame() if "DataFrame" in str(f.type) else none
+                for f in fields(RoleSoundness)
+            }
+            found[split] = RoleSoundness(**masks | {"readable": ~none})
+        sizes = [len(one.readable) for one in found.values()]
+        numbers = dict(zip(found, np.split(np.arange(sum(sizes)), np.cumsum(sizes)), strict=False))
+        return Soundness(found, units_compared=True, photographs=numbers)
+
     def scan(self, split: str, *, part: str = "sound") -> pd.DataFrame:
         return self.scans[split]
 
@@ -250,6 +264,7 @@ def _scan(split: str, n: int, rng: np.random.Generator) -> pd.DataFrame:
             "image_id": pd.Series([f"{split}/{i:07d}.jpg" for i in range(n)], dtype="str"),
             "readable": True,
             "bits": 8,
+            "highest": 255.0,
             "exif_rotated": False,
             "has_alpha": False,
             "frames": 1,
