@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import os
 import posixpath
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -275,7 +276,7 @@ def _find(split: str, rows: Rows, ids: np.ndarray, inside: np.ndarray) -> np.nda
     alike = {parent: _alike(files[parent]) for parent in {parts[i][0] for i in absent}}
     for i in absent:
         parent, name = parts[i]
-        fitting = alike[parent].get(name.casefold(), [])
+        fitting = alike[parent].get(_folded(name), [])
         if len(fitting) > 1:
             raise AmbiguousNameError(
                 f"data.{split}: row {rows.numbers[i]} of {rows.source!r} names {name[:80]!r}, and "
@@ -291,9 +292,14 @@ def _alike(files: set[str]) -> dict[str, list[str]]:
     """Files by their names, and images also by their names without suffix, without capitals."""
     named: dict[str, list[str]] = {}
     for name in files:
-        named.setdefault(name.casefold(), []).append(name)
+        named.setdefault(_folded(name), []).append(name)
         if is_image_name(name):
-            stem = name.rpartition(".")[0].casefold()
+            stem = _folded(name.rpartition(".")[0])
             if not is_image_name(stem):
                 named.setdefault(stem, []).append(name)
     return named
+
+
+def _folded(name: str) -> str:
+    """A name without capitals, its accents written in one way: archives of macOS part them."""
+    return unicodedata.normalize("NFC", name).casefold()

@@ -528,3 +528,16 @@ def test_rows_in_are_rows_kept_or_told_however_a_path_is_spelled(folder, spelled
     apart = read.report.failing[read.report.failing["set_apart"].astype(bool)]
     assert len(read.dataset) + apart["row"].nunique() == read.report.n_rows == 9
     assert set(apart["expectation"]) == {"no image is listed twice"}
+
+
+def test_a_name_with_its_accents_written_apart_is_the_file(folder):
+    composed, parted = "\u00e9.png", "e\u0301.png"
+    for on_disk, written in ((composed, parted), (parted, composed)):
+        folder.images([on_disk])
+        pd.DataFrame({"image": [written], "label": CLASSES[0]}).to_csv(
+            folder.path / "test.csv", index=False
+        )
+        read = folder.read()["test"]
+        assert read.dataset.image_ids.tolist() == [on_disk]
+        assert not read.report.failing["set_apart"].any()
+        (folder.path / "images" / on_disk).unlink()
