@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from auditor.findings import Subject, Unmeasured
-from auditor.stats import PairedDifference, Rate, RateDifference, RateRatio, interval, value
+from auditor.stats import PairedDifference, RateDifference, RateRatio, interval, value
 from auditor.stats.codes import codes_of, distinct
 
 MIN_UNITS = 10
@@ -84,24 +83,6 @@ def too_few(
 
 def _counted(n: int, noun: str) -> str:
     return f"{n} {noun.removesuffix('s') if n == 1 else noun}"
-
-
-def rate_details(rate: Rate, *, n: int) -> dict[str, Any]:
-    """A rate with its 95% interval as JSON values; `n` is the images counted."""
-    ends = interval(rate)
-    return {"value": value(rate), "low": ends.low, "high": ends.high, "n": n}
-
-
-def rate_text(rate: Rate, *, n: int) -> str:
-    """A rate as a reader sees it.
-
-    Examples
-    --------
-    >>> rate_text(Rate(14, 110), n=110)
-    '13% [8, 20] of 110'
-    """
-    ends = interval(rate)
-    return f"{percent(value(rate))}% [{percent(ends.low)}, {percent(ends.high)}] of {n:,}"
 
 
 def percent(share: float) -> str:

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -9,13 +7,12 @@ from auditor.scoring.comparison import (
     percent,
     points,
     points_text,
-    rate_details,
     times_text,
     too_few,
     unit_codes,
     worst_first,
 )
-from auditor.stats import PairedDifference, Rate, RateDifference, RateRatio, interval
+from auditor.stats import PairedDifference, RateDifference, RateRatio, interval
 
 
 @pytest.mark.parametrize(
@@ -49,12 +46,6 @@ def test_a_loss_turns_its_interval_round():
 def test_ratios_without_end_are_said_in_words():
     assert times_text(RateRatio(5, 100, 0, 100)).startswith("never seen among the others; at least")
     assert times_text(RateRatio(0, 100, 5, 100)).startswith("0.0 times as often [0.0, ")
-
-
-def test_rate_details_are_json_values():
-    details = rate_details(Rate(13, 100), n=100)
-    assert json.loads(json.dumps(details)) == pytest.approx(details)
-    assert details["low"] < details["value"] < details["high"]
 
 
 def test_units_are_counted_once():

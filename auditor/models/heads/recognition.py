@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from auditor.findings import TensorFacts
 from auditor.models.heads.boxes import Size
-from auditor.models.heads.metadata import ModelMetadata
 from auditor.spec import heads as specs
 
 _STRIDES = (8, 16, 32)
@@ -49,15 +48,14 @@ class _Outputs:
 
 
 def recognise(
-    outputs: Sequence[TensorFacts], *, size: Size, metadata: ModelMetadata, n_classes: int | None
+    outputs: Sequence[TensorFacts], *, size: Size, n_classes: int | None
 ) -> RecognisedHead | None:
     """The head that `outputs` look like at a frame of `size` (height, width); None: none does.
 
-    `n_classes` from elsewhere (a list of classes) or the metadata settles what shapes leave
+    `n_classes` from elsewhere (a list of classes, the metadata) settles what shapes leave
     open; what stays open is named in `guesses`.
     """
-    known = len(metadata.classes) if metadata.classes is not None else n_classes
-    seen = _Outputs(tuple(outputs), size, known)
+    seen = _Outputs(tuple(outputs), size, n_classes)
     return next((found for rule in _RULES for found in rule(seen)), None)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from auditor.reports.drawing.rows import Row, series_of
 from auditor.reports.drawing.svg import Look, Picture, Point, short
 
 DASHED, DOTTED = "4 2", "1 2"
@@ -73,11 +72,6 @@ _SHAPES: dict[str, Sequence[Point]] = {
              (-0.9, 1.2), (-0.6, 0.2), (-1.4, -0.4), (-0.4, -0.4)),
 }  # fmt: skip
 """Corners of the markers, for a radius of 1."""
-
-
-def style_of(names: Sequence[str], row: Row) -> Style:
-    """The look of a row's series; the ninth looks like the first."""
-    return STYLES[names.index(series_of(row)) % len(STYLES)]
 
 
 def markers(shape: str, places: Iterable[Point], radius: float) -> str:

@@ -17,7 +17,6 @@ from auditor.data.geometry import to_frame_affine
 from auditor.data.images import decode as decode_image
 from auditor.data.images import to_frame
 from auditor.models.answers import ClassMap
-from auditor.models.heads.metadata import ModelMetadata
 from auditor.models.heads.recognition import recognise
 from auditor.models.inputs import InputBuffers
 from auditor.models.onnx_graph import tensor_facts
@@ -68,7 +67,7 @@ class Reader:
 def test_public_models_are_recognised(shared_data, file, input, n_classes, head):
     graph = onnx.load(str(shared_data / "models" / file), load_external_data=False).graph
     found = recognise([tensor_facts(o) for o in graph.output], size=input.size,
-                      metadata=ModelMetadata(), n_classes=n_classes)  # fmt: skip
+                      n_classes=n_classes)  # fmt: skip
     assert found.head.model_copy(update={"tensors": {}}) == head
     assert found.n_classes == n_classes
 

@@ -1,13 +1,11 @@
-"""Which head is recognised in which outputs, and what exporters' metadata say."""
+"""Which head is recognised in which outputs."""
 
 import pytest
 
 from auditor.findings import TensorFacts
-from auditor.models.heads.metadata import ModelMetadata, read_metadata
 from auditor.models.heads.recognition import recognise
 
 FLOAT, INT = "tensor(float)", "tensor(int64)"
-NONE = ModelMetadata()
 
 
 def facts(*outputs):
@@ -56,20 +54,19 @@ SEEN = [
 
 @pytest.mark.parametrize(("outputs", "size", "known", "kind", "n_classes"), SEEN)
 def test_recognised(outputs, size, known, kind, n_classes):
-    found = recognise(outputs, size=size, metadata=NONE, n_classes=known)
+    found = recognise(outputs, size=size, n_classes=known)
     assert found is not None
     assert (found.head.kind, found.n_classes) == (kind, n_classes)
     assert found.reason
 
 
 def test_what_shapes_leave_open_is_named_and_what_names_hide_is_written_down():
-    yolox = recognise(floats(o=(1, 8400, 85)), size=(640, 640), metadata=NONE, n_classes=None)
+    yolox = recognise(floats(o=(1, 8400, 85)), size=(640, 640), n_classes=None)
     assert yolox.guesses == ("kind",)
-    tflite = recognise(TFLITE, size=(300, 300), metadata=NONE, n_classes=90)
+    tflite = recognise(TFLITE, size=(300, 300), n_classes=90)
     assert tflite.head.tensors == {"boxes": "d0", "classes": "d1", "scores": "d2", "count": "d3"}
     assert "tensors" in tflite.guesses
-    names = ModelMetadata(classes=tuple("abcdefgh"))
-    by_names = recognise(floats(o=(1, 8400, 12)), size=(640, 640), metadata=names, n_classes=None)
+    by_names = recognise(floats(o=(1, 8400, 12)), size=(640, 640), n_classes=8)
     assert by_names.head.kind == "yolov8"
     assert by_names.head.transposed
 
@@ -83,22 +80,4 @@ def test_what_shapes_leave_open_is_named_and_what_names_hide_is_written_down():
     ],
 )
 def test_nothing_is_recognised_in_a_classifier_or_in_undecoded_outputs(outputs):
-    assert recognise(outputs, size=(224, 224), metadata=NONE, n_classes=None) is None
-
-
-def test_metadata_of_ultralytics():
-    props = {"task": "detect", "names": "{0: 'person', 1: \"driver's door\"}",
-             "imgsz": "[480, 640]", "stride": "32", "author": "x"}  # fmt: skip
-    assert read_metadata(props) == ModelMetadata(
-        "detection", ("person", "driver's door"), (480, 640), 32
-    )
-    assert read_metadata({"names": "['a', 'b']", "imgsz": "640"}).size == (640, 640)
-    assert read_metadata({}) == NONE
-
-
-@pytest.mark.parametrize(
-    "text", ["__import__('os').getcwd()", "{0: 'a', 2: 'b'}", "{", "(" * 5000, "{}", "7", "[" * 300]
-)
-def test_metadata_that_say_something_else_are_not_run_but_named(text):
-    found = read_metadata({"names": text, "stride": "-1", "imgsz": "[0, 5]", "task": "sing"})
-    assert found == ModelMetadata(unread=("task", "names", "imgsz", "stride"))
+    assert recognise(outputs, size=(224, 224), n_classes=None) is None
