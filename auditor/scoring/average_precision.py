@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from auditor.scoring.set_values import SetValue
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -74,29 +76,12 @@ class RankedAnswers:
         return replace(self, objects=objects)
 
 
-@dataclass(frozen=True)
-class AveragePrecision:
-    """`by_class` (classes, thresholds), NaN for classes of no object; `influence` (images,).
+def average_precision(answers: RankedAnswers) -> SetValue:
+    """AP over all thresholds, classes and images of `answers`.
 
-    `value` is the mean over thresholds and the `n_classes` that have objects: a class that is only
-    answered has no recall and is left out; NaN where no class has. `influence` sums to 0: what
-    each image adds to the error of `value`.
+    `by_class` is (classes, thresholds). A class that is only answered has no recall and is left
+    out.
     """
-
-    value: float
-    n_classes: int
-    by_class: Floats
-    influence: Floats
-
-    @property
-    def pseudo_observations(self) -> Floats:
-        """Numbers of the images whose mean is `value` and whose spread is its error, (images,)."""
-        found: Floats = self.value + len(self.influence) * self.influence
-        return found
-
-
-def average_precision(answers: RankedAnswers) -> AveragePrecision:
-    """AP over all thresholds, classes and images of `answers`."""
     n_images, n_classes = answers.objects.shape
     objects = answers.objects.sum(axis=0)
     present = np.flatnonzero(objects)
@@ -114,9 +99,9 @@ def average_precision(answers: RankedAnswers) -> AveragePrecision:
         by_class[label] = curve.precision_at_recalls().mean(axis=0)
         influence += curve.influence(answers.image[first:end], answers.objects[:, label])
     if not len(present):
-        return AveragePrecision(float("nan"), 0, by_class, influence)
+        return SetValue(float("nan"), 0, by_class, influence)
     value = float(np.mean(by_class[present]))
-    return AveragePrecision(value, len(present), by_class, influence / (len(present) * thresholds))
+    return SetValue(value, len(present), by_class, influence / (len(present) * thresholds))
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,12 @@ doi:10.1080/01621459.1971.10482279).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from auditor.scoring.accuracy import confusion_matrix
+from auditor.scoring.set_values import SetValue
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -85,66 +84,46 @@ def _near(pixels: np.ndarray, others: np.ndarray, tolerance: float) -> int:
     return int((distance_transform_edt(~others)[pixels] <= tolerance).sum())
 
 
-@dataclass(frozen=True)
-class RatioOfSums:
-    """A ratio by class over a set of images, and the mean over classes that have one.
-
-    `by_class` (classes,), NaN without; `n_classes` are in `value`, NaN where there is none;
-    `influence` (images,) sums to 0.
-    """
-
-    value: float
-    n_classes: int
-    by_class: Floats
-    influence: Floats
-
-    @property
-    def pseudo_observations(self) -> Floats:
-        """Numbers of the images whose mean is `value` and whose spread is its error, (images,)."""
-        found: Floats = self.value + len(self.influence) * self.influence
-        return found
-
-
 def ratio_of_sums(
     numerators: np.ndarray, denominators: np.ndarray, *, present: np.ndarray
-) -> RatioOfSums:
+) -> SetValue:
     """Mean over the classes `present` (classes,) of sums over images, each (images, classes)."""
     whole = denominators.sum(axis=0)
     used = present & (whole > 0)
     by_class = np.full(len(whole), np.nan)
     by_class[used] = numerators.sum(axis=0)[used] / whole[used]
     if not used.any():
-        return RatioOfSums(float("nan"), 0, by_class, np.zeros(len(numerators)))
+        return SetValue(float("nan"), 0, by_class, np.zeros(len(numerators)))
     parts = (numerators[:, used] - by_class[used] * denominators[:, used]) / whole[used]
-    return RatioOfSums(float(by_class[used].mean()), int(used.sum()), by_class, parts.mean(axis=1))
+    return SetValue(float(by_class[used].mean()), int(used.sum()), by_class, parts.mean(axis=1))
 
 
-def iou(confusion: np.ndarray) -> RatioOfSums:
+def iou(confusion: np.ndarray) -> SetValue:
     """Intersection over union from confusion counts (images, classes, classes + 1)."""
     hits, true, said = _sides(confusion)
     return ratio_of_sums(hits, true + said - hits, present=true.sum(axis=0) > 0)
 
 
-def iou_of_class(confusion: np.ndarray, *, label: int) -> RatioOfSums:
+def iou_of_class(confusion: np.ndarray, *, label: int) -> SetValue:
     """The IoU of one class alone; arguments as `iou`."""
     hits, true, said = (side[:, label : label + 1] for side in _sides(confusion))
     return ratio_of_sums(hits, true + said - hits, present=true.sum(axis=0) > 0)
 
 
-def dice(confusion: np.ndarray) -> RatioOfSums:
+def dice(confusion: np.ndarray) -> SetValue:
     """Twice the intersection over both areas, which is F1 of pixels; arguments as `iou`."""
     hits, true, said = _sides(confusion)
     return ratio_of_sums(2 * hits, true + said, present=true.sum(axis=0) > 0)
 
 
-def pixel_accuracy(confusion: np.ndarray) -> RatioOfSums:
+def pixel_accuracy(confusion: np.ndarray) -> SetValue:
     """The share of all pixels that are of their true class; arguments as `iou`."""
     hits, true, _ = _sides(confusion)
     return ratio_of_sums(hits.sum(axis=1, keepdims=True), true.sum(axis=1, keepdims=True),
                          present=np.ones(1, dtype=bool))  # fmt: skip
 
 
-def boundary_f(hits: np.ndarray) -> RatioOfSums:
+def boundary_f(hits: np.ndarray) -> SetValue:
     """F1 of boundary pixels, from `boundary_hits` of images (images, classes, 4).
 
     ``(right + found) / (answered + true)``: precision and recall weighted by their pixels.

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from auditor.data.dataset import Dataset
 from auditor.scoring.pixels import (
-    RatioOfSums,
     boundary_f,
     boundary_hits,
     dice,
@@ -28,6 +27,7 @@ from auditor.scoring.pixels import (
 from auditor.scoring.presence import Several
 from auditor.scoring.quantities import Quantity, set_value
 from auditor.scoring.rows import Amount, Rows
+from auditor.scoring.set_values import SetValue
 
 SCORER_VERSION = 1
 
@@ -127,7 +127,7 @@ def set_quantities(scores: pd.DataFrame, *, classes: tuple[str, ...]) -> tuple[Q
 
 
 def _over(
-    measure: Callable[[np.ndarray], RatioOfSums], counts: np.ndarray
+    measure: Callable[[np.ndarray], SetValue], counts: np.ndarray
 ) -> Callable[[np.ndarray], np.ndarray]:
     def of_set(keep: np.ndarray) -> np.ndarray:
         found = measure(counts[keep])
