@@ -111,6 +111,19 @@ def calibration_error(
     """
     confidence, correct = np.asarray(confidence, dtype=np.float64), np.asarray(correct)
     distances = _distances(confidence, correct, unit)
+    square, spread, squares = _squares(distances)
+    # Where the square is far below 0 both roots may vanish, and the order with them.
+    grid, quantiles = np.array(GRID), np.sqrt(np.clip(squares, 0, 1))
+    least, most = _least_and_most(confidence, correct, unit)
+    if len(distances.means) == 1 or not spread:
+        quantiles = np.where(grid < 0.5, np.minimum(quantiles, least), quantiles)
+    quantiles = np.where(grid > 0.5, np.maximum(quantiles, most), quantiles)
+    value = math.sqrt(min(max(square, 0.0), 1.0))
+    return Draws(value, tuple(float(q) for q in np.maximum.accumulate(quantiles)))
+
+
+def _squares(distances: _Distances) -> tuple[float, float, Floats]:
+    """The debiased square, the spread that chance gives it, and its quantiles over `GRID`."""
     directed = distances.means / distances.shares
     raw = float(distances.means @ directed)
     weighted = distances.covariance / distances.shares[:, None]
@@ -120,15 +133,7 @@ def calibration_error(
     grid = np.array(GRID)
     t = ndtri(grid) if distances.df is None else stdtrit(distances.df, grid)
     inside = 4 * along * square + (2 * along * t) ** 2 + spread
-    squares = square + 2 * along * t**2 + t * np.sqrt(np.maximum(inside, 0))
-    # Where the square is far below 0 both roots may vanish, and the order with them.
-    quantiles = np.sqrt(np.clip(squares, 0, 1))
-    least, most = _least_and_most(confidence, correct, unit)
-    if len(distances.means) == 1 or not spread:
-        quantiles = np.where(grid < 0.5, np.minimum(quantiles, least), quantiles)
-    quantiles = np.where(grid > 0.5, np.maximum(quantiles, most), quantiles)
-    value = math.sqrt(min(max(square, 0.0), 1.0))
-    return Draws(value, tuple(float(q) for q in np.maximum.accumulate(quantiles)))
+    return square, spread, square + 2 * along * t**2 + t * np.sqrt(np.maximum(inside, 0))
 
 
 def _least_and_most(
