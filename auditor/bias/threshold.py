@@ -39,6 +39,38 @@ _BROKEN = (
 )
 
 
+_WORDS = {
+    GAP: (
+        Words(
+            title="Smallest gap of {attribute} that any threshold of “{class}” gives"
+            "{in_where}",
+            short="smallest gap by threshold, {attribute}",
+            sentence=(
+                "From {threshold:g} on, where groups are treated most alike, " + _SEEN + "; by "
+                "the model’s own rule {own_worst_group} {own_gap:less often|more often}. The "
+                "share of {class} found goes from {recall_own_rule:percent} to "
+                "{recall:percent}.",
+                "No threshold tried treats groups more alike, at the price allowed, than the "
+                "model’s own rule: " + _SEEN + "{own_rule_best:if}.",
+                "The model’s own rule is not shown to leave any " + _BROKEN
+                + "{own_rule_stands:if}.",
+                "No threshold helps: each of {thresholds} tried is shown to leave a " + _BROKEN
+                + ", or to cost more than is allowed{no_threshold_helps:if}.",
+                "{helping} of {thresholds} thresholds ({helping_from:g} to {helping_to:g}) may "
+                "help; the others are shown to leave a " + _BROKEN + ", or to cost more than "
+                "is allowed.",
+                MOVES_HARM,
+            ),
+            gap=("less often", "more often"),
+            action="do not count on another threshold for {attribute}: train again on better "
+            "data",
+        ),
+        Words("Smallest gap between groups that any threshold gives{in_where}",
+              "smallest gap by threshold"),
+    ),
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class ThresholdGaps(Check):
     """Whether another threshold for an adverse class would treat groups more alike, and its price.
@@ -91,36 +123,7 @@ class ThresholdGaps(Check):
         "Miettinen & Nurminen (1985), doi:10.1002/sim.4780040211",
     )
 
-    words: ClassVar = {
-        GAP: (
-            Words(
-                title="Smallest gap of {attribute} that any threshold of “{class}” gives"
-                "{in_where}",
-                short="smallest gap by threshold, {attribute}",
-                sentence=(
-                    "From {threshold:g} on, where groups are treated most alike, " + _SEEN + "; by "
-                    "the model’s own rule {own_worst_group} {own_gap:less often|more often}. The "
-                    "share of {class} found goes from {recall_own_rule:percent} to "
-                    "{recall:percent}.",
-                    "No threshold tried treats groups more alike, at the price allowed, than the "
-                    "model’s own rule: " + _SEEN + "{own_rule_best:if}.",
-                    "The model’s own rule is not shown to leave any " + _BROKEN
-                    + "{own_rule_stands:if}.",
-                    "No threshold helps: each of {thresholds} tried is shown to leave a " + _BROKEN
-                    + ", or to cost more than is allowed{no_threshold_helps:if}.",
-                    "{helping} of {thresholds} thresholds ({helping_from:g} to {helping_to:g}) may "
-                    "help; the others are shown to leave a " + _BROKEN + ", or to cost more than "
-                    "is allowed.",
-                    MOVES_HARM,
-                ),
-                gap=("less often", "more often"),
-                action="do not count on another threshold for {attribute}: train again on better "
-                "data",
-            ),
-            Words("Smallest gap between groups that any threshold gives{in_where}",
-                  "smallest gap by threshold"),
-        ),
-    }  # fmt: skip
+    words: ClassVar = _WORDS
 
     largest_ratio: Annotated[
         float, "A group may be wrongly called so at most this many times as often as the rest."
