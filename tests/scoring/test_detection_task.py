@@ -153,3 +153,15 @@ def test_no_object_at_all_has_no_ap():
     with pytest.raises(ValueError, match="found no object"):
         detection.average_precision_quantity(table, n_classes=1)
     assert sum(detection.errors_by_kind(table).values()) == 0
+
+
+@pytest.mark.parametrize(("alarms", "most"), [(0, 1.0), (3, 3.0)])
+def test_no_false_alarm_among_these_images_is_not_none_among_all(worlds, alarms, most):
+    """Without any the scale still has room for one; with three it holds them."""
+    n = 12
+    answers = detections([0] * alarms, [[0, 0, 10, 10]] * alarms, [0] * alarms, [0.9] * alarms)
+    table = detection.score(answers, boxes([], [], []), known=np.ones(n, dtype=bool), at=AT)
+    found = detection.rows(worlds.dataset([-1] * n, classes=CLASSES), table).amounts["false-alarms"]
+    assert found.span == (0.0, most)
+    assert found.values.max() == alarms
+    assert interval(mean(found.values, span=found.span)).high > found.values.mean()

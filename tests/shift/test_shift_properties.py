@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,6 +72,23 @@ def test_bursts_without_units_show_what_units_are_for(worlds):
         for seed in range(5)
     ]
     assert sum(found["any:@deployment"].facts["p"] <= 0.05 for found in naive) >= 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("known", [True, False])
+def test_copies_of_test_images_in_deployment_are_kept_in_one_fold(worlds, seed, known):
+    """Not known as copies, a model learns each image as the other side's: an area far below .5."""
+    evidence = world(worlds, seed=seed, units=False)
+    test = evidence.scans["test", "sound"]
+    noise = 1e-3 * np.random.default_rng(seed).normal(size=test.shape)
+    evidence.scans["deployment", "sound"] = test + noise * (test.columns != "width")
+    numbers = np.arange(len(test))
+    evidence.sound = SimpleNamespace(
+        photographs={"test": numbers, "deployment": numbers + (0 if known else len(test))},
+        keep=lambda split: np.ones(len(test), dtype=bool),
+    )
+    found = value(worlds.measures(Properties(), evidence)["any:@deployment"].estimate)
+    assert found == pytest.approx(0.5, abs=0.05) if known else found < 0.4
 
 
 def test_a_wider_spread_is_found_though_no_property_is_higher(worlds):
