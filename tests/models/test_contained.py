@@ -16,9 +16,10 @@ from onnx import TensorProto, helper
 
 from auditor.containment.process import ContainedProcess, Limits
 from auditor.errors import ModelError
-from auditor.models.contained import ContainedPredictor
+from auditor.models.contained import ContainedPredictor, limits_for
 from auditor.models.load import load_model
 from auditor.models.serving import open_model
+from auditor.spec import RunLimits
 
 TRIES = "tests.models.test_contained:trying"
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel contains on Linux alone")
@@ -192,6 +193,29 @@ def test_answers_are_those_of_this_process_to_the_last_bit(tiny, tmp_path):
         assert not embedding or np.array_equal(one.embedding, other.embedding)
     with pytest.raises(ModelError, match="gives no gradients"):
         found.gradients(frames, np.zeros(len(frames), dtype=int))
+
+
+@on_linux
+def test_the_record_names_what_this_kernel_holds_it_to(tiny, tmp_path):
+    path = tiny.channel_net(tmp_path / "m.onnx")
+    spec = tiny.spec(path.name, folder=tmp_path)
+    knows_landlock = ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1) >= 1
+    named = load_model(spec, classes=spec.model.classes).contained_by
+    assert ("landlock" in named) == knows_landlock
+    assert {"memory", "seccomp"} <= {*named}
+
+
+@pytest.mark.parametrize(
+    ("limits", "device", "memory"),
+    [({}, "cpu", 4 * 10**9 + 6 * 500), ({"memory_gb": 2.5}, "cpu", 2_500_000_000),
+     ({}, "cuda", None)],
+)  # fmt: skip
+def test_a_model_may_take_what_the_spec_says(tiny, tmp_path, limits, device, memory):
+    (tmp_path / "m.onnx").write_bytes(bytes(500))
+    model = tiny.spec("m.onnx", folder=tmp_path).model
+    model = model.model_copy(update={"limits": RunLimits(seconds=7, **limits), "device": device})
+    found = limits_for(tmp_path / "m.onnx", model)
+    assert (found.memory_bytes, found.seconds, found.devices) == (memory, 7, device != "cpu")
 
 
 def endless(path):
