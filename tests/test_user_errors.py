@@ -235,6 +235,8 @@ def test_test_images_as_deployment_are_not_said_to_match(command, tmp_path):
     command("report", tmp_path / "out" / "audit.json")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Yes, it matches" not in page
+    first = page[page.index("Does the test data match") : page.index("Does the training data")]
+    assert "No such check was run" not in first
     assert "Of 60 deployment images none is left to measure with (60 in test)" in page
 
 

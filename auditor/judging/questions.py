@@ -21,7 +21,7 @@ def answer_all(record: AuditRecord, *, spec: AuditSpec) -> tuple[Answer, ...]:
     """The four answers, in order, for a record whose findings are judged."""
     about = _by_question(record)
     return (
-        _matches(about[Question.MATCHES]),
+        _decided(Question.MATCHES, about[Question.MATCHES], record),
         _represents(about[Question.REPRESENTS], record),
         _measured(about[Question.MEASURED], record),
         _wrong(about[Question.WRONG], record, spec),
@@ -37,8 +37,11 @@ def _of(findings: Sequence[Finding], verdict: Verdict) -> list[Finding]:
     return [f for f in findings if f.verdict is verdict]
 
 
-def _decided(question: Question, findings: Sequence[Finding], *, otherwise: AnswerKind) -> Answer:
-    """No where something failed, else not decided, else yes where something passed."""
+def _decided(question: Question, findings: Sequence[Finding], record: AuditRecord) -> Answer:
+    """No where something failed, else not decided, else yes where something passed.
+
+    Not judged where all that was measured has no limit; not tested where nothing was measured.
+    """
     kinds: tuple[tuple[AnswerKind, Verdict], ...] = (
         ("no", Verdict.FAIL), ("not decided", Verdict.INCONCLUSIVE), ("yes", Verdict.PASS)
     )  # fmt: skip
@@ -46,11 +49,11 @@ def _decided(question: Question, findings: Sequence[Finding], *, otherwise: Answ
         found = _of(findings, verdict)
         if found:
             return _answer(question, kind, found)
-    return _answer(question, otherwise, _of(findings, Verdict.NOT_RUN))
-
-
-def _matches(findings: Sequence[Finding]) -> Answer:
-    return _decided(Question.MATCHES, findings, otherwise="not tested")
+    lacking = _of(findings, Verdict.NOT_RUN)
+    measured = [f for f in findings if isinstance(record.result(f), Measure)]
+    if measured and not lacking:
+        return _answer(question, "not judged", measured)
+    return _answer(question, "not tested", lacking or findings)
 
 
 def _represents(findings: Sequence[Finding], record: AuditRecord) -> Answer:
@@ -58,8 +61,10 @@ def _represents(findings: Sequence[Finding], record: AuditRecord) -> Answer:
     about = [f for f in findings if record.result(f).subject.split == "train"]
     if train is None:
         return Answer(Question.REPRESENTS, "not tested")
-    found = _decided(Question.REPRESENTS, about, otherwise="not tested")
-    if found.answer != "not tested" or not any(a.population for a in train.attributes):
+    found = _decided(Question.REPRESENTS, about, record)
+    if found.answer not in ("not tested", "not judged") or not any(
+        a.population for a in train.attributes
+    ):
         return found
     lacking = any(True for _ in under_represented(train))
     return Answer(Question.REPRESENTS, "no" if lacking else "yes")

@@ -25,7 +25,11 @@ _SHORT = {
     "not judged": "Yes, but not judged",
     "not stated": "Not stated",
 }
-_OTHERWISE = {(Question.MEASURED, "not decided"): "Yes, but not decided for all"}
+_OTHERWISE = {
+    (Question.MEASURED, "not decided"): "Yes, but not decided for all",
+    (Question.MATCHES, "not judged"): "Measured, but not judged",
+    (Question.REPRESENTS, "not judged"): "Measured, but not judged",
+}
 
 
 @dataclass(frozen=True)

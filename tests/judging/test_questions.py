@@ -112,6 +112,16 @@ def test_measured_without_a_limit_is_not_judged(worlds):
     assert record.answers[2].answer == "not judged"
 
 
+def test_a_shift_without_a_limit_is_not_judged_and_what_was_not_measured_says_why(worlds):
+    measured = CheckResults("shift/x", measures=(lost(300),))
+    record = worlds.record(measured, questions=QUESTIONS)
+    assert record.answers[0].answer == "not judged"
+    lacking = Unmeasured("lost", Subject(split="deployment"), "No image is left.", "Give others.")
+    record = worlds.record(CheckResults("shift/x", unmeasured=(lacking,)), questions=QUESTIONS)
+    assert record.answers[0].answer == "not tested"
+    assert record.answers[0].findings == ("shift/x:lost@deployment",)
+
+
 def test_a_crash_is_a_finding_of_the_answer(worlds):
     crash = Unmeasured("check", Subject(), "The check crashed: KeyError: 'x'", "Report this.")
     given = answers(worlds, shifts=[crash], groups=[crash])
