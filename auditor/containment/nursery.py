@@ -11,6 +11,7 @@ import ctypes
 import importlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -125,11 +126,23 @@ def _answer(channel: socket.socket, serve: Serve) -> None:
 
 
 def _told(error: Exception) -> dict[str, str]:
+    if _is_of_memory(error):
+        return {"kind": "MemoryError", "text": ""}
     if isinstance(error, AuditorError):
         return {"kind": type(error).__name__, "text": str(error)}
-    if isinstance(error, MemoryError):
-        return {"kind": "MemoryError", "text": ""}
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(last.filename)}:{last.lineno}"
     said = (str(error).strip().splitlines() or [""])[0][:200]
     return {"kind": "", "text": f"{type(error).__name__}: {said} ({where})"}
+
+
+_NO_MEMORY = re.compile(r"bad_alloc|bad allocation|(failed to|can't|cannot) allocate memory", re.I)
+
+
+def _is_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came of, is want of memory: runtimes tell it in words."""
+    while error is not None:
+        if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -188,8 +188,6 @@ def _quantise(
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
         )
-    except MemoryError:
-        raise
     except Exception as error:
         raise ModelError(
             f"onnxruntime cannot quantise this model ({type(error).__name__}: {error}). {_EXPORT}"

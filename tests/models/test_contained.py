@@ -14,6 +14,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from auditor.containment import nursery
 from auditor.containment.process import ContainedProcess, Limits
 from auditor.errors import ModelError
 from auditor.models.contained import ContainedPredictor, limits_for
@@ -281,3 +282,18 @@ def test_onnxruntime_keeps_no_telemetry(tiny, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert not list(home.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "of_memory"),
+    [
+        ("Non-zero status code returned while running Concat node: std::bad_alloc", True),
+        ("BFCArena: Failed to allocate memory for requested buffer of size 9", True),
+        ("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried", True),
+        ("Got invalid dimensions for input: x", False),
+    ],
+)
+def test_want_of_memory_is_told_as_that_whoever_ran_out_of_it(text, of_memory):
+    wrapped = ModelError("onnxruntime cannot run this model.")
+    wrapped.__cause__ = RuntimeError(text)
+    assert (nursery._told(wrapped)["kind"] == "MemoryError") == of_memory

@@ -206,7 +206,11 @@ def test_a_contained_process_makes_the_same_bytes_and_leaves_nothing(tmp_path, m
     ("model", "limits", "said"),
     [
         (endless_loop, {"seconds": 1.0}, r"no answer in 1 s.*model\.limits\.seconds"),
-        (loop_that_takes_all_memory, {"memory_gb": 2.0}, r"allocate memory|memory_gb"),
+        (
+            loop_that_takes_all_memory,
+            {"memory_gb": 2.0},
+            r"more than 2 GB.*model\.limits\.memory_gb",
+        ),
         (graph_in_a_circle, {}, "runs in a circle"),
         (function_bomb, {"seconds": 1.0}, r"model\.limits"),
     ],
