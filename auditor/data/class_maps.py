@@ -16,12 +16,17 @@ from PIL import Image, UnidentifiedImageError
 from auditor.data.annotations import ImageHeader
 from auditor.data.geometry import sampled
 from auditor.errors import DataError
+from auditor.opening import require_file
+
+MOST_MAP_BYTES = 200_000_000
+"""Size that the file of a class map may have."""
 
 VOID = -1
 """Of pixels that are of no class and do not count."""
 
 _PNG_BIT_DEPTH = 24
 _DAMAGED = (OSError, SyntaxError, ValueError, struct.error, zlib.error)
+_FORMATS = ("PNG", "BMP", "TIFF", "GIF")
 _MODES = ("1", "L", "P", "I", "I;16")
 
 
@@ -106,9 +111,20 @@ def read_class_map(
     return sampled(classes, back, size=size, outside=VOID).astype(np.int16)
 
 
+def map_size(path: Path) -> tuple[int, int]:
+    """(width, height) of a class map; its pixels are not read. DataError as `read_class_map`."""
+    require_file(path, what=f"mask {path.name!r}", at_most=MOST_MAP_BYTES, error=DataError,
+                 remedy="Give an indexed PNG.")  # fmt: skip
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return image.size
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
+        raise DataError(f"mask {path.name!r} is no image ({type(error).__name__})") from error
+
+
 def _numbers(path: Path, size: tuple[int, int]) -> NDArray[np.int64]:
     try:
-        with Image.open(path, formats=("PNG", "BMP", "TIFF", "GIF")) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             if image.mode not in _MODES:
                 raise DataError(
                     f"mask {path.name!r}: found colours (mode {image.mode}), expected a palette or "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
@@ -10,6 +10,8 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from auditor.data.annotations import ImageHeader
+from auditor.data.truth import Truth
 from auditor.stats.codes import codes_of
 
 MISSING_GROUP = ""
@@ -47,6 +49,10 @@ class Dataset:
     and for each attribute ``attribute:NAME`` (str group, `MISSING_GROUP` where missing). Where
     the spec names them: ``rating:NAME`` for each of `annotators` and ``gold`` (int64 class index,
     -1 where that hand did not label the image).
+    Of detectors' and segmenters' images ``width``, ``height`` (as stored, 0 where they cannot be
+    opened) and ``orientation`` are known before they are decoded, and `truth` is what is annotated
+    in them, None where nothing is; `has_labels` then says whether anything is. Groups of
+    `object_attributes` are those of objects and stand in `truth.boxes.attributes`.
     `digest` is the SHA-256 of the manifest's rows as read. `coarser` maps an attribute to the
     group that stands for each of its groups where images are counted by group and label.
     """
@@ -61,6 +67,8 @@ class Dataset:
     annotators: tuple[str, ...] = ()
     has_gold: bool = False
     coarser: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    truth: Truth | None = None
+    object_attributes: tuple[Attribute, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -136,7 +144,22 @@ class Dataset:
         if keep.dtype == bool and keep.all():
             return self
         positions = np.flatnonzero(keep) if keep.dtype == bool else keep
-        return replace(self, frame=self.frame.iloc[positions].reset_index(drop=True))
+        return replace(
+            self,
+            frame=self.frame.iloc[positions].reset_index(drop=True),
+            truth=None if self.truth is None else self.truth.take(positions),
+        )
+
+    def with_headers(self, headers: Sequence[ImageHeader | None]) -> Self:
+        """With sizes and orientations of the images."""
+        absent = ImageHeader((0, 0))
+        found = [header or absent for header in headers]
+        frame = self.frame.assign(
+            width=[header.size[0] for header in found],
+            height=[header.size[1] for header in found],
+            orientation=[header.orientation for header in found],
+        )
+        return replace(self, frame=frame)
 
 
 def _names(column: pd.Series) -> np.ndarray:

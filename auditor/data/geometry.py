@@ -95,6 +95,21 @@ def to_frame_affine(*, width: int, height: int, input: InputSpec) -> Affine:
     return scaled.then(Affine.shifting(left, top))
 
 
+def displayed_to_frame(*, size: tuple[int, int], orientation: int, input: InputSpec) -> Affine:
+    """From an image as displayed to its frame; `size` (width, height) is of the stored pixels.
+
+    Where `input.exif` is ignored, frames are made of the stored pixels.
+    """
+    width, height = size
+    upright = upright_affine(orientation, width=width, height=height)
+    if input.exif == "ignore":
+        stored = to_frame_affine(width=width, height=height, input=input)
+        return upright.inverse.then(stored)
+    if orientation >= 5:
+        width, height = height, width
+    return to_frame_affine(width=width, height=height, input=input)
+
+
 def _shortest(width: int, height: int, input: InputSpec) -> Affine:
     assert input.shortest is not None
     short, upright = min(width, height), height >= width

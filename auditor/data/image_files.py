@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 from bisect import bisect_right
 from itertools import accumulate
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -46,6 +48,13 @@ class ImageFiles:
         if self._held is None or self._held.of != (manifest, column):
             self._held = _RowGroups(manifest, column)
         return self._held.read(int(row))
+
+    def open(self, path: str) -> BinaryIO:
+        """An image's bytes as a file, of which only what is asked for is read; as `read`."""
+        if _MARK in path:
+            return io.BytesIO(self.read(path))
+        _require(path)
+        return Path(path).open("rb")
 
     def digest(self, path: str) -> str:
         """SHA-256 of an image's bytes, ``unreadable`` where there are none to read."""

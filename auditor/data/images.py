@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import BinaryIO
 
 import numpy as np
 import simplejpeg
@@ -154,6 +155,18 @@ def image_suffixes() -> tuple[str, ...]:
 def _readable_formats() -> tuple[str, ...]:
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def read_header(file: BinaryIO) -> tuple[tuple[int, int], int]:
+    """An image's (width, height) as stored, and its EXIF orientation (1 to 8); no pixel is read.
+
+    Raises UnreadableImageError where the file is no image.
+    """
+    try:
+        with Image.open(file, formats=_readable_formats()) as image:
+            return image.size, _orientation(image)
+    except (*_DAMAGED, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadableImageError(f"not an image ({type(error).__name__})") from error
 
 
 def _opened(

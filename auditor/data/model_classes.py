@@ -16,18 +16,20 @@ MOST_LIST_BYTES = 10_000_000
 """Size that a file with the names of classes may have."""
 
 
-def load_classes(given: tuple[str, ...] | str | ClassCount, folder: Path) -> tuple[str, ...]:
+def load_classes(
+    given: tuple[str, ...] | str | ClassCount, folder: Path, *, least: int = 2
+) -> tuple[str, ...]:
     """Class names in the order of the model's outputs; ``{count: n}`` names them by index.
 
-    Raises SpecError when the file is absent, or when there are not two or more distinct names.
+    Raises SpecError when the file is absent, or when there are not `least` or more distinct names.
     """
     if isinstance(given, ClassCount):
         return tuple(str(index) for index in range(given.count))
     names = _class_lines(given, folder) if isinstance(given, str) else given
-    if not 2 <= len(names) <= MOST_CLASSES:
+    if not least <= len(names) <= MOST_CLASSES:
         raise SpecError(
-            f"model.classes names {len(names):,} classes; a classifier has at least two, and at "
-            f"most {MOST_CLASSES:,} are audited."
+            f"model.classes names {len(names):,} classes; expected {least} or more, and at most "
+            f"{MOST_CLASSES:,} are audited."
         )
     if all(map(usual_split, names)):
         raise SpecError(

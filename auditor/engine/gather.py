@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from auditor.contract import AS_GIVEN, Available, Pass
+from auditor.data.annotate import AnnotatedTask, read_annotated
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import ManifestReport
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import UnreadableImageError, decode, to_frame
-from auditor.data.manifest import read_datasets
+from auditor.data.manifest import ReadDataset, read_datasets
 from auditor.data.model_classes import load_classes
 from auditor.data.near_duplicates import KIND_NAMES, NEAR
 from auditor.data.pooling import pool_small_groups
@@ -30,6 +31,7 @@ from auditor.models.contained import ContainedPredictor, int8_form
 from auditor.models.load import load_model
 from auditor.models.predictor import Predictor
 from auditor.spec import AuditSpec
+from auditor.spec.spec_file import least_classes
 
 CALIBRATION_IMAGES = 128
 """Images that calibrate an INT8 variant; more changes ranges little (methods: 32 sufficed)."""
@@ -52,8 +54,9 @@ class Loaded:
 
 def load(spec: AuditSpec, *, only: Sequence[str] = (), trust_code: bool = False) -> Loaded:
     """Read manifests, load the model, plan. Raises AuditorError for whatever does not fit."""
-    classes = load_classes(spec.model.classes, spec.folder)
-    read = read_datasets(spec.data, folder=spec.folder, classes=classes)
+    least = least_classes(spec.model.task)
+    classes = load_classes(spec.model.classes, spec.folder, least=least)
+    read = _read(spec, classes)
     predictor = load_model(spec, classes=classes, trust_code=trust_code)
     datasets = {split: found.dataset for split, found in read.items()}
     available = Available(spec=spec, model=predictor.facts, datasets=datasets)
@@ -64,6 +67,12 @@ def load(spec: AuditSpec, *, only: Sequence[str] = (), trust_code: bool = False)
         manifest_reports={split: found.report for split, found in read.items()},
         plan=make_plan(available, only=only),
     )
+
+
+def _read(spec: AuditSpec, classes: tuple[str, ...]) -> dict[str, ReadDataset]:
+    if spec.model.task == "classification":
+        return read_datasets(spec.data, folder=spec.folder, classes=classes)
+    return read_annotated(spec.data, AnnotatedTask(spec.model, classes, spec.folder))
 
 
 def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:

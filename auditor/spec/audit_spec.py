@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from auditor.spec.bounds import (
     MOST_ATTRIBUTES,
@@ -18,6 +18,8 @@ from auditor.spec.bounds import (
     MOST_THREADS,
     FilePath,
 )
+from auditor.spec.heads import HEADS, AnyHead, HeadSpec
+from auditor.spec.spec_part import Fraction, Positive, SpecPart
 
 SPLITS = ("test", "train", "deployment")
 """Dataset splits, in the order in which they are read and printed."""
@@ -29,15 +31,8 @@ SUBJECT_KEYS = frozenset(
 
 Split = Literal["test", "train", "deployment"]
 Task = Literal["classification", "detection", "segmentation", "instance-segmentation"]
+OutputKind = Literal["logits", "probabilities", "sigmoid"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-
-
-class SpecPart(BaseModel):
-    """One mapping of the spec: frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class InputSpec(SpecPart):
@@ -91,14 +86,24 @@ class InputSpec(SpecPart):
 
 
 class OutputSpec(SpecPart):
-    """What the model's output means; `background` is the index of a leading class to drop."""
+    """What a classifier's output means; `background` is the index of a leading class to drop."""
 
-    kind: Literal["logits", "probabilities", "sigmoid"] = "logits"
+    kind: OutputKind = "logits"
     background: int | None = None
 
 
+class OperatingPointSpec(SpecPart):
+    """From which score a detector's box counts in use, and from which overlap (IoU) it is right.
+
+    Average precision looks at boxes of lower scores, too (`lowest_score` of the head).
+    """
+
+    confidence: Fraction = 0.5
+    overlap: Annotated[float, Field(ge=0.1, le=1)] = 0.5
+
+
 class ClassCount(SpecPart):
-    count: int = Field(ge=2, le=MOST_CLASSES)
+    count: int = Field(ge=1, le=MOST_CLASSES)
 
     @field_validator("count", mode="before")
     @classmethod
@@ -126,7 +131,10 @@ class ModelSpec(SpecPart):
     ordinal: bool = False
     """Whether the classes are grades, listed from the mildest to the most severe."""
     input: InputSpec
-    output: Literal["logits", "probabilities", "sigmoid"] | OutputSpec = "logits"
+    output: Annotated[OutputSpec | AnyHead, Field(discriminator="kind")] = OutputSpec()
+    """What the outputs mean: `OutputSpec` of a classifier, a head of `auditor.spec.heads` else."""
+    operating_point: OperatingPointSpec | None = None
+    """Of a detector; of other models there is none."""
     output_name: str | None = None
     """Which of several outputs holds the class scores: a name, or a position as "1"."""
     weights: str | None = None
@@ -137,9 +145,47 @@ class ModelSpec(SpecPart):
     device: str = "cpu"
     limits: RunLimits = RunLimits()
 
+    @field_validator("output", mode="before")
+    @classmethod
+    def _named(cls, given: object) -> object:
+        return {"kind": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _output_serves_the_task(self) -> Self:
+        kind, served = self.output.kind, self.head.task if self.head else "classification"
+        if served != self.task:
+            fitting = [name for name, head in HEADS.items() if head.task == self.task]
+            known = fitting or ["logits", "probabilities", "sigmoid"]
+            raise ValueError(
+                f"output: {kind} is of a model for {served}, and task is {self.task}; set task: "
+                f"{served}, or name as output one of {', '.join(known)}"
+            )
+        if self.operating_point is not None and not self.gives_boxes:
+            raise ValueError(
+                f"operating_point is of boxes with scores, and a model for {self.task} gives none; "
+                "drop it"
+            )
+        return self
+
+    @property
+    def gives_boxes(self) -> bool:
+        return self.task in ("detection", "instance-segmentation")
+
+    @property
+    def head(self) -> HeadSpec | None:
+        """How outputs of a detector or segmenter are read; None of a classifier."""
+        return None if isinstance(self.output, OutputSpec) else self.output
+
     @property
     def output_spec(self) -> OutputSpec:
-        return self.output if isinstance(self.output, OutputSpec) else OutputSpec(kind=self.output)
+        """How a classifier's output is read."""
+        assert isinstance(self.output, OutputSpec)
+        return self.output
+
+    @property
+    def point(self) -> OperatingPointSpec:
+        """The operating point, as stated or by default."""
+        return self.operating_point or OperatingPointSpec()
 
 
 class UnitColumn(SpecPart):
@@ -163,6 +209,8 @@ class ColumnsSpec(SpecPart):
     """A column of labels; or one-hot columns, each called as its class and 1 where that is it."""
     unit: str | UnitColumn | None = None
     time: str | None = None
+    annotation: str | None = None
+    """The file of each image's class map, in the folder `annotations`; by its name where None."""
     annotator: str | None = None
     ratings: dict[str, str] = Field(default_factory=dict)
     gold: str | None = None
@@ -260,6 +308,20 @@ class DuplicatesSpec(SpecPart):
     near: Literal["report", "set-apart", "off"] = "report"
 
 
+class DataClassesSpec(SpecPart):
+    """How the data's classes, and the model's, become those of the audit.
+
+    `map` gives a name, of the data or of the model, another one, or null: what is annotated or
+    answered so is left out, and counted. `names` says what each number in a class map, or in
+    YOLO's files, is called (a mapping, or a JSON file of one); without it the numbers are
+    positions in `model.classes`. Pixels of a number in `void` do not count.
+    """
+
+    map: dict[str, str | None] = Field(default_factory=dict)
+    names: dict[int, str] | FilePath | None = None
+    void: tuple[int, ...] = (255,)
+
+
 class DataSpec(SpecPart):
     test: DatasetSpec
     train: DatasetSpec | None = None
@@ -269,6 +331,12 @@ class DataSpec(SpecPart):
     attributes: dict[str, AttributeSpec] = Field(default_factory=dict, max_length=MOST_ATTRIBUTES)
     limits: ImageLimits = ImageLimits()
     duplicates: DuplicatesSpec = DuplicatesSpec()
+    classes: DataClassesSpec = DataClassesSpec()
+    boxes_in: Literal["displayed", "stored"] | None = None
+    """Whether annotations were drawn on images as displayed or as stored; asked where they
+    differ (EXIF orientation)."""
+    unannotated: Literal["empty", "unlabelled"] | None = None
+    """What an image without annotation is: one that holds nothing, or one nobody looked at."""
     missing_share: Fraction = 0.05
     """Share of rows that may lack an attribute's value before `data/manifest` reports it."""
     smallest_cell: int | None = Field(default=None, ge=2)

@@ -10,9 +10,10 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from auditor.errors import SpecError
-from auditor.spec.audit_spec import AuditSpec, SpecPart
+from auditor.spec.audit_spec import AuditSpec
 from auditor.spec.document import Document
 from auditor.spec.spec_file import read_text
+from auditor.spec.spec_part import SpecPart
 from auditor.spec.yaml_source import load, validate
 
 

@@ -5,21 +5,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from auditor.spec.audit_spec import Fraction, SpecPart
+from auditor.spec.spec_part import Fraction, SpecPart
 
 Strides = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 
 
-class HeadSpec(SpecPart):
-    """`tensors` maps a role (``boxes``, ``scores``, ...) to the name of the output that plays it.
+HeadTask = Literal["detection", "segmentation", "instance-segmentation"]
 
-    Needed only where the names of the outputs do not tell.
+
+class HeadSpec(SpecPart):
+    """A head of models for `task`, called `kind`.
+
+    `tensors` maps a role (``boxes``, ``scores``, ...) to the name of the output that plays it;
+    needed only where the names of the outputs do not tell.
     """
 
+    task: ClassVar[HeadTask] = "detection"
+
+    kind: str
     tensors: dict[str, str] = Field(default_factory=dict)
 
 
@@ -58,6 +66,8 @@ class TorchvisionHead(BoxHead):
 
 class MaskRcnnHead(BoxHead):
     """Torchvision's Mask R-CNN, or one that gives a small mask a box; see `TorchvisionHead`."""
+
+    task: ClassVar[HeadTask] = "instance-segmentation"
 
     kind: Literal["mask-rcnn"] = "mask-rcnn"
     first_class: int = 1
@@ -116,6 +126,8 @@ class YoloSegHead(YoloHead):
     `rows` is the head that the boxes are read as.
     """
 
+    task: ClassVar[HeadTask] = "instance-segmentation"
+
     kind: Literal["yolo-seg"] = "yolo-seg"
     rows: Literal["yolov5", "yolov8", "end-to-end"] = "yolov8"
     suppression: Fraction | None = 0.7
@@ -167,6 +179,8 @@ class SemanticHead(HeadSpec):
     Logits coarser than the frame are enlarged before the best is taken.
     """
 
+    task: ClassVar[HeadTask] = "segmentation"
+
     kind: Literal["semantic"] = "semantic"
     values: Literal["logits", "classes"] = "logits"
     layout: Literal["nchw", "nhwc"] = "nchw"
@@ -175,7 +189,7 @@ class SemanticHead(HeadSpec):
     level: float = 0.0
 
 
-AnyHead = Annotated[
+AnyHead = (
     TorchvisionHead
     | MaskRcnnHead
     | SsdHead
@@ -188,7 +202,11 @@ AnyHead = Annotated[
     | FastestDetHead
     | YunetHead
     | DetrHead
-    | SemanticHead,
-    Field(discriminator="kind"),
-]
-"""What `model.output` may be for a detector or a segmenter."""
+    | SemanticHead
+)
+"""What `model.output` may be for a detector or a segmenter; `kind` tells which."""
+
+HEADS: Mapping[str, type[HeadSpec]] = {
+    head.model_fields["kind"].default: head for head in get_args(AnyHead)
+}
+"""Every head by its name."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from auditor.errors import SpecError
 from auditor.opening import require_file
-from auditor.spec.audit_spec import AuditSpec, ClassCount
+from auditor.spec.audit_spec import AuditSpec, ClassCount, DataSpec, Task
 from auditor.spec.bounds import MOST_SPEC_BYTES
 from auditor.spec.yaml_source import Problem, did_you_mean, load, problems_error, validate
 
@@ -79,53 +79,72 @@ def known_classes(spec: AuditSpec) -> tuple[str, ...] | None:
     return None if isinstance(classes, str) else classes
 
 
+def audited_classes(classes: Sequence[str], renamed: Mapping[str, str | None]) -> tuple[str, ...]:
+    """The audit's classes: the model's, each called as `data.classes.map` says, without repeats."""
+    named = (renamed.get(name, name) for name in classes)
+    return tuple(dict.fromkeys(name for name in named if name is not None))
+
+
+def least_classes(task: Task) -> int:
+    """How many classes a model for `task` has at least: a detector may look for one thing."""
+    return 1 if task in ("detection", "instance-segmentation") else 2
+
+
 def spec_problems(spec: AuditSpec) -> Iterator[Problem]:
     """What one part of a spec says that another contradicts."""
-    if spec.model.task != "classification":
-        yield Problem(
-            ("model", "task"),
-            f"found {spec.model.task!r}, which is not supported yet; this version audits "
-            "classification.",
-        )
-    yield from _object_problems(spec)
+    yield from _annotation_problems(spec)
     yield from _class_problems(spec)
     yield from _claim_problems(spec)
     yield from _shortcut_problems(spec)
 
 
-def _object_problems(spec: AuditSpec) -> Iterator[Problem]:
-    """What is said of objects or annotations, which a classifier's data do not have."""
-    if spec.model.task != "classification":
-        return
+def _annotation_problems(spec: AuditSpec) -> Iterator[Problem]:
+    """What is said of objects or annotations by data that have none, and the reverse."""
+    task, data = spec.model.task, spec.data
+    if task != "classification" and data.test.annotations is None:
+        text = f"a model for {task} is measured by annotations; add `annotations:` with their file"
+        yield Problem(("data", "test"), f"{text} or folder.")
+    if not spec.model.gives_boxes:
+        for name, attribute in data.attributes.items():
+            if attribute.of == "object":
+                text = f"found of: object, but {task} has no objects; drop it, or say of: image"
+                yield Problem(("data", "attributes", name, "of"), f"{text}.")
+    if task == "classification":
+        yield from _classifier_problems(data)
+
+
+def _classifier_problems(data: DataSpec) -> Iterator[Problem]:
     why = "classification has a label an image"
-    for name, attribute in spec.data.attributes.items():
-        if attribute.of == "object":
-            text = f"found of: object, but {why} and no objects; drop it, or say of: image"
-            yield Problem(("data", "attributes", name, "of"), f"{text}.")
-    for split in spec.data.splits:
-        stated = spec.data.split(split)
+    for split in data.splits:
+        stated = data.split(split)
         if stated is not None and stated.annotations is not None:
-            text = f"found {stated.annotations!r}, but {why} and reads no annotations; name the "
             yield Problem(
                 ("data", split, "annotations"),
-                f"{text}column of labels under data.columns.label instead.",
+                f"found {stated.annotations!r}, but {why} and reads no annotations; name the "
+                "column of labels under data.columns.label instead.",
             )
+    for key in ("boxes_in", "unannotated", "classes"):
+        if key in data.model_fields_set:
+            yield Problem(("data", key), f"{why} and reads no annotations; drop it.")
 
 
 def _class_problems(spec: AuditSpec) -> Iterator[Problem]:
     classes = known_classes(spec)
     if classes is None:
         return
-    if len(classes) < 2:
-        yield Problem(("model", "classes"), f"found {len(classes)} class, expected at least 2.")
+    least = least_classes(spec.model.task)
+    if len(classes) < least:
+        text = f"found {len(classes)} class, expected at least {least}."
+        yield Problem(("model", "classes"), text)
     first: dict[str, int] = {}
     for i, name in enumerate(classes):
         if first.setdefault(name, i) < i:
             text = f"found the class {name!r} again; class names must differ."
             yield Problem(("model", "classes", i), text)
+    audited = audited_classes(classes, spec.data.classes.map)
     for path, name in _named_classes(spec):
-        if name not in classes:
-            text = f"there is no class {name!r}.{did_you_mean(name, classes)}"
+        if name not in audited:
+            text = f"there is no class {name!r}.{did_you_mean(name, audited)}"
             yield Problem(path, text)
 
 

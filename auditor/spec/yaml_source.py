@@ -277,15 +277,26 @@ def _problem(path: Path, error: Mapping[str, Any], data: Any, model: type[BaseMo
 
 def _type_sentence(value: Any, error: Mapping[str, Any]) -> str:
     hint = ""
-    if error["type"] == "literal_error":
-        hint = _nearest(value, _choices(error))
+    if error["type"] in _CHOOSING:
+        named = value.get(_key_of(error)) if isinstance(value, dict) else value
+        hint = _nearest(named, _choices(error))
     elif error["type"] == "string_type" and isinstance(value, bool | int | float):
         hint = f' Put it in quotes: "{json.dumps(value)}".'
     return f"found {_describe(value)}, expected {_expected(error)}.{hint}"
 
 
+_CHOOSING = ("literal_error", "union_tag_invalid")
+
+
 def _choices(error: Mapping[str, Any]) -> list[str]:
-    return [part.strip("' ") for part in error["ctx"]["expected"].replace(" or ", ",").split(",")]
+    context = error["ctx"]
+    expected = context.get("expected", context.get("expected_tags", ""))
+    return [part.strip("' ") for part in expected.replace(" or ", ",").split(",")]
+
+
+def _key_of(error: Mapping[str, Any]) -> str:
+    """The key that says which kind of mapping is meant."""
+    return str(error["ctx"]["discriminator"]).strip("'")
 
 
 def _nearest(found: Any, choices: list[str]) -> str:
@@ -324,8 +335,11 @@ def _expected(error: Mapping[str, Any]) -> str:
         return f"at most {context['le']:g}"
     if kind in ("missing", "extra_forbidden") or kind in _EXPECTED:
         return _EXPECTED.get(kind, "a mapping of keys and values")
-    if kind == "literal_error":
-        return f"one of {', '.join(_choices(error))}"
+    if kind in _CHOOSING:
+        of = f" under {_key_of(error)}" if kind == "union_tag_invalid" else ""
+        return f"one of {', '.join(_choices(error))}{of}"
+    if kind == "union_tag_not_found":
+        return f"the key {_key_of(error)!r} in it"
     if kind in ("too_long", "too_short"):
         return str(error["msg"]).split("should have ")[-1].split(", not")[0]
     message = str(error["msg"])

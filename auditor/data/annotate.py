@@ -1,0 +1,378 @@
+"""The annotations of a split that was read: found, made to fit its images, and told."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from auditor.data.annotation_files.coco import read_coco
+from auditor.data.annotation_files.pascal_voc import read_pascal_voc
+from auditor.data.annotation_files.yolo import read_yolo
+from auditor.data.annotations import MAX_LISTED, Failing, ImageHeader, Reading, annotated
+from auditor.data.attributes import group_images
+from auditor.data.class_maps import PixelClasses, map_size
+from auditor.data.dataset import Dataset
+from auditor.data.drawn import Drawn
+from auditor.data.expectations import ExpectationResult
+from auditor.data.image_files import ImageFiles
+from auditor.data.images import UnreadableImageError, read_header
+from auditor.data.manifest import Edges, ReadDataset, read_datasets
+from auditor.data.truth import BoxTruth, MapTruth
+from auditor.errors import DataError
+from auditor.opening import require_file
+from auditor.spec import DataSpec, ModelSpec
+from auditor.spec.spec_file import audited_classes
+
+MOST_ANNOTATION_BYTES = 2_000_000_000
+"""Size that a file of annotations may have."""
+
+_MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")
+
+ANNOTATIONS = "annotations"
+"""What a report's expectations of annotations are about, in place of a column."""
+
+
+@dataclass(frozen=True)
+class AnnotatedTask:
+    """What annotations are read for: the model's kind of answers, and the names of its classes.
+
+    Those of the audit, which may be fewer (`data.classes.map`), are the dataset's. `folder` is the
+    spec's, which paths are relative to.
+    """
+
+    model: ModelSpec
+    classes: tuple[str, ...]
+    folder: Path
+
+
+def read_annotated(data: DataSpec, task: AnnotatedTask) -> dict[str, ReadDataset]:
+    """Every split of a detector's or segmenter's data, as `read_datasets`, with its annotations."""
+    classes = audited_classes(task.classes, data.classes.map)
+    read = read_datasets(_without_labels(data), folder=task.folder, classes=classes)
+    found: dict[str, ReadDataset] = {}
+    for split, one in read.items():
+        edges = found["test"].edges if found else {}
+        found[split] = with_annotations(one, data, task, edges=edges)
+    if not found["test"].dataset.has_labels:
+        raise DataError(
+            "data.test.annotations: no test image is annotated, so that nothing can be measured. "
+            "Give the annotations of these images, or write `unannotated: empty` if none of them "
+            "holds anything."
+        )
+    return found
+
+
+def _without_labels(data: DataSpec) -> DataSpec:
+    """The data's part of the spec without a column of labels, which annotations take the place of.
+
+    A manifest may have one all the same, and `label` is what it is called where nothing is said.
+    """
+    own = {
+        split: stated.model_copy(
+            update={"columns": stated.columns.model_copy(update={"label": None})}
+        )
+        for split in data.splits
+        if (stated := data.split(split)) is not None and stated.columns is not None
+    }
+    columns = data.columns.model_copy(update={"label": None})
+    attributes = {n: a for n, a in data.attributes.items() if a.of == "image"}
+    return data.model_copy(update={**own, "columns": columns, "attributes": attributes})
+
+
+def with_annotations(
+    read: ReadDataset, data: DataSpec, task: AnnotatedTask, *, edges: Edges
+) -> ReadDataset:
+    """A split with its images' headers and, where the spec names annotations, its truth.
+
+    What does not fit is left out and stands in the report. Raises DataError where nothing fits,
+    and where the spec is silent on what must be said (`boxes_in`, `unannotated`). `edges` are the
+    quantile edges of objects' attributes, of another split.
+    """
+    dataset = read.dataset
+    spec = data.split(dataset.split)
+    assert spec is not None
+    headers = image_headers(dataset)
+    dataset = dataset.with_headers(headers)
+    if spec.annotations is None:
+        return replace(read, dataset=dataset)
+    place = task.folder / spec.annotations
+    named = f"data.{dataset.split}.annotations"
+    if not place.exists():
+        raise DataError(
+            f"{named}: there is nothing called {spec.annotations!r} (beside the audit spec). Give "
+            "a COCO file, a folder of Pascal VOC or YOLO files, or a folder of class maps."
+        )
+    if task.model.gives_boxes:
+        dataset, results = _with_boxes(dataset, place, headers, data, task, named)
+        dataset, own_edges, more = _with_object_groups(dataset, data, edges)
+        read, results = replace(read, edges={**read.edges, **own_edges}), [*results, *more]
+    else:
+        dataset, results = _with_maps(dataset, place, headers, data, task, named)
+    report = replace(read.report, results=(*read.report.results, *results))
+    return replace(read, dataset=dataset, report=report)
+
+
+def image_headers(dataset: Dataset) -> tuple[ImageHeader | None, ...]:
+    """Size and orientation of every image, None of one that cannot be opened."""
+    files = ImageFiles()
+    return tuple(_header(files, path) for path in dataset.frame["path"])
+
+
+def _header(files: ImageFiles, path: str) -> ImageHeader | None:
+    try:
+        with files.open(path) as file:
+            return ImageHeader(*read_header(file))
+    except (OSError, UnreadableImageError):
+        return None
+
+
+def _with_boxes(
+    dataset: Dataset,
+    place: Path,
+    headers: Sequence[ImageHeader | None],
+    data: DataSpec,
+    task: AnnotatedTask,
+    named: str,
+) -> tuple[Dataset, list[ExpectationResult]]:
+    there = np.array([header is not None for header in headers])
+    reading = Reading(data.classes.map, data.boxes_in, data.unannotated)
+    found = annotated(
+        _drawn(place, data, task, named),
+        image_ids=dataset.image_ids[there].tolist(),
+        headers=[header for header in headers if header is not None],
+        classes=dataset.classes,
+        reading=reading,
+    )
+    if task.model.task == "instance-segmentation" and len(found.boxes) and not found.boxes.masks:
+        raise DataError(
+            f"{named}: instance segmentation is measured by outlines, and not every object of "
+            f"{place.name!r} has one. Outline them all, or audit it as `task: detection`."
+        )
+    known = np.zeros(len(dataset), dtype=bool)
+    known[there] = found.known
+    boxes = replace(found.boxes, image=np.flatnonzero(there)[found.boxes.image])
+    # Objects in the order of their images, as scores have them.
+    truth = BoxTruth(boxes, known).take(np.arange(len(dataset)))
+    failings = list(found.failings)
+    failings += [_left_out_classes(found.unmapped, "objects")] if found.unmapped else []
+    return (
+        replace(dataset, truth=truth, has_labels=bool(known.any())),
+        [_result(failing) for failing in failings],
+    )
+
+
+def _with_object_groups(
+    dataset: Dataset, data: DataSpec, edges: Edges
+) -> tuple[Dataset, Edges, list[ExpectationResult]]:
+    """With the group of each object under every attribute `of: object`."""
+    truth = dataset.truth
+    assert isinstance(truth, BoxTruth)
+    groups, attributes, own, results = {}, [], {}, []
+    for name, spec in data.attributes.items():
+        if spec.of != "object":
+            continue
+        column = spec.column or name
+        if column not in truth.boxes.attributes:
+            known = ", ".join(truth.boxes.attributes) or "nothing of that kind"
+            raise DataError(
+                f"data.attributes.{name}: no object of data.{dataset.split}.annotations says "
+                f"{column!r}; they say {known}. Name what they say under `column`."
+            )
+        text = pd.Series(truth.boxes.attributes[column]).replace("", None)
+        found = group_images(text, name=name, spec=spec, edges=edges.get(name))
+        groups[name] = found.groups
+        attributes.append(found.attribute)
+        if found.edges:
+            own[name] = found.edges
+        odd = np.flatnonzero(~found.expected)
+        if len(odd):
+            names = tuple(map(str, truth.boxes.names[odd[:MAX_LISTED]]))
+            rule = f"an object's {column} is as declared"
+            results.append(_result(Failing(rule, len(odd), names, left_out=False)))
+    boxes = replace(truth.boxes, attributes=groups)
+    whole = replace(dataset, truth=replace(truth, boxes=boxes), object_attributes=tuple(attributes))
+    return whole, own, results
+
+
+def _drawn(place: Path, data: DataSpec, task: AnnotatedTask, named: str) -> Drawn:
+    if place.is_file():
+        _require(place, named)
+        return read_coco(place)
+    suffixes = Counter(path.suffix.lower() for path in place.rglob("*") if path.is_file())
+    if suffixes[".xml"]:
+        return read_pascal_voc(place)
+    if suffixes[".txt"]:
+        names = class_names(data, task)
+        most = max(names, default=-1) + 1
+        return read_yolo(place, names=[names.get(i, f"class {i}") for i in range(most)])
+    raise DataError(
+        f"{named}: the folder {place.name!r} holds neither .xml files (Pascal VOC) nor .txt files "
+        "(YOLO). Give one of these, or a COCO file."
+    )
+
+
+def _with_maps(
+    dataset: Dataset,
+    place: Path,
+    headers: Sequence[ImageHeader | None],
+    data: DataSpec,
+    task: AnnotatedTask,
+    named: str,
+) -> tuple[Dataset, list[ExpectationResult]]:
+    names = class_names(data, task)
+    meaning = PixelClasses.of(
+        {number: name for number, name in names.items() if number not in data.classes.void},
+        classes=dataset.classes,
+        class_map=data.classes.map,
+        void=data.classes.void,
+    )
+    files, missing = _map_files(dataset, place, named)
+    drawn_on = data.boxes_in or "displayed"
+    turned = sum(h is not None and h.orientation != 1 for h in headers)
+    if turned and data.boxes_in is None:
+        raise DataError(
+            f"{named}: {turned} images are stored turned (EXIF orientation), and it is not said on "
+            "which pixels class maps were drawn; write `boxes_in: displayed` or `boxes_in: "
+            "stored` under `data`"
+        )
+    if missing and data.unannotated != "unlabelled":
+        raise DataError(
+            f"{named}: {len(missing)} of {len(dataset)} images have no class map in "
+            f"{place.name!r} ({', '.join(missing[:3])}). Draw them, or write `unannotated: "
+            "unlabelled` under `data`; they are then left out of all that needs truth"
+        )
+    wrong = _other_sizes(dataset, files, headers, drawn_on)
+    files = tuple("" if i in wrong else file for i, file in enumerate(files))
+    headers_of = tuple(h if f else None for h, f in zip(headers, files, strict=True))
+    truth = MapTruth(files, headers_of, meaning, drawn_on)
+    failings = []
+    if wrong:
+        ids = [f"{dataset.image_ids[i]} ({why})" for i, why in wrong.items()]
+        failings.append(Failing("a class map fits its image", len(ids), tuple(ids[:MAX_LISTED])))
+    if missing:
+        rule = "an image has a class map"
+        failings.append(Failing(rule, len(missing), tuple(missing[:MAX_LISTED])))
+    if meaning.left_out:
+        failings.append(_left_out_classes(dict.fromkeys(meaning.left_out, 1), "class maps"))
+    if not truth.known.any():
+        raise DataError(
+            f"{named}: no class map in {place.name!r} fits its image "
+            f"({next(iter(wrong.values()), 'none is there')}). Draw them on the images as they are."
+        )
+    results = [_result(failing) for failing in failings]
+    return replace(dataset, truth=truth, has_labels=True), results
+
+
+def _map_files(dataset: Dataset, place: Path, named: str) -> tuple[tuple[str, ...], list[str]]:
+    """The class map of each image ("" for none), and the ids of images without one."""
+    if not place.is_dir():
+        raise DataError(
+            f"{named}: {place.name!r} is a file, expected a folder of class maps (indexed PNG)."
+        )
+    if "annotation" in dataset.frame:
+        files = [str(place / name) if name else "" for name in dataset.frame["annotation"]]
+        files = [file if os.path.isfile(file) else "" for file in files]
+    else:
+        there = [
+            path.relative_to(place).as_posix()
+            for path in sorted(place.rglob("*"))
+            if path.suffix.lower() in _MASK_SUFFIXES and path.is_file()
+        ]
+        by_name = _by_name(dataset.image_ids.tolist(), there)
+        files = [str(place / by_name[i]) if i in by_name else "" for i in dataset.image_ids]
+    missing = [str(i) for i, file in zip(dataset.image_ids, files, strict=True) if not file]
+    return tuple(files), missing
+
+
+def _by_name(image_ids: Sequence[str], maps: Sequence[str]) -> Mapping[str, str]:
+    """The map of each image: of the same name but for the suffix, else without the folders."""
+    keys: tuple[Callable[[str], str], ...] = (
+        lambda name: PurePosixPath(name).with_suffix("").as_posix(),
+        lambda name: PurePosixPath(name).stem,
+    )
+    for key in keys:
+        counts = Counter(map(key, image_ids))
+        of = {key(name): name for name in maps}
+        found = {i: of[key(i)] for i in image_ids if counts[key(i)] == 1 and key(i) in of}
+        if found:
+            return found
+    return {}
+
+
+def _other_sizes(
+    dataset: Dataset, files: Sequence[str], headers: Sequence[ImageHeader | None], drawn_on: str
+) -> dict[int, str]:
+    """Images whose map is of another size or no map, and why."""
+    found = {}
+    for i, (file, header) in enumerate(zip(files, headers, strict=True)):
+        if not file or header is None:
+            continue
+        wanted = header.size if drawn_on == "stored" else header.displayed
+        try:
+            size = map_size(Path(file))
+        except DataError as error:
+            found[i] = str(error)
+            continue
+        if size != wanted:
+            found[i] = f"{size[0]} x {size[1]} pixels, its image {wanted[0]} x {wanted[1]}"
+    return found
+
+
+def class_names(data: DataSpec, task: AnnotatedTask) -> Mapping[int, str]:
+    """What each number in a class map or a YOLO file is called, as the spec has it."""
+    stated = data.classes.names
+    if stated is None:
+        return dict(enumerate(task.classes))
+    if isinstance(stated, str):
+        return _names_of_file(task.folder, stated)
+    return stated
+
+
+def _names_of_file(folder: Path, name: str) -> Mapping[int, str]:
+    path = next(
+        (f / name for f in (folder, *folder.parents) if (f / name).is_file()), folder / name
+    )
+    _require(path, "data.classes.names")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        entries = found.items() if isinstance(found, dict) else enumerate(found)
+        return {int(number): str(label) for number, label in entries}
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(
+            f"data.classes.names: {name!r} is no JSON file that maps numbers to names ({error}). "
+            'Write one as {"0": "road", "1": "car"}.'
+        ) from error
+
+
+def _require(path: Path, named: str) -> None:
+    require_file(
+        path, what=named, at_most=MOST_ANNOTATION_BYTES, error=DataError,
+        remedy="Give a file of annotations.",
+    )  # fmt: skip
+
+
+def _left_out_classes(counts: Mapping[str, int], what: str) -> Failing:
+    names = tuple(f"{name} ({n})" if n > 1 else name for name, n in counts.items())
+    return Failing(f"a class of the {what} is one of the model's", sum(counts.values()),
+                   names[:MAX_LISTED])  # fmt: skip
+
+
+def _result(failing: Failing) -> ExpectationResult:
+    shown = ", ".join(failing.examples)
+    more = ", ..." if failing.count > len(failing.examples) else ""
+    done = "left out" if failing.left_out else "used as they are"
+    return ExpectationResult(
+        name=failing.rule,
+        column=ANNOTATIONS,
+        success=False,
+        n_failing=failing.count,
+        sentence=f"{ANNOTATIONS}: {failing.rule}; {failing.count:,} fail it and are {done} "
+        f"({shown}{more}).",
+    )
