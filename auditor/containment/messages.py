@@ -19,7 +19,7 @@ LARGEST = 4 * 10**9
 """Bytes that a message may have."""
 
 _HEAD = struct.Struct("<II")
-_TYPES: dict[str, np.dtype[Any]] = {kind: np.dtype(kind) for kind in ("u1", "i8", "f4")}
+_TYPES: dict[str, np.dtype[Any]] = {kind: np.dtype(kind) for kind in ("u1", "i8", "f4", "f8")}
 
 
 class BrokenMessageError(Exception):
@@ -28,7 +28,7 @@ class BrokenMessageError(Exception):
 
 @dataclass(frozen=True)
 class Message:
-    """JSON values, and arrays of uint8, int64 or float32."""
+    """JSON values, and arrays of uint8, int64, float32 or float64."""
 
     values: Mapping[str, Any]
     arrays: tuple[np.ndarray, ...] = ()

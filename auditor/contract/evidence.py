@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from auditor.data.soundness import Soundness
     from auditor.models.predictor import Predictor
     from auditor.scoring.outcomes import Outcomes
-    from auditor.scoring.rows import Rows
+    from auditor.scoring.quantities import Quantity
+    from auditor.scoring.rows import RowKind, Rows
 
 
 class Evidence(Protocol):
@@ -59,8 +60,29 @@ class Evidence(Protocol):
         input: InputSpec | None = None,
         sample: int | None = None,
         part: str = "sound",
+        of: RowKind = "image",
     ) -> Rows:
-        """Scored rows of a declared pass; unreadable images are never among them."""
+        """Scored rows of a declared pass; unreadable images are never among them.
+
+        `of` objects that should be found, or of answers, where the task has such (a classifier's
+        are its images).
+        """
+        ...
+
+    def set_values(
+        self,
+        split: str = "test",
+        *,
+        view: View = AS_SHOT,
+        variant: str = AS_GIVEN,
+        input: InputSpec | None = None,
+        sample: int | None = None,
+        part: str = "sound",
+    ) -> tuple[Quantity, ...]:
+        """What only a whole set of images has (average precision, ratios of sums).
+
+        Over the annotated rows of ``scored(...)`` of images; () for a classifier.
+        """
         ...
 
     def answers(

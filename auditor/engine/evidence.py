@@ -31,8 +31,9 @@ from auditor.engine.sweep import SweptPass, SweptSplit, assemble
 from auditor.findings import ModelFacts
 from auditor.models.predictor import Predictor
 from auditor.scoring.outcomes import Outcomes
-from auditor.scoring.rows import Rows
-from auditor.scoring.tasks import task_of
+from auditor.scoring.quantities import Quantity
+from auditor.scoring.rows import RowKind, Rows
+from auditor.scoring.tasks import Task, task_of
 from auditor.spec import AuditSpec, InputSpec
 
 
@@ -60,8 +61,12 @@ class Gathered:
     missing_variants: Mapping[str, MissingVariant] = field(default_factory=dict)
     handed_out: dict[tuple[Pass, str], Outcomes] = field(default_factory=dict, compare=False)
     """Answers handed out so far: what they derive (answers, confidences) is derived once."""
-    scored: dict[tuple[Pass, str], Rows] = field(default_factory=dict, compare=False)
+    scored: dict[tuple[Pass, str, RowKind], Rows] = field(default_factory=dict, compare=False)
     """Rows handed out so far."""
+    set_values: dict[tuple[Pass, str], tuple[Quantity, ...]] = field(
+        default_factory=dict, compare=False
+    )
+    """Values of whole sets handed out so far."""
 
     def readable(self, split: str) -> np.ndarray:
         """Mask over a split's rows: images that could be decoded."""
@@ -114,19 +119,48 @@ class CheckEvidence:
         input: InputSpec | None = None,
         sample: int | None = None,
         part: str = "sound",
+        of: RowKind = "image",
     ) -> Rows:
         wanted = Pass(split, view=view, variant=variant, input=input, sample=sample)
         self._require_pass(wanted)
         known = self.gathered.scored
+        if (wanted, part, of) not in known:
+            dataset, scores = self._scores(wanted, part)
+            known[wanted, part, of] = self._task.rows(dataset, scores, of=of)
+        return known[wanted, part, of]
+
+    def set_values(
+        self,
+        split: str = "test",
+        *,
+        view: View = AS_SHOT,
+        variant: str = AS_GIVEN,
+        input: InputSpec | None = None,
+        sample: int | None = None,
+        part: str = "sound",
+    ) -> tuple[Quantity, ...]:
+        wanted = Pass(split, view=view, variant=variant, input=input, sample=sample)
+        self._require_pass(wanted)
+        known = self.gathered.set_values
         if (wanted, part) not in known:
-            swept = self._swept(wanted)
-            keep = self._taken(wanted, swept, part)
-            if not keep.any():
-                raise self._nothing_left(wanted.split)
-            dataset = self.gathered.available.datasets[split].take(swept.rows[keep])
-            scores = swept.scored()[keep].reset_index(drop=True)
-            known[wanted, part] = task_of(self.spec.model.task).rows(dataset, scores)
+            dataset, scores = self._scores(wanted, part)
+            annotated = self._task.rows(dataset, scores).known
+            scores = scores[annotated].reset_index(drop=True)
+            known[wanted, part] = self._task.set_values(scores, dataset.classes)
         return known[wanted, part]
+
+    @property
+    def _task(self) -> Task:
+        return task_of(self.spec.model.task)
+
+    def _scores(self, wanted: Pass, part: str) -> tuple[Dataset, pd.DataFrame]:
+        """The images of a pass that are handed out, and what their rows are made of."""
+        swept = self._swept(wanted)
+        keep = self._taken(wanted, swept, part)
+        if not keep.any():
+            raise self._nothing_left(wanted.split)
+        dataset = self.gathered.available.datasets[wanted.split].take(swept.rows[keep])
+        return dataset, swept.scored()[keep].reset_index(drop=True)
 
     def answers(
         self,
@@ -231,8 +265,7 @@ class CheckEvidence:
         in_sample[sample_rows(dataset, wanted.sample, seed=self.spec.audit.seed)] = True
         answered = np.ones(len(swept.rows), dtype=bool)
         if wanted.view.donor is not None:
-            probabilities = assemble(swept, "predictions", store=self.gathered.store)
-            answered = np.isfinite(probabilities[:, 0])
+            answered = swept.answered(self.spec.model.task)
         taken: np.ndarray = (mask & in_sample)[swept.rows] & answered
         return taken
 

@@ -17,7 +17,6 @@ from auditor.data.expectations import ManifestReport
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import UnreadableImageError, decode, to_frame
 from auditor.data.manifest import ReadDataset, read_datasets
-from auditor.data.model_classes import load_classes
 from auditor.data.near_duplicates import KIND_NAMES, NEAR
 from auditor.data.pooling import pool_small_groups
 from auditor.data.soundness import Soundness, assess
@@ -28,10 +27,9 @@ from auditor.engine.store import Store, key_of
 from auditor.engine.sweep import Report, SweptSplit, sweep_split, worker_count
 from auditor.errors import DataError, ModelError
 from auditor.models.contained import ContainedPredictor, int8_form
-from auditor.models.load import load_model
+from auditor.models.load import load_model, model_classes
 from auditor.models.predictor import Predictor
 from auditor.spec import AuditSpec
-from auditor.spec.spec_file import least_classes
 
 CALIBRATION_IMAGES = 128
 """Images that calibrate an INT8 variant; more changes ranges little (methods: 32 sufficed)."""
@@ -54,8 +52,7 @@ class Loaded:
 
 def load(spec: AuditSpec, *, only: Sequence[str] = (), trust_code: bool = False) -> Loaded:
     """Read manifests, load the model, plan. Raises AuditorError for whatever does not fit."""
-    least = least_classes(spec.model.task)
-    classes = load_classes(spec.model.classes, spec.folder, least=least)
+    classes = model_classes(spec)
     read = _read(spec, classes)
     predictor = load_model(spec, classes=classes, trust_code=trust_code)
     datasets = {split: found.dataset for split, found in read.items()}
@@ -195,7 +192,7 @@ def _make_variants(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: St
         try:
             paths[variant] = _int8_file(loaded, swept, store=store)
             predictors[variant] = load_model(
-                loaded.spec, classes=loaded.predictor.facts.classes, path=paths[variant]
+                loaded.spec, classes=model_classes(loaded.spec), path=paths[variant]
             )
         except ModelError as error:
             missing[variant] = MissingVariant(

@@ -15,14 +15,19 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from auditor.data.annotations import ImageHeader
+from auditor.data.geometry import Affine, displayed_to_frame
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import DECODER_VERSION, Decoded, UnreadableImageError, decode, to_frame
 from auditor.data.scan import SCAN_VERSION, describe, unreadable_row
 from auditor.data.views import AS_SHOT, View, ViewContext
+from auditor.engine.answer_files import Gathering, Place, gathering, read_stored, suffix_of
 from auditor.engine.store import Store, key_of
 from auditor.models.predictor import Predictor
+from auditor.scoring.detection_errors import OperatingPoint
 from auditor.scoring.tasks import task_of
-from auditor.spec import InputSpec
+from auditor.scoring.tasks.scoring import Scoring
+from auditor.spec import InputSpec, ModelSpec
 
 BATCH = 8
 """Frames a call of the model: more gains nothing on a CPU, and fixed so that results agree."""
@@ -60,15 +65,47 @@ class ShardTask:
     split: str
     image_ids: tuple[str, ...]
     paths: tuple[str, ...]
-    labels: np.ndarray
+    truth: Any
+    """Class indices (n,), -1 for none; of detectors and segmenters a `Truth`, None for none."""
+    headers: tuple[ImageHeader, ...]
+    """Of detectors and segmenters, whose answers are taken back to the images; else ()."""
     passes: tuple[PassWork, ...]
     frame_input: InputSpec
     keep_frames: bool
     seed: int
     max_pixels: int
-    task: str = "classification"
+    model: ModelSpec
+    classes: tuple[str, ...]
     digests: tuple[str, ...] = ()
     """SHA-256 of each file, when an earlier sweep of this run has read them."""
+
+    def truth_of(self, places: np.ndarray) -> Any:
+        """The truth of the images at `places`."""
+        if self.truth is None or isinstance(self.truth, np.ndarray):
+            return None if self.truth is None else self.truth[places]
+        return self.truth.take(places)
+
+    def label_of(self, place: int) -> int:
+        """The class of an image as a whole, -1 where it has none."""
+        return int(self.truth[place]) if isinstance(self.truth, np.ndarray) else -1
+
+    def scoring(self, work: PassWork) -> Scoring:
+        point = self.model.point
+        at = OperatingPoint(point.confidence, point.overlap) if self.model.gives_boxes else None
+        return Scoring(len(work.places), len(self.classes), at)
+
+    def origin_of(self, place: int, input: InputSpec) -> Place:
+        """Where the frame of an image came from."""
+        if not self.headers:
+            return _NOWHERE
+        header = self.headers[place]
+        affine = displayed_to_frame(size=header.size, orientation=header.orientation, input=input)
+        width, height = header.displayed
+        return Place((height, width), affine)
+
+
+_NOWHERE = Place((0, 0), Affine())
+"""Of images whose answers have no place in them."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +115,14 @@ class ShardFiles:
     digests: tuple[str, ...]
     scan: Path
     frames: Path | None
-    probabilities: tuple[Path, ...]
+    answers: tuple[Path, ...]
     embeddings: tuple[Path | None, ...]
     scores: tuple[Path, ...]
 
     def missing_passes(self, store: Store) -> tuple[int, ...]:
         return tuple(
             i
-            for i, (path, embedding) in enumerate(
-                zip(self.probabilities, self.embeddings, strict=True)
-            )
+            for i, (path, embedding) in enumerate(zip(self.answers, self.embeddings, strict=True))
             if not store.holds(path) or (embedding is not None and not store.holds(embedding))
         )
 
@@ -120,7 +155,7 @@ def _sweep(
     """Decode once and predict what is missing."""
     missing, need_scan = files.missing_passes(store), not store.holds(files.scan)
     need_frames = files.frames is not None and not store.holds(files.frames)
-    states = [_PassState.start(task.passes[i], predictors) for i in missing]
+    states = [_PassState.start(task.passes[i], task, predictors) for i in missing]
     redecode = need_scan or need_frames or files.frames is None
     redecode = redecode or any(
         _geometry(s.work.input) != _geometry(task.frame_input) for s in states
@@ -145,9 +180,11 @@ def _sweep(
 
 def _score(task: ShardTask, files: ShardFiles, store: Store) -> None:
     """Score the answers of every pass by the truth; kept apart, since labels may change."""
-    for work, answers, path in zip(task.passes, files.probabilities, files.scores, strict=True):
+    name = task.model.task
+    for work, answers, path in zip(task.passes, files.answers, files.scores, strict=True):
         if not store.holds(path):
-            scores = task_of(task.task).score(store.read_array(answers), task.labels[work.places])
+            truth, how = task.truth_of(work.places), task.scoring(work)
+            scores = task_of(name).score(read_stored(name, answers), truth, how)
             ids = [task.image_ids[place] for place in work.places]
             scores.insert(0, "image_id", pd.Series(ids, dtype="str"))
             store.write_table(path, scores)
@@ -167,7 +204,7 @@ def shard_files(
         digests=digests,
         scan=store.path("scan", scan_key, ".parquet"),
         frames=store.path("frames", frames_key) if task.keep_frames else None,
-        probabilities=tuple(store.path("predictions", key) for key in keys),
+        answers=tuple(store.path("predictions", key, suffix_of(task.model.task)) for key in keys),
         embeddings=tuple(
             store.path("embeddings", key) if work.embedding else None
             for key, work in zip(keys, task.passes, strict=True)
@@ -180,8 +217,13 @@ def shard_files(
 
 
 def _score_key(task: ShardTask, work: PassWork, answers: str) -> str:
-    version = task_of(task.task).SCORER_VERSION
-    return key_of("scores", task.task, version, answers, task.labels[work.places].tolist())
+    name = task.model.task
+    version = task_of(name).SCORER_VERSION
+    if name == "classification":
+        return key_of("scores", name, version, answers, task.truth[work.places].tolist())
+    truth = task.truth_of(work.places)
+    known = None if truth is None else truth.key()
+    return key_of("scores", name, version, answers, known, task.scoring(work).key())
 
 
 def _prediction_key(
@@ -190,10 +232,13 @@ def _prediction_key(
     # The seed and the donors matter only to views that use them: predictions of frames as
     # shot survive a change of seed.
     seen = None if work.view == AS_SHOT else [task.seed, list(work.donor_digests)]
-    labels = None if work.view == AS_SHOT else task.labels[work.places].tolist()
+    truth = None if work.view == AS_SHOT else task.truth_of(work.places)
+    labels = truth.tolist() if isinstance(truth, np.ndarray) else None
+    placed = [[*header.size, header.orientation] for header in task.headers]
     return key_of(
         "predictions",
         [DECODER_VERSION, BATCH, task.max_pixels],
+        *([[placed[place] for place in work.places]] if placed else []),
         [images[place] for place in work.places],
         [work.view.name, work.view.version, seen, labels],
         predictor.digest,
@@ -267,20 +312,21 @@ class _PassState:
     work: PassWork
     predictor: Predictor
     slot_of: dict[int, int]
-    probabilities: np.ndarray
+    answers: Gathering
     embedding: np.ndarray | None = None
     waiting: list[np.ndarray] = field(default_factory=list)
     slots: list[int] = field(default_factory=list)
+    origins: list[Place] = field(default_factory=list)
 
     @classmethod
-    def start(cls, work: PassWork, predictors: Mapping[str, Predictor]) -> _PassState:
-        predictor = predictors[work.variant]
-        shape = (len(work.places), len(predictor.facts.classes))
+    def start(
+        cls, work: PassWork, task: ShardTask, predictors: Mapping[str, Predictor]
+    ) -> _PassState:
         return cls(
             work=work,
-            predictor=predictor,
+            predictor=predictors[work.variant],
             slot_of={int(place): slot for slot, place in enumerate(work.places)},
-            probabilities=np.full(shape, np.nan, dtype=np.float32),
+            answers=gathering(task.model, n=len(work.places), n_classes=len(task.classes)),
         )
 
     def offer(self, image: _Image, task: ShardTask, kept: KeptFrames | None) -> None:
@@ -295,12 +341,13 @@ class _PassState:
             context = ViewContext(
                 image_id=task.image_ids[image.place],
                 seed=task.seed,
-                label=int(task.labels[image.place]),
+                label=task.label_of(image.place),
                 donor=donor,
             )
             frame = self.work.view(frame, context)
         self.waiting.append(frame)
         self.slots.append(slot)
+        self.origins.append(task.origin_of(image.place, self.work.input))
         if len(self.waiting) == BATCH:
             self.flush()
 
@@ -315,14 +362,15 @@ class _PassState:
         answer = self.predictor.predict(
             np.stack(self.waiting), input=self.work.input, embedding=self.work.embedding
         )
-        self.probabilities[self.slots] = answer.probabilities
+        self.answers.put(self.slots, answer, self.origins)
         if answer.embedding is not None:
             if self.embedding is None:
-                shape = (len(self.probabilities), answer.embedding.shape[1])
+                shape = (len(self.work.places), answer.embedding.shape[1])
                 self.embedding = np.full(shape, np.nan, dtype=np.float32)
             self.embedding[self.slots] = answer.embedding
         self.waiting.clear()
         self.slots.clear()
+        self.origins.clear()
 
 
 def _write_states(
@@ -331,6 +379,6 @@ def _write_states(
     for i, state in zip(missing, states, strict=True):
         embedding = files.embeddings[i]
         if embedding is not None:
-            empty = np.empty((len(state.probabilities), 0), dtype=np.float32)
+            empty = np.empty((len(state.work.places), 0), dtype=np.float32)
             store.write_array(embedding, empty if state.embedding is None else state.embedding)
-        store.write_array(files.probabilities[i], state.probabilities)
+        state.answers.write(store, files.answers[i])

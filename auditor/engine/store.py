@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +86,11 @@ class Store:
     def write_array(self, path: Path, array: np.ndarray) -> None:
         with self.writing(path) as temporary, temporary.open("wb") as file:
             np.save(file, array, allow_pickle=False)
+
+    def write_arrays(self, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+        """Several arrays by name, compressed, in one file."""
+        with self.writing(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
 
     def write_table(self, path: Path, table: pd.DataFrame) -> None:
         with self.writing(path) as temporary:

@@ -8,12 +8,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from auditor.contract import Pass
+from auditor.data.annotations import ImageHeader
 from auditor.data.dataset import Dataset
+from auditor.engine.answer_files import answered
 from auditor.engine.sampling import donor_rows, sample_rows
 from auditor.engine.shard import PassWork, ShardFiles, ShardTask, run_shard
 from auditor.engine.store import Store, key_of
@@ -42,9 +45,13 @@ class SweptPass:
 
     sweep_pass: Pass
     rows: np.ndarray
-    probabilities: tuple[Path, ...]
+    answers: tuple[Path, ...]
     embeddings: tuple[Path | None, ...]
     scores: tuple[Path, ...]
+
+    def answered(self, task: str) -> np.ndarray:
+        """Which images of the pass were answered, (n,) bool."""
+        return np.concatenate([answered(task, path) for path in self.answers])
 
     def scored(self) -> pd.DataFrame:
         """What the rows of the pass are made of, one line an image, in order."""
@@ -109,7 +116,7 @@ def sweep_split(
             SweptPass(
                 sweep_pass=p,
                 rows=takes[i],
-                probabilities=tuple(f.probabilities[i] for f in files),
+                answers=tuple(f.answers[i] for f in files),
                 embeddings=tuple(f.embeddings[i] for f in files),
                 scores=tuple(f.scores[i] for f in files),
             )
@@ -119,8 +126,11 @@ def sweep_split(
 
 
 def assemble(swept: SweptPass, kind: str, *, store: Store) -> np.ndarray:
-    """One memory map (rows, columns) of a pass's shards; `kind` is predictions or embeddings."""
-    paths = swept.probabilities if kind == "predictions" else swept.embeddings
+    """One memory map (rows, columns) of a pass's shards; `kind` is predictions or embeddings.
+
+    Predictions are a classifier's; those of others are scored, never put together.
+    """
+    paths = swept.answers if kind == "predictions" else swept.embeddings
     found = [path for path in paths if path is not None]
     if len(found) == 1:
         return store.read_array(found[0])
@@ -178,15 +188,30 @@ def _task(
         split=dataset.split,
         image_ids=tuple(part["image_id"]),
         paths=tuple(part["path"]),
-        labels=part["label"].to_numpy(dtype=np.int64),
+        truth=_truth(dataset, rows),
+        headers=_headers(part),
         passes=tuple(work),
         frame_input=spec.model.input,
         keep_frames=keep_frames,
         seed=spec.audit.seed,
         max_pixels=spec.data.limits.max_pixels,
-        task=spec.model.task,
+        model=spec.model,
+        classes=dataset.classes,
         digests=earlier.digests[rows.start : rows.stop] if earlier is not None else (),
     )
+
+
+def _truth(dataset: Dataset, rows: range) -> Any:
+    if "width" not in dataset.frame:
+        return dataset.labels[rows.start : rows.stop]
+    return None if dataset.truth is None else dataset.truth.take(np.arange(rows.start, rows.stop))
+
+
+def _headers(part: pd.DataFrame) -> tuple[ImageHeader, ...]:
+    if "width" not in part:
+        return ()
+    columns = (part[name].tolist() for name in ("width", "height", "orientation"))
+    return tuple(ImageHeader((w, h), o) for w, h, o in zip(*columns, strict=True))
 
 
 def _digests_of(rows: np.ndarray | None, earlier: SweptSplit | None) -> tuple[str, ...]:

@@ -47,6 +47,26 @@ def class_tensor(made: Any, name: str | None) -> torch.Tensor:
     return tensor
 
 
+def raw_tensors(made: Any) -> dict[str, torch.Tensor]:
+    """All tensors that a detector or a segmenter gives for a batch, by name, field or position.
+
+    Torchvision's detectors give a list of mappings, one an image, scripted ones beside their
+    losses; of these one image is read at a time. Raises ModelError where there is no tensor.
+    """
+    if isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], list):
+        made = made[1]
+    if isinstance(made, list) and len(made) == 1 and isinstance(made[0], Mapping):
+        made = made[0]
+    named = getattr(made, "__dict__", None)
+    found = _tensors(made) if named is None or isinstance(made, Mapping) else _tensors(named)
+    if not found:
+        raise ModelError(
+            f"The model gives a {type(made).__name__} without tensors. Wrap it in a module that "
+            "returns its outputs."
+        )
+    return found
+
+
 def _tensors(made: Any) -> dict[str, torch.Tensor]:
     """Tensors by key, by field, or by position as text."""
     if isinstance(made, Mapping):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from auditor.containment.messages import Message
 from auditor.containment.process import ContainedProcess, Limits
 from auditor.findings import ModelFacts
 from auditor.models.architecture import ArchitectureFacts
 from auditor.models.formats import imports_of, require_model_file
 from auditor.models.guess import GuessedModel
+from auditor.models.packing import unpacked
 from auditor.models.predictor import Prediction
 from auditor.record.codec import decode
 from auditor.spec import InputSpec, ModelSpec, RunLimits
@@ -30,6 +33,7 @@ class ContainedPredictor:
         *,
         model: ModelSpec,
         classes: tuple[str, ...],
+        renamed: Mapping[str, str | None],
         folder: Path,
         trust_code: bool,
     ) -> None:
@@ -47,6 +51,7 @@ class ContainedPredictor:
                 "file": str(file.absolute()),
                 "model": model.model_dump(mode="json"),
                 "classes": list(classes),
+                "renamed": dict(renamed),
                 "folder": str(folder.absolute()),
                 "trust_code": trust_code,
             }
@@ -73,14 +78,22 @@ class ContainedPredictor:
             "input": None if input is None else input.model_dump(mode="json"),
             "embedding": embedding,
         }
-        found = self._process.call(asked, [frames], effort=len(frames) / BATCH).arrays
-        return Prediction(found[0], found[1] if len(found) > 1 else None)
+        found = self._process.call(asked, [frames], effort=len(frames) / BATCH)
+        return read_prediction(found, n=len(frames))
 
     def gradients(self, frames: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """See `Predictor`."""
         arrays = [frames, np.asarray(classes, dtype=np.int64)]
         asked = {"do": "gradients"}
         return self._process.call(asked, arrays, effort=len(frames) / BATCH).arrays[0]
+
+
+def read_prediction(message: Message, *, n: int) -> Prediction:
+    """What `serving` sent of `n` frames: their scores, perhaps an embedding, perhaps answers."""
+    scores, *rest = message.arrays
+    embedding = rest.pop(0) if message.values["embedding"] else None
+    answers = unpacked(tuple(rest), n=n) if rest else ()
+    return Prediction(scores, embedding, answers)
 
 
 def look_at(file: Path, *, n_classes: int | None = None) -> GuessedModel:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from auditor.errors import ModelError
 from auditor.findings import TensorFacts
 from auditor.models.inputs import channel_count, tensor_shape
@@ -19,14 +21,19 @@ def only_input(graph: OnnxGraph) -> TensorFacts:
     if len(graph.inputs) != 1:
         names = ", ".join(repr(i.name) for i in graph.inputs) or "none"
         raise ModelError(
-            f"The model takes {len(graph.inputs)} inputs ({names}); an image classifier takes one. "
+            f"The model takes {len(graph.inputs)} inputs ({names}); one image goes in. "
             "Export a graph whose only input is the image."
         )
     return tensor_facts(graph.inputs[0])
 
 
-def require_fit(found: TensorFacts, input: InputSpec) -> None:
-    """Raise ModelError where the graph's input is not what the spec declares."""
+def require_fit(found: TensorFacts, input: InputSpec, *, alone: bool = False) -> None:
+    """Raise ModelError where the graph's input is not what the spec declares.
+
+    `alone`: it may be one image, without an axis of images.
+    """
+    if alone and len(found.shape) == 3:
+        found = replace(found, shape=(1, *found.shape))
     dtype = _DTYPES.get(found.dtype)
     if dtype is None:
         raise ModelError(
@@ -41,7 +48,7 @@ def require_fit(found: TensorFacts, input: InputSpec) -> None:
     if len(found.shape) != 4:
         raise ModelError(
             f"The model's input {found.name!r} has shape {_shown(found.shape)}; a batch of images "
-            "has four axes. Name an image classifier."
+            "has four axes. Name a model of images."
         )
     if (found.shape[0] or 1) > LARGEST_BATCH:
         raise ModelError(

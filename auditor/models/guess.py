@@ -12,7 +12,7 @@ import numpy as np
 
 from auditor.findings import TensorFacts
 from auditor.models.formats import Format, detect_format
-from auditor.models.stated import Stated, require_classifier
+from auditor.models.stated import Stated, require_task
 
 if TYPE_CHECKING:
     from auditor.models.checkpoints import Checkpoint
@@ -131,7 +131,7 @@ def _guess_onnx(path: Path, n_classes: int | None) -> GuessedModel:
 
     file = read_onnx(path)
     graph, stated = OnnxGraph(file.model), file.stated(path)
-    require_classifier(stated, path.name)
+    require_task(stated, path.name, task="classification")
     given = only_input(graph)
     guess = _from_input(given.shape, given.dtype)
     outputs = [tensor_facts(each) for each in graph.outputs]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from auditor.errors import ModelError
+from auditor.data.model_classes import load_classes
 from auditor.models.contained import ContainedPredictor
 from auditor.models.formats import detect_format, require_model_file
 from auditor.spec import AuditSpec, ModelSpec
+from auditor.spec.spec_file import least_classes
 
 
 def load_model(
@@ -21,7 +22,7 @@ def load_model(
 
     Parameters
     ----------
-    classes : names of the model's classes in its order, background left out.
+    classes : names of the model's classes in its order, background left out (`model_classes`).
     trust_code : whether Python code of the model's author may be run.
     path : a file to load in place of the spec's: a variant, or the reference. Such a file
         gives no embedding, because no check compares any.
@@ -34,17 +35,23 @@ def load_model(
     MissingLibraryError
         If a torchvision network is named and torchvision cannot be imported.
     """
-    if spec.model.task != "classification":
-        raise ModelError(
-            f"model.task is {spec.model.task}; this version audits classification. Name a "
-            "classifier, and set `model.task: classification`."
-        )
     file = spec.resolve(spec.model.path) if path is None else path
     require_model_file(file)
     model = spec.model if path is None else _for_variant(spec, file)
     return ContainedPredictor(
-        file, model=model, classes=classes, folder=spec.folder, trust_code=trust_code
+        file,
+        model=model,
+        classes=classes,
+        renamed=spec.data.classes.map,
+        folder=spec.folder,
+        trust_code=trust_code,
     )
+
+
+def model_classes(spec: AuditSpec) -> tuple[str, ...]:
+    """The model's own classes in its order; those of the audit are `ModelFacts.classes`."""
+    least = least_classes(spec.model.task)
+    return load_classes(spec.model.classes, spec.folder, least=least)
 
 
 def _for_variant(spec: AuditSpec, file: Path) -> ModelSpec:

@@ -1,11 +1,12 @@
-"""An ONNX classifier behind the `Predictor` protocol; the importer of onnxruntime."""
+"""An ONNX model behind the `Predictor` protocol; the importer of onnxruntime."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnxruntime
@@ -27,13 +28,15 @@ from auditor.models.onnx_graph import (
     tensor_facts,
 )
 from auditor.models.onnx_layers import onnx_architecture
-from auditor.models.outputs import OutputReading, class_output, output_widths, reading_for
+from auditor.models.outputs import class_output, output_widths, reading_for
 from auditor.models.penultimate import Penultimate, as_vectors, find_penultimate, named_penultimate
 from auditor.models.predictor import Prediction
 from auditor.models.probe import probe_frames
-from auditor.models.stated import require_classifier
+from auditor.models.readings import ClassReading, HeadReading, Reading
+from auditor.models.stated import require_task
 from auditor.models.steps import no_answers, predict_in_steps
 from auditor.spec import InputSpec, ModelSpec
+from auditor.spec.spec_file import audited_classes
 
 # onnxruntime's own errors share no parent but Exception.
 _ERRORS: tuple[type[Exception], ...] = (
@@ -50,8 +53,7 @@ class _Plan:
     """What is fixed about a model before it runs: names, reading, embedding, facts."""
 
     input: TensorFacts
-    output: str
-    reading: OutputReading
+    reading: Reading
     penultimate: Penultimate | None
     architecture: ArchitectureFacts
     facts: ModelFacts
@@ -67,7 +69,9 @@ class OnnxPredictor:
         self._input = input
         self._buffers = InputBuffers()
         self._session = session
-        self._step = plan.input.shape[0]
+        self._step = plan.reading.step or plan.input.shape[0]
+        # An export for one image may have no axis of images.
+        self._alone = len(plan.input.shape) == 3
         self._width = 0
         self._try_out()
 
@@ -87,7 +91,7 @@ class OnnxPredictor:
             ["onnxruntime", onnxruntime.__version__, self._session.get_providers()],
             _OPTIMISATION,
             cpu_features(),
-            [plan.output, asdict(plan.reading), self._step],
+            [plan.reading.key(), self._step],
             None if plan.penultimate is None else asdict(plan.penultimate),
         )
 
@@ -101,9 +105,8 @@ class OnnxPredictor:
                 "`model.embedding`."
             )
         if not len(frames):
-            return no_answers(
-                self._plan.reading.n_classes, width=self._width if embedding else None
-            )
+            width = self._width if embedding else None
+            return no_answers(self._plan.reading.n_scores, width=width)
         given = input or self._input
         return predict_in_steps(
             frames, step=self._step, answer=lambda batch: self._answer(batch, given, embedding)
@@ -116,17 +119,20 @@ class OnnxPredictor:
         )
 
     def _answer(self, frames: np.ndarray, given: InputSpec, embedding: bool) -> Prediction:
-        names, penultimate = [self._plan.output], self._plan.penultimate
-        if embedding and penultimate is not None:
-            names.append(penultimate.tensor)
+        reading, penultimate = self._plan.reading, self._plan.penultimate
+        names = list(reading.outputs or (each.name for each in self._plan.facts.outputs))
+        wanted = [penultimate.tensor] if embedding and penultimate is not None else []
         tensor = self._buffers.fill(frames, input=given)
+        fed = {self._plan.input.name: tensor[0] if self._alone else tensor}
         with _told("run"):
-            found = self._session.run(names, {self._plan.input.name: tensor})
+            found = self._session.run(names + wanted, fed)
         n = len(frames)
-        probabilities = self._plan.reading.read(found[0], n=n)
-        if not embedding or penultimate is None:
-            return Prediction(probabilities, None)
-        return Prediction(probabilities, as_vectors(found[1], features=penultimate.features, n=n))
+        raw = dict(zip(names, found, strict=False))
+        prediction = reading.read(raw, n=n, size=given.size)
+        if not wanted or penultimate is None:
+            return prediction
+        vectors = as_vectors(found[-1], features=penultimate.features, n=n)
+        return replace(prediction, embedding=vectors)
 
     def _try_out(self) -> None:
         """One image, then two: a graph may declare a free batch and fix it inside."""
@@ -142,43 +148,65 @@ class OnnxPredictor:
             self._step = 1
 
 
-def open_onnx(path: Path, *, model: ModelSpec, classes: tuple[str, ...]) -> OnnxPredictor:
-    """Load an ONNX classifier; raises ModelError for whatever does not fit the spec."""
+def open_onnx(
+    path: Path,
+    *,
+    model: ModelSpec,
+    classes: tuple[str, ...],
+    renamed: Mapping[str, str | None] = MappingProxyType({}),
+) -> OnnxPredictor:
+    """Load an ONNX model; raises ModelError for whatever does not fit the spec.
+
+    `renamed` is what the audit calls some of the `classes` (`data.classes.map`).
+    """
     file = read_onnx(path)
     graph = OnnxGraph(file.model)
     given = only_input(graph)
-    require_fit(given, model.input)
-    plan = _plan_of(path, file, graph, given, model=model, classes=classes)
+    require_fit(given, model.input, alone=model.head is not None)
+    reading = (
+        _class_reading(graph, model, classes)
+        if model.head is None
+        else HeadReading.of(model.head, classes, renamed)
+    )
+    stated = file.stated(path)
+    require_task(stated, path.name, task=model.task)
+    plan = _plan_of(file, graph, given, reading, model=model)
+    background = None if model.head is not None else model.output_spec.background
+    facts = replace(
+        plan.facts,
+        classes=audited_classes(classes, renamed),
+        notes=tuple(filter(None, [stated.note(classes, background=background)])),
+        listed_classes=stated.order_of(classes, background=background),
+    )
+    plan = replace(plan, facts=facts)
     extra = None if plan.penultimate is None else plan.penultimate.tensor
     session = _open_session(serialised(file.model, extra_output=extra), _provider(model.device))
     return OnnxPredictor(plan, session=session, input=model.input)
 
 
-def _plan_of(
-    path: Path,
-    file: OnnxFile,
-    graph: OnnxGraph,
-    given: TensorFacts,
-    *,
-    model: ModelSpec,
-    classes: tuple[str, ...],
-) -> _Plan:
+def _class_reading(graph: OnnxGraph, model: ModelSpec, classes: tuple[str, ...]) -> ClassReading:
     spec = model.output_spec
     outputs = tuple(tensor_facts(each) for each in graph.outputs)
     output = class_output(outputs, widths=output_widths(spec, len(classes)), name=model.output_name)
-    stated = file.stated(path)
-    require_classifier(stated, path.name)
-    penultimate = _penultimate(graph, output, wanted=model.embedding)
+    reading = reading_for(
+        spec,
+        n_classes=len(classes),
+        ending=ending_of(graph, output),
+        dequantisation=dequantisation_of(graph, output),
+    )
+    return ClassReading(output, reading)
+
+
+def _plan_of(
+    file: OnnxFile, graph: OnnxGraph, given: TensorFacts, reading: Reading, *, model: ModelSpec
+) -> _Plan:
+    outputs = tuple(tensor_facts(each) for each in graph.outputs)
+    first = (*reading.outputs, outputs[0].name)[0]
+    penultimate = _penultimate(graph, first, wanted=model.embedding)
     architecture = onnx_architecture(graph, input=model.input)
     return _Plan(
         input=given,
-        output=output,
-        reading=reading_for(
-            spec,
-            n_classes=len(classes),
-            ending=ending_of(graph, output),
-            dequantisation=dequantisation_of(graph, output),
-        ),
+        reading=reading,
         penultimate=penultimate,
         architecture=architecture,
         facts=ModelFacts(
@@ -188,15 +216,13 @@ def _plan_of(
             file_bytes=file.file_bytes,
             inputs=(given,),
             outputs=outputs,
-            classes=classes,
+            classes=(),
             n_parameters=architecture.n_parameters,
             flops=architecture.flops,
             opset=graph.opset,
             differentiable=False,
             embedding=None if penultimate is None else penultimate.tensor,
             quantised=architecture.quantised,
-            notes=tuple(filter(None, [stated.note(classes, background=spec.background)])),
-            listed_classes=stated.order_of(classes, background=spec.background),
         ),
     )
 

@@ -1,22 +1,50 @@
-"""One predictor for every format; the engine never asks which."""
+"""One predictor for every format and task; the engine never asks which."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from auditor.findings import ModelFacts
+from auditor.models.answers import Answer
 from auditor.spec import InputSpec
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities (n, classes) float32, rows sum to 1; embedding (n, d) float32 or None."""
+    """What a model said of n frames.
+
+    Of a classifier: `probabilities` (n, classes) float32, whose rows sum to 1. Of others these are
+    (n, 0), and `answers` has one for each frame, in the frame's pixels. `embedding` (n, d) float32
+    or None.
+    """
 
     probabilities: np.ndarray
-    embedding: np.ndarray | None
+    embedding: np.ndarray | None = None
+    answers: tuple[Answer, ...] = ()
+
+    @classmethod
+    def answered(cls, answers: Sequence[Answer]) -> Prediction:
+        """Of a detector or a segmenter."""
+        return cls(np.zeros((len(answers), 0), dtype=np.float32), answers=tuple(answers))
+
+    def first(self, n: int) -> Prediction:
+        """Of the first `n` frames."""
+        embedding = None if self.embedding is None else self.embedding[:n]
+        return Prediction(self.probabilities[:n], embedding, self.answers[:n])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Prediction]) -> Prediction:
+        """Of the frames of all parts, in their order."""
+        embeddings = [part.embedding for part in parts if part.embedding is not None]
+        return cls(
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate(embeddings) if embeddings else None,
+            tuple(answer for part in parts for answer in part.answers),
+        )
 
 
 class Predictor(Protocol):
@@ -42,7 +70,7 @@ class Predictor(Protocol):
     ) -> Prediction:
         """Answer for frames (n, h, w, 3) uint8 RGB at the size of `input` (default: the spec's).
 
-        Raises ModelError when the output is not finite or has another class count than the spec.
+        Raises ModelError when the output is not finite or not what the spec says that it is.
         """
         ...
 

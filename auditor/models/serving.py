@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,20 +15,27 @@ from auditor.containment.nursery import Answer, Serve
 from auditor.models.architecture import HasArchitecture
 from auditor.models.formats import detect_format
 from auditor.models.guess import guess_model_spec
+from auditor.models.packing import packed
 from auditor.models.predictor import Predictor
 from auditor.record.codec import encode
 from auditor.spec import InputSpec, ModelSpec
 
 
 def open_model(
-    file: Path, *, model: ModelSpec, classes: tuple[str, ...], folder: Path, trust_code: bool
+    file: Path,
+    *,
+    model: ModelSpec,
+    classes: tuple[str, ...],
+    renamed: Mapping[str, str | None] = MappingProxyType({}),
+    folder: Path,
+    trust_code: bool,
 ) -> Predictor:
     """As `load_model`, in this process: for one that is contained already."""
     format = detect_format(file)
     if format == "onnx":
         from auditor.models.onnx_model import open_onnx
 
-        return open_onnx(file, model=model, classes=classes)
+        return open_onnx(file, model=model, classes=classes, renamed=renamed)
     from auditor.models.torch_model import open_torch
 
     return open_torch(
@@ -35,6 +43,7 @@ def open_model(
         format=format,
         model=model,
         classes=classes,
+        renamed=renamed,
         folder=folder,
         trust_code=trust_code,
     )
@@ -58,7 +67,7 @@ def serving() -> Serve:
             return {"notes": _notes(Path(values["file"]))}, ()
         if values["do"] == "gradients":
             return {}, (held[0].gradients(*message.arrays),)
-        return {}, _answers(held[0], values, message.arrays[0])
+        return _answers(held[0], values, message.arrays[0])
 
     return serve
 
@@ -68,6 +77,7 @@ def _opened(values: Mapping[str, Any]) -> Predictor:
         Path(values["file"]),
         model=ModelSpec.model_validate_json(json.dumps(values["model"])),
         classes=tuple(values["classes"]),
+        renamed=values["renamed"],
         folder=Path(values["folder"]),
         trust_code=values["trust_code"],
     )
@@ -93,10 +103,11 @@ def _facts(model: Predictor) -> dict[str, Any]:
     return {"facts": facts, "architecture": architecture, "digest": model.digest}
 
 
-def _answers(
-    model: Predictor, values: Mapping[str, Any], frames: np.ndarray
-) -> tuple[np.ndarray, ...]:
+def _answers(model: Predictor, values: Mapping[str, Any], frames: np.ndarray) -> Answer:
     given = values["input"]
     input = None if given is None else InputSpec.model_validate_json(json.dumps(given))
     found = model.predict(frames, input=input, embedding=values["embedding"])
-    return tuple(a for a in (found.probabilities, found.embedding) if a is not None)
+    embedding = [] if found.embedding is None else [found.embedding]
+    answers = packed(found.answers) if found.answers else ()
+    told = {"embedding": bool(embedding)}
+    return told, (found.probabilities, *embedding, *answers)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.errors import ModelError
+from auditor.spec import Task
 
 _CLASS_KEYS = ("names", "id2label", "idx_to_class", "index_to_class", "class_names", "classes",
                "class_labels", "label_names", "labels", "categories", "class_to_idx",
@@ -290,12 +291,42 @@ def _numbers(value: Any) -> list[float]:
     return [float(v) for v in values] if plain else []
 
 
-def require_classifier(stated: Stated, name: str) -> None:
-    """Raise ModelError where a model's own metadata name another task (Ultralytics' ``task``)."""
-    if stated.task in ("detect", "segment", "pose", "obb"):
+TASKS: Mapping[str, Task | None] = {
+    "classify": "classification",
+    "detect": "detection",
+    "segment": "instance-segmentation",
+    "pose": None,
+    "obb": None,
+}
+"""What Ultralytics' ``task`` is called here; None for what is not audited."""
+
+
+def stated_task(stated: Stated, name: str) -> Task | None:
+    """The task that a model's own metadata name, None where they are silent.
+
+    Raises ModelError for one that is not audited.
+    """
+    if stated.task is None or stated.task not in TASKS:
+        return None
+    found = TASKS[stated.task]
+    if found is None:
         raise ModelError(
-            f"{name} says in its metadata that its task is {stated.task!r}; this version audits "
-            "classification. Give a classifier (`task: classify`)."
+            f"{name} says in its metadata that its task is {stated.task!r} (key points, turned "
+            "boxes), which is not audited. Give a classifier, a detector or a segmenter."
+        )
+    return found
+
+
+def require_task(stated: Stated, name: str, *, task: Task) -> None:
+    """Raise ModelError where a model's own metadata name another task than the spec."""
+    found = stated_task(stated, name)
+    # An instance segmenter's boxes may be audited alone.
+    if found is not None and found != task and (found, task) != (
+        "instance-segmentation", "detection",
+    ):  # fmt: skip
+        raise ModelError(
+            f"{name} says in its metadata that its task is {stated.task!r}; the spec says "
+            f"`task: {task}`. Set `model.task: {found}` and the `output` that the model has."
         )
 
 

@@ -18,20 +18,14 @@ def predict_in_steps(
     """
     size = step or len(frames)
     parts = [_one(frames[at : at + size], size, answer) for at in range(0, len(frames), size)]
-    embeddings = [part.embedding for part in parts if part.embedding is not None]
-    return Prediction(
-        probabilities=np.concatenate([part.probabilities for part in parts]),
-        embedding=np.concatenate(embeddings) if embeddings else None,
-    )
+    return Prediction.joined(parts)
 
 
 def _one(frames: np.ndarray, size: int, answer: Callable[[np.ndarray], Prediction]) -> Prediction:
     n = len(frames)
     if n == size:
         return answer(frames)
-    found = answer(np.concatenate([frames, np.repeat(frames[-1:], size - n, axis=0)]))
-    embedding = None if found.embedding is None else found.embedding[:n]
-    return Prediction(found.probabilities[:n], embedding)
+    return answer(np.concatenate([frames, np.repeat(frames[-1:], size - n, axis=0)])).first(n)
 
 
 def no_answers(n_classes: int, *, width: int | None) -> Prediction:

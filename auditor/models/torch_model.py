@@ -1,12 +1,13 @@
-"""A PyTorch classifier behind the `Predictor` protocol, with gradients."""
+"""A PyTorch model behind the `Predictor` protocol, with gradients."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -17,14 +18,16 @@ from auditor.errors import ModelError
 from auditor.findings import ModelFacts, TensorFacts
 from auditor.models.architecture import ArchitectureFacts
 from auditor.models.checkpoints import Checkpoint, read_checkpoint
-from auditor.models.class_tensor import class_tensor, class_tensor_name
+from auditor.models.class_tensor import class_tensor, class_tensor_name, raw_tensors
+from auditor.models.heads.tensors import Raw
 from auditor.models.identity import cpu_features, digest_of
 from auditor.models.inputs import InputBuffers, tensor_shape
-from auditor.models.outputs import OutputReading, output_widths, reading_for
+from auditor.models.outputs import output_widths, reading_for
 from auditor.models.penultimate import as_vectors
 from auditor.models.predictor import Prediction
 from auditor.models.probe import probe_frames
-from auditor.models.stated import Stated, stated_by, torchscript_metadata
+from auditor.models.readings import ClassReading, HeadReading, Reading
+from auditor.models.stated import Stated, require_task, stated_by, torchscript_metadata
 from auditor.models.steps import no_answers, predict_in_steps
 from auditor.models.torch_gradients import input_gradients
 from auditor.models.torch_head import Head, HeadTap, find_head, named_head
@@ -36,6 +39,7 @@ from auditor.models.torch_weights import (
 )
 from auditor.models.torchscript_layers import scripted_network
 from auditor.spec import InputSpec, ModelSpec
+from auditor.spec.spec_file import audited_classes
 
 TorchFormat = Literal["torchscript", "torch-weights", "safetensors", "pt2"]
 
@@ -56,7 +60,7 @@ _ERRORS = (
 class _Plan:
     """What is fixed about a module before it runs on images."""
 
-    reading: OutputReading
+    reading: Reading
     head: Head | None
     architecture: ArchitectureFacts
     facts: ModelFacts
@@ -74,7 +78,7 @@ class TorchPredictor:
         self._input = input
         self._buffers = InputBuffers()
         self._tap = None if plan.head is None else HeadTap(module, plan.head)
-        self._step: int | None = None
+        self._step: int | None = plan.reading.step
         self._width = 0
         self._try_out()
 
@@ -99,7 +103,7 @@ class TorchPredictor:
             plan.code,
             ["torch", torch.__version__, plan.device],
             cpu_features(),
-            [asdict(plan.reading), self._step],
+            [plan.reading.key(), self._step],
             None if plan.head is None else asdict(plan.head),
             plan.output,
         )
@@ -114,9 +118,8 @@ class TorchPredictor:
                 "`model.embedding`."
             )
         if not len(frames):
-            return no_answers(
-                self._plan.reading.n_classes, width=self._width if embedding else None
-            )
+            width = self._width if embedding else None
+            return no_answers(self._plan.reading.n_scores, width=width)
         given = input or self._input
         return predict_in_steps(
             frames, step=self._step, answer=lambda batch: self._answer(batch, given, embedding)
@@ -133,12 +136,14 @@ class TorchPredictor:
                 f"This {self.facts.format} model gives no gradients. Audit the PyTorch weights "
                 "(`model.path` with `model.architecture`) with a float32 input."
             )
+        reading = self._plan.reading
+        assert isinstance(reading, ClassReading)
         tensor = self._tensor(frames, self._input)
         return input_gradients(
             lambda x: class_tensor(_called(self._module, x), self._plan.output),
             tensor,
             classes,
-            reading=self._plan.reading,
+            reading=reading.reading,
             input=self._input,
         )
 
@@ -146,15 +151,16 @@ class TorchPredictor:
         return torch.from_numpy(self._buffers.fill(frames, input=given)).to(self._plan.device)
 
     def _answer(self, frames: np.ndarray, given: InputSpec, embedding: bool) -> Prediction:
-        tensor, n = self._tensor(frames, given), len(frames)
+        tensor, n, plan = self._tensor(frames, given), len(frames), self._plan
         with torch.inference_mode():
             if not embedding or self._tap is None:
-                raw = class_tensor(_called(self._module, tensor), self._plan.output)
-                return Prediction(self._plan.reading.read(_array(raw), n=n), None)
+                raw = _raw(_called(self._module, tensor), plan.reading, plan.output)
+                return plan.reading.read(raw, n=n, size=given.size)
             with self._tap.reading() as tap:
-                raw = class_tensor(_called(self._module, tensor), self._plan.output)
+                raw = _raw(_called(self._module, tensor), plan.reading, plan.output)
                 vectors = as_vectors(_array(tap.found), features=tap.head.features, n=n)
-        return Prediction(self._plan.reading.read(_array(raw), n=n), vectors)
+        found = plan.reading.read(raw, n=n, size=given.size)
+        return replace(found, embedding=vectors)
 
     def _try_out(self) -> None:
         """One image, then two: an exported program may have its batch fixed."""
@@ -162,6 +168,8 @@ class TorchPredictor:
         first = self.predict(frames[:1], embedding=self._tap is not None)
         if first.embedding is not None:
             self._width = first.embedding.shape[1]
+        if self._step is not None:
+            return
         try:
             self.predict(frames)
         except ModelError:
@@ -174,12 +182,14 @@ def open_torch(
     format: TorchFormat,
     model: ModelSpec,
     classes: tuple[str, ...],
+    renamed: Mapping[str, str | None] = MappingProxyType({}),
     folder: Path,
     trust_code: bool,
 ) -> TorchPredictor:
-    """Load a PyTorch classifier; raises ModelError for whatever does not fit the spec.
+    """Load a PyTorch model; raises ModelError for whatever does not fit the spec.
 
-    `folder` is where code named by ``model.architecture`` is looked for.
+    `renamed` is what the audit calls some of the `classes` (`data.classes.map`); `folder` is where
+    code named by ``model.architecture`` is looked for.
     """
     checkpoint = Checkpoint({})
     if format == "torchscript":
@@ -189,7 +199,9 @@ def open_torch(
     else:
         safetensors = format == "safetensors"
         checkpoint = read_checkpoint(path, safetensors=safetensors, part=model.weights)
-        widths = output_widths(model.output_spec, len(classes))
+        widths = (
+            output_widths(model.output_spec, len(classes)) if model.head is None else frozenset()
+        )
         module, notes = module_with_weights(
             checkpoint, model.architecture, widths=widths, folder=folder, trust_code=trust_code
         )
@@ -197,10 +209,14 @@ def open_torch(
     stated = stated_by_torch(path, format, checkpoint)
     device = _device(model.device)
     module = _settled(module, model.input, device=device, exported=format == "pt2")
-    plan = _plan_of(path, module, format=format, model=model, classes=classes, device=device)
-    background = model.output_spec.background
+    require_task(stated, path.name, task=model.task)
+    plan = _plan_of(
+        path, module, format=format, model=model, classes=classes, renamed=renamed, device=device
+    )
+    background = None if model.head is not None else model.output_spec.background
     facts = replace(
         plan.facts,
+        classes=audited_classes(classes, renamed),
         notes=(*checkpoint.notes, *filter(None, [stated.note(classes, background=background)])),
         listed_classes=stated.order_of(classes, background=background),
     )
@@ -234,20 +250,28 @@ def _plan_of(
     format: TorchFormat,
     model: ModelSpec,
     classes: tuple[str, ...],
+    renamed: Mapping[str, str | None],
     device: str,
 ) -> _Plan:
-    spec = model.output_spec
     example = torch.from_numpy(
         InputBuffers().fill(probe_frames(model.input, n=1), input=model.input)
     ).to(device)
     with torch.inference_mode():
         made = _called(module, example)
-    widths = output_widths(spec, len(classes))
-    output = class_tensor_name(made, widths=widths, wanted=model.output_name)
-    raw = class_tensor(made, output)
     network = _network(module, example)
-    reading = reading_for(spec, n_classes=len(classes), ending=ending_of_layers(network.layers))
-    head = _head(module, example, wanted=model.embedding, width=raw.numel())
+    output, width = None, 0
+    if model.head is not None:
+        reading: Reading = HeadReading.of(model.head, classes, renamed)
+        outputs = raw_tensors(made)
+    else:
+        spec = model.output_spec
+        widths = output_widths(spec, len(classes))
+        output = class_tensor_name(made, widths=widths, wanted=model.output_name)
+        raw = class_tensor(made, output)
+        outputs, width = {"output": raw}, raw.numel()
+        ending = ending_of_layers(network.layers)
+        reading = ClassReading("", reading_for(spec, n_classes=len(classes), ending=ending))
+    head = _head(module, example, wanted=model.embedding, width=width)
     architecture = torch_architecture(network, module=module, example=example, input=model.input)
     facts = ModelFacts(
         task=model.task,
@@ -255,12 +279,12 @@ def _plan_of(
         digest=_file_digest(path),
         file_bytes=path.stat().st_size,
         inputs=(_facts("image", (None, *tensor_shape(model.input)), example),),
-        outputs=(_facts("output", (None, *raw.shape[1:]), raw),),
-        classes=classes,
+        outputs=tuple(_facts(n, (None, *t.shape[1:]), t) for n, t in outputs.items()),
+        classes=(),
         n_parameters=architecture.n_parameters,
         flops=architecture.flops,
         opset=None,
-        differentiable=_is_differentiable(module, example, output),
+        differentiable=model.head is None and _is_differentiable(module, example, output),
         embedding=None if head is None else head.label,
         quantised=architecture.quantised,
         trusted_code=format == "pt2" or ":" in (model.architecture or ""),
@@ -278,7 +302,8 @@ def _head(
     module: nn.Module, example: torch.Tensor, *, wanted: str | None, width: int
 ) -> Head | None:
     # The layers inside of TorchScript call no hooks.
-    if wanted is None or (isinstance(module, torch.jit.ScriptModule) and wanted == "auto"):
+    scripted = isinstance(module, torch.jit.ScriptModule)
+    if wanted is None or (wanted == "auto" and (scripted or not width)):
         return None
     if isinstance(module, torch.jit.ScriptModule):
         raise ModelError(
@@ -300,6 +325,13 @@ def _is_differentiable(module: nn.Module, example: torch.Tensor, output: str | N
     except (ModelError, RuntimeError):
         return False
     return bool(torch.isfinite(gradient).all())
+
+
+def _raw(made: Any, reading: Reading, output: str | None) -> Raw:
+    """The tensors that a reading reads, as arrays."""
+    if isinstance(reading, ClassReading):
+        return {reading.output: _array(class_tensor(made, output))}
+    return {name: _array(tensor) for name, tensor in raw_tensors(made).items()}
 
 
 def _called(module: nn.Module, tensor: torch.Tensor) -> Any:

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from auditor.spec.spec_part import Fraction, SpecPart
 
-Strides = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+# Not strict: behind `ModelSpec.output`'s own reading a list is no JSON array any more.
+Strides = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, strict=False)]
 
 
 HeadTask = Literal["detection", "segmentation", "instance-segmentation"]

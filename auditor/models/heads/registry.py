@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from auditor.errors import ModelError
@@ -25,36 +24,32 @@ from auditor.models.heads import (
 )
 from auditor.models.heads.boxes import Size
 from auditor.models.heads.tensors import Raw, kind_of, require_finite
-from auditor.spec import Task
 from auditor.spec import heads as specs
 
 _FEW = 10
 
 
-@dataclass(frozen=True)
-class Head:
-    """A head: the task it serves, its parameters, and the function that reads it."""
-
-    task: Task
-    parameters: type[specs.HeadSpec]
-    read: Callable[..., list[Any]]
-
-
-HEADS: dict[str, Head] = {
-    "torchvision": Head("detection", specs.TorchvisionHead, torchvision.read),
-    "ssd": Head("detection", specs.SsdHead, ssd.read),
-    "ssd-softmax": Head("detection", specs.SsdSoftmaxHead, ssd_softmax.read),
-    "yolov5": Head("detection", specs.Yolov5Head, yolov5.read),
-    "yolov8": Head("detection", specs.Yolov8Head, yolov8.read),
-    "yolox": Head("detection", specs.YoloxHead, yolox.read),
-    "end-to-end": Head("detection", specs.EndToEndHead, end_to_end.read),
-    "fastestdet": Head("detection", specs.FastestDetHead, fastestdet.read),
-    "yunet": Head("detection", specs.YunetHead, yunet.read),
-    "detr": Head("detection", specs.DetrHead, detr.read),
-    "semantic": Head("segmentation", specs.SemanticHead, semantic.read),
-    "mask-rcnn": Head("instance-segmentation", specs.MaskRcnnHead, mask_rcnn.read),
-    "yolo-seg": Head("instance-segmentation", specs.YoloSegHead, yolo_seg.read),
+READ: dict[str, Callable[..., list[Any]]] = {
+    "torchvision": torchvision.read,
+    "ssd": ssd.read,
+    "ssd-softmax": ssd_softmax.read,
+    "yolov5": yolov5.read,
+    "yolov8": yolov8.read,
+    "yolox": yolox.read,
+    "end-to-end": end_to_end.read,
+    "fastestdet": fastestdet.read,
+    "yunet": yunet.read,
+    "detr": detr.read,
+    "semantic": semantic.read,
+    "mask-rcnn": mask_rcnn.read,
+    "yolo-seg": yolo_seg.read,
 }
+"""The function that reads each head of `auditor.spec.heads`."""
+
+
+def one_image_a_time(head: specs.HeadSpec) -> bool:
+    """Whether a head's outputs are of one image, without an axis of images."""
+    return isinstance(head, specs.TorchvisionHead | specs.MaskRcnnHead)
 
 
 def read_answers(raw: Raw, head: specs.HeadSpec, *, n_classes: int, size: Size) -> list[Answer]:
@@ -67,7 +62,7 @@ def read_answers(raw: Raw, head: specs.HeadSpec, *, n_classes: int, size: Size) 
     outside 0 to 1, classes that are not in the list, or mostly boxes without an area.
     """
     require_finite(raw)
-    answers: list[Answer] = HEADS[kind_of(head)].read(raw, head, n_classes=n_classes, size=size)
+    answers: list[Answer] = READ[kind_of(head)](raw, head, n_classes=n_classes, size=size)
     found = [answer for answer in answers if isinstance(answer, Detections)]
     empty, kept = sum(a.n_empty for a in found), sum(len(a) for a in found)
     if empty > max(kept, _FEW):

@@ -7,14 +7,15 @@ A task is a scorer (`score`, run on each shard and stored) and a reading of what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
-import numpy as np
 import pandas as pd
 
 from auditor.data.dataset import Dataset
-from auditor.scoring.rows import Rows
-from auditor.scoring.tasks import classification
+from auditor.scoring.quantities import Quantity
+from auditor.scoring.rows import RowKind, Rows
+from auditor.scoring.tasks import classification, detection, segmentation
+from auditor.scoring.tasks.scoring import Scoring
 
 
 class Task(Protocol):
@@ -23,16 +24,34 @@ class Task(Protocol):
     SCORER_VERSION: int
     """Changes when the same answers and truth would give other scores."""
 
-    def score(self, answers: np.ndarray, truth: np.ndarray) -> pd.DataFrame:
-        """Columns that rows are made of, from raw answers and the truth of the same images."""
+    def score(self, answers: Any, truth: Any, how: Scoring) -> pd.DataFrame:
+        """Columns that rows are made of, from raw answers and the truth of the same images.
+
+        Answers are class scores, boxes or class maps, truth labels or a `Truth` (None: none).
+        """
         ...
 
-    def rows(self, dataset: Dataset, scores: pd.DataFrame) -> Rows:
-        """Rows from `score`'s columns, one line an image of `dataset`, in its order."""
+    def rows(self, dataset: Dataset, scores: pd.DataFrame, *, of: RowKind = "image") -> Rows:
+        """Rows from `score`'s columns, one line an image of `dataset`, in its order.
+
+        Where a task has no objects or answers apart from its images, rows are always of images.
+        """
+        ...
+
+    def set_values(self, scores: pd.DataFrame, classes: tuple[str, ...]) -> tuple[Quantity, ...]:
+        """What only a whole set of images has (average precision, ratios of sums), all annotated.
+
+        Over the rows of images, the chief one first; none where there is no object.
+        """
         ...
 
 
-TASKS: Mapping[str, Task] = {"classification": classification}
+TASKS: Mapping[str, Task] = {
+    "classification": classification,
+    "detection": detection,
+    "segmentation": segmentation,
+    "instance-segmentation": detection,
+}
 
 
 def task_of(name: str) -> Task:

@@ -8,12 +8,14 @@ import pandas as pd
 from auditor.data.dataset import Dataset
 from auditor.scoring.accuracy import floored_log_losses
 from auditor.scoring.presence import OneHot
-from auditor.scoring.rows import Amount, Rows
+from auditor.scoring.quantities import Quantity
+from auditor.scoring.rows import Amount, RowKind, Rows
+from auditor.scoring.tasks.scoring import Scoring
 
 SCORER_VERSION = 2
 
 
-def score(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+def score(probabilities: np.ndarray, labels: np.ndarray, how: Scoring) -> pd.DataFrame:
     """What the rows of some images are made of, from class scores (n, classes) and labels (n,).
 
     Columns: ``label`` and ``answer`` (class indices, -1 without; of equal scores the first),
@@ -39,8 +41,8 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     )
 
 
-def rows(dataset: Dataset, scores: pd.DataFrame) -> Rows:
-    """Rows of images from `score`'s columns, in the order of `dataset`."""
+def rows(dataset: Dataset, scores: pd.DataFrame, *, of: RowKind = "image") -> Rows:
+    """Rows of images, whatever they are asked `of`, in the order of `dataset`."""
     labels = dataset.labels
     answers = scores["answer"].to_numpy()
     known = labels >= 0
@@ -56,3 +58,8 @@ def rows(dataset: Dataset, scores: pd.DataFrame) -> Rows:
         presence=OneHot(dataset.classes, labels, answers),
         amounts={"log-loss": Amount(losses.values, "lower", "nats", losses.span)},
     )
+
+
+def set_values(scores: pd.DataFrame, classes: tuple[str, ...]) -> tuple[Quantity, ...]:
+    """None: what a classifier's set is worth is a mean over its images."""
+    return ()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from auditor.data.boxes import Boxes, Detections
 from auditor.data.dataset import Attribute, Dataset
+from auditor.data.truth import BoxTruth
 from auditor.scoring.average_precision import RankedAnswers, average_precision
 from auditor.scoring.detection_errors import AnswerKind, Judged, OperatingPoint, judged
 from auditor.scoring.matching import IOU_THRESHOLDS, match, ranked
@@ -23,6 +24,7 @@ from auditor.scoring.overlaps import overlaps
 from auditor.scoring.presence import Placed, Several
 from auditor.scoring.quantities import Quantity, set_value
 from auditor.scoring.rows import Amount, RowKind, Rows
+from auditor.scoring.tasks.scoring import Scoring
 
 SCORER_VERSION = 1
 
@@ -35,30 +37,52 @@ SIZE = "object-size"
 """Attribute of objects: the range of `SIZES` that their area is in."""
 
 _KINDS = list(AnswerKind)
+_UNJUDGED = len(_KINDS)
+"""In place of a kind: of an answer in an image that nobody has annotated."""
 _BITS = 1 << np.arange(len(IOU_THRESHOLDS), dtype=np.int64)
 
 
-def score(
-    answers: Detections, truth: Boxes, *, known: np.ndarray, at: OperatingPoint
-) -> pd.DataFrame:
+def score(answers: Detections, truth: BoxTruth | None, how: Scoring) -> pd.DataFrame:
     """What the rows of some images are made of, from all answers, of low scores too.
 
-    `known` (n,) bool says which of the images are annotated; answers to others are dropped, and
-    their ``known`` is False. Of each answer: ``answer_class``, ``answer_score``, for each of
+    ``known`` is False of images without annotation, whose answers are kept and not judged. Of each
+    answer: ``answer_class``, ``answer_score``, for each of
     `SIZES` the thresholds at which it is right (``answer_right_SIZE``, a bit each) and at which it
     does not count (``answer_ignored_SIZE``), and at the operating point its place in `AnswerKind`
     (``answer_kind``, -1 below it) and ``answer_meant``. Of each object ``object_class``, ``_area``,
     ``_crowd``, ``_found``, ``_said``, ``_confidence``, ``_missed``.
     """
-    given = ranked(answers.take(known[answers.image]))
-    result = judged(given, truth, at=at)
-    columns = _answer_columns(given, truth) | _at_point(given, result, at)
+    assert how.at is not None
+    known = np.zeros(how.n_images, dtype=bool) if truth is None else truth.known
+    objects = _NO_BOXES if truth is None else truth.boxes
+    seen = known[answers.image]
+    given, others = ranked(answers.take(seen)), ranked(answers.take(~seen))
+    result = judged(given, objects, at=how.at)
+    columns = _answer_columns(given, objects) | _at_point(given, result, how.at)
+    rest = _unjudged(others, how.at)
+    image = np.concatenate([given.image, others.image])
     table: dict[str, Any] = {"known": known}
     for name, values in columns.items():
-        table[f"answer_{name}"] = _lists(values, given.image, n=len(known))
-    for name, values in _object_columns(truth, result).items():
-        table[f"object_{name}"] = _lists(values, truth.image, n=len(known))
+        both = np.concatenate([values, rest.get(name, np.zeros(len(others), dtype=np.int64))])
+        table[f"answer_{name}"] = _lists(both, image, n=how.n_images)
+    for name, values in _object_columns(objects, result).items():
+        table[f"object_{name}"] = _lists(values, objects.image, n=how.n_images)
     return pd.DataFrame(table)
+
+
+_NO_BOXES = Boxes(
+    *(np.zeros(0, dtype=np.int64), np.zeros((0, 4)), np.zeros(0, dtype=np.int64)),
+    *(np.zeros(0, dtype=bool), np.zeros(0), np.zeros(0, dtype=object)),
+)
+
+
+def _unjudged(answers: Detections, at: OperatingPoint) -> dict[str, np.ndarray]:
+    return {
+        "class": answers.classes,
+        "score": answers.scores,
+        "kind": np.where(answers.scores >= at.confidence, _UNJUDGED, -1),
+        "meant": np.full(len(answers), -1, dtype=np.int64),
+    }
 
 
 def _answer_columns(answers: Detections, truth: Boxes) -> dict[str, np.ndarray]:
@@ -138,7 +162,7 @@ def _images(dataset: Dataset, scores: pd.DataFrame) -> Rows:
     answer_image = _places(scores, "answer_class")[_counts(kind)]
     hits = np.bincount(image[objects.right], minlength=n)
     misses = np.bincount(image[~objects.right], minlength=n)
-    alarms = np.bincount(answer_image[~answers.right], minlength=n)
+    alarms = np.bincount(answer_image[~answers.right & answers.known], minlength=n)
     sums = 2 * hits + alarms + misses
     # Nothing to find and nothing said is all right.
     f1 = np.divide(2 * hits, sums, out=np.ones(n), where=sums > 0)
@@ -182,6 +206,7 @@ def _objects(dataset: Dataset, scores: pd.DataFrame) -> Rows:
     classes, said = (_flat(scores, f"object_{n}", int)[kept] for n in ("class", "said"))
     areas = _flat(scores, "object_area", float)[kept]
     lines = _repeated(dataset, _places(scores, "object_class")[kept], classes)
+    lines = _with_object_groups(lines, dataset, kept)
     return Rows(
         dataset=_with_attribute(lines, SIZE, _size_groups(areas)),
         right=_flat(scores, "object_found", bool)[kept],
@@ -200,7 +225,7 @@ def _answers(dataset: Dataset, scores: pd.DataFrame) -> Rows:
     return Rows(
         dataset=_repeated(dataset, _places(scores, "answer_class")[kept], meant),
         right=kind[kept] == _KINDS.index(AnswerKind.RIGHT),
-        known=np.ones(len(meant), dtype=bool),
+        known=kind[kept] != _UNJUDGED,
         confidence=_flat(scores, "answer_score", float)[kept],
         presence=Placed(dataset.classes, meant, said),
         of="answer",
@@ -216,7 +241,20 @@ def _counts(kind: np.ndarray) -> NDArray[np.bool_]:
 def _repeated(dataset: Dataset, places: np.ndarray, labels: np.ndarray) -> Dataset:
     """A line of the dataset for each of `places`, with a label of its own."""
     lines = dataset.frame.iloc[places].reset_index(drop=True)
-    return replace(dataset, frame=lines.assign(label=labels.astype(np.int64)))
+    return replace(dataset, frame=lines.assign(label=labels.astype(np.int64)), truth=None)
+
+
+def _with_object_groups(lines: Dataset, dataset: Dataset, kept: np.ndarray) -> Dataset:
+    """With the attributes that objects have themselves, of those `kept` among all."""
+    if not isinstance(dataset.truth, BoxTruth) or not dataset.object_attributes:
+        return lines
+    groups = dataset.truth.boxes.attributes
+    columns = {
+        f"attribute:{a.name}": pd.Series(groups[a.name][kept], dtype="str")
+        for a in dataset.object_attributes
+    }
+    attributes = (*lines.attributes, *dataset.object_attributes)
+    return replace(lines, frame=lines.frame.assign(**columns), attributes=attributes)
 
 
 def _size_groups(areas: np.ndarray) -> np.ndarray:
@@ -228,6 +266,36 @@ def _with_attribute(dataset: Dataset, name: str, groups: np.ndarray) -> Dataset:
     found = Attribute(name, "condition", tuple(n for n in SIZES if n != "all"))
     lines = dataset.frame.assign(**{f"attribute:{name}": pd.Series(groups, dtype="str")})
     return replace(dataset, frame=lines, attributes=(*dataset.attributes, found))
+
+
+def set_values(scores: pd.DataFrame, classes: tuple[str, ...]) -> tuple[Quantity, ...]:
+    """Average precision at .5 to .95, at .5 and .75, of each of COCO's sizes, and of each class.
+
+    All images must be annotated. Nothing where there is no object, nor of a class or size without
+    one.
+    """
+    present, sizes = _present(scores)
+    if not len(present):
+        return ()
+    n = len(classes)
+    found = [average_precision_quantity(scores, n_classes=n, iou=iou) for iou in (None, 0.5, 0.75)]
+    found += [average_precision_quantity(scores, n_classes=n, size=size) for size in sizes]
+    for label in present:
+        one = average_precision_quantity(scores, n_classes=n, label=label)
+        name = classes[label]
+        found.append(replace(one, keys={"class": name}, title=f"average precision of {name}"))
+    return tuple(found)
+
+
+def _present(scores: pd.DataFrame) -> tuple[list[int], list[str]]:
+    """Classes and sizes that some object is of."""
+    counted = ~_flat(scores, "object_crowd", bool)
+    areas = _flat(scores, "object_area", float)[counted]
+    named = [size for size in SIZES if size != "all"]
+    return (
+        np.unique(_flat(scores, "object_class", int)[counted]).tolist(),
+        [size for size in named if _within(areas, size).any()],
+    )
 
 
 def errors_by_kind(scores: pd.DataFrame) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Semantic segmentation: a class for every pixel; a row is an image.
 
 An image counts as right where its own mean IoU is at least `RIGHT_IOU`; what a set is worth is
-told by ratios of sums (`set_quantities`), in which every pixel weighs the same.
+told by ratios of sums (`set_values`), in which every pixel weighs the same.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from auditor.data.dataset import Dataset
+from auditor.data.truth import MapTruth
 from auditor.scoring.pixels import (
     boundary_f,
     boundary_hits,
@@ -26,8 +28,9 @@ from auditor.scoring.pixels import (
 )
 from auditor.scoring.presence import Several
 from auditor.scoring.quantities import Quantity, set_value
-from auditor.scoring.rows import Amount, Rows
+from auditor.scoring.rows import Amount, RowKind, Rows
 from auditor.scoring.set_values import SetValue
+from auditor.scoring.tasks.scoring import Scoring
 
 SCORER_VERSION = 1
 
@@ -37,27 +40,32 @@ LEAST_SHARE = 0.001
 
 
 def score(
-    answers: Iterable[np.ndarray | None], truth: Iterable[np.ndarray | None], *, n_classes: int
+    answers: Iterable[np.ndarray | None], truth: MapTruth | None, how: Scoring
 ) -> pd.DataFrame:
     """What the rows of some images are made of, from class maps (h, w) in the images' order.
 
     None stands for an image without answer or truth, whose ``known`` is False. Columns: ``known``,
-    ``confusion`` (classes x (classes + 1) pixel counts in a list, the last answer being no class)
-    and ``boundary`` (classes x 4, see `boundary_hits`).
+    ``said`` (pixels of each answered class in a list), ``confusion`` (classes x (classes + 1)
+    pixel counts in a list, the last answer being no class) and ``boundary`` (classes x 4, see
+    `boundary_hits`).
     """
-    lines = [_line(a, t, n_classes) for a, t in zip(answers, truth, strict=True)]
-    return pd.DataFrame(lines, columns=["known", "confusion", "boundary"])
+    maps = repeat(None, how.n_images) if truth is None else truth.maps()
+    lines = [_line(a, t, how.n_classes) for a, t in zip(answers, maps, strict=True)]
+    return pd.DataFrame(lines, columns=["known", "said", "confusion", "boundary"])
 
 
 def _line(
     answer: np.ndarray | None, truth: np.ndarray | None, n_classes: int
-) -> tuple[bool, NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[bool, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    said = np.zeros(n_classes, dtype=np.int64)
+    if answer is not None:
+        said += np.bincount(answer[answer >= 0], minlength=n_classes)
     if answer is None or truth is None:
         none = np.zeros(n_classes * (n_classes + 1), dtype=np.int64)
-        return False, none, none[: n_classes * 4]
+        return False, said, none, np.zeros(n_classes * 4, dtype=np.int64)
     confusion = pixel_confusion(answer, truth, n_classes=n_classes)
     hits = boundary_hits(answer, truth, n_classes=n_classes)
-    return True, confusion.ravel(), hits.ravel()
+    return True, said, confusion.ravel(), hits.ravel()
 
 
 @dataclass(frozen=True)
@@ -77,17 +85,20 @@ class PixelCounts:
         return cls(confusion, boundary)
 
 
-def rows(dataset: Dataset, scores: pd.DataFrame) -> Rows:
-    """Rows of images from `score`'s columns, in the order of `dataset`."""
+def rows(dataset: Dataset, scores: pd.DataFrame, *, of: RowKind = "image") -> Rows:
+    """Rows of images, whatever they are asked `of`, in the order of `dataset`."""
     n_classes = len(dataset.classes)
     counts = PixelCounts.of(scores, n_classes=n_classes).confusion
-    pixels = np.maximum(counts.sum(axis=(1, 2)), 1)
+    annotated = scores["known"].to_numpy(dtype=bool)
     hits = np.diagonal(counts[:, :, :n_classes], axis1=1, axis2=2)
     true, said = counts.sum(axis=2), counts[:, :, :n_classes].sum(axis=1)
+    whole = np.array(scores["said"].tolist(), dtype=np.int64).reshape(len(scores), n_classes)
+    said = np.where(annotated[:, None], said, whole)
+    pixels = np.maximum(np.where(annotated, counts.sum(axis=(1, 2)), whole.sum(axis=1)), 1)
     present = true > 0
     each = hits / np.maximum(true + said - hits, 1)
     own = (each * present).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
-    known = scores["known"].to_numpy(dtype=bool) & present.any(axis=1)
+    known = annotated & present.any(axis=1)
     share = hits.sum(axis=1) / pixels
     least = LEAST_SHARE * pixels[:, None]
     return Rows(
@@ -104,7 +115,7 @@ def rows(dataset: Dataset, scores: pd.DataFrame) -> Rows:
     )
 
 
-def set_quantities(scores: pd.DataFrame, *, classes: tuple[str, ...]) -> tuple[Quantity, ...]:
+def set_values(scores: pd.DataFrame, classes: tuple[str, ...]) -> tuple[Quantity, ...]:
     """Mean IoU, Dice and boundary F, pixel accuracy, and the IoU of each class, of a set of images.
 
     All images must be annotated. A class without a true pixel has no IoU of its own.

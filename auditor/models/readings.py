@@ -1,0 +1,126 @@
+"""From a model's raw outputs to predictions: class scores, or the answers of a head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from auditor.errors import ModelError
+from auditor.models.answers import Answer, ClassMap, Detections
+from auditor.models.heads.registry import one_image_a_time, read_answers
+from auditor.models.heads.tensors import Raw
+from auditor.models.outputs import OutputReading
+from auditor.models.predictor import Prediction
+from auditor.spec import HeadSpec
+from auditor.spec.spec_file import audited_classes
+
+
+class Reading(Protocol):
+    """How raw outputs become predictions, fixed when the model is loaded."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the outputs that are asked of the model; () for all."""
+        ...
+
+    @property
+    def step(self) -> int | None:
+        """How many images the outputs are read of at once; None for any number."""
+        ...
+
+    @property
+    def n_scores(self) -> int:
+        """Class scores of each frame: 0 where answers are of another kind."""
+        ...
+
+    def read(self, raw: Raw, *, n: int, size: tuple[int, int]) -> Prediction:
+        """The prediction for `n` frames of `size` (height, width); raises ModelError."""
+        ...
+
+    def key(self) -> Any:
+        """What predictions depend on, as JSON has it."""
+        ...
+
+
+@dataclass(frozen=True)
+class ClassReading:
+    """A classifier's: the output that holds a score a class."""
+
+    output: str
+    reading: OutputReading
+    step: int | None = None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.output,)
+
+    @property
+    def n_scores(self) -> int:
+        return self.reading.n_classes
+
+    def read(self, raw: Raw, *, n: int, size: tuple[int, int]) -> Prediction:
+        return Prediction(self.reading.read(raw[self.output], n=n))
+
+    def key(self) -> Any:
+        return [self.output, asdict(self.reading)]
+
+
+@dataclass(frozen=True)
+class HeadReading:
+    """A detector's or segmenter's. `meaning` is the audit's class for each of the model's, or -1.
+
+    Boxes of a class that stands for none (-1) are dropped, its pixels are of no class.
+    """
+
+    head: HeadSpec
+    meaning: tuple[int, ...]
+    n_scores: int = 0
+    outputs: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, head: HeadSpec, classes: Sequence[str], renamed: Mapping[str, str | None]
+    ) -> HeadReading:
+        """For a model's `classes`, called in the audit as `renamed` says (`data.classes.map`)."""
+        place = {name: i for i, name in enumerate(audited_classes(classes, renamed))}
+        called = (renamed.get(name, name) for name in classes)
+        return cls(head, tuple(-1 if name is None else place[name] for name in called))
+
+    @property
+    def step(self) -> int | None:
+        return 1 if one_image_a_time(self.head) else None
+
+    def read(self, raw: Raw, *, n: int, size: tuple[int, int]) -> Prediction:
+        answers = read_answers(raw, self.head, n_classes=len(self.meaning), size=size)
+        if len(answers) != n:
+            raise ModelError(
+                f"The model gives answers for {len(answers)} of {n} images. Export it with a free "
+                "batch, or with a batch of one."
+            )
+        return Prediction.answered([self._renamed(answer) for answer in answers])
+
+    def key(self) -> Any:
+        return [self.head.model_dump(mode="json"), self.meaning]
+
+    def _renamed(self, answer: Answer) -> Answer:
+        if self.meaning == tuple(range(len(self.meaning))):
+            return answer
+        table = np.array([*self.meaning, -1], dtype=np.int64)
+        if isinstance(answer, ClassMap):
+            return ClassMap(table[answer.classes].astype(np.int16))
+        return _of_classes(answer, table[answer.classes])
+
+
+def _of_classes(found: Detections, classes: np.ndarray) -> Detections:
+    kept = np.flatnonzero(classes >= 0)
+    return replace(
+        found,
+        boxes=found.boxes[kept],
+        scores=found.scores[kept],
+        classes=classes[kept],
+        landmarks=None if found.landmarks is None else found.landmarks[kept],
+        patches=None if found.patches is None else tuple(found.patches[i] for i in kept),
+    )
