@@ -17,6 +17,9 @@ from urllib.parse import quote
 from auditor.stats import Draws, Estimate, Interval, Normal, interval
 
 Better = Literal["higher", "lower", "none"]
+RowKind = Literal["image", "object", "answer"]
+"""What is scored: images, objects that should be found in them, or a model's answers."""
+
 Scale = Literal["share", "difference", "ratio", "amount"]
 Reading = Literal[
     "remains", "explained", "reversed", "open", "hidden", "not shown", "not comparable"
@@ -137,8 +140,8 @@ class Measure:
     not apply; with `of_all` both count the whole split and not the subject alone. `sides` are
     the two sides of a comparison, this one first. `examples` are image ids, worst first.
     `volatile` marks timings and what follows from them. `facts` are the JSON values that the
-    words of the measure speak of; a measure holds no sentence. No interval of the estimate leaves
-    the scale, whoever made it.
+    words of the measure speak of; a measure holds no sentence. `of` says what its rows
+    are. No interval of the estimate leaves the scale, whoever made it.
     """
 
     name: str
@@ -157,6 +160,7 @@ class Measure:
     examples: tuple[str, ...] = ()
     volatile: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+    of: RowKind = "image"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "estimate", _on_scale(self.estimate, self.span))
@@ -266,7 +270,7 @@ class Needed:
     """
 
     more: int | None
-    counted: Literal["units", "images", "timed runs"]
+    counted: Literal["units", "images", "objects", "answers", "timed runs"]
     of_all: bool = False
     both_sides: bool = False
 

@@ -140,6 +140,7 @@ class AgainstRest:
             adjusted=adjusted,
             examples=self.examples(inside),
             facts=facts or {},
+            of=self.grouping.rows.of,
         )
 
     def examples(self, inside: np.ndarray) -> tuple[str, ...]:
@@ -151,13 +152,13 @@ class AgainstRest:
         return worst_first(rows.image_ids[places], badness=badness)
 
     def _none_at_all(self, group: str, name: str) -> Unmeasured:
-        n, among = len(self.values), self.quantity.among
+        n, among, noun = len(self.values), self.quantity.among, self.grouping.rows.noun
         return Unmeasured(
             name=name,
             subject=self.subject(group),
-            reason=f"None of {n:,} {self.grouping.rows.split} images{among} counts as "
+            reason=f"None of {n:,} {self.grouping.rows.split} {noun}{among} counts as "
             f"“{self.quantity.title or self.quantity.name}”: without one there is no ratio.",
-            remedy=f"Nothing to do if {n:,} images are enough to you; with more images{among} "
+            remedy=f"Nothing to do if {n:,} {noun} are enough to you; with more {noun}{among} "
             "rarer ones would show.",
         )
 

@@ -130,7 +130,9 @@ def group_table(
     quantities = [one.compared.quantity for one in found]
     names = {r.name for one in found for results in one.results.values() for r in results}
     ordered = [*measures, *sorted(names - {*measures})]
-    head = ("attribute", "role", "data", "class", "group", "quantity", "images", "units")
+    nouns = {one.compared.grouping.rows.noun for one in found}
+    counted = nouns.pop() if len(nouns) == 1 else "rows"
+    head = ("attribute", "role", "data", "class", "group", "quantity", counted, "units")
     alike = {(q.scale, q.unit) for q in quantities}
     own = _column_unit(*alike.pop()) if len(alike) == 1 else ""
     units = {"value": own, "others": own} | {
@@ -213,13 +215,13 @@ def _picture(
 ) -> Figure:
     entries = [entry for one in found for entry in _entries(one)]
     missing = max((one.compared.grouping.missing for one in found), default=0)
-    quantity = found[0].compared.quantity
+    quantity, noun = found[0].compared.quantity, found[0].compared.grouping.rows.noun
     shown = "; ".join(f"{e['label']}{_series(e)} {_told_value(e, quantity)}" for e in entries[:20])
     return Figure(
         id=f"{check}:{attribute}",
         kind="forest",
         title=f"{title} by {attribute}",
-        caption=f"{caption or f'{title} of each group'}, with its 95% interval. {missing} images "
+        caption=f"{caption or f'{title} of each group'}, with its 95% interval. {missing} {noun} "
         f"have no value of {attribute}. Groups with fewer than {MIN_UNITS} units are left out.",
         alt=f"Intervals: {shown}." if entries else "No group has enough units.",
         x=Axis(title.lower(), quantity.unit if quantity.scale == "amount" else "share"),
@@ -235,7 +237,7 @@ def _entries(one: ByGroup) -> Iterator[dict[str, Cell]]:
     shown = {group: sides[0] for group in one.results if (sides := one.sides(group))}
     if shown:
         everyone = one.compared.side(np.ones(len(one.compared.grouping), dtype=bool))
-        shown = {"all images": everyone} | shown
+        shown = {f"all {one.compared.grouping.rows.noun}": everyone} | shown
     for label, side in shown.items():
         point, low, high = side_cells(side)
         entry: dict[str, Cell] = {"label": label, "value": point, "low": low, "high": high}

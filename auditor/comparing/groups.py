@@ -156,11 +156,15 @@ def nothing_to_compare(
     of the subject.
     """
     attribute, split = grouping.attribute.name, grouping.rows.split
+    noun = grouping.rows.noun
     if not len(grouping):
-        reason, group = f"No {truth}{split} image has a value of {attribute}.", MISSING_GROUP
+        reason, group = (
+            f"No {truth}{split} {grouping.rows.of} has a value of {attribute}.",
+            MISSING_GROUP,
+        )
     elif grouping.single is not None:
         group = grouping.single
-        reason = f"All {truth}{split} images are of one group, {grouping.named(group)}."
+        reason = f"All {truth}{split} {noun} are of one group, {grouping.named(group)}."
         if group in grouping.attribute.pooled:
             reason += " It is pooled of groups of which some hold too few units to be published."
     else:
@@ -171,7 +175,7 @@ def nothing_to_compare(
         name=name,
         subject=grouping.subject(group, keys),
         reason=f"{reason} There is no other group to compare with.",
-        remedy=f"Collect {split} images of at least two groups of {attribute}{enough}.",
+        remedy=f"Collect {split} {noun} of at least two groups of {attribute}{enough}.",
     )
 
 

@@ -24,10 +24,15 @@ class Pair:
 
     @classmethod
     def of(cls, first: Rows, second: Rows) -> Pair:
-        """Align two passes by image; rows that one of them lacks are left out."""
+        """Align two passes by image and object; rows that one of them lacks are left out.
+
+        Answers are not the same rows in two passes: ValueError for them.
+        """
+        if first.of == "answer":
+            raise ValueError("a pair of passes: found rows of answers, expected objects or images")
         first, second = first.with_truth, second.with_truth
-        place = {image_id: i for i, image_id in enumerate(second.image_ids)}
-        at = np.array([place.get(image_id, -1) for image_id in first.image_ids], dtype=np.int64)
+        place = {key: i for i, key in enumerate(second.keys)}
+        at = np.array([place.get(key, -1) for key in first.keys], dtype=np.int64)
         if len(at) == len(second) and (at == np.arange(len(at))).all():
             return cls(first, second)
         return cls(first.take(at >= 0), second.take(at[at >= 0]))
@@ -95,6 +100,7 @@ class Pair:
             sides=(self._side(here), self._side(there)),
             examples=examples,
             facts=facts or {},
+            of=self.first.of,
         )
 
     def share(
@@ -111,6 +117,7 @@ class Pair:
             n=len(self),
             n_units=self.n_units,
             examples=worst_first(self.first.image_ids, badness=badness, among=changed),
+            of=self.first.of,
         )
 
     def _side(self, success: np.ndarray) -> Side:

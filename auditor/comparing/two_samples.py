@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.findings import Better, Measure, Side, Subject, Unmeasured
+from auditor.findings import Better, Measure, RowKind, Side, Subject, Unmeasured
 from auditor.scoring.comparison import count_units, too_few
 from auditor.scoring.rows import Rows
 from auditor.stats import rate, two_sample_difference
@@ -18,12 +18,13 @@ class Sample:
 
     success: np.ndarray
     unit: np.ndarray | None
+    of: RowKind = "image"
 
     @classmethod
     def right(cls, rows: Rows) -> Sample:
         """Whether each row of known truth is answered rightly."""
         rows = rows.with_truth
-        return cls(rows.right, rows.unit_codes)
+        return cls(rows.right, rows.unit_codes, rows.of)
 
     def __len__(self) -> int:
         return len(self.success)
@@ -67,6 +68,7 @@ def two_samples(
         n_units=None if counted.unit is None else counted.n_units,
         sides=(_side(here, units[0]), _side(there, units[1])),
         examples=examples,
+        of=counted.of,
     )
 
 

@@ -12,7 +12,7 @@ from auditor.contract.needs import Need
 from auditor.contract.passes import AS_GIVEN
 from auditor.data.dataset import Dataset
 from auditor.data.views import AS_SHOT, View
-from auditor.findings import ModelFacts
+from auditor.findings import ModelFacts, RowKind
 from auditor.spec import AuditSpec, InputSpec
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from auditor.models.predictor import Predictor
     from auditor.scoring.outcomes import Outcomes
     from auditor.scoring.quantities import Quantity
-    from auditor.scoring.rows import RowKind, Rows
+    from auditor.scoring.rows import Rows
 
 
 class Evidence(Protocol):
@@ -37,6 +37,11 @@ class Evidence(Protocol):
     @property
     def rng(self) -> np.random.Generator:
         """A fresh generator from the audit's seed and the check's id."""
+        ...
+
+    @property
+    def kinds(self) -> tuple[RowKind, ...]:
+        """What the task has rows of, the chief ones first: images, or objects and answers too."""
         ...
 
     def has(self, need: Need) -> bool:
@@ -60,12 +65,12 @@ class Evidence(Protocol):
         input: InputSpec | None = None,
         sample: int | None = None,
         part: str = "sound",
-        of: RowKind = "image",
+        of: RowKind | None = None,
     ) -> Rows:
         """Scored rows of a declared pass; unreadable images are never among them.
 
-        `of` objects that should be found, or of answers, where the task has such (a classifier's
-        are its images).
+        `of` what `kinds` lists; its first, the objects that a detector should find, where None or
+        where the task has no such rows.
         """
         ...
 

@@ -27,6 +27,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from auditor.findings import RowKind
+
 Text = str | tuple[str, ...]
 
 EITHER_WAY = (-1.0, 1.0)
@@ -50,7 +52,8 @@ class Words:
     ``{gap}`` below and above the neutral value. `metric` is the name under which a model card
     lists the value (of this side, in comparisons). `headline` is a line on top of page one, by
     `headline_rank`; `answer` the part of the answer to the check's question when a limit on it
-    fails. `when` keeps the words to values above or below the neutral one.
+    fails. `when` keeps the words to values above or below the neutral one, `of` to measures of such
+    rows.
     """
 
     title: str
@@ -68,4 +71,5 @@ class Words:
     headline_rank: int = 1
     answer: str = ""
     when: Literal["above", "below"] | None = None
+    of: RowKind | None = None
     span: tuple[float, float] = (0.0, 1.0)

@@ -28,11 +28,11 @@ from auditor.data.views import AS_SHOT, View
 from auditor.engine.sampling import nested_order, sample_rows
 from auditor.engine.store import Store
 from auditor.engine.sweep import SweptPass, SweptSplit, assemble
-from auditor.findings import ModelFacts
+from auditor.findings import ModelFacts, RowKind
 from auditor.models.predictor import Predictor
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.quantities import Quantity
-from auditor.scoring.rows import RowKind, Rows
+from auditor.scoring.rows import Rows
 from auditor.scoring.tasks import Task, task_of
 from auditor.spec import AuditSpec, InputSpec
 
@@ -119,8 +119,9 @@ class CheckEvidence:
         input: InputSpec | None = None,
         sample: int | None = None,
         part: str = "sound",
-        of: RowKind = "image",
+        of: RowKind | None = None,
     ) -> Rows:
+        of = self.kinds[0] if of is None or of not in self.kinds else of
         wanted = Pass(split, view=view, variant=variant, input=input, sample=sample)
         self._require_pass(wanted)
         known = self.gathered.scored
@@ -144,10 +145,14 @@ class CheckEvidence:
         known = self.gathered.set_values
         if (wanted, part) not in known:
             dataset, scores = self._scores(wanted, part)
-            annotated = self._task.rows(dataset, scores).known
+            annotated = self._task.rows(dataset, scores, of="image").known
             scores = scores[annotated].reset_index(drop=True)
             known[wanted, part] = self._task.set_values(scores, dataset.classes)
         return known[wanted, part]
+
+    @property
+    def kinds(self) -> tuple[RowKind, ...]:
+        return self._task.KINDS
 
     @property
     def _task(self) -> Task:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from auditor.findings import Measure, Needed
+from auditor.findings import Measure, Needed, RowKind
 from auditor.judging.policy import Bound, Limit
 from auditor.stats import RateDifference, RateRatio, smallest_excess, times_needed
 from auditor.stats.inference import Side
@@ -19,11 +19,16 @@ def good_side(limit: Bound) -> Side:
     return "low" if limit.exceeds == "below" else "high"
 
 
-def counted(measure: Measure) -> Literal["units", "images", "timed runs"]:
+def counted(measure: Measure) -> Literal["units", "images", "objects", "answers", "timed runs"]:
     """What more of would decide a measure."""
     if measure.volatile:
         return "timed runs"
-    return "images" if measure.n_units is None else "units"
+    nouns: dict[RowKind, Literal["images", "objects", "answers"]] = {
+        "image": "images",
+        "object": "objects",
+        "answer": "answers",
+    }
+    return nouns[measure.of] if measure.n_units is None else "units"
 
 
 def size(measure: Measure) -> int:

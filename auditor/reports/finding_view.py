@@ -98,7 +98,7 @@ def finding_view(finding: Finding, order: Ordered) -> FindingView:
 
 def size_text(measure: Measure, telling: Telling) -> str:
     """How many images (and units) a measure rests on."""
-    images = f"{measure.n:,} {'runs' if measure.volatile else 'images'}"
+    images = f"{measure.n:,} {'runs' if measure.volatile else f'{measure.of}s'}"
     return images if measure.n_units is None else f"{images}, {telling.counted(measure.n_units)}"
 
 

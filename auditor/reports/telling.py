@@ -120,7 +120,7 @@ class Telling:
 
     def size(self, result: Measure) -> str:
         """How many images and units a measure rests on, as ``from 110 images, 24 rooms``."""
-        what = "timed runs" if result.volatile else "images"
+        what = "timed runs" if result.volatile else f"{result.of}s"
         units = "" if result.n_units is None else f", {self.counted(result.n_units)}"
         return f"from {result.n:,} {what}{units}"
 
@@ -164,7 +164,10 @@ class Telling:
 def telling(record: AuditRecord) -> Telling:
     """The words for a record: its checks', and the names that its spec displays."""
     spec = AuditSpec.model_validate_json(json.dumps(record.spec.parsed))
-    unit, units = _unit_names(spec.data.columns.unit_column)
+    column = spec.data.columns.unit_column
+    # Objects without a stated unit are counted by their images.
+    alone = column is None and spec.model.gives_boxes
+    unit, units = ("image", "images") if alone else _unit_names(column)
     return Telling(
         checks=check_classes(),
         attributes=frozenset(spec.data.attributes),
@@ -196,6 +199,8 @@ def _places(record: AuditRecord) -> dict[str, str]:
 
 def _applies(words: Words, result: Measured) -> bool:
     """Whether the value lies where the words are for; reasons have no value and take any."""
+    if words.of is not None and isinstance(result, Measure) and words.of != result.of:
+        return False
     if words.when is None or not isinstance(result, Measure) or result.neutral is None:
         return words.when is None
     above = value(result.estimate) > result.neutral
@@ -237,6 +242,8 @@ class _Fields(string.Formatter):
             "where": "" if subject.split in (None, "test") else f"{subject.split} data",
             "in_where": "" if subject.split in (None, "test") else f" in {subject.split} data",
             "variant": subject.variant or "as-given",
+            "row": self._row,
+            "rows": f"{self._row}s",
             "unit_noun": telling.unit,
             "units_noun": telling.units,
         }
@@ -276,6 +283,10 @@ class _Fields(string.Formatter):
         names = one if isinstance(one, list | tuple) else [one]
         return " with ".join(self.telling.shown(str(name)) for name in names)
 
+    @property
+    def _row(self) -> str:
+        return self.result.of if isinstance(self.result, Measure) else "image"
+
     def format_field(self, value: Any, format_spec: str) -> Any:
         printers: dict[str, Callable[[Any], str]] = {
             "percent": lambda v: f"{percent(v)}%",
@@ -284,7 +295,7 @@ class _Fields(string.Formatter):
             "times": times,
             "units": self.telling.counted,
             "noun": lambda v: self.telling.units if v == "units" else v,
-            "rows": lambda v: f"{v:,} image{'' if v == 1 else 's'}",
+            "rows": lambda v: f"{v:,} {self._row}{'' if v == 1 else 's'}",
         }
         if format_spec in printers:
             return printers[format_spec](value)

@@ -9,6 +9,7 @@ import numpy as np
 
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.pooling import by_label, crossed
+from auditor.findings import RowKind
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Outcomes:
 
     def __len__(self) -> int:
         return len(self.dataset)
+
+    @property
+    def of(self) -> RowKind:
+        """What the rows are: images."""
+        return "image"
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from auditor.findings import Better, Cell, Measure, Subject, Unmeasured
+from auditor.findings import Better, Cell, Measure, RowKind, Subject, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, count_units, too_few, worst_first
 from auditor.stats import interval, rate, value
 
@@ -22,6 +22,8 @@ class Answered(Protocol):
     def units(self) -> np.ndarray | None: ...
     @property
     def confidence(self) -> np.ndarray: ...
+    @property
+    def of(self) -> RowKind: ...
 
 
 def rate_measure(
@@ -54,6 +56,7 @@ def rate_measure(
         n_units=n_units(among),
         examples=worst_first(among.image_ids, badness=among.confidence, among=harmful),
         facts={"count": int(success.sum()), **(facts or {})},
+        of=among.of,
     )
 
 
@@ -62,7 +65,7 @@ def too_few_of(name: str, subject: Subject, among: Answered, *, of: str) -> Unme
 
     Units are images where the manifest names no unit; `of` says which images these are.
     """
-    noun = "images" if among.units is None else "units"
+    noun = f"{among.of}s" if among.units is None else "units"
     return too_few(name, subject, sides={of: independent(among)}, noun=noun)
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.pooling import by_label, crossed
-from auditor.findings import Better
+from auditor.findings import Better, RowKind
 from auditor.scoring.presence import OneHot, Presence
-
-RowKind = Literal["image", "object", "answer"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,19 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.right)
+
+    @property
+    def noun(self) -> str:
+        """What several rows are called."""
+        return f"{self.of}s"
+
+    @property
+    def keys(self) -> np.ndarray:
+        """What tells the rows of one image from each other and from others', (n,) of str."""
+        if self.of == "image":
+            return self.image_ids
+        ids = pd.Series(self.image_ids)
+        return (ids + "\n" + ids.groupby(ids).cumcount().astype(str)).to_numpy(dtype=object)
 
     @property
     def split(self) -> str:

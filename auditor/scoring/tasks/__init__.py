@@ -12,8 +12,9 @@ from typing import Any, Protocol
 import pandas as pd
 
 from auditor.data.dataset import Dataset
+from auditor.findings import RowKind
 from auditor.scoring.quantities import Quantity
-from auditor.scoring.rows import RowKind, Rows
+from auditor.scoring.rows import Rows
 from auditor.scoring.tasks import classification, detection, segmentation
 from auditor.scoring.tasks.scoring import Scoring
 
@@ -24,6 +25,9 @@ class Task(Protocol):
     SCORER_VERSION: int
     """Changes when the same answers and truth would give other scores."""
 
+    KINDS: tuple[RowKind, ...]
+    """The rows that the task has, the chief ones first: those that its headline is about."""
+
     def score(self, answers: Any, truth: Any, how: Scoring) -> pd.DataFrame:
         """Columns that rows are made of, from raw answers and the truth of the same images.
 
@@ -31,10 +35,9 @@ class Task(Protocol):
         """
         ...
 
-    def rows(self, dataset: Dataset, scores: pd.DataFrame, *, of: RowKind = "image") -> Rows:
-        """Rows from `score`'s columns, one line an image of `dataset`, in its order.
-
-        Where a task has no objects or answers apart from its images, rows are always of images.
+    def rows(self, dataset: Dataset, scores: pd.DataFrame, *, of: RowKind) -> Rows:
+        """Rows of one of `KINDS` from `score`'s columns, one line an image of `dataset`, in its
+        order.
         """
         ...
 

@@ -6,13 +6,16 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.dataset import Dataset
+from auditor.findings import RowKind
 from auditor.scoring.accuracy import floored_log_losses
 from auditor.scoring.presence import OneHot
 from auditor.scoring.quantities import Quantity
-from auditor.scoring.rows import Amount, RowKind, Rows
+from auditor.scoring.rows import Amount, Rows
 from auditor.scoring.tasks.scoring import Scoring
 
 SCORER_VERSION = 2
+
+KINDS: tuple[RowKind, ...] = ("image",)
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray, how: Scoring) -> pd.DataFrame:
@@ -42,7 +45,7 @@ def score(probabilities: np.ndarray, labels: np.ndarray, how: Scoring) -> pd.Dat
 
 
 def rows(dataset: Dataset, scores: pd.DataFrame, *, of: RowKind = "image") -> Rows:
-    """Rows of images, whatever they are asked `of`, in the order of `dataset`."""
+    """Rows of images from `score`'s columns, in the order of `dataset`."""
     labels = dataset.labels
     answers = scores["answer"].to_numpy()
     known = labels >= 0

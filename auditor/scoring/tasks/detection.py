@@ -17,16 +17,19 @@ from numpy.typing import NDArray
 from auditor.data.boxes import Boxes, Detections
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.truth import BoxTruth
+from auditor.findings import RowKind
 from auditor.scoring.average_precision import RankedAnswers, average_precision
 from auditor.scoring.detection_errors import AnswerKind, Judged, OperatingPoint, judged
 from auditor.scoring.matching import IOU_THRESHOLDS, match, ranked
 from auditor.scoring.overlaps import overlaps
 from auditor.scoring.presence import Placed, Several
 from auditor.scoring.quantities import Quantity, set_value
-from auditor.scoring.rows import Amount, RowKind, Rows
+from auditor.scoring.rows import Amount, Rows
 from auditor.scoring.tasks.scoring import Scoring
 
 SCORER_VERSION = 1
+
+KINDS: tuple[RowKind, ...] = ("object", "answer", "image")
 
 SIZES: Mapping[str, tuple[float, float]] = {
     "all": (0, 1e10), "small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e10),
@@ -241,7 +244,11 @@ def _counts(kind: np.ndarray) -> NDArray[np.bool_]:
 def _repeated(dataset: Dataset, places: np.ndarray, labels: np.ndarray) -> Dataset:
     """A line of the dataset for each of `places`, with a label of its own."""
     lines = dataset.frame.iloc[places].reset_index(drop=True)
-    return replace(dataset, frame=lines.assign(label=labels.astype(np.int64)), truth=None)
+    lines = lines.assign(label=labels.astype(np.int64))
+    # Objects of an image fail together: where no unit is named, the image is theirs.
+    if not dataset.has_units:
+        lines = lines.assign(unit=lines["image_id"])
+    return replace(dataset, frame=lines, has_units=True, truth=None)
 
 
 def _with_object_groups(lines: Dataset, dataset: Dataset, kept: np.ndarray) -> Dataset:

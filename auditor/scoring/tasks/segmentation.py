@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from auditor.data.dataset import Dataset
 from auditor.data.truth import MapTruth
+from auditor.findings import RowKind
 from auditor.scoring.pixels import (
     boundary_f,
     boundary_hits,
@@ -28,11 +29,13 @@ from auditor.scoring.pixels import (
 )
 from auditor.scoring.presence import Several
 from auditor.scoring.quantities import Quantity, set_value
-from auditor.scoring.rows import Amount, RowKind, Rows
+from auditor.scoring.rows import Amount, Rows
 from auditor.scoring.set_values import SetValue
 from auditor.scoring.tasks.scoring import Scoring
 
 SCORER_VERSION = 1
+
+KINDS: tuple[RowKind, ...] = ("image",)
 
 RIGHT_IOU = 0.5
 LEAST_SHARE = 0.001
@@ -86,7 +89,7 @@ class PixelCounts:
 
 
 def rows(dataset: Dataset, scores: pd.DataFrame, *, of: RowKind = "image") -> Rows:
-    """Rows of images, whatever they are asked `of`, in the order of `dataset`."""
+    """Rows of images from `score`'s columns, in the order of `dataset`."""
     n_classes = len(dataset.classes)
     counts = PixelCounts.of(scores, n_classes=n_classes).confusion
     annotated = scores["known"].to_numpy(dtype=bool)
