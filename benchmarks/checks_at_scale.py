@@ -40,6 +40,7 @@ from auditor.record.codec import encode
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.rows import Rows
 from auditor.scoring.tasks import classification
+from auditor.scoring.tasks.scoring import Scoring
 from auditor.spec import AuditSpec, InputSpec
 
 CLASSES = ("compliant", "minor", "serious")
@@ -230,7 +231,9 @@ def _outcomes(split: str, scan: pd.DataFrame, rng: np.random.Generator) -> Outco
 def _rows(outcomes: Outcomes) -> Rows:
     """Scored rows, as the engine makes them of answers and labels."""
     dataset = outcomes.dataset
-    scores = classification.score(outcomes.probabilities, dataset.labels)
+    scores = classification.score(
+        outcomes.probabilities, dataset.labels, Scoring(len(dataset), len(dataset.classes))
+    )
     return classification.rows(dataset, scores)
 
 

@@ -25,8 +25,10 @@ from auditor.judging.policy_file import PolicyFile
 from auditor.record import CheckText, PlanSummary
 from auditor.record.provenance import collect_provenance
 from auditor.reports.telling import Telling
+from auditor.scoring.detection_errors import OperatingPoint
 from auditor.scoring.outcomes import Outcomes
-from auditor.scoring.tasks import classification
+from auditor.scoring.tasks import classification, detection, segmentation, task_of
+from auditor.scoring.tasks.scoring import Scoring
 from auditor.spec import SUBJECT_KEYS, AuditSpec
 from auditor.spec.spec_file import SpecFile
 
@@ -190,10 +192,47 @@ class FakeEvidence:
         return tuple(split for split in found if (split, AS_SHOT.name, "as-given", None, "sound")
                      in self.passes)  # fmt: skip
 
-    def scored(self, split="test", **wanted):
-        answers = self.answers(split, **wanted)
-        scores = classification.score(answers.probabilities, answers.labels)
-        return classification.rows(answers.dataset, scores)
+    @property
+    def kinds(self):
+        return task_of(self.model.task).KINDS
+
+    def scored(self, split="test", *, of=None, **wanted):
+        task = task_of(self.model.task)
+        dataset, scores = self._scores(split, wanted)
+        return task.rows(dataset, scores, of=of if of in task.KINDS else task.KINDS[0])
+
+    def set_values(self, split="test", **wanted):
+        dataset, scores = self._scores(split, wanted)
+        known = self.scored(split, of="image", **wanted).known
+        kept = scores[known].reset_index(drop=True)
+        return task_of(self.model.task).set_values(kept, dataset.classes)
+
+    def _scores(self, split, wanted):
+        """The images of a pass and what their rows are made of."""
+        found = self.answers(split, **wanted)
+        if isinstance(found, tuple):
+            return found
+        labels, how = found.labels, Scoring(len(found), len(found.classes))
+        return found.dataset, classification.score(found.probabilities, labels, how)
+
+    def add_found(self, dataset, answers, *, view=AS_SHOT, variant="as-given", confidence=0.5):
+        """A pass of a detector: `answers` to the images of a dataset whose truth is boxes."""
+        how = Scoring(len(dataset), len(dataset.classes), OperatingPoint(confidence))
+        scores = detection.score(answers, dataset.truth, how)
+        return self._add_scores(dataset, scores, view, variant)
+
+    def add_maps(self, dataset, answers, truth, *, view=AS_SHOT, variant="as-given"):
+        """A pass of a segmenter: class maps `answers`, and those that are true (None: unknown)."""
+        held = types.SimpleNamespace(maps=lambda: iter(truth))
+        how = Scoring(len(dataset), len(dataset.classes))
+        scores = segmentation.score(answers, held, how)
+        return self._add_scores(dataset, scores, view, variant)
+
+    def _add_scores(self, dataset, scores, view, variant):
+        self.datasets[dataset.split, "sound"] = dataset
+        key = (dataset.split, view.name, variant, None, "sound")
+        self.passes[key] = (dataset, scores)
+        return self
 
     def answers(
         self,

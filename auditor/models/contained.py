@@ -6,6 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class ContainedPredictor:
         *,
         model: ModelSpec,
         classes: tuple[str, ...],
-        renamed: Mapping[str, str | None],
+        renamed: Mapping[str, str | None] = MappingProxyType({}),
         folder: Path,
         trust_code: bool,
     ) -> None:

@@ -167,7 +167,6 @@ def test_gradients_are_refused_with_the_remedy(tiny, tmp_path):
         ({}, {"classes": tuple("abcdef")}, "gives 3 numbers an image, expected 6"),
         ({}, {"input": {"channels": "grey", "mean": (0.0,), "std": (1.0,)}}, "channels: rgb"),
         ({}, {"embedding": "poled"}, "Did you mean 'pooled'"),
-        ({}, {"task": "detection"}, "model.task: classification"),
     ],
     ids=str,
 )

@@ -6,13 +6,20 @@ import pytest
 from coco_reference import evaluated, value
 from detector_worlds import answers_to, boxes, detections, objects
 
+from auditor.data.truth import BoxTruth
 from auditor.scoring.detection_errors import OperatingPoint
 from auditor.scoring.tasks import detection
+from auditor.scoring.tasks.scoring import Scoring
 from auditor.stats import interval, mean, mean_difference
 from auditor.stats import value as value_of
 
 AT = OperatingPoint(confidence=0.5)
 N, CLASSES = 60, ("cat", "dog", "cow")
+
+
+def scored(answers, truth, known):
+    how = Scoring(len(known), len(CLASSES), AT)
+    return detection.score(answers, BoxTruth(truth, known), how)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +34,7 @@ def scores(drawn, tmp_path_factory):
     """As the store hands them out again."""
     truth, answers = drawn
     known = np.ones(N, dtype=bool)
-    table = detection.score(answers, truth, known=known, at=AT)
+    table = scored(answers, truth, known)
     path = tmp_path_factory.mktemp("scores") / "scores.parquet"
     table.to_parquet(path)
     return pd.read_parquet(path)
@@ -96,7 +103,7 @@ def test_the_f1_of_an_image_by_hand(worlds):
     truth = boxes([0, 0, 1], [[0, 0, 10, 10], [20, 20, 30, 30], [0, 0, 10, 10]], [0, 0, 1])
     answers = detections([0, 0, 2], [[0, 0, 10, 10], [50, 50, 60, 60], [0, 0, 5, 5]], [0, 0, 0],
                          [0.9, 0.9, 0.9])  # fmt: skip
-    table = detection.score(answers, truth, known=np.ones(4, dtype=bool), at=AT)
+    table = scored(answers, truth, np.ones(4, dtype=bool))
     rows = detection.rows(worlds.dataset([-1] * 4, classes=CLASSES), table)
     assert rows.amounts["f1"].values.tolist() == [0.5, 0, 0, 1]
     assert rows.right.tolist() == [False, False, False, True]
@@ -105,7 +112,7 @@ def test_the_f1_of_an_image_by_hand(worlds):
 
 def test_images_that_nobody_annotated_have_no_false_alarms(worlds):
     answers = detections([0, 1], [[0, 0, 10, 10]] * 2, [0, 0], [0.9, 0.9])
-    table = detection.score(answers, boxes([], [], []), known=np.array([True, False]), at=AT)
+    table = scored(answers, boxes([], [], []), np.array([True, False]))
     rows = detection.rows(worlds.dataset([-1] * 2, classes=CLASSES), table)
     assert rows.known.tolist() == [True, False]
     assert rows.amounts["false-alarms"].values.tolist() == [1, 0]
@@ -140,7 +147,7 @@ def test_ap_of_a_class_and_of_a_group_against_the_rest(drawn, scores, dataset):
 def test_a_detector_without_a_fault_claims_no_certainty():
     truth = boxes(np.arange(50), [[0, 0, 10, 10]] * 50, [0] * 50)
     answers = detections(np.arange(50), [[0, 0, 10, 10]] * 50, [0] * 50, [0.9] * 50)
-    table = detection.score(answers, truth, known=np.ones(50, dtype=bool), at=AT)
+    table = scored(answers, truth, np.ones(50, dtype=bool))
     quantity = detection.average_precision_quantity(table, n_classes=1)
     estimate = mean(quantity.values, span=quantity.span)
     assert value_of(estimate) == pytest.approx(1)
@@ -148,8 +155,7 @@ def test_a_detector_without_a_fault_claims_no_certainty():
 
 
 def test_no_object_at_all_has_no_ap():
-    table = detection.score(detections([], [], [], []), boxes([], [], []),
-                            known=np.ones(3, dtype=bool), at=AT)  # fmt: skip
+    table = scored(detections([], [], [], []), boxes([], [], []), np.ones(3, dtype=bool))
     with pytest.raises(ValueError, match="found no object"):
         detection.average_precision_quantity(table, n_classes=1)
     assert sum(detection.errors_by_kind(table).values()) == 0
@@ -160,7 +166,7 @@ def test_no_false_alarm_among_these_images_is_not_none_among_all(worlds, alarms,
     """Without any the scale still has room for one; with three it holds them."""
     n = 12
     answers = detections([0] * alarms, [[0, 0, 10, 10]] * alarms, [0] * alarms, [0.9] * alarms)
-    table = detection.score(answers, boxes([], [], []), known=np.ones(n, dtype=bool), at=AT)
+    table = scored(answers, boxes([], [], []), np.ones(n, dtype=bool))
     found = detection.rows(worlds.dataset([-1] * n, classes=CLASSES), table).amounts["false-alarms"]
     assert found.span == (0.0, most)
     assert found.values.max() == alarms

@@ -1,6 +1,7 @@
 """IoU, Dice and boundary F beside scikit-learn and by hand, with what each image adds."""
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from auditor.scoring.pixels import (
     pixel_confusion,
 )
 from auditor.scoring.tasks import segmentation
+from auditor.scoring.tasks.scoring import Scoring
 from auditor.stats import interval, mean, mean_difference
 from auditor.stats import value as value_of
 
@@ -128,13 +130,27 @@ def test_boundaries_by_hand():
     assert boundary_hits(void, void, n_classes=2).sum() == 0
 
 
+@dataclass
+class Maps:
+    """Class maps that lie in memory."""
+
+    held: list
+
+    def maps(self):
+        return iter(self.held)
+
+
+def scored(answers, truth):
+    return segmentation.score(answers, Maps(truth), Scoring(len(answers), len(CLASSES)))
+
+
 def test_a_set_of_images_has_quantities_by_group(worlds):
     answers, truth = maps(40, np.random.default_rng(2))
-    table = segmentation.score([*answers, None], [*truth, truth[0]], n_classes=4)
+    table = scored([*answers, None], [*truth, truth[0]])
     assert table["known"].tolist() == [True] * 40 + [False]
     known = table[:40]
     quantities = {(q.name, q.keys.get("class")): q
-                  for q in segmentation.set_quantities(known, classes=CLASSES)}  # fmt: skip
+                  for q in segmentation.set_values(known, CLASSES)}  # fmt: skip
     confusion = counted(answers, truth)
     assert quantities["mean-iou", None].values.mean() == pytest.approx(iou(confusion).value)
     assert quantities["iou", "car"].values.mean() == pytest.approx(iou(confusion).by_class[1])
@@ -149,7 +165,7 @@ def test_a_set_of_images_has_quantities_by_group(worlds):
 
 def test_rows_of_images_say_which_classes_are_there(worlds):
     answers, truth = maps(30, np.random.default_rng(3))
-    table = segmentation.score([*answers, None], [*truth, None], n_classes=4)
+    table = scored([*answers, None], [*truth, None])
     rows = segmentation.rows(worlds.dataset([-1] * 31, classes=CLASSES), table)
     assert rows.known.tolist() == [True] * 30 + [False]
     assert rows.present("car").tolist() == [bool((t == 1).any()) for t in truth] + [False]

@@ -54,8 +54,9 @@ def test_a_spec_is_read_with_its_text_digest_and_folder(tmp_path):
         (
             "task: classification",
             "task: detection",
-            "audit.yaml:4: model.task: found 'detection', which is not supported yet; this version "
-            "audits classification.",
+            "audit.yaml:2: model: output: logits is of a model for classification, and task is "
+            "detection; set task: classification, or name as output one of torchvision, ssd, "
+            "ssd-softmax, yolov5, yolov8, yolox, end-to-end, fastestdet, yunet, detr.",
         ),
         (
             "adverse: [serious]",

@@ -6,17 +6,17 @@ told by ratios of sums (`set_values`), in which every pixel weighs the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from auditor.data.dataset import Dataset
-from auditor.data.truth import MapTruth
 from auditor.findings import RowKind
 from auditor.scoring.pixels import (
     boundary_f,
@@ -42,8 +42,14 @@ LEAST_SHARE = 0.001
 """A class is present, or called, from this share of an image's pixels on."""
 
 
+class HasMaps(Protocol):
+    """Class maps of images, None of one that has none, in their order."""
+
+    def maps(self) -> Iterator[np.ndarray | None]: ...
+
+
 def score(
-    answers: Iterable[np.ndarray | None], truth: MapTruth | None, how: Scoring
+    answers: Iterable[np.ndarray | None], truth: HasMaps | None, how: Scoring
 ) -> pd.DataFrame:
     """What the rows of some images are made of, from class maps (h, w) in the images' order.
 

@@ -7,16 +7,14 @@ import pytest
 from head_frame import SIZE
 from pydantic import TypeAdapter, ValidationError
 
-from auditor.models.heads.registry import HEADS, read_answers
+from auditor.models.heads.registry import READ, read_answers
 from auditor.spec import heads as specs
 
 
 def test_every_head_of_the_spec_is_read_and_every_reader_has_its_parameters():
-    union = get_args(get_args(specs.AnyHead)[0])
-    assert {head().kind: head for head in union} == {
-        name: head.parameters for name, head in HEADS.items()
-    }
-    assert {head.task for head in HEADS.values()} == {
+    assert {head().kind: head for head in get_args(specs.AnyHead)} == specs.HEADS
+    assert set(READ) == set(specs.HEADS)
+    assert {head.task for head in specs.HEADS.values()} == {
         "detection", "segmentation", "instance-segmentation",
     }  # fmt: skip
 
