@@ -207,6 +207,11 @@ class FakeEvidence:
         kept = scores[known].reset_index(drop=True)
         return task_of(self.model.task).set_values(kept, dataset.classes)
 
+    def ranked(self, split="test"):
+        dataset, scores = self._scores(split, {})
+        scores = scores[scores["known"]].reset_index(drop=True)
+        return detection.ranked_answers(scores, n_classes=len(dataset.classes))
+
     def _scores(self, split, wanted):
         """The images of a pass and what their rows are made of."""
         found = self.answers(split, **wanted)

@@ -97,7 +97,7 @@ class Amplification(Check):
         found: list[ByGroup] = []
         stated = evidence.spec.consequences
         for split in evidence.labelled_splits():
-            rows = evidence.scored(split)
+            rows = evidence.scored(split, of="image")
             adverse = adverse_classes(stated, classes=rows.classes)
             for grouping in groupings(rows, by_label=True):
                 nothing = nothing_to_compare(grouping, name=NAME)

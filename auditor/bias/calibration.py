@@ -115,7 +115,7 @@ class GroupCalibration(Check):
         found: list[ByGroup] = []
         stated, scored = evidence.spec.consequences, evidence.has(SCORES)
         for split in evidence.labelled_splits():
-            rows = evidence.scored(split)
+            rows = evidence.scored(split, of="answer")
             adverse = adverse_classes(stated, classes=rows.classes)
             ranked = self._classes(rows.classes, adverse) if scored else ()
             names = (ECE, OVERCONFIDENCE, *([AUC] if ranked else []))

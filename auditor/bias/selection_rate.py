@@ -113,7 +113,7 @@ class SelectionRate(Check):
         stated = evidence.spec.consequences
         deployed = all(evidence.has(need) for need in _DEPLOYED)
         for split in ("test", "deployment") if deployed else ("test",):
-            rows = evidence.scored(split)
+            rows = evidence.scored(split, of="image")
             adverse = adverse_classes(stated, classes=rows.classes)
             # How many are called so, beside how many are called right, tells how many are so.
             for grouping in groupings(rows, by_label=True, unlabelled=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -10,9 +10,13 @@ from auditor.comparing.against_rest import AgainstRest
 from auditor.comparing.by_group import ByGroup, by_group, displayed, told
 from auditor.comparing.groups import Grouping, groupings, nothing_to_compare
 from auditor.contract import Attributes, Check, Evidence, LabelledSplits, Need, Words
+from auditor.contract.quantity_words import NAMINGS, group_words
 from auditor.contract.words import ANY, EITHER_WAY
 from auditor.findings import Measured, Question, Result
-from auditor.scoring.quantities import amount, headline, recall
+from auditor.scoring.quantities import amount, flag, headline, recall
+from auditor.scoring.rows import Rows
+
+_TITLES = {name: naming.title for name, naming in NAMINGS.items()}
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class SubgroupGap(Check):
         "Sato (1989), doi:10.2307/2531784; Yan & Su (2010), doi:10.1198/sbr.2009.0049",
         "Barocas, Guo, Kamar et al. (2021), doi:10.1145/3461702.3462610 (disaggregation)",
     )
-    words: ClassVar = {
+    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = {
         "accuracy": Words(
             title="Accuracy for {group}{in_where}, against all others",
             span=EITHER_WAY,
@@ -85,12 +89,13 @@ class SubgroupGap(Check):
             short="{group}: “{class}” found",
             sentence="Share of {class} that is found{in_where}, {group}: {this}; all others "
             "{other}; {gap}.",
-            hundred="Of 100 “{class}” images of {group} it finds {here}; of 100 others, {there}.",
+            hundred="Of 100 “{class}” {rows} of {group} it finds {here}; of 100 others, {there}.",
             column="“{class}” found",
             action="fix and test again for {group}",
             harm="fewer “{class}” found",
             metric="recall",
         ),
+        **group_words(),
     }
 
     most_classes: Annotated[
@@ -101,30 +106,52 @@ class SubgroupGap(Check):
         adverse = evidence.spec.consequences.adverse
         found: list[ByGroup] = []
         for split in evidence.labelled_splits():
-            rows = evidence.scored(split)
-            finer, coarser = groupings(rows), groupings(rows, by_label=True)
-            for grouping, by_label in zip(finer, coarser, strict=True):
-                names = (rows.headline, *rows.amounts)
-                nothing = [nothing_to_compare(grouping, name=name) for name in names]
-                if any(nothing):
-                    yield from filter(None, nothing)
-                else:
-                    found += self._compared(grouping, by_label, adverse)
+            for of in evidence.kinds:
+                rows = evidence.scored(split, of=of)
+                # Recall is of what should be found.
+                classes = self._classes(rows, adverse) if of == evidence.kinds[0] else ()
+                finer, coarser = groupings(rows), groupings(rows, by_label=True)
+                for grouping, by_label in zip(finer, coarser, strict=True):
+                    names = (rows.headline, *rows.amounts, *rows.flags)
+                    nothing = [nothing_to_compare(grouping, name=name) for name in names]
+                    if any(nothing):
+                        yield from filter(None, nothing)
+                    else:
+                        found += _compared(grouping, by_label, classes)
+            found += self._of_sets(evidence, split, adverse)
         yield from told(found, always=adverse)
-        pictured = [one for one in found if not one.compared.quantity.keys
-                    and one.compared.quantity.is_rate]  # fmt: skip
-        yield from displayed(self.id, found, title="Accuracy", pictured=pictured)
+        chief = {evidence.scored(split).headline for split in evidence.labelled_splits()}
+        pictured = [one for one in found if one.compared.quantity.name in chief]
+        title = _TITLES.get(next(iter(chief)), "Accuracy")
+        yield from displayed(self.id, found, title=title, pictured=pictured)
 
-    def _compared(
-        self, grouping: Grouping, by_label: Grouping, adverse: tuple[str, ...]
+    def _classes(self, rows: Rows, adverse: tuple[str, ...]) -> tuple[str, ...]:
+        return rows.classes if len(rows.classes) <= self.most_classes else adverse
+
+    def _of_sets(
+        self, evidence: Evidence, split: str, adverse: tuple[str, ...]
     ) -> Iterator[ByGroup]:
-        """The headline and the amounts of every group, and recall of each class."""
-        rows = grouping.rows
-        yield by_group(headline(rows), grouping, _difference)
-        yield from (by_group(amount(rows, name), grouping, _difference) for name in rows.amounts)
-        if by_label.single is not None:
+        """The chief one of the values that a whole set has, and those of classes."""
+        values = evidence.set_values(split)
+        if not values:
             return
-        classes = rows.classes if len(rows.classes) <= self.most_classes else adverse
+        rows = evidence.scored(split, of="image")
+        classes = self._classes(rows, adverse)
+        chosen = [values[0], *(q for q in values if q.keys.get("class") in classes)]
+        for grouping in groupings(rows):
+            if grouping.single is None and len(grouping):
+                yield from (by_group(quantity, grouping, _difference) for quantity in chosen)
+
+
+def _compared(
+    grouping: Grouping, by_label: Grouping, classes: tuple[str, ...]
+) -> Iterator[ByGroup]:
+    """The headline, amounts and faults of every group, and recall of `classes`."""
+    rows = grouping.rows
+    yield by_group(headline(rows), grouping, _difference)
+    yield from (by_group(amount(rows, name), grouping, _difference) for name in rows.amounts)
+    yield from (by_group(flag(rows, name), grouping, _difference) for name in rows.flags)
+    if by_label.single is None:
         for label in classes:
             yield by_group(recall(by_label.rows, label), by_label, _difference)
 

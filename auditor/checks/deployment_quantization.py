@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
@@ -21,6 +21,7 @@ from auditor.contract import (
     Unmet,
     Words,
 )
+from auditor.contract.quantity_words import lost_words
 from auditor.contract.words import EITHER_WAY, FROM_0
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.errors import ModelError
@@ -37,6 +38,8 @@ from auditor.models.latency import (
     ratio_draws,
 )
 from auditor.scoring.comparison import worst_first
+from auditor.scoring.quantities import Quantity
+from auditor.scoring.set_values import EmptySetError
 from auditor.spec import TargetSpec
 from auditor.stats import Exact, mcnemar_exact
 
@@ -110,7 +113,7 @@ class Quantization(Check):
         "McNemar (1947), doi:10.1007/BF02295996",
     )
 
-    words: ClassVar = {
+    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = {
         "accuracy-lost": Words(
             title="Accuracy lost in the {variant} version{of_group}",
             span=EITHER_WAY,
@@ -120,6 +123,11 @@ class Quantization(Check):
             "{variant} version {here}.",
             sides=("This version", "As given"),
             column="lost in {variant}",
+            action="do not ship the {variant} version",
+        ),
+        **lost_words(
+            ("This version", "As given"),
+            where="in the {variant} version{of_group}",
             action="do not ship the {variant} version",
         ),
         "flip-rate": (
@@ -173,6 +181,9 @@ class Quantization(Check):
         pair = Pair.of(evidence.scored(), evidence.scored(variant=INT8))
         yield _lost(pair, {}, among="the test images")
         yield from _flips(pair)
+        images = Pair.of(evidence.scored(of="image"), evidence.scored(variant=INT8, of="image"))
+        values = (evidence.set_values(), evidence.set_values(variant=INT8))
+        yield from _sets_lost(images, *values, by_group=evidence.has(GROUPS))
         if evidence.has(GROUPS):
             yield from _by_group(pair)
         yield _size_ratio(evidence)
@@ -271,6 +282,38 @@ def _lost(pair: Pair, keys: Mapping[str, str], *, among: str) -> Measured:
             "mcnemar_p": mcnemar_exact(int(broken.sum()), int(fixed.sum())),
         },
     )
+    # This side is the form that would ship; the loss is what it lacks.
+    return replace(found, sides=None if found.sides is None else found.sides[::-1])
+
+
+def _sets_lost(
+    pair: Pair, given: Sequence[Quantity], int8: Sequence[Quantity], *, by_group: bool
+) -> Iterator[Measured]:
+    """What all images, and those of each group, lose of the chief value that a set has."""
+    if not given or not int8:
+        return
+    parts: list[tuple[dict[str, str], np.ndarray]] = [({}, np.ones(len(pair), dtype=bool))]
+    for attribute in pair.first.attributes if by_group else ():
+        of = pair.first.groups(attribute.name)
+        parts += [({attribute.name: group}, of == group) for group in _groups(attribute, of)]
+    for keys, keep in parts:
+        yield _set_lost(pair, given[0], int8[0], keys, keep)
+
+
+def _set_lost(
+    pair: Pair, given: Quantity, int8: Quantity, keys: Mapping[str, str], keep: np.ndarray
+) -> Measured:
+    name, subject = f"{given.name}-lost", Subject.about(keys, split="test", variant=INT8)
+    part = pair.take(keep)
+    few = part.too_few(name, subject, among=" ".join(keys.values()) or "the test images")
+    if few is not None:
+        return few
+    try:
+        sides = tuple(replace(q, values=q.over(keep), of_set=None) for q in (given, int8))
+    except EmptySetError as empty:
+        remedy = "Add annotated images of this group that hold what is looked for."
+        return Unmeasured(name, subject, f"There is nothing to measure by: {empty}.", remedy)
+    found = part.set_difference(*sides, name=name, subject=subject)
     # This side is the form that would ship; the loss is what it lacks.
     return replace(found, sides=None if found.sides is None else found.sides[::-1])
 

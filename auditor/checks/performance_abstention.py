@@ -76,7 +76,7 @@ class Abstention(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         for split in evidence.labelled_splits():
-            yield from self._of_split(evidence.scored(split).with_truth)
+            yield from self._of_split(evidence.scored(split, of="answer").with_truth)
 
     def _of_split(self, rows: Rows) -> Iterator[Result]:
         area = _area(rows)

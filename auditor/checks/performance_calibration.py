@@ -88,7 +88,7 @@ class Calibration(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         for split in evidence.labelled_splits():
-            rows = evidence.scored(split).with_truth
+            rows = evidence.scored(split, of="answer").with_truth
             of, names = f"the labelled {split} data", ("ece", "overconfidence", "brier")
             few = [too_few_of(n, Subject.of(split=split), rows, of=of) for n in names]
             if any(few):

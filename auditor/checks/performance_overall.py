@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -18,8 +18,20 @@ from auditor.contract import (
     Truth,
     Words,
 )
+from auditor.contract.quantity_words import plain_words
 from auditor.contract.words import FROM_0
-from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
+from auditor.findings import (
+    Axis,
+    Cell,
+    Column,
+    Figure,
+    Measure,
+    Measured,
+    Result,
+    Subject,
+    Table,
+    Unmeasured,
+)
 from auditor.scoring.accuracy import (
     balanced_accuracy,
     confusion_matrix,
@@ -29,9 +41,10 @@ from auditor.scoring.accuracy import (
 )
 from auditor.scoring.comparison import worst_first
 from auditor.scoring.outcomes import Outcomes
-from auditor.scoring.rates import n_units, rate_measure
+from auditor.scoring.quantities import Quantity, amount
+from auditor.scoring.rates import n_units, rate_measure, too_few_of
 from auditor.scoring.rows import Rows
-from auditor.stats import Estimate
+from auditor.stats import Estimate, mean
 
 _TRAIN_SAMPLE = 2000
 _TRAIN = (
@@ -72,7 +85,7 @@ class Overall(Check):
     topic: ClassVar[str] = "how often it is right"
     shown: ClassVar = "open"
     needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(), _SCORES, *_TRAIN)
-    words: ClassVar = {
+    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = {
         "accuracy": Words(
             title="Accuracy on the {split} images",
             short="accuracy",
@@ -100,6 +113,7 @@ class Overall(Check):
             sentence="Label among the five likeliest classes: {count} of {n} = {value}.",
             metric="top-5-accuracy",
         ),
+        **plain_words(),
     }
     sources: ClassVar[tuple[str, ...]] = (
         "Brodersen, Ong, Stephan & Buhmann (2010), doi:10.1109/ICPR.2010.764 (balanced accuracy)",
@@ -114,6 +128,8 @@ class Overall(Check):
             yield accuracy
             if isinstance(accuracy, Measure) and evidence.has(_SCORES):
                 yield from self._of_classes(evidence.answers(split).with_labels())
+            else:
+                yield from _further(evidence, split)
         predictions, truth = _TRAIN
         if evidence.has(predictions) and evidence.has(truth):
             yield _headline(evidence.scored("train", sample=predictions.sample))
@@ -124,6 +140,39 @@ class Overall(Check):
         yield _confusions(outcomes)
         if len(outcomes.classes) <= self.largest_matrix:
             yield _confusion_figure(outcomes)
+
+
+def _further(evidence: Evidence, split: str) -> Iterator[Measured]:
+    """What a detector or a segmenter has beside its headline, by kind of row and of whole sets."""
+    for of in evidence.kinds:
+        rows = evidence.scored(split, of=of).with_truth
+        if of != evidence.kinds[0]:
+            yield _headline(rows)
+        for name in rows.amounts:
+            yield _mean(amount(rows, name), rows)
+    rows = evidence.scored(split, of="image").with_truth
+    yield from (_mean(quantity, rows) for quantity in evidence.set_values(split))
+
+
+def _mean(quantity: Quantity, rows: Rows) -> Measured:
+    subject = Subject.about(quantity.keys, split=rows.split)
+    few = too_few_of(quantity.name, subject, rows, of=f"the labelled {rows.split} data")
+    if few is not None:
+        return few
+    worst = quantity.values if quantity.better == "lower" else -quantity.values
+    return Measure(
+        name=quantity.name,
+        subject=subject,
+        estimate=mean(quantity.values, unit=rows.unit_codes, span=quantity.span),
+        scale=quantity.scale,
+        unit=quantity.unit,
+        least=quantity.least,
+        better=quantity.better,
+        n=len(rows),
+        n_units=n_units(rows),
+        examples=worst_first(rows.image_ids, badness=worst),
+        of=rows.of,
+    )
 
 
 def _headline(rows: Rows) -> Measure | Unmeasured:

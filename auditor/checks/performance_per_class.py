@@ -14,6 +14,7 @@ from auditor.contract.numbers import percent
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.scoring.accuracy import f1_scores
 from auditor.scoring.comparison import MIN_UNITS
+from auditor.scoring.presence import Several
 from auditor.scoring.rates import rate_measure
 from auditor.scoring.rows import Rows
 from auditor.stats import value
@@ -74,9 +75,10 @@ class PerClass(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         for split in evidence.labelled_splits():
             rows = evidence.scored(split).with_truth
+            answers = evidence.scored(split, of="answer").with_truth
             by_kind = {
                 "recall": [_of_class(rows, name, kind="recall") for name in rows.classes],
-                "precision": [_of_class(rows, name, kind="precision") for name in rows.classes],
+                "precision": [_of_class(answers, name, kind="precision") for name in rows.classes],
             }
             for kind, results in by_kind.items():
                 yield from (r for r in results if isinstance(r, Measure))
@@ -85,13 +87,14 @@ class PerClass(Check):
             found = by_kind["recall"]
             if any(isinstance(r, Measure) for r in found):
                 yield _forest(split, rows.classes, found, most=self.drawn)
-            yield _table(rows, found, by_kind["precision"])
+            if not isinstance(rows.presence, Several):
+                yield _table(rows, found, by_kind["precision"])
 
     def _unmeasured(self, kind: str, rare: list[Unmeasured], split: str) -> Iterator[Unmeasured]:
         if len(rare) <= self.listed_one_by_one:
             yield from rare
             return
-        noun = "images with that label" if kind == "recall" else "such answers"
+        noun = "of that label" if kind == "recall" else "such answers"
         said = f"{len(rare)} classes with fewer than {MIN_UNITS} units"
         yield Unmeasured(
             name=kind,
@@ -147,17 +150,18 @@ def _table(
     held: Sequence[Measure | Unmeasured],
 ) -> Table:
     counts = rows.presence.confusion()
-    f1 = f1_scores(counts)
+    f1 = f1_scores(counts)[: len(rows.classes)]
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
     lines = []
     for i, name in enumerate(rows.classes):
-        instead = rows.classes[int(wrong[i].argmax())] if wrong[i].any() else None
+        called = [*rows.classes, "nothing"]
+        instead = called[int(wrong[i].argmax())] if wrong[i].any() else None
         head: tuple[Cell, ...] = (name, int(counts[i].sum()), int(counts[:, i].sum()))
         score = None if np.isnan(f1[i]) else float(f1[i])
         lines.append((*head, *_cells(found[i]), *_cells(held[i]), score, instead))
     shares = [f"{kind}{end}" for kind in ("recall", "precision") for end in ("", " low", " high")]
-    names = ("class", "images", "answers", *shares, "F1", "most often taken for")
+    names = ("class", rows.noun, "answers", *shares, "F1", "most often taken for")
     return Table(
         id=PerClass.shown_id("classes", rows.split),
         title=f"Recall and precision of every class, {rows.split} data",

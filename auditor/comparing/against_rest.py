@@ -7,7 +7,7 @@ of a measure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from auditor.comparing.two_sides import TwoSides, two_means
 from auditor.findings import Alike, Measure, Measured, Scale, Side, Subject, Unmeasured
 from auditor.scoring.comparison import worst_first
 from auditor.scoring.quantities import Quantity
+from auditor.scoring.set_values import EmptySetError
 from auditor.stats import (
     Estimate,
     mean,
@@ -56,7 +57,7 @@ class AgainstRest:
     def side(self, keep: np.ndarray) -> Side:
         """The quantity over the rows under the mask `keep` (n,)."""
         unit = None if self.grouping.unit is None else self.grouping.unit[keep]
-        values = self.values[keep]
+        values = self.quantity.over(keep)
         if self.quantity.is_rate:
             return self._side(rate(values, unit=unit), keep)
         return self._side(mean(values, unit=unit, span=self.quantity.span), keep)
@@ -68,7 +69,8 @@ class AgainstRest:
     def two_means(self, group: str) -> TwoSides:
         """The mean of the group and of the rest."""
         inside, unit = self.grouping.members(group), self.grouping.unit
-        return two_means(self.values, member=inside, unit=unit, span=self.quantity.span)
+        values = self.quantity.on_sides(inside)
+        return two_means(values, member=inside, unit=unit, span=self.quantity.span)
 
     def difference(
         self, group: str, *, name: str | None = None, facts: Mapping[str, Any] | None = None
@@ -78,6 +80,8 @@ class AgainstRest:
         few = self.too_few(group, name)
         if few is not None:
             return few
+        if self.quantity.of_set is not None:
+            return self._set_difference(group, name, facts)
         contrast = self.grouping.contrast(group)
         if not self.quantity.is_rate:
             gap = self.two_means(group).difference()
@@ -89,6 +93,21 @@ class AgainstRest:
         parted = rate_difference(self.values, member=contrast.inside, unit=contrast.unit)
         alike = adjusted_difference(contrast, self.values, gap=parted)
         return self.measure(group, name, parted, "difference", adjusted=alike, facts=facts)
+
+    def _set_difference(self, group: str, name: str, facts: Mapping[str, Any] | None) -> Measured:
+        """Of what a whole set has: it is not compared among rows that are alike."""
+        try:
+            gap = self.two_means(group).difference()
+        except EmptySetError as empty:
+            return Unmeasured(
+                name=name,
+                subject=self.subject(group),
+                reason=f"{self.grouping.named(group)} or the rest holds nothing to be measured by "
+                f"({empty}).",
+                remedy=f"Collect annotated images of {self.grouping.named(group)} and of the "
+                "others that hold what is looked for.",
+            )
+        return self.measure(group, name, gap, "difference", facts=facts)
 
     def ratio(self, group: str, *, name: str, facts: Mapping[str, Any] | None = None) -> Measured:
         """The group's rate over the rest's; a reason where no row has what is counted."""
@@ -171,8 +190,22 @@ def against_rest(quantity: Quantity, grouping: Grouping) -> AgainstRest:
     taken = replace(
         quantity,
         values=quantity.values[at],
+        of_set=None if quantity.of_set is None else _among(quantity.of_set, at, quantity.values),
         at_risk=None,
         harmed=None if harmed is None else harmed[at],
         badness=None if badness is None else badness[at],
     )
     return AgainstRest(taken, grouping)
+
+
+def _among(
+    of_set: Callable[[np.ndarray], np.ndarray], at: np.ndarray, values: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
+    """`of_set` of the rows at the rising places `at` alone, of as many as `values`."""
+
+    def of_taken(keep: np.ndarray) -> np.ndarray:
+        among = np.zeros(len(values), dtype=bool)
+        among[at[keep]] = True
+        return of_set(among)
+
+    return of_taken

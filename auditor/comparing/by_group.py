@@ -27,6 +27,7 @@ from auditor.findings import (
 )
 from auditor.scoring.comparison import MIN_UNITS
 from auditor.scoring.quantities import Quantity
+from auditor.scoring.set_values import EmptySetError
 from auditor.stats import ENDLESS, value
 
 
@@ -51,7 +52,10 @@ class ByGroup:
         if results or self.compared.too_few(group, "") is not None:
             return found
         inside = self.compared.grouping.members(group)
-        return self.compared.side(inside), self.compared.side(~inside)
+        try:
+            return self.compared.side(inside), self.compared.side(~inside)
+        except EmptySetError:
+            return None
 
 
 def by_group(

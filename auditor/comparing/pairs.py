@@ -11,8 +11,9 @@ import numpy as np
 
 from auditor.findings import Better, Measure, Side, Subject, Unmeasured
 from auditor.scoring.comparison import count_units, too_few, worst_first
+from auditor.scoring.quantities import Quantity
 from auditor.scoring.rows import Rows
-from auditor.stats import paired_difference, rate
+from auditor.stats import mean, paired_difference, rate
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,29 @@ class Pair:
             examples=examples,
             facts=facts or {},
             of=self.first.of,
+        )
+
+    def set_difference(
+        self, first: Quantity, second: Quantity, *, name: str, subject: Subject
+    ) -> Measure:
+        """What a set of these images has in the first pass minus what it has in the second.
+
+        Both over all rows of the pair, which are images.
+        """
+        lost = first.values - second.values
+        sides = tuple(
+            Side(mean(q.values, unit=self.units, span=q.span), len(self)) for q in (first, second)
+        )
+        return Measure(
+            name=name,
+            subject=subject,
+            estimate=mean(lost, unit=self.units, span=(-1.0, 1.0)),
+            scale="difference",
+            neutral=0.0,
+            better="lower",
+            n=len(self),
+            n_units=self.n_units,
+            sides=(sides[0], sides[1]),
         )
 
     def share(

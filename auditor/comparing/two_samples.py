@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.findings import Better, Measure, RowKind, Side, Subject, Unmeasured
+from auditor.comparing.two_sides import TwoSides
+from auditor.findings import Better, Measure, Measured, RowKind, Side, Subject, Unmeasured
 from auditor.scoring.comparison import count_units, too_few
+from auditor.scoring.quantities import Quantity
 from auditor.scoring.rows import Rows
-from auditor.stats import rate, two_sample_difference
+from auditor.stats import Normal, mean, rate, two_sample_difference
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,43 @@ def two_samples(
         examples=examples,
         of=counted.of,
     )
+
+
+def two_set_values(
+    name: str,
+    subject: Subject,
+    *,
+    values: tuple[Quantity, Quantity],
+    rows: Sequence[Rows],
+) -> Measured:
+    """What one set of images has minus what the other has; each over the rows of its own images.
+
+    The measure counts the images of the second.
+    """
+    counts = [count_units(np.ones(len(r), dtype=bool), r.unit_codes) for r in rows]
+    few = too_few(name, subject, sides={r.split: n for r, n in zip(rows, counts, strict=True)})
+    if few is not None:
+        return few
+    means = [
+        mean(q.values, unit=r.unit_codes, span=q.span) for q, r in zip(values, rows, strict=True)
+    ]
+    there = rows[1]
+    return Measure(
+        name=name,
+        subject=subject,
+        estimate=TwoSides(*means, covariance=0.0, units=sum(counts)).difference(),
+        scale="difference",
+        neutral=0.0,
+        better="lower",
+        n=len(there),
+        n_units=None if there.unit_codes is None else counts[1],
+        sides=_sides_of(means, rows),
+    )
+
+
+def _sides_of(means: Sequence[Normal], rows: Sequence[Rows]) -> tuple[Side, Side]:
+    here, there = (Side(m, len(r)) for m, r in zip(means, rows, strict=True))
+    return here, there
 
 
 def _units(sample: Sample, *, clustered: bool) -> np.ndarray | None:

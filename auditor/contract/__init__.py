@@ -17,6 +17,7 @@ from auditor.contract.evidence import (
 from auditor.contract.needs import (
     Attributes,
     Available,
+    Boxes,
     ClassScores,
     Declared,
     Embedding,
@@ -44,6 +45,7 @@ __all__ = [
     "FAMILIES",
     "Attributes",
     "Available",
+    "Boxes",
     "Check",
     "ClassScores",
     "Declared",

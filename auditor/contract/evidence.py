@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from auditor.data.expectations import ManifestReport
     from auditor.data.soundness import Soundness
     from auditor.models.predictor import Predictor
+    from auditor.scoring.average_precision import RankedAnswers
     from auditor.scoring.outcomes import Outcomes
     from auditor.scoring.quantities import Quantity
     from auditor.scoring.rows import Rows
@@ -101,6 +102,13 @@ class Evidence(Protocol):
         part: str = "sound",
     ) -> Outcomes:
         """The raw answers of a declared pass of `ClassScores`, for checks that need them."""
+        ...
+
+    def ranked(self, split: str = "test") -> RankedAnswers:
+        """All boxes of a declared `Boxes` pass, of low scores too, and the objects beside them.
+
+        Of the annotated images, in the order of their rows.
+        """
         ...
 
     def embedding(self, split: str = "test", *, part: str = "sound") -> np.ndarray:

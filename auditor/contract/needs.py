@@ -111,6 +111,19 @@ class ClassScores(Predictions):
 
 
 @dataclass(frozen=True)
+class Boxes(Predictions):
+    """Boxes with a score each, as detectors give."""
+
+    def unmet(self, available: Available) -> Unmet | None:
+        if not available.spec.model.gives_boxes:
+            return Unmet(
+                reason=f"A model of the task {available.model.task} gives no boxes.",
+                remedy="Nothing to do: this is asked of detectors only.",
+            )
+        return super().unmet(available)
+
+
+@dataclass(frozen=True)
 class LabelledSplits(Need):
     """Answers and truth of the test images, and of the deployment images where they have truth.
 
@@ -148,10 +161,21 @@ class Truth(Need):
         if missing is None and not available.datasets[self.split].has_labels:
             return Unmet(
                 reason=f"The {self.split} images have no labels.",
-                remedy=f"Label a random sample of the {self.split} images and name the column "
-                f"under `columns.label`.",
+                remedy=_how_to_label(self.split, available),
             )
         return missing
+
+
+def _how_to_label(split: str, available: Available) -> str:
+    if available.model.task == "classification":
+        return (
+            f"Label a random sample of the {split} images and name the column under "
+            "`columns.label`."
+        )
+    return (
+        f"Annotate a random sample of the {split} images and name the file or folder under "
+        f"`data.{split}.annotations`."
+    )
 
 
 @dataclass(frozen=True)

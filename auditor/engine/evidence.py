@@ -13,6 +13,7 @@ import pandas as pd
 from auditor.contract import (
     AS_GIVEN,
     Available,
+    Boxes,
     Check,
     ClassScores,
     LabelledSplits,
@@ -30,10 +31,12 @@ from auditor.engine.store import Store
 from auditor.engine.sweep import SweptPass, SweptSplit, assemble
 from auditor.findings import ModelFacts, RowKind
 from auditor.models.predictor import Predictor
+from auditor.scoring.average_precision import RankedAnswers
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.quantities import Quantity
 from auditor.scoring.rows import Rows
 from auditor.scoring.tasks import Task, task_of
+from auditor.scoring.tasks.detection import ranked_answers
 from auditor.spec import AuditSpec, InputSpec
 
 
@@ -149,6 +152,16 @@ class CheckEvidence:
             scores = scores[annotated].reset_index(drop=True)
             known[wanted, part] = self._task.set_values(scores, dataset.classes)
         return known[wanted, part]
+
+    def ranked(self, split: str = "test") -> RankedAnswers:
+        wanted = Pass(split)
+        if not any(isinstance(need, Boxes) for need in self.check.needs):
+            raise UndeclaredNeedError(f"{self.check.id} asks for boxes undeclared")
+        self._require_pass(wanted)
+        dataset, scores = self._scores(wanted, "sound")
+        known = scores["known"].to_numpy(dtype=bool)
+        scores = scores[known].reset_index(drop=True)
+        return ranked_answers(scores, n_classes=len(dataset.classes))
 
     @property
     def kinds(self) -> tuple[RowKind, ...]:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from auditor.findings import Subject
 from auditor.judging.waivers import Waiver
-from auditor.spec import AuditSpec, ClaimSpec, SpecPart
+from auditor.spec import AuditSpec, ClaimSpec, SpecPart, Task
 from auditor.spec.yaml_source import load, validate
 
 SCHEMA = "auditor/policy/v1"
@@ -152,6 +152,7 @@ class Limit(Bound):
     limit), False (default of an advisory one), or ``if-applicable``: only where the spec
     declares what the check needs and the check finds something to measure. `exact` takes a
     measure by its value: it counts all that there is (the images of this test set), not a sample.
+    `tasks` are those whose models it is asked of (all, where empty).
     """
 
     id: str
@@ -162,6 +163,7 @@ class Limit(Bound):
     when: Gate | None = None
     why: str
     clauses: tuple[str, ...] = ()
+    tasks: tuple[Task, ...] = ()
 
     @property
     def requirement(self) -> bool | Literal["if-applicable"]:
@@ -218,7 +220,8 @@ def spec_limits() -> SpecLimits:
 def limits_of(spec: AuditSpec, policy: Policy) -> tuple[Limit, ...]:
     """The policy's limits, with the claims and the target of the spec as limits before them."""
     claims = (limit for i, c in enumerate(spec.claims, start=1) for limit in _claim_limits(i, c))
-    return (*claims, *_target_limits(spec), *policy.limits)
+    asked = (x for x in policy.limits if not x.tasks or spec.model.task in x.tasks)
+    return (*claims, *_target_limits(spec), *asked)
 
 
 def _claim_limits(index: int, claim: ClaimSpec) -> Sequence[Limit]:

@@ -39,6 +39,7 @@ class RankedAnswers:
 
     image: Ints
     classes: Ints
+    scores: Floats
     right: Mask
     counted: Mask
     objects: Ints
@@ -50,7 +51,9 @@ class RankedAnswers:
     ) -> RankedAnswers:  # fmt: skip
         """Sort answers; of equal scores that of the earlier image comes first, as COCO has it."""
         order = np.lexsort((image, -scores, classes))
-        return cls(image[order], classes[order], right[order], ~ignored[order], objects)
+        return cls(
+            image[order], classes[order], scores[order], right[order], ~ignored[order], objects
+        )
 
     def among(self, images: np.ndarray) -> RankedAnswers:
         """Of the images under the mask (images,) alone, numbered anew."""
@@ -59,6 +62,7 @@ class RankedAnswers:
         return RankedAnswers(
             numbers[self.image[inside]],
             self.classes[inside],
+            self.scores[inside],
             self.right[inside],
             self.counted[inside],
             self.objects[images],

@@ -79,6 +79,12 @@ def amount(rows: Rows, name: str) -> Quantity:
     )
 
 
+def flag(rows: Rows, name: str) -> Quantity:
+    """The share of rows with one of the rows' `flags`."""
+    found = rows.flags[name]
+    return Quantity(name, found, "lower", harmed=found)
+
+
 def set_value(
     name: str, of_set: Callable[[np.ndarray], np.ndarray], *, n: int, better: Better = "higher",
     keys: Mapping[str, str] | None = None, title: str = "",
@@ -96,6 +102,15 @@ def recall(rows: Rows, label: str) -> Quantity:
     return Quantity(
         "recall", found, "higher", rows.present(label), f" of class {label}", {"class": label},
         harmed=~found, title=f"{label} found",
+    )  # fmt: skip
+
+
+def precision(rows: Rows, label: str) -> Quantity:
+    """The share of rows for which a class is called that are of it."""
+    right, called = rows.present(label), rows.called(label)
+    return Quantity(
+        "precision", right, "higher", called, f" answered {label}", {"class": label},
+        harmed=called & ~right, title=f"answers {label} right",
     )  # fmt: skip
 
 

@@ -36,9 +36,9 @@ class Rows:
     `dataset` holds one line a row, in the order of the rows; an object's line repeats its image's
     id and unit. `right` (n,) bool says whether a row was answered rightly, False where the truth
     is not known (`known`); `headline` is the name of the share of such rows (``accuracy``).
-    `confidence` (n,) 0-1 is how sure the model was. `presence` says which classes are in a
-    row and which were called; `amounts` are further numbers of each row, (n,), by the name of the
-    quantity that their mean is.
+    `confidence` (n,) 0-1 is how sure the model was. `presence` says which classes are in a row and
+    which were called; `flags` (n,) bool say what is wrong with a row; `amounts` are further numbers
+    of each row, (n,), by the name of the quantity that their mean is.
     """
 
     dataset: Dataset
@@ -47,6 +47,7 @@ class Rows:
     confidence: np.ndarray
     presence: Presence
     amounts: Mapping[str, Amount] = field(default_factory=dict)
+    flags: Mapping[str, np.ndarray] = field(default_factory=dict)
     of: RowKind = "image"
     headline: str = "accuracy"
 
@@ -127,6 +128,7 @@ class Rows:
             confidence=self.confidence[at],
             presence=self.presence.take(at),
             amounts={n: replace(a, values=a.values[at]) for n, a in self.amounts.items()},
+            flags={name: values[at] for name, values in self.flags.items()},
         )
 
     @cached_property

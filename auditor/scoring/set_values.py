@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
+class EmptySetError(ValueError):
+    """A set that holds nothing to be measured by: no object, no true pixel."""
+
+
 @dataclass(frozen=True)
 class SetValue:
     """`value` is the mean over the `n_classes` that have one; NaN where none has.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from auditor.comparing.two_samples import Sample, two_samples
+from auditor.comparing.two_samples import Sample, two_samples, two_set_values
 from auditor.contract import Check, Evidence, Need, Predictions, Truth, Words
+from auditor.contract.quantity_words import lost_words
 from auditor.contract.words import EITHER_WAY
 from auditor.findings import Question, Result, Subject
 from auditor.scoring.comparison import worst_first
@@ -48,18 +49,38 @@ class AccuracyLost(Check):
         "Newcombe (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I",
         "Koh, Sagawa et al. (2021), arXiv:2012.07421 (accuracy lost in the wild)",
     )
-    words: ClassVar = {
-        "lost": Words(
-            title="Accuracy lost on the data of where it will run",
-            span=EITHER_WAY,
-            short="accuracy lost where it runs",
-            sentence="Accuracy: test {this}; deployment {other}; on test images {gap}.",
-            hundred="Of 100 test images it answers {here} rightly; of 100 from where it will run, "
-            "{there}.",
-            sides=("Test data", "Where it will run"),
-            action="label images from where it will run, and train and test with them",
-            answer="accuracy lost there: {point}",
-        )
+    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = {
+        "lost": (
+            Words(
+                title="Accuracy lost on the data of where it will run",
+                span=EITHER_WAY,
+                short="accuracy lost where it runs",
+                sentence="Accuracy: test {this}; deployment {other}; on test images {gap}.",
+                hundred="Of 100 test images it answers {here} rightly; of 100 from where it will run, "
+                "{there}.",
+                sides=("Test data", "Where it will run"),
+                action="label images from where it will run, and train and test with them",
+                answer="accuracy lost there: {point}",
+                of="image",
+            ),
+            Words(
+                title="Found less on the data of where it will run",
+                span=EITHER_WAY,
+                short="objects found less where it runs",
+                sentence="Objects found: test {this}; deployment {other}; on test images {gap}.",
+                hundred="Of 100 objects in test images it finds {here}; of 100 where it will run, "
+                "{there}.",
+                sides=("Test data", "Where it will run"),
+                action="annotate images from where it will run, and train and test with them",
+                answer="found less there: {point}",
+                of="object",
+            ),
+        ),
+        **lost_words(
+            ("Test data", "Where it will run"),
+            where="where it will run",
+            action="annotate images from where it will run, and train and test with them",
+        ),
     }
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
@@ -77,3 +98,10 @@ class AccuracyLost(Check):
                 deployment.image_ids, badness=deployment.confidence, among=~deployment.right
             ),
         )
+        values = (evidence.set_values("test"), evidence.set_values("deployment"))
+        if all(values):
+            rows = [evidence.scored(s, of="image").with_truth for s in ("test", "deployment")]
+            chief = (values[0][0], values[1][0])
+            yield two_set_values(
+                f"{chief[0].name}-lost", Subject(split="deployment"), values=chief, rows=rows
+            )

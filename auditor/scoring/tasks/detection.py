@@ -25,6 +25,7 @@ from auditor.scoring.overlaps import overlaps
 from auditor.scoring.presence import Placed, Several
 from auditor.scoring.quantities import Quantity, set_value
 from auditor.scoring.rows import Amount, Rows
+from auditor.scoring.set_values import EmptySetError
 from auditor.scoring.tasks.scoring import Scoring
 
 SCORER_VERSION = 1
@@ -38,6 +39,15 @@ SIZES: Mapping[str, tuple[float, float]] = {
 
 SIZE = "object-size"
 """Attribute of objects: the range of `SIZES` that their area is in."""
+
+FAULTS: Mapping[str, AnswerKind] = {
+    "duplicate": AnswerKind.DUPLICATE,
+    "wrong-class": AnswerKind.WRONG_CLASS,
+    "poor-box": AnswerKind.POOR_BOX,
+    "wrong-class-and-box": AnswerKind.BOTH,
+    "background": AnswerKind.BACKGROUND,
+}
+"""What can be wrong with an answer, by the name of the flag of its row."""
 
 _KINDS = list(AnswerKind)
 _UNJUDGED = len(_KINDS)
@@ -185,7 +195,7 @@ def _images(dataset: Dataset, scores: pd.DataFrame) -> Rows:
             _counted(answer_image, answers.presence.answers, n, n_classes),
         ),
         amounts={
-            "f1": Amount(f1, "higher", "per image", (0.0, 1.0)),
+            "f1": Amount(f1, "higher", "", (0.0, 1.0)),
             "false-alarms": _amount_of(alarms),
             "not-found": _amount_of(misses),
         },
@@ -216,6 +226,7 @@ def _objects(dataset: Dataset, scores: pd.DataFrame) -> Rows:
         known=np.ones(len(classes), dtype=bool),
         confidence=_flat(scores, "object_confidence", float)[kept],
         presence=Placed(dataset.classes, classes, said),
+        flags={"unnoticed": _flat(scores, "object_missed", bool)[kept]},
         of="object",
         headline="objects-found",
     )
@@ -231,6 +242,7 @@ def _answers(dataset: Dataset, scores: pd.DataFrame) -> Rows:
         known=kind[kept] != _UNJUDGED,
         confidence=_flat(scores, "answer_score", float)[kept],
         presence=Placed(dataset.classes, meant, said),
+        flags={name: kind[kept] == _KINDS.index(fault) for name, fault in FAULTS.items()},
         of="answer",
         headline="answers-right",
     )
@@ -355,7 +367,7 @@ def _pseudo(answers: RankedAnswers) -> Callable[[np.ndarray], np.ndarray]:
     def of_set(keep: np.ndarray) -> np.ndarray:
         found = average_precision(answers.among(keep))
         if not found.n_classes:
-            raise ValueError("average precision: found no object, expected one or more")
+            raise EmptySetError("average precision: found no object, expected one or more")
         return found.pseudo_observations
 
     return of_set

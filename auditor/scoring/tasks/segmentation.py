@@ -30,7 +30,7 @@ from auditor.scoring.pixels import (
 from auditor.scoring.presence import Several
 from auditor.scoring.quantities import Quantity, set_value
 from auditor.scoring.rows import Amount, Rows
-from auditor.scoring.set_values import SetValue
+from auditor.scoring.set_values import EmptySetError, SetValue
 from auditor.scoring.tasks.scoring import Scoring
 
 SCORER_VERSION = 1
@@ -152,7 +152,7 @@ def _over(
     def of_set(keep: np.ndarray) -> np.ndarray:
         found = measure(counts[keep])
         if not found.n_classes:
-            raise ValueError("class maps: found no true pixel, expected one or more")
+            raise EmptySetError("class maps: found no true pixel, expected one or more")
         return found.pseudo_observations
 
     return of_set

@@ -1,0 +1,177 @@
+"""How quantities are called, whichever check measures them: words made once from a few names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from auditor.contract.words import ANY, EITHER_WAY, FROM_0, Words
+from auditor.findings import RowKind
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What a quantity is called: in a heading, in a list, and what goes wrong where it is worse.
+
+    `hundred` completes "Of 100 objects ..." with ``{}`` for the count. `span` as of `Words`.
+    """
+
+    title: str
+    short: str
+    harm: str
+    hundred: str = ""
+    span: tuple[float, float] = (0.0, 1.0)
+    of: RowKind | None = None
+
+
+_COUNT = FROM_0
+_FOUND = "it finds {}"
+
+NAMINGS: Mapping[str, Naming] = {
+    "objects-found": Naming(
+        "Objects found", "objects found", "fewer objects found", _FOUND, of="object"
+    ),
+    "answers-right": Naming(
+        "Answers that are right", "right answers", "more wrong answers", "{} are right",
+        of="answer",
+    ),
+    "images-right": Naming(
+        "Images answered without a fault", "images without a fault", "fewer images without a fault",
+        "{} are answered without a fault", of="image",
+    ),
+    "unnoticed": Naming(
+        "Objects that no answer comes near", "objects unnoticed", "more objects unnoticed",
+        "{} go unnoticed", of="object",
+    ),
+    "duplicate": Naming(
+        "Answers that say an object twice", "objects said twice", "more objects said twice",
+        "{} say an object again", of="answer",
+    ),
+    "wrong-class": Naming(
+        "Answers at the right place with the wrong class", "wrong class", "more wrong classes",
+        "{} name the wrong class", of="answer",
+    ),
+    "poor-box": Naming(
+        "Answers of the right class whose box is poor", "poor boxes", "more poor boxes",
+        "{} have a poor box", of="answer",
+    ),
+    "wrong-class-and-box": Naming(
+        "Answers with the wrong class and a poor box", "wrong class and poor box",
+        "more answers wrong in both", "{} are wrong in both", of="answer",
+    ),
+    "background": Naming(
+        "Answers where nothing is", "answers where nothing is", "more answers where nothing is",
+        "{} are where nothing is", of="answer",
+    ),
+    "f1": Naming("F1 of an image, on average", "F1 an image", "lower F1"),
+    "false-alarms": Naming(
+        "False alarms an image", "false alarms an image", "more false alarms", span=_COUNT
+    ),
+    "not-found": Naming(
+        "Objects not found an image", "objects missed an image", "more objects missed", span=_COUNT
+    ),
+    "image-iou": Naming(
+        "Overlap (IoU) of an image, on average", "overlap an image", "less overlap"
+    ),
+    "right-pixels": Naming(
+        "Share of an image's pixels that are right", "right pixels an image", "fewer right pixels"
+    ),
+    "ap-50-95": Naming(
+        "Average precision (overlap .5 to .95)", "average precision", "lower average precision"
+    ),
+    "ap-50": Naming(
+        "Average precision (overlap .5)", "average precision at .5", "lower average precision"
+    ),
+    "ap-75": Naming(
+        "Average precision (overlap .75)", "average precision at .75", "lower average precision"
+    ),
+    **{
+        f"ap-50-95-{size}": Naming(
+            f"Average precision of {size} objects", f"average precision, {size} objects",
+            "lower average precision",
+        )
+        for size in ("small", "medium", "large")
+    },
+    "mean-iou": Naming("Mean overlap (IoU) of the classes", "mean overlap", "less overlap"),
+    "mean-dice": Naming("Mean Dice of the classes", "mean Dice", "less overlap"),
+    "pixel-accuracy": Naming("Pixels that are right", "right pixels", "fewer right pixels"),
+    "boundary-f": Naming("Mean F of the boundaries", "boundaries", "worse boundaries"),
+    "iou": Naming("Overlap (IoU)", "overlap", "less overlap"),
+}  # fmt: skip
+"""Quantities of detectors and segmenters; a classifier's have words of their own."""
+
+_OF_CLASS = {"ap-50-95", "iou"}
+"""Quantities that classes have, too."""
+
+
+def _span(naming: Naming, *, compared: bool) -> tuple[float, float]:
+    if not compared:
+        return naming.span
+    return EITHER_WAY if math.isfinite(naming.span[1]) else ANY
+
+
+def plain_words() -> dict[str, Words | tuple[Words, ...]]:
+    """Words for each quantity of a whole split."""
+    return {name: _with_class(name, _plain) for name in NAMINGS}
+
+
+def _with_class(name: str, made: object) -> Words | tuple[Words, ...]:
+    assert callable(made)
+    whole: Words = made(NAMINGS[name], "")
+    if name not in _OF_CLASS:
+        return whole
+    of_class: Words = made(NAMINGS[name], " of “{class}”")
+    return (of_class, whole)
+
+
+def _plain(naming: Naming, of: str) -> Words:
+    return Words(
+        title=f"{naming.title}{of}, {{split}} data",
+        span=naming.span,
+        short=f"{naming.short}{of}",
+        sentence=f"{naming.title}{of}, {{split}} data: {{value}}.",
+        action="train and test again",
+    )
+
+
+def group_words() -> dict[str, Words | tuple[Words, ...]]:
+    """Words for each quantity of a group against all others."""
+    return {name: _with_class(name, _of_group) for name in NAMINGS}
+
+
+def _of_group(naming: Naming, of: str) -> Words:
+    counted = naming.hundred
+    said = f"Of 100 {{rows}} of {{group}} {counted.format('{here}')}; of 100 others, {{there}}."
+    return Words(
+        title=f"{naming.title}{of} for {{group}}{{in_where}}, against all others",
+        span=_span(naming, compared=True),
+        short=f"{{group}}: {naming.short}{of}",
+        sentence=f"{naming.title}{of}{{in_where}}, {{group}}: {{this}}; all others {{other}}; "
+        "{gap}.",
+        hundred=said if counted else "",
+        column=naming.short + of,
+        action="fix and test again for {group}",
+        harm=naming.harm,
+    )
+
+
+def lost_words(
+    sides: tuple[str, str], *, where: str, action: str
+) -> dict[str, Words | tuple[Words, ...]]:
+    """Words for what is lost of each quantity, named ``NAME-lost``, between two `sides`.
+
+    `where` completes "Objects found lost ..." (``in the {variant} version{of_group}``).
+    """
+    return {
+        f"{name}-lost": Words(
+            title=f"{naming.title}: lost {where}",
+            span=_span(naming, compared=True),
+            short=f"{naming.short} lost {where}",
+            sentence=f"{naming.title}: {sides[0].lower()} {{this}}; {sides[1].lower()} {{other}}; "
+            f"{{point}} lost {where}.",
+            sides=sides,
+            action=action,
+        )
+        for name, naming in NAMINGS.items()
+    }
