@@ -97,7 +97,7 @@ def two_set_values(
     return Measure(
         name=name,
         subject=subject,
-        estimate=TwoSides(*means, covariance=0.0, units=sum(counts)).difference(),
+        estimate=TwoSides(means[0], means[1], covariance=0.0, units=sum(counts)).difference(),
         scale="difference",
         neutral=0.0,
         better="lower",
