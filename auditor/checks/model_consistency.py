@@ -9,19 +9,23 @@ from typing import Annotated, ClassVar
 import numpy as np
 import pandas as pd
 
-from auditor.contract import Check, ClassScores, Evidence, LiveModel, Need, Words
+from auditor.contract import Check, ClassScores, Evidence, LiveModel, Need, Predictions, Words
 from auditor.errors import ModelError
-from auditor.findings import Measure, Result, Subject, Unmeasured
-from auditor.models.load import load_model
-from auditor.models.predictor import Predictor
+from auditor.findings import Measure, Measured, Result, Subject, Unmeasured
+from auditor.models.answers import Answer, ClassMap
+from auditor.models.load import load_model, model_classes
+from auditor.models.predictor import Prediction, Predictor
+from auditor.models.sameness import class_counts, difference
 from auditor.scoring.comparison import too_few, worst_first
+from auditor.scoring.presence import Several
+from auditor.scoring.tasks.segmentation import LEAST_SHARE
 from auditor.stats import Exact, rate
 
 _BATCH = 8
 _TOGETHER_PIXELS = 64 * 224 * 224
 _PLACES = (1, 3)
 """By how many places the images move, beside the shuffle."""
-_SCORES = ClassScores()
+_SCORES = ClassScores(optional=True)
 _WAYS = {
     "batch": "beside other images or alone",
     "order": "in another order",
@@ -63,7 +67,7 @@ class Consistency(Check):
 
     id: ClassVar[str] = "model/consistency"
     topic: ClassVar[str] = "whether it gives the same answer twice"
-    needs: ClassVar[tuple[Need, ...]] = (LiveModel(), _SCORES)
+    needs: ClassVar[tuple[Need, ...]] = (LiveModel(), Predictions(), _SCORES)
     at_end: ClassVar[bool] = True
     words: ClassVar = {
         **{
@@ -98,22 +102,28 @@ class Consistency(Check):
         base = _in_batches(model, frames, size=_BATCH)
         sizes = [_in_batches(model, frames, size=size) for size in (1, 3, _together(frames))]
         copies = _in_batches(model, np.repeat(frames, 2, axis=0), size=2)
-        yield from _compared("batch", base, [*sizes, copies[::2], copies[1::2]], ids)
+        twins = [copies.take(np.arange(first, len(copies.probabilities), 2)) for first in (0, 1)]
+        point = evidence.spec.model.point.confidence
+        yield from _compared("batch", base, [*sizes, *twins], ids, point)
         places = np.arange(len(frames))
         orders = [evidence.rng.permutation(places), *(np.roll(places, by) for by in _PLACES)]
         moved = [_in_order(model, frames, order) for order in orders]
-        yield from _compared("order", base, moved, ids)
+        yield from _compared("order", base, moved, ids, point)
         again = [_in_batches(model, frames, size=_BATCH) for _ in range(2)]
-        yield from _compared("repeat", base, again, ids)
-        measured = evidence.answers("test")
-        at = pd.Index(measured.image_ids).get_indexer(ids)
-        yield from _compared("end", np.asarray(measured.probabilities)[at], [base, again[-1]], ids)
+        yield from _compared("repeat", base, again, ids, point)
+        if evidence.has(_SCORES):
+            measured = evidence.answers("test")
+            at = pd.Index(measured.image_ids).get_indexer(ids)
+            start = Prediction(np.asarray(measured.probabilities)[at])
+            yield from _compared("end", start, [base, again[-1]], ids, point)
+        else:
+            yield _at_the_end(evidence, base, ids)
         yield from _reference(evidence, base, frames, ids)
 
 
-def _in_batches(model: Predictor, frames: np.ndarray, *, size: int) -> np.ndarray:
+def _in_batches(model: Predictor, frames: np.ndarray, *, size: int) -> Prediction:
     parts = [model.predict(frames[at : at + size]) for at in range(0, len(frames), size)]
-    return np.concatenate([part.probabilities for part in parts])
+    return Prediction.joined(parts)
 
 
 def _together(frames: np.ndarray) -> int:
@@ -122,34 +132,65 @@ def _together(frames: np.ndarray) -> int:
     return int(min(n, max(2 * _BATCH, _TOGETHER_PIXELS // (height * width))))
 
 
-def _in_order(model: Predictor, frames: np.ndarray, order: np.ndarray) -> np.ndarray:
+def _in_order(model: Predictor, frames: np.ndarray, order: np.ndarray) -> Prediction:
     """The answers in the images' own order, given in another."""
-    found = _in_batches(model, frames[order], size=_BATCH)
-    return found[np.argsort(order)]
+    return _in_batches(model, frames[order], size=_BATCH).take(np.argsort(order))
+
+
+def _at_the_end(evidence: Evidence, base: Prediction, ids: np.ndarray) -> Measured:
+    """Whether what was measured at the start is still said: which classes, and how many boxes.
+
+    Answers are stored in the pixels of the images, so that places cannot be compared here.
+    """
+    rows = evidence.scored("test", of="image")
+    assert isinstance(rows.presence, Several)
+    said = rows.presence.answers[pd.Index(rows.image_ids).get_indexer(ids)]
+    if evidence.spec.model.gives_boxes:
+        point = evidence.spec.model.point.confidence
+        now = class_counts(base, n_classes=len(rows.classes), confidence=point)
+    else:
+        now = np.array([_classes_in(answer, len(rows.classes)) for answer in base.answers])
+        said, now = (said > 0).astype(int), (now > 0).astype(int)
+    changed = (said != now).any(axis=1)
+    return _disagreement("end", changed, changed.astype(np.float64), ids)
+
+
+def _classes_in(answer: Answer, n_classes: int) -> np.ndarray:
+    """Pixels of each class in a class map, of those that are above a thousandth of it."""
+    assert isinstance(answer, ClassMap)
+    counts = np.bincount(answer.classes[answer.classes >= 0], minlength=n_classes)
+    return np.asarray(counts * (counts >= LEAST_SHARE * answer.classes.size))
 
 
 def _subject() -> Subject:
     return Subject(split="test")
 
 
-def _compared(
-    way: str, base: np.ndarray, others: Sequence[np.ndarray], ids: np.ndarray
-) -> Iterator[Measure]:
-    """Answers that change in any of `others`, and the largest change of a probability."""
-    answers = base.argmax(axis=1)
-    changed = np.any([other.argmax(axis=1) != answers for other in others], axis=0)
-    moved = np.max([np.abs(other - base).max(axis=1) for other in others], axis=0)
-    n, largest = len(ids), float(moved.max())
-    yield Measure(
+def _disagreement(way: str, changed: np.ndarray, moved: np.ndarray, ids: np.ndarray) -> Measure:
+    return Measure(
         name=f"{way}-disagreement",
         subject=_subject(),
         estimate=rate(changed),
         scale="share",
         better="lower",
-        n=n,
+        n=len(ids),
         examples=worst_first(ids, badness=moved, among=changed),
-        facts={"largest_probability_difference": largest},
+        facts={"largest_probability_difference": float(moved.max())},
     )
+
+
+def _compared(
+    way: str, base: Prediction, others: Sequence[Prediction], ids: np.ndarray, point: float
+) -> Iterator[Measure]:
+    """Answers that change in any of `others`, and the largest change of a probability.
+
+    Boxes count from the confidence `point` on.
+    """
+    found = [difference(base, other, confidence=point) for other in others]
+    changed = np.any([each.changed for each in found], axis=0)
+    moved = np.max([each.moved for each in found], axis=0)
+    n, largest = len(ids), float(moved.max())
+    yield _disagreement(way, changed, moved, ids)
     yield Measure(
         name="largest-probability-difference",
         subject=Subject.of(split="test", way=way),
@@ -163,7 +204,7 @@ def _compared(
 
 
 def _reference(
-    evidence: Evidence, base: np.ndarray, frames: np.ndarray, ids: np.ndarray
+    evidence: Evidence, base: Prediction, frames: np.ndarray, ids: np.ndarray
 ) -> Iterator[Result]:
     named = evidence.spec.model.reference
     if named is None:
@@ -171,7 +212,7 @@ def _reference(
     try:
         reference = load_model(
             evidence.spec,
-            classes=evidence.model.classes,
+            classes=model_classes(evidence.spec),
             trust_code=evidence.model.trusted_code,
             path=evidence.spec.resolve(named),
         )
@@ -184,4 +225,4 @@ def _reference(
             remedy="Correct `model.reference`, or leave it out.",
         )
         return
-    yield from _compared("reference", base, [answered], ids)
+    yield from _compared("reference", base, [answered], ids, evidence.spec.model.point.confidence)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from auditor.contract import AS_GIVEN, Available, Check, Evidence, Need, Pass, Unmet, Words
-from auditor.findings import Measure, Result, Subject, Unmeasured
+from auditor.findings import Measure, Result, RowKind, Subject, Unmeasured
 from auditor.scoring.cost import class_index
 from auditor.scoring.rates import rate_measure
 from auditor.scoring.rows import Rows
@@ -124,7 +124,8 @@ class Claims(Check):
                 yield _without_labels(number, claim)
                 continue
             for part in _PARTS:
-                rows = evidence.scored(claim.split, part=part).with_truth
+                of: RowKind = "answer" if claim.measure == "precision" else evidence.kinds[0]
+                rows = evidence.scored(claim.split, part=part, of=of).with_truth
                 yield _tested(number, claim, rows, part=part)
 
 
@@ -144,7 +145,7 @@ def _without_labels(number: int, claim: ClaimSpec) -> Unmeasured:
 
 def _tested(number: int, claim: ClaimSpec, rows: Rows, *, part: str) -> Measure | Unmeasured:
     subject = Subject.of(split=claim.split, claim=str(number), part=part)
-    if claim.measure != "accuracy" and claim.label is None:
+    if claim.measure != "accuracy" and claim.label is None and rows.of == "image":
         return Unmeasured(
             name=claim.measure,
             subject=subject,

@@ -36,6 +36,12 @@ class Prediction:
         embedding = None if self.embedding is None else self.embedding[:n]
         return Prediction(self.probabilities[:n], embedding, self.answers[:n])
 
+    def take(self, positions: np.ndarray) -> Prediction:
+        """Of the frames at `positions`, in that order."""
+        embedding = None if self.embedding is None else self.embedding[positions]
+        answers = tuple(self.answers[i] for i in positions.tolist()) if self.answers else ()
+        return Prediction(self.probabilities[positions], embedding, answers)
+
     @classmethod
     def joined(cls, parts: Sequence[Prediction]) -> Prediction:
         """Of the frames of all parts, in their order."""

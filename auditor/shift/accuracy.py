@@ -56,8 +56,8 @@ class AccuracyLost(Check):
                 span=EITHER_WAY,
                 short="accuracy lost where it runs",
                 sentence="Accuracy: test {this}; deployment {other}; on test images {gap}.",
-                hundred="Of 100 test images it answers {here} rightly; of 100 from where it will run, "
-                "{there}.",
+                hundred="Of 100 test images it answers {here} rightly; of 100 from where it will "
+                "run, {there}.",
                 sides=("Test data", "Where it will run"),
                 action="label images from where it will run, and train and test with them",
                 answer="accuracy lost there: {point}",

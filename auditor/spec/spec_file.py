@@ -9,7 +9,7 @@ from pathlib import Path
 
 from auditor.errors import SpecError
 from auditor.opening import require_file
-from auditor.spec.audit_spec import AuditSpec, ClassCount, DataSpec, Task
+from auditor.spec.audit_spec import AuditSpec, ClaimSpec, ClassCount, DataSpec, Task
 from auditor.spec.bounds import MOST_SPEC_BYTES
 from auditor.spec.yaml_source import Problem, did_you_mean, load, problems_error, validate
 
@@ -177,7 +177,11 @@ def _claim_problems(spec: AuditSpec) -> Iterator[Problem]:
         if claim.measure in CLAIM_MEASURES and bound is not None and not 0 <= bound <= 1:
             text = f"found {bound:g}, expected a share from 0 to 1; write 91% as 0.91."
             yield Problem((*here, "at_most" if claim.at_least is None else "at_least"), text)
-        if claim.measure in ("recall", "precision") and claim.label is None:
+        unfit = _unfit_claim(claim, spec)
+        if unfit:
+            yield Problem((*here, "measure"), unfit)
+        needs_class = claim.measure in ("recall", "precision") and not spec.model.gives_boxes
+        if needs_class and not unfit and claim.label is None:
             text = f"a claim on {claim.measure} needs the class that it is about; add `label: NAME`"
             yield Problem(here, f"{text}.")
         if claim.split not in spec.data.splits:
@@ -185,6 +189,19 @@ def _claim_problems(spec: AuditSpec) -> Iterator[Problem]:
                 f"the spec names no {claim.split} data; add `data.{claim.split}` or drop the claim"
             )
             yield Problem((*here, "split"), f"{text}.")
+
+
+def _unfit_claim(claim: ClaimSpec, spec: AuditSpec) -> str | None:
+    """Why a claim's measure is none of the model's task; None where it is one."""
+    task, measure = spec.model.task, claim.measure
+    if measure not in CLAIM_MEASURES or task == "classification":
+        return None
+    if spec.model.gives_boxes and measure != "accuracy":
+        return None
+    known = "performance/overall:mean-iou"
+    if spec.model.gives_boxes:
+        known = "recall (objects found), precision (boxes right), or performance/overall:ap-50-95"
+    return f"found {measure!r}, which a model for {task} does not have; claim {known}."
 
 
 def _shortcut_problems(spec: AuditSpec) -> Iterator[Problem]:
