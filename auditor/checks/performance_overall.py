@@ -41,10 +41,10 @@ from auditor.scoring.accuracy import (
 )
 from auditor.scoring.comparison import worst_first
 from auditor.scoring.outcomes import Outcomes
-from auditor.scoring.quantities import Quantity, amount
-from auditor.scoring.rates import n_units, rate_measure, too_few_of
+from auditor.scoring.quantities import amount
+from auditor.scoring.rates import mean_measure, n_units, rate_measure
 from auditor.scoring.rows import Rows
-from auditor.stats import Estimate, mean
+from auditor.stats import Estimate
 
 _TRAIN_SAMPLE = 2000
 _TRAIN = (
@@ -149,30 +149,10 @@ def _further(evidence: Evidence, split: str) -> Iterator[Measured]:
         if of != evidence.kinds[0]:
             yield _headline(rows)
         for name in rows.amounts:
-            yield _mean(amount(rows, name), rows)
+            yield mean_measure(amount(rows, name), rows)
     rows = evidence.scored(split, of="image").with_truth
-    yield from (_mean(quantity, rows) for quantity in evidence.set_values(split))
-
-
-def _mean(quantity: Quantity, rows: Rows) -> Measured:
-    subject = Subject.about(quantity.keys, split=rows.split)
-    few = too_few_of(quantity.name, subject, rows, of=f"the labelled {rows.split} data")
-    if few is not None:
-        return few
-    worst = quantity.values if quantity.better == "lower" else -quantity.values
-    return Measure(
-        name=quantity.name,
-        subject=subject,
-        estimate=mean(quantity.values, unit=rows.unit_codes, span=quantity.span),
-        scale=quantity.scale,
-        unit=quantity.unit,
-        least=quantity.least,
-        better=quantity.better,
-        n=len(rows),
-        n_units=n_units(rows),
-        examples=worst_first(rows.image_ids, badness=worst),
-        of=rows.of,
-    )
+    whole = (quantity for quantity in evidence.set_values(split) if not quantity.keys)
+    yield from (mean_measure(quantity, rows) for quantity in whole)
 
 
 def _headline(rows: Rows) -> Measure | Unmeasured:

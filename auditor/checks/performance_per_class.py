@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -11,11 +11,12 @@ import numpy as np
 from auditor.comparing.by_group import measure_cells
 from auditor.contract import Check, Evidence, LabelledSplits, Need, Words
 from auditor.contract.numbers import percent
+from auditor.contract.quantity_words import plain_words
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.scoring.accuracy import f1_scores
 from auditor.scoring.comparison import MIN_UNITS
 from auditor.scoring.presence import Several
-from auditor.scoring.rates import rate_measure
+from auditor.scoring.rates import mean_measure, rate_measure
 from auditor.scoring.rows import Rows
 from auditor.stats import value
 
@@ -49,7 +50,7 @@ class PerClass(Check):
     topic: ClassVar[str] = "each class"
     shown: ClassVar = "open"
     needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(),)
-    words: ClassVar = {
+    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = {
         "recall": Words(
             title="Share of “{class}” that is found, {split} data",
             short="“{class}” found",
@@ -64,6 +65,7 @@ class PerClass(Check):
             action="train with more images that are taken for “{class}”, and test again",
             metric="precision",
         ),
+        **{name: words for name, words in plain_words().items() if name in ("ap-50-95", "iou")},
     }
     sources: ClassVar[tuple[str, ...]] = ("Wilson (1927), doi:10.1080/01621459.1927.10502953",)
 
@@ -76,10 +78,11 @@ class PerClass(Check):
         for split in evidence.labelled_splits():
             rows = evidence.scored(split).with_truth
             answers = evidence.scored(split, of="answer").with_truth
-            by_kind = {
+            by_kind: dict[str, list[Measure | Unmeasured]] = {
                 "recall": [_of_class(rows, name, kind="recall") for name in rows.classes],
                 "precision": [_of_class(answers, name, kind="precision") for name in rows.classes],
             }
+            by_kind |= _set_values(evidence, split)
             for kind, results in by_kind.items():
                 yield from (r for r in results if isinstance(r, Measure))
                 rare = [r for r in results if isinstance(r, Unmeasured)]
@@ -94,7 +97,7 @@ class PerClass(Check):
         if len(rare) <= self.listed_one_by_one:
             yield from rare
             return
-        noun = "of that label" if kind == "recall" else "such answers"
+        noun = "such answers" if kind == "precision" else "images with that label"
         said = f"{len(rare)} classes with fewer than {MIN_UNITS} units"
         yield Unmeasured(
             name=kind,
@@ -102,6 +105,16 @@ class PerClass(Check):
             reason=f"{said[0].upper()}{said[1:]} ({noun}) give no {kind}; the table lists them.",
             remedy=f"Collect at least {MIN_UNITS} units of each class that matters.",
         )
+
+
+def _set_values(evidence: Evidence, split: str) -> dict[str, list[Measure | Unmeasured]]:
+    """What a set of images has of each class (average precision, overlap), by name."""
+    rows = evidence.scored(split, of="image").with_truth
+    found: dict[str, list[Measure | Unmeasured]] = {}
+    for quantity in evidence.set_values(split):
+        if "class" in quantity.keys:
+            found.setdefault(quantity.name, []).append(mean_measure(quantity, rows))
+    return found
 
 
 def _of_class(rows: Rows, name: str, *, kind: Kind) -> Measure | Unmeasured:

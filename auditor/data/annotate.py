@@ -17,6 +17,7 @@ from auditor.data.annotation_files.pascal_voc import read_pascal_voc
 from auditor.data.annotation_files.yolo import read_yolo
 from auditor.data.annotations import MAX_LISTED, Failing, ImageHeader, Reading, annotated
 from auditor.data.attributes import group_images
+from auditor.data.boxes import SHOWN
 from auditor.data.class_maps import PixelClasses, map_size
 from auditor.data.dataset import Dataset
 from auditor.data.drawn import Drawn
@@ -179,13 +180,14 @@ def _with_object_groups(
         if spec.of != "object":
             continue
         column = spec.column or name
-        if column not in truth.boxes.attributes:
-            known = ", ".join(truth.boxes.attributes) or "nothing of that kind"
+        said = truth.boxes.told(column)
+        if said is None:
+            known = ", ".join([*truth.boxes.attributes, *SHOWN])
             raise DataError(
                 f"data.attributes.{name}: no object of data.{dataset.split}.annotations says "
                 f"{column!r}; they say {known}. Name what they say under `column`."
             )
-        text = pd.Series(truth.boxes.attributes[column]).replace("", None)
+        text = pd.Series(said, dtype=object).replace("", None)
         found = group_images(text, name=name, spec=spec, edges=edges.get(name))
         groups[name] = found.groups
         attributes.append(found.attribute)

@@ -9,6 +9,11 @@ import numpy as np
 
 from auditor.data.masks import Mask
 
+SIZES: Mapping[str, tuple[float, float]] = {
+    "small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e10),
+}  # fmt: skip
+"""COCO's ranges of an object's area in pixels, both ends in."""
+
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
@@ -33,6 +38,21 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.image)
 
+    def told(self, name: str) -> np.ndarray | None:
+        """What is said of each object, (b,) of str: an attribute, or what its box shows.
+
+        ``size`` is one of `SIZES`, ``area`` is in pixels, ``aspect`` the width by the height. None
+        where nothing of that name is said.
+        """
+        if name in self.attributes:
+            return self.attributes[name]
+        sides = self.corners[:, 2:] - self.corners[:, :2]
+        if name == "size":
+            inside = [(self.areas >= low) & (self.areas <= high) for low, high in SIZES.values()]
+            return np.select(inside, list(SIZES), "").astype(object)
+        numbers = {"area": self.areas, "aspect": sides[:, 0] / np.maximum(sides[:, 1], 1e-9)}
+        return numbers[name].astype(str).astype(object) if name in numbers else None
+
     def take(self, keep: np.ndarray) -> Boxes:
         """The objects at the positions (or under the mask) `keep`, in that order."""
         at = np.flatnonzero(keep) if keep.dtype == bool else keep
@@ -47,6 +67,10 @@ class Boxes:
             attributes={name: values[at] for name, values in self.attributes.items()},
             masks=None if self.masks is None else tuple(self.masks[i] for i in at.tolist()),
         )
+
+
+SHOWN = ("size", "area", "aspect")
+"""What every object says of itself by its box."""
 
 
 @dataclass(frozen=True, eq=False)

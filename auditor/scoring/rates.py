@@ -9,7 +9,9 @@ import numpy as np
 
 from auditor.findings import Better, Cell, Measure, RowKind, Subject, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, count_units, too_few, worst_first
-from auditor.stats import interval, rate, value
+from auditor.scoring.quantities import Quantity
+from auditor.scoring.rows import Rows
+from auditor.stats import interval, mean, rate, value
 
 
 class Answered(Protocol):
@@ -58,6 +60,38 @@ def rate_measure(
         facts={"count": int(success.sum()), **(facts or {})},
         of=among.of,
     )
+
+
+def mean_measure(quantity: Quantity, rows: Rows) -> Measure | Unmeasured:
+    """The mean of a quantity over rows of known truth, or the value of the whole set.
+
+    Of a class, those rows count that hold it: with fewer than ten units of them, a reason.
+    """
+    subject = Subject.about(quantity.keys, split=rows.split)
+    label, among, of = quantity.keys.get("class"), rows, f"the labelled {rows.split} data"
+    if label is not None:
+        among, of = rows.take(rows.present(label)), f'{rows.split} {rows.noun} with "{label}"'
+    few = too_few_of(quantity.name, subject, among, of=of)
+    if few is not None:
+        return few
+    return Measure(
+        name=quantity.name,
+        subject=subject,
+        estimate=mean(quantity.values, unit=rows.unit_codes, span=quantity.span),
+        scale=quantity.scale,
+        unit=quantity.unit,
+        least=quantity.least,
+        better=quantity.better,
+        n=len(among),
+        n_units=n_units(among),
+        examples=_worst(quantity, rows),
+        of=rows.of,
+    )
+
+
+def _worst(quantity: Quantity, rows: Rows) -> tuple[str, ...]:
+    worst = quantity.values if quantity.better == "lower" else -quantity.values
+    return worst_first(rows.image_ids, badness=worst)
 
 
 def too_few_of(name: str, subject: Subject, among: Answered, *, of: str) -> Unmeasured | None:

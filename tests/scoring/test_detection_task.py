@@ -1,11 +1,15 @@
 """Rows and quantities of a detector from made-up answers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from coco_reference import evaluated, value
 from detector_worlds import answers_to, boxes, detections, objects
 
+from auditor.data.boxes import SIZES
+from auditor.data.dataset import Attribute
 from auditor.data.truth import BoxTruth
 from auditor.scoring.detection_errors import OperatingPoint
 from auditor.scoring.tasks import detection
@@ -15,6 +19,11 @@ from auditor.stats import value as value_of
 
 AT = OperatingPoint(confidence=0.5)
 N, CLASSES = 60, ("cat", "dog", "cow")
+
+
+def rows_of(rows):
+    """The place of each row's image."""
+    return [int(name[-9:-4]) for name in rows.image_ids]
 
 
 def scored(answers, truth, known):
@@ -66,12 +75,21 @@ def test_objects_answers_and_images_agree(drawn, scores, dataset):
 
 def test_objects_are_grouped_by_their_size(drawn, scores, dataset):
     truth = drawn[0]
-    rows = detection.rows(dataset, scores, of="object")
-    sizes = rows.groups(detection.SIZE)
+    known = BoxTruth(
+        replace(truth, attributes={"size": truth.told("size")}), np.ones(N, dtype=bool)
+    )
+    grouped = replace(
+        dataset,
+        truth=known.take(np.arange(N)),
+        object_attributes=(Attribute("size", "condition", tuple(SIZES)),),
+    )
+    rows = detection.rows(grouped, scores, of="object")
+    sizes = rows.groups("size")
     areas = truth.areas[~truth.crowd]
     assert (sizes == "small").sum() == (areas <= 32**2).sum()
     assert (sizes == "large").sum() == (areas > 96**2).sum()
     assert "" not in sizes
+    assert rows.groups("light").tolist() == [["day", "dark"][i % 3 == 1] for i in rows_of(rows)]
 
 
 def test_presence_of_objects_has_nothing_as_a_class(scores, dataset):

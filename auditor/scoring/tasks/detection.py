@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from auditor.data.boxes import Boxes, Detections
-from auditor.data.dataset import Attribute, Dataset
+from auditor.data.boxes import SIZES, Boxes, Detections
+from auditor.data.dataset import Dataset
 from auditor.data.truth import BoxTruth
 from auditor.findings import RowKind
 from auditor.scoring.average_precision import RankedAnswers, average_precision
@@ -32,14 +32,6 @@ SCORER_VERSION = 1
 
 KINDS: tuple[RowKind, ...] = ("object", "answer", "image")
 
-SIZES: Mapping[str, tuple[float, float]] = {
-    "all": (0, 1e10), "small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e10),
-}  # fmt: skip
-"""COCO's ranges of an object's area in pixels, both ends in."""
-
-SIZE = "object-size"
-"""Attribute of objects: the range of `SIZES` that their area is in."""
-
 FAULTS: Mapping[str, AnswerKind] = {
     "duplicate": AnswerKind.DUPLICATE,
     "wrong-class": AnswerKind.WRONG_CLASS,
@@ -48,6 +40,8 @@ FAULTS: Mapping[str, AnswerKind] = {
     "background": AnswerKind.BACKGROUND,
 }
 """What can be wrong with an answer, by the name of the flag of its row."""
+
+_RANGES = {"all": (0.0, 1e10), **SIZES}
 
 _KINDS = list(AnswerKind)
 _UNJUDGED = len(_KINDS)
@@ -59,9 +53,9 @@ def score(answers: Detections, truth: BoxTruth | None, how: Scoring) -> pd.DataF
     """What the rows of some images are made of, from all answers, of low scores too.
 
     ``known`` is False of images without annotation, whose answers are kept and not judged. Of each
-    answer: ``answer_class``, ``answer_score``, for each of
-    `SIZES` the thresholds at which it is right (``answer_right_SIZE``, a bit each) and at which it
-    does not count (``answer_ignored_SIZE``), and at the operating point its place in `AnswerKind`
+    answer: ``answer_class``, ``answer_score``, for each of `SIZES`, and ``all``, the thresholds at
+    which it is right (``answer_right_SIZE``, a bit each) and at which it does not count
+    (``answer_ignored_SIZE``), and at the operating point its place in `AnswerKind`
     (``answer_kind``, -1 below it) and ``answer_meant``. Of each object ``object_class``, ``_area``,
     ``_crowd``, ``_found``, ``_said``, ``_confidence``, ``_missed``.
     """
@@ -102,7 +96,7 @@ def _answer_columns(answers: Detections, truth: Boxes) -> dict[str, np.ndarray]:
     pairs = overlaps(answers, truth, least=IOU_THRESHOLDS[0])
     own = _areas(answers)
     columns = {"class": answers.classes, "score": answers.scores}
-    for size, (low, high) in SIZES.items():
+    for size, (low, high) in _RANGES.items():
         ignored = truth.crowd | ~_within(truth.areas, size)
         found = match(pairs, n_answers=len(answers), truth=truth, ignored=ignored)
         outside = ((own < low) | (own > high))[:, None] & (found.object < 0)
@@ -112,7 +106,7 @@ def _answer_columns(answers: Detections, truth: Boxes) -> dict[str, np.ndarray]:
 
 
 def _within(areas: np.ndarray, size: str) -> np.ndarray:
-    low, high = SIZES[size]
+    low, high = _RANGES[size]
     return np.asarray((areas >= low) & (areas <= high))
 
 
@@ -217,11 +211,9 @@ def _counted(image: np.ndarray, classes: np.ndarray, n: int, n_classes: int) -> 
 def _objects(dataset: Dataset, scores: pd.DataFrame) -> Rows:
     kept = ~_flat(scores, "object_crowd", bool)
     classes, said = (_flat(scores, f"object_{n}", int)[kept] for n in ("class", "said"))
-    areas = _flat(scores, "object_area", float)[kept]
     lines = _repeated(dataset, _places(scores, "object_class")[kept], classes)
-    lines = _with_object_groups(lines, dataset, kept)
     return Rows(
-        dataset=_with_attribute(lines, SIZE, _size_groups(areas)),
+        dataset=_with_object_groups(lines, dataset, kept),
         right=_flat(scores, "object_found", bool)[kept],
         known=np.ones(len(classes), dtype=bool),
         confidence=_flat(scores, "object_confidence", float)[kept],
@@ -276,17 +268,6 @@ def _with_object_groups(lines: Dataset, dataset: Dataset, kept: np.ndarray) -> D
     return replace(lines, frame=lines.frame.assign(**columns), attributes=attributes)
 
 
-def _size_groups(areas: np.ndarray) -> np.ndarray:
-    names = [name for name in SIZES if name != "all"]
-    return np.select([_within(areas, name) for name in names], names, "")
-
-
-def _with_attribute(dataset: Dataset, name: str, groups: np.ndarray) -> Dataset:
-    found = Attribute(name, "condition", tuple(n for n in SIZES if n != "all"))
-    lines = dataset.frame.assign(**{f"attribute:{name}": pd.Series(groups, dtype="str")})
-    return replace(dataset, frame=lines, attributes=(*dataset.attributes, found))
-
-
 def set_values(scores: pd.DataFrame, classes: tuple[str, ...]) -> tuple[Quantity, ...]:
     """Average precision at .5 to .95, at .5 and .75, of each of COCO's sizes, and of each class.
 
@@ -310,10 +291,9 @@ def _present(scores: pd.DataFrame) -> tuple[list[int], list[str]]:
     """Classes and sizes that some object is of."""
     counted = ~_flat(scores, "object_crowd", bool)
     areas = _flat(scores, "object_area", float)[counted]
-    named = [size for size in SIZES if size != "all"]
     return (
         np.unique(_flat(scores, "object_class", int)[counted]).tolist(),
-        [size for size in named if _within(areas, size).any()],
+        [size for size in SIZES if _within(areas, size).any()],
     )
 
 
