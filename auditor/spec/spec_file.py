@@ -198,10 +198,11 @@ def _unfit_claim(claim: ClaimSpec, spec: AuditSpec) -> str | None:
         return None
     if spec.model.gives_boxes and measure != "accuracy":
         return None
-    known = "performance/overall:mean-iou"
-    if spec.model.gives_boxes:
-        known = "recall (objects found), precision (boxes right), or performance/overall:ap-50-95"
-    return f"found {measure!r}, which a model for {task} does not have; claim {known}."
+    known = "recall (objects found), precision (boxes right), or " if spec.model.gives_boxes else ""
+    return (
+        f"found {measure!r}, which a model for {task} does not have; claim {known}a measure by its "
+        "id, as check:measure (`auditor checks` lists them)."
+    )
 
 
 def _shortcut_problems(spec: AuditSpec) -> Iterator[Problem]:
