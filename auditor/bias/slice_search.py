@@ -20,9 +20,10 @@ from auditor.stats import mean_difference
 _LEAF_SHARE = 0.02
 _IMAGES_A_CLUSTER = 60
 _MOST_CLUSTERS = 25
-_MOST_FITTED = 100_000
+_MOST_FITTED = 20_000
 """Images that clusters are found among; every image then belongs to the nearest one."""
 _MOST_IN_SLICE = 0.5
+_SHARES = (0.05, 0.1, 0.2)
 _ALIKE = 0.5
 """Two candidates that share more than this of their images (Jaccard) are one."""
 
@@ -81,6 +82,7 @@ def candidates(
     if seen is not None:
         groups += _tree_nodes(seen, excess, half=half, depth=depth)
         groups += _clusters(seen, half=half, seed=seed)
+        groups += _along(seen, excess, half=half)
     scored = [_scored(member, rule, excess, half, unit) for member, rule in groups]
     found = sorted((c for c in scored if c is not None), key=lambda c: -c.z)
     return _distinct(found, half, most)
@@ -195,3 +197,16 @@ def _clusters(
     of = means.predict(seen)
     for cluster in range(count):
         yield of == cluster, ""
+
+
+def _along(
+    seen: NDArray[np.float32], excess: Floats, *, half: NDArray[np.bool_]
+) -> Iterator[tuple[NDArray[np.bool_], str]]:
+    """The far ends of the direction along which the excess rises most (least squares).
+
+    Components do not correlate on `half`, so each one's slope is its own covariance.
+    """
+    scaled = (seen - seen[half].mean(axis=0)) / seen[half].std(axis=0)
+    score = scaled @ (scaled[half].T @ excess[half])
+    for share in _SHARES:
+        yield score > np.quantile(score[half], 1 - share), ""
