@@ -21,7 +21,8 @@ _COMPONENTS = 32
 _MOST_ROWS = 20_000
 """Images that directions of the embedding are learned from; more change little."""
 _BLOCK = 10_000
-_LEAST_PROBABILITY = 1e-6
+_LEAST_PROBABILITY = 1e-12
+_LEAST_VARIANCE = 1e-3
 _MOST_CELLS = 20_000_000
 """Numbers of the matrix that embeddings are expected from."""
 _PENALTY = 2.0
@@ -128,11 +129,13 @@ def seen_by_model(
     centre, middle = known.mean(axis=0), told.mean(axis=0)
     slopes = _slopes(told - middle, known - centre)
     left = known - centre - (told - middle) @ slopes
-    if left.std() <= (least := 1e-6 * max(float(known.std()), 1e-12)):
+    if left.std() <= 1e-6 * max(float(known.std()), 1e-12):
         return None
     width = min(_COMPONENTS, left.shape[1], len(rows) - 1)
     reduce = PCA(width, svd_solver="auto", random_state=int(rng.integers(2**31))).fit(left)
-    onto = reduce.components_[reduce.explained_variance_ > least**2].T
+    # Where next to nothing is left, what is left is what the regression missed of the scores.
+    variance = reduce.explained_variance_
+    onto = reduce.components_[variance > _LEAST_VARIANCE * variance[0]].T
     seen = np.empty((len(at), onto.shape[1]), dtype=np.float32)
     step = min(most, _BLOCK)
     for start in range(0, len(at), step):
