@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from auditor.bias.slice_features import Described, Feature, Floats
 from auditor.scoring.comparison import MIN_UNITS, count_units
 from auditor.stats import mean_difference
+
+Seen = NDArray[np.floating[Any]]
 
 _LEAF_SHARE = 0.02
 _IMAGES_A_CLUSTER = 60
@@ -62,7 +65,7 @@ def candidates(
     excess: Floats,
     *,
     told: Described,
-    seen: Floats | None,
+    seen: Seen | None,
     half: NDArray[np.bool_],
     unit: NDArray[np.int64] | None,
     depth: int,
@@ -75,7 +78,7 @@ def candidates(
     and over `seen` (every node, not only leaves: a short rule is a better one), and from k-means
     clusters of `seen`, more of them than there can be slices (cf. Eyuboglu et al. 2022,
     arXiv:2203.14960; d'Eon et al. 2022, arXiv:2107.00758; here membership needs no label of a
-    new image).
+    new image), and the ends of the direction of `seen` along which the excess rises most.
     """
     seed = int(rng.integers(2**31))
     groups = list(_tree_nodes(told.values, excess, half=half, depth=depth, features=told.features))
@@ -120,7 +123,7 @@ def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
 
 
 def _tree_nodes(
-    values: Floats,
+    values: Seen,
     excess: Floats,
     *,
     half: NDArray[np.bool_],
@@ -183,7 +186,7 @@ def _rule(path: tuple[_Condition, ...], features: tuple[Feature, ...]) -> str:
 
 
 def _clusters(
-    seen: Floats, *, half: NDArray[np.bool_], seed: int
+    seen: Seen, *, half: NDArray[np.bool_], seed: int
 ) -> Iterator[tuple[NDArray[np.bool_], str]]:
     from sklearn.cluster import KMeans
 
@@ -200,7 +203,7 @@ def _clusters(
 
 
 def _along(
-    seen: NDArray[np.float32], excess: Floats, *, half: NDArray[np.bool_]
+    seen: Seen, excess: Floats, *, half: NDArray[np.bool_]
 ) -> Iterator[tuple[NDArray[np.bool_], str]]:
     """The far ends of the direction along which the excess rises most (least squares).
 

@@ -188,7 +188,7 @@ class Slices(Check):
 def _excess(outcomes: Outcomes, half: np.ndarray) -> np.ndarray:
     """Wrong answers beyond what label and answer lead one to expect, in equal parts, (n,)."""
     wrong, by = ~outcomes.correct, (outcomes.labels, outcomes.predicted)
-    mean: np.ndarray = sum(beyond_alike(wrong, of, half=half) for of in by) / 2
+    mean: np.ndarray = np.mean([beyond_alike(wrong, of, half=half) for of in by], axis=0)
     return mean
 
 

@@ -115,9 +115,10 @@ def could_show_text(finding: Finding, order: Ordered) -> str:
 
 def _gate_sentence(finding: Finding, order: Ordered) -> str:
     found, gate = _gate(finding, order), order.limit_of(finding).get("when") or {}
-    if finding.gating is None or not isinstance(found, Measure):
-        why = found.reason if found else "It was not measured."
-        return f"Whether the limit applies is not known. {why}"
+    if isinstance(found, Unmeasured | NotPlannedCheck):
+        return f"Whether the limit applies is not known. {found.reason}"
+    if finding.gating is None or found is None:
+        return "Whether the limit applies is not known. It was not measured."
     check = str(gate.get("measure", "")).partition(":")[0]
     said = f"{order.telling.sentence(check, found)} The limit applies where this is shown to be "
     said += limit_text(gate, found)
