@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,11 +17,16 @@ from auditor.scoring.outcomes import Outcomes
 
 Floats = NDArray[np.float64]
 
-_COMPONENTS = 16
+_COMPONENTS = 32
 _MOST_ROWS = 20_000
 """Images that directions of the embedding are learned from; more change little."""
 _BLOCK = 10_000
-_LEAST_PROBABILITY = 1e-6
+_LEAST_PROBABILITY = 1e-12
+_LEAST_VARIANCE = 1e-3
+_MOST_CELLS = 20_000_000
+"""Numbers of the matrix that embeddings are expected from."""
+_PENALTY = 2.0
+"""As if this many more images of each class had the mean of all."""
 _NARROW = 8
 """An embedding with fewer directions is little else than the answer."""
 
@@ -96,68 +102,85 @@ def property_words(name: str) -> str:
 
 def seen_by_model(
     embedding: NDArray[np.float32],
-    probabilities: NDArray[np.float32],
+    outcomes: Outcomes,
     *,
-    learn: np.ndarray,
+    at: NDArray[np.int64],
+    learn: NDArray[np.int64],
     rng: np.random.Generator,
-) -> Floats | None:
-    """How the model sees each image beside its answer: (n, at most 16), by decreasing variance.
+) -> NDArray[np.float32] | None:
+    """How the model sees each image beside its class and answer: (n, at most 32).
 
-    `embedding` (n, d) holds penultimate activations. The directions that the answer follows
-    from are taken out: along them the images that the model is unsure of lie together, which are
-    wrong more often in every model, and would be found as a slice of every model. What is left
-    is reduced by principal components. All directions are learned from the rows `learn`. None
-    where nothing is left, or d is below 8.
+    `embedding` holds penultimate activations, those of `outcomes` (n images) in its rows `at`,
+    which ascend. What label, answer and scores lead one to expect of them (least squares) is
+    subtracted: along it the images that the model is unsure of lie together, which are wrong more
+    often in every model, and would be found as a slice of every model. No direction is taken out
+    whole: with ten classes 27 of them tell a class or an answer, and a slice lies along them too.
+    What is left is reduced to principal components, by decreasing variance. All is learned from
+    the rows `learn` of `outcomes`. None where nothing is left, or the embedding has less than 8
+    directions.
     """
     if embedding.shape[1] < _NARROW:
         return None
     from sklearn.decomposition import PCA
 
-    rows = (
-        learn if len(learn) <= _MOST_ROWS else np.sort(rng.choice(learn, _MOST_ROWS, replace=False))
-    )
-    known = np.asarray(embedding[rows], dtype=np.float64)
-    centre = known.mean(axis=0)
-    taken = _answer_directions(known - centre, np.asarray(probabilities[rows], dtype=np.float64))
-    left = _without(known - centre, taken)
-    width = min(_COMPONENTS, left.shape[1] - taken.shape[1], len(rows) - 1)
-    if width < 1 or left.std() <= 1e-6 * max(known.std(), 1e-12):
+    most = min(_MOST_ROWS, _MOST_CELLS // (5 * len(outcomes.classes)))
+    rows = learn if len(learn) <= most else np.sort(rng.choice(learn, most, replace=False))
+    known, told = _rows(embedding, at[rows]).astype(np.float64), _expecting(outcomes, rows)
+    centre, middle = known.mean(axis=0), told.mean(axis=0)
+    slopes = _slopes(told - middle, known - centre)
+    left = known - centre - (told - middle) @ slopes
+    if left.std() <= 1e-6 * max(float(known.std()), 1e-12):
         return None
+    width = min(_COMPONENTS, left.shape[1], len(rows) - 1)
     reduce = PCA(width, svd_solver="auto", random_state=int(rng.integers(2**31))).fit(left)
-    blocks = (
-        reduce.transform(_without(embedding[at : at + _BLOCK].astype(np.float64) - centre, taken))
-        for at in range(0, len(embedding), _BLOCK)
-    )
-    seen: Floats = np.concatenate(list(blocks))
+    # Where next to nothing is left, what is left is what the regression missed of the scores.
+    variance = reduce.explained_variance_
+    onto = reduce.components_[variance > _LEAST_VARIANCE * variance[0]].T
+    seen = np.empty((len(at), onto.shape[1]), dtype=np.float32)
+    step = min(most, _BLOCK)
+    for start in range(0, len(at), step):
+        block = slice(start, start + step)
+        expected = (_expecting(outcomes, block) - middle) @ (slopes @ onto)
+        seen[block] = (_rows(embedding, at[block]) - centre.astype(np.float32)) @ onto - expected
     return seen
 
 
-def _answer_directions(centred: Floats, probabilities: Floats) -> Floats:
-    """Orthonormal directions (d, k) that tell the answer, and those that it is read from.
+def _rows(embedding: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """A copy of some rows; what of a memory map was read for it is let go of again."""
+    found: NDArray[np.float32] = np.array(embedding[rows])
+    mapped = getattr(embedding, "_mmap", None)
+    if mapped is not None and hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+    return found
 
-    Those along which log-probabilities or answers vary (their cross-covariance; without it no
-    linear reading tells them, Belrose et al. 2023, arXiv:2306.03819), and the weights of a ridge
-    regression of log-probabilities. At most half of all directions: with as many classes as
-    directions, nothing would be left.
+
+def _expecting(outcomes: Outcomes, rows: np.ndarray | slice) -> Floats:
+    """What embeddings are expected from: label, answer and scores, (rows, 5 k).
+
+    By answer a bend in the margin over the second answer: units that a net rectifies are not
+    linear in its scores, and least squares in the scores alone left the unsure images together.
     """
-    logs = np.log(np.maximum(probabilities, _LEAST_PROBABILITY))
-    logs -= logs.mean(axis=1, keepdims=True)
-    answers = np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)]
-    told = [of - of.mean(axis=0) for of in (logs, answers)]
-    gram, width = centred.T @ centred, centred.shape[1]
-    penalty = 1e-3 * float(np.trace(gram)) / width + 1e-12
-    found = [centred.T @ of for of in told]
-    found.append(np.linalg.solve(gram + penalty * np.eye(width), found[0]))
-    scaled = [one / max(float(np.linalg.norm(one)), 1e-12) for one in found]
-    directions, strength, _ = np.linalg.svd(np.hstack(scaled), full_matrices=False)
-    strong = strength > 1e-3 * max(float(strength[0]), 1e-12)
-    kept: Floats = directions[:, : min(int(strong.sum()), width // 2)]
-    return kept
+    logs = np.log(np.maximum(outcomes.probabilities[rows].astype(np.float64), _LEAST_PROBABILITY))
+    one_hot = np.eye(logs.shape[1])
+    answer = one_hot[outcomes.predicted[rows]]
+    second, first = np.partition(logs, -2, axis=1)[:, -2:].T
+    margin = (first - second)[:, None]
+    found: Floats = np.hstack(
+        [one_hot[outcomes.labels[rows]], answer, answer * margin, answer * np.exp(-margin),
+         logs - logs.mean(axis=1, keepdims=True)]
+    )  # fmt: skip
+    return found
 
 
-def _without(centred: Floats, directions: Floats) -> Floats:
-    left: Floats = centred - (centred @ directions) @ directions.T
-    return left
+def _slopes(told: Floats, seen: Floats) -> Floats:
+    """Ridge regression of what is seen on what is told, both centred, (told, seen).
+
+    With nearly as many numbers told as images it would explain all; then it holds back.
+    """
+    images, numbers = told.shape
+    penalty = _PENALTY * max(1.0, 10 * numbers / images)
+    found: Floats = np.linalg.solve(told.T @ told + penalty * np.eye(numbers), told.T @ seen)
+    return found
 
 
 def bands(values: Floats) -> tuple[tuple[str, np.ndarray], ...]:

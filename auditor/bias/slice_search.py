@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,15 @@ from auditor.bias.slice_features import Described, Feature, Floats
 from auditor.scoring.comparison import MIN_UNITS, count_units
 from auditor.stats import mean_difference
 
+Seen = NDArray[np.floating[Any]]
+
 _LEAF_SHARE = 0.02
 _IMAGES_A_CLUSTER = 60
 _MOST_CLUSTERS = 25
-_MOST_FITTED = 100_000
+_MOST_FITTED = 20_000
 """Images that clusters are found among; every image then belongs to the nearest one."""
 _MOST_IN_SLICE = 0.5
+_SHARES = (0.05, 0.1, 0.2)
 _ALIKE = 0.5
 """Two candidates that share more than this of their images (Jaccard) are one."""
 
@@ -61,7 +65,7 @@ def candidates(
     excess: Floats,
     *,
     told: Described,
-    seen: Floats | None,
+    seen: Seen | None,
     half: NDArray[np.bool_],
     unit: NDArray[np.int64] | None,
     depth: int,
@@ -74,13 +78,14 @@ def candidates(
     and over `seen` (every node, not only leaves: a short rule is a better one), and from k-means
     clusters of `seen`, more of them than there can be slices (cf. Eyuboglu et al. 2022,
     arXiv:2203.14960; d'Eon et al. 2022, arXiv:2107.00758; here membership needs no label of a
-    new image).
+    new image), and the ends of the direction of `seen` along which the excess rises most.
     """
     seed = int(rng.integers(2**31))
     groups = list(_tree_nodes(told.values, excess, half=half, depth=depth, features=told.features))
     if seen is not None:
         groups += _tree_nodes(seen, excess, half=half, depth=depth)
         groups += _clusters(seen, half=half, seed=seed)
+        groups += _along(seen, excess, half=half)
     scored = [_scored(member, rule, excess, half, unit) for member, rule in groups]
     found = sorted((c for c in scored if c is not None), key=lambda c: -c.z)
     return _distinct(found, half, most)
@@ -118,7 +123,7 @@ def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
 
 
 def _tree_nodes(
-    values: Floats,
+    values: Seen,
     excess: Floats,
     *,
     half: NDArray[np.bool_],
@@ -181,7 +186,7 @@ def _rule(path: tuple[_Condition, ...], features: tuple[Feature, ...]) -> str:
 
 
 def _clusters(
-    seen: Floats, *, half: NDArray[np.bool_], seed: int
+    seen: Seen, *, half: NDArray[np.bool_], seed: int
 ) -> Iterator[tuple[NDArray[np.bool_], str]]:
     from sklearn.cluster import KMeans
 
@@ -195,3 +200,16 @@ def _clusters(
     of = means.predict(seen)
     for cluster in range(count):
         yield of == cluster, ""
+
+
+def _along(
+    seen: Seen, excess: Floats, *, half: NDArray[np.bool_]
+) -> Iterator[tuple[NDArray[np.bool_], str]]:
+    """The far ends of the direction along which the excess rises most (least squares).
+
+    Components do not correlate on `half`, so each one's slope is its own covariance.
+    """
+    scaled = (seen - seen[half].mean(axis=0)) / seen[half].std(axis=0)
+    score = scaled @ (scaled[half].T @ excess[half])
+    for share in _SHARES:
+        yield score > np.quantile(score[half], 1 - share), ""

@@ -10,7 +10,7 @@ import numpy as np
 
 from auditor.bias.slice_features import Described, Trait, described, seen_by_model, traits
 from auditor.bias.slice_search import Candidate, beyond_alike, candidates
-from auditor.bias.split_half import first_half
+from auditor.bias.split_half import first_half, whole_units
 from auditor.comparing.by_group import measure_cells, side_cells
 from auditor.contract import Check, ClassScores, Embedding, Evidence, Need, Scan, Truth, Words
 from auditor.contract.numbers import side_text
@@ -44,8 +44,7 @@ LEAST_UNITS = 4 * MIN_UNITS
 """Fewer units than this hold no slice and rest with ten each in both halves."""
 
 _EMBEDDING = Embedding(optional=True)
-_MOST_TRAITS = 3
-_LEAST_PHI = 0.1
+_MOST_TRAITS, _LEAST_PHI = 3, 0.1
 _TRAIT = (
     "It goes with {{traits[{0}][trait]}}: {{traits[{0}][here]:percent}} of its images, "
     "{{traits[{0}][elsewhere]:percent}} of all others{{no_rule:if}}."
@@ -64,12 +63,12 @@ class Slices(Check):
     ----------------
     On one half of the units, groups of images are looked for that are wrong more often than
     others of the same label and answer: by attributes and properties of the images (brightness,
-    sharpness, compression), and by how the model sees them, its embedding without the directions
-    that the answer follows from. The most suspicious are candidates. On the other half, which
-    had no part in it, each candidate's accuracy is compared with that of all other images. A
-    candidate is confirmed when it is shown to be worse (5% for all candidates together, Holm):
-    overall, than others of the same label, and than others with the same answer. Only confirmed
-    slices are measured, on that other half; of the others there is only the count.
+    sharpness, compression), and by how the model sees them, its embedding beyond what label,
+    answer and scores lead one to expect. The most suspicious are candidates. On the other half,
+    each candidate's accuracy is compared with that of all other images. A candidate is confirmed
+    when it is shown to be worse (5% for all candidates together, Holm): overall, than others of
+    the same label, and than others with the same answer. Only confirmed slices are measured, on
+    that other half; of the others there is only the count.
 
     Why it matters
     --------------
@@ -109,6 +108,7 @@ class Slices(Check):
                 "Candidates for failing slices: {candidates}; confirmed on the other half: "
                 "{confirmed}.",
                 "Of these, {repeated} repeat another one.",
+                "Looked through were {drawn} of {of_all} images, drawn at random.",
             ),
         ),
         "accuracy": Words(
@@ -132,11 +132,15 @@ class Slices(Check):
         int, "Candidates that the other half is asked about; more find more and confirm less."
     ] = 8
     depth: Annotated[int, "Conditions that describe a candidate at most."] = 3
+    most_images: Annotated[
+        int, "Of more images, so many in whole units drawn at random are looked through."
+    ] = 200_000
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.answers()
-        labelled, rng = outcomes.labelled, evidence.rng
-        known = outcomes.with_labels()
+        outcomes, rng = evidence.answers(), evidence.rng
+        labelled, owner = np.flatnonzero(outcomes.labelled), outcomes.dataset.unit_codes
+        at = whole_units(labelled, unit=owner, most=self.most_images, rng=rng)
+        known = outcomes.take(at)
         unit = known.dataset.unit_codes
         found = count_units(np.ones(len(known), dtype=bool), unit)
         if found < LEAST_UNITS:
@@ -147,12 +151,7 @@ class Slices(Check):
         seen = None
         if evidence.has(_EMBEDDING):
             embedding = evidence.embedding("test")
-            seen = seen_by_model(
-                embedding if labelled.all() else embedding[labelled],
-                known.probabilities,
-                learn=np.flatnonzero(half),
-                rng=rng,
-            )
+            seen = seen_by_model(embedding, known, at=at, learn=np.flatnonzero(half), rng=rng)
         suspects = candidates(
             _excess(known, half),
             told=told,
@@ -166,7 +165,19 @@ class Slices(Check):
         other = _Other.of(known, told, half, unit)
         confirmed = _confirmed(other, suspects)
         distinct = _distinct(other, confirmed)
-        yield _count(other, distinct, len(confirmed), len(suspects), with_seen=seen is not None)
+        yield _count(
+            other,
+            distinct,
+            {
+                "candidates": len(suspects),
+                "confirmed": len(confirmed),
+                "repeated": len(confirmed) - len(distinct) or None,
+                "in_embedding": seen is not None,
+                "without_embedding": seen is None,
+                "drawn": len(at) if len(at) < len(labelled) else None,
+                "of_all": len(labelled),
+            },
+        )
         measures = [_measure(other, one, number) for number, one in enumerate(distinct, start=1)]
         yield from measures
         if measures:
@@ -176,9 +187,8 @@ class Slices(Check):
 
 def _excess(outcomes: Outcomes, half: np.ndarray) -> np.ndarray:
     """Wrong answers beyond what label and answer lead one to expect, in equal parts, (n,)."""
-    by = (outcomes.labels, outcomes.predicted)
-    found = [beyond_alike(~outcomes.correct, of, half=half) for of in by]
-    mean: np.ndarray = (found[0] + found[1]) / 2
+    wrong, by = ~outcomes.correct, (outcomes.labels, outcomes.predicted)
+    mean: np.ndarray = np.mean([beyond_alike(wrong, of, half=half) for of in by], axis=0)
     return mean
 
 
@@ -277,9 +287,7 @@ def _distinct(other: _Other, confirmed: list[_Slice]) -> list[_Slice]:
     return kept
 
 
-def _count(
-    other: _Other, distinct: list[_Slice], confirmed: int, asked: int, *, with_seen: bool
-) -> Measure:
+def _count(other: _Other, distinct: list[_Slice], facts: dict[str, Any]) -> Measure:
     return Measure(
         name="confirmed-slices",
         subject=Subject(split="test"),
@@ -290,13 +298,7 @@ def _count(
         better="lower",
         n=len(other.outcomes),
         n_units=None if other.unit is None else len(np.unique(other.unit)),
-        facts={
-            "candidates": asked,
-            "confirmed": confirmed,
-            "repeated": confirmed - len(distinct) or None,
-            "in_embedding": with_seen,
-            "without_embedding": not with_seen,
-        },
+        facts=facts,
     )
 
 

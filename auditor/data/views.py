@@ -87,6 +87,14 @@ class Region:
     def __str__(self) -> str:
         return ",".join(f"{edge:g}" for edge in (self.x0, self.y0, self.x1, self.y1))
 
+    def touches(self, other: Region) -> bool:
+        """Whether the two have more than an edge in common."""
+        slack = 1e-9
+        return (
+            min(self.x1, other.x1) - max(self.x0, other.x0) > slack
+            and min(self.y1, other.y1) - max(self.y0, other.y0) > slack
+        )
+
     def within(self, frame: np.ndarray) -> tuple[slice, slice]:
         """Rows and columns of `frame` (h, w, ...) that the region touches, at least one each.
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from auditor.contract.numbers import minus, number_text, number_texts, with_unit
 from auditor.findings import Finding, LimitResult, Measure, Needed, Subject, Unmeasured, Verdict
 from auditor.judging.needed import MIN_UNITS, counted, size
+from auditor.record.audit_record import NotPlannedCheck
 from auditor.reports.ordering import Ordered
 from auditor.reports.telling import Telling
 from auditor.stats import Exact, bound
@@ -113,16 +114,25 @@ def could_show_text(finding: Finding, order: Ordered) -> str:
 
 
 def _gate_sentence(finding: Finding, order: Ordered) -> str:
-    gating, gate = finding.gating, order.limit_of(finding).get("when") or {}
-    found = order.record.results_by_id.get(gating.measure or "") if gating else None
+    found, gate = _gate(finding, order), order.limit_of(finding).get("when") or {}
+    if isinstance(found, Unmeasured | NotPlannedCheck):
+        return f"Whether the limit applies is not known. {found.reason}"
+    if finding.gating is None or found is None:
+        return "Whether the limit applies is not known. It was not measured."
     check = str(gate.get("measure", "")).partition(":")[0]
-    if gating is None or not isinstance(found, Measure):
-        why = found.reason if isinstance(found, Unmeasured) else "It was not measured."
-        return f"Whether the limit applies is not known. {why}"
     said = f"{order.telling.sentence(check, found)} The limit applies where this is shown to be "
     said += limit_text(gate, found)
-    state = "it is shown not to be" if gating.state == "shut" else "this is not decided"
+    state = "it is shown not to be" if finding.gating.state == "shut" else "this is not decided"
     return f"{said}; {state}."
+
+
+def _gate(finding: Finding, order: Ordered) -> Measure | Unmeasured | NotPlannedCheck | None:
+    """What decides whether the limit of a finding applies, or why there is none."""
+    found = order.record.results_by_id.get((finding.gating and finding.gating.measure) or "")
+    if isinstance(found, Measure | Unmeasured):
+        return found
+    check = str((order.limit_of(finding).get("when") or {}).get("measure", "")).partition(":")[0]
+    return next((n for n in order.record.plan.not_run if n.check == check), None)
 
 
 def how_many(n: int, counted: str, telling: Telling) -> str:
@@ -159,6 +169,11 @@ def is_within_reach(finding: Finding) -> bool:
 def what_would_decide(finding: Finding, order: Ordered) -> str:
     """What would decide a finding, in a sentence."""
     needed = finding.needed
+    gate = _gate(finding, order) if finding.gating else None
+    if isinstance(gate, Unmeasured | NotPlannedCheck):
+        return gate.remedy
+    if isinstance(gate, Measure) and gate.subject.split == "deployment":
+        return "More labelled images from where it will run would decide whether the limit applies."
     if finding.gating is not None or needed is None:
         return "More images, chosen so that attribute and label disagree, would decide."
     if needed.more is None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from auditor.contract import Check, Evidence, Need, Scan, Words
+from auditor.comparing.two_samples import Sample, two_samples
+from auditor.contract import Check, Evidence, LabelledSplits, Need, Scan, Words
 from auditor.contract.numbers import percent
 from auditor.findings import (
     Axis,
@@ -36,7 +37,7 @@ from auditor.shift.two_sample import (
     histogram_rows,
     shifted,
 )
-from auditor.stats import value
+from auditor.stats import p_value, value
 
 PROPERTY_WORDS = {
     "mean": "brightness",
@@ -75,7 +76,9 @@ class Properties(Check):
     How it can mislead
     ------------------
     A difference need not cost accuracy, and accuracy can be lost without any of these differing
-    (other rooms, other classes): `shift/accuracy` measures the loss where there are labels. With
+    (other rooms, other classes). So `any` is told beside the accuracy lost on labelled deployment
+    images (`shift/accuracy`); without labels its cost is not known. That both are there does not
+    show that one is the cause of the other. With
     thousands of images a test rejects for differences of no consequence, so read the
     probability, not the p-value. Photos of one burst are alike: units keep them from counting
     many times, and where the manifest names none they do. Resizing or converting files on the
@@ -89,8 +92,15 @@ class Properties(Check):
         "any": Words(
             title="How well deployment images are told from test images",
             short="other kind of images",
-            sentence="From these properties alone, a deployment image is told from a test image "
-            "in {value} of pairs (50% is guessing).",
+            sentence=(
+                "From these properties alone, a deployment image is told from a test image in "
+                "{value} of pairs (50% is guessing).",
+                "Accuracy is lost there: {right_test:percent} on test images, "
+                "{right_there:percent} on deployment images{lost:if}.",
+                "No loss of accuracy is shown there: {right_test:percent} on test images, "
+                "{right_there:percent} on deployment images{no_loss_shown:if}.",
+                "What it costs is not known: too few deployment images have labels{unknown:if}.",
+            ),
             action="test again on images such as those where it will run",
             answer="{most_shifted} differ",
         ),
@@ -108,7 +118,11 @@ class Properties(Check):
             ),
         ),
     }
-    needs: ClassVar[tuple[Need, ...]] = (Scan(split="test"), Scan(split="deployment"))
+    needs: ClassVar[tuple[Need, ...]] = (
+        Scan(split="test"),
+        Scan(split="deployment"),
+        LabelledSplits(optional=True),
+    )
     sources: ClassVar[tuple[str, ...]] = (
         "Rabanser, Günnemann & Lipton (2019), arXiv:1810.11953",
         "Lopez-Paz & Oquab (2017), arXiv:1610.06545 (classifier two-sample test)",
@@ -140,9 +154,10 @@ class Properties(Check):
         for name, one in found.items():
             yield one.measure({"property": name}, what=_noun(name))
         if found:
-            yield _any(test, deployment, sides, found=found, constant=constant, rng=rng,
-                       image_ids=datasets[1].image_ids,
-                       photographs=_photographs(evidence))  # fmt: skip
+            told_apart = _any(test, deployment, sides, found=found, constant=constant, rng=rng,
+                              image_ids=datasets[1].image_ids,
+                              photographs=_photographs(evidence))  # fmt: skip
+            yield replace(told_apart, facts={**told_apart.facts, **_cost(evidence)})
             yield _table(found)
             yield forest_of_areas(
                 "shift/properties:areas",
@@ -152,6 +167,29 @@ class Properties(Check):
             )
         for name in _most_shifted(found)[: self.most_histograms]:
             yield _histogram(name, test[name], deployment[name], found[name])
+
+
+def _cost(evidence: Evidence) -> dict[str, Any]:
+    """What a difference goes with, measured on the labels: without harm it is not material."""
+    if not evidence.has(LabelledSplits(optional=True)):
+        return {"unknown": True}
+    if "deployment" not in evidence.labelled_splits():
+        return {"unknown": True}
+    here, there = (Sample.right(evidence.scored(split)) for split in ("test", "deployment"))
+    lost = two_samples(
+        "lost", Subject(split="deployment"), here=here, there=there, named=("test", "deployment"),
+        better="lower", counted=there,
+    )  # fmt: skip
+    if isinstance(lost, Unmeasured):
+        return {"unknown": True}
+    shown = p_value(lost.estimate, limit=0, exceeds="above") <= 0.05
+    right = [float(sample.success.mean()) for sample in (here, there)]
+    return {
+        "lost": shown,
+        "no_loss_shown": not shown,
+        "right_test": right[0],
+        "right_there": right[1],
+    }
 
 
 def _photographs(evidence: Evidence) -> np.ndarray:

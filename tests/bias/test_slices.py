@@ -8,6 +8,7 @@ from auditor.bias.slice_search import Candidate, beyond_alike, candidates
 from auditor.bias.slices import Slices, _confirmed, _Other
 from auditor.contract import Available
 from auditor.findings import Figure, Measure, Table, Unmeasured
+from auditor.scoring.outcomes import Outcomes
 from auditor.stats import p_value, value
 
 PROPERTIES = ("mean", "std", "sharpness", "noise", "saturation")
@@ -133,7 +134,7 @@ def test_without_taking_the_answer_out_every_model_would_have_a_slice(worlds, mo
     evidence = [world(worlds, seed=seed, plant="unsure") for seed in range(8)]
     assert sum(bool(slices(e)) for e in evidence) <= 1
     monkeypatch.setattr(
-        slice_features, "_answer_directions", lambda centred, _: np.zeros((centred.shape[1], 0))
+        slice_features, "_slopes", lambda told, seen: np.zeros((told.shape[1], seen.shape[1]))
     )
     assert sum(bool(slices(e)) for e in evidence) >= 6
 
@@ -265,6 +266,17 @@ def test_the_same_seed_finds_the_same(worlds):
     assert run(evidence) == run(evidence)
 
 
+def test_of_more_images_some_are_drawn_and_it_is_said(worlds):
+    evidence = world(worlds, seed=2, plant="dim", n=1500, images_a_unit=5, drop=0.6)
+    count, first, *_ = run(evidence, most_images=900)
+    assert count.n == first.sides[0].n + first.sides[1].n == 450
+    assert worlds.sentence(Slices, count).endswith(
+        "Looked through were 900 of 1,500 images, drawn at random."
+    )
+    assert first.facts["rule"].startswith("brightness at most 8")
+    assert "Looked through were" not in worlds.sentence(Slices, run(evidence)[0])
+
+
 def test_units_are_what_counts(worlds):
     evidence = world(worlds, seed=3, plant="dim", n=3000, images_a_unit=5)
     found = run(evidence)
@@ -329,7 +341,7 @@ def test_names_with_signs_in_them_stay_whole(worlds):
     assert words[:2] == ["a=b, c (x=y)", "d (x=y)"]
 
 
-def test_what_is_left_of_the_embedding_does_not_tell_the_answer():
+def test_what_is_left_of_the_embedding_does_not_tell_the_answer(worlds):
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(40, 3))
     embedding = rng.normal(size=(2000, 40)) @ rng.normal(size=(40, 40))
@@ -337,10 +349,10 @@ def test_what_is_left_of_the_embedding_does_not_tell_the_answer():
     probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     seen = seen_by_model(
-        embedding.astype(np.float32), probabilities.astype(np.float32),
-        learn=np.arange(1000), rng=np.random.default_rng(1),
+        embedding.astype(np.float32), answered(worlds, probabilities),
+        at=np.arange(2000), learn=np.arange(1000), rng=np.random.default_rng(1),
     )  # fmt: skip
-    assert seen.shape == (2000, 16)
+    assert seen.shape == (2000, 32)
     # Independent reading: the logits of new images by least squares from what is left.
     design = np.column_stack([np.ones(2000), seen])
     margins = logits - logits.mean(axis=1, keepdims=True)
@@ -355,21 +367,49 @@ def test_what_is_left_of_the_embedding_does_not_tell_the_answer():
 @pytest.mark.parametrize(
     "embedding", [np.random.default_rng(0).normal(size=(100, 7)), np.ones((100, 64))]
 )
-def test_an_embedding_too_narrow_or_constant_is_not_looked_in(embedding):
+def test_an_embedding_too_narrow_or_constant_is_not_looked_in(worlds, embedding):
     score = np.random.default_rng(1).random(100)
     seen = seen_by_model(
-        embedding.astype(np.float32), np.column_stack([score, 1 - score]).astype(np.float32),
-        learn=np.arange(50), rng=np.random.default_rng(2),
+        embedding.astype(np.float32), answered(worlds, np.column_stack([score, 1 - score])),
+        at=np.arange(100), learn=np.arange(50), rng=np.random.default_rng(2),
     )  # fmt: skip
     assert seen is None
 
 
-def test_with_more_classes_than_directions_half_of_them_are_left():
+def answered(worlds, probabilities):
+    """Outcomes of images whose labels are what the model answers."""
+    classes = tuple(f"c{i}" for i in range(probabilities.shape[1]))
+    dataset = worlds.dataset(probabilities.argmax(axis=1), classes=classes)
+    return Outcomes(dataset, probabilities.astype(np.float32))
+
+
+def test_with_more_classes_than_directions_something_is_left(worlds):
     rng = np.random.default_rng(0)
     embedding = rng.normal(size=(500, 20)).astype(np.float32)
-    probabilities = rng.dirichlet(np.ones(50), 500).astype(np.float32)
-    seen = seen_by_model(embedding, probabilities, learn=np.arange(300), rng=rng)
-    assert seen.shape == (500, 10)
+    seen = seen_by_model(
+        embedding, answered(worlds, rng.dirichlet(np.ones(50), 500)), at=np.arange(500),
+        learn=np.arange(300), rng=rng,
+    )  # fmt: skip
+    assert seen.shape == (500, 20)
+
+
+def test_rows_of_the_embedding_are_those_of_the_outcomes(worlds, tmp_path):
+    """Also from a memory map, what was read of which is let go of."""
+    rng = np.random.default_rng(0)
+    embedding, at = rng.normal(size=(900, 20)).astype(np.float32), np.arange(0, 900, 3)
+    np.save(tmp_path / "embedding.npy", embedding)
+    outcomes = answered(worlds, rng.dirichlet(np.ones(3), 300))
+    found = [
+        seen_by_model(given, outcomes, at=rows, learn=np.arange(200), rng=np.random.default_rng(1))
+        for given, rows in (
+            (embedding[at], np.arange(300)),
+            (embedding, at),
+            (np.load(tmp_path / "embedding.npy", mmap_mode="r"), at),
+        )
+    ]
+    assert np.ptp(found[0]) > 1
+    np.testing.assert_allclose(found[1], found[0])
+    np.testing.assert_allclose(found[2], found[0])
 
 
 def test_table_and_figure_hold_every_slice(worlds):

@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from auditor.bias.split_half import first_half
+from auditor.bias.split_half import first_half, whole_units
 
 
 def test_halves_are_of_units_and_even_in_every_stratum():
@@ -13,3 +14,22 @@ def test_halves_are_of_units_and_even_in_every_stratum():
     assert first.sum() == 120
     again = first_half(240, unit=unit, stratum=stratum, rng=np.random.default_rng(1))
     assert (first != again).any()
+
+
+@pytest.mark.parametrize("of", [None, np.repeat(np.arange(300), 3)])
+def test_of_many_images_whole_units_are_drawn(of):
+    rows = np.arange(0, 900, 2)
+    taken = whole_units(rows, unit=of, most=100, rng=np.random.default_rng(0))
+    assert 98 <= len(taken) <= 100
+    assert (np.diff(taken) > 0).all()
+    assert np.isin(taken, rows).all()
+    if of is not None:
+        assert not np.isin(of[np.setdiff1d(rows, taken)], of[taken]).any()
+    other = whole_units(rows, unit=of, most=100, rng=np.random.default_rng(1))
+    assert not np.array_equal(taken, other)
+
+
+def test_of_few_images_all_are_taken():
+    rows = np.array([1, 4, 6])
+    taken = whole_units(rows, unit=None, most=3, rng=np.random.default_rng(0))
+    assert taken.tolist() == [1, 4, 6]

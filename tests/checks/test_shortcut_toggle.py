@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from auditor.checks.shortcut_toggle import Artefacts, Toggle, views_of
+from auditor.checks.artefact_views import views_of
+from auditor.checks.shortcut_toggle import Artefacts, Toggle
 from auditor.contract import Available
 from auditor.data.views import PatchInRegion, RegionFromDonor, ViewContext
 from auditor.engine.sampling import donor_rows
 from auditor.errors import SpecError
 from auditor.findings import Figure, Table, Unmeasured
+from auditor.judging.policy_file import load_policy
+from auditor.record import CheckResults
 from auditor.stats import p_value, value
 
 LIMIT = 0.05
@@ -52,20 +55,18 @@ def png(colour=RED, size=(4, 4)):
     return out.getvalue()
 
 
-def world(worlds, *, seed, model, n=400, photos=1, marked_with_label=0.9, spec=None):
+def world(
+    worlds, *, seed, model, n=400, photos=1, marked_with_label=0.9, spec=None, shown=photographs
+):
     """Run real views over real frames, donors dealt as the engine does."""
     rng = np.random.default_rng(seed)
-    rooms, labels, frames = photographs(
-        rng, n=n, marked_with_label=marked_with_label, photos=photos
-    )
+    rooms, labels, frames = shown(rng, n=n, marked_with_label=marked_with_label, photos=photos)
     spec = spec or worlds.spec(shortcuts=(MARKER,))
     dataset = worlds.dataset(labels, units=rooms if photos > 1 else None)
     evidence = worlds.evidence(spec=spec).add(dataset, worlds.probabilities(model(frames)))
     for shortcut in spec.shortcuts:
         views = views_of(shortcut, spec=spec)
-        for view in (views.same_class, views.other_class, views.patched):
-            if view is None:
-                continue
+        for view in views.all:
             donors = np.full(n, -1)
             if view.donor is not None:
                 donors = donor_rows(dataset, view.donor, usable=np.ones(n, bool), seed=seed)
@@ -196,8 +197,8 @@ def test_nine_images_are_too_few(worlds):
 def test_need_asks_for_both_donors_and_the_patch(worlds, patched_spec):
     available = Available(patched_spec, worlds.facts(), {"test": worlds.dataset([0, 1])})
     views = [p.view for p in Artefacts().passes(available)]
-    assert [type(v) for v in views] == [RegionFromDonor, RegionFromDonor, PatchInRegion]
-    assert [v.donor for v in views] == ["same-class", "other-class", None]
+    assert [type(v) for v in views] == [RegionFromDonor] * 5 + [PatchInRegion]
+    assert [v.donor for v in views] == ["same-class", *["other-class"] * 4, None]
     assert Artefacts().unmet(available) is None
     assert Artefacts().passes(available) == Artefacts().passes(available)
 
@@ -238,6 +239,7 @@ def test_table_and_figure_name_the_artefact(worlds, patched_spec):
     (figure,) = [r for r in results if isinstance(r, Figure)]
     assert [row[1] for row in table.rows] == [
         "accuracy-worth",
+        "beyond-placebo",
         "flip-rate",
         "accuracy-lost",
         "answer-shift",
@@ -248,3 +250,91 @@ def test_table_and_figure_name_the_artefact(worlds, patched_spec):
         "app marker, region exchanged",
         "app marker, artefact added",
     ]
+
+
+def scenes(rng, *, n, marked_with_label, photos):
+    """16 x 16 frames without any marker, whose borders are brighter for class b: walls, or sky."""
+    labels = rng.integers(0, 2, n)
+    frames = rng.integers(90, 110, (n, 16, 16, 3)).astype(np.int64)
+    frames += (np.where(labels == 1, 25, 0) + rng.normal(0, 10, n)).astype(int)[:, None, None, None]
+    return np.arange(n), labels, frames.clip(0, 255).astype(np.uint8)
+
+
+def reads_the_borders(frames):
+    around = np.ones((16, 16), dtype=bool)
+    around[4:12, 4:12] = False
+    return (frames[:, around].mean(axis=(1, 2)) > 112).astype(int)
+
+
+CORNER, STRIP, SIDE = (0.0, 0.5, 0.5, 1.0), (0.0, 0.0, 1.0, 0.25), (0.8, 0.0, 1.0, 1.0)
+
+
+def verdict(worlds, evidence, policy="default"):
+    """The verdict of the limit on artefacts, and what is said of the region's worth."""
+    found = worlds.measures(Toggle(), evidence)
+    limits = [x for x in load_policy(policy).policy.limits if x.id == "shortcut-artefact"]
+    results = CheckResults(
+        Toggle.id,
+        tuple(found.values()),
+        tuple(r for r in Toggle().run(evidence) if isinstance(r, Unmeasured)),
+    )
+    (result,) = worlds.record(results, limits=limits).limit_results
+    worth = next(m for m in found.values() if m.name == "accuracy-worth")
+    return result.verdict.name, worth, worlds.sentence(Toggle, worth)
+
+
+@pytest.mark.parametrize("region", [CORNER, STRIP, SIDE])
+def test_a_place_that_tells_the_class_is_no_artefact(worlds, region):
+    """Without the placebo every one of these worlds would say that the artefact decides."""
+    spec = worlds.spec(shortcuts=({"name": "date stamp", "region": region},))
+    for seed in range(6):
+        evidence = world(worlds, seed=seed, model=reads_the_borders, n=800, spec=spec, shown=scenes)
+        said, worth, sentence = verdict(worlds, evidence)
+        assert exceeds(worth)
+        assert said != "FAIL"
+        assert "date stamp carries more than such a region is not shown." in sentence
+
+
+@pytest.mark.parametrize("policy", ["default", "strict"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_marker_is_worth_more_than_its_placebo(worlds, seed, policy):
+    said, _, sentence = verdict(worlds, world(worlds, seed=seed, model=reads_the_marker), policy)
+    assert said == "FAIL"
+    assert "app marker carries more than such a region." in sentence
+
+
+def test_the_costliest_placebo_is_compared(worlds):
+    evidence = world(worlds, seed=0, model=reads_the_borders, shown=scenes)
+    views = views_of(evidence.spec.shortcuts[0], spec=evidence.spec)
+    right = [evidence.answers(view=v).correct.mean() for v in (views.other_class, *views.placebos)]
+    found = worlds.measures(Toggle(), evidence)["beyond-placebo:artefact=app%20marker@test"]
+    assert value(found.estimate) == pytest.approx(min(right[1:]) - right[0])
+
+
+def test_without_a_like_region_it_is_not_decided(worlds):
+    spec = worlds.spec(shortcuts=({"name": "frame", "region": (0.0, 0.0, 1.0, 1.0)},))
+    evidence = world(worlds, seed=0, model=reads_the_borders, spec=spec, shown=scenes)
+    said, _, sentence = verdict(worlds, evidence)
+    assert said == "INCONCLUSIVE"
+    assert sentence.endswith("what else is there is not known.")
+    (reason,) = [r for r in Toggle().run(evidence) if isinstance(r, Unmeasured)]
+    assert "touches that of a declared artefact" in reason.reason
+
+
+@pytest.mark.parametrize(
+    ("regions", "expected"),
+    [
+        ([(0, 0, 0.25, 0.25)], ["0.75,0,1,0.25", "0,0.75,0.25,1", "0.75,0.75,1,1"]),
+        ([(0, 0, 1, 0.2)], ["0,0.8,1,1"]),
+        ([(0.3, 0, 0.6, 0.2)], ["0.3,0.8,0.6,1", "0.4,0.8,0.7,1"]),
+        ([(0.4, 0.4, 0.6, 0.7)], []),
+        ([(0, 0, 0.25, 0.25), (0.8, 0.1, 0.9, 0.2)], ["0,0.75,0.25,1", "0.75,0.75,1,1"]),
+        ([(0, 0, 0.5, 0.5)], ["0.5,0,1,0.5", "0,0.5,0.5,1", "0.5,0.5,1,1"]),
+    ],
+)
+def test_placebos_are_mirrored_places_that_touch_no_artefact(worlds, regions, expected):
+    spec = worlds.spec(
+        shortcuts=tuple({"name": f"a{i}", "region": r} for i, r in enumerate(regions))
+    )
+    views = views_of(spec.shortcuts[0], spec=spec)
+    assert [str(v.region) for v in views.placebos] == expected

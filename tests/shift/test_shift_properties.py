@@ -6,7 +6,11 @@ import pytest
 
 from auditor.data.scan import PROPERTY_NAMES
 from auditor.findings import Figure, Measure, Table, Unmeasured
+from auditor.judging.policy_file import load_policy
+from auditor.record import CheckResults
+from auditor.shift.accuracy import AccuracyLost
 from auditor.shift.domain_classifier import area_of, cross_fitted_scores, rank_features
+from auditor.shift.predictions import PredictionShift
 from auditor.shift.properties import Properties
 from auditor.shift.two_sample import Sampled, Sides, shifted
 from auditor.stats import p_value, value
@@ -205,3 +209,63 @@ def test_rank_features_give_missing_values_the_middle():
     assert features.shape == (4, 2)
     assert features[3, 0] == pytest.approx(features[1, 0])
     assert np.isfinite(features).all()
+
+
+def with_answers(worlds, evidence, *, accuracy, labelled=True):
+    """Test answers nine of ten right; deployment answers right as stated, if labelled."""
+    rng = np.random.default_rng(0)
+    for split, share in (("test", 0.9), ("deployment", accuracy)):
+        n = len(evidence.dataset(split))
+        labels = np.zeros(n, dtype=int) if labelled or split == "test" else np.full(n, -1)
+        right = rng.permutation(np.arange(n) < round(share * n))
+        dataset = worlds.dataset(labels, split=split)
+        evidence.add(dataset, worlds.probabilities(np.where(right, 0, 1), confidence=0.8))
+    return evidence
+
+
+COSTS = [
+    (0.6, True, "Accuracy is lost there: 90% on test images, 60% on deployment images."),
+    (0.9, True, "No loss of accuracy is shown there: 90% on test images, 90% on deployment"
+     " images."),
+    (0.6, False, "What it costs is not known: too few deployment images have labels."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("accuracy", "labelled", "said"), COSTS)
+def test_a_difference_is_told_beside_what_it_costs(worlds, accuracy, labelled, said):
+    evidence = world(worlds, seed=0, n=600, shift={"blockiness": 3.0}, units=False)
+    with_answers(worlds, evidence, accuracy=accuracy, labelled=labelled)
+    found = worlds.measures(Properties(), evidence)["any:@deployment"]
+    assert value(found.estimate) > 0.9
+    assert worlds.sentence(Properties, found).endswith(f"(50% is guessing). {said}")
+
+
+@pytest.mark.parametrize("policy", ["default", "strict"])
+@pytest.mark.parametrize(
+    ("accuracy", "labelled", "verdict"),
+    [(0.6, True, "FAIL"), (0.9, True, "PASS"), (0.6, False, "INCONCLUSIVE")],
+)
+def test_a_difference_is_material_only_where_accuracy_is_lost(
+    worlds, policy, accuracy, labelled, verdict
+):
+    """The same difference, told at sight, of properties and of scores: harm decides."""
+    evidence = world(worlds, seed=0, n=3000, shift={"blockiness": 3.0}, units=False)
+    with_answers(worlds, evidence, accuracy=accuracy, labelled=labelled)
+    there = evidence.answers("deployment")
+    sure = np.random.default_rng(1).normal(0.65, 0.08, len(there)).clip(0.51, 0.99)
+    evidence.add(there.dataset, worlds.probabilities(there.predicted, confidence=sure))
+    evidence.add(evidence.dataset("test"), worlds.probabilities(
+        evidence.answers("test").predicted,
+        confidence=np.random.default_rng(2).normal(0.7, 0.08, 3000).clip(0.51, 0.99),
+    ))  # fmt: skip
+    checks = [Properties(), PredictionShift(), *([AccuracyLost()] if labelled else [])]
+    results = [CheckResults(c.id, tuple(worlds.measures(c, evidence).values())) for c in checks]
+    limits = load_policy(policy).policy.limits
+    record = worlds.record(*results, limits=limits)
+    found = {f.id: f.verdict.name for f in record.findings if f.verdict}
+    about = {f.limit for f in record.findings if f.check.startswith("shift/")}
+    assert found["shift/properties:any@deployment"] == verdict
+    assert {"deployment-scores-higher", "deployment-scores-lower"} <= about
+    by_limit = {r.limit["id"]: r.verdict.name for r in record.limit_results}
+    assert by_limit["deployment-scores-lower"] == verdict
+    assert (verdict == "FAIL") == ("FAIL" in found.values())
