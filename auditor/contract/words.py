@@ -51,6 +51,7 @@ class Words:
     lists the value (of this side, in comparisons). `headline` is a line on top of page one, by
     `headline_rank`; `answer` the part of the answer to the check's question when a limit on it
     fails. `when` keeps the words to values above or below the neutral one.
+    `ratio` says that it is one of two sides, for which a limit may state `and_difference_above`.
     """
 
     title: str
@@ -69,3 +70,4 @@ class Words:
     answer: str = ""
     when: Literal["above", "below"] | None = None
     span: tuple[float, float] = (0.0, 1.0)
+    ratio: bool = False
