@@ -113,8 +113,8 @@ def _verdict_sentence(finding: Finding, measure: Measure, limit: Mapping[str, An
         return f"It is {met}: this counts all there is."
     if finding.verdict is Verdict.FAIL:
         among = f", {finding.compared} comparisons allowed for" if finding.compared > 1 else ""
-        both = "both of its bounds" if floor_in(limit, measure) else "the limit"
-        return f"It is shown to be beyond {both}{among}."
+        both = " on both counts" if floor_in(limit, measure) else ""
+        return f"It is shown to be beyond the limit{both}{among}."
     kind, _ = bound_of(limit) or ("at_most", 0.0)
     side: Literal["low", "high"] = "low" if kind in _LEAST else "high"
     end = min(max(bound(measure.estimate, side=side), measure.span[0]), measure.span[1])
