@@ -139,6 +139,9 @@ class Measure:
     None where there is none. `n` counts rows, `n_units` independent units, None where units do
     not apply; with `of_all` both count the whole split and not the subject alone. `sides` are
     the two sides of a comparison, this one first. `examples` are image ids, worst first.
+    `weight` is by how much a difference of the sides counts where a policy states one that
+    matters (`and_difference_above`), beside a share of errors of average cost: more than 1 where
+    the error is said to cost more, one over that cost where the sides are amounts of it.
     `volatile` marks timings and what follows from them. `facts` are the JSON values that the
     words of the measure speak of; a measure holds no sentence. `of` says what its rows
     are. No interval of the estimate leaves the scale, whoever made it.
@@ -158,6 +161,7 @@ class Measure:
     sides: tuple[Side, Side] | None = None
     adjusted: tuple[Alike, ...] = ()
     examples: tuple[str, ...] = ()
+    weight: float = 1.0
     volatile: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     of: RowKind = "image"

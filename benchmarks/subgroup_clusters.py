@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import subgroup_rules as rules
 from subgroup_readings import (
+    FAIL,
     FAIRLEARN,
     WRONG_FAIL,
     WRONG_PASS_AT_LIMIT,
@@ -15,26 +16,28 @@ from subgroup_readings import (
     Reading,
     few,
 )
-from subgroup_worlds import GAP, GROUPS, World, alike, judged
+from subgroup_worlds import GAP, GROUPS, Comparison, World, judged
 
-from auditor.stats import Estimate, interval, rate, rate_difference
+from auditor.stats import Estimate, interval, rate
 
 COVERS = Aim(at_least=0.92)
 
 
 @dataclass(frozen=True)
 class Clustered:
-    """Ten groups of units of `images` (units,) images each, correlated at `icc` within a unit."""
+    """Groups of units of `images` (units,) images each, correlated at `icc` within a unit."""
 
     images: tuple[int, ...]
     icc: float
     base: float = 0.9
     tested: float = 0.9
+    groups: int = GROUPS
 
     @property
     def name(self) -> str:
         gap = round(100 * (self.base - self.tested))
-        return f"ICC {self.icc:g}, " + (f"one group {gap} points worse" if gap else "fair")
+        worse = f"one group {gap} points worse" if gap > 0 else f"one at {self.tested:.1%}"
+        return f"ICC {self.icc:g}, " + (worse if self.tested != self.base else "fair")
 
     @property
     def size(self) -> str:
@@ -45,15 +48,19 @@ class Clustered:
     @property
     def world(self) -> World:
         """The same groups as if images were independent."""
-        return alike(self.name, sum(self.images), self.base, tested=self.tested)
+        rates = (self.tested,) + (self.base,) * (self.groups - 1)
+        return World(self.name, rates, (sum(self.images),) * self.groups)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """Outcomes of one sample, (groups, images) bool; units by a beta distribution."""
-        p = np.full((GROUPS, 1), self.base)
+        p = np.full((self.groups, 1), self.base)
         p[0] = self.tested
+        shape = (self.groups, len(self.images))
+        if self.icc == 1:
+            return np.repeat(rng.random(shape) < p, self.images, axis=1)
         strength = (1 - self.icc) / self.icc
-        of_unit = rng.beta(p * strength, (1 - p) * strength, size=(GROUPS, len(self.images)))
-        return rng.random((GROUPS, sum(self.images))) < np.repeat(of_unit, self.images, axis=1)
+        of_unit = rng.beta(p * strength, (1 - p) * strength, size=shape)
+        return rng.random((self.groups, sum(self.images))) < np.repeat(of_unit, self.images, axis=1)
 
 
 def coverage(
@@ -67,36 +74,48 @@ def coverage(
     held = np.mean([i.low <= true <= i.high for i in of_rate])
     theirs = {FAIRLEARN: _fairlearn_coverage(clustered, samples[: few(repetitions)], rng)}
     yield Reading(clustered.name, clustered.size, "a group's rate", float(held), aim, theirs)
-    of_gap = [interval(_gap(s, 0, gaps)) for s in samples]
+    of_gap = [interval(_compared(GAP, s, 0, gaps)) for s in samples]
     held = np.mean([i.low <= gap <= i.high for i in of_gap])
     what = "a group against the rest"
     yield Reading(clustered.name, clustered.size, what, float(held), aim)
 
 
 def judgements(
-    clustered: Clustered, *, repetitions: int, rng: np.random.Generator
+    clustered: Clustered,
+    comparison: Comparison = GAP,
+    *,
+    repetitions: int,
+    rng: np.random.Generator,
+    aim: Aim | None = None,
 ) -> Iterator[Reading]:
-    """Wrong verdicts where one group lies at the limit."""
-    unit, world = _units(clustered, groups=GROUPS), clustered.world
+    """Wrong verdicts, and for ratios how often a group three times as bad is found."""
+    unit, world = _units(clustered, groups=clustered.groups), clustered.world
     families = []
-    for _ in range(repetitions):
+    while len(families) < repetitions:
         sample = clustered.draw(rng)
-        families.append([_gap(sample, group, unit) for group in range(GROUPS)])
-    ours = judged(GAP, families, world)
-    failed = ours.failed[:, ~GAP.breaks(world)].any(axis=1).mean()
-    passed = ours.passed[:, GAP.is_at_limit(world)].mean()
-    yield Reading(world.name, clustered.size, WRONG_FAIL, float(failed))
-    yield Reading(world.name, clustered.size, WRONG_PASS_AT_LIMIT, float(passed))
+        # Without one event there is no ratio, and nothing is judged.
+        if comparison is GAP or sample.any():
+            groups = range(clustered.groups)
+            families.append([_compared(comparison, sample, group, unit) for group in groups])
+    ours = judged(comparison, families, world)
+    breaks, at_limit = comparison.breaks(world), comparison.is_at_limit(world)
+    failed = ours.failed[:, ~breaks].any(axis=1).mean()
+    yield Reading(world.name, clustered.size, WRONG_FAIL, float(failed), aim)
+    if at_limit.any():
+        passed = float(ours.passed[:, at_limit].mean())
+        yield Reading(world.name, clustered.size, WRONG_PASS_AT_LIMIT, passed, aim)
+    if breaks.any():
+        yield Reading(world.name, clustered.size, FAIL, float(ours.failed[:, breaks].mean()))
 
 
 def _units(clustered: Clustered, *, groups: int) -> np.ndarray:
     return np.repeat(np.arange(groups * len(clustered.images)), clustered.images * groups)
 
 
-def _gap(sample: np.ndarray, group: int, unit: np.ndarray) -> Estimate:
+def _compared(comparison: Comparison, sample: np.ndarray, group: int, unit: np.ndarray) -> Estimate:
     member = np.zeros(sample.shape, dtype=bool)
     member[group] = True
-    return rate_difference(sample.ravel(), member=member.ravel(), unit=unit)
+    return comparison.build(sample.ravel(), member=member.ravel(), unit=unit)
 
 
 def _fairlearn_coverage(

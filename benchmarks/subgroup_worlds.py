@@ -73,17 +73,22 @@ class World:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How groups are compared with the rest: the limit, the builder of the estimate, the truth."""
+    """How groups are compared with the rest: the limit, the builder of the estimate, the truth.
+
+    Without `floored` the limit is taken without its `and_difference_above`.
+    """
 
     limit: str
     build: Callable[..., Estimate]
     scale: Scale
     neutral: float
     better: Better
+    floored: bool = False
 
     @property
     def policy_limit(self) -> Limit:
-        return _limits()[self.limit]
+        limit = _limits()[self.limit]
+        return limit if self.floored else limit.model_copy(update={"and_difference_above": None})
 
     def truth(self, world: World) -> np.ndarray:
         own, rest = np.array(world.rates), world.rest
@@ -91,10 +96,22 @@ class Comparison:
 
     def breaks(self, world: World) -> np.ndarray:
         """Which groups are truly beyond the limit; one that lies on it is not."""
-        return ~np.array([self.policy_limit.is_met_by(v) for v in self._rounded(world)])
+        beyond = ~np.array([self.policy_limit.is_met_by(v) for v in self._rounded(world)])
+        return beyond & (self._points(world) > self._floor)
 
     def is_at_limit(self, world: World) -> np.ndarray:
-        return self._rounded(world) == self.policy_limit.value
+        """Which groups lie on the limit: on one of its bounds, and not within the other."""
+        ratio, points = self._rounded(world), self._points(world)
+        met = np.array([self.policy_limit.is_met_by(v) for v in ratio])
+        on_ratio = (ratio == self.policy_limit.value) & (points >= self._floor)
+        return on_ratio | (~met & (points == self._floor))
+
+    @property
+    def _floor(self) -> float:
+        return self.policy_limit.and_difference_above or -1.0
+
+    def _points(self, world: World) -> np.ndarray:
+        return np.round(np.array(world.rates) - world.rest, 9)
 
     def _rounded(self, world: World) -> np.ndarray:
         return np.round(self.truth(world), 9)
@@ -102,6 +119,7 @@ class Comparison:
 
 GAP = Comparison("subgroup-accuracy", rate_difference, "difference", 0.0, "higher")
 RATIO = Comparison("false-adverse-ratio", rate_ratio, "ratio", 1.0, "lower")
+FLOORED = Comparison("false-adverse-ratio", rate_ratio, "ratio", 1.0, "lower", floored=True)
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,16 @@
 
     python benchmarks/subgroups.py [--repetitions 4000] [--only SECTION] [--processes 2]
 
-Sections: coverage, gaps, ratios, clusters, speed. Prints one table each, with the aim of a
-reading where it has one, and ends with 1 if an aim is missed. A world with a reading within two
-standard errors of its aim is drawn again, with five times the repetitions. docs/subgroups.md holds
-the result and says what it means.
+Sections: coverage, gaps, ratios, floors, clusters, units, speed. Prints one table each, with the
+aim of a reading where it has one, and ends with 1 if an aim is missed. A world with a reading
+within two standard errors of its aim is drawn again, with five times the repetitions.
+docs/subgroups.md holds the result and says what it means.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import platform
 import resource
@@ -41,15 +42,18 @@ from subgroup_readings import (
     judgements,
 )
 from subgroup_speed import speed
-from subgroup_worlds import GAP, RATIO, Comparison, World, alike
+from subgroup_worlds import FLOORED, GAP, RATIO, Comparison, World, alike
 
 SIZES = (10, 30, 100, 300, 1000)
 UNEVEN = (2000, 1000, 500, 250, 120, 60, 30, 20, 15, 12)
 TENS = (10,) * 20
 UNLIKE = (60, 36, 22, 16, 12, 9, 8, 6, 5, 5, 4, 4, 3, 2, 2, 2, 1, 1, 1, 1)
+_LIKE_VIDEOS = tuple(int(n) for n in np.ceil(np.geomspace(1, 120, 100)))
+"""A hundred units, most of which are small."""
+_FAILING = (TENS, UNLIKE, (10,) * 50, _LIKE_VIDEOS)
 ALWAYS = {WRONG_FAIL: WRONG, WRONG_PASS_AT_LIMIT: WRONG, WRONG_PASS: WRONG, WRONG_WORSE: WRONG}
 _CLOSER = 5
-SECTIONS = ("coverage", "gaps", "ratios", "clusters", "speed")
+SECTIONS = ("coverage", "gaps", "ratios", "floors", "clusters", "units", "speed")
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,10 @@ def jobs() -> Iterator[Job]:
         yield _judged("gaps", world, GAP, aims)
     for world, aims in _ratio_worlds():
         yield _judged("ratios", world, RATIO, aims)
+    for world, aims in _floor_worlds():
+        yield _judged("floors", world, FLOORED, aims)
     yield from _clustered()
+    yield from _failing_units()
 
 
 def _named(world: World) -> str:
@@ -129,6 +136,33 @@ def _ratio_worlds() -> Iterator[tuple[World, dict[str, Aim]]]:
     for n in SIZES:
         aims = {FAIL: power[n]} if n in power else {}
         yield alike("one group three times as often", n, 0.05, tested=0.15), aims
+
+
+def _floor_worlds() -> Iterator[tuple[World, dict[str, Aim]]]:
+    """Of the limit as the policy has it: a ratio of 1.25, and 2.5 points."""
+    for rate in (0.02, 0.05, 0.1, 0.2):
+        for n in (300, 1000, 3000):
+            yield (
+                alike(f"fair at {rate:.0%}", n, rate),
+                {PASS: Aim(at_least=0.9)} if n == 3000 else {},
+            )
+    for n in (100, 300, 1000):
+        aims = {FAIL: Aim(at_least=0.95)} if n == 300 else {}
+        yield alike("three times as often as 5%", n, 0.05, tested=0.15), aims
+    for rest, tested in ((0.05, 0.075), (0.1, 0.125), (0.2, 0.25)):
+        for n in (100, 300, 1000):
+            yield alike(f"one group at the limit, {tested:.1%} and {rest:.0%}", n, rest,
+                        tested=tested), {}  # fmt: skip
+    for n in (300, 1000):
+        yield World("two groups, one at both bounds", (0.125, 0.1), (n, n)), {}
+
+
+def _failing_units() -> Iterator[Job]:
+    """Ratios where the images of a unit err together, or nearly."""
+    kinds = itertools.product((0.6, 1.0), _FAILING, ((4, 0.05), (10, 0.15)), (1, 1.25, 3))
+    for icc, images, (groups, base), times in kinds:
+        world = Clustered(images, icc, base, round(base * times, 9), groups)
+        yield Job("units", f"{world}", partial(clusters.judgements, world, RATIO, aim=WRONG))
 
 
 def _clustered() -> Iterator[Job]:

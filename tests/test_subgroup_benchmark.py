@@ -151,7 +151,11 @@ def test_every_kind_of_world_can_be_read(bench):
 def test_every_number_of_the_issue_has_its_aim(bench):
     aims = [aim for _, aims in bench.main._gap_worlds() for aim in aims.items()]
     aims += [aim for _, aims in bench.main._ratio_worlds() for aim in aims.items()]
+    floors = [
+        (n, aim.at_least) for _, aims in bench.main._floor_worlds() for n, aim in aims.items()
+    ]
     readings = bench.readings
+    assert floors == [(readings.PASS, 0.9)] * 4 + [(readings.FAIL, 0.95)]
     assert [(what, aim.at_least) for what, aim in aims] == [
         (readings.PASS, 0.9),
         (readings.WORSE, 0.9),
@@ -201,6 +205,18 @@ def test_a_group_at_the_limit_does_not_break_it(bench):
     assert RATIO.is_at_limit(alike("", 30, 0.05, tested=0.0625))[0]
 
 
+def test_a_ratio_with_a_floor_is_at_its_limit_on_either_bound(bench):
+    floored, alike = bench.worlds.FLOORED, bench.worlds.alike
+    few, many = alike("", 30, 0.05, tested=0.0625), alike("", 30, 0.05, tested=0.075)
+    assert bench.worlds.RATIO.is_at_limit(few)[0]
+    assert not floored.is_at_limit(few).any()
+    assert not floored.breaks(many).any()
+    assert floored.is_at_limit(many).tolist() == [True] + [False] * 9
+    assert floored.is_at_limit(alike("", 30, 0.2, tested=0.25))[0]
+    assert floored.breaks(alike("", 30, 0.05, tested=0.0751))[0]
+    assert not floored.breaks(alike("", 30, 0.2, tested=0.24)).any()
+
+
 def test_units_of_a_clustered_world_resemble_each_other(bench, rng):
     """The correlation of two images of a unit is the one asked for, and widens the interval."""
     world = bench.clusters.Clustered((4,) * 2000, 0.3)
@@ -209,8 +225,8 @@ def test_units_of_a_clustered_world_resemble_each_other(bench, rng):
     assert pairs == pytest.approx(0.3, abs=0.1)
     small = bench.clusters.Clustered((10,) * 20, 0.3)
     sample, unit = small.draw(rng), bench.clusters._units(small, groups=10)
-    respected = interval(bench.clusters._gap(sample, 0, unit))
-    alone = interval(bench.clusters._gap(sample, 0, np.arange(len(unit))))
+    respected = interval(bench.clusters._compared(bench.worlds.GAP, sample, 0, unit))
+    alone = interval(bench.clusters._compared(bench.worlds.GAP, sample, 0, np.arange(len(unit))))
     assert respected.high - respected.low > alone.high - alone.low
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, ClassVar
 
 from auditor.bias.equalised_odds import NAME as EQUALISED_ODDS
@@ -13,10 +14,11 @@ from auditor.comparing.by_group import ByGroup, by_group, displayed, told
 from auditor.comparing.groups import groupings, nothing_to_compare
 from auditor.contract import Attributes, Check, Declared, Evidence, LabelledSplits, Need, Words
 from auditor.contract.words import EITHER_WAY, FROM_0
-from auditor.findings import Measured, Question, Result, Subject, Unmeasured
-from auditor.scoring.cost import adverse_classes
+from auditor.findings import Measure, Measured, Question, Result, Subject, Unmeasured
+from auditor.scoring.cost import adverse_classes, error_weight
 from auditor.scoring.quantities import false_negatives, false_positives
 from auditor.scoring.rows import Rows
+from auditor.spec import ConsequencesSpec
 
 KINDS = ("false-positive", "false-negative")
 NO_ADVERSE = "Name the classes whose answer harms people under `consequences.adverse`."
@@ -37,6 +39,7 @@ def _wrongly_called(*, points: str = "") -> Words:
         harm="wrongly called “{class}”",
         harm_rank=0,
         span=EITHER_WAY if points else FROM_0,
+        ratio=not points,
     )  # fmt: skip
 
 
@@ -52,6 +55,7 @@ def _missed(*, points: str = "") -> Words:
         harm="“{class}” missed",
         harm_rank=0,
         span=EITHER_WAY if points else FROM_0,
+        ratio=not points,
     )  # fmt: skip
 
 
@@ -141,7 +145,8 @@ class ErrorRates(Check):
             if not adverse and split == "test":
                 yield from _no_adverse(reported, rows.classes)
             if reported:
-                yield from self._compared(rows, reported, adverse, found)
+                consequences = evidence.spec.consequences
+                yield from self._compared(rows, reported, adverse, consequences, found)
         yield from told(found, always=evidence.spec.consequences.adverse)
         harmful = [one for one in found if _harms(one, evidence.spec.consequences.adverse)]
         yield from displayed(
@@ -161,6 +166,7 @@ class ErrorRates(Check):
         rows: Rows,
         reported: tuple[str, ...],
         adverse: tuple[str, ...],
+        consequences: ConsequencesSpec,
         found: list[ByGroup],
     ) -> Iterator[Measured]:
         """What has no comparison, and equalised odds; comparisons of errors go to `found`."""
@@ -172,7 +178,7 @@ class ErrorRates(Check):
                 yield from filter(None, nothing)
                 continue
             for label in reported:
-                measure = _both if label in adverse else _difference
+                measure = partial(_both, consequences) if label in adverse else _difference
                 found += [by_group(errors(grouping.rows, label), grouping, measure)
                           for errors in (false_positives, false_negatives)]  # fmt: skip
             yield from (equalised_odds(grouping, label) for label in adverse or reported)
@@ -182,8 +188,14 @@ def _difference(compared: AgainstRest, group: str) -> Iterator[Measured]:
     yield compared.difference(group, name=f"{compared.quantity.name}-difference")
 
 
-def _both(compared: AgainstRest, group: str) -> Iterator[Measured]:
-    yield compared.ratio(group, name=f"{compared.quantity.name}-ratio")
+def _both(consequences: ConsequencesSpec, compared: AgainstRest, group: str) -> Iterator[Measured]:
+    ratio = compared.ratio(group, name=f"{compared.quantity.name}-ratio")
+    if isinstance(ratio, Measure):
+        label = ratio.subject.get("class")
+        said = {"answered" if compared.quantity.name == KINDS[0] else "true": label}
+        classes = compared.grouping.rows.classes
+        ratio = replace(ratio, weight=error_weight(consequences, classes=classes, **said))
+    yield ratio
     yield from _difference(compared, group)
 
 

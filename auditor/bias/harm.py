@@ -25,7 +25,7 @@ from auditor.findings import (
     Table,
     Unmeasured,
 )
-from auditor.scoring.cost import class_index, cost_matrix, cost_span, expected_cost
+from auditor.scoring.cost import class_index, cost_matrix, cost_span, expected_cost, mean_error_cost
 from auditor.scoring.quantities import costs
 from auditor.spec import ConsequencesSpec
 from auditor.stats import ENDLESS, Draws, interval
@@ -103,6 +103,7 @@ class Harm(Check):
         RATIO: Words(
             title="Cost of errors per image{in_where}: {group}, against all others",
             span=FROM_0,
+            ratio=True,
             short="{group}: cost of errors",
             sentence=f"{_BOTH}; {{gap}}.",
             column="cost of errors",
@@ -180,7 +181,8 @@ def _results(bill: _Bill, compared: AgainstRest, group: str) -> Iterator[Measure
         return
     adjusted = difference.adjusted if isinstance(difference, Measure) else ()
     alike = tuple(Alike(a.condition, a.reading) for a in adjusted)
-    yield compared.measure(group, RATIO, ratio, "ratio", adjusted=alike)
+    measure = compared.measure(group, RATIO, ratio, "ratio", adjusted=alike)
+    yield replace(measure, weight=1 / (mean_error_cost(bill.matrix) or bill.matrix.max()))
 
 
 _RATIO_REMEDY = "Read the difference of costs; with more images a ratio may be had."

@@ -117,6 +117,7 @@ class Representation(Check):
             Words(
                 title=_RATIO_TITLE,
                 span=FROM_0,
+                ratio=True,
                 short="{group}: missing in {split}",
                 sentence=(
                     _RATIO_SENTENCE,

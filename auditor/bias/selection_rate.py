@@ -95,6 +95,7 @@ class SelectionRate(Check):
         RATIO: Words(
             title="Called “{class}”, rightly or not{in_where}: {group}, against all others",
             span=FROM_0,
+            ratio=True,
             short="{group}: called “{class}”",
             sentence=(
                 _CALLED,

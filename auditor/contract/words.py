@@ -54,6 +54,7 @@ class Words:
     `headline_rank`; `answer` the part of the answer to the check's question when a limit on it
     fails. `when` keeps the words to values above or below the neutral one, `of` to measures of such
     rows.
+    `ratio` says that it is one of two sides, for which a limit may state `and_difference_above`.
     """
 
     title: str
@@ -73,3 +74,4 @@ class Words:
     when: Literal["above", "below"] | None = None
     of: RowKind | None = None
     span: tuple[float, float] = (0.0, 1.0)
+    ratio: bool = False

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from functools import cache
 
-from auditor.contract import check_classes
-from auditor.judging.policy import Bound
+from auditor.contract import Words, check_classes
+from auditor.judging.policy import Bound, Limit
 from auditor.spec.yaml_source import did_you_mean
 
 Span = tuple[float, float]
@@ -17,13 +17,31 @@ _BEYOND = 1e15
 
 
 @cache
-def measure_spans() -> Mapping[str, Span]:
-    """The least and the greatest value of every measure, by ``check:measure``, from its words."""
+def _words() -> Mapping[str, Words]:
+    """The first words of every measure, by ``check:measure``."""
     return {
-        f"{name}:{measure}": (words[0] if isinstance(words, tuple) else words).span
+        f"{name}:{measure}": words[0] if isinstance(words, tuple) else words
         for name, cls in check_classes().items()
         for measure, words in cls.words.items()
     }
+
+
+@cache
+def measure_spans() -> Mapping[str, Span]:
+    """The least and the greatest value of every measure, by ``check:measure``, from its words."""
+    return {name: words.span for name, words in _words().items()}
+
+
+def floor_fault_of(limit: Limit) -> str:
+    """What is wrong with a limit's `and_difference_above`, for a reader; empty where nothing is."""
+    words = _words().get(limit.measure)
+    if limit.and_difference_above is None or words is None or words.ratio:
+        return ""
+    known = ", ".join(sorted(name for name, one in _words().items() if one.ratio))
+    return (
+        f"found one for {limit.measure}, which is no ratio of two sides. Leave it out, or state it "
+        f"for one of {known}."
+    )
 
 
 def fault_of(bound: Bound) -> str:

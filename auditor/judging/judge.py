@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from auditor.findings import (
@@ -20,7 +20,7 @@ from auditor.findings import (
     finding_id,
 )
 from auditor.judging.needed import MIN_UNITS, could_show, good_side, size, what_would_decide
-from auditor.judging.policy import Gate, Limit, attribute_names
+from auditor.judging.policy import Exceeds, Gate, Limit, attribute_names
 from auditor.judging.verdicts import limit_verdict, overall
 from auditor.judging.waivers import Waiver, apply_waivers
 from auditor.record import CheckResults, NotPlannedCheck
@@ -131,7 +131,7 @@ def _judge_limit(limit: Limit, items: Sequence[_Item], roles: Mapping[str, str])
             found[i] = _finding(item, limit, Verdict.NOT_RUN)
         else:
             tested[i] = item.result
-    adjusted = _adjusted(limit, tested, at=limit.value)
+    adjusted = _adjusted(tested, partial(_p_beyond, limit))
     leaning = _leaning(limit, tested)
     gates = [i for i in items if limit.when and i.name == limit.when.measure]
     families = _families(tested)
@@ -163,17 +163,30 @@ def _is_counted(limit: Limit, measure: Measure) -> bool:
     return limit.exact or isinstance(measure.estimate, Exact)
 
 
-def _adjusted(limit: Limit, tested: Mapping[int, Measure], *, at: float) -> dict[int, float]:
-    """P-values of "the truth is beyond `at`", adjusted over a limit's comparisons of a split.
+def _adjusted(tested: Mapping[int, Measure], p_of: Callable[[Measure], float]) -> dict[int, float]:
+    """P-values adjusted over a limit's comparisons of a split.
 
     A split is a family of its own: labels from where the model will run would otherwise hide what
     the test data show.
     """
     adjusted: dict[int, float] = {}
     for family in _families(tested).values():
-        p = [p_value(tested[i].estimate, limit=at, exceeds=limit.exceeds) for i in family]
+        p = [p_of(tested[i]) for i in family]
         adjusted |= zip(family, conditional_holm(p), strict=True)
     return adjusted
+
+
+def _p_from(at: float, measure: Measure, *, exceeds: Exceeds) -> float:
+    return p_value(measure.estimate, limit=at, exceeds=exceeds)
+
+
+def _p_beyond(limit: Limit, measure: Measure) -> float:
+    """The p-value of "the truth is beyond the limit", and beyond its floor where it has one."""
+    p = _p_from(limit.value, measure, exceeds=limit.exceeds)
+    floor = limit.floor(measure)
+    if floor is None:
+        return p
+    return max(p, p_value(floor.difference, limit=floor.at, exceeds=limit.exceeds))
 
 
 def _families(tested: Mapping[int, Measure]) -> dict[str | None, list[int]]:
@@ -184,9 +197,15 @@ def _families(tested: Mapping[int, Measure]) -> dict[str | None, list[int]]:
 
 
 def _verdict(limit: Limit, measure: Measure, *, p: float) -> Verdict:
+    floor, side = limit.floor(measure), good_side(limit)
     if _is_counted(limit, measure):
-        return Verdict.PASS if limit.is_met_by(value(measure.estimate)) else Verdict.FAIL
-    if limit.is_met_by(bound(measure.estimate, side=good_side(limit))):
+        met = limit.is_met_by(value(measure.estimate))
+        met = met or (floor is not None and floor.is_met_by(value(floor.difference)))
+        return Verdict.PASS if met else Verdict.FAIL
+    confidence = 1 - ALPHA if floor is None else floor.confidence
+    if limit.is_met_by(bound(measure.estimate, side=side, confidence=confidence)):
+        return Verdict.PASS
+    if floor and floor.is_met_by(bound(floor.difference, side=side, confidence=confidence)):
         return Verdict.PASS
     return Verdict.FAIL if p <= ALPHA else Verdict.INCONCLUSIVE
 
@@ -197,12 +216,11 @@ def _leaning(limit: Limit, tested: Mapping[int, Measure]) -> set[int]:
     for i, measure in tested.items():
         if measure.sides is not None and measure.neutral is not None:
             comparisons.setdefault(measure.neutral, {})[i] = measure
-    return {
-        i
-        for equal, measures in comparisons.items()
-        for i, p in _adjusted(limit, measures, at=equal).items()
-        if p <= ALPHA
-    }
+    shown: set[int] = set()
+    for equal, measures in comparisons.items():
+        adjusted = _adjusted(measures, partial(_p_from, equal, exceeds=limit.exceeds))
+        shown |= {i for i, p in adjusted.items() if p <= ALPHA}
+    return shown
 
 
 def _detailed(finding: Finding, limit: Limit, measure: Measure, compared: int) -> Finding:

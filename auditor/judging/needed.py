@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Literal
 
 from auditor.findings import Measure, Needed, RowKind
-from auditor.judging.policy import Bound, Limit
-from auditor.stats import RateDifference, RateRatio, smallest_excess, times_needed
+from auditor.judging.policy import Bound, Exceeds, Limit
+from auditor.stats import (
+    Estimate,
+    RateDifference,
+    RateRatio,
+    smallest_excess,
+    times_needed,
+    value,
+)
 from auditor.stats.inference import Side
 
 MIN_UNITS = 10
@@ -38,9 +46,7 @@ def size(measure: Measure) -> int:
 
 def what_would_decide(limit: Limit, measure: Measure, *, compared: int) -> Needed:
     """How many more units (images, runs) would decide a limit, if the truth is as observed."""
-    times = times_needed(
-        measure.estimate, limit=limit.value, exceeds=limit.exceeds, comparisons=compared
-    )
+    times = _times_needed(limit, measure, compared=compared)
     have = size(measure)
     return Needed(
         more=None if math.isinf(times) else math.ceil(have * times) - have,
@@ -52,7 +58,32 @@ def what_would_decide(limit: Limit, measure: Measure, *, compared: int) -> Neede
 
 def could_show(limit: Limit, measure: Measure) -> float | None:
     """The value from which on a sample of this size would have shown an excess; None for none."""
-    excess = smallest_excess(measure.estimate, limit=limit.value, exceeds=limit.exceeds)
+    shown = _shown_from(measure.estimate, limit.value, limit.exceeds)
+    floor = limit.floor(measure)
+    if floor is None or shown is None:
+        return shown
+    apart = _shown_from(floor.difference, floor.at, limit.exceeds)
+    if apart is None or floor.rest + apart <= 0:
+        return None
+    further = max if limit.exceeds == "above" else min
+    return further(shown, (floor.rest + apart) / floor.rest)
+
+
+def _shown_from(estimate: Estimate, limit: float, exceeds: Exceeds) -> float | None:
+    excess = smallest_excess(estimate, limit=limit, exceeds=exceeds)
     if math.isinf(excess):
         return None
-    return limit.value + (excess if limit.exceeds == "above" else -excess)
+    return limit + (excess if exceeds == "above" else -excess)
+
+
+def _times_needed(limit: Limit, measure: Measure, *, compared: int) -> float:
+    """With a floor: for a FAIL both ratio and difference are needed, for a PASS either will do."""
+    needed = partial(times_needed, exceeds=limit.exceeds, comparisons=compared)
+    times = needed(measure.estimate, limit=limit.value)
+    floor = limit.floor(measure)
+    if floor is None:
+        return times
+    apart = needed(floor.difference, limit=floor.at)
+    within = [times] if limit.is_met_by(value(measure.estimate)) else []
+    within += [apart] if floor.is_met_by(value(floor.difference)) else []
+    return min(within, default=max(times, apart))

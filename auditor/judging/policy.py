@@ -9,7 +9,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from auditor.findings import Subject
+from auditor.findings import Measure, Subject
+from auditor.judging.floor import Floor, floor_of
 from auditor.judging.waivers import Waiver
 from auditor.spec import AuditSpec, ClaimSpec, SpecPart, Task
 from auditor.spec.yaml_source import load, validate
@@ -153,10 +154,15 @@ class Limit(Bound):
     declares what the check needs and the check finds something to measure. `exact` takes a
     measure by its value: it counts all that there is (the images of this test set), not a sample.
     `tasks` are those whose models it is asked of (all, where empty).
+    `and_difference_above` is for ratios: one beyond the bound counts only where the difference of
+    its sides, in the direction of the harm, is above so much too (`auditor.judging.floor`), as a
+    share: 0.02 for 2 points. It is for an error of average cost; of one for which the spec states
+    k times the mean cost of a wrong answer a k-th of it is enough.
     """
 
     id: str
     where: Where = Where()
+    and_difference_above: float | None = Field(default=None, gt=0, lt=1)
     severity: Severity = "blocking"
     required: bool | Literal["if-applicable"] | None = None
     exact: bool = False
@@ -168,6 +174,11 @@ class Limit(Bound):
     @property
     def requirement(self) -> bool | Literal["if-applicable"]:
         return self.severity == "blocking" if self.required is None else self.required
+
+    def floor(self, measure: Measure) -> Floor | None:
+        """What the difference of a ratio's sides must exceed for the ratio to count."""
+        most = self.and_difference_above
+        return floor_of(measure, most=most, ratio=self.value, exceeds=self.exceeds)
 
 
 class Owner(SpecPart):

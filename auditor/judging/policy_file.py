@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auditor.errors import SpecError
-from auditor.judging.bounds import fault_of
+from auditor.judging.bounds import fault_of, floor_fault_of
 from auditor.judging.policy import BOUNDS, Bound, Policy, limits_of
 from auditor.spec.spec_file import SpecFile, read_text, text_digest
 from auditor.spec.yaml_source import Problem, Source, did_you_mean, load, problems_error, validate
@@ -148,6 +148,8 @@ def _bound_problems(policy: Policy) -> Iterator[Problem]:
             key = bound.kind if fault.startswith("found") else "measure"
             if fault:
                 yield Problem(("limits", i, *at, key), fault)
+        if fault := floor_fault_of(limit):
+            yield Problem(("limits", i, "and_difference_above"), fault)
 
 
 def require_sensible_claims(file: SpecFile, policy: Policy) -> None:

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from auditor.contract.numbers import minus, number_text, number_texts, with_unit
-from auditor.findings import Finding, LimitResult, Measure, Needed, Subject, Unmeasured, Verdict
+from auditor.findings import (
+    Finding,
+    LimitResult,
+    Measure,
+    Needed,
+    Scale,
+    Subject,
+    Unmeasured,
+    Verdict,
+)
+from auditor.judging.floor import Floor, floor_of
 from auditor.judging.needed import MIN_UNITS, counted, size
 from auditor.record.audit_record import NotPlannedCheck
 from auditor.reports.ordering import Ordered
@@ -19,6 +29,7 @@ _WORDS = {
     "above": "more than",
     "below": "less than",
 }
+_LEAST = ("at_least", "above")
 MILLION = 1_000_000
 
 
@@ -29,16 +40,44 @@ def bound_of(limit: Mapping[str, Any]) -> tuple[str, float] | None:
 
 
 def limit_text(limit: Mapping[str, Any], measure: Measure | None) -> str:
-    """The bound of a limit in the measure's unit, unrounded: ``at most 1.25 times``."""
+    """The bound of a limit in the measure's unit, unrounded: ``at most 1.25 times``.
+
+    With its floor: ``at most 1.25 times, or at most 2.5 points more``.
+    """
     stated = bound_of(limit)
     if stated is None:
         return ""
     kind, number = stated
     if measure is None:
-        return f"{_WORDS[kind]} {minus(f'{number:g}')}"
+        most = limit.get("and_difference_above")
+        apart = f", or at most {100 * float(most):g} points apart" if most else ""
+        return f"{_WORDS[kind]} {minus(f'{number:g}')}{apart}"
     if _is_below(kind, number, measure):
         return f"at most {_unrounded(-number, measure)} lower"
-    return f"{_WORDS[kind]} {_unrounded(number, measure)}"
+    floor = floor_in(limit, measure)
+    apart = f", or at most {_apart_text(floor.at, floor, measure)}" if floor else ""
+    return f"{_WORDS[kind]} {_unrounded(number, measure)}{apart}"
+
+
+def floor_in(limit: Mapping[str, Any], measure: Measure) -> Floor | None:
+    """The floor of a stated limit for a measure; None where it has none."""
+    stated, most = bound_of(limit), limit.get("and_difference_above")
+    if stated is None or most is None:
+        return None
+    exceeds: Literal["above", "below"] = "below" if stated[0] in _LEAST else "above"
+    return floor_of(measure, most=float(most), ratio=stated[1], exceeds=exceeds)
+
+
+def _apart_text(difference: float, floor: Floor, measure: Measure) -> str:
+    """A difference of the sides of a ratio, as ``2.5 points more``, ``120 EUR less``."""
+    side = measure.sides[0] if measure.sides else None
+    scale: Scale = "amount" if side is not None and side.scale == "amount" else "difference"
+    less = floor.at < 0
+    size = max(-difference if less else difference, 0.0)
+    stated = difference == floor.at and scale == "difference"
+    text = f"{100 * size:.3g}" if stated else number_texts([size], scale)[0]
+    unit = side.unit if side is not None else ""
+    return f"{with_unit(text, scale, unit)} {'less' if less else 'more'}"
 
 
 def _unrounded(number: float, measure: Measure) -> str:
@@ -75,19 +114,26 @@ def _verdict_sentence(finding: Finding, measure: Measure, limit: Mapping[str, An
         return f"It is {met}: this counts all there is."
     if finding.verdict is Verdict.FAIL:
         among = f", {finding.compared} comparisons allowed for" if finding.compared > 1 else ""
-        return f"It is shown to be beyond the limit{among}."
+        both = " on both counts" if floor_in(limit, measure) else ""
+        return f"It is shown to be beyond the limit{both}{among}."
     kind, _ = bound_of(limit) or ("at_most", 0.0)
-    side: Literal["low", "high"] = "low" if kind in ("at_least", "above") else "high"
+    side: Literal["low", "high"] = "low" if kind in _LEAST else "high"
     end = min(max(bound(measure.estimate, side=side), measure.span[0]), measure.span[1])
+    apart, floored = "", floor_in(limit, measure)
+    if floored:
+        far = bound(floored.difference, side=side)
+        apart = _apart_text(far, floored, measure)
+        if finding.verdict is Verdict.PASS and floored.is_met_by(far):
+            return f"It is shown to be within: at most {apart}, with 95% confidence."
     if finding.verdict is Verdict.PASS:
         word = "at least" if side == "low" else "at most"
         shown = f"{word} {number_text(end, measure)}"
         if _is_below("at_least" if side == "low" else "at_most", end, measure):
             shown = f"at most {number_text(-end, measure)} lower"
         return f"It is shown to be within: {shown}, with 95% confidence."
-    far = _reach(kind, end, limit, measure)
+    reach = _reach(kind, end, limit, measure) + (apart and f" and {apart}")
     show = _could_show(finding, kind, limit, measure)
-    return f"Not decided: the truth may be as far as {far}; {show}."
+    return f"Not decided: the truth may be as far as {reach}; {show}."
 
 
 def _reach(kind: str, number: float, limit: Mapping[str, Any], measure: Measure) -> str:

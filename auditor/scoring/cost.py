@@ -28,6 +28,35 @@ def cost_matrix(costs: CostsSpec, *, classes: Sequence[str]) -> Floats:
     return matrix
 
 
+def mean_error_cost(matrix: np.ndarray) -> float:
+    """The mean of the costs above 0 of wrong answers, by costs (true, answered); 0 for none."""
+    wrong = matrix[~np.eye(len(matrix), dtype=bool)]
+    return float(wrong[wrong > 0].mean()) if (wrong > 0).any() else 0.0
+
+
+def error_weight(
+    stated: ConsequencesSpec,
+    *,
+    classes: Sequence[str],
+    true: str | None = None,
+    answered: str | None = None,
+) -> float:
+    """What missing the class `true`, or wrongly answering `answered`, costs beside a mean error.
+
+    1 where no cost of such an error is stated, and where it costs less than the mean: a cheap
+    error does not make a large difference small.
+    """
+    if stated.costs is None:
+        return 1.0
+    matrix = cost_matrix(stated.costs, classes=classes)
+    kind = np.zeros_like(matrix)
+    for i, name in enumerate(classes):
+        kind[i, :] += name == true
+        kind[:, i] += name == answered
+    own = mean_error_cost(matrix * kind)
+    return max(1.0, own / mean_error_cost(matrix)) if own else 1.0
+
+
 def class_index(name: str, *, classes: Sequence[str], where: str) -> int:
     """Index of a class; SpecError, naming the spec's key `where`, when there is no such class."""
     if name in classes:

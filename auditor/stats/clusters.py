@@ -12,7 +12,8 @@ E is the number of units where all are of one size; of unequal ones it is the nu
 units that would tell as much (`effective_units`).
 
 For a comparison z_c holds both sides, so a unit that spans group and rest brings its covariance,
-and one common design effect scales the counts of both.
+and one common design effect scales the counts of both. That of a ratio is at least the one with
+the correlation that both sides show together.
 
 - A design effect below 1 is taken as 1: with few units it is nearly always noise, and it would
   claim that images know more than as many independent ones.
@@ -112,7 +113,7 @@ def rate_ratio(
     x, n, x_rest, n_rest = _counts(y, inside, Effective(1.0, None))
     rest = x_rest / n_rest if n_rest else 0.0
     ratio = x / n / rest if rest and n else 1.0
-    worth = contrast_effect(y, inside, unit=unit, rest_weight=ratio)
+    worth = contrast_effect(y, inside, unit=unit, rest_weight=ratio, pooled=True)
     return RateRatio(*_counts(y, inside, worth), worth.df)
 
 

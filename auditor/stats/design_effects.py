@@ -86,9 +86,19 @@ def _worth_of(sizes: Floats, *, spread: float, independent: float) -> Effective:
 
 
 def contrast_effect(
-    y: Floats | Mask, inside: Mask, *, unit: ArrayLike | None, rest_weight: float
+    y: Floats | Mask,
+    inside: Mask,
+    *,
+    unit: ArrayLike | None,
+    rest_weight: float,
+    pooled: bool = False,
 ) -> Effective:
-    """The design effect of ``mean inside - rest_weight * mean outside``."""
+    """The design effect of ``mean inside - rest_weight * mean outside``.
+
+    With `pooled` it is at least the one that the images of both sides together show
+    (`_pooled_effect`): few units that err, as a ratio has them, tell too little of how alike
+    the images of a unit are.
+    """
     if not inside.any() or inside.all():
         raise ValueError(
             f"comparison: found {int(inside.sum())} in the group and {int((~inside).sum())} in "
@@ -112,7 +122,35 @@ def contrast_effect(
     sizes = images[0] + images[1]
     sizes = sizes[sizes > 0].astype(np.float64)
     deff = floored(float(z @ z), group.independent + rest.independent, sizes)
+    if pooled and group.independent + rest.independent > 0:
+        weights = np.array([-rest_weight, 1.0])
+        unbiased = sums * np.array([[rest.correction], [group.correction]])
+        deff = max(deff, _pooled_effect(unbiased, images, independent, weights))
     return Effective(deff, _satterthwaite(group, rest, total=len(sizes)))
+
+
+def _pooled_effect(
+    sums: Floats, images: NDArray[np.int64], independent: Floats, weights: Floats
+) -> float:
+    """The design effect of a contrast if images were equally alike in the units of both sides.
+
+    `sums` and `images` (2, units), `independent` and `weights` (2,): residuals over a side's size
+    by unit, numbers of images, variances of the sides' means, and their part in the contrast. The
+    correlation is the moment estimate from squared sums by unit; images of one unit on both
+    sides are as alike as those on one.
+    """
+    n = images.sum(axis=1)
+    counted, variance = sums * n[:, None], independent * n
+    # What a unit adds whose images are all alike, on either side.
+    alike = np.sqrt(variance)[:, None] * images
+    apart = float(n @ variance)
+    most = float((alike.sum(axis=0) ** 2).sum()) - apart
+    if most <= 1e-9 * apart:
+        return 1.0
+    shown = float((counted.sum(axis=0) ** 2).sum()) - apart
+    correlation = min(max(shown / most, 0.0), 1.0)
+    whole = (weights / n) @ alike
+    return 1 - correlation + correlation * float(whole @ whole) / float(weights**2 @ independent)
 
 
 def _residual_sums(

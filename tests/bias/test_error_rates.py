@@ -71,6 +71,18 @@ def test_three_times_as_many_false_alarms_are_shown(worlds, seed):
     assert not exceeds(found["false-negative-ratio:class=b,household=accessible@test"])
 
 
+def test_an_error_weighs_as_the_spec_says_it_costs(worlds):
+    matrix = {"a": {"b": 4000.0}, "b": {"a": 50000.0}}
+    stated = {"adverse": ("b",), "costs": {"unit": "EUR", "matrix": matrix}}
+    evidence = worlds.evidence(spec=worlds.spec(consequences=stated))
+    world(worlds, seed=1, wrong_of={"old": 0.1, "new": 0.1}, evidence=evidence)
+    found = worlds.measures(ErrorRates(), evidence)
+    about = "class=b,household=old@test"
+    assert found[f"false-positive-ratio:{about}"].weight == 1
+    assert found[f"false-negative-ratio:{about}"].weight == pytest.approx(50 / 27)
+    assert found[f"false-negative-difference:{about}"].weight == 1
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_missed_cases_of_one_group_are_shown(worlds, seed):
     evidence = world(

@@ -110,6 +110,7 @@ def test_costs_are_those_of_the_matrix(worlds):
         assert measure.sides[1].n == (~x).sum()
         assert measure.better == "lower"
     assert (cost.unit, ratio.unit, ratio.scale) == ("EUR per image", "", "ratio")
+    assert ratio.weight == pytest.approx(1 / 27_000)
     assert isinstance(ratio.estimate, Draws)
     assert isinstance(difference.estimate, Normal)
 

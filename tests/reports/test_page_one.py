@@ -68,7 +68,7 @@ def test_who_is_hurt_names_the_group_its_rate_and_the_limit(failing):
     assert first.what == "wrongly called “serious”"
     assert re.match(r"accessible \(household\): \d+% \[.+\] of \d+; all others ", first.figures)
     assert " times as often [" in first.figures
-    assert first.figures.endswith("the limit is at most 1.25 times")
+    assert first.figures.endswith("the limit is at most 1.25 times, or at most 2.5 points more")
 
 
 def test_a_harm_to_a_group_is_told_once_though_two_limits_are_broken(failing):

@@ -6,10 +6,12 @@ from auditor.errors import SpecError
 from auditor.scoring.cost import (
     cheapest_answers,
     cost_matrix,
+    error_weight,
     expected_cost,
     image_costs,
+    mean_error_cost,
 )
-from auditor.spec import CostsSpec
+from auditor.spec import ConsequencesSpec, CostsSpec
 from auditor.stats import bound, interval, value
 
 CLASSES = ("fine", "serious")
@@ -18,6 +20,22 @@ COSTS = CostsSpec(unit="EUR", matrix={"fine": {"serious": 4000.0}, "serious": {"
 
 def test_what_is_not_stated_costs_nothing():
     np.testing.assert_array_equal(cost_matrix(COSTS, classes=CLASSES), [[0, 4000], [50000, 0]])
+
+
+def test_an_error_weighs_what_it_costs_beside_the_mean_of_stated_costs():
+    stated = ConsequencesSpec(adverse=("serious",), costs=COSTS)
+    assert mean_error_cost(cost_matrix(COSTS, classes=CLASSES)) == 27_000
+    missed = error_weight(stated, classes=CLASSES, true="serious")
+    assert missed == pytest.approx(50 / 27)
+    # A cheap error is not weighed down, and one without a cost is as any.
+    assert error_weight(stated, classes=CLASSES, answered="serious") == 1
+    more = ("fine", "serious", "minor")
+    assert error_weight(stated, classes=more, true="minor") == 1
+    assert error_weight(stated, classes=more, true="serious") == pytest.approx(50 / 27)
+    assert error_weight(ConsequencesSpec(), classes=CLASSES, true="serious") == 1
+    gains = CostsSpec(unit="EUR", matrix={"fine": {"fine": -100.0, "serious": -5.0}})
+    assert mean_error_cost(cost_matrix(gains, classes=CLASSES)) == 0
+    assert error_weight(ConsequencesSpec(costs=gains), classes=CLASSES, answered="serious") == 1
 
 
 def test_an_unknown_class_is_named_with_the_nearest():

@@ -181,6 +181,34 @@ def test_ratio_deff_is_that_of_the_linearised_ratio(rng):
     assert stats.value(found) == pytest.approx(p / q)
 
 
+def test_a_ratio_takes_from_both_sides_how_alike_the_images_of_a_unit_are():
+    """One error tells nothing of it; the rest's units err wholly, so 20 units are 20 images."""
+    unit = np.repeat(np.arange(80), 10)
+    member = unit < 20
+    y = (unit >= 74) | (np.arange(800) == 3)
+    assert stats.rate_ratio(y, member=member, unit=unit).n == pytest.approx(20, rel=0.1)
+    # The others' images are as alike as nothing says where they err one by one.
+    apart = np.arange(800) % 40 == 3
+    assert stats.rate_ratio(apart, member=member, unit=unit).n == pytest.approx(200)
+    # Units that are on both sides: what both have in common does not count against the ratio.
+    spanning = np.arange(800) % 10 < 3
+    shared = stats.rate_ratio(unit % 10 == 0, member=spanning, unit=unit)
+    assert shared.n == pytest.approx(240)
+
+
+@pytest.mark.parametrize("sizes", [(10,) * 20, (60, 36, 22, 16, 12, 9, 8, *[4] * 13)])
+def test_a_ratio_at_the_limit_seldom_passes_where_whole_units_err(sizes):
+    """From a group's own few errors alone 8 to 11% of such samples would pass."""
+    rng, passed, runs = np.random.default_rng(4), 0, 500
+    unit = np.repeat(np.arange(100), np.tile(sizes, 5))
+    rates = np.where(np.arange(100) < 20, 0.0625, 0.05)
+    for _ in range(runs):
+        y = rng.random(len(unit)) < rng.beta(rates * 0.67, (1 - rates) * 0.67)[unit]
+        found = stats.rate_ratio(y, member=unit < 20, unit=unit)
+        passed += stats.p_value(found, limit=1.25, exceeds="below") <= 0.05
+    assert passed / runs <= 0.04
+
+
 def test_ratio_of_nothing_to_nothing_is_refused():
     with pytest.raises(ValueError, match="no event"):
         stats.rate_ratio([0, 0, 0, 0], member=np.array([True, True, False, False]))
