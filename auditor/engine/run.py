@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from auditor.judging.policy_file import PolicyFile, load_policy, require_sensibl
 from auditor.record import AuditRecord
 from auditor.record.files import write_record
 from auditor.record.provenance import collect_provenance
+from auditor.record.reasons import set_apart_text
 from auditor.record.tables import write_tables
 from auditor.spec import AuditSpec, Document
 from auditor.spec.declarations import read_declarations, require_basis
@@ -134,7 +135,8 @@ def plan(spec: str | Path, *, only: Sequence[str] = (), trust_code: bool = False
     _declarations(file.spec)
     loaded = load(file.spec, only=only, trust_code=trust_code)
     notes = [f"Model: {note}" for note in loaded.predictor.facts.notes]
-    return [*notes, *_check_lines(loaded), "", *_pass_lines(loaded, cost_of(loaded))]
+    lines = [*_row_lines(loaded), *_check_lines(loaded), "", *_pass_lines(loaded, cost_of(loaded))]
+    return [*notes, *lines]
 
 
 def _as_show(report: Show) -> Callable[[Progress], None]:
@@ -142,6 +144,17 @@ def _as_show(report: Show) -> Callable[[Progress], None]:
         report(progress.stage, progress.done, progress.total)
 
     return show
+
+
+def _row_lines(loaded: Loaded) -> Iterator[str]:
+    """The rows of each split, and those that are left out by reason, as far as reading tells."""
+    for split, report in loaded.manifest_reports.items():
+        images = len(loaded.available.datasets[split])
+        yield f"{split}: {report.n_rows:,} rows, {images:,} images"
+        for one in report.counts.left_out:
+            cause = f" ({one.cause})" if one.cause else ""
+            yield f"  left out: {one.n:,} {set_apart_text(one.reason)}{cause}"
+    yield ""
 
 
 def _check_lines(loaded: Loaded) -> list[str]:

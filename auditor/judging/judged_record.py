@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from auditor.errors import DataError
 from auditor.findings import ModelFacts, Question, Verdict
 from auditor.judging.judge import judge
-from auditor.judging.policy import Policy, limits_of
+from auditor.judging.policy import Policy, conditions_of, limits_of
 from auditor.judging.policy_file import PolicyFile
 from auditor.judging.questions import answer_all
 from auditor.judging.verdicts import not_applicable, overall
@@ -99,7 +99,10 @@ def _judged(
     day = as_of or datetime.fromisoformat(record.provenance.started).date()
     judgement = judge(
         record.results,
-        limits=limits_of(spec, policy),
+        limits=(
+            *limits_of(spec, policy),
+            *conditions_of(policy, ran={result.check for result in record.results}),
+        ),
         as_of=day,
         waivers=policy.waivers,
         attributes={name: stated.role for name, stated in spec.data.attributes.items()},

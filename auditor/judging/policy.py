@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,7 @@ from auditor.spec.yaml_source import load, validate
 
 SCHEMA = "auditor/policy/v1"
 
+Part = TypeVar("Part", bound=SpecPart)
 Severity = Literal["blocking", "advisory"]
 Exceeds = Literal["above", "below"]
 Of = Literal["any", "none", "sensitive", "condition", "nuisance"]
@@ -210,9 +211,30 @@ class SpecLimits(SpecPart):
 @cache
 def spec_limits() -> SpecLimits:
     """The measures that the lines of a spec are limits on, from ``policies/spec_limits.yaml``."""
-    name = "spec_limits.yaml"
+    return _built_in("spec_limits.yaml", SpecLimits)
+
+
+def _built_in(name: str, model: type[Part]) -> Part:
     place = resources.files("auditor") / "policies" / name
-    return validate(load(place.read_text(encoding="utf-8"), name=name), SpecLimits)
+    return validate(load(place.read_text(encoding="utf-8"), name=name), model)
+
+
+class Conditions(SpecPart):
+    """Limits that hold in every policy, which may state another bound of each."""
+
+    limits: tuple[Limit, ...]
+
+
+@cache
+def conditions() -> Mapping[str, Limit]:
+    """The limits that hold in every policy, by id, from ``policies/conditions.yaml``."""
+    return {limit.id: limit for limit in _built_in("conditions.yaml", Conditions).limits}
+
+
+def conditions_of(policy: Policy, *, ran: Collection[str]) -> tuple[Limit, ...]:
+    """The conditions that a policy states nothing of, on what the checks that ran measured."""
+    stated = {limit.id for limit in policy.limits}
+    return tuple(c for c in conditions().values() if c.id not in stated and c.check in ran)
 
 
 def limits_of(spec: AuditSpec, policy: Policy) -> tuple[Limit, ...]:
