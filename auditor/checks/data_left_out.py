@@ -59,6 +59,7 @@ class LeftOut(Check):
             sentence=(
                 "{lost} of {n} {split} rows are not measured, for the commonest reason {most}",
                 " ({cause})",
+                ".",
             ),
             action="see why {split} rows are left out, and mend them",
         ),
@@ -68,6 +69,7 @@ class LeftOut(Check):
             sentence=(
                 "Of {point} classes with {split} rows no image is measured",
                 ": {names}",
+                ".",
             ),
             span=FROM_0,
             action="bring the names of the classes and the labels of the {split} data together",

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from auditor.findings import Subject
 from auditor.judging.waivers import Waiver
 from auditor.spec import AuditSpec, ClaimSpec, SpecPart
+from auditor.spec.audit_spec import Split
 from auditor.spec.yaml_source import load, validate
 
 SCHEMA = "auditor/policy/v1"
@@ -96,8 +97,8 @@ class Where(SpecPart):
     `of` is about attributes: ``any`` and ``none``, or the role of the attribute.
     """
 
-    split: str | None = None
-    variant: str | None = None
+    split: Split | None = None
+    variant: Literal["as-given", "int8"] | None = None
     """``as-given`` for the model itself."""
     of: Of | tuple[Of, ...] | None = None
     keys: dict[str, str] = Field(default_factory=dict)
@@ -250,7 +251,7 @@ def _claim_limits(index: int, claim: ClaimSpec) -> Sequence[Limit]:
     if measure is None:
         keys = {} if claim.label is None else {"class": claim.label}
         other = claim.measure.partition(":")[0] in spec_limits().of_variants
-        variant = None if other else "as-given"
+        variant: Literal["as-given"] | None = None if other else "as-given"
         where = Where(split=claim.split, variant=variant, of="none", keys=keys)
         return [Limit(id=f"claim:{index}", measure=claim.measure, where=where, why=why, **stated)]
     keys = {"claim": str(index)}

@@ -186,7 +186,7 @@ class Answer:
     undecided: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AuditRecord:
     """A whole audit; see the fields' own classes.
 
@@ -211,6 +211,14 @@ class AuditRecord:
     check_texts: tuple[CheckText, ...] = ()
     declarations: Document | None = None
     altered: bool = False
+
+    def __repr__(self) -> str:
+        """One line: of thousands of values nobody reads all."""
+        n = sum(len(result.measures) for result in self.results)
+        return (
+            f"<AuditRecord {self.title!r}: {self.verdict}, policy {self.policy.parsed['id']!r}, "
+            f"{n} measures, {len(self.findings)} findings>"
+        )
 
     @property
     def title(self) -> str:

@@ -88,7 +88,8 @@ def spec_problems(spec: AuditSpec) -> Iterator[Problem]:
             "classification.",
         )
     yield from _object_problems(spec)
-    yield from _class_problems(spec)
+    classes = known_classes(spec)
+    yield from () if classes is None else class_problems(spec, classes)
     yield from _claim_problems(spec)
     yield from _shortcut_problems(spec)
 
@@ -112,10 +113,8 @@ def _object_problems(spec: AuditSpec) -> Iterator[Problem]:
             )
 
 
-def _class_problems(spec: AuditSpec) -> Iterator[Problem]:
-    classes = known_classes(spec)
-    if classes is None:
-        return
+def class_problems(spec: AuditSpec, classes: tuple[str, ...]) -> Iterator[Problem]:
+    """What is said of classes that there are not; `classes` are the model's."""
     if len(classes) < 2:
         yield Problem(("model", "classes"), f"found {len(classes)} class, expected at least 2.")
     first: dict[str, int] = {}
