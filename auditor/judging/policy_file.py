@@ -106,7 +106,8 @@ def _filled_in(source: Source, base: PolicyFile | None) -> Source:
             continue
         problem = _restating_problem(stated, known, base)
         if problem:
-            problems.append(Problem(("limits", i), problem))
+            at = () if identifier in known else ("id",)
+            problems.append(Problem(("limits", i, *at), problem))
         elif identifier in known:
             kept = BOUNDS if stated.keys().isdisjoint(BOUNDS) else ()
             taken = {k: v for k, v in known[identifier].items() if k in kept or k not in BOUNDS}
