@@ -298,7 +298,7 @@ def main() -> None:
         # What is left to say cannot be said either, and would be tried at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         typer.echo(
-            f"auditor: the output cannot be written ({error.strerror}). Make room.", err=True
+            f"auditor: the output cannot be written ({error.strerror}). Make room for it.", err=True
         )
         sys.exit(USAGE_ERROR)
     except Exception:  # noqa: BLE001 - the outermost frame: say that the fault is ours
