@@ -17,6 +17,7 @@ from auditor.opening import FULL
 from auditor.spec.bounds import path_problem
 
 if TYPE_CHECKING:
+    from auditor.progress import ShowProgress
     from auditor.record import AuditRecord
 
 USAGE_ERROR = 2
@@ -152,7 +153,7 @@ def run(
                     only=only or (),
                     policy=policy,
                     trust_code=trust_code,
-                    report=lambda *said: (done(*said), show(*said))[-1],
+                    report=done.beside(show),
                 )
             _render_and_finish(record, folder)
     except KeyboardInterrupt:
@@ -168,6 +169,15 @@ class _Done:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         self._stages[stage] = (done, total)
+
+    def beside(self, show: ShowProgress) -> ShowProgress:
+        """As `show`, taking note of what it is told."""
+
+        def told(stage: str, done: int, total: int) -> None:
+            self(stage, done, total)
+            show(stage, done, total)
+
+        return told
 
     def kept(self, out: Path) -> str:
         """What a run that is stopped now leaves to the next one."""
