@@ -180,6 +180,12 @@ def test_built_in_policies_leave_the_conditions_as_they_are(name):
     assert not ids & {"left-out", "classes-left-out"}
 
 
+def test_a_policy_that_asks_nothing_else_decides_nothing(audited):
+    record = audited(policy=PASSING.partition("  - {id: right")[0].replace("limits:", "limits: []"))
+    assert limit_verdicts(record) == {"left-out": "PASS", "classes-left-out": "PASS"}
+    assert record.verdict == "INCONCLUSIVE"
+
+
 def test_plan_counts_rows_too(world, audited):
     audited(spelled("RED"))
     lines = "\n".join(auditor.plan(world.with_name("changed.yaml")))
