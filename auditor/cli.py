@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
 
 import typer
 
+from auditor import __version__
 from auditor.errors import AuditorError, SpecError
+from auditor.opening import FULL
 from auditor.spec.bounds import path_problem
 
 if TYPE_CHECKING:
+    from auditor.progress import ShowProgress
     from auditor.record import AuditRecord
 
 USAGE_ERROR = 2
 NOT_DECIDED = 3
 INTERNAL_ERROR = 4
+INTERRUPTED = 130
 EXIT_CODES = {
     "PASS": 0,
     "PASS_WITH_WAIVERS": 0,
@@ -34,15 +40,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Decide whether a vision model may go live, and prove why.\n\n"
     "Exit codes: 0 meets the policy, 1 does not, 2 usage or input error, 3 not decided, "
-    "4 internal error.\n\n"
+    "4 internal error, 130 stopped.\n\n"
     "Begin with:  auditor init model.onnx photos/  then  auditor run audit.yaml",
 )
 
 SpecPath = Annotated[Path, typer.Argument(metavar="AUDIT.YAML", help="The audit spec.")]
-RecordPath = Annotated[Path, typer.Argument(metavar="AUDIT.JSON", help="The record of an audit.")]
+RecordPath = Annotated[
+    Path, typer.Argument(metavar="AUDIT.JSON", help="The record of an audit, or its folder.")
+]
 Only = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
-    typer.Option("--only", metavar="ID", help="Run only this check; may be given several times."),
+    typer.Option(
+        "--only",
+        metavar="ID|FAMILY",
+        help="Run only this check, or this family of checks (bias); may be given several times.",
+    ),
 ]
 TrustCode = Annotated[
     bool,
@@ -58,6 +70,21 @@ PolicyName = Annotated[
     typer.Option("--policy", metavar="NAME|FILE", help="default, strict, or a policy of yours."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"auditor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def auditor(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Say the version."),
+    ] = False,
+) -> None: ...
 
 
 @app.command()
@@ -116,35 +143,76 @@ def run(
     from auditor.engine.output import output_folder
     from auditor.progress import progress
 
-    with output_folder(out) as folder:
-        with progress(quiet=quiet) as show:
-            record = engine.audit_into(
-                folder,
-                spec=spec,
-                only=only or (),
-                policy=policy,
-                trust_code=trust_code,
-                report=show,
-            )
-        _render_and_finish(record, folder)
+    done = _Done()
+    try:
+        with output_folder(out) as folder:
+            with progress(quiet=quiet) as show:
+                record = engine.audit_into(
+                    folder,
+                    spec=spec,
+                    only=only or (),
+                    policy=policy,
+                    trust_code=trust_code,
+                    report=done.beside(show),
+                )
+            _render_and_finish(record, folder)
+    except KeyboardInterrupt:
+        typer.echo(f"auditor: stopped. {done.kept(out)}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+class _Done:
+    """How far each stage of a run came."""
+
+    def __init__(self) -> None:
+        self._stages: dict[str, tuple[int, int]] = {}
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        self._stages[stage] = (done, total)
+
+    def beside(self, show: ShowProgress) -> ShowProgress:
+        """As `show`, taking note of what it is told."""
+
+        def told(stage: str, done: int, total: int) -> None:
+            self(stage, done, total)
+            show(stage, done, total)
+
+        return told
+
+    def kept(self, out: Path) -> str:
+        """What a run that is stopped now leaves to the next one."""
+        stages = {k: v for k, v in self._stages.items() if k != "checks"}
+        came = ", ".join(f"{stage} {n:,} of {total:,}" for stage, (n, total) in stages.items())
+        if not came:
+            return "Nothing was computed yet."
+        return f"Kept in {out / 'store'}: {came} images. The same command goes on from there."
 
 
 @app.command()
 def judge(
     record: RecordPath,
-    policy: Annotated[str, typer.Option("--policy", metavar="NAME|FILE", help="The policy.")],
+    policy: PolicyName = None,
+    declarations: Annotated[
+        Optional[Path],  # noqa: UP045 - typer reads the annotation at run time
+        typer.Option("--declarations", metavar="FILE", help="Declarations in place of its own."),
+    ] = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads the annotation at run time
         typer.Option("--out", metavar="DIR", help="Write record and report there."),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Let --out be the folder of the record itself.")
+    ] = False,
 ) -> None:
-    """Judge a record again by another policy, without model or data.
+    """Judge a record again, by another policy or with other declarations, without model or data.
 
-    Example:  auditor judge audit-out/audit.json --policy strict --out judged-strict
+    Example:  auditor judge audit-out --policy strict --out judged-strict
     """
     from auditor.engine import run as engine
 
-    judged = engine.judge_again(record, policy=policy, out=out)
+    judged = engine.judge_again(
+        record, policy=policy, declarations=declarations, out=out, force=force
+    )
     _render_and_finish(judged, out)
 
 
@@ -161,11 +229,11 @@ def report(
     Example:  auditor report audit-out/audit.json
     """
     from auditor.engine.output import output_folder
-    from auditor.judging.judged_record import read_record
+    from auditor.judging.judged_record import read_record, record_place
     from auditor.rendering import render
 
     found = read_record(record)
-    with output_folder(out or record.parent) as folder:
+    with output_folder(out or record_place(record).parent) as folder:
         for path in render(found, folder):
             typer.echo(path)
 
@@ -223,6 +291,10 @@ def _render_and_finish(record: AuditRecord, out: Path | None) -> None:
 
 def main() -> None:
     """Run the command line; what a user can correct is printed without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal of Latin-1 has no sign for some of what a report says.
+            stream.reconfigure(errors="replace")
     try:
         for problem in filter(None, map(path_problem, filter(None, sys.argv[1:]))):
             raise SpecError(f"{problem}.")
@@ -230,14 +302,27 @@ def main() -> None:
     except AuditorError as error:
         typer.echo(f"auditor: {error}", err=True)
         sys.exit(USAGE_ERROR)
-    except Exception:  # noqa: BLE001 - the outermost frame: say that the fault is ours
-        traceback.print_exc()
+    except OSError as error:
+        if error.errno not in FULL:
+            _say_internal_error()
+        # What is left to say cannot be said either, and would be tried at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         typer.echo(
-            "auditor: internal error; the traceback above is for its maintainers. What was "
-            "computed is kept: the same command goes on from there.",
-            err=True,
+            f"auditor: the output cannot be written ({error.strerror}). Make room for it.", err=True
         )
-        sys.exit(INTERNAL_ERROR)
+        sys.exit(USAGE_ERROR)
+    except Exception:  # noqa: BLE001 - the outermost frame: say that the fault is ours
+        _say_internal_error()
+
+
+def _say_internal_error() -> NoReturn:
+    traceback.print_exc()
+    typer.echo(
+        "auditor: internal error; the traceback above is for its maintainers. What was "
+        "computed is kept: the same command goes on from there.",
+        err=True,
+    )
+    sys.exit(INTERNAL_ERROR)
 
 
 if __name__ == "__main__":

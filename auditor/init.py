@@ -21,6 +21,7 @@ from auditor.init_model import (
 )
 from auditor.models.contained import look_at
 from auditor.models.guess import GuessedModel
+from auditor.opening import write_whole
 from auditor.spec import SUBJECT_KEYS, AuditSpec
 from auditor.spec.bounds import path_problem
 from auditor.spec.yaml_source import load, validate
@@ -50,7 +51,12 @@ def write_spec(
     text = _spec_text(model, guessed, found, folder=out.parent)
     spec = validate(load(text, name=out.name), AuditSpec).model_copy(update={"folder": out.parent})
     seen = seen_with_images(guessed, spec)
-    out.write_text(_spec_text(model, seen, found, folder=out.parent), encoding="utf-8")
+    try:
+        write_whole(out, _spec_text(model, seen, found, folder=out.parent).encode())
+    except OSError as error:
+        raise SpecError(
+            f"--out {out} cannot be written ({error.strerror}). Give another."
+        ) from error
     return [
         f"Wrote {out}.",
         f"Model: {seen.reason}",

@@ -1,4 +1,4 @@
-"""Whether a file may be opened at all: a regular one, of a bounded size, in its folder.
+"""Whether a file may be opened at all: a regular one, of a bounded size, in its folder; writing.
 
 A path in a spec, a manifest or a model comes from whoever sent the audit. A pipe would hang the
 reader, `/dev/zero` and a sparse file fill its memory, a link lead out of the folder.
@@ -6,11 +6,15 @@ reader, `/dev/zero` and a sparse file fill its memory, a link lead out of the fo
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 
 from auditor.errors import AuditorError
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+"""Errors of a disk that takes no more."""
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -69,6 +73,17 @@ def why_not(path: Path, *, at_most: int, within: Path | None = None) -> str | No
     if outside:
         return f"lies outside of {shown_path(within or Path())}, expected a file inside it"
     return None
+
+
+def write_whole(path: Path, data: bytes) -> Path:
+    """Write a file whole or not at all: a part that could not be finished is removed again."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
 
 
 def shown_path(path: Path) -> str:

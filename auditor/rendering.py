@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from auditor.errors import MissingLibraryError, SpecError
+from auditor.opening import write_whole
 from auditor.record import AuditRecord
 from auditor.record.tables import write_tables
 from auditor.reports.csv_tables import findings_csv, whole_tables
@@ -66,7 +66,7 @@ def _write_pdf(record: AuditRecord, drawn: Mapping[str, str], path: Path) -> Pat
 
     html = report_html(record, pictures=drawn, for_browser=False)
     try:
-        return _write_bytes(path, report_pdf(html, record))
+        return write_whole(path, report_pdf(html, record))
     except MissingLibraryError:
         # A PDF of an earlier record beside a new HTML would be taken for this one.
         path.unlink(missing_ok=True)
@@ -74,11 +74,4 @@ def _write_pdf(record: AuditRecord, drawn: Mapping[str, str], path: Path) -> Pat
 
 
 def _write(path: Path, text: str) -> Path:
-    return _write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
-
-
-def _write_bytes(path: Path, data: bytes) -> Path:
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    os.replace(part, path)
-    return path
+    return write_whole(path, text.encode("utf-8", errors="backslashreplace"))

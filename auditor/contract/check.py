@@ -40,6 +40,8 @@ class Check(ABC):
     sources: ClassVar[tuple[str, ...]] = ()
     at_end: ClassVar[bool] = False
     """Whether it runs after all others, since what they did is what it looks for."""
+    always: ClassVar[bool] = False
+    """Whether it runs however few checks are asked for: a condition of every policy is on it."""
     since: ClassVar[str] = "0.1"
 
     @classmethod

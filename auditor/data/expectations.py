@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from auditor.record import SetApart
+
 Rule = Literal["exists", "unique", "not-null", "in-set", "true"]
 
 FAILING_COLUMNS = ("row", "image", "column", "value", "expectation", "set_apart")
@@ -59,6 +61,15 @@ class ExpectationResult:
 
 
 @dataclass(frozen=True)
+class RowCounts:
+    """Rows left out by reason, rows of each class as listed, and of each label that is none."""
+
+    left_out: tuple[SetApart, ...] = ()
+    of_class: Mapping[str, int] = field(default_factory=dict)
+    unknown: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ManifestReport:
     """What validating a manifest of `n_rows` rows found.
 
@@ -69,6 +80,7 @@ class ManifestReport:
     n_rows: int
     results: tuple[ExpectationResult, ...]
     failing: pd.DataFrame
+    counts: RowCounts = RowCounts()
 
     @property
     def n_failing_rows(self) -> int:
@@ -106,6 +118,7 @@ def report_of(
     image_column: str,
     set_apart: np.ndarray,
     numbers: np.ndarray,
+    counts: RowCounts = RowCounts(),
 ) -> ManifestReport:
     """A report over a manifest's rows as read; `set_apart` (n,) bool marks rows left out.
 
@@ -128,7 +141,7 @@ def report_of(
     empty = pd.DataFrame(columns=list(FAILING_COLUMNS))
     failing = pd.concat(parts, ignore_index=True) if parts else empty
     failing = failing.sort_values("row", kind="stable", ignore_index=True)
-    return ManifestReport(n_rows=len(frame), results=tuple(results), failing=failing)
+    return ManifestReport(len(frame), tuple(results), failing, counts)
 
 
 def _texts(frame: pd.DataFrame, column: str, rows: np.ndarray) -> np.ndarray:

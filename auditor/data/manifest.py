@@ -26,6 +26,7 @@ from auditor.data.class_labels import (
 from auditor.data.class_labels import expectations as label_expectations
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import Expectation, ManifestReport, report_of, validate
+from auditor.data.left_out import counted, elsewhere, no_known_label, row_reasons
 from auditor.data.rows import Located, Rows, locate, missing_column, read_rows
 from auditor.errors import DataError
 from auditor.spec import AttributeSpec, ColumnsSpec, DataSpec
@@ -41,6 +42,7 @@ class ReadDataset:
     dataset: Dataset
     report: ManifestReport
     edges: Edges
+    rows: Rows
 
 
 def read_datasets(
@@ -51,7 +53,16 @@ def read_datasets(
     for split in data.splits:
         edges = read["test"].edges if "test" in read else None
         read[split] = read_dataset(split, data, folder=folder, classes=classes, edges=edges)
-    return read
+    return {split: _with_elsewhere(found, read) for split, found in read.items()}
+
+
+def _with_elsewhere(found: ReadDataset, read: Mapping[str, ReadDataset]) -> ReadDataset:
+    """What was read with, for the first split of a manifest, how many of its rows none takes."""
+    alike = [r for r in read.values() if r.rows.manifest == found.rows.manifest]
+    others = elsewhere([r.rows for r in alike]) if found is alike[0] else ()
+    counts = found.report.counts
+    counts = replace(counts, left_out=(*counts.left_out, *others))
+    return replace(found, report=replace(found.report, counts=counts))
 
 
 def read_dataset(
@@ -81,17 +92,23 @@ def read_dataset(
     typed = _typed(split, rows, plan, classes=classes, edges=edges)
     results = validate(_checked_frame(rows, plan, typed), _expectations(plan, data, classes))
     report = report_of(
-        rows.frame, results, image_column=plan.image, set_apart=~typed.good, numbers=rows.numbers
-    )
+        rows.frame, results, image_column=plan.image, set_apart=~typed.good, numbers=rows.numbers,
+        counts=counted(
+            typed.reasons, ids=typed.located.ids, labels=typed.labels, classes=classes,
+            text=None if plan.label is None else rows.frame[plan.label],
+            required=plan.label_required,
+        ),
+    )  # fmt: skip
     dataset = _dataset(split, rows, plan, typed, classes)
     if split == "test" and plan.label is not None and not (dataset.labels >= 0).any():
-        raise _no_known_label(rows, plan.label, classes)
+        raise no_known_label(rows, plan.label, classes)
     if split == "test":
         require_known(rows, plan.second, typed.second, classes=classes)
     if not len(dataset):
         raise DataError(f"data.{split}: no row of {rows.source!r} can be used; the first failing: "
                         f"{_first_sentence(report)}")  # fmt: skip
-    return ReadDataset(dataset, report, {n: g.edges for n, g in typed.groups.items() if g.edges})
+    edges = {name: grouped.edges for name, grouped in typed.groups.items() if grouped.edges}
+    return ReadDataset(dataset, report, edges, rows)
 
 
 def _columns(data: DataSpec, split: str) -> ColumnsSpec:
@@ -224,14 +241,20 @@ def _label_column(split: str, rows: Rows, columns: ColumnsSpec) -> str | None:
 
 @dataclass(frozen=True)
 class _Typed:
-    """Every row's values, (n,) each; `good` marks the rows that the dataset keeps."""
+    """Every row's values, (n,) each; `reasons` mask the rows that the dataset leaves out."""
 
     located: Located
     labels: np.ndarray
     second: Mapping[str, np.ndarray]
     times: pd.Series | None
     groups: Mapping[str, Grouped]
-    good: np.ndarray = field(repr=False)
+    reasons: Mapping[str, np.ndarray] = field(repr=False)
+
+    @property
+    def good(self) -> np.ndarray:
+        """The rows that the dataset keeps."""
+        kept: np.ndarray = ~np.logical_or.reduce(list(self.reasons.values()))
+        return kept
 
 
 def _typed(
@@ -262,25 +285,13 @@ def _typed(
             )
             for name, spec in plan.attributes.items()
         },
-        good=located.there
-        & (labels != UNKNOWN_LABEL)
-        & ~rows.unplaced
-        & _first_of_repeated(located.ids, labels),
+        reasons=row_reasons(located.ids, located.there, labels, rows.unplaced),
     )
 
 
 def _times(text: pd.Series) -> pd.Series:
     parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
     return parsed.dt.tz_localize(None).astype("datetime64[ns]")
-
-
-def _first_of_repeated(ids: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    images = pd.Series(labels).groupby(ids, sort=False)
-    # A repeated image with two labels has no label that could be trusted.
-    agreed = images.transform("min") == images.transform("max")
-    first = agreed & ~pd.Series(ids).duplicated()
-    kept: np.ndarray = np.logical_and(first.to_numpy(dtype=bool), ids != "")
-    return kept
 
 
 _FILE, _ID, _KNOWN, _TIME, _PLACED = "__file__", "__id__", "__known__", "__time__", "__placed__"
@@ -388,16 +399,6 @@ def _text_column(rows: Rows, column: str | None) -> pd.Series:
     if column is None:
         return pd.Series("", index=range(len(rows)), dtype="str")
     return rows.frame[column].fillna("").reset_index(drop=True)
-
-
-def _no_known_label(rows: Rows, column: str, classes: tuple[str, ...]) -> DataError:
-    found = ", ".join(repr(label) for label in sorted(set(rows.frame[column].dropna()))[:5])
-    return DataError(
-        f"data.test: no usable row of {rows.source!r} has a label that is a class. Found in "
-        f"{column!r}: {found or 'nothing'}; the classes are {', '.join(classes[:5])}"
-        f"{', ...' if len(classes) > 5 else ''}. Correct `model.classes`, or name the column of "
-        f"labels under `data.columns.label`."
-    )
 
 
 def _first_sentence(report: ManifestReport) -> str:

@@ -8,7 +8,7 @@ import os
 import posixpath
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,9 @@ class Rows:
 
     `source` names where they came from, as the spec has it; `images` is the folder that image
     names are relative to. `numbers` are the rows' numbers in the manifest, from 1, (n,).
-    `unplaced` marks rows whose split cannot be told: a column of `where` is empty, (n,) bool.
+    `unplaced` marks rows whose split cannot be told: a column of `where` is empty, or differs from
+    what it asks for in capitals or spaces alone, (n,) bool. `elsewhere` maps the numbers of rows
+    that `where` does not take to what they have in its columns (its index and its values).
     """
 
     table: ManifestTable
@@ -42,6 +44,7 @@ class Rows:
     manifest: Path | None
     numbers: np.ndarray
     unplaced: np.ndarray
+    elsewhere: pd.Series = field(default_factory=lambda: pd.Series(dtype="str"))
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -108,7 +111,7 @@ def _image_folder(split: str, spec: DatasetSpec, folder: Path) -> Path:
 def _where(split: str, rows: Rows, spec: DatasetSpec) -> Rows:
     """The rows that `where` takes, and those that it cannot tell about."""
     taken = np.ones(len(rows), dtype=bool)
-    empty = np.zeros(len(rows), dtype=bool)
+    unsure = np.zeros(len(rows), dtype=bool)
     for column, wanted in spec.where.items():
         if column not in rows.frame:
             raise missing_column(split, rows, column, key=f"data.{split}.where")
@@ -122,14 +125,18 @@ def _where(split: str, rows: Rows, spec: DatasetSpec) -> Rows:
                 f"column {column!r}; it holds {_some(there)}. {_did_you_mean(names[0], there)}Name "
                 "a value that is there."
             )
-        empty |= values.isna().to_numpy(dtype=bool)
-        taken &= here | values.isna().to_numpy(dtype=bool)
-    if not (taken & ~empty).any():
+        alike = values.map(_folded, na_action="ignore").isin([_folded(n.strip()) for n in names])
+        maybe = values.isna().to_numpy(dtype=bool) | (alike.to_numpy(dtype=bool) & ~here)
+        unsure |= maybe
+        taken &= here | maybe
+    if not (taken & ~unsure).any():
         raise DataError(
             f"data.{split}.where: no row of {rows.source!r} has all of the values that it names. "
             "Name values that some row has together."
         )
     table = rows.table
+    asked = table.frame.loc[~taken, list(spec.where)].fillna("")
+    others = asked.iloc[:, 0].str.cat(asked.iloc[:, 1:], sep=" / ").to_numpy()
     return Rows(
         table=ManifestTable(
             frame=table.frame[taken].reset_index(drop=True),
@@ -140,7 +147,8 @@ def _where(split: str, rows: Rows, spec: DatasetSpec) -> Rows:
         images=rows.images,
         manifest=rows.manifest,
         numbers=rows.numbers[taken],
-        unplaced=empty[taken],
+        unplaced=unsure[taken],
+        elsewhere=pd.Series(others, index=rows.numbers[~taken], dtype="str"),
     )
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from auditor.errors import DataError
+from auditor.opening import FULL
 
 
 @contextmanager
@@ -16,17 +17,32 @@ def output_folder(path: Path) -> Iterator[Path]:
     """Make the folder `path` and hold it until the block ends.
 
     A folder made here is removed again when nothing was written into it. Raises DataError
-    when `path` is no folder, cannot be made or written to, or another process holds it.
+    when `path` is no folder, cannot be made or written to, another process holds it, or its disk
+    is full.
     """
     existed = path.exists()
     held = _hold(_made(path))
     try:
         yield path
+    except OSError as error:
+        if not _is_of_writing(error, path):
+            raise
+        raise DataError(
+            f"--out {path} cannot be written to ({error.strerror or error}). Make room and see to "
+            "its permissions, or give another --out. What was finished is kept there: the same "
+            "command goes on from it."
+        ) from error
     finally:
         os.close(held)
         if not existed:
             with suppress(OSError):
                 path.rmdir()
+
+
+def _is_of_writing(error: OSError, path: Path) -> bool:
+    named = error.filename2 or error.filename
+    inside = isinstance(named, str) and Path(named).absolute().is_relative_to(path.absolute())
+    return inside or error.errno in FULL
 
 
 def _made(path: Path) -> Path:

@@ -47,7 +47,7 @@ def is_late(sweep_pass: Pass) -> bool:
 
 
 def make_plan(available: Available, *, only: Sequence[str] = ()) -> Plan:
-    """Plan the checks named in `only` (all when empty); raises SpecError for unknown names."""
+    """Plan the checks or families named in `only` (all when empty); SpecError for unknown names."""
     _check_parameters(available.spec.checks)
     checks, not_run = _sort_checks(available, _selected(only), available.spec.checks)
     needs = [need for check in checks for need in check.needs if need.unmet(available) is None]
@@ -62,11 +62,18 @@ def make_plan(available: Available, *, only: Sequence[str] = ()) -> Plan:
 
 
 def _selected(only: Sequence[str]) -> dict[str, type[Check]]:
+    """The checks named, by id or by family (``bias``), and those that always run."""
     classes = dict(check_classes())
-    unknown = sorted(set(only) - set(classes))
+    families = {name.partition("/")[0] for name in classes}
+    wanted = {name.removesuffix("/") for name in only}
+    unknown = sorted(wanted - set(classes) - families)
     if unknown:
-        raise unknown_check(unknown[0], classes)
-    return {name: classes[name] for name in classes if not only or name in only}
+        raise unknown_check(unknown[0], {*classes, *families})
+    return {
+        name: cls
+        for name, cls in classes.items()
+        if not only or cls.always or not wanted.isdisjoint({name, name.partition("/")[0]})
+    }
 
 
 def unknown_check(name: str, known: Iterable[str], *, where: str = "") -> SpecError:

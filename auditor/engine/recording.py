@@ -76,6 +76,7 @@ def _dataset_summary(
     dataset: Dataset, gathered: Gathered, declarations: Document | None
 ) -> DatasetSummary:
     keep = gathered.soundness.keep(dataset.split)
+    report = gathered.manifest_reports[dataset.split]
     labels = dataset.labels
     return DatasetSummary(
         split=dataset.split,
@@ -97,6 +98,8 @@ def _dataset_summary(
         ),
         digest=dataset.digest,
         images_digest=_images_digest(dataset, gathered),
+        n_rows=report.n_rows,
+        left_out=report.counts.left_out,
     )
 
 

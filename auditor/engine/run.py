@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from auditor.data.scan import PROPERTY_NAMES
 from auditor.engine.gather import CostEstimate, Loaded, cost_of, gather, load, pass_size
 from auditor.engine.measure import run_checks
 from auditor.engine.output import output_folder
@@ -18,11 +19,21 @@ from auditor.engine.recording import (
 )
 from auditor.engine.store import Store
 from auditor.engine.sweep import Progress
-from auditor.judging.judged_record import make_record, read_record, rejudge
+from auditor.errors import DataError
+from auditor.judging.judged_record import (
+    make_record,
+    policy_of,
+    read_record,
+    record_place,
+    rejudge,
+    spec_of,
+)
+from auditor.judging.known_names import KnownNames, require_known_names
 from auditor.judging.policy_file import PolicyFile, load_policy, require_sensible_claims
 from auditor.record import AuditRecord
 from auditor.record.files import write_record
 from auditor.record.provenance import collect_provenance
+from auditor.record.reasons import set_apart_text
 from auditor.record.tables import write_tables
 from auditor.spec import AuditSpec, Document
 from auditor.spec.declarations import read_declarations, require_basis
@@ -71,6 +82,7 @@ def audit_into(
     require_sensible_claims(file, policy_file.policy)
     declarations = _declarations(file.spec)
     loaded = load(file.spec, only=only, trust_code=trust_code)
+    require_known_names(policy_file, _known_names(loaded), file)
     store = Store(folder / "store")
     store.remove_partial()
     gathered = gather(loaded, store=store, report=_as_show(report))
@@ -100,14 +112,35 @@ def audit_into(
     return record
 
 
-def judge_again(record: str | Path, *, policy: str, out: str | Path | None = None) -> AuditRecord:
-    """Judge the record in an ``audit.json`` by another policy, without model or data.
+def judge_again(
+    record: str | Path,
+    *,
+    policy: str | None = None,
+    declarations: str | Path | None = None,
+    out: str | Path | None = None,
+    force: bool = False,
+) -> AuditRecord:
+    """Judge the record in an ``audit.json``, or in a folder that has one, without model or data.
 
-    With `out`, the new record is written there as ``audit.json``. Raises AuditorError for a
-    record or a policy that cannot be read.
+    By another policy, with other declarations, or both; what is left out stays as it was. With
+    `out`, the new record is written there as ``audit.json``; `force` lets it take the place of the
+    record that it was judged from. Raises AuditorError for what cannot be read, or does not fit.
     """
-    policy_file = load_policy(policy)
-    judged = rejudge(read_record(record), policy=policy_file)
+    place = record_place(record)
+    if out is not None and not force and Path(out).resolve() == place.parent.resolve():
+        raise DataError(
+            f"--out {out} holds the record that is judged, which would be lost. Give another "
+            "--out, or say --force."
+        )
+    found = read_record(place)
+    policy_file = policy_of(found) if policy is None else load_policy(policy)
+    spec = spec_of(found)
+    require_known_names(policy_file, KnownNames.of_record(found, spec), None)
+    stated = None
+    if declarations is not None:
+        stated = read_declarations(Path(declarations))
+        require_basis(spec, stated, as_of=datetime.now(UTC).date())
+    judged = rejudge(found, policy=policy_file, declarations=stated)
     if out is not None:
         with output_folder(Path(out)) as folder:
             write_record(judged, folder / "audit.json")
@@ -130,11 +163,14 @@ def _policy(given: str | None, spec: AuditSpec) -> PolicyFile:
 def plan(spec: str | Path, *, only: Sequence[str] = (), trust_code: bool = False) -> list[str]:
     """What `run` would do: lines for a reader. Loads model and manifests, decodes a few images."""
     file = read_spec(Path(spec))
-    require_sensible_claims(file, _policy(None, file.spec).policy)
+    policy_file = _policy(None, file.spec)
+    require_sensible_claims(file, policy_file.policy)
     _declarations(file.spec)
     loaded = load(file.spec, only=only, trust_code=trust_code)
+    require_known_names(policy_file, _known_names(loaded), file)
     notes = [f"Model: {note}" for note in loaded.predictor.facts.notes]
-    return [*notes, *_check_lines(loaded), "", *_pass_lines(loaded, cost_of(loaded))]
+    lines = [*_row_lines(loaded), *_check_lines(loaded), "", *_pass_lines(loaded, cost_of(loaded))]
+    return [*notes, *lines]
 
 
 def _as_show(report: Show) -> Callable[[Progress], None]:
@@ -142,6 +178,28 @@ def _as_show(report: Show) -> Callable[[Progress], None]:
         report(progress.stage, progress.done, progress.total)
 
     return show
+
+
+def _known_names(loaded: Loaded) -> KnownNames:
+    groups: dict[str, set[str]] = {}
+    seen: dict[str, set[str]] = {}
+    for dataset in loaded.available.datasets.values():
+        for attribute in dataset.attributes:
+            groups.setdefault(attribute.name, set()).update(attribute.groups)
+            seen.setdefault(attribute.name, set()).update(dataset.groups(attribute.name))
+    classes = loaded.available.datasets["test"].classes
+    return KnownNames(loaded.spec, classes, groups, seen, others=PROPERTY_NAMES)
+
+
+def _row_lines(loaded: Loaded) -> Iterator[str]:
+    """The rows of each split, and those that are left out by reason, as far as reading tells."""
+    for split, report in loaded.manifest_reports.items():
+        images = len(loaded.available.datasets[split])
+        yield f"{split}: {report.n_rows:,} rows, {images:,} images"
+        for one in report.counts.left_out:
+            cause = f" ({one.cause})" if one.cause else ""
+            yield f"  left out: {one.n:,} {set_apart_text(one.reason)}{cause}"
+    yield ""
 
 
 def _check_lines(loaded: Loaded) -> list[str]:

@@ -103,6 +103,10 @@ class Store:
         """An array on disk to fill row by row; it exists under `path` only when filled."""
         with self.writing(path) as temporary:
             array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
+            # A file with holes is made on a full disk, too, and ends the process when it is filled.
+            if hasattr(os, "posix_fallocate"):
+                with temporary.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
             yield array
             array.flush()
             del array

@@ -248,7 +248,10 @@ def _run_all(
                     done += size_of[future]
                 report(Progress(stage, done, total))
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # Those that have begun are finished and kept, also when somebody stops the run.
+            pool.shutdown(wait=True, cancel_futures=True)
+            kept_ones = (f for f in futures if not f.cancelled() and f.exception() is None)
+            report(Progress(stage, sum(size_of[f] for f in kept_ones), total))
             raise
     return [future.result() for future in futures]
 

@@ -12,12 +12,13 @@ from pydantic import ValidationError
 from auditor.errors import DataError
 from auditor.findings import ModelFacts, Question, Verdict
 from auditor.judging.judge import judge
-from auditor.judging.policy import Policy, limits_of
+from auditor.judging.policy import Policy, conditions_of, limits_of
 from auditor.judging.policy_file import PolicyFile
 from auditor.judging.questions import answer_all
 from auditor.judging.verdicts import not_applicable, overall
 from auditor.opening import require_file
 from auditor.record.audit_record import (
+    AttributeSummary,
     AuditRecord,
     CheckResults,
     CheckText,
@@ -28,6 +29,7 @@ from auditor.record.audit_record import (
 from auditor.record.files import parse_record, record_digest
 from auditor.record.provenance import Provenance
 from auditor.spec import AuditSpec, Document
+from auditor.spec.declarations import basis_of, basis_text
 from auditor.spec.spec_file import SpecFile
 
 MOST_BYTES = 500_000_000
@@ -74,18 +76,48 @@ def make_record(
     return _judged(measured, spec=spec.spec, policy=policy.policy, as_of=as_of)
 
 
-def rejudge(record: AuditRecord, *, policy: PolicyFile, as_of: date | None = None) -> AuditRecord:
+def spec_of(record: AuditRecord) -> AuditSpec:
+    """The spec that an audit was run by."""
+    return AuditSpec.model_validate_json(json.dumps(record.spec.parsed))
+
+
+def policy_of(record: AuditRecord) -> PolicyFile:
+    """The policy that a record was judged by."""
+    stated = record.policy
+    policy = Policy.model_validate_json(json.dumps(stated.parsed))
+    return PolicyFile(policy, stated.name, stated.text, stated.digest)
+
+
+def _with_declarations(record: AuditRecord, declarations: Document) -> AuditRecord:
+    """The record with other declarations, and what it says of each attribute's basis."""
+
+    def based(attribute: AttributeSummary) -> AttributeSummary:
+        basis = basis_of(declarations, attribute.name)
+        return replace(attribute, basis=None if basis is None else basis_text(basis))
+
+    datasets = tuple(replace(d, attributes=tuple(map(based, d.attributes)))
+                     for d in record.datasets)  # fmt: skip
+    return replace(record, declarations=declarations, datasets=datasets)
+
+
+def rejudge(
+    record: AuditRecord,
+    *,
+    policy: PolicyFile,
+    declarations: Document | None = None,
+    as_of: date | None = None,
+) -> AuditRecord:
     """The record judged by another policy, from its own measures; nothing is measured again.
 
-    ``provenance.previous`` becomes the digest of `record`. `as_of` as in `make_record`.
+    ``provenance.previous`` becomes the digest of `record`. `declarations` take the place of its
+    own where they are given. `as_of` as in `make_record`.
     """
     renewed = replace(
-        record,
+        record if declarations is None else _with_declarations(record, declarations),
         policy=_policy_document(policy),
         provenance=replace(record.provenance, previous=record_digest(record)),
     )
-    spec = AuditSpec.model_validate_json(json.dumps(record.spec.parsed))
-    return _judged(renewed, spec=spec, policy=policy.policy, as_of=as_of)
+    return _judged(renewed, spec=spec_of(record), policy=policy.policy, as_of=as_of)
 
 
 def _policy_document(file: PolicyFile) -> Document:
@@ -99,7 +131,10 @@ def _judged(
     day = as_of or datetime.fromisoformat(record.provenance.started).date()
     judgement = judge(
         record.results,
-        limits=limits_of(spec, policy),
+        limits=(
+            *limits_of(spec, policy),
+            *conditions_of(policy, ran={result.check for result in record.results}),
+        ),
         as_of=day,
         waivers=policy.waivers,
         attributes={name: stated.role for name, stated in spec.data.attributes.items()},
@@ -125,9 +160,15 @@ def from_json(text: str, *, name: str = "audit.json") -> AuditRecord:
     return record
 
 
-def read_record(path: str | Path) -> AuditRecord:
-    """Read an `audit.json`; raises DataError as `from_json`, and when there is no such file."""
+def record_place(path: str | Path) -> Path:
+    """Where the record lies: `path` itself, or ``audit.json`` in it where it is a folder."""
     path = Path(path)
+    return path / "audit.json" if path.is_dir() else path
+
+
+def read_record(path: str | Path) -> AuditRecord:
+    """Read an `audit.json`, or that of a folder; DataError as `from_json`, and where none is."""
+    path = record_place(path)
     remedy = "Give the audit.json in the folder that `auditor run --out` wrote."
     require_file(path, what="the record", at_most=MOST_BYTES, error=DataError, remedy=remedy)
     try:
@@ -140,7 +181,7 @@ def read_record(path: str | Path) -> AuditRecord:
 def _require_sense(record: AuditRecord, *, name: str) -> None:
     """Raise DataError for a spec that is none, or a verdict that its limits do not give."""
     try:
-        AuditSpec.model_validate_json(json.dumps(record.spec.parsed))
+        spec_of(record)
         follows = overall(record.limit_results, findings=record.findings)
     except (ValidationError, KeyError) as error:
         raise DataError(

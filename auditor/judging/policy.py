@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -13,10 +13,12 @@ from auditor.findings import Measure, Subject
 from auditor.judging.floor import Floor, floor_of
 from auditor.judging.waivers import Waiver
 from auditor.spec import AuditSpec, ClaimSpec, SpecPart, Task
+from auditor.spec.audit_spec import Split
 from auditor.spec.yaml_source import load, validate
 
 SCHEMA = "auditor/policy/v1"
 
+Part = TypeVar("Part", bound=SpecPart)
 Severity = Literal["blocking", "advisory"]
 Exceeds = Literal["above", "below"]
 Of = Literal["any", "none", "sensitive", "condition", "nuisance"]
@@ -96,8 +98,8 @@ class Where(SpecPart):
     `of` is about attributes: ``any`` and ``none``, or the role of the attribute.
     """
 
-    split: str | None = None
-    variant: str | None = None
+    split: Split | None = None
+    variant: Literal["as-given", "int8"] | None = None
     """``as-given`` for the model itself."""
     of: Of | tuple[Of, ...] | None = None
     keys: dict[str, str] = Field(default_factory=dict)
@@ -223,9 +225,30 @@ class SpecLimits(SpecPart):
 @cache
 def spec_limits() -> SpecLimits:
     """The measures that the lines of a spec are limits on, from ``policies/spec_limits.yaml``."""
-    name = "spec_limits.yaml"
+    return _built_in("spec_limits.yaml", SpecLimits)
+
+
+def _built_in(name: str, model: type[Part]) -> Part:
     place = resources.files("auditor") / "policies" / name
-    return validate(load(place.read_text(encoding="utf-8"), name=name), SpecLimits)
+    return validate(load(place.read_text(encoding="utf-8"), name=name), model)
+
+
+class Conditions(SpecPart):
+    """Limits that hold in every policy, which may state another bound of each."""
+
+    limits: tuple[Limit, ...]
+
+
+@cache
+def conditions() -> Mapping[str, Limit]:
+    """The limits that hold in every policy, by id, from ``policies/conditions.yaml``."""
+    return {limit.id: limit for limit in _built_in("conditions.yaml", Conditions).limits}
+
+
+def conditions_of(policy: Policy, *, ran: Collection[str]) -> tuple[Limit, ...]:
+    """The conditions that a policy states nothing of, on what the checks that ran measured."""
+    stated = {limit.id for limit in policy.limits}
+    return tuple(c for c in conditions().values() if c.id not in stated and c.check in ran)
 
 
 def limits_of(spec: AuditSpec, policy: Policy) -> tuple[Limit, ...]:
@@ -242,7 +265,7 @@ def _claim_limits(index: int, claim: ClaimSpec) -> Sequence[Limit]:
     if measure is None:
         keys = {} if claim.label is None else {"class": claim.label}
         other = claim.measure.partition(":")[0] in spec_limits().of_variants
-        variant = None if other else "as-given"
+        variant: Literal["as-given"] | None = None if other else "as-given"
         where = Where(split=claim.split, variant=variant, of="none", keys=keys)
         return [Limit(id=f"claim:{index}", measure=claim.measure, where=where, why=why, **stated)]
     keys = {"claim": str(index)}

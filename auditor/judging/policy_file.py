@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from auditor.errors import SpecError
 from auditor.judging.bounds import fault_of, floor_fault_of
-from auditor.judging.policy import BOUNDS, Bound, Policy, limits_of
+from auditor.judging.policy import BOUNDS, Bound, Policy, conditions, limits_of
 from auditor.spec.spec_file import SpecFile, read_text, text_digest
 from auditor.spec.yaml_source import Problem, Source, did_you_mean, load, problems_error, validate
 
@@ -61,7 +62,7 @@ def _parse(text: str, *, path: Path, above: tuple[Path, ...]) -> PolicyFile:
     name = path.stem if path.parent == _BUILT_IN_FOLDER else path.name
     source = load(text, name=name)
     base = _base(source, path.parent, above=(*above, path.resolve()))
-    policy = validate(source if base is None else _filled_in(source, base), Policy)
+    policy = validate(_filled_in(source, base), Policy)
     problems = [
         *_removal_problems(policy, base), *_id_problems(policy, base), *_bound_problems(policy)
     ]  # fmt: skip
@@ -89,31 +90,48 @@ def _base(source: Source, folder: Path, *, above: tuple[Path, ...]) -> PolicyFil
     return _parse(text, path=path, above=above)
 
 
-def _filled_in(source: Source, base: PolicyFile) -> Source:
-    """`source` with what its limits leave to those of the same id in `base`."""
-    limits = source.data.setdefault("limits", [])
+def _filled_in(source: Source, base: PolicyFile | None) -> Source:
+    """`source` with what its limits leave to those of the same id in `base`, or to a condition."""
+    limits = source.data.get("limits") if isinstance(source.data, dict) else None
+    if base is not None and limits is None:
+        limits = source.data["limits"] = []
     if not isinstance(limits, list):
         return source
-    known = {x.id: x.model_dump(mode="json", exclude_unset=True) for x in base.policy.limits}
+    above = {**conditions(), **{x.id: x for x in base.policy.limits}} if base else conditions()
+    known = {name: x.model_dump(mode="json", exclude_unset=True) for name, x in above.items()}
     problems = []
     for i, stated in enumerate(limits):
         identifier = stated.get("id") if isinstance(stated, dict) else None
         if not isinstance(identifier, str):
             continue
-        if identifier in known and len(stated) > 1:
+        problem = _restating_problem(stated, known, base)
+        if problem:
+            at = () if identifier in known else ("id",)
+            problems.append(Problem(("limits", i, *at), problem))
+        elif identifier in known:
             kept = BOUNDS if stated.keys().isdisjoint(BOUNDS) else ()
             taken = {k: v for k, v in known[identifier].items() if k in kept or k not in BOUNDS}
             limits[i] = taken | stated
-        elif identifier in known:
-            text = f"found an id alone; state what differs from {base.name}, or drop the line."
-            problems.append(Problem(("limits", i), text))
-        elif "measure" not in stated:
-            text = f"there is no limit {identifier!r} in {base.name}, and a new one has a measure."
-            text += did_you_mean(identifier, known)
-            problems.append(Problem(("limits", i, "id"), text))
     if problems:
         raise problems_error(source, problems)
     return source
+
+
+def _restating_problem(
+    stated: Mapping[str, Any], known: Mapping[str, Any], base: PolicyFile | None
+) -> str:
+    """What is wrong with a limit that restates one of the `known`, or fails to; "" for nothing."""
+    identifier = stated["id"]
+    if identifier in conditions() and set(stated) != {"id", "at_most", "why"}:
+        return f"{identifier!r} holds in every policy; state `at_most` and `why` of it alone."
+    if identifier in known and len(stated) == 1 and base:
+        return f"found an id alone; state what differs from {base.name}, or drop the line."
+    if identifier not in known and "measure" not in stated and base:
+        hint = did_you_mean(identifier, known)
+        return (
+            f"there is no limit {identifier!r} in {base.name}, and a new one has a measure.{hint}"
+        )
+    return ""
 
 
 def _extended(policy: Policy, base: Policy) -> Policy:
@@ -184,6 +202,7 @@ def _id_problems(policy: Policy, base: PolicyFile | None) -> Iterator[Problem]:
             text = f"found the waiver {waiver.id!r} again; ids differ."
             yield Problem(("waivers", i, "id"), text)
         named = waiver.limit
-        if named and named not in ids and not named.startswith(_RESERVED):
-            text = f"there is no limit {named!r}.{did_you_mean(named, ids)}"
+        known = (*ids, *conditions())
+        if named and named not in known and not named.startswith(_RESERVED):
+            text = f"there is no limit {named!r}.{did_you_mean(named, known)}"
             yield Problem(("waivers", i, "limit"), text)

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from auditor.findings import Finding, LimitResult, Measure, Verdict
+from auditor.judging.policy import conditions
 from auditor.record import AuditRecord
 from auditor.spec import Document
 from auditor.stats import value
@@ -53,9 +54,10 @@ def could_fail(result: LimitResult, known: Mapping[str, Finding]) -> bool:
     """Whether a limit had to be met and was put to the test; `known` are the findings by id.
 
     It is blocking and required, and something was measured for it other than behind a gate that
-    stayed shut.
+    stayed shut. A condition of every policy asks nothing of the model.
     """
     asked = result.limit["severity"] == "blocking" and result.limit["required"]
+    asked = asked and result.limit["id"] not in conditions()
     found = (known[i] for i in result.findings)
     return bool(asked) and any(
         f.verdict is not Verdict.NOT_RUN and (f.gating is None or f.gating.state != "shut")

@@ -69,16 +69,19 @@ class AttributeSummary:
 
 @dataclass(frozen=True)
 class SetApart:
-    """How many images of a split were set apart from the clean subset, and why."""
+    """How many rows or images of a split were left out, why, and what the cause may be."""
 
     reason: str
     n: int
+    cause: str = ""
 
 
 @dataclass(frozen=True)
 class DatasetSummary:
     """A split's images: `n` as given, `n_sound` in the clean subset, `n_units` None without units.
 
+    Of the `n_rows` that the manifest (or folder) has for the split, `left_out` are no images of
+    it; `set_apart` are images that are not in the clean subset.
     `labels` counts the labelled images by class; `digest` is that of the manifest's rows,
     `images_digest` that of the images' bytes in order of their ids (None where not taken).
     """
@@ -93,6 +96,8 @@ class DatasetSummary:
     set_apart: tuple[SetApart, ...]
     digest: str
     images_digest: str | None = None
+    n_rows: int | None = None
+    left_out: tuple[SetApart, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,7 +186,7 @@ class Answer:
     undecided: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AuditRecord:
     """A whole audit; see the fields' own classes.
 
@@ -206,6 +211,14 @@ class AuditRecord:
     check_texts: tuple[CheckText, ...] = ()
     declarations: Document | None = None
     altered: bool = False
+
+    def __repr__(self) -> str:
+        """One line: of thousands of values nobody reads all."""
+        n = sum(len(result.measures) for result in self.results)
+        return (
+            f"<AuditRecord {self.title!r}: {self.verdict}, policy {self.policy.parsed['id']!r}, "
+            f"{n} measures, {len(self.findings)} findings>"
+        )
 
     @property
     def title(self) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from auditor.errors import DataError
+from auditor.opening import write_whole
 from auditor.record.audit_record import SCHEMA, AuditRecord, content_digest
 from auditor.record.codec import CodecError, decode, schema_of, text_of
 
@@ -58,11 +58,8 @@ def parse_record(text: str, *, name: str = "audit.json") -> AuditRecord:
 
 def write_record(record: AuditRecord, path: Path) -> Path:
     """Write `path` whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part.write_bytes(_bytes(to_json(record)))
-    os.replace(part, path)
-    return path
+    return write_whole(path, _bytes(to_json(record)))
 
 
 def record_schema() -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from auditor.findings import Cell, Table
+from auditor.opening import write_whole
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -46,14 +46,7 @@ def table_file_name(table_id: str) -> str:
 def write_tables(tables: Iterable[Table], folder: Path) -> tuple[Path, ...]:
     """Write each table whole under `folder`, each file whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    return tuple(_write(folder / table_file_name(t.id), table_csv(t)) for t in tables)
-
-
-def _write(path: Path, text: str) -> Path:
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(_bytes(text))
-    os.replace(part, path)
-    return path
+    return tuple(write_whole(folder / table_file_name(t.id), _bytes(table_csv(t))) for t in tables)
 
 
 def _bytes(text: str) -> bytes:

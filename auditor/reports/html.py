@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from auditor.record import AuditRecord
+from auditor.record.reasons import set_apart_text
 from auditor.reports.annex import annex
 from auditor.reports.chapters import chapters, figure_view
 from auditor.reports.drawing.svg import xml_text
@@ -16,7 +17,6 @@ from auditor.reports.matrix import matrix
 from auditor.reports.ordering import ordered
 from auditor.reports.page_one import RANGE_NOTE, page_one
 from auditor.reports.templates import environment, template_text
-from auditor.reports.wording import set_apart_text
 
 FOOTER = "Measured and declared items are marked. No statement of legal conformity."
 

@@ -10,6 +10,7 @@ from auditor.contract.numbers import value_text
 from auditor.findings import Finding, LimitResult, Measure, Question, Verdict
 from auditor.judging.verdicts import could_fail
 from auditor.record import AuditRecord
+from auditor.record.reasons import set_apart_text
 from auditor.reports.answers import answer_text
 from auditor.reports.ordering import Ordered, is_about_people
 from auditor.reports.reasons import action, is_within_reach, limit_text, needed_text
@@ -17,8 +18,8 @@ from auditor.reports.wording import (
     ALTERED,
     AUDIT_WORDS,
     date_text,
+    left_out_text,
     listed,
-    set_apart_text,
     shortened,
 )
 from auditor.stats import value
@@ -57,6 +58,7 @@ class PageOne:
     altered: str
     why: str
     headline: tuple[str, ...]
+    left_out: tuple[str, ...]
     harms: tuple[Harm, ...]
     questions: tuple[QuestionLine, ...]
     worst: tuple[str, ...]
@@ -76,7 +78,8 @@ def page_one(record: AuditRecord, order: Ordered) -> PageOne:
         policy=shortened(f"“{policy['id']}” version {policy['version']}", 60),
         altered=ALTERED if record.altered else "",
         why=shortened(why(record, order), 230),
-        headline=_headline(order),
+        headline=headline(order),
+        left_out=left_out(order),
         harms=_harms(order),
         questions=_questions(order),
         worst=_worst(order),
@@ -178,7 +181,7 @@ def _limit_name(result: LimitResult, order: Ordered) -> str:
     return order.telling.topic(measure.partition(":")[0])
 
 
-def _headline(order: Ordered) -> tuple[str, ...]:
+def headline(order: Ordered) -> tuple[str, ...]:
     """The numbers that count, where the model will run first, beside always guessing.
 
     Of the data that do not lead only how often it is right is told.
@@ -196,6 +199,12 @@ def _headline(order: Ordered) -> tuple[str, ...]:
         if is_test == lines[0][0] or rank == Words.headline_rank
     )
     return told or ("How often it is right was not measured.",)
+
+
+def left_out(order: Ordered) -> tuple[str, ...]:
+    """What was left out of each split, and why."""
+    told = (left_out_text(d, order.telling.units) for d in order.record.datasets)
+    return tuple(shortened(text, 260) for text in told if text)
 
 
 def _of_everyone(order: Ordered) -> Iterator[tuple[str, Measure]]:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from xml.sax.saxutils import escape
 
 from auditor.errors import MissingLibraryError
 from auditor.record import AuditRecord
@@ -53,15 +60,50 @@ def laid_out(html: str, **options: Any) -> Any:
     from weasyprint.urls import URLFetcher
 
     fetcher = URLFetcher(allowed_protocols=("data",), allow_redirects=False)
-    fonts = FontConfiguration()
+    with _own_font_cache():
+        fonts = FontConfiguration()
     faces = weasyprint.CSS(string=_font_faces(), font_config=fonts, url_fetcher=fetcher)
     page = weasyprint.HTML(string=html, url_fetcher=fetcher, media_type="print")
     return page.render(stylesheets=[faces], font_config=fonts, **options)
 
 
+@cache
+def _own_fonts_file() -> tuple[Path, TemporaryDirectory[str]]:
+    """Fontconfig's settings with a cache of our own, and the folder that both are removed with."""
+    folder = TemporaryDirectory(prefix="auditor-fonts-")
+    file = Path(folder.name, "fonts.conf")
+    stated = escape(os.environ.get("FONTCONFIG_FILE", "fonts.conf"))
+    file.write_text(
+        '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'
+        f"<cachedir>{escape(folder.name)}</cachedir>"
+        f'<include ignore_missing="yes">{stated}</include></fontconfig>',
+        encoding="utf-8",
+    )
+    return file, folder
+
+
+@contextmanager
+def _own_font_cache() -> Iterator[None]:
+    """Let fontconfig write what it finds out of the system's fonts where it is removed again.
+
+    It else writes under the user's home wherever the system's own cache is missing or stale.
+    """
+    stated = os.environ.get("FONTCONFIG_FILE")
+    os.environ["FONTCONFIG_FILE"] = str(_own_fonts_file()[0])
+    try:
+        yield
+    finally:
+        del os.environ["FONTCONFIG_FILE"]
+        if stated is not None:
+            os.environ["FONTCONFIG_FILE"] = stated
+
+
 def _weasyprint() -> Any:
     try:
-        import weasyprint
+        # It reads the system's fonts as it is imported.
+        with _own_font_cache():
+            import weasyprint
+            import weasyprint.text.fonts
     except OSError as error:
         raise MissingLibraryError(
             f"A system library that makes PDFs was not found ({error}). The HTML report is "

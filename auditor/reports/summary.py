@@ -5,7 +5,7 @@ from __future__ import annotations
 from auditor.findings import Finding, LimitResult, Verdict
 from auditor.record import AuditRecord
 from auditor.reports.ordering import Ordered, ordered
-from auditor.reports.page_one import why
+from auditor.reports.page_one import headline, left_out, why
 from auditor.reports.reasons import reason
 from auditor.reports.wording import ALTERED
 
@@ -24,17 +24,22 @@ def summary_lines(record: AuditRecord) -> list[str]:
     sentence = VERDICT_SENTENCES[record.verdict]
     lines = ["", f'{record.title}: {sentence} "{policy["id"]} {policy["version"]}".', ""]
     order = ordered(record)
+    lines += [f"  {line}" for line in (*headline(order), *left_out(order))] + [""]
     for finding in _worst(order):
         leaning = f", leaning {finding.leaning}" if finding.leaning else ""
         lines += [f"  {finding.verdict}{leaning}  {finding.id}", f"      {reason(finding, order)}"]
+    skipped = [r for r in record.limit_results if _was_left_out(r, record)]
     open_limits = [
         f"{r.limit['id']}{' (leaning worse)' if _leans(r, record) else ''}"
         for r in record.limit_results
         if r.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN) and r.limit["required"]
-    ]
+        and r not in skipped
+    ]  # fmt: skip
+    if skipped:
+        lines += ["", f"  Not judged: {len(skipped)} limits of checks that `--only` left out."]
     if open_limits:
         lines += ["", f"  Not decided: {', '.join(open_limits)}"]
-    elif record.verdict is Verdict.INCONCLUSIVE:
+    elif record.verdict is Verdict.INCONCLUSIVE and not skipped:
         lines += ["", f"  {why(record, order)}"]
     altered = [ALTERED] if record.altered else []
     lines += [f"  Warning: {warning}" for warning in (*altered, *record.warnings)]
@@ -45,6 +50,13 @@ def summary_lines(record: AuditRecord) -> list[str]:
 def _worst(order: Ordered) -> tuple[Finding, ...]:
     """The five findings that the report has first, of what failed or is open."""
     return tuple(f for f in order.findings if f.verdict not in (None, Verdict.PASS))[:5]
+
+
+def _was_left_out(result: LimitResult, record: AuditRecord) -> bool:
+    """Whether nothing was measured for a limit because its check was not asked for."""
+    check = str(result.limit.get("measure", "")).partition(":")[0]
+    planned = (*record.plan.checks, *(n.check for n in record.plan.not_run))
+    return bool(check) and not result.findings and check not in planned
 
 
 def _leans(result: LimitResult, record: AuditRecord) -> bool:

