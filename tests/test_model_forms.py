@@ -412,15 +412,20 @@ def test_two_outputs_of_scores_are_asked_for_by_name(command, tmp_path):
         0, helper.make_tensor_value_info("against", TensorProto.FLOAT, ["n", 3])
     )
     onnx.save(model, tmp_path / "m.onnx")
-    command("init", tmp_path / "m.onnx", tmp_path / "test.csv", "--out", tmp_path / "audit.yaml")
+    init = ("init", tmp_path / "m.onnx", tmp_path / "test.csv", "--out", tmp_path / "audit.yaml")
+    code, _, err = command(*init)
+    assert code == 2
+    assert "2 outputs: 'against' (3), 'scores' (3)" in err
+    assert not (tmp_path / "audit.yaml").exists()
+    code, _, err = command(*init, "--output-name", "score")
+    assert code == 2
+    assert "'against', 'scores'" in err
+    assert command(*init, "--output-name", "scores")[0] == 0
     text = (tmp_path / "audit.yaml").read_text()
-    assert "output_name: against   # guess" in text
-    (tmp_path / "audit.yaml").write_text(text.replace("  output_name: against   # guess\n", ""))
+    (tmp_path / "audit.yaml").write_text(text.replace("  output_name: scores\n", ""))
     code, _, err = command("run", tmp_path / "audit.yaml", "--out", tmp_path / "out")
     assert code == 2
     assert "model.output_name: against" in err
-    (tmp_path / "audit.yaml").write_text(
-        text.replace("output_name: against", "output_name: scores")
-    )
+    (tmp_path / "audit.yaml").write_text(text)
     record = audited(tmp_path)
     assert accuracy(record).estimate.x == 60
