@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from auditor.errors import ModelError
 from auditor.models.architecture_guess import guess_architecture
 from auditor.models.checkpoints import read_checkpoint
+from auditor.models.torch_weights import build_architecture
 from auditor.models.torchvision_ops import import_torchvision
 
 FORMS = {
@@ -44,3 +46,11 @@ def test_other_weights_are_nobodys(tmp_path):
     torch.save(state, tmp_path / "resnet18.pth")
     checkpoint = read_checkpoint(tmp_path / "resnet18.pth", safetensors=False)
     assert guess_architecture(checkpoint, file=Path("resnet18.pth"), n_outputs=3) is None
+
+
+def test_a_name_of_timm_is_torchvisions_network_of_that_name_or_refused():
+    given = {"n_outputs": 3, "folder": Path(), "trust_code": False}
+    for name in ("resnet18.a1_in1k", "timm/resnet18.a1_in1k", "hf_hub:timm/resnet18.tv_in1k"):
+        assert type(build_architecture(name, **given)).__name__ == "ResNet"
+    with pytest.raises(ModelError, match="names of timm are taken where torchvision has"):
+        build_architecture("vit_base_patch16_224.augreg_in1k", **given)
