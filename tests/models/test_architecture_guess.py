@@ -50,7 +50,7 @@ def test_other_weights_are_nobodys(tmp_path):
 
 def test_a_name_of_timm_is_torchvisions_network_of_that_name_or_refused():
     given = {"n_outputs": 3, "folder": Path(), "trust_code": False}
-    for name in ("resnet18.a1_in1k", "timm/resnet18.a1_in1k", "hf_hub:timm/resnet18.tv_in1k"):
+    for name in ("resnet18.a1_in1k", "timm/resnet18.a1_in1k"):
         assert type(build_architecture(name, **given)).__name__ == "ResNet"
     with pytest.raises(ModelError, match="names of timm are taken where torchvision has"):
         build_architecture("vit_base_patch16_224.augreg_in1k", **given)
