@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
 
 import typer
 
@@ -72,6 +72,10 @@ PolicyName = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
 
+def _given(option: str, text: str, *, metavar: str = "COLUMN") -> Any:
+    return typer.Option(option, metavar=metavar, help=text)
+
+
 def _say_version(asked: bool) -> None:
     if asked:
         typer.echo(f"auditor {__version__}")
@@ -94,7 +98,22 @@ def init(
     out: Annotated[Path, typer.Option("--out", help="Where to write.")] = Path("audit.yaml"),
     images: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads the annotation at run time
-        typer.Option("--images", help="Image folder of a manifest, when it is not beside it."),
+        _given("--images", "Image folder of a manifest, when not beside it.", metavar="DIR"),
+    ] = None,
+    image: Annotated[Optional[str], _given("--image", "Column of images.")] = None,  # noqa: UP045
+    label: Annotated[Optional[str], _given("--label", "Column of labels.")] = None,  # noqa: UP045
+    unit: Annotated[Optional[str], _given("--unit", "Column of units.")] = None,  # noqa: UP045
+    train: Annotated[
+        Optional[Path],  # noqa: UP045
+        _given("--train", "Training data: a manifest or a folder.", metavar="PATH"),
+    ] = None,
+    deployment: Annotated[
+        Optional[Path],  # noqa: UP045
+        _given("--deployment", "Data from where it will run.", metavar="PATH"),
+    ] = None,
+    output_name: Annotated[
+        Optional[str],  # noqa: UP045
+        _given("--output-name", "Which output holds the class scores.", metavar="NAME"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
@@ -102,9 +121,20 @@ def init(
 
     Example:  auditor init model.onnx photos/ --out audit.yaml
     """
+    from auditor.data.column_guesses import GivenColumns
     from auditor.init import write_spec
 
-    for line in write_spec(model, data, out=out, images=images, force=force):
+    for line in write_spec(
+        model,
+        data,
+        out=out,
+        images=images,
+        columns=GivenColumns(image, label, unit),
+        train=train,
+        deployment=deployment,
+        output_name=output_name,
+        force=force,
+    ):
         typer.echo(line)
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import yaml
 
+from auditor.data.attribute_guesses import FoundAttribute
 from auditor.data.class_choice import choose_classes
-from auditor.data.column_guesses import FoundColumns
+from auditor.data.column_guesses import NONE_GIVEN, FoundColumns, GivenColumns
+from auditor.data.image_places import Given
 from auditor.data.looking import FoundData, FoundSplit, look_at_data
 from auditor.errors import SpecError
 from auditor.init_model import (
@@ -24,18 +26,28 @@ from auditor.models.guess import GuessedModel
 from auditor.opening import write_whole
 from auditor.spec import SUBJECT_KEYS, AuditSpec
 from auditor.spec.bounds import path_problem
+from auditor.spec.declarations import basis_key
 from auditor.spec.yaml_source import load, validate
 
 
 def write_spec(
-    model: Path, data: Path, *, out: Path, images: Path | None = None, force: bool = False
+    model: Path,
+    data: Path,
+    *,
+    out: Path,
+    images: Path | None = None,
+    columns: GivenColumns = NONE_GIVEN,
+    train: Path | None = None,
+    deployment: Path | None = None,
+    output_name: str | None = None,
+    force: bool = False,
 ) -> list[str]:
     """Write `out`; returns lines that say what was found and what to check by hand.
 
     Raises SpecError when `out` exists and `force` is False, DataError and ModelError for paths
     that hold no data or no model.
     """
-    for path in (model, data, out, *([images] if images else [])):
+    for path in filter(None, (model, data, out, images, train, deployment)):
         problem = path_problem(str(path))
         if problem:
             raise SpecError(f"{problem}.")
@@ -46,8 +58,9 @@ def write_spec(
             f"--out {out} is a folder, or lies in none that exists. Give a file in a folder that "
             "exists, such as audit.yaml."
         )
-    found = look_at_data(data, images=images)
-    guessed = look_at(model, n_classes=len(found.classes))
+    given = Given(images, columns)
+    found = look_at_data(data, given=given, train=train, deployment=deployment)
+    guessed = look_at(model, n_classes=len(found.classes), output_name=output_name)
     text = _spec_text(model, guessed, found, folder=out.parent)
     spec = validate(load(text, name=out.name), AuditSpec).model_copy(update={"folder": out.parent})
     seen = seen_with_images(guessed, spec)
@@ -57,14 +70,25 @@ def write_spec(
         raise SpecError(
             f"--out {out} cannot be written ({error.strerror}). Give another."
         ) from error
+    sensitive = _sensitive(found)
     return [
         f"Wrote {out}.",
         f"Model: {seen.reason}",
         f"Data: {_data_sentence(found)}",
         *found.notes,
         "Check the lines marked `guess`; `auditor run` obeys the file and guesses nothing.",
+        *(
+            [f"Sensitive (guess): {', '.join(sensitive)}. `auditor run` reads them once the basis "
+             "of each is declared; the last lines of the file say how."]
+            if sensitive
+            else []
+        ),
         f"Next:  auditor plan {out}",
-    ]
+    ]  # fmt: skip
+
+
+def _sensitive(found: FoundData) -> list[str]:
+    return [a.column for a in found.attributes if a.role == "sensitive"]
 
 
 def _data_sentence(found: FoundData) -> str:
@@ -73,7 +97,7 @@ def _data_sentence(found: FoundData) -> str:
     if columns is None:
         return f"folders of images by class ({len(found.classes)} classes), splits: {splits}."
     unit = f"unit {columns.unit}" if columns.unit else "no unit column found"
-    groups = ", ".join(found.attributes) or "none found"
+    groups = ", ".join(a.column for a in found.attributes) or "none found"
     label = " ... ".join([columns.label[0], columns.label[-1]]) if isinstance(
         columns.label, tuple) else columns.label  # fmt: skip
     return (
@@ -102,6 +126,7 @@ def _spec_text(model: Path, guessed: GuessedModel, found: FoundData, *, folder: 
         "# consequences: {adverse: [the class whose answer harms people]}",
         "# target: {name: where it will run, threads: 1, latency: {p99_ms: 200}}",
         "policy: default",
+        *_basis_lines(_sensitive(found)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -109,7 +134,8 @@ def _spec_text(model: Path, guessed: GuessedModel, found: FoundData, *, folder: 
 def _class_line(guessed: GuessedModel, found: FoundData, folder: Path) -> str:
     stated = stated_classes(guessed, found.classes, of_data=found.named_classes)
     if stated:
-        return f"  classes: [{_listed(stated)}]   # as {guessed.classes_from} has them"
+        source = " ".join(guessed.classes_from.split())
+        return f"  classes: [{_listed(stated)}]   # as {source} has them"
     outputs = guessed.n_outputs
     if outputs is not None:
         outputs -= guessed.background is not None
@@ -139,10 +165,27 @@ def _data_lines(found: FoundData, folder: Path) -> list[str]:
         lines += [
             "  # smallest_cell: 10   # pool groups of fewer units, so that none can be told",
             "  attributes:   # guess: roles; sensitive | condition | nuisance",
-            "    # a sensitive one needs a basis: the key basis-NAME in the file of `declarations`",
         ]
-        lines += [f"    {_attribute_text(name)}" for name in found.attributes]
+        lines += [f"    {_attribute_text(attribute)}" for attribute in found.attributes]
     return lines
+
+
+def _basis_lines(sensitive: list[str]) -> list[str]:
+    """What the user declares before attributes of people are read."""
+    if not sensitive:
+        return []
+    return [
+        "# Attributes of the role sensitive are read once somebody has declared on what basis.",
+        "# Write declarations.yaml beside this file, in your own words, and name it in the last",
+        "# line; or give those that are not about people another role, or take them out.",
+        "#   declarations:",
+        *(
+            f"#     - {{key: {_quoted(basis_key(name))}, statement: why these values may be used, "
+            "owner: {name: who answers for it}, date: YYYY-MM-DD}"
+            for name in sensitive
+        ),
+        "# declarations: declarations.yaml",
+    ]
 
 
 def _split_text(split: FoundSplit, folder: Path) -> str:
@@ -162,7 +205,8 @@ def _column_lines(columns: FoundColumns) -> list[str]:
     label = f"[{_listed(columns.label)}]" if one_hot else _quoted(str(columns.label))
     lines = [f"image: {_quoted(columns.image)}", f"label: {label}"]
     if columns.unit:
-        lines.append(f"unit: {_quoted(columns.unit)}")
+        note = "   # guess: sampled independently" if columns.guessed_unit else ""
+        lines.append(f"unit: {_quoted(columns.unit)}{note}")
     if columns.annotator:
         lines.append(f"annotator: {_quoted(columns.annotator)}")
     if columns.ratings:
@@ -173,10 +217,15 @@ def _column_lines(columns: FoundColumns) -> list[str]:
     return lines
 
 
-def _attribute_text(column: str) -> str:
-    if column in SUBJECT_KEYS:
-        return f"my-{column}: {{column: {column}, role: condition}}"
-    return f"{_quoted(column)}: {{role: condition}}"
+def _attribute_text(found: FoundAttribute) -> str:
+    name, parts = found.column, [f"role: {found.role}"]
+    if name in SUBJECT_KEYS:
+        name, parts = f"my-{name}", [f"column: {name}", *parts]
+    if found.bins is None:
+        return f"{_quoted(name)}: {{{', '.join(parts)}}}"
+    edges = ", ".join(f"{edge:.12g}" for edge in found.bins)
+    note = f"   # guess: bins of {found.n_values:,} values"
+    return f"{_quoted(name)}: {{{', '.join(parts)}, bins: [{edges}]}}{note}"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from auditor.data.images import Decoded, UnreadableImageError, decode, to_frame
 from auditor.data.manifest import read_dataset
 from auditor.data.model_classes import load_classes
 from auditor.errors import AuditorError, ModelError
+from auditor.models.fit import USUAL_SIZES
 from auditor.models.guess import GuessedModel
 from auditor.models.load import load_model
 from auditor.models.stated import plain_name
@@ -27,10 +28,6 @@ _SAMPLE = 48
 
 _MOST_PIXELS = 1_000_000
 """Pixels of an image up to which its own size is tried as the model's."""
-
-_USUAL_SIZES = tuple((s, s) for s in (224, 256, 299, 384, 512, 448, 336, 320, 192, 160, 128, 112,
-                                      96, 64, 32, 28))  # fmt: skip
-"""Sizes that are tried where no other one runs, the commonest first."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ def seen_with_images(guessed: GuessedModel, spec: AuditSpec) -> GuessedModel:
     if not pictures.images:
         return guessed
     guessed = _with_range(guessed, pictures)
-    if not guessed.free_size or guessed.format != "onnx":
+    if not guessed.free_size or guessed.format not in ("onnx", "torchscript"):
         return guessed
     return _with_size(guessed, spec, pictures, classes)
 
@@ -127,7 +124,7 @@ def _with_size(
     right = {size: _right(size, guessed, spec, pictures, classes) for size in suggested}
     ran = {size: found for size, found in right.items() if found is not None}
     if not ran:
-        others = (size for size in _USUAL_SIZES if size not in suggested)
+        others = (size for size in USUAL_SIZES if size not in suggested)
         size = next((s for s in others if _right(s, guessed, spec, pictures, classes) is not None),
                     None)  # fmt: skip
         if size is None:
@@ -185,7 +182,9 @@ def _told(size: Size) -> str:
 def architecture_lines(guessed: GuessedModel) -> list[str]:
     if guessed.format not in ("torch-weights", "safetensors"):
         return []
-    return ["  architecture: resnet18   # guess: a torchvision name, or module:function"]
+    if guessed.architecture is None:
+        return ["  # architecture: a torchvision name, or module:function; none fits the weights"]
+    return [f"  architecture: {guessed.architecture}   # guess: its weights have these shapes"]
 
 
 def input_lines(guessed: GuessedModel) -> list[str]:
@@ -212,7 +211,7 @@ def input_lines(guessed: GuessedModel) -> list[str]:
 
 def output_lines(guessed: GuessedModel, quoted: str) -> list[str]:
     """`model.output`, and `model.output_name` (`quoted`, for YAML) where one must be named."""
-    named = [f"  output_name: {quoted}   # guess"] if guessed.output_name else []
+    named = [f"  output_name: {quoted}"] if guessed.output_name else []
     if guessed.background is None:
         note = "   # guess: of the second class" if guessed.n_outputs == 1 else ""
         return [f"  output: {guessed.output}{note}", *named]

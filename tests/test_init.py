@@ -103,7 +103,7 @@ def test_labels_of_several_hands_are_found(world, tmp_path):
     table = table.assign(inspector="ames", grade_birk=other, expert_grade=other.shift(1))
     table.to_csv(world / "rated.csv", index=False)
     found = look_at_data(world / "rated.csv")
-    assert found.attributes == ("building",)
+    assert [a.column for a in found.attributes] == ["building"]
     out = world / "rated.yaml"
     write_spec(world / "model.onnx", world / "rated.csv", out=out)
     columns = read_spec(out).spec.data.columns

@@ -21,7 +21,7 @@ LAYERS = (
     ("engine",),
     ("reports",),
     ("modelcard",),
-    ("catalogue", "init", "init_model", "progress", "rendering", "cli", "__init__"),
+    ("catalogue", "keys_page", "init", "init_model", "progress", "rendering", "cli", "__init__"),
 )
 FAMILIES = {"checks", "shift", "bias"}
 HEAVY = {

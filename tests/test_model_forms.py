@@ -3,6 +3,8 @@
 import io
 import json
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -16,6 +18,7 @@ from torch import nn
 
 import auditor
 from auditor.data.images import UnreadableImageError, decode
+from auditor.models.load import load_model
 from auditor.spec.spec_file import read_spec
 
 COLOURS = {"apple": 0, "lime": 1, "plum": 2}
@@ -412,15 +415,90 @@ def test_two_outputs_of_scores_are_asked_for_by_name(command, tmp_path):
         0, helper.make_tensor_value_info("against", TensorProto.FLOAT, ["n", 3])
     )
     onnx.save(model, tmp_path / "m.onnx")
-    command("init", tmp_path / "m.onnx", tmp_path / "test.csv", "--out", tmp_path / "audit.yaml")
+    init = ("init", tmp_path / "m.onnx", tmp_path / "test.csv", "--out", tmp_path / "audit.yaml")
+    code, _, err = command(*init)
+    assert code == 2
+    assert "2 outputs: 'against' (3), 'scores' (3)" in err
+    assert not (tmp_path / "audit.yaml").exists()
+    code, _, err = command(*init, "--output-name", "score")
+    assert code == 2
+    assert "'against', 'scores'" in err
+    assert command(*init, "--output-name", "scores")[0] == 0
     text = (tmp_path / "audit.yaml").read_text()
-    assert "output_name: against   # guess" in text
-    (tmp_path / "audit.yaml").write_text(text.replace("  output_name: against   # guess\n", ""))
+    (tmp_path / "audit.yaml").write_text(text.replace("  output_name: scores\n", ""))
     code, _, err = command("run", tmp_path / "audit.yaml", "--out", tmp_path / "out")
     assert code == 2
     assert "model.output_name: against" in err
-    (tmp_path / "audit.yaml").write_text(
-        text.replace("output_name: against", "output_name: scores")
-    )
+    (tmp_path / "audit.yaml").write_text(text)
     record = audited(tmp_path)
     assert accuracy(record).estimate.x == 60
+
+
+class Flat(nn.Module):
+    """`colour_model` of one size alone; `others` are given beside the scores."""
+
+    def __init__(self, side, *, channels=3, others=()):
+        super().__init__()
+        self.others = others
+        self.fc = nn.Linear(channels * side * side, 3)
+
+    def forward(self, x):
+        scores = self.fc(x.flatten(1))
+        return {"logits": scores, **dict.fromkeys(self.others, -scores)} if self.others else (
+            scores
+        )  # fmt: skip
+
+
+def scripted(module, path, *, side=16, channels=3, dtype=torch.float32):
+    example = torch.zeros(1, channels, side, side, dtype=dtype)
+    torch.jit.trace(module.to(dtype).eval(), example, strict=False).save(str(path))
+
+
+def refused_by_run(folder, **input):
+    given = ", ".join(f"{k}: {v}" for k, v in ({"size": [16, 16]} | input).items())
+    (folder / "audit.yaml").write_text(
+        f"audit: {{title: t}}\nmodel:\n  path: m.pt\n  classes: [a, b, c]\n  input: {{{given}}}\n"
+        "data:\n  test: {manifest: test.csv, images: .}\n"
+    )
+    with pytest.raises(auditor.errors.ModelError) as caught:
+        load_model(read_spec(folder / "audit.yaml").spec, classes=("a", "b", "c"))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("made", "input", "cure"),
+    [
+        ({"side": 32}, {}, "`model.input.size: [32, 32]`"),
+        ({"side": 16, "channels": 1}, {}, "`model.input.channels: grey`"),
+        ({"side": 16, "dtype": torch.float64}, {}, "`model.input.dtype: float64`"),
+        ({"side": 28, "channels": 1}, {}, "`model.input.size: [28, 28]`, `model.input.channels"),
+        ({"side": 17}, {}, "mat1 and mat2 shapes cannot be multiplied"),
+    ],
+)
+def test_what_a_model_takes_is_named_in_place_of_the_runtimes_text(tmp_path, made, input, cure):
+    net = Flat(made["side"], channels=made.get("channels", 3))
+    scripted(net, tmp_path / "m.pt", **made)
+    said = refused_by_run(tmp_path, **input)
+    assert cure in said
+    assert "TorchScript interpreter" not in said
+
+
+def test_a_usual_name_does_not_choose_among_outputs_of_class_width(tmp_path):
+    scripted(Flat(16, others=("aux_logits",)), tmp_path / "m.pt")
+    assert "2 outputs ('logits', 'aux_logits')" in refused_by_run(tmp_path)
+
+
+def test_torchscript_and_doubles_from_a_process_that_has_imported_nothing(tmp_path):
+    """In the contained process little can be imported: what counting needs was not there."""
+    photos(tmp_path, n=12)
+    scripted(Colours(), tmp_path / "m.pt", dtype=torch.float64)
+    (tmp_path / "audit.yaml").write_text(
+        f"audit: {{title: t}}\nmodel:\n  path: m.pt\n  classes: [{', '.join(MODEL_ORDER)}]\n"
+        "  input: {size: [16, 16], dtype: float64}\ndata:\n"
+        "  test: {manifest: test.csv, images: .}\n"
+    )
+    command = [sys.executable, "-m", "auditor.cli", "plan", str(tmp_path / "audit.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    record = audited(tmp_path, only=("performance/overall",))
+    assert accuracy(record).estimate.x == 12

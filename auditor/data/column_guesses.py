@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from auditor.data.attribute_guesses import MOST_GROUPS, FoundAttribute, attributes_in, words_of
 from auditor.data.class_labels import from_one_hot, joined_label, several_labels
 from auditor.data.images import is_image_name
 from auditor.data.manifest_table import ManifestTable
 from auditor.errors import DataError
-from auditor.spec.bounds import MOST_ATTRIBUTES
 from auditor.spec.usual_splits import usual_split
+from auditor.spec.yaml_source import did_you_mean
 
 IMAGE_COLUMNS = ("image", "file", "path", "filename", "file_name", "image_path", "img", "id_code",
                  "image_id", "image_name", "image_file", "img_path", "img_name", "img_id",
@@ -29,13 +30,50 @@ ANNOTATOR_COLUMNS = ("annotator", "inspector", "rater", "grader", "labeller", "l
                      "annotated_by", "labelled_by", "labeled_by")  # fmt: skip
 GOLD_COLUMNS = ("gold", "gold_label", "expert", "expert_label", "expert_grade", "adjudicated")
 SPLIT_COLUMNS = ("split", "set", "subset", "partition", "phase", "usage", "data_split", "fold")
-MOST_GROUPS = 20
-"""A column with more different values than this is not taken for an attribute."""
+FEWEST_UNITS = 10
+"""A column with fewer values is not guessed to hold units: nothing could be said by them."""
+
+_RATING_WORDS = {"rating", "rater", "reader", "annotator", "grader", "grade", "reviewer", "label",
+                 "labeller", "labeler", "diagnosis", "opinion", "vote", "doctor",
+                 "radiologist"}  # fmt: skip
+_ANSWERS = {"yes", "no", "y", "n", "true", "false", "t", "f", "on", "off", "positive", "negative",
+            "pos", "neg", "present", "absent", "normal", "abnormal", "left", "right", "high", "low",
+            "unknown", "none", "na", "n/a", "other"}  # fmt: skip
+"""Values that columns about anything hold: they make no column a rating of the label."""
+
+_LEAST_AGREEMENT = 0.2
+"""Agreement with the label beyond chance (Cohen's kappa) of a column of somebody's labels."""
+
+
+@dataclass(frozen=True)
+class GivenColumns:
+    """Columns that the user names, each obeyed in place of a guess."""
+
+    image: str | None = None
+    label: str | None = None
+    unit: str | None = None
+
+    def require_in(self, table: ManifestTable, named: str) -> None:
+        """Raise DataError where one of them is no column of the manifest."""
+        for option in ("image", "label", "unit"):
+            column = getattr(self, option)
+            if column is not None and column not in table.columns:
+                raise DataError(
+                    f"{named} has no column {column!r}, which --{option} names (columns: "
+                    f"{', '.join(table.columns[:30])}).{did_you_mean(column, table.columns)} Name "
+                    "one of these."
+                )
+
+
+NONE_GIVEN = GivenColumns()
 
 
 @dataclass(frozen=True)
 class FoundColumns:
-    """What a manifest's columns are; a tuple under `label` are one-hot columns."""
+    """What a manifest's columns are; a tuple under `label` are one-hot columns.
+
+    `guessed_unit` says that nobody named the column of units.
+    """
 
     image: str
     label: str | tuple[str, ...]
@@ -44,7 +82,8 @@ class FoundColumns:
     annotator: str | None
     gold: str | None
     ratings: tuple[str, ...]
-    attributes: tuple[str, ...]
+    attributes: tuple[FoundAttribute, ...]
+    guessed_unit: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,13 +132,19 @@ def split_column(table: ManifestTable, *, but: str) -> FoundSplits | None:
 
 
 def find_columns(
-    table: ManifestTable, *, image: str, split: str | None, named: str
+    table: ManifestTable,
+    *,
+    image: str,
+    split: str | None,
+    named: str,
+    given: GivenColumns = NONE_GIVEN,
 ) -> FoundColumns:
     """What the columns are, given that of the images; raises DataError without any of labels."""
     frame = table.frame
-    unit = _first(frame, UNIT_COLUMNS, but={image, split})
-    annotator = _first(frame, ANNOTATOR_COLUMNS, but={image, split})
-    label = _label_column(table, but={image, split, unit, annotator}, named=named)
+    unit = given.unit or _unit_column(frame, but={image, split, given.label})
+    annotator = _first(frame, ANNOTATOR_COLUMNS, but={image, split, given.label})
+    but = {image, split, unit, annotator}
+    label = given.label or _label_column(table, but=but, named=named)
     labels = from_one_hot(frame, label, named=named) if isinstance(label, tuple) else frame[label]
     classes = set(labels.dropna())
     joined = joined_label(sorted(classes), classes)
@@ -112,10 +157,8 @@ def find_columns(
     if gold is not None and not _holds_classes(frame[gold], classes):
         gold = None
     taken.add(gold)
-    # Numbers may be anything; names of classes in another column are somebody's labels.
-    numbers = all(is_number(name) for name in classes)
-    ratings = [c for c in table.columns if c not in taken and _holds_classes(frame[c], classes)]
-    ratings = [c for c in ratings if not numbers and not frame[c].equals(labels)]
+    ratings = [c for c in table.columns if c not in taken and _rates(frame[c], labels)]
+    of_no_group = {*taken, *ratings, *_columns(frame, SPLIT_COLUMNS)}
     return FoundColumns(
         image=image,
         label=label,
@@ -124,14 +167,52 @@ def find_columns(
         annotator=annotator,
         gold=gold,
         ratings=tuple(ratings),
-        attributes=_attributes(frame, labels, taken={*taken, *ratings}),
+        attributes=attributes_in(frame, labels, but=of_no_group),
+        guessed_unit=given.unit is None,
     )
+
+
+def _unit_column(frame: pd.DataFrame, *, but: set[str | None]) -> str | None:
+    named = (c for c in _columns(frame, UNIT_COLUMNS) if c not in but)
+    return next((c for c in named if frame[c].nunique() >= FEWEST_UNITS), None)
+
+
+def _rates(column: pd.Series, labels: pd.Series) -> bool:
+    """Whether a column holds somebody's labels of the same images.
+
+    Numbers may be anything. Names of classes in another column are labels where they agree with
+    the label beyond chance; words that answer any question only where the column is called so.
+    """
+    classes = set(labels.dropna())
+    if not _holds_classes(column, classes) or column.equals(labels):
+        return False
+    if all(is_number(name) for name in classes):
+        return False
+    if words_of(str(column.name)) & _RATING_WORDS:
+        return True
+    if any(name.casefold() in _ANSWERS for name in classes):
+        return False
+    return _agreement(column, labels) >= _LEAST_AGREEMENT
+
+
+def _agreement(one: pd.Series, other: pd.Series) -> float:
+    """Cohen's kappa (1960, doi:10.1177/001316446002000104) over rows that both label."""
+    both = one.notna() & other.notna()
+    table = pd.crosstab(one[both], other[both], normalize=True)
+    chance = float((table.sum(axis=1) * table.sum(axis=0)).sum())
+    same = float((one[both] == other[both]).mean()) if both.any() else 0.0
+    return (same - chance) / (1 - chance) if chance < 1 else 0.0
 
 
 def is_number(text: str) -> bool:
     """Whether a label is a whole number from 0, however written (``3``, ``03``, ``3.0``)."""
     whole, _, rest = text.partition(".")
     return text.isascii() and whole.isdigit() and not rest.strip("0")
+
+
+def is_signed(text: str) -> bool:
+    """Whether a label is a whole number, which may have a sign."""
+    return is_number(text.removeprefix("-"))
 
 
 def label_column_of(table: ManifestTable, *, but: set[str | None]) -> str | None:
@@ -159,8 +240,8 @@ def _label_column(
     if len(repeating) == 1:
         return repeating[0]
     raise DataError(
-        f"{named}: no column holds labels (columns: {', '.join(table.columns[:30])}). Name one of "
-        f"them {LABEL_COLUMNS[0]!r}."
+        f"{named}: no column holds labels (columns: {', '.join(table.columns[:30])}). Name the one "
+        f"that does with --label COLUMN, or call it {LABEL_COLUMNS[0]!r}."
     )
 
 
@@ -188,28 +269,3 @@ def _holds_classes(column: pd.Series, classes: Iterable[str]) -> bool:
     """Whether a column holds nothing but classes, two of them or more."""
     seen = set(column.dropna())
     return len(seen) >= 2 and seen <= set(classes)
-
-
-def _attributes(
-    frame: pd.DataFrame, labels: pd.Series, *, taken: set[str | None]
-) -> tuple[str, ...]:
-    found = []
-    for column in frame.columns:
-        values = frame[column].dropna()
-        groups = values.nunique()
-        few = 2 <= groups <= MOST_GROUPS and not (groups > 5 and _is_numeric(values))
-        if column in taken or not few or _plain(column) in SPLIT_COLUMNS:
-            continue
-        if values.value_counts().iloc[1] >= 10 and not _renames(frame[column], labels):
-            found.append(column)
-    return tuple(found[:MOST_ATTRIBUTES])
-
-
-def _is_numeric(values: pd.Series) -> bool:
-    return bool(pd.to_numeric(values, errors="coerce").notna().all())
-
-
-def _renames(values: pd.Series, labels: pd.Series) -> bool:
-    """Whether a column is the labels by other names."""
-    pairs = len(pd.DataFrame({"a": values, "b": labels}).drop_duplicates())
-    return bool(pairs == values.nunique(dropna=False) == labels.nunique(dropna=False))

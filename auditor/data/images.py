@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ PATCH_PIXELS = 1 << 24
 """Pixels that a patch may have: it covers a part of a frame."""
 _DAMAGED = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, EOFError,
             OverflowError, struct.error, zlib.error)  # fmt: skip
+
+
+_unbounded = threading.Lock()
 
 
 class UnreadableImageError(DataError):
@@ -99,7 +103,7 @@ def decode(content: bytes, *, max_pixels: int, white: float | None = None) -> De
 
     Raises UnreadableImageError for an empty, truncated, damaged or foreign file, for pixels
     whose range is unknown (32-bit) or that exceed `white`, and, before decoding, for more than
-    `max_pixels` pixels. Pillow itself refuses more than 178,956,970 pixels.
+    `max_pixels` pixels.
     """
     if not content:
         raise UnreadableImageError("the file is empty (0 bytes)")
@@ -173,14 +177,12 @@ def _opened(
     content: bytes, *, max_pixels: int, allowed_by: str = "`data.limits.max_pixels`"
 ) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(content), formats=_readable_formats())
+        image = _with_header(content)
     except UnidentifiedImageError:
         begins = content[:16]
         raise UnreadableImageError(
             f"not an image in a known format (the file begins with {begins!r})"
         ) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableImageError(f"too large to decode: {error}") from error
     n_pixels = image.width * image.height
     if n_pixels > max_pixels:
         raise UnreadableImageError(
@@ -188,6 +190,20 @@ def _opened(
             f"{max_pixels:,} that {allowed_by} allows"
         )
     return image
+
+
+def _with_header(content: bytes) -> Image.Image:
+    """The image, not yet decoded, however large: the bound that counts is the caller's."""
+    try:
+        return Image.open(io.BytesIO(content), formats=_readable_formats())
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        # Pillow's own bound is one for all threads, and is given back once the header is read.
+        with _unbounded:
+            bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                return Image.open(io.BytesIO(content), formats=_readable_formats())
+            finally:
+                Image.MAX_IMAGE_PIXELS = bound
 
 
 def _decode_opened(image: Image.Image, content: bytes, white: float | None) -> Decoded:

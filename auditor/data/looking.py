@@ -7,28 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from auditor.data.attribute_guesses import FoundAttribute
 from auditor.data.column_guesses import (
     FoundColumns,
     FoundSplits,
     find_columns,
     image_columns,
-    is_number,
+    is_signed,
     label_column_of,
     split_column,
 )
 from auditor.data.image_folder import image_names
+from auditor.data.image_places import NOTHING_GIVEN, Given, placed_images
 from auditor.data.manifest_file import MANIFEST_SUFFIXES, read_manifest
-from auditor.data.manifest_table import ManifestTable
-from auditor.data.rows import AmbiguousNameError, Rows, locate
 from auditor.errors import DataError
 from auditor.spec import SPLITS
 from auditor.spec.usual_splits import usual_split
-
-_SAMPLE = 500
-"""Names of a manifest that are looked for when its image folder is."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +54,33 @@ class FoundData:
     notes: tuple[str, ...] = ()
 
     @property
-    def attributes(self) -> tuple[str, ...]:
+    def attributes(self) -> tuple[FoundAttribute, ...]:
         return () if self.columns is None else self.columns.attributes
 
 
-def look_at_data(data: Path, *, images: Path | None = None) -> FoundData:
+def look_at_data(
+    data: Path,
+    *,
+    given: Given = NOTHING_GIVEN,
+    train: Path | None = None,
+    deployment: Path | None = None,
+) -> FoundData:
     """Find out what `data` is: a manifest, or a folder.
 
     A folder is one with ``metadata.csv`` or ``metadata.jsonl``; with a folder or manifest for
     each split, under their usual names; with one manifest; or with one subfolder a class.
+    `train` and `deployment` are data of their own, in place of what lies in `data`.
     Raises DataError where it is none of these, and where no labels are found.
     """
+    found = _look_at(data, given)
+    if train is not None:
+        found = _beside(found, "train", train, given)
+    return found if deployment is None else _beside(found, "deployment", deployment, given)
+
+
+def _look_at(data: Path, given: Given) -> FoundData:
     if os.path.isdir(data):
-        return _look_at_folder(data, images)
+        return _look_at_folder(data, given)
     if not os.path.isfile(data):
         raise DataError(f"{data} does not exist. Give a manifest or a folder of images.")
     if data.suffix.lower() not in MANIFEST_SUFFIXES:
@@ -78,25 +88,62 @@ def look_at_data(data: Path, *, images: Path | None = None) -> FoundData:
             f"{data} is neither a folder nor a manifest ({', '.join(MANIFEST_SUFFIXES)}). Give the "
             "folder that holds one subfolder of images a class, or a manifest."
         )
-    return _look_at_manifest(data, images)
+    return _look_at_manifest(data, given)
 
 
-def _look_at_manifest(path: Path, images: Path | None) -> FoundData:
+def _beside(found: FoundData, split: str, data: Path, given: Given) -> FoundData:
+    """`found` with another split, from data that the user names; unlabelled ones for deployment."""
+    unlabelled = _unlabelled_data(data, given) if split == "deployment" else None
+    other = None if unlabelled is not None else _look_at(data, given)
+    place = unlabelled or _only(other, split)
+    splits = {**found.splits, split: place}
+    joined = replace(found, splits={s: splits[s] for s in SPLITS if s in splits})
+    if other is None:
+        return joined
+    manifests = [each for each in (found, other) if each.columns is not None]
+    if manifests:
+        joined = _joined(manifests, joined)
+    classes = pd.Series(sorted({*found.classes, *other.classes}), dtype="str")
+    one_hot = joined.columns is not None and isinstance(joined.columns.label, tuple)
+    return joined if one_hot else replace(joined, classes=_sorted(classes))
+
+
+def _only(found: FoundData | None, split: str) -> FoundSplit:
+    assert found is not None
+    return found.splits.get(split, found.splits["test"])
+
+
+def _unlabelled_data(data: Path, given: Given) -> FoundSplit | None:
+    """A folder of images in no subfolders, or a manifest without labels."""
+    if data.is_file() and data.suffix.lower() in MANIFEST_SUFFIXES:
+        return _unlabelled(data, given)
+    if not data.is_dir() or _metadata(data) or any(map(_is_manifest, data.iterdir())):
+        return None
+    names = image_names(data, named=str(data))
+    return FoundSplit(None, data) if names and not any("/" in name for name in names) else None
+
+
+def _is_manifest(path: Path) -> bool:
+    return path.suffix.lower() in MANIFEST_SUFFIXES
+
+
+def _look_at_manifest(path: Path, given: Given) -> FoundData:
     table = read_manifest(path, named=str(path))
     if table.frame.empty:
         raise DataError(f"{path} has no rows. Give a manifest with one row an image.")
+    given.columns.require_in(table, str(path))
     candidates = image_columns(table)
-    placed = _placed(path, table, candidates, images)
-    if not candidates and placed is None:
+    placed = placed_images(path, table, candidates, given)
+    if not candidates and placed is None and given.columns.image is None:
         raise DataError(
             f"{path}: no column names images (columns: {', '.join(table.columns[:30])}). Name "
-            "one of them 'image', holding paths relative to the image folder."
+            "one with --image COLUMN, or name one 'image'; it holds paths relative to the image "
+            "folder."
         )
-    image = candidates[0] if placed is None else placed.column
+    image = (given.columns.image or candidates[0]) if placed is None else placed.column
     splits = split_column(table, but=image)
-    columns = find_columns(
-        table, image=image, split=splits.column if splits else None, named=str(path)
-    )
+    split = splits.column if splits else None
+    columns = find_columns(table, image=image, split=split, named=str(path), given=given.columns)
     if placed is None:
         name = table.frame[image].dropna()
         raise DataError(
@@ -120,58 +167,7 @@ def _classes(columns: FoundColumns) -> tuple[str, ...]:
 
 def _sorted(labels: pd.Series) -> tuple[str, ...]:
     names = sorted(set(labels.dropna()))
-    return tuple(sorted(names, key=float) if all(map(is_number, names)) else names)
-
-
-@dataclass(frozen=True)
-class _Placed:
-    """A column whose images were found, and the folder: None for the manifest itself."""
-
-    column: str
-    folder: Path | None
-
-
-def _placed(
-    path: Path, table: ManifestTable, candidates: tuple[str, ...], images: Path | None
-) -> _Placed | None:
-    """The first column whose images are found; raises DataError for names that cannot be."""
-    for column in dict.fromkeys([*candidates, *table.columns]):
-        if column in table.inside and table.inside[column].any():
-            return _Placed(column, None)
-        several = column in candidates or table.frame[column].nunique() > len(table.frame) / 2
-        for folder in _folders(path, table.frame[column], images) if several else ():
-            if os.path.isdir(folder) and _holds(path, table, column, folder):
-                return _Placed(column, folder)
-    return None
-
-
-def _folders(manifest: Path, names: pd.Series, images: Path | None) -> list[Path]:
-    """Folders that a manifest's images usually lie in."""
-    if images is not None:
-        return [images]
-    beside = manifest.parent
-    found = [beside, *(beside / name for name in ("images", "image", "imgs", "img", "photos"))]
-    found += [beside / f"{manifest.stem}_images", beside / manifest.stem]
-    found += [beside.parent, beside.parent / "images"]
-    absolute = [name for name in names.dropna().head(_SAMPLE) if name.startswith("/")]
-    if absolute:
-        found.append(Path(os.path.commonpath([os.path.dirname(name) for name in absolute])))
-    return found
-
-
-def _holds(path: Path, table: ManifestTable, column: str, folder: Path) -> bool:
-    """Whether a folder holds any of a column's images."""
-    given = np.flatnonzero(table.frame[column].notna().to_numpy(dtype=bool))
-    rows = given[:: max(1, len(given) // _SAMPLE)]
-    part = ManifestTable(table.frame.iloc[rows].reset_index(drop=True))
-    some = Rows(part, path.name, folder, path, rows + 1, np.zeros(len(rows), dtype=bool))
-    try:
-        return bool(len(rows)) and bool(locate("test", some, column=column).there.any())
-    except AmbiguousNameError:
-        raise
-    except DataError:
-        # Another folder may fit.
-        return False
+    return tuple(sorted(names, key=float) if all(map(is_signed, names)) else names)
 
 
 def _by_column(found: FoundData, splits: FoundSplits, path: Path) -> FoundData:
@@ -212,21 +208,21 @@ def _chosen(each: Mapping[str, FoundSplit], named: str) -> _Chosen:
     return _Chosen({s: used[s] for s in SPLITS if s in used}, tuple(notes))
 
 
-def _look_at_folder(folder: Path, images: Path | None) -> FoundData:
+def _look_at_folder(folder: Path, given: Given) -> FoundData:
     metadata = _metadata(folder)
     if metadata is not None:
-        return _look_at_manifest(metadata, images or folder)
+        return _look_at_manifest(metadata, replace(given, images=given.images or folder))
     names = image_names(folder, named=str(folder))
     tops = sorted({name.partition("/")[0] for name in names if "/" in name})
     deep = {name.partition("/")[0] for name in names if name.count("/") >= 2}
     deep |= {top for top in tops if _metadata(folder / top)}
     usual = [top for top in tops if usual_split(top)]
     if usual and usual == tops and deep:
-        return _split_folders(folder, names, tops)
+        return _split_folders(folder, names, tops, given)
     manifests = [e for e in sorted(folder.iterdir()) if e.suffix.lower() in MANIFEST_SUFFIXES]
     by_split = _by_split(manifests)
     if {"test", "validation"} & set(by_split):
-        return _split_manifests(folder, by_split, images)
+        return _split_manifests(folder, by_split, given)
     if set(usual) & deep:
         others = ", ".join(top for top in tops if top not in usual)
         raise DataError(
@@ -234,10 +230,10 @@ def _look_at_folder(folder: Path, images: Path | None) -> FoundData:
             "folder that holds only splits, or only one subfolder a class."
         )
     if len(manifests) == 1 and (manifests[0].suffix != ".txt" or len(tops) < 2):
-        return _look_at_manifest(manifests[0], images)
+        return _look_at_manifest(manifests[0], given)
     inner = [] if manifests else _folders_in(folder)
     if len(inner) == 1 and tops == [*deep] and set(tops) <= {inner[0].name}:
-        return _look_at_folder(inner[0], images)
+        return _look_at_folder(inner[0], given)
     if len(tops) < 2 or len(usual) == len(tops):
         raise _no_classes(folder, tops)
     return FoundData({"test": FoundSplit(None, folder)}, classes=_sorted(pd.Series(tops)))
@@ -273,7 +269,7 @@ def _metadata(folder: Path) -> Path | None:
     return next((path for path in paths if os.path.isfile(path)), None)
 
 
-def _split_folders(folder: Path, names: list[str], tops: list[str]) -> FoundData:
+def _split_folders(folder: Path, names: list[str], tops: list[str], given: Given) -> FoundData:
     each: dict[str, FoundSplit] = {}
     looked: list[FoundData] = []
     classes: set[str] = set()
@@ -284,7 +280,7 @@ def _split_folders(folder: Path, names: list[str], tops: list[str]) -> FoundData
         metadata = _metadata(folder / top)
         here = {n.split("/")[1] for n in names if n.startswith(f"{top}/") and n.count("/") >= 2}
         if metadata is not None:
-            looked.append(_look_at_manifest(metadata, folder / top))
+            looked.append(_look_at_manifest(metadata, replace(given, images=folder / top)))
             each[split] = looked[-1].splits["test"]
         elif here or split == "deployment":
             each[split] = FoundSplit(None, folder / top)
@@ -304,9 +300,7 @@ def _split_folders(folder: Path, names: list[str], tops: list[str]) -> FoundData
     )
 
 
-def _split_manifests(
-    folder: Path, by_split: Mapping[str, list[Path]], images: Path | None
-) -> FoundData:
+def _split_manifests(folder: Path, by_split: Mapping[str, list[Path]], given: Given) -> FoundData:
     each, looked = {}, []
     for split, paths in by_split.items():
         if len(paths) > 1:
@@ -314,20 +308,21 @@ def _split_manifests(
                 f"{folder} holds {len(paths)} manifests of {split} data ({paths[0].name}, "
                 f"{paths[1].name}, ...). Join them into one file, or give one."
             )
-        unlabelled = _unlabelled(paths[0], images) if split == "deployment" else None
+        unlabelled = _unlabelled(paths[0], given) if split == "deployment" else None
         if unlabelled is None:
-            looked.append(_look_at_manifest(paths[0], images))
+            looked.append(_look_at_manifest(paths[0], given))
         each[split] = unlabelled or looked[-1].splits["test"]
     chosen = _chosen(each, str(folder))
     return _joined(looked, FoundData(chosen.splits, (), notes=chosen.notes))
 
 
-def _unlabelled(path: Path, images: Path | None) -> FoundSplit | None:
+def _unlabelled(path: Path, given: Given) -> FoundSplit | None:
     """A manifest of images from where the model will run, where it holds no labels."""
     table = read_manifest(path, named=str(path))
     candidates = image_columns(table)
-    placed = _placed(path, table, candidates, images)
-    if placed is None or label_column_of(table, but={placed.column}) is not None:
+    placed = placed_images(path, table, candidates, given)
+    labelled = label_column_of(table, but={placed.column if placed else None})
+    if placed is None or labelled is not None or given.columns.label in table.columns:
         return None
     return FoundSplit(path, placed.folder)
 
@@ -343,7 +338,8 @@ def _joined(looked: list[FoundData], found: FoundData) -> FoundData:
             "the manifests of the splits name their images or labels in different columns "
             f"({', '.join(sorted({f'{c.image}, {c.label}' for c in columns}))}). Name them alike."
         )
-    shared = tuple(a for a in first.attributes if all(a in c.attributes for c in columns))
+    names = [{a.column for a in c.attributes} for c in columns]
+    shared = tuple(a for a in first.attributes if all(a.column in there for there in names))
     joined = replace(first, labels=pd.concat([c.labels for c in columns]), attributes=shared)
     return replace(
         found,

@@ -184,11 +184,15 @@ class Limit(Bound):
 
 
 class Owner(SpecPart):
+    """Who answers for the policy."""
+
     name: str
     role: str | None = None
 
 
 class Approval(SpecPart):
+    """Who approved the policy, when, and where that is written."""
+
     by: str
     on: str
     reference: str | None = None

@@ -9,7 +9,7 @@ import torch
 
 from auditor.errors import ModelError
 from auditor.findings import TensorFacts
-from auditor.models.outputs import class_output
+from auditor.models.outputs import class_output, width_of
 
 _USUAL = ("logits", "out")
 """Names under which Hugging Face and torchvision give class scores beside other tensors."""
@@ -28,11 +28,11 @@ def class_tensor_name(made: Any, *, widths: Set[int], wanted: str | None = None)
             f"The model gives a {type(made).__name__}, expected a tensor of class scores. Name an "
             "image classifier, or wrap it in a module that returns its scores."
         )
-    usual = next((name for name in _USUAL if name in found), None)
-    if wanted is None and usual is not None:
-        return usual
     outputs = [TensorFacts(n, tuple(t.shape), str(t.dtype)) for n, t in found.items()]
-    return class_output(outputs, widths=widths, name=wanted)
+    usual = next((name for name in _USUAL if name in found), None)
+    # Where none is as wide as the classes, the usual one is what the width is then said of.
+    fits = any(width_of(each) in widths for each in outputs)
+    return class_output(outputs, widths=widths, name=wanted if fits else wanted or usual)
 
 
 def class_tensor(made: Any, name: str | None) -> torch.Tensor:

@@ -38,12 +38,9 @@ class ContainedPredictor:
         folder: Path,
         trust_code: bool,
     ) -> None:
-        preload = imports_of(file)
-        if model.architecture is not None:
-            preload += ("auditor.models.torchvision_ops:import_torchvision",)
         self._process = ContainedProcess(
             "auditor.models.serving:serving",
-            preload=preload,
+            preload=_imports(file),
             limits=limits_for(file, model),
         )
         opened = self._process.call(
@@ -97,16 +94,32 @@ def read_prediction(message: Message, *, n: int) -> Prediction:
     return Prediction(scores, embedding, answers)
 
 
-def look_at(file: Path, *, n_classes: int | None = None) -> GuessedModel:
+def _imports(file: Path) -> tuple[str, ...]:
+    """What a model of the file may need, for a contained process imports little."""
+    needed = imports_of(file)
+    if "auditor.models.torch_model" not in needed:
+        return needed
+    # torch imports the second when operations are counted.
+    return (*needed, "auditor.models.torchvision_ops:import_torchvision", "torch._dynamo")
+
+
+def look_at(
+    file: Path, *, n_classes: int | None = None, output_name: str | None = None
+) -> GuessedModel:
     """As `guess_model_spec`, in a contained process: reading a file is trusted as little."""
     # First, for it refuses what would be read without end.
     limits = Limits(_memory(file, RunLimits()), RunLimits().seconds)
     process = ContainedProcess(
         "auditor.models.serving:serving",
-        preload=(*imports_of(file), "auditor.models.guess"),
+        preload=(*_imports(file), "auditor.models.guess"),
         limits=limits,
     )
-    asked = {"do": "guess", "file": str(file.absolute()), "n_classes": n_classes}
+    asked = {
+        "do": "guess",
+        "file": str(file.absolute()),
+        "n_classes": n_classes,
+        "output_name": output_name,
+    }
     found = process.call(asked).values
     guessed: GuessedModel = decode(GuessedModel, found)
     return guessed

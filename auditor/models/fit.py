@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from auditor.errors import ModelError
 from auditor.findings import TensorFacts
@@ -13,7 +15,48 @@ from auditor.spec import InputSpec
 LARGEST_BATCH = 1024
 """Images that a fixed batch may have: each answer costs as many."""
 
-_DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
+_DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64",
+           "tensor(uint8)": "uint8"}  # fmt: skip
+
+USUAL_SIZES = tuple((s, s) for s in (224, 256, 299, 384, 512, 448, 336, 320, 192, 160, 128, 112,
+                                     96, 64, 32, 28))  # fmt: skip
+"""Sizes that are tried where no other one runs, the commonest first."""
+
+
+def inputs_alike(input: InputSpec) -> Iterator[tuple[str, InputSpec]]:
+    """Inputs that a model may take in place of `input`, with what they change, as in the spec.
+
+    Another type, channels or layout at the size declared, then the usual sizes, plain, in grey
+    or colour and in another type.
+    """
+    grey = "rgb" if input.channels == "grey" else "grey"
+    other: list[dict[str, Any]] = [{"channels": grey}]
+    other += [{"dtype": d} for d in ("float32", "float64", "float16") if d != input.dtype]
+    other.append({"layout": "nhwc" if input.layout == "nchw" else "nchw"})
+    sizes: list[dict[str, Any]] = [{"size": s} for s in USUAL_SIZES if s != input.size]
+    together = [size | change for change in ({}, *other[:2]) for size in sizes]
+    for changes in (*other, *together):
+        told = ", ".join(
+            f"`model.input.{key}: {list(value) if isinstance(value, tuple) else value}`"
+            for key, value in changes.items()
+        )
+        yield told, input.model_copy(update=changes)
+
+
+def not_taken(input: InputSpec, cure: str | None, *, said: str) -> ModelError:
+    """The error that a model fails on an image of the declared input; `said` is by its runtime."""
+    height, width = input.size
+    declared = f"{height}x{width}, {input.channels}, {input.layout}, {input.dtype}"
+    if cure is not None:
+        return ModelError(
+            f"The model does not take images of the declared input ({declared}). It runs with "
+            f"{cure}: set that, where the model was trained so."
+        )
+    return ModelError(
+        f"The model fails on an image of the declared input ({declared}), and with the usual sizes "
+        f"({said}). Correct `model.input` (size, channels, layout, dtype), or export the model "
+        "again."
+    )
 
 
 def only_input(graph: OnnxGraph) -> TensorFacts:
@@ -37,8 +80,8 @@ def require_fit(found: TensorFacts, input: InputSpec, *, alone: bool = False) ->
     dtype = _DTYPES.get(found.dtype)
     if dtype is None:
         raise ModelError(
-            f"The model's input {found.name!r} is {found.dtype}; images go in as float32, float16 "
-            "or uint8. Export it with one of these."
+            f"The model's input {found.name!r} is {found.dtype}; images go in as float32, float16, "
+            "float64 or uint8. Export it with one of these."
         )
     if dtype != input.dtype:
         raise ModelError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from auditor.errors import ModelError
 from auditor.findings import TensorFacts
 from auditor.models.formats import Format, detect_format
 from auditor.models.stated import Stated, require_task
@@ -37,7 +38,8 @@ class GuessedModel:
     leading background class or None. `classes` are those that the file, or one beside it,
     lists, in the model's order, and `classes_from` says where. `free_size` says that the graph
     takes images of any size; `output_name` is given where several outputs could be meant.
-    `white` is the stored value that means white, where the images suggest another than usual.
+    `white` is the stored value that means white, where the images suggest another than usual;
+    `architecture` is the network of torchvision that the weights fit.
     """
 
     format: Format
@@ -45,7 +47,7 @@ class GuessedModel:
     guesses: tuple[str, ...]
     size: tuple[int, int] = _SIZE
     layout: Literal["nchw", "nhwc"] = "nchw"
-    dtype: Literal["float32", "float16", "uint8"] = "float32"
+    dtype: Literal["float32", "float16", "float64", "uint8"] = "float32"
     channels: Literal["rgb", "grey"] = "rgb"
     scale: float = 255.0
     mean: tuple[float, ...] = _IMAGENET_MEAN
@@ -61,6 +63,7 @@ class GuessedModel:
     classes_from: str = ""
     free_size: bool = False
     white: int | None = None
+    architecture: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,16 +77,21 @@ class _Normalisation:
     certain: bool
 
 
-def guess_model_spec(path: Path, *, n_classes: int | None = None) -> GuessedModel:
+def guess_model_spec(
+    path: Path, *, n_classes: int | None = None, output_name: str | None = None
+) -> GuessedModel:
     """Look at a model file, and at what lies beside it, without running it.
 
-    `n_classes` is how many classes the data show; it tells class scores among other outputs.
+    `n_classes` is how many classes the data show; it tells class scores among other outputs, where
+    `output_name` does not.
 
-    Raises ModelError for a missing file, for what is no model, and for a model that says itself
-    that it is no classifier.
+    Raises ModelError for a missing file, for what is no model, for a model that says itself that
+    it is no classifier, and where only the user can say which output holds the class scores.
     """
     format = detect_format(path)
-    return _guess_onnx(path, n_classes) if format == "onnx" else _guess_torch(path, format)
+    if format == "onnx":
+        return _guess_onnx(path, n_classes, output_name)
+    return replace(_guess_torch(path, format), output_name=output_name)
 
 
 def _with_stated(guess: GuessedModel, stated: Stated) -> GuessedModel:
@@ -114,18 +122,39 @@ def _with_stated(guess: GuessedModel, stated: Stated) -> GuessedModel:
 
 
 def _scores_among(
-    outputs: Sequence[TensorFacts], n_classes: int | None
-) -> tuple[TensorFacts, str | None]:
-    """The output to take for class scores, and its name where the spec must say so."""
-    flat = {o.name: [n for n in o.shape[1:] if n != 1] for o in outputs}
-    single = [[], [1]] if n_classes == 2 else []
-    fits = [o for o in outputs if flat[o.name] == [n_classes] or flat[o.name] in single]
-    fits = fits or [o for o in outputs if len(flat[o.name]) <= 1]
-    chosen = (fits or list(outputs))[0]
-    return chosen, chosen.name if len(outputs) > 1 else None
+    outputs: Sequence[TensorFacts], n_classes: int | None, wanted: str | None
+) -> TensorFacts:
+    """The output that holds the class scores: the one named, or the only one that can.
+
+    Where none has a number a class, several may be of unknown width, or of more classes than the
+    data show. Raises ModelError where several could be meant.
+    """
+    if wanted is None:
+        flat = {o.name: [n for n in o.shape[1:] if n != 1] for o in outputs}
+        widths = [[n_classes], *([[], [1]] if n_classes == 2 else [])]
+        fits = [o for o in outputs if flat[o.name] in widths]
+        fits = fits or [o for o in outputs if len(flat[o.name]) <= 1] or list(outputs)[:1]
+        if len(fits) == 1:
+            return fits[0]
+        names = ", ".join(f"{o.name!r} ({_told_width(flat[o.name])})" for o in fits)
+        raise ModelError(
+            f"The model may give class scores in {len(fits)} outputs: {names}. Which is meant is "
+            f"not guessed. Name it: --output-name {fits[0].name} (`model.output_name` in the spec)."
+        )
+    found = next((o for o in outputs if o.name == wanted), None)
+    if found is None:
+        names = ", ".join(repr(o.name) for o in outputs)
+        raise ModelError(
+            f"--output-name is {wanted!r}, and the model's outputs are {names}. Name one of these."
+        )
+    return found
 
 
-def _guess_onnx(path: Path, n_classes: int | None) -> GuessedModel:
+def _told_width(sides: Sequence[int | None]) -> str:
+    return "x".join("?" if n is None else f"{n:,}" for n in sides or [1])
+
+
+def _guess_onnx(path: Path, n_classes: int | None, output_name: str | None) -> GuessedModel:
     from auditor.models.fit import only_input
     from auditor.models.onnx_graph import OnnxGraph, ending_of, read_onnx, tensor_facts
 
@@ -135,7 +164,7 @@ def _guess_onnx(path: Path, n_classes: int | None) -> GuessedModel:
     given = only_input(graph)
     guess = _from_input(given.shape, given.dtype)
     outputs = [tensor_facts(each) for each in graph.outputs]
-    scores, output_name = _scores_among(outputs, n_classes)
+    scores = _scores_among(outputs, n_classes, output_name)
     ending = ending_of(graph, scores.name)
     kinds: dict[str, Literal["probabilities", "sigmoid"]] = {
         "softmax": "probabilities",
@@ -154,7 +183,7 @@ def _guess_onnx(path: Path, n_classes: int | None) -> GuessedModel:
         background=background,
         # One number is the second class's score, whatever it ends in.
         output=kinds.get(ending, "sigmoid" if n_outputs == 1 else "logits"),
-        output_name=output_name,
+        output_name=scores.name if len(outputs) > 1 else None,
         guesses=(
             *guess.guesses,
             *(() if normalisation.certain else ("scale", "mean", "std", "channels")),
@@ -172,13 +201,14 @@ def _from_input(shape: tuple[int | None, ...], dtype: str) -> GuessedModel:
     nhwc = shape[3] in (1, 3) and shape[1] not in (1, 3)
     height, width = (shape[1], shape[2]) if nhwc else (shape[2], shape[3])
     grey = (shape[3] if nhwc else shape[1]) == 1
-    known: dict[str, Literal["float32", "float16", "uint8"]] = {
+    known: dict[str, Literal["float16", "float64", "uint8"]] = {
         "tensor(float16)": "float16",
+        "tensor(double)": "float64",
         "tensor(uint8)": "uint8",
     }
     size = (height or _SIZE[0], width or _SIZE[1])
     layout: Literal["nchw", "nhwc"] = "nhwc" if nhwc else "nchw"
-    kind = known.get(dtype, "float32")
+    kind: Literal["float32", "float16", "float64", "uint8"] = known.get(dtype, "float32")
     sized = height is not None and width is not None
     told = f"of {size[0]}x{size[1]}" if sized else f"of free size ({size[0]}x{size[1]} assumed)"
     colour = "grey" if grey else "colour"
@@ -258,14 +288,21 @@ def _is_for_255(op: str, values: np.ndarray) -> bool:
 
 
 def _guess_torch(path: Path, format: Format) -> GuessedModel:
+    from auditor.models.architecture_guess import guess_architecture
     from auditor.models.torch_model import stated_by_torch
 
     checkpoint = _checkpoint(path, format)
     n_outputs, seen = _last_width(checkpoint.tensors)
+    network = guess_architecture(checkpoint, file=path, n_outputs=n_outputs)
+    named = "name their network under `model.architecture`"
+    if network is not None:
+        n_outputs = network.n_outputs
+        named = f"their names and shapes are those of torchvision's {network.name}"
+        seen = f"its last layer has {n_outputs:,} output{'s' if n_outputs != 1 else ''}"
     names = {
         "torchscript": "TorchScript",
-        "torch-weights": "PyTorch weights (name their network under `model.architecture`)",
-        "safetensors": "safetensors weights (name their network under `model.architecture`)",
+        "torch-weights": f"PyTorch weights ({named})",
+        "safetensors": f"safetensors weights ({named})",
         "pt2": "an exported program (needs --trust-code)",
     }
     found = GuessedModel(
@@ -287,6 +324,7 @@ def _guess_torch(path: Path, format: Format) -> GuessedModel:
         n_outputs=n_outputs,
         output="sigmoid" if n_outputs == 1 else "logits",
         free_size=True,
+        architecture=None if network is None else network.name,
     )
     found = _with_stated(found, stated_by_torch(path, format, checkpoint))
     return replace(found, reason=" ".join([found.reason, *checkpoint.notes]))

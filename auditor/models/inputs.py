@@ -13,7 +13,8 @@ from auditor.spec import InputSpec
 # Pillow's 16-bit weights of ITU-R BT.601 luma, which sum to 65536: grey stays what it was.
 _LUMA = (19595, 38470, 7471)
 
-_NUMPY_TYPE = {"float32": np.float32, "float16": np.float16, "uint8": np.uint8}
+_NUMPY_TYPE = {"float32": np.float32, "float16": np.float16, "float64": np.float64,
+               "uint8": np.uint8}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def write_tensor(frames: np.ndarray, *, input: InputSpec, out: np.ndarray) -> No
         source = _planes(frame, input)
         if input.dtype == "uint8":
             np.copyto(target, source)
-        elif input.dtype == "float32":
+        elif input.dtype in ("float32", "float64"):
             _scale_into(target, source, affine)
         else:
             work = np.empty(source.shape, dtype=np.float32)
@@ -113,6 +114,6 @@ def _luma(frame: np.ndarray) -> np.ndarray:
 def _scale_into(target: np.ndarray, source: np.ndarray, affine: Affine) -> None:
     np.copyto(target, source)
     for plane, factor, offset in zip(target, affine.factor, affine.offset, strict=True):
-        plane *= np.float32(factor)
+        plane *= target.dtype.type(factor)
         if offset:
-            plane += np.float32(offset)
+            plane += target.dtype.type(offset)

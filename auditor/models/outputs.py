@@ -117,8 +117,9 @@ def class_output(
 ) -> str:
     """The name of the output that holds one number a class; shapes are with the batch.
 
-    `name` is the spec's, which is obeyed; else the only output that fits, or the first of all
-    where none is known to. Raises ModelError for a name that is none, and where several fit.
+    `name` is the spec's, which is obeyed; else the only output that fits, or the only one of which
+    that is unknown, or the first of all where none can. Raises ModelError for a name that is none,
+    and where several could be meant.
     """
     names = [each.name for each in outputs]
     if name is not None:
@@ -128,7 +129,8 @@ def class_output(
                 f"{', '.join(map(repr, names))}. Correct it."
             )
         return name
-    fits = [each.name for each in outputs if _width_of(each) in widths]
+    fits = [each.name for each in outputs if width_of(each) in widths]
+    fits = fits or [each.name for each in outputs if _sides(each) == [None]]
     if len(fits) > 1:
         raise ModelError(
             f"The model gives class scores in {len(fits)} outputs ({', '.join(map(repr, fits))}), "
@@ -137,9 +139,15 @@ def class_output(
     return (fits or names)[0]
 
 
-def _width_of(output: TensorFacts) -> int | None:
-    numbers = [length for length in output.shape[1:] if length != 1]
+def width_of(output: TensorFacts) -> int | None:
+    """Numbers an image that an output gives, None where that is unknown or it has more axes."""
+    numbers = _sides(output)
     return numbers[0] if len(numbers) == 1 else (None if numbers else 1)
+
+
+def _sides(output: TensorFacts) -> list[int | None]:
+    """Lengths of the axes beside the batch, without those of one entry."""
+    return [length for length in output.shape[1:] if length != 1]
 
 
 def reading_for(

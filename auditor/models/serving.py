@@ -59,8 +59,8 @@ def serving() -> Serve:
             held.append(_opened(values))
             return _facts(held[0]), ()
         if values["do"] == "guess":
-            found = guess_model_spec(Path(values["file"]), n_classes=values["n_classes"])
-            return encode(found), ()
+            asked = {key: values[key] for key in ("n_classes", "output_name")}
+            return encode(guess_model_spec(Path(values["file"]), **asked)), ()
         if values["do"] == "quantize":
             return {}, (_quantized(values, message.arrays[0]),)
         if values["do"] == "notes":

@@ -19,6 +19,7 @@ from auditor.findings import ModelFacts, TensorFacts
 from auditor.models.architecture import ArchitectureFacts
 from auditor.models.checkpoints import Checkpoint, read_checkpoint
 from auditor.models.class_tensor import class_tensor, class_tensor_name, raw_tensors
+from auditor.models.fit import inputs_alike, not_taken
 from auditor.models.heads.tensors import Raw
 from auditor.models.identity import cpu_features, digest_of
 from auditor.models.inputs import InputBuffers, tensor_shape
@@ -236,8 +237,8 @@ def _settled(module: nn.Module, input: InputSpec, *, device: str, exported: bool
     """The module as it will run: on its device, evaluating, its weights without gradients."""
     if not exported:  # exported programs refuse it: their mode was fixed at export
         module.eval()
-    if input.dtype == "float16":
-        module = module.half()
+    if input.dtype in ("float16", "float64"):
+        module = module.half() if input.dtype == "float16" else module.double()
     for parameter in module.parameters():  # not all at once: TorchScript does not offer that
         parameter.requires_grad_(False)
     return module.to(device)
@@ -253,11 +254,8 @@ def _plan_of(
     renamed: Mapping[str, str | None],
     device: str,
 ) -> _Plan:
-    example = torch.from_numpy(
-        InputBuffers().fill(probe_frames(model.input, n=1), input=model.input)
-    ).to(device)
-    with torch.inference_mode():
-        made = _called(module, example)
+    example = _example(model.input, device)
+    made = _first_answer(module, example, model.input)
     network = _network(module, example)
     output, width = None, 0
     if model.head is not None:
@@ -290,6 +288,38 @@ def _plan_of(
         trusted_code=format == "pt2" or ":" in (model.architecture or ""),
     )
     return _Plan(reading, head, architecture, facts, device, output, code="")
+
+
+def _example(input: InputSpec, device: str) -> torch.Tensor:
+    return torch.from_numpy(InputBuffers().fill(probe_frames(input, n=1), input=input)).to(device)
+
+
+def _first_answer(module: nn.Module, example: torch.Tensor, input: InputSpec) -> Any:
+    """What the module gives for one image; raises ModelError that names an input that it takes."""
+    with torch.inference_mode():
+        try:
+            return module(example)
+        except _ERRORS as error:
+            device = str(example.device)
+            tried = inputs_alike(input)
+            cure = next((told for told, other in tried if _runs(module, other, device)), None)
+            raise not_taken(input, cure, said=_said_by(error)) from error
+
+
+def _runs(module: nn.Module, input: InputSpec, device: str) -> bool:
+    try:
+        module(_example(input, device))
+    except _ERRORS:
+        return False
+    return True
+
+
+def _said_by(error: BaseException) -> str:
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    # TorchScript tells what was raised in the last line, below its own traceback.
+    last = isinstance(error, torch.jit.Error) or "TorchScript" in lines[0]
+    said = lines[-1 if last else 0].removeprefix("RuntimeError: ")[:300]
+    return f"{type(error).__name__}: {said}"
 
 
 def _network(module: nn.Module, example: torch.Tensor) -> TorchNetwork:
@@ -344,12 +374,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except _ERRORS as error:
-        lines = (str(error).strip() or type(error).__name__).splitlines()
-        # TorchScript tells what was raised in the last line, below its own traceback.
-        first = lines[-1 if isinstance(error, torch.jit.Error) else 0][:300]
         raise ModelError(
-            f"The model fails on an image of the declared input ({type(error).__name__}: {first}). "
-            "Correct `model.input` (size, channels, layout, dtype), or export the model again."
+            f"The model fails on an image of the declared input ({_said_by(error)}). Correct "
+            "`model.input` (size, channels, layout, dtype), or export the model again."
         ) from error
 
 

@@ -145,12 +145,15 @@ def load_exported_program(path: Path, *, trust_code: bool) -> nn.Module:
 def _torchvision_model(name: str, *, n_outputs: int) -> nn.Module:
     models = import_torchvision().models
     known = models.list_models(module=models)
+    # timm writes resnet18.a1_in1k, also behind a hub's name; its ResNets are torchvision's.
+    given, name = name, name if name in known else name.rpartition("/")[2].partition(".")[0]
     if name not in known:
         near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         raise ModelError(
-            f"model.architecture is {name!r}, which is no classification network of torchvision."
-            f"{hint} For a network of your own give `module:function`."
+            f"model.architecture is {given!r}, which is no classification network of torchvision; "
+            f"names of timm are taken where torchvision has the same network.{hint} For a network "
+            "of your own give `module:function`."
         )
     module: nn.Module = models.get_model(name, weights=None, num_classes=n_outputs)
     return module

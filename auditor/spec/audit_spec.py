@@ -61,7 +61,7 @@ class InputSpec(SpecPart):
     std: tuple[float, ...] = (1.0,)
     channels: Literal["rgb", "bgr", "grey"] = "rgb"
     layout: Literal["nchw", "nhwc"] = "nchw"
-    dtype: Literal["float32", "float16", "uint8"] = "float32"
+    dtype: Literal["float32", "float16", "float64", "uint8"] = "float32"
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -29,6 +29,8 @@ Day = Annotated[str, AfterValidator(_day)]
 
 
 class DeclarationOwner(SpecPart):
+    """Who answers for a statement."""
+
     name: str
     role: str | None = None
 

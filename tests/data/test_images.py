@@ -186,7 +186,18 @@ def test_a_decompression_bomb_is_refused_from_its_header():
     bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + ihdr
     bomb += struct.pack(">I", zlib.crc32(b"IHDR" + ihdr))
     bomb += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
-    assert "too large to decode" in reason(bomb)
+    assert "3,600,000,000 pixels" in reason(bomb)
+
+
+def test_more_pixels_than_pillow_allows_are_read_where_they_are_declared(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
+    pixels = photo(60, 60)
+    content = encoded(pixels)
+    assert np.array_equal(decode(content, max_pixels=3_600).pixels, pixels)
+    assert "3,600 pixels, more than the 3,599 that `data.limits.max_pixels`" in reason(
+        content, max_pixels=3_599
+    )
+    assert Image.MAX_IMAGE_PIXELS == 1_000
 
 
 def test_float_pixels_have_no_range():
