@@ -28,13 +28,12 @@ from auditor.models.stated import Stated, stated_by, torchscript_metadata
 from auditor.models.steps import no_answers, predict_in_steps
 from auditor.models.torch_gradients import input_gradients
 from auditor.models.torch_head import Head, HeadTap, find_head, named_head
-from auditor.models.torch_layers import TorchNetwork, ending_of_layers, torch_architecture, trace
+from auditor.models.torch_layers import ending_of_layers, torch_architecture, trace
 from auditor.models.torch_weights import (
     load_exported_program,
     load_torchscript,
     module_with_weights,
 )
-from auditor.models.torchscript_layers import scripted_network
 from auditor.spec import InputSpec, ModelSpec
 
 TorchFormat = Literal["torchscript", "torch-weights", "safetensors", "pt2"]
@@ -245,7 +244,8 @@ def _plan_of(
     widths = output_widths(spec, len(classes))
     output = class_tensor_name(made, widths=widths, wanted=model.output_name)
     raw = class_tensor(made, output)
-    network = _network(module, example)
+    with _told():
+        network = trace(module, example)
     reading = reading_for(spec, n_classes=len(classes), ending=ending_of_layers(network.layers))
     head = _head(module, example, wanted=model.embedding, width=raw.numel())
     architecture = torch_architecture(network, module=module, example=example, input=model.input)
@@ -266,12 +266,6 @@ def _plan_of(
         trusted_code=format == "pt2" or ":" in (model.architecture or ""),
     )
     return _Plan(reading, head, architecture, facts, device, output, code="")
-
-
-def _network(module: nn.Module, example: torch.Tensor) -> TorchNetwork:
-    if isinstance(module, torch.jit.ScriptModule):
-        return scripted_network(module)
-    return trace(module, example)
 
 
 def _head(
