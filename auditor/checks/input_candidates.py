@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from auditor.spec import InputSpec
 
@@ -85,7 +86,7 @@ def effect_of(given: InputSpec) -> tuple[object, ...]:
         (given.pad, given.align) if given.resize == "letterbox" else None,
     )
     return (given.channels, *factor.tolist(), *offset.tolist(), resize, given.interpolation,
-            given.exif)  # fmt: skip
+            given.antialias, given.exif)  # fmt: skip
 
 
 def _all(declared: InputSpec) -> Iterator[Candidate]:
@@ -126,6 +127,10 @@ def _with_channels(given: InputSpec, channels: Channels) -> InputSpec:
 
 
 def _resized(declared: InputSpec) -> Iterator[Candidate]:
+    if declared.interpolation == "bilinear":
+        name = "resize-no-antialias" if declared.antialias else "resize-antialias"
+        update = {"antialias": not declared.antialias}
+        yield Candidate(name, declared.model_copy(update=update))
     shortest = round(min(declared.size) * _CROP_RATIO)
     for name, given in (
         ("stretch", {"resize": "stretch", "shortest": None}),
@@ -161,6 +166,18 @@ def class_orders(classes: Sequence[str], *, listed: Sequence[str] = ()) -> tuple
         if not any(np.array_equal(order.meaning, each) for each in known):
             kept.append(order)
     return tuple(kept)
+
+
+def best_assignment(predicted: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """(classes,): the class that each output stands for when most answers (n,) are right.
+
+    Kuhn (1955), doi:10.1002/nav.3800020109, on the confusion matrix; what the answers leave open
+    stays as it is.
+    """
+    counts = np.eye(n_classes) / 2
+    np.add.at(counts, (predicted, labels), 1)
+    meaning: np.ndarray = linear_sum_assignment(counts, maximize=True)[1]
+    return meaning
 
 
 def _stated_order(classes: Sequence[str], listed: Sequence[str]) -> Iterator[ClassOrder]:

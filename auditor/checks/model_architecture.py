@@ -38,7 +38,8 @@ class Architecture(Check):
     How it can mislead
     ------------------
     A design is no proof of quality: old networks can be good and new ones badly trained. The
-    exporter may have fused or split layers, so counts can differ from the publication's. FLOPs
+    exporter may have merged a normalisation or a folded table into other numbers, which are
+    counted as they are stored, so counts can differ a little from the publication's. FLOPs
     are not speed: memory and the runtime decide that as well. The part of the image that
     really moves the answer is smaller than the receptive field. Numbers can be made to look
     random by plain arithmetic, which no list of operators shows; of code that is not traced only

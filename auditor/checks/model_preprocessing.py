@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from auditor.checks.input_candidates import Candidate, candidates_for, class_orders
+from auditor.checks.input_candidates import (
+    Candidate,
+    best_assignment,
+    candidates_for,
+    class_orders,
+)
 from auditor.comparing.by_group import side_cells
 from auditor.contract import (
     Available,
@@ -22,11 +27,11 @@ from auditor.contract import (
     Words,
 )
 from auditor.contract.words import EITHER_WAY
-from auditor.findings import Axis, Cell, Figure, Measure, Result, Side, Subject
+from auditor.findings import Axis, Cell, Figure, Measure, Result, Side, Subject, Unmeasured
 from auditor.scoring.comparison import count_units, too_few, worst_first
 from auditor.scoring.outcomes import Outcomes
 from auditor.spec import InputSpec
-from auditor.stats import p_value, paired_difference, rate
+from auditor.stats import holm, mean, p_value, paired_difference, rate
 
 SAMPLE = 256
 
@@ -58,12 +63,16 @@ class Preprocessing(Check):
     ----------------
     A sample of the test images is put through the model again with each of the usual
     preprocessings that differ from the declared one: turned by EXIF or not, the other channel
-    order, the usual scalings, the usual ways to resize. Accuracy with each, minus accuracy as
-    declared, on the same images. The same for orders of the classes (as the model's file lists
-    them, shifted by one, reversed, sorted), which takes no inference; where a preprocessing
-    explains the answers, only orders are measured that are right more often than with it. Units
-    are taken into account. A preprocessing that gives every answer of the declared one to the
-    last bit is the same on these images, and is left out.
+    order, the usual scalings, the usual ways to resize, with antialiasing or without. Accuracy
+    with each, minus accuracy as declared, on the same images. The same for orders of the classes
+    (as the model's file lists them, shifted by one, reversed, sorted, and the assignment of
+    outputs to classes that fits the confusion matrix best, found on one half of the images and
+    measured on the other), which takes no inference; where a preprocessing explains the answers,
+    only orders are measured that are right more often than with it. Units are taken into
+    account. A preprocessing that gives every answer of the declared one to the last bit is the
+    same on these images, and is left out. Where no way is right more often than its own answers
+    would be on images drawn at random (Bonferroni over the ways), nothing is measured: then
+    labels and outputs do not belong together.
 
     Why it matters
     --------------
@@ -85,6 +94,7 @@ class Preprocessing(Check):
     sources: ClassVar[tuple[str, ...]] = (
         "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
         "Holm (1979), Scandinavian Journal of Statistics 6(2), 65-70",
+        "Kuhn (1955), doi:10.1002/nav.3800020109 (the best assignment of outputs to classes)",
     )
 
     words: ClassVar = {
@@ -107,7 +117,8 @@ class Preprocessing(Check):
     }
 
     gain_worth_saying: Annotated[
-        float, "Above this gain in accuracy the best other way is called a far better fit in words."
+        float,
+        "Shown above this gain in accuracy the best other way reads as a far better fit.",
     ] = 0.05
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
@@ -122,19 +133,25 @@ class Preprocessing(Check):
             yield few
             return
         inputs = list(self._inputs(evidence, declared))
-        orders = list(self._orders(declared, evidence.model.listed_classes))
+        orders = [*_orders(declared, evidence.model.listed_classes)]
+        orders += _assigned(declared, orders, evidence.rng)
+        trials = [*inputs, *orders]
+        yield _figure(trials, declared)
+        own = _Trial("input", "as declared", declared.predicted, {})
+        if not _any_better_than_guessing([own, *trials], declared):
+            yield _unrelated(len(trials))
+            return
         explained = _best(inputs, declared)
-        if explained is not None and not self._far(explained, declared):
+        if explained is not None and not _gains(explained, over=own, at=declared):
             explained = None
         named = [o for o in orders if explained is None or _gains(o, over=explained, at=declared)]
         best = _best([*inputs, *named], declared)
-        for trial in (*inputs, *named):
-            fits = trial is best and self._far(trial, declared)
-            yield _measure(trial, declared, fits=fits)
-        yield _figure([*inputs, *orders], declared)
-
-    def _far(self, trial: _Trial, declared: Outcomes) -> bool:
-        return bool(trial.correct.mean() > declared.correct.mean() + self.gain_worth_saying)
+        measures = [_measure(trial, declared) for trial in (*inputs, *named)]
+        limit = self.gain_worth_saying
+        shown = holm([p_value(m.estimate, limit=limit, exceeds="above") for m in measures])
+        for trial, measure, p in zip((*inputs, *named), measures, shown, strict=True):
+            fits = bool(trial is best and p < SHOWN)
+            yield replace(measure, facts={**measure.facts, "fits": fits})
 
     def _inputs(self, evidence: Evidence, declared: Outcomes) -> Iterator[_Trial]:
         for candidate in candidates_for(evidence.spec.model.input):
@@ -145,38 +162,92 @@ class Preprocessing(Check):
             if np.array_equal(other.probabilities, declared.probabilities):
                 # The same preprocessing on these images (a letterbox of squares): no other way.
                 continue
-            yield _Trial("input", candidate.name, other.correct, _input_facts(candidate))
-
-    @staticmethod
-    def _orders(declared: Outcomes, listed: Sequence[str]) -> Iterator[_Trial]:
-        for order in class_orders(declared.classes, listed=listed):
-            correct = order.meaning[declared.predicted] == declared.labels
-            listed = [declared.classes[i] for i in order.meaning[:10]]
-            facts = {"classes": listed, "way": f"classes {order.name}"}
-            yield _Trial("classes", order.name, correct, facts)
+            yield _Trial("input", candidate.name, other.predicted, _input_facts(candidate))
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """Another way, and which images it answers rightly, (n,) bool."""
+    """Another way, and the class that it answers for each image, (n,)."""
 
     key: str
     name: str
-    correct: np.ndarray
+    answered: np.ndarray
     facts: dict[str, Any]
+
+    def correct(self, at: Outcomes) -> np.ndarray:
+        found: np.ndarray = self.answered == at.labels
+        return found
+
+
+def _orders(declared: Outcomes, listed: Sequence[str]) -> Iterator[_Trial]:
+    for order in class_orders(declared.classes, listed=listed):
+        yield _order(order.name, order.meaning, order.meaning[declared.predicted], declared)
+
+
+def _order(name: str, meaning: np.ndarray, answered: np.ndarray, at: Outcomes) -> _Trial:
+    moved = [f"{at.classes[i]!r} stands for {at.classes[m]!r}"
+             for i, m in enumerate(meaning) if i != m]  # fmt: skip
+    told = ", ".join(moved[:4]) + (f" and {len(moved) - 4} more" if len(moved) > 4 else "")
+    facts = {
+        "classes": [at.classes[i] for i in meaning[:10]],
+        "way": f"classes {name} ({told})",
+    }
+    return _Trial("classes", name, answered, facts)
+
+
+def _assigned(
+    declared: Outcomes, known: Sequence[_Trial], rng: np.random.Generator
+) -> Iterator[_Trial]:
+    """The best assignment of outputs to classes, each half answered by that of the other."""
+    n, classes = len(declared), len(declared.classes)
+    units = np.arange(n) if declared.units is None else np.asarray(declared.units)
+    names, place = np.unique(units, return_inverse=True)
+    half = rng.permutation(len(names))[place] % 2 == 0
+
+    def fitted(among: np.ndarray) -> np.ndarray:
+        return best_assignment(declared.predicted[among], declared.labels[among], classes)
+
+    meaning = fitted(np.ones(n, dtype=bool))
+    whole = meaning[declared.predicted]
+    if any(np.array_equal(whole, t) for t in (declared.predicted, *(k.answered for k in known))):
+        return
+    answered = np.where(half, fitted(~half)[declared.predicted], fitted(half)[declared.predicted])
+    yield _order("best-assignment", meaning, answered, declared)
+
+
+def _any_better_than_guessing(trials: Sequence[_Trial], at: Outcomes) -> bool:
+    """Whether a way is right more often than its answers would be on images drawn at random."""
+    for trial in trials:
+        shares = np.bincount(trial.answered, minlength=len(at.classes)) / len(at)
+        beyond = mean(trial.correct(at) - shares[at.labels], unit=at.units)
+        if p_value(beyond, limit=0.0, exceeds="above") < SHOWN / len(trials):
+            return True
+    return False
+
+
+def _unrelated(ways: int) -> Unmeasured:
+    return Unmeasured(
+        name="accuracy-gain",
+        subject=Subject(split="test"),
+        reason="Labels and outputs do not belong together: neither as declared nor in any of "
+        f"{ways} other ways to feed the model or to order its classes is it right more often "
+        "than guessing.",
+        remedy="See that each label belongs to its image, that `model.classes` and the labels "
+        "are of this model's task, and that the file holds the trained weights.",
+    )
 
 
 def _best(trials: Sequence[_Trial], declared: Outcomes) -> _Trial | None:
     """The first of those that no other gains over: trials come with the most plausible first."""
     if not trials:
         return None
-    top = max(trials, key=lambda trial: trial.correct.mean())
+    top = max(trials, key=lambda trial: trial.correct(declared).mean())
     return next(t for t in trials if t is top or not _gains(top, over=t, at=declared))
 
 
 def _gains(trial: _Trial, *, over: _Trial, at: Outcomes) -> bool:
     """Whether a way is shown to be right more often than another, on the same images."""
-    gain = paired_difference(over.correct, trial.correct, unit=at.units)
+    gain = paired_difference(over.correct(at), trial.correct(at), unit=at.units)
     return p_value(gain, limit=0.0, exceeds="above") < SHOWN
 
 
@@ -184,13 +255,14 @@ def _units(outcomes: Outcomes) -> int:
     return count_units(np.ones(len(outcomes), dtype=bool), outcomes.units)
 
 
-def _measure(trial: _Trial, declared: Outcomes, *, fits: bool) -> Measure:
+def _measure(trial: _Trial, declared: Outcomes) -> Measure:
     n, units = len(declared), declared.units
-    there, here = (rate(c, unit=units) for c in (trial.correct, declared.correct))
+    correct = trial.correct(declared)
+    there, here = (rate(c, unit=units) for c in (correct, declared.correct))
     return Measure(
         name="accuracy-gain",
         subject=Subject.about({trial.key: trial.name}, split="test"),
-        estimate=paired_difference(declared.correct, trial.correct, unit=units),
+        estimate=paired_difference(declared.correct, correct, unit=units),
         scale="difference",
         neutral=0.0,
         better="lower",
@@ -198,13 +270,13 @@ def _measure(trial: _Trial, declared: Outcomes, *, fits: bool) -> Measure:
         n_units=None if units is None else _units(declared),
         sides=(Side(there, n), Side(here, n)),
         examples=_gained(trial, declared),
-        facts={**trial.facts, "fits": fits},
+        facts=trial.facts,
     )
 
 
 def _gained(trial: _Trial, declared: Outcomes) -> tuple[str, ...]:
     """Images that only the other way answers rightly, those answered most surely wrong first."""
-    among = trial.correct & ~declared.correct
+    among = trial.correct(declared) & ~declared.correct
     return worst_first(declared.image_ids, badness=declared.confidence, among=among)
 
 
@@ -218,6 +290,7 @@ def _input_facts(candidate: Candidate) -> dict[str, Any]:
 def input_words(given: InputSpec) -> str:
     """A preprocessing as a reader would write it into the spec."""
     resize = f"shortest to {given.shortest}" if given.resize == "shortest" else given.resize
+    resize += "" if given.antialias else ", antialias false"
     resize += ", exif ignore" if given.exif == "ignore" else ""
     if given.dtype == "uint8":
         return f"channels {given.channels}, pixels as they are, resize {resize}"
@@ -235,7 +308,7 @@ def _entry(label: str, correct: np.ndarray, declared: Outcomes) -> dict[str, Cel
 def _figure(trials: list[_Trial], declared: Outcomes) -> Figure:
     n = len(declared)
     entries = [("as declared", declared.correct)]
-    entries += [(f"{trial.key}: {trial.name}", trial.correct) for trial in trials]
+    entries += [(f"{trial.key}: {trial.name}", trial.correct(declared)) for trial in trials]
     rows = tuple(_entry(label, correct, declared) for label, correct in entries)
     best = max(rows, key=lambda row: float(row["value"] or 0))
     return Figure(

@@ -39,8 +39,10 @@ def input_name(given: InputSpec) -> str:
     """A preprocessing in one short line, unique for what it does to the pixels."""
     resize = f"shortest-{given.shortest}" if given.resize == "shortest" else given.resize
     numbers = ",".join(f"{v:g}" for v in (*given.mean, *given.std))
+    sampled = given.interpolation + ("" if given.antialias else "-sampled")
+    upright = "" if given.exif == "apply" else " exif-ignored"
     size = "x".join(str(s) for s in given.size)
     return (
-        f"{given.channels} {size} {resize} {given.interpolation} /{given.scale:g} ({numbers}) "
+        f"{given.channels} {size} {resize} {sampled}{upright} /{given.scale:g} ({numbers}) "
         f"{given.layout} {given.dtype}"
     )

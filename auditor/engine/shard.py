@@ -32,7 +32,8 @@ from auditor.spec import InputSpec, ModelSpec
 BATCH = 8
 """Frames a call of the model: more gains nothing on a CPU, and fixed so that results agree."""
 
-_GEOMETRY = ("size", "resize", "shortest", "crop", "pad", "align", "interpolation", "exif")
+_GEOMETRY = ("size", "resize", "shortest", "crop", "pad", "align", "interpolation", "antialias",
+             "exif")  # fmt: skip
 
 
 class KeptFrames(Protocol):

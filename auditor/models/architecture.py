@@ -6,38 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
+from auditor.models.layers import Layer, Role
+from auditor.models.receptive_field import Seen, follow
 from auditor.spec import InputSpec
-
-Role = Literal["convolution", "linear", "pooling", "normalisation", "activation", "add", "concat",
-               "pointwise", "other"]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One operator of a network, whatever format it comes from.
-
-    `inputs` are the tensors that an image changes (weights and constants left out). `macs` are
-    multiply-adds for one image, None where shapes are unknown. `kernel`, `stride` and
-    `dilation` are given for convolutions and poolings. `local` is False where an output pixel
-    may depend on any input pixel, or on an unknown part.
-    """
-
-    op: str
-    role: Role
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    macs: int | None = 0
-    kernel: tuple[int, ...] = ()
-    stride: tuple[int, ...] = ()
-    dilation: tuple[int, ...] = ()
-    depthwise: bool = False
-    local: bool = True
-
-    @property
-    def weighted(self) -> bool:
-        return self.role in ("convolution", "linear")
 
 
 @dataclass(frozen=True)
@@ -59,7 +32,8 @@ class ArchitectureFacts:
     `layer_counts` counts operators by type, `residual_links` additions that join a skip,
     `concatenated_links` concatenations that do. `depth` is the longest path in convolutions and
     linear layers, `flops` twice the multiply-adds of one image, `input_numbers` the numbers one
-    image has, `receptive_field` the pixels a side that the last convolution over a map sees.
+    image has, `receptive_field` the pixels a side that the last weighted layer over a map sees,
+    which is the image's longer side where attention, a squeeze or a pooling shows it all of it.
     """
 
     layer_counts: Mapping[str, int]
@@ -69,9 +43,9 @@ class ArchitectureFacts:
     poolings: tuple[str, ...]
     normalisations: tuple[str, ...]
     activations: tuple[str, ...]
-    residual_links: int | None
-    concatenated_links: int | None
-    depth: int | None
+    residual_links: int
+    concatenated_links: int
+    depth: int
     n_parameters: int
     flops: int | None
     input_numbers: int
@@ -95,31 +69,27 @@ def describe(
     flops: int | None,
     input: InputSpec,
     quantised: bool = False,
-    linked: bool = True,
     unsteady: Unsteady = Unsteady(),
 ) -> ArchitectureFacts:
-    """Facts of layers in the order in which they run.
-
-    `linked` is False where only the layers are known and not what each reads: depth, links and
-    receptive field are then None.
-    """
+    """Facts of layers in the order in which they run."""
     convolutions = [layer for layer in layers if layer.role == "convolution"]
-    depths = _depths(layers) if linked else {}
+    depths = _depths(layers)
+    seen = follow(layers, axes="ncss" if input.layout == "nchw" else "nssc")
     return ArchitectureFacts(
         layer_counts=dict(sorted(Counter(layer.op for layer in layers).items())),
         n_convolutions=len(convolutions),
         n_depthwise=sum(layer.depthwise for layer in convolutions),
         n_linear=sum(layer.role == "linear" for layer in layers),
-        poolings=_ops(layers, "pooling"),
+        poolings=_poolings(layers, seen),
         normalisations=_ops(layers, "normalisation"),
         activations=_ops(layers, "activation"),
-        residual_links=_skips(layers, depths, "add") if linked else None,
-        concatenated_links=_skips(layers, depths, "concat") if linked else None,
-        depth=max(depths.values(), default=0) if linked else None,
+        residual_links=_skips(layers, depths, "add"),
+        concatenated_links=_skips(layers, depths, "concat"),
+        depth=max(depths.values(), default=0),
         n_parameters=n_parameters,
         flops=flops,
         input_numbers=math.prod(input.size) * (1 if input.channels == "grey" else 3),
-        receptive_field=_receptive_field(layers) if linked else None,
+        receptive_field=_receptive_field(layers, seen, side=max(input.size)),
         quantised=quantised,
         unsteady=unsteady,
     )
@@ -127,6 +97,16 @@ def describe(
 
 def _ops(layers: Sequence[Layer], role: Role) -> tuple[str, ...]:
     return tuple(sorted({layer.op for layer in layers if layer.role == role}))
+
+
+def _poolings(layers: Sequence[Layer], seen: Sequence[Seen | None]) -> tuple[str, ...]:
+    """Poolings, and means or maxima over positions; those over channels alone normalise."""
+    over_positions = {
+        layer.op
+        for layer, made in zip(layers, seen, strict=True)
+        if layer.role == "reduction" and made is not None and made.pooling
+    }
+    return tuple(sorted({*_ops(layers, "pooling"), *over_positions}))
 
 
 def flops_of(layers: Sequence[Layer]) -> int | None:
@@ -151,39 +131,14 @@ def _skips(layers: Sequence[Layer], depth: Mapping[str, int], role: Role) -> int
     return sum(1 for j in joints if len({depth.get(name, 0) for name in j.inputs}) > 1)
 
 
-@dataclass(frozen=True)
-class _Field:
-    """Pixels that a tensor's element sees, and pixels between neighbouring elements, a side."""
-
-    size: int
-    jump: int
-
-
-def _receptive_field(layers: Sequence[Layer]) -> int | None:
-    """Pixels a side that the last convolution over a map sees; None where there is none.
-
-    Araujo, Norris & Sim (2019), doi:10.23915/distill.00021, along the widest path. What a gate
-    (squeeze and excitation) sees is left out; convolutions behind an operator that mixes
-    everything (global pooling, attention, reshaping) are no longer over a map.
-    """
-    fields: dict[str, _Field | None] = {}
-    last: _Field | None = None
-    for layer in layers:
-        given = [fields.get(name, _Field(1, 1)) for name in layer.inputs]
-        known = [field for field in given if field is not None]
-        lost = not known if layer.role == "pointwise" else len(known) < len(given)
-        made = None if lost else _field_after(layer, known)
-        fields.update(dict.fromkeys(layer.outputs, made))
-        if layer.role == "convolution" and made is not None:
-            last = made
-    return None if last is None else last.size
-
-
-def _field_after(layer: Layer, given: Sequence[_Field]) -> _Field | None:
-    if not layer.local:
+def _receptive_field(
+    layers: Sequence[Layer], seen: Sequence[Seen | None], *, side: int
+) -> int | None:
+    over_maps = [
+        made
+        for layer, made in zip(layers, seen, strict=True)
+        if layer.weighted and made is not None and not made.pooled
+    ]
+    if not over_maps:
         return None
-    size = max((field.size for field in given), default=1)
-    jump = max((field.jump for field in given), default=1)
-    sides = zip(layer.kernel, layer.dilation, strict=True)
-    reach = max(((kernel - 1) * dilation for kernel, dilation in sides), default=0)
-    return _Field(size + reach * jump, jump * max(layer.stride, default=1))
+    return side if over_maps[-1].whole else over_maps[-1].size

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-import numpy as np
 import onnx
 
-from auditor.models.architecture import ArchitectureFacts, Layer, Role, describe, flops_of
-from auditor.models.inputs import tensor_shape
+from auditor.models.architecture import ArchitectureFacts, describe, flops_of
+from auditor.models.layers import Layer, Role
 from auditor.models.onnx_graph import OnnxGraph, attribute
+from auditor.models.onnx_parameters import parameter_count
+from auditor.models.onnx_run import OnnxRun, follow_graph
 from auditor.models.onnx_unsteady import onnx_unsteady
 from auditor.models.quantize import is_quantised
 from auditor.spec import InputSpec
-
-_LARGE = 4096
-"""Constants with more numbers than this hold weights, never a shape to be computed with."""
 
 _ROLES: dict[Role, frozenset[str]] = {
     "convolution": frozenset({"Conv", "ConvInteger", "ConvTranspose", "QLinearConv"}),
@@ -36,25 +35,30 @@ _ROLES: dict[Role, frozenset[str]] = {
     "add": frozenset({"Add", "QLinearAdd", "Sum"}),
     "concat": frozenset({"Concat", "QLinearConcat"}),
     "pointwise": frozenset(
-        {"Cast", "DequantizeLinear", "Div", "Dropout", "Identity", "Mul", "Pad", "Pow",
-         "QuantizeLinear", "Sqrt", "Sub", "Transpose"}
+        {"Abs", "Cast", "DequantizeLinear", "Div", "Dropout", "Exp", "Expand", "Gather", "Identity",
+         "Mod", "Mul", "Neg", "Not", "Pad", "Pow", "QLinearMul", "QuantizeLinear", "Reciprocal",
+         "ScatterND", "Split", "Sqrt", "Sub", "Tile", "Where"}
     ),
+    "reshape": frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"}),
+    "transpose": frozenset({"Transpose"}),
+    "reduction": frozenset({"ReduceMax", "ReduceMean"}),
+    "statistic": frozenset({"ReduceL1", "ReduceL2", "ReduceSum", "ReduceSumSquare"}),
+    "mixing": frozenset({"Attention", "Einsum"}),
 }  # fmt: skip
 
-_UNSEEN = frozenset({"Constant", "Shape"})
+_UNCOUNTED = frozenset({"DeformConv", "GRU", "LSTM", "Loop", "RNN", "Scan", "If"})
+"""Operators that hold products whose number is not worked out here; so do those of runtimes."""
+
+_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 
 
 def onnx_architecture(graph: OnnxGraph, *, input: InputSpec) -> ArchitectureFacts:
     """What the network is made of; FLOPs are None where a shape cannot be inferred."""
-    shapes = inferred_shapes(graph, input=input)
-    layers = [
-        _layer(graph, node, shapes)
-        for node in graph.nodes
-        if node.op_type not in _UNSEEN and not graph.constants.issuperset(node.output)
-    ]
+    run = follow_graph(graph, input=input)
+    layers = [_layer(run, node) for node in run.nodes if run.moving.intersection(node.output)]
     return describe(
         layers,
-        n_parameters=parameter_count(graph),
+        n_parameters=parameter_count(run),
         flops=flops_of(layers),
         input=input,
         quantised=is_quantised(graph),
@@ -62,114 +66,71 @@ def onnx_architecture(graph: OnnxGraph, *, input: InputSpec) -> ArchitectureFact
     )
 
 
-def parameter_count(graph: OnnxGraph) -> int:
-    """Numbers in the constants that weighted and normalising layers read (scales left out)."""
-    stores: set[str] = set()
-    weighing = _ROLES["convolution"] | _ROLES["linear"] | _ROLES["normalisation"] | {"PRelu"}
-    for node in graph.nodes:
-        if node.op_type in weighing:
-            stores |= {_origin(graph, name) for name in _weights_of(node)}
-        elif node.op_type in ("Add", "Mul", "Gather") and not graph.constants.issuperset(
-            node.output
-        ):
-            stores |= {_origin(graph, name) for name in node.input}
-    stores &= graph.constants
-    return sum(math.prod(graph.shape_of_constant(name) or ()) for name in sorted(stores))
-
-
-def _weights_of(node: onnx.NodeProto) -> list[str]:
-    if node.op_type == "QLinearConv":
-        return [node.input[3], *node.input[8:9]]
-    if node.op_type in ("ConvInteger", "MatMulInteger"):
-        return list(node.input[:2])
-    if node.op_type in ("QLinearMatMul", "QGemm"):
-        return [node.input[3], *(node.input[6:7] if node.op_type == "QGemm" else ())]
-    return list(node.input)
-
-
-def _origin(graph: OnnxGraph, name: str) -> str:
-    """The stored tensor behind a constant that is only moved or dequantised."""
-    while name in graph.constants and (node := graph.producers.get(name)) is not None:
-        if node.op_type == "Constant" or not node.input:
-            return name
-        name = node.input[0]
-    return name
-
-
-def inferred_shapes(graph: OnnxGraph, *, input: InputSpec) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor whose shape follows from one image of the declared size."""
-    light = _without_weights(graph)
-    for info in light.graph.input:
-        if info.name == graph.inputs[0].name:
-            _set_shape(info, (1, *tensor_shape(input)))
-    # A declared output shape, with its free batch, would contradict the batch of one.
-    for info in light.graph.output:
-        info.type.tensor_type.ClearField("shape")
-    del light.graph.value_info[:]
-    try:
-        inferred = onnx.shape_inference.infer_shapes(light, data_prop=True)
-    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError):
-        inferred = light
-    infos = [*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output]
-    found = {info.name: _shape(info) for info in infos}
-    for name in graph.constants:
-        found.setdefault(name, graph.shape_of_constant(name))
-    return {name: shape for name, shape in found.items() if shape is not None}
-
-
-def _without_weights(graph: OnnxGraph) -> onnx.ModelProto:
-    """The model with large constants as inputs of the same type: small, whatever its weights."""
-    source = graph.model
-    light = onnx.ModelProto(ir_version=source.ir_version)
-    light.opset_import.extend(source.opset_import)
-    light.functions.extend(source.functions)
-    light.graph.name = source.graph.name or "graph"
-    light.graph.node.extend(source.graph.node)
-    light.graph.output.extend(source.graph.output)
-    light.graph.input.extend(graph.inputs)
-    for tensor in source.graph.initializer:
-        if math.prod(tensor.dims) <= _LARGE:
-            light.graph.initializer.append(tensor)
-        else:
-            info = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
-            light.graph.input.append(info)
-    return light
-
-
-def _set_shape(info: onnx.ValueInfoProto, shape: tuple[int, ...]) -> None:
-    dims = info.type.tensor_type.shape
-    del dims.dim[:]
-    for length in shape:
-        dims.dim.add().dim_value = length
-
-
-def _shape(info: onnx.ValueInfoProto) -> tuple[int, ...] | None:
-    tensor = info.type.tensor_type
-    if not tensor.HasField("shape"):
-        return None
-    dims = [d.dim_value for d in tensor.shape.dim]
-    known = all(d.HasField("dim_value") for d in tensor.shape.dim)
-    return tuple(dims) if known else None
-
-
-def _layer(graph: OnnxGraph, node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> Layer:
+def _layer(run: OnnxRun, node: onnx.NodeProto) -> Layer:
     role = _role(node)
-    moving = tuple(name for name in node.input if name and name not in graph.constants)
-    if role == "linear" and len(moving) > 1:
-        role = "other"  # two activations multiplied, as attention does: no weights
-    window = _window(graph, node, shapes) if role in ("convolution", "pooling") else ()
-    plain = node.op_type != "ConvTranspose"
-    return Layer(
+    moving = tuple(name for name in node.input if name in run.moving)
+    linear = role == "linear"
+    if linear and len({*_operands(node)} & run.moving) > 1:
+        role = "mixing"
+    if role == "add" and len(moving) < 2:
+        role = "pointwise"
+    main = moving[0] if moving else ""
+    plain = Layer(
         op=node.op_type,
         role=role,
         inputs=moving,
         outputs=tuple(name for name in node.output if name),
-        macs=_macs(node, role, shapes, graph),
+        macs=_macs(run, node, role),
+        given=run.shape(main),
+        made=run.shape(node.output[0]),
+    )
+    if role in ("convolution", "pooling"):
+        return _windowed(run, node, plain)
+    rank = len(plain.given or ())
+    if role == "linear" and rank:
+        first = main == _operands(node)[0]
+        turned = bool((attribute(node, "transA" if first else "transB") or (0,))[0])
+        return replace(plain, over=(rank - 1 if first != turned else max(rank - 2, 0),))
+    if role == "transpose":
+        order = attribute(node, "perm") or tuple(reversed(range(rank)))
+        return replace(plain, order=order)
+    if role in ("reduction", "statistic") and rank:
+        return replace(plain, over=_axes(run, node, rank))
+    if node.op_type == "Slice":
+        return _sliced(run, node, plain)
+    return plain
+
+
+def _axes(run: OnnxRun, node: onnx.NodeProto, rank: int) -> tuple[int, ...]:
+    held = attribute(node, "axes")
+    if held is None and len(node.input) > 1 and node.input[1] in run.values:
+        held = tuple(int(v) for v in run.values[node.input[1]].reshape(-1))
+    return tuple(axis % rank for axis in held or range(rank))
+
+
+def _sliced(run: OnnxRun, node: onnx.NodeProto, plain: Layer) -> Layer:
+    steps = run.values.get(node.input[4]) if len(node.input) > 4 else None
+    axes = run.values.get(node.input[3]) if len(node.input) > 3 else None
+    if steps is None or axes is None or len(plain.given or ()) == 0:
+        return replace(plain, role="pointwise")
+    rank = len(plain.given or ())
+    over = tuple(int(a) % rank for a in axes.reshape(-1))
+    stride = tuple(max(int(s), 1) for s in steps.reshape(-1))
+    return replace(plain, role="pointwise", over=over, stride=stride)
+
+
+def _windowed(run: OnnxRun, node: onnx.NodeProto, plain: Layer) -> Layer:
+    convolves = plain.role == "convolution"
+    weight = (run.shape(_weight_name(node)) or ()) if convolves else ()
+    window = () if node.op_type == "ConvTranspose" else attribute(node, "kernel_shape")
+    window = weight[2:] if window is None else window
+    groups = (attribute(node, "group") or (1,))[0]
+    return replace(
+        plain,
         kernel=window,
         stride=_per_axis(node, "strides", len(window)),
         dilation=_per_axis(node, "dilations", len(window)),
-        depthwise=role == "convolution" and _is_depthwise(node, shapes),
-        local=plain and role not in ("other", "linear") and bool(window or role != "pooling"),
+        depthwise=convolves and groups > 1 and weight[1:2] == (1,),
     )
 
 
@@ -181,48 +142,52 @@ def _weight_name(node: onnx.NodeProto) -> str:
     return str(node.input[3] if node.op_type == "QLinearConv" else node.input[1])
 
 
-def _window(
-    graph: OnnxGraph, node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]
-) -> tuple[int, ...]:
-    declared = attribute(node, "kernel_shape")
-    if declared is not None or _role(node) != "convolution":
-        return declared or ()
-    return shapes.get(_weight_name(node), ())[2:]
-
-
 def _per_axis(node: onnx.NodeProto, name: str, axes: int) -> tuple[int, ...]:
     return (attribute(node, name) or (1,) * axes) if axes else ()
 
 
-def _is_depthwise(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> bool:
-    groups = (attribute(node, "group") or (1,))[0]
-    weight = shapes.get(_weight_name(node), ())
-    return groups > 1 and len(weight) > 1 and weight[1] == 1
+def _operands(node: onnx.NodeProto) -> list[str]:
+    """The two factors of a product of matrices, scales and zero points left out."""
+    return [node.input[0], node.input[3 if node.op_type in ("QLinearMatMul", "QGemm") else 1]]
 
 
-def _macs(
-    node: onnx.NodeProto, role: Role, shapes: dict[str, tuple[int, ...]], graph: OnnxGraph
-) -> int | None:
+def _macs(run: OnnxRun, node: onnx.NodeProto, role: Role) -> int | None:
     """Multiply-adds for one image; 0 for what neither convolves nor multiplies matrices."""
-    multiplies = node.op_type in _ROLES["linear"]
-    if role != "convolution" and not multiplies:
-        return 0
-    made = shapes.get(node.output[0])
-    if role == "convolution":
-        weight = shapes.get(_weight_name(node))
-        basis = shapes.get(node.input[0]) if node.op_type == "ConvTranspose" else made
-        return None if weight is None or basis is None else _conv_macs(basis, weight)
-    inner = _inner_length(node, shapes)
-    return None if made is None or inner is None else int(np.prod(made, dtype=np.int64)) * inner
-
-
-def _conv_macs(basis: tuple[int, ...], weight: tuple[int, ...]) -> int:
-    return math.prod(basis) * math.prod(weight[1:])
-
-
-def _inner_length(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int | None:
-    shape = shapes.get(node.input[0])
-    if not shape:
+    if node.op_type in _UNCOUNTED or (role == "other" and node.domain not in _DOMAINS):
         return None
-    transposed = node.op_type == "Gemm" and (attribute(node, "transA") or (0,))[0]
-    return shape[0] if transposed else shape[-1]
+    if node.op_type == "Einsum":
+        return _einsum_macs(run, node)
+    if node.op_type == "Attention":
+        return _attention_macs(run, node)
+    if role == "convolution":
+        weight = run.shape(_weight_name(node))
+        basis = run.shape(node.input[0] if node.op_type == "ConvTranspose" else node.output[0])
+        return None if not weight or basis is None else math.prod(basis) * math.prod(weight[1:])
+    if node.op_type not in _ROLES["linear"]:
+        return 0
+    made, left = run.shape(node.output[0]), run.shape(node.input[0])
+    if made is None or not left:
+        return None
+    transposed = node.op_type in ("Gemm", "QGemm") and (attribute(node, "transA") or (0,))[0]
+    return math.prod(made) * (left[0] if transposed else left[-1])
+
+
+def _einsum_macs(run: OnnxRun, node: onnx.NodeProto) -> int | None:
+    """The product of the lengths of all indices, which each multiply-add runs over once."""
+    equation = next((a.s.decode() for a in node.attribute if a.name == "equation"), "")
+    terms = [t.strip() for t in equation.partition("->")[0].split(",")]
+    shapes = [run.shape(name) for name in node.input]
+    if "." in equation or [len(t) for t in terms] != [len(s or ()) for s in shapes]:
+        return None
+    lengths = dict(zip("".join(terms), (n for s in shapes for n in s or ()), strict=True))
+    return math.prod(lengths.values()) if len(terms) > 1 else 0
+
+
+def _attention_macs(run: OnnxRun, node: onnx.NodeProto) -> int | None:
+    """Scores and their use: queries x keys, over the width of keys and then of values."""
+    shapes = [run.shape(name) for name in node.input[:3]]
+    made = run.shape(node.output[0])
+    if any(s is None for s in shapes) or made is None:
+        return None
+    query, key, _ = (s or () for s in shapes)
+    return (math.prod(query) + math.prod(made)) * key[-2]

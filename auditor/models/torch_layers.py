@@ -1,71 +1,316 @@
-"""Layers of a PyTorch module, by symbolic tracing where it can be traced."""
+"""Layers of a PyTorch module in any form, as its operators run on one image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakTensorKeyDictionary
 
-from auditor.models.architecture import ArchitectureFacts, Layer, Role, Unsteady, describe
+from auditor.models.architecture import ArchitectureFacts, Unsteady, describe, flops_of
+from auditor.models.layers import Layer, Role
 from auditor.models.outputs import Ending
+from auditor.models.torch_fused import FUSED
+from auditor.models.torchscript_unsteady import scripted_unsteady
 from auditor.spec import InputSpec
 
-_ADDING = frozenset({"add", "iadd", "sum"})
-_JOINING = frozenset({"cat", "concat", "concatenate"})
+_PRODUCTS = frozenset({"addbmm", "addmm", "addmv", "baddbmm", "bmm", "dot", "mm", "mv"})
+_UNCOUNTED = ("attention", "encoder_layer", "lstm", "rnn", "gru", "quantized", "deform", "linear")
+"""Parts of names of operators that hold products whose number is not worked out here."""
+
+_OF_SHAPE = frozenset(
+    {"empty_like", "full_like", "new_empty", "new_full", "new_ones", "new_zeros", "ones_like",
+     "rand_like", "randn_like", "zeros_like"}
+)  # fmt: skip
+"""Operators that read the shape of a tensor and none of its numbers."""
+
+_SAME = frozenset({"alias", "detach", "lift_fresh"})
 _ACTIVATING = frozenset(
-    {"elu", "gelu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_softmax", "mish",
-     "relu", "relu6", "sigmoid", "silu", "softmax", "softplus", "tanh"}
+    {"celu", "elu", "gelu", "glu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu",
+     "log_softmax", "mish", "prelu", "prelu_kernel", "relu", "relu6", "safe_softmax", "selu",
+     "sigmoid", "silu",
+     "softmax", "softplus", "tanh"}
 )  # fmt: skip
-_POINTWISE = frozenset(
-    {"clamp", "contiguous", "div", "dropout", "float", "half", "identity", "mul", "neg",
-     "pad", "permute", "stochastic_depth", "sub", "to", "transpose", "truediv"}
+_MOVING = frozenset(
+    {"clone", "constant_pad_nd", "contiguous", "copy", "expand", "flip", "index", "native_dropout",
+     "pad_circular", "reflection_pad2d", "replication_pad2d", "roll", "select", "slice", "split",
+     "split_with_sizes", "stack", "to_copy", "unbind"}
 )  # fmt: skip
-_NO_LAYERS = frozenset(
-    {"_assert", "_guards_fn", "dim", "eq", "floordiv", "ge", "getattr", "getitem", "gt", "le",
-     "lt", "ne", "size", "sym_size"}
+_RESHAPING = frozenset({"reshape", "reshape_alias", "squeeze", "unsafe_view", "unsqueeze", "view"})
+_STATISTICS = frozenset(
+    {"linalg_vector_norm", "norm", "std", "std_mean", "sum", "var", "var_mean"}
 )  # fmt: skip
-_RESHAPING = frozenset(
-    {"Dropout", "Flatten", "Identity", "Unflatten", "contiguous", "dropout", "flatten", "float",
-     "reshape", "squeeze", "to", "unsqueeze", "view"}
-)  # fmt: skip
+_KEEPING = _RESHAPING | {"clone", "to_copy"}
 
 
 @dataclass(frozen=True)
 class TorchNetwork:
-    """A module's layers in the order in which they run; `linked` as in `describe`."""
+    """A module's layers in the order in which they run, and the numbers that they hold."""
 
     layers: tuple[Layer, ...]
-    linked: bool
-    unsteady: Unsteady = field(default_factory=Unsteady)
+    n_parameters: int
 
 
 def trace(module: nn.Module, example: torch.Tensor) -> TorchNetwork:
-    """Layers and links of `module`; its layers alone where its forward cannot be traced."""
+    """Layers of `module`, in whatever form, as they run on one image `example`.
+
+    Fused attention is run as the products that it stands for. Of a program that chooses its way
+    by the image, this is the way that it took.
+    """
     try:
-        graph = fx.symbolic_trace(module).graph
-    except Exception:  # noqa: BLE001 - proxies run through foreign code, which raises anything
-        return TorchNetwork(tuple(_layers_run(module, example)), linked=False)
-    modules = dict(module.named_modules())
-    layers = (_traced_layer(node, modules, module) for node in graph.nodes)
-    return TorchNetwork(tuple(layer for layer in layers if layer is not None), linked=True)
+        recorder = _recorded(module, example, gradients=example.is_floating_point())
+    except RuntimeError:  # a module that leaves torch on its way does not run with gradients
+        recorder = _recorded(module, example, gradients=False)
+    own = sum(p.numel() for p in module.parameters())
+    return TorchNetwork(tuple(recorder.layers), own or recorder.n_weights)
+
+
+def _recorded(module: nn.Module, example: torch.Tensor, *, gradients: bool) -> _Recorder:
+    recorder = _Recorder()
+    # With gradients nn.MultiheadAttention runs as its layers, without as one fused operator.
+    with _unfused(), torch.set_grad_enabled(gradients):
+        image = example.clone().requires_grad_(gradients) * 1
+        recorder.start(image)
+        with recorder:
+            module(image)
+    return recorder
+
+
+@contextmanager
+def _unfused() -> Iterator[None]:
+    optimised: Any = torch.jit.optimized_execution  # torch leaves it without types
+    with sdpa_kernel(SDPBackend.MATH), optimised(False):
+        yield
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Writes down the operators that run on what follows from an image."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.layers: list[Layer] = []
+        self._names = WeakTensorKeyDictionary()
+        self._written: dict[int, tuple[Any, str]] = {}
+        self._weights: dict[int, torch.Tensor] = {}
+
+    @property
+    def n_weights(self) -> int:
+        """Numbers of the tensors that are read beside what an image changes."""
+        return sum(each.numel() for each in self._weights.values())
+
+    def start(self, image: torch.Tensor) -> None:
+        self._names[image] = "image"
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func._schema.name.rpartition("::")[2].strip("_")
+        with self:
+            if name in FUSED:
+                return FUSED[name](*args, **(kwargs or {}))
+            parts = func.decompose(*args, **(kwargs or {}))
+            if parts is not NotImplemented:
+                return parts
+        out = _ran(func, args, kwargs or {})
+        given = [t for t in tree_leaves((args, kwargs)) if torch.is_tensor(t)]
+        named = [(t, self._name(t)) for t in given]
+        moving = next((n for _, n in named if n is not None), None)
+        made = [t for t in tree_leaves(out) if torch.is_tensor(t)]
+        if moving is not None and made and name in _SAME:
+            self._names[made[0]] = moving
+        elif moving is not None and made and name not in _OF_SHAPE:
+            self._add(_Call(func, name, args, kwargs or {}, named, made))
+        return out
+
+    def _name(self, tensor: torch.Tensor) -> str | None:
+        found: str | None = self._names.get(tensor)
+        if found is None and self._written:
+            found = self._written.get(tensor.untyped_storage()._cdata, (None, None))[1]
+        return found
+
+    def _add(self, call: _Call) -> None:
+        names = tuple(f"{call.name}_{len(self.layers)}_{i}" for i in range(len(call.made)))
+        layer = _layer(call, names)
+        self.layers.append(layer)
+        still = [t for t, n in call.named if n is None and t.is_floating_point() and t.numel() > 1]
+        trained = still[:2] if "batch_norm" in call.name else still  # then its statistics
+        self._weights.update((t.data_ptr(), t) for t in trained)
+        inputs = {id(t) for t, _ in call.named}
+        for tensor, name in zip(call.made, names, strict=True):
+            storage = tensor.untyped_storage()
+            # A part written in place changes what other views of the same numbers hold.
+            if id(tensor) in inputs and storage.nbytes() > tensor.nbytes:
+                self._written[storage._cdata] = (storage, name)
+            self._names[tensor] = name
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One operator that ran: its tensors, each with its name where an image changes it."""
+
+    func: Any
+    name: str
+    args: Any
+    kwargs: Any
+    named: list[tuple[torch.Tensor, str | None]]
+    made: list[torch.Tensor]
+
+    @property
+    def moving(self) -> list[torch.Tensor]:
+        return [tensor for tensor, name in self.named if name is not None]
+
+    def argument(self, name: str) -> Any:
+        """An argument by its name in the operator's own signature; None where it has none."""
+        for place, each in enumerate(self.func._schema.arguments):
+            if each.name == name:
+                return self.args[place] if place < len(self.args) else self.kwargs.get(name)
+        return None
+
+
+def _layer(call: _Call, names: tuple[str, ...]) -> Layer:
+    main, inputs = call.moving[0], tuple(n for _, n in call.named if n is not None)
+    role = _role(call)
+    plain = Layer(
+        op=call.name,
+        role=role,
+        inputs=inputs,
+        outputs=names,
+        macs=None if any(part in call.name for part in _UNCOUNTED) else 0,
+        given=tuple(main.shape),
+        made=tuple(call.made[0].shape) if call.made else None,
+    )
+    if call.name in _PRODUCTS:
+        return _product(call, plain)
+    if role == "convolution":
+        return _convolution(call, plain)
+    if role == "pooling":
+        return _pooling(call, plain)
+    if role == "transpose":
+        return replace(plain, order=_order(call, main.ndim))
+    if role in ("reduction", "statistic"):
+        dims = call.argument("dim")
+        listed = [dims] if isinstance(dims, int) else list(dims or range(main.ndim))
+        return replace(plain, over=tuple(d % main.ndim for d in listed))
+    if call.name == "slice":
+        over, step = (call.argument("dim") or 0) % main.ndim, call.argument("step") or 1
+        return replace(plain, over=(over,), stride=(step,))
+    return plain
+
+
+def _order(call: _Call, axes: int) -> tuple[int, ...]:
+    dims = call.argument("dims")
+    if dims is not None:
+        return tuple(d % axes for d in dims)
+    order = list(range(axes))
+    if axes > 1:
+        a, b = ((call.argument(n) or 0) % axes for n in ("dim0", "dim1"))
+        a, b = (0, 1) if a == b else (a, b)
+        order[a], order[b] = order[b], order[a]
+    return tuple(order)
+
+
+def _role(call: _Call) -> Role:
+    name = call.name
+    if name in ("mean", "amax") or (name == "max" and call.argument("dim") is not None):
+        return "reduction"
+    if name == "add":
+        return "add" if len(call.moving) > 1 else "pointwise"
+    sets: tuple[tuple[frozenset[str], Role], ...] = (
+        (_PRODUCTS, "mixing"),
+        (frozenset({"cat"}), "concat"),
+        (_ACTIVATING, "activation"),
+        (_MOVING, "pointwise"),
+        (_RESHAPING, "reshape"),
+        (frozenset({"permute", "t", "transpose"}), "transpose"),
+        (_STATISTICS, "statistic"),
+    )
+    found = next((role for names, role in sets if name in names), None)
+    if found is not None:
+        return found
+    for part, role in (("conv", "convolution"), ("pool", "pooling"), ("norm", "normalisation")):
+        if part in name:
+            return role  # type: ignore[return-value]
+    return "pointwise" if torch.Tag.pointwise in call.func.tags else "other"
+
+
+def _product(call: _Call, plain: Layer) -> Layer:
+    """A product of matrices: a linear layer where one of them is a weight."""
+    left, right = call.named[-2:]
+    macs = call.made[0].numel() * left[0].shape[-1]
+    if left[1] is not None and right[1] is not None:
+        return replace(plain, role="mixing", macs=macs)
+    main = left[0] if left[1] is not None else right[0]
+    axis = main.ndim - 1 if left[1] is not None else max(main.ndim - 2, 0)
+    return replace(plain, role="linear", macs=macs, given=tuple(main.shape), over=(axis,))
+
+
+def _convolution(call: _Call, plain: Layer) -> Layer:
+    weight = call.argument("weight")
+    if not torch.is_tensor(weight) or call.argument("stride") is None:
+        return replace(plain, macs=None)
+    shape = tuple(weight.shape)
+    axes = len(shape) - 2
+    transposed = bool(call.argument("transposed"))
+    basis = plain.given if transposed else plain.made
+    return replace(
+        plain,
+        macs=math.prod(basis or ()) * math.prod(shape[1:]),
+        kernel=() if transposed else shape[2:],
+        stride=_sides(call, "stride", axes),
+        dilation=_sides(call, "dilation", axes),
+        depthwise=(call.argument("groups") or 1) > 1 and shape[1] == 1,
+    )
+
+
+def _pooling(call: _Call, plain: Layer) -> Layer:
+    if "adaptive" not in call.name:
+        axes = 1 if "1d" in call.name else 3 if "3d" in call.name else 2
+        kernel = _sides(call, "kernel_size", axes)
+        return replace(
+            plain,
+            kernel=kernel,
+            stride=_sides(call, "stride", axes) if call.argument("stride") else kernel,
+            dilation=_sides(call, "dilation", axes),
+        )
+    made = tuple(call.argument("output_size") or ())
+    given = (plain.given or ())[-len(made) :]
+    if all(length == 1 for length in made):
+        return plain
+    kernel = tuple(-(-g // m) for g, m in zip(given, made, strict=True))
+    stride = tuple(max(g // m, 1) for g, m in zip(given, made, strict=True))
+    return replace(plain, kernel=kernel, stride=stride, dilation=(1,) * len(kernel))
+
+
+def _sides(call: _Call, name: str, axes: int) -> tuple[int, ...]:
+    held = call.argument(name)
+    listed = [held] if isinstance(held, int) else list(held or [1])
+    return tuple(listed) if len(listed) == axes else (listed[0],) * axes
 
 
 def torch_architecture(
-    network: TorchNetwork, *, module: nn.Module, example: torch.Tensor, input: InputSpec
+    network: TorchNetwork,
+    *,
+    module: nn.Module,
+    example: torch.Tensor,
+    input: InputSpec,
 ) -> ArchitectureFacts:
     """What the network is made of; `example` is one image's input."""
+    scripted = isinstance(module, torch.jit.ScriptModule)
+    read = scripted_unsteady(module) if scripted else Unsteady()
+    ran = unsteady_run(module, example)
     return describe(
         network.layers,
-        n_parameters=sum(p.numel() for p in module.parameters()),
-        flops=count_flops(module, example),
+        n_parameters=network.n_parameters,
+        flops=flops_of(network.layers),
         input=input,
-        linked=network.linked,
-        unsteady=_together(network.unsteady, unsteady_run(module, example)),
+        # What was read in a program, or where that shows nothing what was seen to run.
+        unsteady=Unsteady(read.random or ran.random, read.batch or ran.batch),
     )
 
 
@@ -94,162 +339,21 @@ class _Watched(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # Normalisation by image runs as one of a batch of one.
         elif "batch_norm" in name and args[5] is True and len(args[0]) > 1:
             self.batch.append(name)
-        return func(*args, **(kwargs or {}))
+        return _ran(func, args, kwargs or {})
 
 
-def _together(read: Unsteady, ran: Unsteady) -> Unsteady:
-    """What was read in a program, or where that shows nothing what was seen to run."""
-    return Unsteady(read.random or ran.random, read.batch or ran.batch)
-
-
-def count_flops(module: Callable[..., Any], example: torch.Tensor) -> int | None:
-    """FLOPs of one image as torch counts them while it runs; None where it counts none."""
-    counter = FlopCounterMode(display=False)
-    # With gradients on, attention runs as the matrix products that are counted.
-    with counter, torch.enable_grad():
-        module(example)
-    return counter.get_total_flops() or None
+def _ran(func: Any, args: Any, kwargs: Any) -> Any:
+    # A frozen program compares its sizes as tensors, and hands them over as plain numbers.
+    if func._schema.name == "aten::equal":
+        args = [torch.as_tensor(each) for each in args]
+    return func(*args, **kwargs)
 
 
 def ending_of_layers(layers: tuple[Layer, ...]) -> Ending:
     """What the last layer that changes numbers is."""
     for layer in reversed(layers):
-        name = layer.op.lower()
-        if name in ("softmax", "softmax2d"):
-            return "softmax"
-        if name == "sigmoid":
-            return "sigmoid"
-        if layer.op not in _RESHAPING:
+        if layer.op in ("softmax", "sigmoid"):
+            return "softmax" if layer.op == "softmax" else "sigmoid"
+        if layer.op not in _KEEPING:
             return "none"
     return "unknown"
-
-
-def _layers_run(module: nn.Module, example: torch.Tensor) -> Iterator[Layer]:
-    ran: list[nn.Module] = []
-    leaves = [m for m in module.modules() if not list(m.children())]
-    handles = [m.register_forward_hook(lambda m, given, made: ran.append(m)) for m in leaves]
-    try:
-        with torch.no_grad():
-            module(example)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return (_module_layer(m, inputs=(), output="") for m in ran)
-
-
-def _traced_layer(node: fx.Node, modules: dict[str, nn.Module], root: nn.Module) -> Layer | None:
-    inputs = tuple(n.name for n in node.all_input_nodes if n.op != "get_attr")
-    if node.op == "call_module":
-        return _module_layer(modules[str(node.target)], inputs=inputs, output=node.name)
-    if node.op not in ("call_function", "call_method"):
-        return None
-    name = node.target if isinstance(node.target, str) else _function_name(node.target)
-    if name in _NO_LAYERS:
-        return None
-    return _function_layer(name, node, inputs=inputs, root=root)
-
-
-def _function_name(target: Any) -> str:
-    # Operators of exported programs are called as `conv2d.default`.
-    return str(getattr(target, "__name__", target)).partition(".")[0]
-
-
-def _module_layer(module: nn.Module, *, inputs: tuple[str, ...], output: str) -> Layer:
-    role = _module_role(module)
-    window = _sides(module, "kernel_size") if role in ("convolution", "pooling") else ()
-    transposed = bool(getattr(module, "transposed", False))
-    unbounded = role in ("other", "linear") or (role == "pooling" and not window) or transposed
-    return Layer(
-        op=type(module).__name__,
-        role=role,
-        inputs=inputs,
-        outputs=(output,),
-        kernel=window,
-        stride=_sides(module, "stride") if window else (),
-        dilation=(_sides(module, "dilation") or (1,) * len(window)) if window else (),
-        depthwise=role == "convolution" and _is_depthwise(module),
-        local=not unbounded,
-    )
-
-
-def _module_role(module: nn.Module) -> Role:
-    name = type(module).__name__
-    if isinstance(module, nn.modules.conv._ConvNd):
-        return "convolution"
-    if isinstance(module, nn.Linear):
-        return "linear"
-    if "Pool" in name:
-        return "pooling"
-    if "Norm" in name:
-        return "normalisation"
-    if isinstance(module, nn.MultiheadAttention):
-        return "other"
-    if type(module).__module__ == "torch.nn.modules.activation":
-        return "activation"
-    return "pointwise" if "Dropout" in name or name in ("Identity", "StochasticDepth") else "other"
-
-
-def _sides(module: nn.Module, name: str) -> tuple[int, ...]:
-    held = getattr(module, name, None)
-    if isinstance(held, int):
-        return (held, held)
-    return tuple(held) if isinstance(held, tuple) else ()
-
-
-def _is_depthwise(module: nn.Module) -> bool:
-    groups = int(getattr(module, "groups", 1))
-    return groups > 1 and groups == getattr(module, "in_channels", None)
-
-
-def _function_layer(name: str, node: fx.Node, *, inputs: tuple[str, ...], root: nn.Module) -> Layer:
-    role = function_role(name, n_inputs=len(inputs))
-    kernel = _weight_window(node, root) if role == "convolution" else ()
-    return Layer(
-        op=name,
-        role=role,
-        inputs=inputs,
-        outputs=(node.name,),
-        kernel=kernel,
-        stride=_argument(node, 3, "stride", len(kernel)),
-        dilation=_argument(node, 5, "dilation", len(kernel)),
-        local=bool(kernel) or role in ("normalisation", "activation", "add", "concat", "pointwise"),
-    )
-
-
-def function_role(name: str, *, n_inputs: int) -> Role:
-    """The role of a function by torch's name for it; `n_inputs` are tensors, weights left out."""
-    name = name.rstrip("_")  # in-place forms
-    if name in _ADDING:
-        return "add" if n_inputs > 1 else "pointwise"
-    if name in ("linear", "addmm"):
-        return "linear" if n_inputs == 1 else "other"
-    sets: tuple[tuple[frozenset[str], Role], ...] = (
-        (_JOINING, "concat"),
-        (_ACTIVATING, "activation"),
-        (_POINTWISE, "pointwise"),
-    )
-    found = next((role for names, role in sets if name in names), None)
-    if found is not None:
-        return found
-    if "conv" in name:
-        return "convolution"
-    if "pool" in name:
-        return "pooling"
-    return "normalisation" if "norm" in name else "other"
-
-
-def _weight_window(node: fx.Node, root: nn.Module) -> tuple[int, ...]:
-    weight = node.args[1] if len(node.args) > 1 else node.kwargs.get("weight")
-    if not isinstance(weight, fx.Node) or weight.op != "get_attr":
-        return ()
-    held: Any = root
-    for part in str(weight.target).split("."):
-        held = getattr(held, part)
-    return tuple(held.shape[2:])
-
-
-def _argument(node: fx.Node, place: int, name: str, axes: int) -> tuple[int, ...]:
-    given = node.args[place] if len(node.args) > place else node.kwargs.get(name, 1)
-    if isinstance(given, int):
-        return (given,) * axes
-    return tuple(int(str(v)) for v in given) if isinstance(given, list | tuple) and axes else ()

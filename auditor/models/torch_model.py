@@ -32,13 +32,12 @@ from auditor.models.stated import Stated, require_task, stated_by, torchscript_m
 from auditor.models.steps import no_answers, predict_in_steps
 from auditor.models.torch_gradients import input_gradients
 from auditor.models.torch_head import Head, HeadTap, find_head, named_head
-from auditor.models.torch_layers import TorchNetwork, ending_of_layers, torch_architecture, trace
+from auditor.models.torch_layers import ending_of_layers, torch_architecture, trace
 from auditor.models.torch_weights import (
     load_exported_program,
     load_torchscript,
     module_with_weights,
 )
-from auditor.models.torchscript_layers import scripted_network
 from auditor.spec import InputSpec, ModelSpec
 from auditor.spec.spec_file import audited_classes
 
@@ -256,7 +255,8 @@ def _plan_of(
 ) -> _Plan:
     example = _example(model.input, device)
     made = _first_answer(module, example, model.input)
-    network = _network(module, example)
+    with _told():
+        network = trace(module, example)
     output, width = None, 0
     if model.head is not None:
         reading: Reading = HeadReading.of(model.head, classes, renamed)
@@ -320,12 +320,6 @@ def _said_by(error: BaseException) -> str:
     last = isinstance(error, torch.jit.Error) or "TorchScript" in lines[0]
     said = lines[-1 if last else 0].removeprefix("RuntimeError: ")[:300]
     return f"{type(error).__name__}: {said}"
-
-
-def _network(module: nn.Module, example: torch.Tensor) -> TorchNetwork:
-    if isinstance(module, torch.jit.ScriptModule):
-        return scripted_network(module)
-    return trace(module, example)
 
 
 def _head(

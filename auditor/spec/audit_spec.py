@@ -44,7 +44,8 @@ class InputSpec(SpecPart):
 
     `range` is the stored value that means white, where it is not the largest that the file can
     hold (12 bits in a file of 16: 4095); images that cannot hold it are read as they are.
-    `exif` says whether the orientation that a camera noted is applied.
+    `exif` says whether the orientation that a camera noted is applied. `antialias` false reads
+    four pixels at each point, however much an image shrinks, as `cv2.resize` does by default.
     """
 
     size: tuple[int, int]
@@ -54,6 +55,7 @@ class InputSpec(SpecPart):
     pad: int = Field(default=0, ge=0, le=255)
     align: Literal["center", "top-left"] = "center"
     interpolation: Interpolation = "bilinear"
+    antialias: bool = True
     range: float | None = Field(default=None, gt=0)
     exif: Literal["apply", "ignore"] = "apply"
     scale: float = Field(default=255.0, gt=0)
@@ -72,6 +74,11 @@ class InputSpec(SpecPart):
         if self.resize == "shortest" and self.shortest is None:
             raise ValueError(
                 "resize: shortest needs the length of the shortest side, as in `shortest: 256`"
+            )
+        if not self.antialias and self.interpolation != "bilinear":
+            raise ValueError(
+                f"antialias: false goes with interpolation: bilinear alone, not with "
+                f"{self.interpolation}; drop one of the two"
             )
         wanted = 1 if self.channels == "grey" else 3
         for key in ("mean", "std"):

@@ -5,7 +5,8 @@ import pytest
 from auditor.checks.model_architecture import Architecture
 from auditor.contract import NotMeasurableError
 from auditor.findings import Table
-from auditor.models.architecture import Layer, describe
+from auditor.models.architecture import describe
+from auditor.models.layers import Layer
 from auditor.spec import InputSpec
 from auditor.stats import value
 

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from auditor.checks.input_candidates import candidates_for, class_orders, effect_of
+from auditor.checks.input_candidates import (
+    ClassOrder,
+    best_assignment,
+    candidates_for,
+    class_orders,
+    effect_of,
+)
 from auditor.checks.model_preprocessing import OtherInputs, Preprocessing, input_words
 from auditor.contract import Available, Pass
 from auditor.findings import Figure, Unmeasured
@@ -178,11 +184,11 @@ def test_other_channels_take_their_own_numbers_with_them():
 
 def test_raw_and_grey_inputs_get_only_what_applies_to_them():
     assert {c.name for c in candidates_for(RAW)} == {
-        "exif-ignore", "channels-bgr", "resize-shortest", "resize-letterbox"
+        "exif-ignore", "channels-bgr", "resize-no-antialias", "resize-shortest", "resize-letterbox"
     }  # fmt: skip
     names = {c.name for c in candidates_for(GREY)}
-    assert names == {"exif-ignore", "grey--1..1", "grey-0..255", "grey-mnist", "resize-shortest",
-                     "resize-letterbox"}  # fmt: skip
+    assert names == {"exif-ignore", "grey--1..1", "grey-0..255", "grey-mnist",
+                     "resize-no-antialias", "resize-shortest", "resize-letterbox"}  # fmt: skip
 
 
 def test_orders_of_integer_names_hold_the_order_of_text():
@@ -261,3 +267,73 @@ def test_a_way_that_gives_the_very_same_answers_is_no_other_way(worlds):
     found = worlds.measures(Preprocessing(), evidence)
     assert "accuracy-gain:input=resize-stretch@test" not in found
     assert "accuracy-gain:input=resize-letterbox@test" in found
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("classes", [2, 6])
+def test_labels_of_other_images_are_not_decided(worlds, seed, classes):
+    evidence = world(worlds, seed=seed, classes=classes)
+    rng = np.random.default_rng(seed)
+    shuffled = rng.permutation(evidence.answers().labels)
+    names = evidence.spec.model.classes
+    other = worlds.evidence(spec=evidence.spec)
+    dataset = worlds.dataset(shuffled, classes=names)
+    other.add(dataset, evidence.answers().probabilities)
+    for candidate in candidates_for(COLOUR):
+        given = evidence.answers(input=candidate.input).probabilities
+        other.add(dataset, given, input=candidate.input)
+    unmeasured = [r for r in Preprocessing().run(other) if not isinstance(r, Figure)]
+    assert [type(r) for r in unmeasured] == [Unmeasured]
+    assert "do not belong together" in unmeasured[0].reason
+
+
+def test_one_answer_for_all_is_no_better_than_guessing(worlds):
+    evidence = world(worlds, seed=0)
+    for given in (None, *(c.input for c in candidates_for(COLOUR))):
+        answers = worlds.probabilities(np.zeros(256, dtype=int), n_classes=6)
+        evidence.add(evidence.dataset("test"), answers, **({"input": given} if given else {}))
+    assert any(isinstance(r, Unmeasured) for r in Preprocessing().run(evidence))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_permutation_of_classes_is_found_and_told(worlds, seed):
+    def order(names):
+        meaning = np.array([2, 0, 1, 4, 3, 5])  # no shift, no reversal, no sorting
+        return ClassOrder("planted", meaning)
+
+    found = worlds.measures(Preprocessing(), world(worlds, seed=seed, order=order))
+    (fit,) = [m for m in found.values() if m.facts["fits"]]
+    assert fit.subject.keys == (("classes", "best-assignment"),)
+    names = world(worlds, seed=seed).spec.model.classes
+    assert fit.facts["classes"] == [names[i] for i in (2, 0, 1, 4, 3, 5)]
+    sentence = worlds.sentence(Preprocessing, fit)
+    assert f"{names[0]!r} stands for {names[2]!r}" in sentence
+    assert "fit far better" in sentence
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_permutation_is_not_named_where_an_input_explains_as_much(worlds, seed):
+    evidence = world(worlds, seed=seed, order=lambda names: ClassOrder(
+        "planted", np.array([2, 0, 1, 4, 3, 5])))  # fmt: skip
+    given = next(c.input for c in candidates_for(COLOUR) if c.name == "resize-no-antialias")
+    labels = evidence.answers().labels
+    right = np.where(np.random.default_rng(seed).random(256) < 0.9, labels, 0)
+    evidence.add(evidence.dataset("test"), worlds.probabilities(right, n_classes=6), input=given)
+    found = worlds.measures(Preprocessing(), evidence)
+    assert not [m for m in found.values() if m.subject.keys[0][0] == "classes"]
+    assert failing(found) == {"resize-no-antialias"}
+
+
+def test_what_is_not_shown_to_fit_better_does_not_read_so(worlds):
+    for seed in range(6):
+        found = worlds.measures(
+            Preprocessing(), world(worlds, seed=seed, true_name="rgb-0..1", gap=0.07)
+        )
+        said = {m.subject.keys[0][1] for m in found.values() if m.facts["fits"]}
+        assert said <= failing(found)
+
+
+def test_the_best_assignment_leaves_alone_what_the_answers_leave_open():
+    predicted = np.array([0, 0, 1, 1])
+    labels = np.array([1, 1, 0, 0])
+    assert best_assignment(predicted, labels, 4).tolist() == [1, 0, 2, 3]

@@ -289,3 +289,37 @@ def test_frames_have_the_models_size_and_invent_no_values(
     assert out.dtype == np.uint8
     assert out.flags.c_contiguous
     assert (out == value).all()
+
+
+@pytest.mark.parametrize("size", [(40, 60), (37, 53), (9, 100), (64, 16), (80, 120)])
+def test_without_antialias_pixels_are_those_of_opencv(size):
+    """cv2.resize INTER_LINEAR: centres at halves, four pixels a point, edges repeated."""
+    pixels = photo(*size, seed=3)
+    given = InputSpec(size=(32, 48), antialias=False)
+    height, width = size
+    wanted = np.zeros((32, 48, 3))
+    for row in range(32):
+        for column in range(48):
+            y = min(max((row + 0.5) * height / 32 - 0.5, 0), height - 1)
+            x = min(max((column + 0.5) * width / 48 - 0.5, 0), width - 1)
+            top, left = int(y), int(x)
+            for v, dy in ((top, 1 - (y - top)), (min(top + 1, height - 1), y - top)):
+                for u, dx in ((left, 1 - (x - left)), (min(left + 1, width - 1), x - left)):
+                    wanted[row, column] += dy * dx * pixels[v, u]
+    found = to_frame(pixels, given)
+    assert found.dtype == np.uint8
+    assert np.abs(found - wanted).max() <= 0.5 + 1e-3
+
+
+def test_without_antialias_differs_where_an_image_shrinks():
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    plain, smooth = (
+        to_frame(pixels, InputSpec(size=(20, 20), antialias=kept)).astype(float)
+        for kept in (False, True)
+    )
+    assert plain.std() > 2 * smooth.std()
+
+
+def test_antialias_goes_with_bilinear_alone():
+    with pytest.raises(ValueError, match=r"antialias: false goes with .*bilinear"):
+        InputSpec(size=(8, 8), antialias=False, interpolation="bicubic")

@@ -10,7 +10,6 @@ from auditor.models.onnx_graph import OnnxGraph, read_onnx
 from auditor.models.onnx_layers import onnx_architecture
 from auditor.models.penultimate import as_vectors, find_penultimate
 from auditor.models.torch_layers import torch_architecture, trace
-from auditor.models.torchscript_layers import scripted_network
 from auditor.models.torchvision_ops import import_torchvision
 from auditor.spec import InputSpec
 
@@ -134,12 +133,11 @@ EXAMPLE = torch.rand(1, 3, 16, 16)
 @pytest.mark.parametrize("form", ["module", "traced script", "scripted"])
 def test_a_torch_module_is_counted_as_its_graph(form):
     module = Block().eval()
-    if form == "module":
-        network = trace(module, EXAMPLE)
-    else:
-        to_script = torch.jit.script if form == "scripted" else None
-        module = to_script(module) if to_script else torch.jit.trace(module, EXAMPLE)
-        network = scripted_network(module)
+    if form == "scripted":
+        module = torch.jit.script(module)
+    elif form == "traced script":
+        module = torch.jit.trace(module, EXAMPLE)
+    network = trace(module, EXAMPLE)
     facts = torch_architecture(network, module=module, example=EXAMPLE, input=INPUT)
     wanted = onnx_architecture(residual_graph(linked=True), input=INPUT)
     for name in ("n_convolutions", "n_depthwise", "n_linear", "n_parameters", "flops", "depth",
@@ -147,19 +145,13 @@ def test_a_torch_module_is_counted_as_its_graph(form):
         assert getattr(facts, name) == getattr(wanted, name), name
 
 
-def test_a_module_that_cannot_be_traced_still_shows_its_layers():
-    module = Untraceable().eval()
-    network = trace(module, EXAMPLE)
-    facts = torch_architecture(network, module=module, example=EXAMPLE, input=INPUT)
-    assert not network.linked
-    assert (facts.n_convolutions, facts.n_linear) == (3, 1)
-    assert facts.residual_links is facts.depth is facts.receptive_field is None
-    assert (
-        facts.flops
-        == torch_architecture(
-            trace(Block().eval(), EXAMPLE), module=module, example=EXAMPLE, input=INPUT
-        ).flops
+def test_a_module_whose_way_depends_on_the_image_shows_the_way_that_it_took():
+    facts, wanted = (
+        torch_architecture(trace(module, EXAMPLE), module=module, example=EXAMPLE, input=INPUT)
+        for module in (Untraceable().eval(), Block().eval())
     )
+    assert (facts.residual_links, facts.depth, facts.flops) == (1, 4, wanted.flops)
+    assert facts.receptive_field == wanted.receptive_field
 
 
 def test_published_networks_have_their_published_numbers():

@@ -11,7 +11,7 @@ from torch.nn import functional
 from auditor.models.architecture import Unsteady
 from auditor.models.onnx_unsteady import onnx_unsteady
 from auditor.models.torch_layers import unsteady_run
-from auditor.models.torchscript_layers import scripted_network
+from auditor.models.torchscript_unsteady import scripted_unsteady
 
 
 def graph_of(nodes, *, constants=(), name="g"):
@@ -153,10 +153,10 @@ def test_what_torchscript_draws_is_read_in_its_program(make, random, batch):
     if make is not left_training:  # a script keeps its flags, and loading sets them
         forms.append(torch.jit.script(make()))
     for module in forms:
-        found = scripted_network(module).unsteady
+        found = scripted_unsteady(module)
         assert (bool(found.random), bool(found.batch)) == (random, batch)
 
 
 def test_a_branch_that_is_seldom_taken_is_read_too():
-    found = scripted_network(torch.jit.script(Seldom().eval())).unsteady
+    found = scripted_unsteady(torch.jit.script(Seldom().eval()))
     assert "bernoulli" in found.random
