@@ -25,10 +25,11 @@ Window = tuple[float, float, float, float]
 """Top, bottom, left and right of a part of an image, as shares of its height and width."""
 
 WHOLE: Window = (0.0, 1.0, 0.0, 1.0)
-_MIDDLES: tuple[Window, ...] = ((0.03, 0.97, 0.03, 0.97), (0.05, 0.95, 0.05, 0.95))
+_MIDDLES: tuple[Window, ...] = tuple((s, 1 - s, s, 1 - s) for s in (0.035, 0.065, 0.1))
 _CORNERS: tuple[Window, ...] = tuple(
     (y, y + 0.925, x, x + 0.925) for y in (0.0, 0.075) for x in (0.0, 0.075)
 )
+_SIDES: tuple[Window, ...] = ((0, 0.9, 0, 1), (0.1, 1, 0, 1), (0, 1, 0, 0.9), (0, 1, 0.1, 1))
 _HALVES: tuple[Window, ...] = (
     (0.0, 0.5, 0.0, 1.0),
     (0.5, 1.0, 0.0, 1.0),
@@ -53,7 +54,9 @@ _WINDOW_RADIUS, _WINDOW_CORRELATION = 0.3, 0.9
 """How far descriptions may lie apart, and how much thumbnails of 16 x 16 must agree."""
 
 _FREQUENCIES = 6
-_GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""Shares of red, green and blue in grey."""
+
 _COLOUR = 0.3
 _LEAST_AMPLITUDE = 4.0 * SIDE
 _BLOCK, _FIRST_CHUNK, _LONGEST_CHUNK = 256, 64, 4096
@@ -102,7 +105,7 @@ def candidates(thumbnails: np.ndarray) -> Candidates:
     crowded = np.bincount(one[close], minlength=len(whole)) >= CROWD + 1
     alone = np.flatnonzero(~crowded)
     searched = len(alone) > 1 and len(thumbnails) <= MOST_WINDOWED
-    for window in (*_MIDDLES, *_CORNERS, *_HALVES) if searched else ():
+    for window in (*_MIDDLES, *_CORNERS, *_SIDES, *_HALVES) if searched else ():
         theirs = window if window in _HALVES else WHOLE
         ours = sketches(thumbnails[alone], window)
         shown = ours if theirs == window else whole[alone]
@@ -128,7 +131,7 @@ def sketches(thumbnails: np.ndarray, window: Window) -> np.ndarray:
     found = np.empty((len(thumbnails), 3, _FREQUENCIES, _FREQUENCIES), dtype=np.float32)
     for part in _slices(len(thumbnails), 4096):
         colours = thumbnails[part].astype(np.float32)
-        grey = colours @ _GREY
+        grey = colours @ GREY
         planes = np.stack([grey, colours[..., 2] - grey, colours[..., 0] - grey], axis=1)
         found[part] = rows @ planes @ columns.T
     u, v = np.triu_indices(_FREQUENCIES)
@@ -248,7 +251,7 @@ def _patterns(thumbnails: np.ndarray, window: Window) -> np.ndarray:
         resampling(SIDE, *ends).reshape(SIDE // 2, 2, SIDE).mean(axis=1)
         for ends in (window[:2], window[2:])
     )
-    grey = rows @ (thumbnails.astype(np.float32) @ _GREY) @ columns.T
+    grey = rows @ (thumbnails.astype(np.float32) @ GREY) @ columns.T
     grey -= grey.mean(axis=(1, 2), keepdims=True)
     length = np.linalg.norm(grey.reshape(n, -1), axis=1)
     result: np.ndarray = grey / np.maximum(length, 1e-6)[:, None, None]
