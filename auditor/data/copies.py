@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import maximum_filter, minimum_filter, uniform_filter
+from scipy.ndimage import binary_erosion, maximum_filter, minimum_filter, uniform_filter
 
 from auditor.data.near_pairs import GREY, WHOLE, resampling
 
@@ -35,7 +35,7 @@ shots, and the least correlation of the noise of copies."""
 _LEAST_EVEN = 0.7
 """Least ratio of two noises' variances where noise tells."""
 
-LEAST_GRAIN = 0.7
+LEAST_GRAIN = 0.6
 """Difference in grey levels up to which images may have been saved anew, no more."""
 
 _FLAT_SHARE, _CELL, _CELLS, _RIM = 0.1, 8, 8, 3
@@ -44,12 +44,12 @@ _PEAK = 8.0
 
 _DARK, _BURNT = 3, 250
 _EVEN = np.full(3, 1 / 3, dtype=np.float32)
-_LEAST_INSIDE, _LARGEST_STEP, _LEAST_STEP, _STEPS = 0.6, 0.05, 0.05, 3
+_LEAST_INSIDE, _LARGEST_STEP, _LEAST_STEP, _STEPS = 0.6, 0.05, 0.05, {32: 12, 64: 8}
 _STARTS = tuple((a, b) for a in (0.0, 0.04, 0.08) for b in (0.92, 0.96, 1.0))
 """Ends of windows, of either axis, that alignment is tried from."""
 
 _SMOOTHED, _MOST_APART = 5, 40.0
-_GAMMAS = np.geomspace(0.5, 2.0, 13)
+_GAMMAS, _NEARBY = np.geomspace(0.5, 2.0, 9), np.geomspace(0.94, 1.06, 5)
 _LEAST_SHOWN = 0.5
 """Share of the cells that must show something before a curve of light, or want of colour, may
 explain a difference: of an image with few colours a curve fits any other's."""
@@ -115,8 +115,11 @@ def likeness(one: np.ndarray, other: np.ndarray, window: np.ndarray) -> Likeness
     inside = np.outer(_inside(side, *place[:2]), _inside(side, *place[2:]))
     if inside.mean() < _LEAST_INSIDE:
         return Likeness(0.0, np.nan, np.nan, np.nan, exact=False)
-    inside &= ((theirs[-1] < _BURNT) & (theirs[-1] > _DARK)).all(axis=2)
+    # What lies at an end is smoothed with what is beyond it.
+    inside = binary_erosion(inside, np.ones((3, 3)), iterations=_RIM)
     shown = _windowed(ours[-1], place)
+    for image in (shown, theirs[-1]):
+        inside &= ((image < _BURNT) & (image > _DARK)).all(axis=2)
     lit = _curved(shown, theirs[-1], inside) if rich else _lit(shown, light)
     difference = _difference(lit, theirs[-1])
     span = np.maximum(span, _span(lit))
@@ -147,7 +150,6 @@ def _counts(mask: np.ndarray, cell: int) -> np.ndarray:
 
 def _agreeing_cells(agreeing: np.ndarray, inside: np.ndarray, span: np.ndarray) -> float:
     shows = inside & (span >= _STRUCTURE)
-    shows[:_RIM], shows[-_RIM:], shows[:, :_RIM], shows[:, -_RIM:] = False, False, False, False
     some = _per_cell(shows)
     if not some.any():
         return float(agreeing[inside].mean()) if inside.any() else 0.0
@@ -170,40 +172,55 @@ def _misfit(shown: np.ndarray, target: np.ndarray) -> float:
 
 
 def _starts(ours: np.ndarray, theirs: np.ndarray, window: np.ndarray) -> list[np.ndarray]:
-    """The window given, and of `_STARTS` the one whose grey looks most like theirs."""
-    side = len(theirs)
-    ways = np.stack([resampling(side, *ends) for ends in _STARTS])
+    """The window given, and that which looks most alike, of either image, of `_STARTS`."""
+    inwards, outwards = _best_start(ours, theirs), _best_start(theirs, ours)
+    best = inwards[0]
+    if outwards[1] > inwards[1]:
+        # Where theirs lies in ours, seen from theirs.
+        low, high = outwards[0][::2], outwards[0][1::2]
+        best = np.stack([-low, 1 - low], axis=1).ravel() / np.repeat(high - low, 2)
+    near = np.abs(best - window).max() < _LARGEST_STEP / 2
+    return [window] if near else [best] if np.array_equal(window, WHOLE) else [window, best]
+
+
+def _best_start(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, float]:
+    ways = np.stack([resampling(len(theirs), *ends) for ends in _STARTS])
     target = (theirs @ _EVEN).ravel()
     target = target - target.mean()
-    grey = ours @ _EVEN
-    shown = (ways @ grey)[:, None] @ ways.transpose(0, 2, 1)[None]
+    shown = (ways @ (ours @ _EVEN))[:, None] @ ways.transpose(0, 2, 1)[None]
     shown = shown.reshape(len(ways) ** 2, -1)
     shown -= shown.mean(axis=1, keepdims=True)
     fit = shown @ target / np.maximum(np.linalg.norm(shown, axis=1), 1e-6)
+    fit /= max(float(np.linalg.norm(target)), 1e-6)
     down, across = divmod(int(fit.argmax()), len(ways))
-    best = np.array([*_STARTS[down], *_STARTS[across]])
-    return [window] if np.abs(best - window).max() < _LARGEST_STEP / 2 else [window, best]
+    return np.array([*_STARTS[down], *_STARTS[across]]), float(fit.max())
 
 
 def _curved(shown: np.ndarray, target: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Shown through the one curve, ``a + b x^gamma`` of all colours, that fits the target best."""
-    step = max(1, len(shown) // 48)
+    step = max(1, len(shown) // 32)
     some = inside[::step, ::step]
-    x, y = (image[::step, ::step][some].ravel() / 255 for image in (shown, target))
-    best, lit = np.inf, shown
-    for gamma in _GAMMAS if len(x) > 30 else ():
-        powers = np.maximum(x, 0) ** gamma
-        weights = np.ones_like(x)
-        for _ in range(3):
-            terms = np.stack([powers, np.ones_like(x)]) * weights
-            gain, offset = np.linalg.lstsq(terms.T, y * weights, rcond=None)[0]
-            apart = np.abs(gain * powers + offset - y)
-            weights = 1 / (1 + (apart / max(0.004, 2 * np.median(apart))) ** 2)
-        if np.median(apart) < best and gain > 0:
-            best = np.median(apart)
-            lit = 255 * (gain * np.maximum(shown / 255, 0) ** gamma + offset)
-    curved: np.ndarray = np.clip(lit, 0, 255).astype(np.float32)
-    return curved
+    x, y = (np.maximum(i[::step, ::step][some].ravel() / 255, 0) for i in (shown, target))
+    best = (np.inf, 1.0, 1.0, 0.0)
+    for near in (_GAMMAS, _NEARBY) if len(x) > 30 else ():
+        best = min([best, *(_fit(x, y, gamma=best[1] * factor) for factor in near)])
+    _, gamma, gain, offset = best
+    lit: np.ndarray = 255 * (gain * np.maximum(shown / 255, 0) ** gamma + offset)
+    return np.clip(lit, 0, 255).astype(np.float32)
+
+
+def _fit(x: np.ndarray, y: np.ndarray, *, gamma: float) -> tuple[float, float, float, float]:
+    """Median difference, gamma, gain and offset of the robust fit of y by a power of x."""
+    powers, weights = x**gamma, np.ones_like(x)
+    for _ in range(3):
+        total = weights.sum()
+        middle, level = weights @ powers / total, weights @ y / total
+        spread = weights @ np.square(powers - middle)
+        gain = max(0.0, (weights * (powers - middle)) @ (y - level) / max(spread, 1e-9))
+        apart = np.abs(gain * (powers - middle) + level - y)
+        typical = float(np.median(apart))
+        weights = (1 + (apart / max(0.004, 2 * typical)) ** 2) ** -2
+    return typical, gamma, float(gain), float(level - gain * middle)
 
 
 def _at(image: np.ndarray, side: int) -> np.ndarray:
@@ -241,7 +258,7 @@ def _aligned(
         grey, wanted = (image @ _EVEN)[..., None], (target @ _EVEN).ravel()
         side = len(image)
         at = (np.arange(side) + 0.5) / side
-        for _ in range(_STEPS):
+        for k in range(_STEPS.get(side, 4)):
             shown = _windowed(grey, place)[..., 0]
             down, across = np.gradient(shown)
             down, across = down * side / np.ptp(place[:2]), across * side / np.ptp(place[2:])
@@ -250,7 +267,9 @@ def _aligned(
             if light is None:
                 light = np.polyfit(terms[4], wanted, 1)
             apart = np.abs(wanted - light @ terms[4:])
-            weights = (1 + (apart / max(4.0, 2 * np.median(apart), apart.mean())) ** 2) ** -2
+            # Edges that do not lie on each other yet differ much: they count at first.
+            scale = max(4.0, 2 * np.median(apart), np.quantile(apart, 0.95) / 2**k)
+            weights = (1 + (apart / scale) ** 2) ** -2
             # A little of a ridge holds still what a flat image does not tell.
             ridge = np.diag([1e-3 * side**2] * 4 + [1e-3] * 2)
             found = np.linalg.solve(terms * weights @ terms.T + ridge, terms @ (weights * wanted))

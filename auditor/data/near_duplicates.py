@@ -150,6 +150,9 @@ def near_pairs(given: Prints, *, pixels: Pixels) -> NearPairs:
         seeming = copies(crowded, suspected)
         others = agreeing & ~seeming
         suspected |= _marked(len(rows), one[others], other[others])
+        # So has a copy of one that has.
+        passed = seeming & (suspected[one] | suspected[other])
+        suspected |= _marked(len(rows), one[passed], other[passed])
         many = np.bincount(np.concatenate([one[seeming], other[seeming]]), minlength=len(rows))
         crowded = crowded | (many >= CROWD)
     kept = copies(crowded, suspected) & ~_of_a_series(one, other, alike)

@@ -43,6 +43,9 @@ all of them are within this radius, as shots of a fixed camera are: none of its 
 
 _CROWD_RADIUS = 0.05
 
+_MOST_COMPARED = 8192
+"""Images that the members of a crowd are compared with at most: that it is one is known then."""
+
 _FEW = 3
 """The same by a window or a half."""
 
@@ -61,6 +64,7 @@ _COLOUR = 0.3
 _LEAST_AMPLITUDE = 4.0 * SIDE
 _BLOCK, _FIRST_CHUNK, _LONGEST_CHUNK = 256, 64, 4096
 _BOX_AXES = 8
+_GREYEST = 3
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def resampling(side: int, start: float, end: float) -> np.ndarray:
 def candidates(thumbnails: np.ndarray) -> Candidates:
     """Pairs that may be copies, of thumbnails (n, 32, 32, 3) uint8, each pair once."""
     whole = sketches(thumbnails, WHOLE)
-    one, other = nearest(whole, whole, radius=_RADIUS, most=CROWD + 1)
+    one, other = nearest(whole, whole, radius=_RADIUS, most=CROWD + 1, close=_CROWD_RADIUS)
     found = [_fitting(thumbnails, one, other, WHOLE, WHOLE, least=_CORRELATION)]
     close = np.linalg.norm(whole[one] - whole[other], axis=1) <= _CROWD_RADIUS
     crowded = np.bincount(one[close], minlength=len(whole)) >= CROWD + 1
@@ -115,6 +119,9 @@ def candidates(thumbnails: np.ndarray) -> Candidates:
                 thumbnails, alone[one], alone[other], window, theirs, least=_WINDOW_CORRELATION
             )
         )
+    grey = np.ptp(thumbnails, axis=3).max(axis=(1, 2)) <= _GREYEST
+    if searched and 0 < grey.sum() < len(grey):
+        found.append(_without_colour(thumbnails, grey))
     columns = [np.concatenate(parts) for parts in zip(*found, strict=True)]
     low, high = np.minimum(columns[0], columns[1]), np.maximum(columns[0], columns[1])
     # Of the ways in which two images were found that which fits best.
@@ -122,6 +129,16 @@ def candidates(thumbnails: np.ndarray) -> Candidates:
     first = np.flatnonzero(np.diff(low[order] * len(thumbnails) + high[order], prepend=-1))
     one, other, turn, place, correlation = (column[order[first]] for column in columns)
     return Candidates(one, other, turn, place, correlation, crowded)
+
+
+def _without_colour(thumbnails: np.ndarray, grey: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Pairs of a grey image and one in colour that look alike without it."""
+    ours, theirs = np.flatnonzero(grey), np.flatnonzero(~grey)
+    plain = np.repeat(np.rint(thumbnails[theirs] @ GREY)[..., None], 3, axis=3)
+    shown = (sketches(images, WHOLE) for images in (thumbnails[ours], plain))
+    one, other = nearest(*shown, radius=_RADIUS, most=_FEW)
+    pairs = ours[one], theirs[other]
+    return _fitting(thumbnails, *pairs, WHOLE, WHOLE, least=_CORRELATION)
 
 
 def sketches(thumbnails: np.ndarray, window: Window) -> np.ndarray:
@@ -156,11 +173,12 @@ def _regardless_of_turns(plane: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.
 
 
 def nearest(
-    ours: np.ndarray, theirs: np.ndarray, *, radius: float, most: int
+    ours: np.ndarray, theirs: np.ndarray, *, radius: float, most: int, close: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of each of `ours` the nearest of `theirs` within a radius, at most some; pairs (n,), (n,).
 
-    Blocks that lie close together are compared with what is near their bounding box.
+    Blocks that lie close together are compared with what is near their bounding box. Where that
+    is more than `_MOST_COMPARED`, and all found are `close` by then, others are not looked for.
     """
     middle = theirs.mean(axis=0)
     _, axes = np.linalg.eigh(np.cov(theirs.T) if len(theirs) > 1 else np.eye(len(middle)))
@@ -173,7 +191,12 @@ def nearest(
         outside += np.maximum(theirs[:, :_BOX_AXES] - box.max(axis=0), 0)
         near = np.flatnonzero(np.einsum("ij,ij->i", outside, outside) <= radius**2)
         rows, which = _nearest_of_block(
-            ours[block], theirs[near], squares[near], bound=radius**2 / 2, most=most
+            ours[block],
+            theirs[near],
+            squares[near],
+            bound=radius**2 / 2,
+            most=most,
+            close=close**2 / 2,
         )
         found.append((block[rows], near[which]))
     one, other = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -181,7 +204,13 @@ def nearest(
 
 
 def _nearest_of_block(
-    ours: np.ndarray, theirs: np.ndarray, squares: np.ndarray, *, bound: float, most: int
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    squares: np.ndarray,
+    *,
+    bound: float,
+    most: int,
+    close: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     half = np.einsum("ij,ij->i", ours, ours)[:, None] / 2
     limit = np.full((len(ours), 1), bound, dtype=np.float32)
@@ -200,6 +229,8 @@ def _nearest_of_block(
             rows, which, apart = rows[order], which[order], apart[order]
             full = np.flatnonzero(np.bincount(rows, minlength=len(ours)) == most)
             limit[full, 0] = apart[np.searchsorted(rows, full, side="right") - 1]
+        if start + size >= _MOST_COMPARED and (limit <= close).all():
+            break
         # Small chunks first: of many alike the first tell how near the nearest are.
         start, size = start + size, min(2 * size, _LONGEST_CHUNK)
     return rows, which
