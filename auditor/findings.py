@@ -136,7 +136,8 @@ class Measure:
     None where there is none. `n` counts rows, `n_units` independent units, None where units do
     not apply; with `of_all` both count the whole split and not the subject alone. `sides` are
     the two sides of a comparison, this one first. `examples` are image ids, worst first.
-    `volatile` marks timings and what follows from them. `facts` are the JSON values that the
+    `volatile` marks timings and what follows from them. `searched` marks a count of what a search
+    found, which can have missed some. `facts` are the JSON values that the
     words of the measure speak of; a measure holds no sentence. No interval of the estimate leaves
     the scale, whoever made it.
     """
@@ -156,6 +157,7 @@ class Measure:
     adjusted: tuple[Alike, ...] = ()
     examples: tuple[str, ...] = ()
     volatile: bool = False
+    searched: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

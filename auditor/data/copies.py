@@ -44,7 +44,7 @@ _PEAK = 8.0
 
 _DARK, _BURNT = 3, 250
 _EVEN = np.full(3, 1 / 3, dtype=np.float32)
-_LEAST_INSIDE, _LARGEST_STEP, _LEAST_STEP, _STEPS = 0.6, 0.05, 0.05, {32: 12, 64: 8}
+_LEAST_INSIDE, _LARGEST_STEP, _LEAST_STEP, _STEPS = 0.6, 0.05, 0.05, {32: 10, 64: 6}
 _STARTS = tuple((a, b) for a in (0.0, 0.04, 0.08) for b in (0.92, 0.96, 1.0))
 """Ends of windows, of either axis, that alignment is tried from."""
 
@@ -258,7 +258,7 @@ def _aligned(
         grey, wanted = (image @ _EVEN)[..., None], (target @ _EVEN).ravel()
         side = len(image)
         at = (np.arange(side) + 0.5) / side
-        for k in range(_STEPS.get(side, 4)):
+        for k in range(_STEPS.get(side, 3)):
             shown = _windowed(grey, place)[..., 0]
             down, across = np.gradient(shown)
             down, across = down * side / np.ptp(place[:2]), across * side / np.ptp(place[2:])
