@@ -129,7 +129,8 @@ def likeness(one: np.ndarray, other: np.ndarray, window: np.ndarray) -> Likeness
         shared_noise=_shared_noise(lit, theirs[-1]) if exact else np.nan,
         distance=float(np.median(difference[inside])) if inside.any() else np.nan,
         grain=float(np.median(np.abs((lit - theirs[-1]) @ _EVEN)[inside]))
-        if inside.any() else np.nan,
+        if inside.any()
+        else np.nan,
         exact=exact,
     )
 
