@@ -142,9 +142,9 @@ class Measure:
     `weight` is by how much a difference of the sides counts where a policy states one that
     matters (`and_difference_above`), beside a share of errors of average cost: more than 1 where
     the error is said to cost more, one over that cost where the sides are amounts of it.
-    `volatile` marks timings and what follows from them. `facts` are the JSON values that the
-    words of the measure speak of; a measure holds no sentence. `of` says what its rows
-    are. No interval of the estimate leaves the scale, whoever made it.
+    `volatile` marks timings and what follows from them. `searched` marks a count of what a search
+    found, which can have missed some. `facts` are the JSON values that the words of the measure
+    speak of; a measure holds no sentence. `of` says what its rows are. No interval of the estimate leaves the scale, whoever made it.
     """
 
     name: str
@@ -163,6 +163,7 @@ class Measure:
     examples: tuple[str, ...] = ()
     weight: float = 1.0
     volatile: bool = False
+    searched: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     of: RowKind = "image"
 

@@ -23,7 +23,7 @@ from auditor.data.scan import THUMBNAIL, properties, thumbnail
 
 Pixels = np.ndarray
 RNG = np.random.default_rng(1)
-COPIED = 8
+COPIED = 3
 
 
 def jpeg(pixels: Pixels, quality: int) -> Pixels:
@@ -73,6 +73,16 @@ CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
     "darker": lambda p: (p * 0.75).astype(np.uint8),
     "overlay": overlaid,
     "border 3%": bordered,
+    "border 8%": lambda p: np.pad(p, ((8 * len(p) // 100,) * 2,) * 2 + ((0, 0),)),
+    "left 10%": lambda p: p[:, p.shape[1] // 10 :],
+    "all sides 10%": lambda p: p[
+        len(p) // 10 : -len(p) // 10, p.shape[1] // 10 : -p.shape[1] // 10
+    ],
+    "contrast": lambda p: np.clip(128 + (p.astype(float) - 128) * 1.3, 0, 255).astype(np.uint8),
+    "gamma 0.7": lambda p: (255 * (p / 255) ** 0.7).round().astype(np.uint8),
+    "grey": lambda p: np.repeat(np.asarray(Image.fromarray(p).convert("L"))[..., None], 3, 2),
+    "crop, quality 50": lambda p: jpeg(cropped(p, 0.05), 50),
+    "mirror, half size": lambda p: halved(np.ascontiguousarray(p[:, ::-1])),
 }
 
 

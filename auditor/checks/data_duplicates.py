@@ -12,6 +12,7 @@ import pandas as pd
 from auditor.checks.data_shares import image_share
 from auditor.contract import Check, Evidence, Need, Scan, Words
 from auditor.data.dataset import Dataset
+from auditor.data.near_duplicates import KIND_NAMES, NEAR
 from auditor.data.soundness import PAIR_COLUMNS, RoleSoundness, of_two_labels
 from auditor.findings import Column, Measure, Result, Subject, Table, Unmeasured
 from auditor.spec import SPLITS
@@ -43,10 +44,11 @@ class Duplicates(Check):
 
     How it can mislead
     ------------------
-    Of shots by a fixed camera only copies that kept the grain of the picture are told from other
+    Equal images are counted; changed copies are searched for, and some are missed. Of shots by a
+    fixed camera only copies that kept the grain of the picture are told from other
     shots, and crops, mirrored ones and overlays are not searched. Among more than 20,000 images,
-    all splits together, crops, borders and overlays are not searched at all. At most 1,000 pairs
-    are compared on pixels, the most alike first and those of fixed cameras last; of how many
+    all splits together, crops, borders, overlays and greyed ones are not searched at all. At most
+    1,000 pairs are compared on pixels (300 of fixed cameras), the most alike first; of how many
     images not all look-alikes were compared is `partly-compared-share`. A pair of shots without
     grain, of a scene in which nothing moved, counts as copies. Images without contrast are
     compared by file and pixels only.
@@ -60,8 +62,8 @@ class Duplicates(Check):
             title="Copies among the {split} images",
             short="duplicated images",
             sentence="{count} of {n} {split} images repeat an earlier one; of "
-            "{label_conflicts} of them there are copies with another label. {kept} are not equal "
-            "to the pixel and were kept.",
+            "{label_conflicts} of them there are copies with another label. {kept} are changed "
+            "copies that a search found, which can miss some; they were kept.",
             action="test again without the copies",
         ),
         "conflict-share": Words(
@@ -81,8 +83,8 @@ class Duplicates(Check):
         "shared-share": Words(
             title="Deployment images that are also test images",
             short="deployment images in the test data",
-            sentence="{count} of {n} deployment images are also test images: they cannot show "
-            "how it will do elsewhere.",
+            sentence="{count} of {n} deployment images were found to be test images too, {near} "
+            "of them as changed copies: they cannot show how it will do elsewhere.",
             action="give images from where it will run",
         ),
     }
@@ -117,13 +119,15 @@ def _measures(
     if dataset.has_labels:
         shares["conflict-share"] = (found.conflicting, {})
     if dataset.split == "deployment":
-        shares["shared-share"] = (found.in_test, {})
+        near = int((found.shared["kind"] == KIND_NAMES[NEAR]).sum())
+        shares["shared-share"] = (found.in_test, {"near": near})
     for name, (mask, facts) in shares.items():
         yield image_share(
             name,
             mask[found.readable],
             dataset=readable,
             subject=Subject(split=dataset.split),
+            searched=name in ("duplicate-share", "shared-share"),
             facts=facts,
         )
 

@@ -26,7 +26,9 @@ class Leakage(Check):
     ----------------
     Shares of the test images: of which training has the same photograph (equal file, equal
     pixels, or a changed copy: see `data/duplicates`), of whose unit (room, person,
-    video) training has images, and either. Also the share of test units that training has.
+    video) training has images, and either. Equal images are counted, all of them
+    (`equal-image-share`); changed copies are searched for. Also the share of test units that
+    training has.
     Seen images are set apart, copies that are not equal to the pixel only where
     `data.duplicates` says so: other checks run on what is left.
 
@@ -39,7 +41,8 @@ class Leakage(Check):
     ------------------
     Units are compared by their names, which must mean the same in both manifests: if both number
     their rooms from 1, unrelated rooms count as seen. Some changed copies are
-    not found, and training data that were not given cannot be searched. What is counted here was
+    not found (`data/duplicates` says which; with `near: off` none is), and training data that
+    were not given cannot be searched. What is counted here was
     *available* to training; that the model learned it by heart is not shown.
     """
 
@@ -50,13 +53,23 @@ class Leakage(Check):
         "seen-share": Words(
             title="Test images that, or whose unit, were seen in training",
             short="test images seen in training",
-            sentence="{count} of {n} test images were seen in training, or their unit was.",
+            sentence="{count} of {n} test images were found to have been seen in training, or "
+            "their unit was; {near} of them only as changed copies, which are searched for, and "
+            "some can be missed.",
             action="test again on images that it has not seen",
         ),
         "seen-image-share": Words(
             title="Test images that are also training images",
             short="test images in training",
-            sentence="{count} of {n} test images are also among the training images.",
+            sentence="{count} of {n} test images were found among the training images: {equal} "
+            "are equal to the pixel, {near} are changed copies that a search found.",
+            action="test again on images that it has not seen",
+        ),
+        "equal-image-share": Words(
+            title="Test images that equal a training image",
+            short="test images equal to training images",
+            sentence="{count} of {n} test images equal a training image to the pixel: of these "
+            "all are counted.",
             action="test again on images that it has not seen",
         ),
         "seen-unit-share": Words(
@@ -78,9 +91,21 @@ class Leakage(Check):
         found = soundness.splits["test"]
         dataset = evidence.dataset("test", part="as-given")
         readable = dataset.take(found.readable)
-        either, image = found.leaked[found.readable], found.seen_image[found.readable]
-        yield image_share("seen-share", either, dataset=readable, subject=TEST)
-        yield image_share("seen-image-share", image, dataset=readable, subject=TEST)
+        equal = found.seen_image & ~found.seen_near
+        near = found.seen_near
+        for name, mask, searched, changed in (
+            ("seen-share", found.leaked, True, near & ~found.seen_unit),
+            ("seen-image-share", found.seen_image, True, near),
+            ("equal-image-share", equal, False, near & False),
+        ):
+            yield image_share(
+                name,
+                mask[found.readable],
+                dataset=readable,
+                subject=TEST,
+                searched=searched,
+                facts={"equal": int(equal.sum()), "near": int(changed.sum())},
+            )
         yield _units(dataset, found, soundness)
         if found.leaked.any():
             yield _table(dataset, found)

@@ -23,6 +23,7 @@ def image_share(
     *,
     dataset: Dataset,
     subject: Subject,
+    searched: bool = False,
     facts: Mapping[str, Any] | None = None,
 ) -> Measure | Unmeasured:
     """The share of a dataset's images under `mask`, by unit where it names units.
@@ -42,6 +43,7 @@ def image_share(
         n=len(mask),
         n_units=None if units is None else n,
         examples=tuple(str(i) for i in dataset.image_ids[mask][:EXAMPLES]),
+        searched=searched,
         facts={"count": int(mask.sum()), **(facts or {})},
     )
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import maximum_filter, minimum_filter, uniform_filter
+from scipy.ndimage import binary_erosion, maximum_filter, minimum_filter, uniform_filter
 
-from auditor.data.near_pairs import resampling
+from auditor.data.near_pairs import GREY, WHOLE, resampling
 
 SIDE = 128
 """Side of the square that images are compared at."""
@@ -35,13 +35,24 @@ shots, and the least correlation of the noise of copies."""
 _LEAST_EVEN = 0.7
 """Least ratio of two noises' variances where noise tells."""
 
-LEAST_GRAIN = 0.7
+LEAST_GRAIN = 0.6
 """Difference in grey levels up to which images may have been saved anew, no more."""
 
 _FLAT_SHARE, _CELL, _CELLS, _RIM = 0.1, 8, 8, 3
-_BURNT = 250
+_PEAK = 8.0
+"""Noise has no value this many times its median: what has is an edge, as that of a frame."""
+
+_DARK, _BURNT = 3, 250
 _EVEN = np.full(3, 1 / 3, dtype=np.float32)
-_LEAST_INSIDE, _LARGEST_STEP, _LEAST_STEP, _STEPS = 0.7, 0.05, 0.05, 3
+_LEAST_INSIDE, _LARGEST_STEP, _LEAST_STEP, _STEPS = 0.6, 0.05, 0.05, {32: 10, 64: 6}
+_STARTS = tuple((a, b) for a in (0.0, 0.04, 0.08) for b in (0.92, 0.96, 1.0))
+"""Ends of windows, of either axis, that alignment is tried from."""
+
+_SMOOTHED, _MOST_APART = 5, 40.0
+_GAMMAS, _NEARBY = np.geomspace(0.5, 2.0, 9), np.geomspace(0.94, 1.06, 5)
+_LEAST_SHOWN = 0.5
+"""Share of the cells that must show something before a curve of light, or want of colour, may
+explain a difference: of an image with few colours a curve fits any other's."""
 
 
 @dataclass(frozen=True)
@@ -90,41 +101,127 @@ def reduced(pixels: np.ndarray) -> np.ndarray:
 def likeness(one: np.ndarray, other: np.ndarray, window: np.ndarray) -> Likeness:
     """Compare two `reduced` images, of which a window of the first looks like the second."""
     side = min(len(one), len(other))
+    span = _span(_at(other, side))
+    shows = span >= _STRUCTURE
+    rich = _per_cell(shows).mean() >= _LEAST_SHOWN
+    if rich and _is_grey(one) != _is_grey(other):
+        one, other = _grey(one), _grey(other)
     sides = [s for s in (32, 64) if s < side] + [side]
     ours, theirs = ([_at(image, s) for s in sides] for image in (one, other))
-    place, light = _aligned(ours, theirs, window)
-    shown = _lit(_windowed(ours[-1], place), light)
+    place, light = min(
+        (_aligned(ours, theirs, start) for start in _starts(ours[0], theirs[0], window)),
+        key=lambda found: _misfit(_lit(_windowed(ours[-1], found[0]), found[1]), theirs[-1]),
+    )
     inside = np.outer(_inside(side, *place[:2]), _inside(side, *place[2:]))
     if inside.mean() < _LEAST_INSIDE:
         return Likeness(0.0, np.nan, np.nan, np.nan, exact=False)
-    difference, span = _difference(shown, theirs[-1])
-    inside &= (theirs[-1] < _BURNT).all(axis=2)
-    exact = bool(np.abs(place - (0, 1, 0, 1)).max() < 0.5 / side)
+    # What lies at an end is smoothed with what is beyond it.
+    inside = binary_erosion(inside, np.ones((3, 3)), iterations=_RIM)
+    shown = _windowed(ours[-1], place)
+    for image in (shown, theirs[-1]):
+        inside &= ((image < _BURNT) & (image > _DARK)).all(axis=2)
+    lit = _curved(shown, theirs[-1], inside) if rich else _lit(shown, light)
+    difference = _difference(lit, theirs[-1])
+    span = np.maximum(span, _span(lit))
+    exact = bool(np.abs(place - WHOLE).max() < 0.5 / side)
     return Likeness(
         agreeing=_agreeing_cells(difference <= _TOLERANCE + _OF_RANGE * span, inside, span),
-        shared_noise=_shared_noise(_lit(ours[-1], light), theirs[-1]) if exact else np.nan,
+        shared_noise=_shared_noise(lit, theirs[-1]) if exact else np.nan,
         distance=float(np.median(difference[inside])) if inside.any() else np.nan,
-        grain=float(np.median(np.abs((shown - theirs[-1]) @ _EVEN))),
+        grain=float(np.median(np.abs((lit - theirs[-1]) @ _EVEN)[inside]))
+        if inside.any()
+        else np.nan,
         exact=exact,
     )
 
 
+def _per_cell(mask: np.ndarray) -> np.ndarray:
+    """Which cells have a tenth of their pixels, or more, under a mask."""
+    cell = max(1, len(mask) // _CELLS)
+    found: np.ndarray = _counts(mask, cell) >= max(1, 0.1 * cell**2)
+    return found
+
+
+def _counts(mask: np.ndarray, cell: int) -> np.ndarray:
+    size = len(mask) // cell * cell
+    cells = mask[:size, :size].reshape(size // cell, cell, size // cell, cell)
+    found: np.ndarray = cells.sum(axis=(1, 3))
+    return found
+
+
 def _agreeing_cells(agreeing: np.ndarray, inside: np.ndarray, span: np.ndarray) -> float:
     shows = inside & (span >= _STRUCTURE)
-    shows[:_RIM], shows[-_RIM:], shows[:, :_RIM], shows[:, -_RIM:] = False, False, False, False
-    cell = max(1, len(span) // _CELLS)
-    size = len(span) // cell * cell
-
-    def count(mask: np.ndarray) -> np.ndarray:
-        cells = mask[:size, :size].reshape(size // cell, cell, size // cell, cell)
-        found: np.ndarray = cells.sum(axis=(1, 3))
-        return found
-
-    n = count(shows)
-    some = n >= max(1, 0.1 * cell**2)
+    some = _per_cell(shows)
     if not some.any():
         return float(agreeing[inside].mean()) if inside.any() else 0.0
-    return float((count(agreeing & shows)[some] >= _OF_CELL * n[some]).mean())
+    cell = max(1, len(span) // _CELLS)
+    n, agreed = (_counts(mask, cell)[some] for mask in (shows, agreeing & shows))
+    return float((agreed >= _OF_CELL * n).mean())
+
+
+def _is_grey(image: np.ndarray) -> bool:
+    return bool(np.ptp(image, axis=2).max() <= 3)
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    return np.repeat(np.rint(image @ GREY).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _misfit(shown: np.ndarray, target: np.ndarray) -> float:
+    """Mean difference of grey, where one that is large counts no more than `_MOST_APART`."""
+    return float(np.minimum(np.abs((shown - target) @ _EVEN), _MOST_APART).mean())
+
+
+def _starts(ours: np.ndarray, theirs: np.ndarray, window: np.ndarray) -> list[np.ndarray]:
+    """The window given, and that which looks most alike, of either image, of `_STARTS`."""
+    inwards, outwards = _best_start(ours, theirs), _best_start(theirs, ours)
+    best = inwards[0]
+    if outwards[1] > inwards[1]:
+        # Where theirs lies in ours, seen from theirs.
+        low, high = outwards[0][::2], outwards[0][1::2]
+        best = np.stack([-low, 1 - low], axis=1).ravel() / np.repeat(high - low, 2)
+    near = np.abs(best - window).max() < _LARGEST_STEP / 2
+    return [window] if near else [best] if np.array_equal(window, WHOLE) else [window, best]
+
+
+def _best_start(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, float]:
+    ways = np.stack([resampling(len(theirs), *ends) for ends in _STARTS])
+    target = (theirs @ _EVEN).ravel()
+    target = target - target.mean()
+    shown = (ways @ (ours @ _EVEN))[:, None] @ ways.transpose(0, 2, 1)[None]
+    shown = shown.reshape(len(ways) ** 2, -1)
+    shown -= shown.mean(axis=1, keepdims=True)
+    fit = shown @ target / np.maximum(np.linalg.norm(shown, axis=1), 1e-6)
+    fit /= max(float(np.linalg.norm(target)), 1e-6)
+    down, across = divmod(int(fit.argmax()), len(ways))
+    return np.array([*_STARTS[down], *_STARTS[across]]), float(fit.max())
+
+
+def _curved(shown: np.ndarray, target: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Shown through the one curve, ``a + b x^gamma`` of all colours, that fits the target best."""
+    step = max(1, len(shown) // 32)
+    some = inside[::step, ::step]
+    x, y = (np.maximum(i[::step, ::step][some].ravel() / 255, 0) for i in (shown, target))
+    best = (np.inf, 1.0, 1.0, 0.0)
+    for near in (_GAMMAS, _NEARBY) if len(x) > 30 else ():
+        best = min([best, *(_fit(x, y, gamma=best[1] * factor) for factor in near)])
+    _, gamma, gain, offset = best
+    lit: np.ndarray = 255 * (gain * np.maximum(shown / 255, 0) ** gamma + offset)
+    return np.clip(lit, 0, 255).astype(np.float32)
+
+
+def _fit(x: np.ndarray, y: np.ndarray, *, gamma: float) -> tuple[float, float, float, float]:
+    """Median difference, gamma, gain and offset of the robust fit of y by a power of x."""
+    powers, weights = x**gamma, np.ones_like(x)
+    for _ in range(3):
+        total = weights.sum()
+        middle, level = weights @ powers / total, weights @ y / total
+        spread = weights @ np.square(powers - middle)
+        gain = max(0.0, (weights * (powers - middle)) @ (y - level) / max(spread, 1e-9))
+        apart = np.abs(gain * (powers - middle) + level - y)
+        typical = float(np.median(apart))
+        weights = (1 + (apart / max(0.004, 2 * typical)) ** 2) ** -2
+    return typical, gamma, float(gain), float(level - gain * middle)
 
 
 def _at(image: np.ndarray, side: int) -> np.ndarray:
@@ -162,7 +259,7 @@ def _aligned(
         grey, wanted = (image @ _EVEN)[..., None], (target @ _EVEN).ravel()
         side = len(image)
         at = (np.arange(side) + 0.5) / side
-        for _ in range(_STEPS):
+        for k in range(_STEPS.get(side, 3)):
             shown = _windowed(grey, place)[..., 0]
             down, across = np.gradient(shown)
             down, across = down * side / np.ptp(place[:2]), across * side / np.ptp(place[2:])
@@ -171,7 +268,9 @@ def _aligned(
             if light is None:
                 light = np.polyfit(terms[4], wanted, 1)
             apart = np.abs(wanted - light @ terms[4:])
-            weights = (1 + (apart / max(4.0, 2 * np.median(apart))) ** 2) ** -2
+            # Edges that do not lie on each other yet differ much: they count at first.
+            scale = max(4.0, 2 * np.median(apart), np.quantile(apart, 0.95) / 2**k)
+            weights = (1 + (apart / scale) ** 2) ** -2
             # A little of a ridge holds still what a flat image does not tell.
             ridge = np.diag([1e-3 * side**2] * 4 + [1e-3] * 2)
             found = np.linalg.solve(terms * weights @ terms.T + ridge, terms @ (weights * wanted))
@@ -186,14 +285,23 @@ def _aligned(
     return place, light
 
 
-def _difference(shown: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Largest difference over the colours, and the range of grey around each pixel, (s, s) each."""
-    if len(shown) > 64:
-        shown, target = (uniform_filter(x, (3, 3, 0)) for x in (shown, target))
-    greys = [image @ _EVEN for image in (shown, target)]
-    spans = [maximum_filter(grey, 5) - minimum_filter(grey, 5) for grey in greys]
-    apart = np.abs(shown - target)
-    return np.maximum(np.maximum(apart[..., 0], apart[..., 1]), apart[..., 2]), np.maximum(*spans)
+def _difference(shown: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Difference of grey, and the largest one of what is left of the colours, the greater (s, s).
+
+    Colours are smoothed more: files keep half their detail, or less.
+    """
+    apart = shown - target
+    grey = apart @ _EVEN
+    colour = np.abs(uniform_filter(apart - grey[..., None], (_SMOOTHED, _SMOOTHED, 0)))
+    found: np.ndarray = np.maximum(np.abs(uniform_filter(grey, 3)), colour.max(axis=2))
+    return found
+
+
+def _span(image: np.ndarray) -> np.ndarray:
+    """Range of grey around each pixel, (s, s)."""
+    grey = uniform_filter(image @ _EVEN, 3) if len(image) > 64 else image @ _EVEN
+    found: np.ndarray = maximum_filter(grey, 5) - minimum_filter(grey, 5)
+    return found
 
 
 def _shared_noise(one: np.ndarray, other: np.ndarray) -> float:
@@ -208,6 +316,11 @@ def _shared_noise(one: np.ndarray, other: np.ndarray) -> float:
         sharp = 4 * grey - sum(np.roll(grey, step, axis) for step in (1, -1) for axis in (0, 1))
         noise.append(sharp[:size, :size].reshape(cells, _CELL, cells, _CELL).swapaxes(1, 2))
     flat = [n[1:-1, 1:-1].reshape(-1, _CELL**2) / np.sqrt(20) for n in noise]
+    size_ = np.abs(flat[0]) + np.abs(flat[1])
+    even = size_.max(axis=1) <= _PEAK * np.median(size_, axis=1)
+    flat = [part[even] for part in flat]
+    if len(flat[0]) < 4:
+        return float("nan")
     variances = [np.square(part).mean(axis=1) for part in flat]
     few = np.argsort(sum(variances), kind="stable")[: max(4, int(_FLAT_SHARE * len(flat[0])))]
     a, b = (np.square(part[few]).mean() for part in flat)

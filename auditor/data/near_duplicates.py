@@ -27,6 +27,9 @@ KIND_NAMES = {NONE: "", NEAR: "near", PIXELS: "same pixels", FILE: "same file"}
 MOST_CONFIRMED = 1000
 """Pairs that are compared on pixels at most, nearest first: half a minute of one processor."""
 
+MOST_OF_CROWDS = 300
+"""The same of images that have crowds of look-alikes, where few copies can be told."""
+
 _CACHED = 4096
 _BLOCKINESS = 0.1
 """Largest difference of the logarithms of blockiness of images that were compressed alike."""
@@ -150,6 +153,9 @@ def near_pairs(given: Prints, *, pixels: Pixels) -> NearPairs:
         seeming = copies(crowded, suspected)
         others = agreeing & ~seeming
         suspected |= _marked(len(rows), one[others], other[others])
+        # So has a copy of one that has.
+        passed = seeming & (suspected[one] | suspected[other])
+        suspected |= _marked(len(rows), one[passed], other[passed])
         many = np.bincount(np.concatenate([one[seeming], other[seeming]]), minlength=len(rows))
         crowded = crowded | (many >= CROWD)
     kept = copies(crowded, suspected) & ~_of_a_series(one, other, alike)
@@ -180,7 +186,8 @@ def _chosen(found: Candidates) -> tuple[np.ndarray, np.ndarray]:
     place[order] = np.arange(len(ends)) - np.searchsorted(ends[order], ends[order])
     rank = place.reshape(2, -1).min(axis=0)
     order = np.lexsort((-found.correlation, rank, crowded))
-    chosen = order[(~crowded | (rank == 0))[order]][:MOST_CONFIRMED]
+    chosen = order[(~crowded | (rank == 0))[order]]
+    chosen = chosen[np.cumsum(crowded[chosen]) <= MOST_OF_CROWDS][:MOST_CONFIRMED]
     left = np.ones(len(crowded), dtype=bool)
     left[chosen] = False
     partly = np.zeros(len(found.crowded), dtype=bool)

@@ -25,10 +25,11 @@ Window = tuple[float, float, float, float]
 """Top, bottom, left and right of a part of an image, as shares of its height and width."""
 
 WHOLE: Window = (0.0, 1.0, 0.0, 1.0)
-_MIDDLES: tuple[Window, ...] = ((0.03, 0.97, 0.03, 0.97), (0.05, 0.95, 0.05, 0.95))
+_MIDDLES: tuple[Window, ...] = tuple((s, 1 - s, s, 1 - s) for s in (0.035, 0.065, 0.1))
 _CORNERS: tuple[Window, ...] = tuple(
     (y, y + 0.925, x, x + 0.925) for y in (0.0, 0.075) for x in (0.0, 0.075)
 )
+_SIDES: tuple[Window, ...] = ((0, 0.9, 0, 1), (0.1, 1, 0, 1), (0, 1, 0, 0.9), (0, 1, 0.1, 1))
 _HALVES: tuple[Window, ...] = (
     (0.0, 0.5, 0.0, 1.0),
     (0.5, 1.0, 0.0, 1.0),
@@ -42,6 +43,9 @@ all of them are within this radius, as shots of a fixed camera are: none of its 
 
 _CROWD_RADIUS = 0.05
 
+_MOST_COMPARED = 8192
+"""Images that the members of a crowd are compared with at most: that it is one is known then."""
+
 _FEW = 3
 """The same by a window or a half."""
 
@@ -53,11 +57,14 @@ _WINDOW_RADIUS, _WINDOW_CORRELATION = 0.3, 0.9
 """How far descriptions may lie apart, and how much thumbnails of 16 x 16 must agree."""
 
 _FREQUENCIES = 6
-_GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""Shares of red, green and blue in grey."""
+
 _COLOUR = 0.3
 _LEAST_AMPLITUDE = 4.0 * SIDE
 _BLOCK, _FIRST_CHUNK, _LONGEST_CHUNK = 256, 64, 4096
 _BOX_AXES = 8
+_GREYEST = 3
 
 
 @dataclass(frozen=True)
@@ -96,13 +103,13 @@ def resampling(side: int, start: float, end: float) -> np.ndarray:
 def candidates(thumbnails: np.ndarray) -> Candidates:
     """Pairs that may be copies, of thumbnails (n, 32, 32, 3) uint8, each pair once."""
     whole = sketches(thumbnails, WHOLE)
-    one, other = nearest(whole, whole, radius=_RADIUS, most=CROWD + 1)
+    one, other = nearest(whole, whole, radius=_RADIUS, most=CROWD + 1, close=_CROWD_RADIUS)
     found = [_fitting(thumbnails, one, other, WHOLE, WHOLE, least=_CORRELATION)]
     close = np.linalg.norm(whole[one] - whole[other], axis=1) <= _CROWD_RADIUS
     crowded = np.bincount(one[close], minlength=len(whole)) >= CROWD + 1
     alone = np.flatnonzero(~crowded)
     searched = len(alone) > 1 and len(thumbnails) <= MOST_WINDOWED
-    for window in (*_MIDDLES, *_CORNERS, *_HALVES) if searched else ():
+    for window in (*_MIDDLES, *_CORNERS, *_SIDES, *_HALVES) if searched else ():
         theirs = window if window in _HALVES else WHOLE
         ours = sketches(thumbnails[alone], window)
         shown = ours if theirs == window else whole[alone]
@@ -112,6 +119,9 @@ def candidates(thumbnails: np.ndarray) -> Candidates:
                 thumbnails, alone[one], alone[other], window, theirs, least=_WINDOW_CORRELATION
             )
         )
+    grey = np.ptp(thumbnails, axis=3).max(axis=(1, 2)) <= _GREYEST
+    if searched and 0 < grey.sum() < len(grey):
+        found.append(_without_colour(thumbnails, grey))
     columns = [np.concatenate(parts) for parts in zip(*found, strict=True)]
     low, high = np.minimum(columns[0], columns[1]), np.maximum(columns[0], columns[1])
     # Of the ways in which two images were found that which fits best.
@@ -121,6 +131,16 @@ def candidates(thumbnails: np.ndarray) -> Candidates:
     return Candidates(one, other, turn, place, correlation, crowded)
 
 
+def _without_colour(thumbnails: np.ndarray, grey: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Pairs of a grey image and one in colour that look alike without it."""
+    ours, theirs = np.flatnonzero(grey), np.flatnonzero(~grey)
+    plain = np.repeat(np.rint(thumbnails[theirs] @ GREY)[..., None], 3, axis=3)
+    shown = (sketches(images, WHOLE) for images in (thumbnails[ours], plain))
+    one, other = nearest(*shown, radius=_RADIUS, most=_FEW)
+    pairs = ours[one], theirs[other]
+    return _fitting(thumbnails, *pairs, WHOLE, WHOLE, least=_CORRELATION)
+
+
 def sketches(thumbnails: np.ndarray, window: Window) -> np.ndarray:
     """Descriptions of a window of each thumbnail, (n, d) float32."""
     basis = dct(np.eye(SIDE), axis=0, norm="ortho")[:_FREQUENCIES].astype(np.float32)
@@ -128,7 +148,7 @@ def sketches(thumbnails: np.ndarray, window: Window) -> np.ndarray:
     found = np.empty((len(thumbnails), 3, _FREQUENCIES, _FREQUENCIES), dtype=np.float32)
     for part in _slices(len(thumbnails), 4096):
         colours = thumbnails[part].astype(np.float32)
-        grey = colours @ _GREY
+        grey = colours @ GREY
         planes = np.stack([grey, colours[..., 2] - grey, colours[..., 0] - grey], axis=1)
         found[part] = rows @ planes @ columns.T
     u, v = np.triu_indices(_FREQUENCIES)
@@ -153,11 +173,12 @@ def _regardless_of_turns(plane: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.
 
 
 def nearest(
-    ours: np.ndarray, theirs: np.ndarray, *, radius: float, most: int
+    ours: np.ndarray, theirs: np.ndarray, *, radius: float, most: int, close: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of each of `ours` the nearest of `theirs` within a radius, at most some; pairs (n,), (n,).
 
-    Blocks that lie close together are compared with what is near their bounding box.
+    Blocks that lie close together are compared with what is near their bounding box. Where that
+    is more than `_MOST_COMPARED`, and all found are `close` by then, others are not looked for.
     """
     middle = theirs.mean(axis=0)
     _, axes = np.linalg.eigh(np.cov(theirs.T) if len(theirs) > 1 else np.eye(len(middle)))
@@ -170,7 +191,12 @@ def nearest(
         outside += np.maximum(theirs[:, :_BOX_AXES] - box.max(axis=0), 0)
         near = np.flatnonzero(np.einsum("ij,ij->i", outside, outside) <= radius**2)
         rows, which = _nearest_of_block(
-            ours[block], theirs[near], squares[near], bound=radius**2 / 2, most=most
+            ours[block],
+            theirs[near],
+            squares[near],
+            bound=radius**2 / 2,
+            most=most,
+            close=close**2 / 2,
         )
         found.append((block[rows], near[which]))
     one, other = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -178,7 +204,13 @@ def nearest(
 
 
 def _nearest_of_block(
-    ours: np.ndarray, theirs: np.ndarray, squares: np.ndarray, *, bound: float, most: int
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    squares: np.ndarray,
+    *,
+    bound: float,
+    most: int,
+    close: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     half = np.einsum("ij,ij->i", ours, ours)[:, None] / 2
     limit = np.full((len(ours), 1), bound, dtype=np.float32)
@@ -197,6 +229,8 @@ def _nearest_of_block(
             rows, which, apart = rows[order], which[order], apart[order]
             full = np.flatnonzero(np.bincount(rows, minlength=len(ours)) == most)
             limit[full, 0] = apart[np.searchsorted(rows, full, side="right") - 1]
+        if start + size >= _MOST_COMPARED and (limit <= close).all():
+            break
         # Small chunks first: of many alike the first tell how near the nearest are.
         start, size = start + size, min(2 * size, _LONGEST_CHUNK)
     return rows, which
@@ -248,7 +282,7 @@ def _patterns(thumbnails: np.ndarray, window: Window) -> np.ndarray:
         resampling(SIDE, *ends).reshape(SIDE // 2, 2, SIDE).mean(axis=1)
         for ends in (window[:2], window[2:])
     )
-    grey = rows @ (thumbnails.astype(np.float32) @ _GREY) @ columns.T
+    grey = rows @ (thumbnails.astype(np.float32) @ GREY) @ columns.T
     grey -= grey.mean(axis=(1, 2), keepdims=True)
     length = np.linalg.norm(grey.reshape(n, -1), axis=1)
     result: np.ndarray = grey / np.maximum(length, 1e-6)[:, None, None]

@@ -66,6 +66,15 @@ class RoleSoundness:
         return duplicate
 
     @property
+    def seen_near(self) -> np.ndarray:
+        """Training has a changed copy, and no equal image."""
+        near = pd.Series(self.seen["kind"].to_numpy() == KIND_NAMES[NEAR], dtype=bool)
+        found = np.zeros(len(self.seen_image), dtype=bool)
+        # One row an image that is seen, in their order.
+        found[np.flatnonzero(self.seen_image)] = near.to_numpy()
+        return found
+
+    @property
     def leaked(self) -> np.ndarray:
         """Seen in training, as image or through the unit."""
         leaked: np.ndarray = self.seen_image | self.seen_unit

@@ -111,6 +111,8 @@ def reason(finding: Finding, order: Ordered) -> str:
 def _verdict_sentence(finding: Finding, measure: Measure, limit: Mapping[str, Any]) -> str:
     if limit.get("exact") or isinstance(measure.estimate, Exact):
         met = "met" if finding.verdict is Verdict.PASS else "not met"
+        if measure.searched:
+            return f"It is {met} by what was found: a search can have missed changed copies."
         return f"It is {met}: this counts all there is."
     if finding.verdict is Verdict.FAIL:
         among = f", {finding.compared} comparisons allowed for" if finding.compared > 1 else ""

@@ -12,6 +12,7 @@ from auditor.contract.quantity_words import lost_words
 from auditor.contract.words import EITHER_WAY
 from auditor.findings import Question, Result, Subject
 from auditor.scoring.comparison import worst_first
+from auditor.shift.two_sample import same_images
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,10 @@ class AccuracyLost(Check):
     }
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
+        same = same_images(evidence, "lost")
+        if same is not None:
+            yield same
+            return
         deployment = evidence.scored("deployment").with_truth
         there = Sample.right(deployment)
         yield two_samples(

@@ -21,6 +21,7 @@ from auditor.shift.two_sample import (
     Sides,
     adjust,
     forest_of_areas,
+    same_images,
     shifted,
 )
 
@@ -92,7 +93,7 @@ class PredictionShift(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         test, deployment = evidence.answers("test"), evidence.answers("deployment")
         sides = Sides.of(test.dataset, deployment.dataset, rng=evidence.rng)
-        few = sides.too_few("auc", Subject(split="deployment"))
+        few = same_images(evidence, "auc") or sides.too_few("auc", Subject(split="deployment"))
         if few is not None:
             yield few
             return

@@ -35,6 +35,7 @@ from auditor.shift.two_sample import (
     adjust,
     forest_of_areas,
     histogram_rows,
+    same_images,
     shifted,
 )
 from auditor.stats import p_value, value
@@ -135,7 +136,7 @@ class Properties(Check):
         rng = evidence.rng
         datasets = [evidence.dataset(split) for split in ("test", "deployment")]
         sides = Sides.of(*datasets, rng=rng)
-        few = sides.too_few("any", Subject(split="deployment"))
+        few = same_images(evidence, "any") or sides.too_few("any", Subject(split="deployment"))
         if few is not None:
             yield few
             return

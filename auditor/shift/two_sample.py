@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from auditor.contract import Evidence
 from auditor.data.dataset import Dataset
 from auditor.findings import Axis, Cell, Figure, Measure, Subject, Unmeasured
 from auditor.stats import Normal, auc, holm, interval, value
 
 MIN_UNITS = 30
 """Fewer independent units than this a side, and samples of one source differ by luck."""
+
+MOST_COPIES = 0.05
+"""Share of the deployment images that may be changed copies of test images."""
 
 _BINS = 20
 
@@ -91,6 +95,23 @@ class Sides:
             reason=f"Only {had}{among}: fewer than {MIN_UNITS} differ from any others by luck.",
             remedy=f"Add at least {more}.",
         )
+
+
+def same_images(evidence: Evidence, name: str) -> Unmeasured | None:
+    """Why there is no comparison, when deployment images are copies of test images."""
+    soundness = evidence.soundness()
+    test, deployment = (soundness.photographs[s][soundness.keep(s)] for s in ("test", "deployment"))
+    copies = int(np.isin(deployment, test).sum())
+    if copies <= MOST_COPIES * len(deployment):
+        return None
+    return Unmeasured(
+        name=name,
+        subject=Subject(split="deployment"),
+        reason=f"{copies} of {len(deployment)} deployment images are changed copies of test "
+        "images: they cannot show how deployment differs.",
+        remedy="Give images from where it will run that are not test images, or set copies "
+        "apart with `data.duplicates: {near: set-apart}`.",
+    )
 
 
 @dataclass(frozen=True)

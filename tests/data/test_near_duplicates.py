@@ -249,3 +249,30 @@ def test_the_nearest_are_those_of_comparing_all_with_all(monkeypatch, spread, mo
         if apart[i, j] <= 0.5
     }
     assert set(zip(one.tolist(), other.tolist(), strict=True)) == expected
+
+
+MORE_CHANGES = {
+    "crop of 10% at one side": lambda p: p[:, 19:],
+    "crop of 10% all round": lambda p: p[19:-19, 19:-19],
+    "gamma": lambda p: (255 * (p / 255) ** 0.7).round().astype(np.uint8),
+    "contrast": lambda p: np.clip(128 + (p.astype(float) - 128) * 1.3, 0, 255).astype(np.uint8),
+    "grey": lambda p: np.repeat(np.asarray(Image.fromarray(p).convert("L"))[..., None], 3, 2),
+    "border of 8%": lambda p: np.pad(p, ((15, 15), (15, 15), (0, 0)), constant_values=255),
+}
+
+
+@pytest.mark.parametrize("side", [32, SIDE])
+@pytest.mark.parametrize("change", MORE_CHANGES)
+def test_copies_are_found_of_small_images_too(change, side):
+    photos = [photo(seed) for seed in range(4)]
+    copies = [MORE_CHANGES[change](p) for p in photos]
+    images = [
+        np.asarray(Image.fromarray(p).resize((side, round(side * p.shape[0] / p.shape[1]))))
+        for p in [*photos, *copies]
+    ]
+    assert found_among(images) == {(i, i + 4) for i in range(4)}
+
+
+def test_shots_by_a_fixed_camera_in_a_frame_are_not_copies():
+    framed = [np.pad(p, ((15, 15), (15, 15), (0, 0))) for p in shots(4, scratched=False)]
+    assert found_among(framed) == set()

@@ -8,6 +8,7 @@ from auditor.data.scan import PROPERTY_NAMES
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.judging.policy_file import load_policy
 from auditor.record import CheckResults
+from auditor.shift import two_sample
 from auditor.shift.accuracy import AccuracyLost
 from auditor.shift.domain_classifier import area_of, cross_fitted_scores, rank_features
 from auditor.shift.predictions import PredictionShift
@@ -80,8 +81,9 @@ def test_bursts_without_units_show_what_units_are_for(worlds):
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("known", [True, False])
-def test_copies_of_test_images_in_deployment_are_kept_in_one_fold(worlds, seed, known):
+def test_copies_of_test_images_in_deployment_are_kept_in_one_fold(worlds, seed, known, monkeypatch):
     """Not known as copies, a model learns each image as the other side's: an area far below .5."""
+    monkeypatch.setattr(two_sample, "MOST_COPIES", 1.0)
     evidence = world(worlds, seed=seed, units=False)
     test = evidence.scans["test", "sound"]
     noise = 1e-3 * np.random.default_rng(seed).normal(size=test.shape)
@@ -93,6 +95,23 @@ def test_copies_of_test_images_in_deployment_are_kept_in_one_fold(worlds, seed, 
     )
     found = value(worlds.measures(Properties(), evidence)["any:@deployment"].estimate)
     assert found == pytest.approx(0.5, abs=0.05) if known else found < 0.4
+
+
+@pytest.mark.parametrize("share", [0.04, 0.06, 1.0])
+def test_changed_copies_of_test_images_are_not_compared(worlds, share):
+    evidence = world(worlds, seed=0, units=False)
+    n = len(evidence.scans["test", "sound"])
+    numbers = np.arange(n)
+    evidence.sound = SimpleNamespace(
+        photographs={"test": numbers, "deployment": numbers + n * (numbers >= share * n)},
+        keep=lambda split: np.ones(n, dtype=bool),
+    )
+    results = list(Properties().run(evidence))
+    if share < two_sample.MOST_COPIES:
+        assert not isinstance(results[0], Unmeasured)
+    else:
+        (only,) = results
+        assert "changed copies of test images" in only.reason
 
 
 def test_a_wider_spread_is_found_though_no_property_is_higher(worlds):
