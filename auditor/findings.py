@@ -144,7 +144,8 @@ class Measure:
     the error is said to cost more, one over that cost where the sides are amounts of it.
     `volatile` marks timings and what follows from them. `searched` marks a count of what a search
     found, which can have missed some. `facts` are the JSON values that the words of the measure
-    speak of; a measure holds no sentence. `of` says what its rows are. No interval of the estimate leaves the scale, whoever made it.
+    speak of; a measure holds no sentence. `of` says what its rows are. No interval of the estimate
+    leaves the scale, whoever made it.
     """
 
     name: str
