@@ -61,7 +61,9 @@ def fit(net: HazardNet, frames: Frames, *, epochs: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     steps = epochs * -(-len(frames.pixels) // BATCH)
     optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps, pct_start=0.2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, RATE, total_steps=steps, pct_start=0.2
+    )
     net.train()
     for epoch in range(epochs):
         began, total = time.perf_counter(), 0.0

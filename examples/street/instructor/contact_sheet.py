@@ -7,25 +7,19 @@ Each pair is a photo and the annotator's map over it: red pothole, yellow crack,
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
 STREET = Path(__file__).parent.parent
+sys.path.insert(0, str(STREET))
+
+from look import pair  # noqa: E402
+
 EACH = 5
-
-
-def pair(file: str) -> npt.NDArray[np.uint8]:
-    photo = np.asarray(Image.open(STREET / "images" / "test" / file))
-    drawn = Image.open(STREET / "masks" / "test" / Path(file).with_suffix(".png"))
-    classes = np.asarray(drawn)
-    colours = np.asarray(drawn.convert("RGB"))
-    hazard = ((classes > 0) & (classes < 255))[..., None]
-    over = np.where(hazard, photo // 2 + colours // 2, photo)
-    return np.vstack([photo, over.astype(np.uint8)])
 
 
 def main() -> None:
@@ -37,7 +31,7 @@ def main() -> None:
     for _, part in rows.groupby(["surface", "light"]):
         best = part.sort_values(["rich", "file"], ascending=[False, True])
         files = best.drop_duplicates("stretch")["file"].head(EACH)
-        lines.append(np.hstack([pair(file) for file in files]))
+        lines.append(np.hstack([pair("test", Path(file).stem, "test") for file in files]))
     sheet = Image.fromarray(np.vstack(lines))
     sheet.save(STREET / "instructor" / "contact-sheet.jpg", quality=70, optimize=True)
 

@@ -16,9 +16,8 @@ FACTOR = {"ida": 1.0, "tom": 1.5}
 """The area that each annotator draws, over the true area of an object."""
 SLIP = 0.03
 """Standard deviation of that factor from object to object."""
-WOBBLE = {"ida": 0.45, "tom": 0.6}
+WOBBLE = {"ida": 0.9, "tom": 1.0}
 """How far the drawn outline strays from the true one, in pixels."""
-COLOURS = {0: (70, 70, 70), 1: (220, 40, 40), 2: (240, 210, 40), 3: (60, 170, 60)}
 _EIGHT = np.ones((3, 3))
 
 
@@ -60,11 +59,6 @@ def with_void(classes: Classes) -> Classes:
 
 
 def save(classes: Classes, path: Path) -> None:
-    """An indexed PNG whose numbers are the classes."""
-    image = Image.fromarray(classes, mode="P")
-    palette = np.full((256, 3), 255, dtype=np.uint8)
-    for label, colour in COLOURS.items():
-        palette[label] = colour
-    image.putpalette(palette.tobytes())
+    """A grey PNG whose numbers are the classes; a palette would be larger than the map."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, optimize=True)
+    Image.fromarray(classes).save(path, optimize=True)

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
-from scipy import ndimage
-
 from ground import CELL, WIDTH, Floats, Ground
 from light import EYE
+from PIL import Image
+from scipy import ndimage
 from stretches import Frame
 
 COLUMNS, ROWS = 192, 144
@@ -76,7 +75,9 @@ def _binned(fine: Floats) -> Floats:
 
 def _commonest(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """The class with the most samples of a pixel; a hazard wins from four of nine."""
-    counts = np.stack([_binned((classes == k)[..., None].astype(np.float32))[..., 0] for k in range(4)])
+    counts = np.stack(
+        [_binned((classes == k)[..., None].astype(np.float32))[..., 0] for k in range(4)]
+    )
     hazard = counts[1:].argmax(axis=0) + 1
     return np.where(counts[0] <= 5.5 / FINE**2, hazard, 0).astype(np.uint8)
 

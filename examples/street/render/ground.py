@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy import ndimage
-
 from stretches import Frame
 
 Floats = npt.NDArray[np.float32]
@@ -71,7 +70,7 @@ def _places() -> tuple[Floats, Floats]:
 
 def _path(frame: Frame, rng: np.random.Generator) -> Ground:
     """Asphalt with patches and stains between two verges of grass."""
-    x, y = _places()
+    x, _ = _places()
     shared = np.random.default_rng([frame.seed[0], 2, frame.stretch.number])
     half = shared.uniform(1.15, 1.35)
     base = shared.uniform(0.15, 0.24)
@@ -128,7 +127,7 @@ def _blob(rng: np.random.Generator, taken: Mask, low: float, high: float, rough:
 
 
 def _pothole(made: Ground, rng: np.random.Generator, taken: Mask, *, wet: bool) -> None:
-    """A hole with steep, crumbled sides and stones at its bottom; rain fills it almost to the brim."""
+    """A hole with steep, crumbled sides and a rough bottom; rain fills it nearly."""
     away = _blob(rng, taken, 0.15, 0.31, 0.10) + 0.05 * noise(rng, 0.03)
     inside = away < 1
     depth = rng.uniform(0.05, 0.10)
@@ -181,7 +180,7 @@ def _walk(
     for step in range(steps):
         heading = goal + 0.75 * (heading - goal) + rng.normal(0, 0.38)
         end = at + 0.055 * np.array([np.cos(heading), np.sin(heading)])
-        cells = [tuple((p + [WIDTH / 2, 0]) / CELL) for p in (at, end)]
+        cells = [tuple((p + np.array([WIDTH / 2, 0])) / CELL) for p in (at, end)]
         wide = max(2, round(width * rng.uniform(0.6, 1.4)))
         draw.line(cells, fill=255, width=wide)
         x, y = cells[1]

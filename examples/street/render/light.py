@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
-
 from ground import CELL, COLUMNS, ROWS, WIDTH, Floats, Ground, noise
+from scipy import ndimage
 from stretches import Frame
 
 EYE = np.array([0.0, 0.0, 1.25], np.float32)
@@ -106,7 +105,9 @@ def _sheen(
     view = EYE - place
     view /= np.linalg.norm(view, axis=-1, keepdims=True)
     still = made.water > 0
-    ripple = np.stack([noise(rng, 0.05), noise(rng, 0.05)], -1) * np.where(still, 0.01, 0.05)[..., None]
+    ripple = (
+        np.stack([noise(rng, 0.05), noise(rng, 0.05)], -1) * np.where(still, 0.01, 0.05)[..., None]
+    )
     facing = normal.copy()
     facing[..., :2] += ripple
     cosine = np.clip((facing * view).sum(-1), 0.02, 1)
