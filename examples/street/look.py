@@ -44,6 +44,8 @@ def main() -> None:
         if not files:
             parser.error(f"no frame of {stretch!r} in {arguments.split}; its manifest lists them")
         maps = arguments.maps or arguments.split
+        if not (STREET / "masks" / maps / f"{files[0].stem}.png").exists():
+            parser.error(f"masks/{maps} holds no map of {stretch!r}; look there for those it holds")
         rows.append(np.hstack([pair(arguments.split, file.stem, maps) for file in files]))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.vstack(rows)).save(arguments.out)

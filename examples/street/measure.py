@@ -26,6 +26,7 @@ from auditor.data.annotations import ImageHeader
 from auditor.data.class_maps import PixelClasses, read_class_map
 from auditor.models.heads import semantic
 from auditor.scoring.pixels import iou, iou_of_class, pixel_confusion
+from auditor.scoring.tasks.segmentation import LEAST_SHARE
 from auditor.spec.heads import SemanticHead
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -210,22 +211,36 @@ def claims(test: Reading) -> Figures:
     }
 
 
+def frames_called(read: Reading, label: int, *, shown: bool, among: npt.ArrayLike) -> Interval:
+    """The share of frames on which the class is answered, where the map shows it or shows none."""
+    least = LEAST_SHARE * (read.truth >= 0).sum(axis=(1, 2))
+    true = (read.truth == label).sum(axis=(1, 2))
+    said = ((read.answers == label) & (read.truth >= 0)).sum(axis=(1, 2)) >= least
+    counted = np.asarray(among, dtype=bool) & (true >= least if shown else true == 0)
+    codes, names = pd.factorize(read.rows["stretch"])
+    hits = np.bincount(codes, said & counted, len(names))
+    frames = np.bincount(codes, counted, len(names))
+    return bootstrap(lambda w: float((w * hits).sum() / (w * frames).sum()), len(names))
+
+
 def wet(test: Reading) -> Figures:
     """Potholes under water, by the pixels that are found and by the stretches that are."""
     group = test.rows["surface"] == "wet"
-    found = partial(called, true=POTHOLE, said=POTHOLE)
+    pixels = partial(called, true=POTHOLE, said=POTHOLE)
     stretches = decisions(test)
     is_wet = (stretches.rows["surface"] == "wet").to_numpy()
-    figures = {
-        "wet/pothole-pixels-found-wet": over_stretches(test.where(group), found),
-        "wet/pothole-pixels-found-dry": over_stretches(test.where(~group), found),
+    found = {
+        "wet/pothole-pixels-found-wet": over_stretches(test.where(group), pixels),
+        "wet/pothole-pixels-found-dry": over_stretches(test.where(~group), pixels),
+        "wet/frames-found-wet": frames_called(test, POTHOLE, shown=True, among=group),
+        "wet/frames-found-dry": frames_called(test, POTHOLE, shown=True, among=~group),
         "wet/repairs-found-wet": stretches.rate(stretches.due & is_wet),
         "wet/repairs-found-dry": stretches.rate(stretches.due & ~is_wet),
     }
     for label, name in enumerate(CLASSES):
         gap = over_stretches(test, partial(class_iou, label=label), group=group)
-        figures[f"wet/iou-gap-{name}"] = gap
-    return figures
+        found[f"wet/iou-gap-{name}"] = gap
+    return found
 
 
 def night(test: Reading) -> Figures:
@@ -235,19 +250,23 @@ def night(test: Reading) -> Figures:
     stretches = decisions(test)
     dark = (stretches.rows["light"] == "night").to_numpy()
     idle = ~stretches.due & stretches.rows["debris"].to_numpy()
-    figures = {
+    found = {
         "night/debris-called-pothole-night": over_stretches(test.where(group), mistaken),
         "night/debris-called-pothole-day": over_stretches(test.where(~group), mistaken),
         "night/debris-called-crack-night": over_stretches(
             test.where(group), partial(called, true=DEBRIS, said=CRACK)
         ),
+        "night/debris-frames-found-night": frames_called(test, DEBRIS, shown=True, among=group),
+        "night/debris-frames-found-day": frames_called(test, DEBRIS, shown=True, among=~group),
+        "night/false-pothole-frames-night": frames_called(test, POTHOLE, shown=False, among=group),
+        "night/false-pothole-frames-day": frames_called(test, POTHOLE, shown=False, among=~group),
         "night/repairs-too-many-night": stretches.rate(idle & dark),
         "night/repairs-too-many-day": stretches.rate(idle & ~dark),
     }
     for label, name in enumerate(CLASSES):
         gap = over_stretches(test, partial(class_iou, label=label), group=group)
-        figures[f"night/iou-gap-{name}"] = gap
-    return figures
+        found[f"night/iou-gap-{name}"] = gap
+    return found
 
 
 def annotators(test: Reading) -> Figures:
@@ -255,18 +274,18 @@ def annotators(test: Reading) -> Figures:
     files = pd.Series(sorted(path.name for path in (STREET / "masks" / "survey").iterdir()))
     stretch = files.str.split("-").str[0]
     survey = class_maps(STREET / "masks" / "survey", files)
-    figures: Figures = {}
+    found: Figures = {}
     for name in ("ida", "tom"):
         own = class_maps(STREET / "masks" / name, files)
         compared = Reading(pd.DataFrame({"stretch": stretch}), survey, own)
-        figures[f"annotator/area-factor-{name}"] = _area_factor(compared)
+        found[f"annotator/area-factor-{name}"] = _area_factor(compared)
         for label in (POTHOLE, CRACK, DEBRIS):
-            figures[f"annotator/iou-with-survey-{name}-{CLASSES[label]}"] = over_stretches(
+            found[f"annotator/iou-with-survey-{name}-{CLASSES[label]}"] = over_stretches(
                 _where_both_count(compared), partial(class_iou, label=label)
             )
     group = test.rows["annotator"] == "tom"
-    figures["annotator/model-mean-iou-gap-tom"] = over_stretches(test, mean_iou, group=group)
-    return figures
+    found["annotator/model-mean-iou-gap-tom"] = over_stretches(test, mean_iou, group=group)
+    return found
 
 
 def _where_both_count(compared: Reading) -> Reading:
@@ -297,37 +316,37 @@ def shift(deployment: Reading) -> Figures:
 
 def sound(test: Reading) -> Figures:
     """Groups that should be served alike: each against the rest."""
-    figures: Figures = {}
+    found: Figures = {}
     for attribute in ("district", "camera"):
         for value in sorted(test.rows[attribute].unique()):
             group = test.rows[attribute] == value
-            figures[f"sound/mean-iou-gap-{value}"] = over_stretches(test, mean_iou, group=group)
-    return figures
+            found[f"sound/mean-iou-gap-{value}"] = over_stretches(test, mean_iou, group=group)
+    return found
 
 
-def all_figures(model: Path) -> Figures:
-    test = reading("test", model)
+def figures(test: Reading, deployment: Reading) -> Figures:
+    """Everything that truth.yaml holds."""
     return {
         **claims(test),
         **wet(test),
         **night(test),
         **annotators(test),
-        **shift(reading("deployment", model)),
+        **shift(deployment),
         **sound(test),
     }
 
 
-def written(figures: Mapping[str, Interval]) -> str:
+def written(found: Mapping[str, Interval]) -> str:
     """The numbers as the `measured` part of truth.yaml."""
     lines = {
-        name: {k: round(v, 4) for k, v in vars(figure).items()} for name, figure in figures.items()
+        name: {k: round(v, 4) for k, v in vars(figure).items()} for name, figure in found.items()
     }
     return yaml.safe_dump({"measured": lines}, sort_keys=False, default_flow_style=None)
 
 
-def table(figures: Mapping[str, Interval]) -> Iterator[str]:
+def table(found: Mapping[str, Interval]) -> Iterator[str]:
     family = ""
-    for name, figure in figures.items():
+    for name, figure in found.items():
         start, rest = name.split("/")
         if start != family:
             yield f"\n| {start} | measured |\n|---|---|"
@@ -340,13 +359,14 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=STREET / "model.onnx")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    figures = all_figures(arguments.model)
-    for line in table(figures):
+    model = arguments.model
+    found = figures(reading("test", model), reading("deployment", model))
+    for line in table(found):
         print(line)
     if arguments.write:
         path = STREET / "instructor" / "truth.yaml"
         kept = path.read_text().split("measured:")[0] if path.exists() else ""
-        path.write_text(kept + written(figures))
+        path.write_text(kept + written(found))
 
 
 if __name__ == "__main__":
