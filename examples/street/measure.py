@@ -285,7 +285,24 @@ def annotators(test: Reading) -> Figures:
             )
     group = test.rows["annotator"] == "tom"
     found["annotator/model-mean-iou-gap-tom"] = over_stretches(test, mean_iou, group=group)
+    return {**found, **_due_by_drawing(test)}
+
+
+def _due_by_drawing(test: Reading) -> Figures:
+    """Of the stretches that are not due by what is there, the share that is due as drawn."""
+    drawn, there = decisions(test), decisions(against_truth(test))
+    found: Figures = {}
+    for name in ("ida", "tom"):
+        own = (drawn.rows["annotator"] == name).to_numpy() & ~there.due
+        as_drawn = Decisions(drawn.rows, there.due, drawn.due)
+        found[f"annotator/due-only-as-drawn-{name}"] = as_drawn.rate(own)
     return found
+
+
+def against_truth(test: Reading) -> Reading:
+    """The test frames with what is there in place of what was drawn."""
+    there = class_maps(STREET / "instructor" / "truth", test.rows["file"])
+    return Reading(test.rows, there, test.answers)
 
 
 def _where_both_count(compared: Reading) -> Reading:
@@ -315,13 +332,15 @@ def shift(deployment: Reading) -> Figures:
 
 
 def sound(test: Reading) -> Figures:
-    """Groups that should be served alike: each against the rest."""
+    """Groups that should be served alike, each against the rest; Tom's frames by what is there."""
     found: Figures = {}
     for attribute in ("district", "camera"):
         for value in sorted(test.rows[attribute].unique()):
             group = test.rows[attribute] == value
             found[f"sound/mean-iou-gap-{value}"] = over_stretches(test, mean_iou, group=group)
-    return found
+    group = test.rows["annotator"] == "tom"
+    gap = over_stretches(against_truth(test), mean_iou, group=group)
+    return {**found, "sound/mean-iou-gap-tom-by-the-truth": gap}
 
 
 def figures(test: Reading, deployment: Reading) -> Figures:
