@@ -3,7 +3,7 @@
     python examples/street/measure.py [--model FILE] [--write]
 
 The model's answers are decoded and scored as the audit decodes and scores them; intervals (95%) are
-percentile bootstraps over stretches (1,000 draws) and not the audit's. Prints the tables of
+percentile bootstraps over stretches (500 draws) and not the audit's. Prints the tables of
 instructor/answers.md; `--write` puts the numbers into instructor/truth.yaml.
 """
 
@@ -39,7 +39,7 @@ SIZE = (144, 192)
 MEANING = PixelClasses.of(dict(enumerate(CLASSES)), classes=CLASSES, class_map={}, void=(255,))
 REPAIR_ABOVE = 0.01
 """A stretch is sent for repair above this share of pothole pixels, the mean of its frames."""
-DRAWS = 1000
+DRAWS = 500
 
 Maps = npt.NDArray[np.int16]
 Floats = npt.NDArray[np.float64]
