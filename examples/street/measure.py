@@ -246,16 +246,19 @@ def wet(test: Reading) -> Figures:
 def night(test: Reading) -> Figures:
     """Debris by lamp light, and what its confusion costs."""
     group = test.rows["light"] == "night"
-    mistaken = partial(called, true=DEBRIS, said=POTHOLE)
+    mistaken, as_crack, pixels = (
+        partial(called, true=DEBRIS, said=label) for label in (POTHOLE, CRACK, DEBRIS)
+    )
     stretches = decisions(test)
     dark = (stretches.rows["light"] == "night").to_numpy()
     idle = ~stretches.due & stretches.rows["debris"].to_numpy()
     found = {
         "night/debris-called-pothole-night": over_stretches(test.where(group), mistaken),
         "night/debris-called-pothole-day": over_stretches(test.where(~group), mistaken),
-        "night/debris-called-crack-night": over_stretches(
-            test.where(group), partial(called, true=DEBRIS, said=CRACK)
-        ),
+        "night/debris-called-crack-night": over_stretches(test.where(group), as_crack),
+        "night/debris-called-crack-day": over_stretches(test.where(~group), as_crack),
+        "night/debris-pixels-found-night": over_stretches(test.where(group), pixels),
+        "night/debris-pixels-found-day": over_stretches(test.where(~group), pixels),
         "night/debris-frames-found-night": frames_called(test, DEBRIS, shown=True, among=group),
         "night/debris-frames-found-day": frames_called(test, DEBRIS, shown=True, among=~group),
         "night/false-pothole-frames-night": frames_called(test, POTHOLE, shown=False, among=group),
@@ -285,6 +288,8 @@ def annotators(test: Reading) -> Figures:
             )
     group = test.rows["annotator"] == "tom"
     found["annotator/model-mean-iou-gap-tom"] = over_stretches(test, mean_iou, group=group)
+    dry = against_truth(test).where(test.rows["surface"] == "dry")
+    found["annotator/area-factor-model-dry"] = _area_factor(dry)
     return {**found, **_due_by_drawing(test)}
 
 
@@ -313,7 +318,7 @@ def _where_both_count(compared: Reading) -> Reading:
 
 
 def _area_factor(compared: Reading) -> Interval:
-    """Pixels that the annotator calls pothole, over those that are."""
+    """Pixels that are called pothole, over those that are."""
     codes, names = pd.factorize(compared.rows["stretch"])
     drawn, true = (
         np.bincount(codes, (maps == POTHOLE).sum(axis=(1, 2)), len(names))
