@@ -288,8 +288,8 @@ def annotators(test: Reading) -> Figures:
             )
     group = test.rows["annotator"] == "tom"
     found["annotator/model-mean-iou-gap-tom"] = over_stretches(test, mean_iou, group=group)
-    dry = against_truth(test).where(test.rows["surface"] == "dry")
-    found["annotator/area-factor-model-dry"] = _area_factor(dry)
+    good = (test.rows["surface"] == "dry") & (test.rows["light"] == "day")
+    found["annotator/area-factor-model-dry-day"] = _area_factor(against_truth(test).where(good))
     return {**found, **_due_by_drawing(test)}
 
 

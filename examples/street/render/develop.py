@@ -2,7 +2,7 @@
 
     python examples/street/render/develop.py [--out FOLDER] [--processes N]
 
-Numpy, scipy and Pillow; six minutes on two cores. The same code and seed give the same files on one
+Numpy, scipy and Pillow; ten minutes on two cores. The same code and seed give the same files on one
 machine.
 """
 
