@@ -11,6 +11,8 @@ import yaml
 from PIL import Image
 
 import auditor
+from auditor.judging.policy_file import load_policy
+from auditor.spec.declarations import declarations_of, read_declarations
 
 STREET = Path(auditor.__file__).parents[1] / "examples" / "street"
 SPLITS = ("train", "test", "deployment")
@@ -226,3 +228,9 @@ def test_a_repaired_world_shows_none_of_the_flaws(street, on_test, truth):
         for name in flaw["shown_by"].keys() & found.keys():
             if flaw["id"] in ("wet-potholes", "night-debris") and "gap" in name:
                 assert not beyond(found[name], flaw["shown_by"][name]), name
+
+
+def test_the_policy_and_the_declarations_can_be_read():
+    assert load_policy("policy.yaml", folder=STREET).policy.limits
+    found = declarations_of(read_declarations(STREET / "declarations.yaml"))
+    assert "survey" in {declaration.key for declaration in found}
