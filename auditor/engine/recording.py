@@ -11,7 +11,7 @@ import numpy as np
 from auditor.contract import Check
 from auditor.contract.documentation import check_text
 from auditor.data.dataset import Attribute, Dataset
-from auditor.data.truth import MapTruth
+from auditor.data.truth import BoxTruth, MapTruth
 from auditor.engine.evidence import Gathered
 from auditor.engine.gather import Loaded, pass_size
 from auditor.record import (
@@ -107,7 +107,7 @@ def _class_counts(dataset: Dataset, keep: np.ndarray) -> tuple[GroupCount, ...]:
     found = []
     for i, name in enumerate(dataset.classes):
         holds = dataset.labels == i
-        if dataset.truth is not None:
+        if isinstance(dataset.truth, BoxTruth):
             boxes = dataset.truth.boxes
             holds = np.isin(np.arange(len(dataset)), boxes.image[boxes.classes == i])
         found.append(GroupCount(name, int(holds.sum()), int(holds[keep].sum())))
