@@ -101,4 +101,5 @@ def _measured(
         n_units=None if unit is None else count_units(counted, unit),
         examples=widest.errors.examples(widest.errors.grouping.members(worst)),
         facts=facts,
+        of=widest.errors.grouping.rows.of,
     )

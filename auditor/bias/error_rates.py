@@ -32,7 +32,7 @@ def _wrongly_called(*, points: str = "") -> Words:
         + "{in_where}: {group}, against all others",
         short="{group}: wrongly called “{class}”",
         sentence="Wrongly called {class}{in_where}, {group}: {this}; all others {other}; {gap}.",
-        hundred="Of 100 images of {group} that are not “{class}”, {here} are wrongly called so; "
+        hundred="Of 100 {rows} of {group} that are not “{class}”, {here} are wrongly called so; "
         "of 100 others, {there}.",
         column=f"wrongly called “{{class}}”{points}",
         action=_ACTION,
@@ -49,7 +49,7 @@ def _missed(*, points: str = "") -> Words:
         + "{in_where}: {group}, against all others",
         short="{group}: “{class}” missed",
         sentence="Missed cases of {class}{in_where}, {group}: {this}; all others {other}; {gap}.",
-        hundred="Of 100 “{class}” images of {group}, {here} are missed; of 100 others, {there}.",
+        hundred="Of 100 “{class}” {rows} of {group}, {here} are missed; of 100 others, {there}.",
         column=f"“{{class}}” missed{points}",
         action=_ACTION,
         harm="“{class}” missed",

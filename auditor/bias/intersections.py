@@ -18,6 +18,7 @@ from auditor.comparing.by_group import measure_cells, side_cells
 from auditor.comparing.groups import condition_codes
 from auditor.contract import Available, Check, Evidence, LabelledSplits, Need, Unmet, Words
 from auditor.contract.numbers import percent
+from auditor.contract.quantity_words import headline_words
 from auditor.contract.words import EITHER_WAY
 from auditor.data.dataset import Attribute
 from auditor.errors import SpecError
@@ -40,6 +41,20 @@ from auditor.stats import interval, rate_difference, value
 
 MAX_SHOWN = 12
 """Cells that the figure shows."""
+
+
+_TOGETHER = (
+    "Too few images of {groups} apart to say what each by itself would explain{too_few_apart:if}.",
+    "What {groups}, without all together, would lead one to expect is "
+    "{expects:percent}; the difference from that may be luck{may_be_luck:if}.",
+    "What {groups}, without all together, would lead one to expect is "
+    "{expects:percent}: together they are {together:worse than that|better than "
+    "that}.",
+)
+_MEETING = Words(
+    title="Accuracy where groups of {crossing} meet{in_where}",
+    short="too few images where {crossing} meet",
+)
 
 
 @dataclass(frozen=True)
@@ -102,6 +117,7 @@ class Intersections(Check):
         "Zou, Huang & Zhang (2009), doi:10.1016/j.csda.2008.09.033 (interval of the interaction)",
     )
     words: ClassVar = {
+        **{name: (words, _MEETING) for name, words in headline_words(_TOGETHER).items()},
         "accuracy": (
             Words(
                 title="Accuracy for {group}{in_where}, against all others",
@@ -109,23 +125,14 @@ class Intersections(Check):
                 short="{group}: right answers",
                 sentence=(
                     "Accuracy{in_where}, {group}: {this}; all others {other}; {gap}.",
-                    "Too few images of {groups} apart to say what each by itself would "
-                    "explain{too_few_apart:if}.",
-                    "What {groups}, without all together, would lead one to expect is "
-                    "{expects:percent}; the difference from that may be luck{may_be_luck:if}.",
-                    "What {groups}, without all together, would lead one to expect is "
-                    "{expects:percent}: together they are {together:worse than that|better than "
-                    "that}.",
+                    *_TOGETHER,
                 ),
                 hundred="Of 100 images of {group} it answers {here} rightly; of 100 others, "
                 "{there}.",
                 harm="fewer right answers",
             ),
-            Words(
-                title="Accuracy where groups of {crossing} meet{in_where}",
-                short="too few images where {crossing} meet",
-            ),
-        )
+            _MEETING,
+        ),
     }
 
     order: Annotated[int, "How many attributes are combined at most: 2, or 3 on demand."] = 2

@@ -56,20 +56,16 @@ class LeftOut(Check):
         "largest-share": Words(
             title="Rows left out for one reason, {split} data",
             short="{split} rows left out",
-            sentence=(
-                "{lost} of {n} {split} rows are not measured, for the commonest reason {most}",
-                " ({cause})",
-                ".",
-            ),
+            sentence="{lost} of {n} {split} rows are not measured, "
+            "for the commonest reason {most}.",
             action="see why {split} rows are left out, and mend them",
         ),
         "lost-classes": Words(
             title="Classes that are gone whole, {split} data",
             short="classes without {split} images",
             sentence=(
-                "Of {point} classes with {split} rows no image is measured",
-                ": {names}",
-                ".",
+                "Of {point} classes with {split} rows no image is measured.",
+                "Gone whole: {names}.",
             ),
             span=FROM_0,
             action="bring the names of the classes and the labels of the {split} data together",
@@ -98,6 +94,7 @@ def _share(evidence: Evidence, split: str, left_out: tuple[SetApart, ...]) -> Me
     n = evidence.manifest_report(split).n_rows
     lost = {one.reason: one.n for one in left_out if one.reason not in NOT_LOST}
     most = max(lost, key=lambda reason: lost[reason], default="")
+    cause = next((one.cause for one in left_out if one.reason == most), "")
     return Measure(
         name="largest-share",
         subject=Subject(split=split),
@@ -107,8 +104,9 @@ def _share(evidence: Evidence, split: str, left_out: tuple[SetApart, ...]) -> Me
         n=n,
         facts={
             "lost": sum(lost.values()),
-            "most": f"{lost[most]:,} {set_apart_text(most)}" if most else "0",
-            "cause": next((one.cause for one in left_out if one.reason == most), ""),
+            "most": f"{lost[most]:,} {set_apart_text(most)}{cause and f' ({cause})'}"
+            if most
+            else "0",
             "by_reason": {one.reason: one.n for one in left_out},
         },
     )

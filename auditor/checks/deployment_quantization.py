@@ -114,16 +114,30 @@ class Quantization(Check):
     )
 
     words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = {
-        "accuracy-lost": Words(
-            title="Accuracy lost in the {variant} version{of_group}",
-            span=EITHER_WAY,
-            short="{variant} version{of_group}",
-            sentence="Accuracy as INT8{of_group}: {this}; as given {other}; {point} lost.",
-            hundred="Of 100 images{of_group}, the model as given answers {there} rightly; its "
-            "{variant} version {here}.",
-            sides=("This version", "As given"),
-            column="lost in {variant}",
-            action="do not ship the {variant} version",
+        "accuracy-lost": (
+            Words(
+                title="Objects lost in the {variant} version{of_group}",
+                span=EITHER_WAY,
+                short="objects lost in the {variant} version{of_group}",
+                sentence="Objects found as INT8{of_group}: {this}; as given {other}; {point} lost.",
+                hundred="Of 100 objects{of_group}, the model as given finds {there}; its "
+                "{variant} version {here}.",
+                sides=("This version", "As given"),
+                column="objects lost in {variant}",
+                action="do not ship the {variant} version",
+                of="object",
+            ),
+            Words(
+                title="Accuracy lost in the {variant} version{of_group}",
+                span=EITHER_WAY,
+                short="{variant} version{of_group}",
+                sentence="Accuracy as INT8{of_group}: {this}; as given {other}; {point} lost.",
+                hundred="Of 100 images{of_group}, the model as given answers {there} rightly; its "
+                "{variant} version {here}.",
+                sides=("This version", "As given"),
+                column="lost in {variant}",
+                action="do not ship the {variant} version",
+            ),
         ),
         **lost_words(
             ("This version", "As given"),
@@ -134,14 +148,14 @@ class Quantization(Check):
             Words(
                 title="Answers that turn from right to wrong in the {variant} version",
                 short="answers that turn wrong in {variant}",
-                sentence="{value} of {n} test images turn from right to wrong in the INT8 form "
+                sentence="{value} of {n} test {rows} turn from right to wrong in the INT8 form "
                 "({kind}).",
                 action="do not ship the {variant} version",
             ),
             Words(
                 title="Answers that change in the {variant} version",
                 short="answers that change in {variant}",
-                sentence="{value} of {n} test images get another answer from the INT8 form.",
+                sentence="{value} of {n} test {rows} get another answer from the INT8 form.",
                 action="do not ship the {variant} version",
             ),
         ),

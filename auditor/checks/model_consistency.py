@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -152,7 +152,8 @@ def _at_the_end(evidence: Evidence, base: Prediction, ids: np.ndarray) -> Measur
         now = np.array([_classes_in(answer, len(rows.classes)) for answer in base.answers])
         said, now = (said > 0).astype(int), (now > 0).astype(int)
     changed = (said != now).any(axis=1)
-    return _disagreement("end", changed, changed.astype(np.float64), ids)
+    # What is counted are answers, and no probability is known to have moved.
+    return replace(_disagreement("end", changed, changed.astype(np.float64), ids), facts={})
 
 
 def _classes_in(answer: Answer, n_classes: int) -> np.ndarray:

@@ -53,8 +53,8 @@ class Abstention(Check):
         "accuracy-at-coverage": Words(
             title="Accuracy where it answers only what it is surest of, share answered: "
             "{coverage}, {split} data",
-            short="accuracy on the surest {coverage} of images",
-            sentence="Right on the surest {covered:percent} of the {split} images: {count} of {n} "
+            short="accuracy on the surest {coverage} of {rows}",
+            sentence="Right on the surest {covered:percent} of the {split} {rows}: {count} of {n} "
             "= {value}.",
             action="leave more images to a person",
         ),
@@ -134,6 +134,7 @@ def _area(rows: Rows) -> Measure | Unmeasured:
         n_units=n_units(rows),
         examples=worst_first(rows.image_ids, badness=rows.confidence, among=~rows.right),
         facts={"errors": int((~rows.right).sum())},
+        of=rows.of,
     )
 
 

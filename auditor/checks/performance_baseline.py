@@ -41,16 +41,27 @@ class Baseline(Check):
     topic: ClassVar[str] = "whether it does better than one answer for all"
     needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(),)
     words: ClassVar = {
-        "gain": Words(
-            title="Accuracy over always giving the commonest answer, {split} data",
-            span=EITHER_WAY,
-            short="better than guessing",
-            sentence="Always answering “{commonest}” would give {other}; the model gives {this}, "
-            "{gap}.",
-            sides=("The model", "The commonest answer"),
-            action="do not use it: a fixed answer does as well",
-            headline="Always answering “{commonest}” would give {always:percent}.",
-            headline_rank=3,
+        "gain": (
+            Words(
+                title="Objects found beyond the share of the commonest class, {split} data",
+                span=EITHER_WAY,
+                short="better than one class for all",
+                sentence="“{commonest}” are {other} of the objects; the model finds {this}, {gap}.",
+                sides=("The model", "The commonest class"),
+                action="do not use it: it finds no more objects than one class has",
+                of="object",
+            ),
+            Words(
+                title="Accuracy over always giving the commonest answer, {split} data",
+                span=EITHER_WAY,
+                short="better than guessing",
+                sentence="Always answering “{commonest}” would give {other}; "
+                "the model gives {this}, {gap}.",
+                sides=("The model", "The commonest answer"),
+                action="do not use it: a fixed answer does as well",
+                headline="Always answering “{commonest}” would give {always:percent}.",
+                headline_rank=3,
+            ),
         )
     }
     sources: ClassVar[tuple[str, ...]] = (
@@ -80,5 +91,6 @@ def _gain(rows: Rows) -> Measure:
         n_units=n_units(rows),
         sides=(Side(model, len(rows)), Side(fixed, len(rows))),
         examples=worst_first(rows.image_ids, badness=rows.confidence, among=always & ~rows.right),
+        of=rows.of,
         facts={"commonest": commonest, "always": value(fixed)},
     )

@@ -60,7 +60,7 @@ class Calibration(Check):
         "ece": Words(
             title="Distance between how sure it says it is and how often it is right, {split} data",
             short="false certainty",
-            sentence="Confidence is off by {value} for images of the same confidence, {split} "
+            sentence="Confidence is off by {value} for {rows} of the same confidence, {split} "
             "data.",
             action="correct how sure it says it is",
         ),
@@ -98,8 +98,8 @@ class Calibration(Check):
             yield from _measures(rows, bins)
             if evidence.has(_SCORES):
                 yield _brier(evidence.answers(split).with_labels())
-            yield _figure(bins, split)
-            yield _table(bins, split)
+            yield _figure(bins, split, noun=rows.noun)
+            yield _table(bins, split, noun=rows.noun)
 
 
 def _measures(rows: Rows, bins: tuple[ReliabilityBin, ...]) -> Iterator[Measure]:
@@ -140,20 +140,21 @@ def _measure(
         n_units=n_units(among),
         examples=worst_first(among.image_ids, badness=among.confidence, among=~right),
         facts=facts,
+        of=among.of if isinstance(among, Rows) else "image",
     )
 
 
-def _figure(bins: tuple[ReliabilityBin, ...], split: str) -> Figure:
+def _figure(bins: tuple[ReliabilityBin, ...], split: str, *, noun: str) -> Figure:
     worst = max(bins, key=lambda b: abs(b.confidence - b.accuracy))
     return Figure(
         id=Calibration.shown_id("reliability", split),
         kind="reliability",
         title=f"Confidence and how often it is right, {split} data",
-        caption="Each point is a bin of equally many images: mean confidence of the answer, "
+        caption=f"Each point is a bin of equally many {noun}: mean confidence of the answer, "
         "share of right answers, 95% interval. On the diagonal confidence is earned; below it "
         "the model claims too much.",
         alt=f"Reliability diagram of {len(bins)} bins. Furthest off: confidence "
-        f"{worst.confidence:.2f}, right {worst.accuracy:.2f}, {worst.n} images.",
+        f"{worst.confidence:.2f}, right {worst.accuracy:.2f}, {worst.n} {noun}.",
         x=Axis("confidence", "probability"),
         y=Axis("right answers", "share"),
         rows=tuple(
@@ -169,8 +170,8 @@ def _figure(bins: tuple[ReliabilityBin, ...], split: str) -> Figure:
     )
 
 
-def _table(bins: tuple[ReliabilityBin, ...], split: str) -> Table:
-    names = ("images", "confidence", "right answers", "low", "high")
+def _table(bins: tuple[ReliabilityBin, ...], split: str, *, noun: str) -> Table:
+    names = (noun, "confidence", "right answers", "low", "high")
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             b.n,
@@ -183,7 +184,7 @@ def _table(bins: tuple[ReliabilityBin, ...], split: str) -> Table:
     )
     return Table(
         id=Calibration.shown_id("bins", split),
-        title=f"Confidence and share of right answers by bins of equally many {split} images",
-        columns=tuple(Column(name, "" if name == "images" else "share") for name in names),
+        title=f"Confidence and share of right answers by bins of equally many {split} {noun}",
+        columns=tuple(Column(name, "" if name == noun else "share") for name in names),
         rows=rows,
     )

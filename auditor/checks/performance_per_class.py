@@ -11,7 +11,7 @@ import numpy as np
 from auditor.comparing.by_group import measure_cells
 from auditor.contract import Check, Evidence, LabelledSplits, Need, Words
 from auditor.contract.numbers import percent
-from auditor.contract.quantity_words import plain_words
+from auditor.contract.quantity_words import called, plain_words
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.scoring.accuracy import f1_scores
 from auditor.scoring.comparison import MIN_UNITS
@@ -102,7 +102,8 @@ class PerClass(Check):
         yield Unmeasured(
             name=kind,
             subject=Subject.of(split=split, classes=said),
-            reason=f"{said[0].upper()}{said[1:]} ({noun}) give no {kind}; the table lists them.",
+            reason=f"{said[0].upper()}{said[1:]} ({noun}) give no {called(kind)}; "
+            "the table lists them.",
             remedy=f"Collect at least {MIN_UNITS} units of each class that matters.",
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from auditor.contract.words import ANY, EITHER_WAY, FROM_0, Words
 from auditor.findings import RowKind
@@ -14,7 +14,8 @@ from auditor.findings import RowKind
 class Naming:
     """What a quantity is called: in a heading, in a list, and what goes wrong where it is worse.
 
-    `hundred` completes "Of 100 objects ..." with ``{}`` for the count. `span` as of `Words`.
+    `hundred` completes "Of 100 objects ..." with ``{}`` for the count. `span`, `headline`,
+    `headline_rank` and `metric` as of `Words`.
     """
 
     title: str
@@ -23,6 +24,9 @@ class Naming:
     hundred: str = ""
     span: tuple[float, float] = (0.0, 1.0)
     of: RowKind | None = None
+    headline: str = ""
+    headline_rank: int = 1
+    metric: str = ""
 
 
 _COUNT = FROM_0
@@ -30,11 +34,13 @@ _FOUND = "it finds {}"
 
 NAMINGS: Mapping[str, Naming] = {
     "objects-found": Naming(
-        "Objects found", "objects found", "fewer objects found", _FOUND, of="object"
+        "Objects found", "objects found", "fewer objects found", _FOUND, of="object",
+        headline="On {place}: {value} of {n} {rows} found.", metric="objects-found",
     ),
     "answers-right": Naming(
         "Answers that are right", "right answers", "more wrong answers", "{} are right",
-        of="answer",
+        of="answer", metric="answers-right",
+        headline="Of its {n} answers on {place} {value} are right.", headline_rank=2,
     ),
     "images-right": Naming(
         "Images answered without a fault", "images without a fault", "fewer images without a fault",
@@ -78,7 +84,8 @@ NAMINGS: Mapping[str, Naming] = {
         "Share of an image's pixels that are right", "right pixels an image", "fewer right pixels"
     ),
     "ap-50-95": Naming(
-        "Average precision (overlap .5 to .95)", "average precision", "lower average precision"
+        "Average precision (overlap .5 to .95)", "average precision", "lower average precision",
+        metric="average-precision",
     ),
     "ap-50": Naming(
         "Average precision (overlap .5)", "average precision at .5", "lower average precision"
@@ -93,9 +100,13 @@ NAMINGS: Mapping[str, Naming] = {
         )
         for size in ("small", "medium", "large")
     },
-    "mean-iou": Naming("Mean overlap (IoU) of the classes", "mean overlap", "less overlap"),
+    "mean-iou": Naming(
+        "Mean overlap (IoU) of the classes", "mean overlap", "less overlap", metric="mean-iou",
+        headline="On {place}: mean overlap (IoU) of the classes {value}, from {n:rows}.",
+    ),
     "mean-dice": Naming("Mean Dice of the classes", "mean Dice", "less overlap"),
-    "pixel-accuracy": Naming("Pixels that are right", "right pixels", "fewer right pixels"),
+    "pixel-accuracy": Naming("Pixels that are right", "right pixels", "fewer right pixels",
+                             metric="pixel-accuracy"),
     "boundary-f": Naming("Mean F of the boundaries", "boundaries", "worse boundaries"),
     "iou": Naming("Overlap (IoU)", "overlap", "less overlap"),
 }  # fmt: skip
@@ -103,6 +114,14 @@ NAMINGS: Mapping[str, Naming] = {
 
 _OF_CLASS = {"ap-50-95", "iou"}
 """Quantities that classes have, too."""
+
+
+def called(name: str) -> str:
+    """What the measure of a name is called in a few words, where its own words do not serve."""
+    quantity = name.removesuffix("-lost")
+    if quantity not in NAMINGS:
+        return name.replace("-", " ")
+    return NAMINGS[quantity].short + (" lost" if quantity != name else "")
 
 
 def _span(naming: Naming, *, compared: bool) -> tuple[float, float]:
@@ -132,6 +151,9 @@ def _plain(naming: Naming, of: str) -> Words:
         short=f"{naming.short}{of}",
         sentence=f"{naming.title}{of}, {{split}} data: {{value}}.",
         action="train and test again",
+        metric=naming.metric,
+        headline="" if of else naming.headline,
+        headline_rank=naming.headline_rank,
     )
 
 
@@ -156,6 +178,16 @@ def _of_group(naming: Naming, of: str) -> Words:
     )
 
 
+def headline_words(more: tuple[str, ...]) -> dict[str, Words]:
+    """Words for a group's share of rows that are right, by its name; `more` ends the sentence."""
+    found = {}
+    for name in ("objects-found", "answers-right", "images-right"):
+        words = _of_group(NAMINGS[name], "")
+        assert isinstance(words.sentence, str)
+        found[name] = replace(words, sentence=(words.sentence, *more))
+    return found
+
+
 def lost_words(
     sides: tuple[str, str], *, where: str, action: str
 ) -> dict[str, Words | tuple[Words, ...]]:
@@ -171,6 +203,7 @@ def lost_words(
             sentence=f"{naming.title}: {sides[0].lower()} {{this}}; {sides[1].lower()} {{other}}; "
             f"{{point}} lost {where}.",
             sides=sides,
+            column=f"{naming.short} lost",
             action=action,
         )
         for name, naming in NAMINGS.items()

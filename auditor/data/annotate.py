@@ -24,6 +24,7 @@ from auditor.data.drawn import Drawn
 from auditor.data.expectations import ExpectationResult
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import UnreadableImageError, read_header
+from auditor.data.left_out import unannotated
 from auditor.data.manifest import Edges, ReadDataset, read_datasets
 from auditor.data.truth import BoxTruth, MapTruth
 from auditor.errors import DataError
@@ -116,7 +117,11 @@ def with_annotations(
         read, results = replace(read, edges={**read.edges, **own_edges}), [*results, *more]
     else:
         dataset, results = _with_maps(dataset, place, headers, data, task, named)
-    report = replace(read.report, results=(*read.report.results, *results))
+    counts = read.report.counts
+    if dataset.split != "deployment":
+        apart = unannotated(dataset, opened=np.array([header is not None for header in headers]))
+        counts = replace(counts, left_out=(*counts.left_out, *apart))
+    report = replace(read.report, results=(*read.report.results, *results), counts=counts)
     return replace(read, dataset=dataset, report=report)
 
 

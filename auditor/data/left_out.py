@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.class_labels import NO_LABEL, UNKNOWN_LABEL
+from auditor.data.dataset import Dataset
 from auditor.data.expectations import RowCounts
 from auditor.data.rows import Rows
 from auditor.errors import DataError
@@ -20,6 +21,7 @@ ROW_REASONS = (
 )  # fmt: skip
 """Why a row is no image of its split; a row is counted under the first that holds of it."""
 UNLABELLED = "unlabelled"
+UNANNOTATED = "unannotated"
 ELSEWHERE = "elsewhere"
 """Rows of a manifest that `where` takes into no split."""
 NOT_LOST = frozenset({ELSEWHERE, "repeated_row", "duplicate", "in_test"})
@@ -66,6 +68,13 @@ def counted(
         of_class=dict(zip(classes, of_class, strict=True)),
         unknown=unknown,
     )
+
+
+def unannotated(dataset: Dataset, *, opened: np.ndarray) -> tuple[SetApart, ...]:
+    """Images of which no truth is known, of those that could be `opened`, (n,) bool."""
+    assert dataset.truth is not None
+    ids = dataset.image_ids[opened & ~dataset.truth.known]
+    return (SetApart(UNANNOTATED, len(ids), _example(ids)),) if len(ids) else ()
 
 
 def elsewhere(splits: Sequence[Rows]) -> tuple[SetApart, ...]:

@@ -210,7 +210,7 @@ def _plan(split: str, rows: Rows, data: DataSpec, columns: ColumnsSpec) -> _Read
             if spec.of == "image" and has(spec.column or name, f"data.attributes.{name}.column")
         },
         absent=tuple(absent),
-        label_required=split != "deployment",
+        label_required=split != "deployment" and columns.label is not None,
     )
 
 

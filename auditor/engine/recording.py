@@ -11,6 +11,7 @@ import numpy as np
 from auditor.contract import Check
 from auditor.contract.documentation import check_text
 from auditor.data.dataset import Attribute, Dataset
+from auditor.data.truth import BoxTruth, MapTruth
 from auditor.engine.evidence import Gathered
 from auditor.engine.gather import Loaded, pass_size
 from auditor.record import (
@@ -77,17 +78,13 @@ def _dataset_summary(
 ) -> DatasetSummary:
     keep = gathered.soundness.keep(dataset.split)
     report = gathered.manifest_reports[dataset.split]
-    labels = dataset.labels
     return DatasetSummary(
         split=dataset.split,
         n=len(dataset),
         n_sound=int(keep.sum()),
         n_units=None if dataset.units is None else len(np.unique(dataset.units.astype(str))),
         has_labels=dataset.has_labels,
-        labels=tuple(
-            GroupCount(name, int((labels == i).sum()), int((labels[keep] == i).sum()))
-            for i, name in enumerate(dataset.classes)
-        ),
+        labels=_class_counts(dataset, keep),
         attributes=tuple(
             _attribute_summary(a, dataset, keep, declarations) for a in dataset.attributes
         ),
@@ -101,6 +98,20 @@ def _dataset_summary(
         n_rows=report.n_rows,
         left_out=report.counts.left_out,
     )
+
+
+def _class_counts(dataset: Dataset, keep: np.ndarray) -> tuple[GroupCount, ...]:
+    """Images of each class; of what is annotated with boxes those that hold it, of maps none."""
+    if isinstance(dataset.truth, MapTruth):
+        return ()
+    found = []
+    for i, name in enumerate(dataset.classes):
+        holds = dataset.labels == i
+        if isinstance(dataset.truth, BoxTruth):
+            boxes = dataset.truth.boxes
+            holds = np.isin(np.arange(len(dataset)), boxes.image[boxes.classes == i])
+        found.append(GroupCount(name, int(holds.sum()), int(holds[keep].sum())))
+    return tuple(found)
 
 
 def _attribute_summary(

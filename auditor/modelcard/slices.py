@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from auditor.contract.quantity_words import NAMINGS, called
 from auditor.findings import Measure
 from auditor.reports.ordering import Ordered
 from auditor.stats import value
@@ -43,7 +44,8 @@ def _numbers(order: Ordered) -> Iterator[SliceNumber]:
 def _slice_number(measure: Measure, metric: str) -> SliceNumber:
     """The share itself, or that of this side of a comparison."""
     about = ", ".join(f"{key}={said}" for key, said in measure.subject.keys) or "all"
-    kind, name = metric.replace("-", "_"), measure.name
+    kind = metric.replace("-", "_")
+    name = called(measure.name) if measure.name in NAMINGS else measure.name
     if measure.sides is None:
         ends, number, n = measure.interval, value(measure.estimate), measure.n
     else:

@@ -12,6 +12,7 @@ SET_APART = {
     "absent": "images whose file is not there",
     "unknown_label": "images whose label is no class",
     "unlabelled": "images without a label",
+    "unannotated": "images without annotations that fit",
     "conflicting_row": "rows that list an image with another label",
     "repeated_row": "rows that list an image again",
     "elsewhere": "rows of the manifest that no split takes",

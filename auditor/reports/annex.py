@@ -259,6 +259,7 @@ def _model(record: AuditRecord) -> Iterator[Entry]:
     yield Entry("classes", _first(model.classes, most=30))
     for note in model.notes:
         yield Entry("how the file was read", note)
+    yield from _reading(record)
     yield Entry("parameters", "" if model.n_parameters is None else f"{model.n_parameters:,}")
     yield Entry("multiply-adds", "" if model.flops is None else f"{model.flops:,}")
     if model.trusted_code or record.provenance.trusted_code:
@@ -267,6 +268,32 @@ def _model(record: AuditRecord) -> Iterator[Entry]:
         variants = any(one.subject.variant is not None for _, one in record.measures())
         text = _containment(record.provenance.contained_by, made_variants=variants)
         yield Entry("its process", text)
+
+
+def _reading(record: AuditRecord) -> Iterator[Entry]:
+    """How answers are read from the outputs of a detector or segmenter, and its classes as data's.
+
+    A classifier's outputs need no reading.
+    """
+    if record.model.task == "classification":
+        return
+    stated, classes = record.spec.parsed["model"], record.spec.parsed["data"]["classes"]
+    for name, key in (("how its output is read", "output"), ("operating point", "operating_point")):
+        if stated[key]:
+            yield Entry(name, _settings(stated[key]))
+    if classes["map"]:
+        read = (f"{own} as {'none' if data is None else data}" for own, data in
+                _sorted(classes["map"]))  # fmt: skip
+        yield Entry("classes read as those of the data", ", ".join(read))
+    if record.model.task == "segmentation" and classes["void"]:
+        yield Entry("pixels of no class", _plain(classes["void"]))
+
+
+def _settings(found: Any) -> str:
+    if not isinstance(found, Mapping):
+        return str(found)
+    said = ((key.replace("_", " "), _plain(value)) for key, value in _sorted(found))
+    return "; ".join(f"{key}: {text}" for key, text in said if text)
 
 
 def _containment(by: tuple[str, ...], *, made_variants: bool) -> str:

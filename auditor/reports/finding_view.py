@@ -91,7 +91,7 @@ def finding_view(finding: Finding, order: Ordered) -> FindingView:
         remedy=remedy(finding, order),
         needed=needed_text(finding.needed, order.telling) if undecided else "",
         could_show=could_show_text(finding, order),
-        examples=measure.examples if measure else (),
+        examples=tuple(dict.fromkeys(measure.examples)) if measure else (),
         waived_by=finding.waived_by or "",
     )
 

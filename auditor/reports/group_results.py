@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from auditor.contract.quantity_words import called
 from auditor.findings import Finding, Measure, Question, Verdict
 from auditor.record import AttributeSummary
 from auditor.reports.ordering import Ordered
@@ -98,7 +99,7 @@ def _column(finding: Finding, order: Ordered, *, adverse: set[str]) -> GroupColu
     others = {k: v for k, v in subject.keys if k not in order.telling.attributes}
     keys = (f"{k}={v}" for k, v in others.items())
     key = "|".join([f"{finding.check}:{result.name}", *keys, subject.split or ""])
-    text = order.filled(words.column, finding) or result.name.replace("-", " ")
+    text = order.filled(words.column, finding) or called(result.name)
     where = "" if subject.split in (*usual, "train") else f", {subject.split}"
     return GroupColumn(
         key, shortened(f"{text}{where}", 40), judged,

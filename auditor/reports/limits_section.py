@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from auditor.contract.quantity_words import called
 from auditor.findings import Finding, LimitResult, Verdict
 from auditor.reports.finding_view import FindingView, Mark, finding_view, mark
 from auditor.reports.ordering import Ordered
@@ -170,5 +171,8 @@ def _limit_title(limit: Mapping[str, Any], findings: tuple[Finding, ...], order:
     check, _, name = measure.partition(":")
     if not name:
         return str(limit.get("why", limit["id"]))
-    about = f"{order.telling.topic(check)}: {name.replace('-', ' ')}"
+    # One column is one thing that is measured; classes have a column each.
+    columns = {order.filled(order.words(f).column, f) for f in findings if order.measure(f)}
+    told = columns.pop() if len(columns) == 1 else ""
+    about = f"{order.telling.topic(check)}: {told or called(name)}"
     return about[:1].upper() + about[1:]

@@ -243,7 +243,8 @@ def _harms(order: Ordered) -> tuple[Harm, ...]:
     for words, measure in everyone[:2]:
         what = order.telling.filled(words.harm, measure) or ""
         where = order.telling.place(measure.subject.split)
-        harms.append(Harm(shortened(what, 50), f"{value_text(measure)} of {measure.n:,} {where}"))
+        rows = where if measure.of == "image" else f"{measure.of}s in {where}"
+        harms.append(Harm(shortened(what, 50), f"{value_text(measure)} of {measure.n:,} {rows}"))
     return tuple(harms)
 
 

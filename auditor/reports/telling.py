@@ -19,6 +19,7 @@ from auditor.contract.numbers import (
     times,
     value_text,
 )
+from auditor.contract.quantity_words import called
 from auditor.contract.words import Text
 from auditor.findings import Alike, Measure, Measured, Question, Side, Subject
 from auditor.record import AuditRecord
@@ -141,7 +142,7 @@ class Telling:
         return " ".join(parts) or None
 
     def _plain(self, check: str, result: Measured, *, capital: bool) -> str:
-        name = result.name.replace("-", " ")
+        name = called(result.name)
         text = self.topic(check) if result.name == "check" else f"{self.topic(check)}, {name}"
         text = text[:1].upper() + text[1:] if capital else text
         about = self.about(result.subject)

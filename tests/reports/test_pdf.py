@@ -12,6 +12,7 @@ import zlib
 import pytest
 
 from auditor.errors import MissingLibraryError
+from auditor.judging.judged_record import from_json
 from auditor.record.files import to_json, write_record
 from auditor.rendering import render
 from auditor.reports.drawing.pictures import pictures
@@ -36,7 +37,11 @@ def complaints():
 @pytest.fixture(scope="module")
 def small(failing):
     """The record with two checks, so that a PDF takes a second."""
-    kept = tuple(r for r in failing.results if r.check in ("performance/overall", "data/leakage"))
+    return _only(failing, ("performance/overall", "data/leakage"))
+
+
+def _only(failing, checks):
+    kept = tuple(r for r in failing.results if r.check in checks)
     names = {r.check for r in kept}
     findings = tuple(f for f in failing.findings if f.check in names)
     ids = {f.id for f in findings}
@@ -57,12 +62,28 @@ def test_the_whole_report_raises_no_complaint_and_nothing_leaves_its_page(failin
     document = laid_out(html(failing), pdf_variant="pdf/a-3a")
     assert not complaints
     assert 10 < len(document.pages) < 60
+    _stays_on_its_pages(document)
+
+
+def _stays_on_its_pages(document):
     for page in document.pages:
         for box in page._page_box.descendants():
             if getattr(box, "text", "").strip():
                 right = box.position_x + box.width
                 assert box.position_x >= MARGIN - 1, box.text
                 assert right <= page.width - MARGIN + 1, (box.text, right)
+
+
+def test_a_long_name_without_a_space_wraps(failing, complaints):
+    kept = ("performance/overall", "performance/per-class", "bias/subgroup-gap", "data/leakage")
+    text = to_json(_only(failing, kept))
+    for name in ("accessible", "serious", "household"):
+        assert name in text
+        text = text.replace(name, name[0] * 180)
+    document = laid_out(html(from_json(text)))
+    assert not complaints
+    assert len(document.pages) < 30
+    _stays_on_its_pages(document)
 
 
 def test_headings_do_not_stand_alone_at_the_foot_of_a_page(failing):

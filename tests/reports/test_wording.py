@@ -13,7 +13,7 @@ import pytest
 import auditor
 from auditor.contract import Words, check_classes
 from auditor.contract.numbers import value_text
-from auditor.data.left_out import ELSEWHERE, ROW_REASONS, UNLABELLED
+from auditor.data.left_out import ELSEWHERE, ROW_REASONS, UNANNOTATED, UNLABELLED
 from auditor.data.soundness import RoleSoundness, Soundness
 from auditor.findings import Finding, Measure, Subject, Verdict
 from auditor.record.reasons import SET_APART, set_apart_text
@@ -189,7 +189,7 @@ def test_whatever_is_set_apart_has_words():
         for f in dataclasses.fields(RoleSoundness)
     }
     found = Soundness({"test": RoleSoundness(**masks)}, units_compared=True).summary()["test"]
-    of_rows = {*ROW_REASONS, UNLABELLED, ELSEWHERE}
+    of_rows = {*ROW_REASONS, UNLABELLED, UNANNOTATED, ELSEWHERE}
     assert found.keys() - {"images", "sound"} | of_rows == SET_APART.keys()
     assert set_apart_text("seen_unit", "rooms") == "rooms that the model had already seen"
     assert set_apart_text("of_a_later_version", "rooms") == "of a later version"
