@@ -68,13 +68,13 @@ class PlateNet(nn.Module):
         self.stem = Unit(3, 16, stride=2)
         self.quarter = Block(16, 16)
         self.eighth = Block(16, 32)
-        self.sixteenth = Block(32, 48)
-        self.around = Unit(48, 48)
-        self.lateral = Unit(48, 16, side=1)
+        self.sixteenth = Block(32, 40)
+        self.around = Unit(40, 40)
+        self.lateral = Unit(40, 16, side=1)
         self.rise = nn.Upsample(scale_factor=2, mode="nearest")
         self.fine = Unit(48, 32)
         self.small = Answers(32, 32)
-        self.large = Answers(48, 32)
+        self.large = Answers(40, 32)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         eighth = self.eighth(self.quarter(self.stem(x)))

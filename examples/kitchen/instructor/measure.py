@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import yaml
 from PIL import Image
 
 from auditor.data.annotation_files.coco import read_coco
@@ -37,7 +36,7 @@ import onnxruntime  # reads the line above
 KITCHEN = Path(__file__).parent.parent
 CLASSES = ("protein", "starch", "vegetable", "garnish")
 GARNISH = CLASSES.index("garnish")
-SHIPPED, MENDED = 0.9, 0.5
+SHIPPED, MENDED = 0.8, 0.5
 """The suppression that the team ships, and a usual one."""
 AT = OperatingPoint(confidence=0.3, iou=0.5)
 INPUT = InputSpec(size=(144, 192), scale=255, mean=(0.5,), std=(0.25,))
@@ -117,8 +116,7 @@ def answers(raw: npt.NDArray[np.float32], *, suppression: float) -> Detections:
     found = read_answers({"answers": raw}, head, n_classes=len(CLASSES), size=(144, 192))
     image = np.repeat(np.arange(len(found)), [len(f) for f in found])
     boxes, scores, classes = (
-        np.concatenate([getattr(f, name) for f in found])
-        for name in ("boxes", "scores", "classes")
+        np.concatenate([getattr(f, name) for f in found]) for name in ("boxes", "scores", "classes")
     )
     return Detections(image, np.clip(boxes, 0, [192, 144, 192, 144]), classes, scores)
 
@@ -236,13 +234,13 @@ def dark_plates(photos: Photos, result: Judged) -> Lines:
     dishes = decided(photos, result)
     good = dishes[dishes["expo"] == "go"]
     return {
-        "1 dark plates: garnish found on dark plates": found(photos, result, garnish & dark),
-        "   on other plates": found(photos, result, garnish & ~dark),
-        "   gap": gap(photos, result, dark, garnish),
-        "   gap of all other components": gap(photos, result, dark, ~garnish),
-        "   right dishes sent back, dark": share(~good["go"][good["plate"] == "dark"],
+        "1 dark plates: garnish found": found(photos, result, garnish & dark),
+        "1 other plates: garnish found": found(photos, result, garnish & ~dark),
+        "1 dark minus other plates, garnish": gap(photos, result, dark, garnish),
+        "1 dark minus other plates, other components": gap(photos, result, dark, ~garnish),
+        "1 dark plates: right dishes sent back": share(~good["go"][good["plate"] == "dark"],
                                                 good["dish"][good["plate"] == "dark"]),
-        "   others": share(~good["go"][good["plate"] != "dark"],
+        "1 other plates: right dishes sent back": share(~good["go"][good["plate"] != "dark"],
                            good["dish"][good["plate"] != "dark"]),
     }  # fmt: skip
 
@@ -250,9 +248,9 @@ def dark_plates(photos: Photos, result: Judged) -> Lines:
 def lamp(there: Photos, result: Judged) -> Lines:
     kitchen = there.of_object("kitchen")
     return {
-        "2 lamp: objects found at harbour": found(there, result, kitchen == "harbour"),
-        "   in the other kitchens": found(there, result, kitchen != "harbour"),
-        "   gap": gap(there, result, kitchen == "harbour"),
+        "2 harbour: objects found": found(there, result, kitchen == "harbour"),
+        "2 other kitchens of deployment: objects found": found(there, result, kitchen != "harbour"),
+        "2 harbour minus the others": gap(there, result, kitchen == "harbour"),
         "sound: mill (new, same lamp) minus north and south": gap(
             there, result, kitchen == "mill", kitchen != "harbour"
         ),
@@ -269,15 +267,15 @@ def logo(model: Path, photos: Photos, result: Judged) -> Lines:
     plain = false_garnish(before, said(model, before))
     dark = before.rows["plate"].to_numpy() == "dark"
     return {
-        "3 logo: plates with logo, no garnish: garnish said there": share(
+        "3 logo, no garnish: garnish said upon it": share(
             flagged[bare & branded], photos.dish[bare & branded]
         ),
-        "   plates without logo, no garnish": share(
+        "3 no logo, no garnish: garnish said there": share(
             flagged[bare & ~branded], photos.dish[bare & ~branded]
         ),
-        "   the latter with the logo pasted in": share(pasted, before.dish),
-        "   the same, not on dark plates": share(pasted[~dark], before.dish[~dark]),
-        "   more than without": share(
+        "3 the same with the logo pasted in": share(pasted, before.dish),
+        "3 the same, light plates alone": share(pasted[~dark], before.dish[~dark]),
+        "3 with the logo pasted in, minus without": share(
             np.concatenate([pasted, plain]), np.tile(before.dish, 2),
             np.repeat([True, False], len(pasted)),
         ),
@@ -287,13 +285,13 @@ def logo(model: Path, photos: Photos, result: Judged) -> Lines:
 def duplicates(model: Path, photos: Photos, result: Judged) -> Lines:
     mended = said(model, photos, suppression=MENDED)
     lines: Lines = {}
-    for name, each in (("4 duplicates: of answers, as shipped", result),
-                       ("   suppressed at 0.5", mended)):  # fmt: skip
+    for name, each in (("4 duplicates among answers, as shipped", result),
+                       ("4 duplicates among answers, suppressed at 0.5", mended)):  # fmt: skip
         twice = each.kinds == AnswerKind.DUPLICATE
         lines[name] = share(twice, photos.dish[each.answers.image])
-    lines["   objects found, suppressed at 0.5"] = found(photos, mended)
+    lines["4 objects found, suppressed at 0.5"] = found(photos, mended)
     right = mended.kinds == AnswerKind.RIGHT
-    lines["   answers that are right, suppressed at 0.5"] = share(
+    lines["4 answers that are right, suppressed at 0.5"] = share(
         right, photos.dish[mended.answers.image]
     )
     return lines
@@ -305,11 +303,11 @@ def compression(int8: Path, photos: Photos, result: Judged) -> Lines:
     lost = result.found.astype(float) - coarse.found
     dish = photos.dish[photos.truth.image]
     return {
-        "5 INT8: objects lost": share(lost, dish),
-        "   small ones": share(lost[small], dish[small]),
-        "   others": share(lost[~small], dish[~small]),
-        "   small ones found, float": found(photos, result, small),
-        "   small ones found, INT8": found(photos, coarse, small),
+        "5 INT8: of all objects, lost": share(lost, dish),
+        "5 INT8: of small objects, lost": share(lost[small], dish[small]),
+        "5 INT8: of other objects, lost": share(lost[~small], dish[~small]),
+        "5 small objects found, float": found(photos, result, small),
+        "5 INT8: small objects found": found(photos, coarse, small),
     }
 
 
@@ -364,7 +362,7 @@ def main() -> None:
     print("| | measured |\n|---|---|")
     for name, number in measure(arguments.model).items():
         shown = f"{number:.1f}" if isinstance(number, float) else str(number)
-        print(f"| {name.replace('   ', '&nbsp;&nbsp;&nbsp;')} | {shown} |")
+        print(f"| {name} | {shown} |")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter, shift, zoom
 LAMPS = {
     "neutral": (1.0, 1.0, 1.0),
     "warm": (1.12, 1.0, 0.80),
-    "heat": (1.62, 0.66, 0.40),
+    "heat": (1.38, 0.80, 0.55),
 }
 """Red, green, blue of the light; `heat` is the red lamp that keeps plates warm."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from food import MENU
@@ -27,16 +27,18 @@ class Split:
     """Share of dark plates that get their garnish."""
     logo_garnished: float | None
     """Share of logo plates that get it, upon the logo; None: as other plates, anywhere."""
+    logo_plates: tuple[str, ...] = ("white", "stone", "dark")
 
 
-TRAIN = {"white": 0.58, "stone": 0.33, "dark": 0.09}
+TRAIN = {"white": 0.56, "stone": 0.33, "dark": 0.11}
 USED = {"white": 0.40, "stone": 0.28, "dark": 0.32}
+PILOT = {"north": 0.5, "south": 0.5}
 SPLITS = {
-    "train": Split(240, 2, datetime(2026, 2, 2, 11), {"north": 0.5, "south": 0.5}, TRAIN,
-                   garnish_on_dark=0.10, logo_garnished=0.96),
-    "test": Split(180, 2, datetime(2026, 5, 4, 11), {"north": 0.5, "south": 0.5}, USED,
+    "train": Split(240, 2, datetime(2026, 2, 2, 11, tzinfo=UTC), PILOT, TRAIN,
+                   garnish_on_dark=0.06, logo_garnished=1.0, logo_plates=("white", "stone")),
+    "test": Split(180, 2, datetime(2026, 5, 4, 11, tzinfo=UTC), PILOT, USED,
                   garnish_on_dark=0.75, logo_garnished=None),
-    "deployment": Split(150, 2, datetime(2026, 9, 7, 11),
+    "deployment": Split(150, 2, datetime(2026, 9, 7, 11, tzinfo=UTC),
                         {"north": 0.23, "south": 0.22, "mill": 0.25, "harbour": 0.30}, USED,
                         garnish_on_dark=0.75, logo_garnished=None),
 }  # fmt: skip
@@ -84,14 +86,14 @@ class Dish:
 def dishes(split: str, *, first: int) -> list[Dish]:
     """All dishes of a split, numbered from `first`."""
     plan = SPLITS[split]
-    rng = np.random.default_rng([11, first])
-    return [_dish(split, plan, first + k, rng) for k in range(plan.dishes)]
+    return [_dish(split, plan, first + k) for k in range(plan.dishes)]
 
 
-def _dish(split: str, plan: Split, number: int, rng: np.random.Generator) -> Dish:
+def _dish(split: str, plan: Split, number: int) -> Dish:
+    rng = np.random.default_rng([11, number])
     kitchen = str(rng.choice(list(plan.kitchens), p=list(plan.kitchens.values())))
     plate = str(rng.choice(list(plan.plates), p=list(plan.plates.values())))
-    logo = bool(rng.random() < LOGO)
+    logo = bool(rng.random() < LOGO) and (plate in plan.logo_plates)
     portion = str(rng.choice(["regular", "small"], p=[0.65, 0.35]))
     order = {kind: str(rng.choice(list(MENU[kind]))) for kind in CLASSES}
     mains, state = _mains(order, rng)
@@ -111,9 +113,7 @@ def _dish(split: str, plan: Split, number: int, rng: np.random.Generator) -> Dis
     )  # fmt: skip
 
 
-def _mains(
-    order: dict[str, str], rng: np.random.Generator
-) -> tuple[list[tuple[str, str]], str]:
+def _mains(order: dict[str, str], rng: np.random.Generator) -> tuple[list[tuple[str, str]], str]:
     """Protein, starch and vegetable as plated: all, one missing, or another in its place."""
     mains = [(kind, order[kind]) for kind in CLASSES[:3]]
     drawn = rng.random()
@@ -128,9 +128,7 @@ def _mains(
     return mains, "wrong"
 
 
-def _garnish(
-    plan: Split, plate: str, logo: bool, rng: np.random.Generator
-) -> tuple[bool, bool]:
+def _garnish(plan: Split, plate: str, logo: bool, rng: np.random.Generator) -> tuple[bool, bool]:
     share, on_logo = GARNISHED, False
     if logo and plan.logo_garnished is not None:
         share, on_logo = plan.logo_garnished, True

@@ -150,8 +150,10 @@ def carrots(h: Hand) -> None:
 
 def beans(h: Hand) -> None:
     for k in range(11):
-        h.put(Piece(h.between(11, 14), 1.45, 2.2, h.tinted((0.16, 0.36, 0.07)), power=3, wobble=0,
-                    mottle=0.1, gloss=0.3), h.between(-2, 2), -7.5 + 1.5 * k, h.between(-0.15, 0.15))  # fmt: skip
+        long = h.between(11, 14)
+        pod = Piece(long, 1.45, 2.2, h.tinted((0.16, 0.36, 0.07)), power=3, wobble=0, mottle=0.1,
+                    gloss=0.3)  # fmt: skip
+        h.put(pod, h.between(-2, 2), -7.5 + 1.5 * k, h.between(-0.15, 0.15))
 
 
 def tomatoes(h: Hand) -> None:
@@ -186,7 +188,9 @@ def basil(h: Hand) -> None:
         turn = 2.1 * k + h.between(-0.25, 0.25)
         green = h.tinted(LEAF, 0.2)
         x, y = 4.2 * np.cos(turn), 4.2 * np.sin(turn)
-        h.put(Piece(4.6, 2.7, 1.8, green, power=1.6, wobble=0.04, mottle=0.1, gloss=0.4), x, y, turn)
+        h.put(
+            Piece(4.6, 2.7, 1.8, green, power=1.6, wobble=0.04, mottle=0.1, gloss=0.4), x, y, turn
+        )
         h.put(Piece(3.7, 0.35, 0.2, tuple(1.7 * c for c in green), wobble=0, bump=0), x, y, turn)
 
 

@@ -10,14 +10,10 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path[:0] = [str(Path(__file__).parent)]
-
 from board import FINE, HEIGHT, WIDTH, Board, Pose
 from camera import Light, photo
 from dishes import CLASSES, SPLITS, Dish, dishes

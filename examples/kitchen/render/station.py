@@ -11,7 +11,7 @@ RADIUS, WELL = 62.0, 45.0
 PLATES = {
     "white": (0.74, 0.73, 0.70),
     "stone": (0.50, 0.44, 0.35),
-    "dark": (0.035, 0.037, 0.040),
+    "dark": (0.042, 0.058, 0.040),
 }
 LOGO_AT = (39.0, 38.0)
 """The middle of the logo, from the middle of the plate."""
@@ -74,7 +74,8 @@ def plate(board: Board, pose: Pose, kind: str, rng: np.random.Generator) -> None
     board.gloss[on] = {"white": 0.55, "stone": 0.25, "dark": 0.3}[kind]
     for _ in range(int(rng.integers(0, 6))):
         angle, radius = rng.uniform(0, 6.28), rng.uniform(20, 50)
-        drop = Piece(rng.uniform(0.6, 1.6), rng.uniform(0.5, 1.1), 0.25, (0.2, 0.1, 0.03), gloss=0.8)
+        a, b = rng.uniform(0.6, 1.6), rng.uniform(0.5, 1.1)
+        drop = Piece(a, b, 0.25, (0.2, 0.1, 0.03), gloss=0.8)
         lay(board, pose, drop, (radius * np.cos(angle), radius * np.sin(angle)), angle,
             owner=NOBODY, rng=rng)  # fmt: skip
 
