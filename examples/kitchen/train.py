@@ -27,7 +27,7 @@ sys.path[:0] = [str(HERE)]
 from network import CLASSES, STRIDES, PlateNet  # noqa: E402
 
 HEIGHT, WIDTH = 144, 192
-EPOCHS, BATCH, RATE, DECAY = 45, 16, 4e-3, 0.02
+EPOCHS, BATCH, RATE, DECAY = 40, 16, 4e-3, 0.02
 SMALL = 32
 """Objects whose box has a smaller side (root of its area) are learnt at the finer stride."""
 

@@ -1,6 +1,6 @@
 """Measure the planted flaws and the sound things, beside the audit.
 
-    python examples/kitchen/instructor/measure.py [--model FILE] [--write truth.yaml]
+    python examples/kitchen/instructor/measure.py [--model FILE] [--write TRUTH]
 
 Decodes with the project's heads and matches with its matching; groups, toggles, unit decisions and
 intervals are plain NumPy here. Intervals are percentile bootstraps over dishes (2,000 draws).
@@ -358,11 +358,28 @@ def measure(model: Path) -> Lines:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=KITCHEN / "model.onnx")
+    parser.add_argument("--write", type=Path, help="a truth.yaml whose numbers to write anew")
     arguments = parser.parse_args()
+    lines = measure(arguments.model)
     print("| | measured |\n|---|---|")
-    for name, number in measure(arguments.model).items():
+    for name, number in lines.items():
         shown = f"{number:.1f}" if isinstance(number, float) else str(number)
         print(f"| {name} | {shown} |")
+    if arguments.write:
+        write(arguments.write, lines)
+
+
+def write(path: Path, lines: Lines) -> None:
+    """Replace the last part of truth.yaml, its numbers; what is above was written by hand."""
+    above = path.read_text().split("\nmeasured:\n")[0]
+    rows = [
+        f'  "{name}": {number:.1f}'
+        if isinstance(number, float)
+        else f'  "{name}": {{value: {number.value:.3f}, low: {number.low:.3f}, '
+        f"high: {number.high:.3f}}}"
+        for name, number in lines.items()
+    ]
+    path.write_text(above + "\nmeasured:\n" + "\n".join(rows) + "\n")
 
 
 if __name__ == "__main__":

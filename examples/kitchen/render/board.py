@@ -119,7 +119,7 @@ def lay(
         mode="nearest",
     )  # fmt: skip
     profile = np.sqrt(np.clip(1 - r ** (2 * piece.flat), 0, 1))
-    below = np.quantile(board.height[window][inside], 0.4) + piece.rise
+    below = board.height[window][inside].mean() + piece.rise
     high = below + profile * (piece.high + piece.bump * piece.high * grain)
     seen = inside & (high > board.height[window])
     shade = 1 + piece.mottle * grain

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from board import FINE, HEIGHT, WIDTH, Board, Floats, field
 from PIL import Image
-from scipy.ndimage import gaussian_filter, shift, zoom
+from scipy.ndimage import gaussian_filter, zoom
 
 LAMPS = {
     "neutral": (1.0, 1.0, 1.0),
@@ -16,6 +16,10 @@ LAMPS = {
     "heat": (1.38, 0.80, 0.55),
 }
 """Red, green, blue of the light; `heat` is the red lamp that keeps plates warm."""
+
+
+REACH = 12
+"""Pixels from which a shadow is looked for."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,10 @@ def lit(board: Board, light: Light, rng: np.random.Generator) -> Floats:
     nx, ny, nz = -across / length, -down / length, 1 / length
     facing = np.clip(nx * lx + ny * ly + nz * lz, 0, None)
     falloff = (light.above / far) ** 2
-    open_ = np.clip(1 - 0.11 * (gaussian_filter(board.height, 6) - board.height).clip(0), 0.35, 1)
-    direct = facing * falloff * _unshadowed(board.height, light)
+    coarse = board.height.reshape(HEIGHT, FINE, WIDTH, FINE).mean((1, 3))
+    around = _fine(gaussian_filter(coarse, 3))
+    open_ = np.clip(1 - 0.11 * (around - board.height).clip(0), 0.35, 1)
+    direct = facing * falloff * _fine(_unshadowed(coarse, light))
     half = lz + 1
     gleam = np.clip((nx * lx + ny * ly + nz * half) / np.sqrt(lx**2 + ly**2 + half**2), 0, 1)
     gleam = board.gloss * falloff * (0.5 * gleam**60 + 0.06 * gleam**8)
@@ -50,20 +56,25 @@ def lit(board: Board, light: Light, rng: np.random.Generator) -> Floats:
     return (body + gleam[..., None] * 0.5) * tint * light.strength
 
 
-def _unshadowed(height: Floats, light: Light) -> Floats:
-    """How much of the lamp each point sees, 0-1, its shadows soft; reckoned on the photo's grid."""
-    coarse = height.reshape(HEIGHT, FINE, WIDTH, FINE).mean((1, 3))
+def _unshadowed(coarse: Floats, light: Light) -> Floats:
+    """How much of the lamp each point sees, 0-1, its shadows soft; on the photo's grid."""
     seen = np.ones(coarse.shape)
+    wide = np.pad(coarse, REACH, mode="edge")
     for sway in (-14.0, 0.0, 14.0):
         dx, dy = light.x + sway, light.y - sway
         far = np.hypot(dx, dy)
         blocked = np.zeros(coarse.shape)
-        for along in range(1, 12):
-            way = (-dy / far * along, -dx / far * along)
-            over = shift(coarse, way, order=1, mode="nearest") - coarse - along * light.above / far
+        for along in range(1, REACH):
+            top, left = (REACH + round(d / far * along) for d in (dy, dx))
+            towards = wide[top : top + HEIGHT, left : left + WIDTH]
+            over = towards - coarse - along * light.above / far
             np.maximum(blocked, np.clip(over * 1.6, 0, 1), out=blocked)
         seen -= blocked / 3 * 0.9
-    return zoom(seen, FINE, order=1, mode="nearest", grid_mode=True)
+    return gaussian_filter(seen, 0.7)
+
+
+def _fine(coarse: Floats) -> Floats:
+    return zoom(coarse, FINE, order=1, mode="nearest", grid_mode=True)
 
 
 def photo(
@@ -77,8 +88,8 @@ def photo(
     x, y = board.grid()
     corner = np.hypot((x - WIDTH / 2) / WIDTH, (y - HEIGHT / 2) / HEIGHT)
     image = image * (1 - 0.5 * corner**2)[..., None] * exposure
-    image = gaussian_filter(image, (0.9, 0.9, 0))
     image = image.reshape(HEIGHT, FINE, WIDTH, FINE, 3).mean((1, 3))
+    image = gaussian_filter(image, (0.4, 0.4, 0))
     grain = rng.normal(size=image.shape)
     image = image + grain * np.sqrt(0.00012 * image.clip(0) + 0.000012)
     return Image.fromarray(_developed(image))
