@@ -34,11 +34,11 @@ TRAIN = {"white": 0.56, "stone": 0.33, "dark": 0.11}
 USED = {"white": 0.40, "stone": 0.28, "dark": 0.32}
 PILOT = {"north": 0.5, "south": 0.5}
 SPLITS = {
-    "train": Split(240, 2, datetime(2026, 2, 2, 11, tzinfo=UTC), PILOT, TRAIN,
+    "train": Split(200, 2, datetime(2026, 2, 2, 11, tzinfo=UTC), PILOT, TRAIN,
                    garnish_on_dark=0.06, logo_garnished=1.0, logo_plates=("white", "stone")),
-    "test": Split(180, 2, datetime(2026, 5, 4, 11, tzinfo=UTC), PILOT, USED,
+    "test": Split(150, 2, datetime(2026, 5, 4, 11, tzinfo=UTC), PILOT, USED,
                   garnish_on_dark=0.75, logo_garnished=None),
-    "deployment": Split(150, 2, datetime(2026, 9, 7, 11, tzinfo=UTC),
+    "deployment": Split(120, 2, datetime(2026, 9, 7, 11, tzinfo=UTC),
                         {"north": 0.23, "south": 0.22, "mill": 0.25, "harbour": 0.30}, USED,
                         garnish_on_dark=0.75, logo_garnished=None),
 }  # fmt: skip
