@@ -183,19 +183,18 @@ def test_each_planted_flaw_is_there_beyond_its_interval(lines, flaw):
             assert number.high <= shown["at_most"], (shown, str(number))
 
 
-@pytest.mark.parametrize("thing", TRUTH["sound"], ids=lambda thing: thing["line"])
+@pytest.mark.parametrize(
+    "thing", [t for t in TRUTH["sound"] if "within" in t], ids=lambda thing: thing["line"]
+)
 def test_what_is_sound_shows_no_gap(lines, thing):
     number = lines[thing["line"]]
-    if isinstance(number, float):
-        assert number < thing["below"]
-    else:
-        assert number.low <= 0 <= number.high or abs(number.value) < thing["within"], str(number)
+    assert number.low <= 0 <= number.high or abs(number.value) < thing["within"], str(number)
 
 
 def test_the_written_truth_is_what_is_measured(lines):
     assert len(TRUTH["measured"]) > 20
     for name, written in TRUTH["measured"].items():
-        if isinstance(lines[name], float):
+        if isinstance(written, float):  # the time it takes, which no test measures
             continue
         loose = 0.10 if "INT8" in name else 0.02  # eight-bit answers differ between processors
         assert lines[name].value == pytest.approx(written["value"], abs=loose), name
