@@ -200,7 +200,9 @@ def open_torch(
         safetensors = format == "safetensors"
         checkpoint = read_checkpoint(path, safetensors=safetensors, part=model.weights)
         widths = (
-            output_widths(model.output_spec, len(classes)) if model.head is None else frozenset()
+            output_widths(model.output_spec, len(classes))
+            if model.head is None
+            else model.head.widths(len(classes))
         )
         module, notes = module_with_weights(
             checkpoint, model.architecture, widths=widths, folder=folder, trust_code=trust_code

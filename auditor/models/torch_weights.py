@@ -28,12 +28,13 @@ _jit_load: Any = torch.jit.load  # torch leaves it without types
 
 
 def build_architecture(
-    name: str | None, *, n_outputs: int, folder: Path, trust_code: bool
+    name: str | None, *, n_outputs: int, folder: Path, trust_code: bool, auxiliary: bool = False
 ) -> nn.Module:
     """An untrained network: a torchvision name, or ``module:function`` of trusted code.
 
     The module is looked for in `folder` first. The function is called with ``num_classes`` when
-    it takes that, else without arguments.
+    it takes that, else without arguments. `auxiliary`: with the second output that torchvision's
+    segmenters are trained with.
 
     Raises ModelError for no name, an unknown one, and for code without `trust_code`.
     """
@@ -43,7 +44,7 @@ def build_architecture(
             "torchvision name (as resnet18) or to `module:function`."
         )
     if ":" not in name:
-        return _torchvision_model(name, n_outputs=n_outputs)
+        return _torchvision_model(name, n_outputs=n_outputs, auxiliary=auxiliary)
     if not trust_code:
         raise ModelError(
             f"model.architecture {name!r} is Python code, which is not run unless you say so. "
@@ -68,10 +69,14 @@ def module_with_weights(
     `widths` are the numbers of outputs that it may have; where the file's last layer has the
     smaller one (one score for two classes), the network is built with that.
     """
+    auxiliary = any("aux_classifier." in name for name in checkpoint.tensors)
     made = [
-        build_architecture(architecture, n_outputs=width, folder=folder, trust_code=trust_code)
+        build_architecture(
+            architecture, n_outputs=width, folder=folder, trust_code=trust_code,
+            auxiliary=auxiliary,
+        )
         for width in sorted(widths, reverse=True)
-    ]
+    ]  # fmt: skip
     module = next((m for m in made if _same_shapes(m, checkpoint)), made[0])
     return module, fill_weights(module, checkpoint, name=str(architecture))
 
@@ -142,20 +147,26 @@ def load_exported_program(path: Path, *, trust_code: bool) -> nn.Module:
     return module
 
 
-def _torchvision_model(name: str, *, n_outputs: int) -> nn.Module:
+def _torchvision_model(name: str, *, n_outputs: int, auxiliary: bool) -> nn.Module:
     models = import_torchvision().models
-    known = models.list_models(module=models)
+    whole = (*models.list_models(module=models.detection),
+             *models.list_models(module=models.segmentation))  # fmt: skip
+    known = (*models.list_models(module=models), *whole)
     # timm writes resnet18.a1_in1k, also behind a hub's name; its ResNets are torchvision's.
     given, name = name, name if name in known else name.rpartition("/")[2].partition(".")[0]
     if name not in known:
         near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         raise ModelError(
-            f"model.architecture is {given!r}, which is no classification network of torchvision; "
+            f"model.architecture is {given!r}, which is no network of torchvision for images; "
             f"names of timm are taken where torchvision has the same network.{hint} For a network "
             "of your own give `module:function`."
         )
-    module: nn.Module = models.get_model(name, weights=None, num_classes=n_outputs)
+    # Else the backbone's weights are downloaded.
+    more: dict[str, Any] = {"weights_backbone": None} if name in whole else {}
+    if auxiliary and name in models.list_models(module=models.segmentation):
+        more["aux_loss"] = True
+    module: nn.Module = models.get_model(name, weights=None, num_classes=n_outputs, **more)
     return module
 
 

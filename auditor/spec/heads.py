@@ -31,6 +31,10 @@ class HeadSpec(SpecPart):
     kind: str
     tensors: dict[str, str] = Field(default_factory=dict)
 
+    def widths(self, n_classes: int) -> frozenset[int]:
+        """How many classes the network may have been made with, background included."""
+        return frozenset({n_classes + getattr(self, "first_class", 0)})
+
 
 class BoxHead(HeadSpec):
     """Boxes with a score above `lowest_score` are kept, the `most` best of an image.
@@ -188,6 +192,9 @@ class SemanticHead(HeadSpec):
     enlarge: Literal["bilinear", "nearest"] = "bilinear"
     align_corners: bool = False
     level: float = 0.0
+
+    def widths(self, n_classes: int) -> frozenset[int]:
+        return frozenset({n_classes, 1} if n_classes == 2 else {n_classes})
 
 
 AnyHead = (
