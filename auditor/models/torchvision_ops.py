@@ -107,8 +107,8 @@ def averaged_regions(
     """Means (k, c, pooled_height, pooled_width) over regions of maps (n, c, h, w): RoIAlign.
 
     `rois` (k, 5) are the map's number and x0, y0, x1, y1, which `spatial_scale` takes to the map.
-    A cell is the mean of ``sampling_ratio`` squared points, or of points at most a pixel apart where
-    that is 0 or less, each interpolated from four pixels (He et al. 2017, arXiv:1703.06870).
+    A cell is the mean of ``sampling_ratio`` squared points, or of points at most a pixel apart
+    where that is 0 or less, each interpolated from four pixels (He et al. 2017, arXiv:1703.06870).
     """
     corners = rois[:, 1:] * spatial_scale - (0.5 if aligned else 0.0)
     if not aligned:
