@@ -299,11 +299,11 @@ def _split_text(split: FoundSplit, folder: Path) -> str:
 
 
 def _column_lines(columns: FoundColumns) -> list[str]:
-    one_hot = isinstance(columns.label, tuple)
-    label = f"[{_listed(columns.label)}]" if one_hot else _quoted(str(columns.label))
     lines = [f"image: {_quoted(columns.image)}"]
-    if columns.label is not None:
-        lines.append(f"label: {label}")
+    if isinstance(columns.label, tuple):
+        lines.append(f"label: [{_listed(columns.label)}]")
+    elif columns.label is not None:
+        lines.append(f"label: {_quoted(columns.label)}")
     if columns.unit:
         note = "   # guess: sampled independently" if columns.guessed_unit else ""
         lines.append(f"unit: {_quoted(columns.unit)}{note}")

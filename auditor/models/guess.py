@@ -244,11 +244,11 @@ def _with_head(
         **{**taken, **usual},
         size=_FREE_SIZE if guess.free_size else guess.size,
         n_outputs=found.n_classes,
-        task=found.head.task,
+        task=found.head.serves,
         head=json.dumps({"kind": kind, **stated}),
         head_guesses=found.guesses,
         guesses=(*guess.guesses, *open_, "channels", *placed),
-        reason=f"{guess.reason}; {found.head.task} ({kind}): {found.reason}; guess: its input is "
+        reason=f"{guess.reason}; {found.head.serves} ({kind}): {found.reason}; guess: its input is "
         "prepared as is usual for such models.",
     )
 

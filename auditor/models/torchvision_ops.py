@@ -116,7 +116,9 @@ def averaged_regions(
     found = [input.new_zeros((0, input.shape[1], pooled_height, pooled_width))]
     # Where the number of points depends on the region, each is averaged alone.
     step = _AT_ONCE if sampling_ratio > 0 else 1
-    for one, of in zip(corners.split(step), rois[:, 0].long().split(step), strict=True):
+    for one, of in zip(
+        torch.split(corners, step), torch.split(rois[:, 0].long(), step), strict=True
+    ):
         y = _points(one[:, 1], one[:, 3], pooled_height, input.shape[2], sampling_ratio)
         x = _points(one[:, 0], one[:, 2], pooled_width, input.shape[3], sampling_ratio)
         values = sum(
@@ -126,7 +128,9 @@ def averaged_regions(
             for columns, across in x
         )
         assert isinstance(values, torch.Tensor)
-        cells = values.unflatten(2, (pooled_width, -1)).unflatten(1, (pooled_height, -1))
+        k, tall, wide, channels = values.shape
+        shape = (k, pooled_height, tall // pooled_height, pooled_width, wide // pooled_width)
+        cells = values.reshape(*shape, channels)
         found.append(cells.sum(dim=(2, 4)).permute(0, 3, 1, 2))
     return torch.cat(found)
 
