@@ -58,12 +58,17 @@ def annotated_classes(guessed: GuessedModel, found: FoundData, model: Path) -> l
     if annotations.kind == "maps" and not annotations.labels and count is not None:
         return [f"class {i}" for i in range(count)]
     shown = ", ".join(annotations.labels[:5]) or "none by name"
+    told = "an unknown number of classes" if count is None else _counted(count)
     raise DataError(
-        f"The model answers {'an unknown number of' if count is None else count} classes and the "
+        f"The model answers {told} and the "
         f"data annotate {len(annotations.labels)} ({shown}): which is which cannot be told. Write "
         "the names of the model's classes, in its order, one a line, in classes.txt beside the "
-        "data, and run init again."
+        "data or the model, and run init again."
     )
+
+
+def _counted(count: int) -> str:
+    return f"{count} class{'es' if count != 1 else ''}"
 
 
 def class_notes(classes: Iterable[str], found: FoundData) -> list[str]:
