@@ -93,6 +93,7 @@ def run_as_written(spec, tmp_path):
     found = [r for r in record.results if r.check == "performance/overall"]
     assert len(found) == 1
     assert found[0].measures
+    assert not record.dataset("test").left_out
     return record
 
 
