@@ -193,11 +193,17 @@ class FakeEvidence:
                      in self.passes)  # fmt: skip
 
     @property
+    def _task(self):
+        # Class scores may stand behind a model that is said to give none.
+        scored = any(isinstance(found, tuple) for found in self.passes.values())
+        return task_of(self.model.task) if scored else classification
+
+    @property
     def kinds(self):
-        return task_of(self.model.task).KINDS
+        return self._task.KINDS
 
     def scored(self, split="test", *, of=None, **wanted):
-        task = task_of(self.model.task)
+        task = self._task
         dataset, scores = self._scores(split, wanted)
         return task.rows(dataset, scores, of=of if of in task.KINDS else task.KINDS[0])
 
@@ -205,7 +211,7 @@ class FakeEvidence:
         dataset, scores = self._scores(split, wanted)
         known = self.scored(split, of="image", **wanted).known
         kept = scores[known].reset_index(drop=True)
-        return task_of(self.model.task).set_values(kept, dataset.classes)
+        return self._task.set_values(kept, dataset.classes)
 
     def ranked(self, split="test"):
         dataset, scores = self._scores(split, {})

@@ -207,7 +207,7 @@ def _curved(shown: np.ndarray, target: np.ndarray, inside: np.ndarray) -> np.nda
         best = min([best, *(_fit(x, y, gamma=best[1] * factor) for factor in near)])
     _, gamma, gain, offset = best
     lit: np.ndarray = 255 * (gain * np.maximum(shown / 255, 0) ** gamma + offset)
-    return np.clip(lit, 0, 255).astype(np.float32)
+    return np.asarray(np.clip(lit, 0, 255), dtype=np.float32)
 
 
 def _fit(x: np.ndarray, y: np.ndarray, *, gamma: float) -> tuple[float, float, float, float]:

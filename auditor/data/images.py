@@ -356,7 +356,7 @@ def _sampled(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
         share = (at - low).astype(np.float32).reshape(-1, *(1,) * (2 - axis))
         before = found.take(low, axis).astype(np.float32)
         found = before + share * (found.take(high, axis) - before)
-    return np.rint(found).astype(np.uint8)
+    return np.asarray(np.rint(found).astype(np.uint8))
 
 
 def _shortest(pixels: np.ndarray, input: InputSpec) -> np.ndarray:

@@ -84,4 +84,4 @@ def _of_pairs(bias: np.ndarray, *, heads: int) -> int:
     """Numbers behind a bias between pairs of positions; a mask, of two values, is none."""
     if len(np.unique(bias)) <= 2:
         return 0
-    return heads * np.unique(bias.reshape(heads, -1), axis=1).shape[1]
+    return heads * int(np.unique(bias.reshape(heads, -1), axis=1).shape[1])

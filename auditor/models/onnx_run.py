@@ -193,7 +193,7 @@ def _inferred(run: OnnxRun, node: onnx.NodeProto) -> dict[str, onnx.TypeProto]:
     domain = "" if node.domain in ("", "ai.onnx") else node.domain
     try:
         schema = onnx.defs.get_schema(node.op_type, versions.get(domain or "ai.onnx", 1), domain)
-        return onnx.shape_inference.infer_node_outputs(
+        found: dict[str, Any] = onnx.shape_inference.infer_node_outputs(
             schema,
             node,
             {name: run.types[name] for name in read},
@@ -202,3 +202,4 @@ def _inferred(run: OnnxRun, node: onnx.NodeProto) -> dict[str, onnx.TypeProto]:
         )
     except (*_ERRORS, onnx.defs.SchemaError):
         return {}
+    return found

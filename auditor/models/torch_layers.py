@@ -86,7 +86,7 @@ def _recorded(module: nn.Module, example: torch.Tensor, *, gradients: bool) -> _
 
 @contextmanager
 def _unfused() -> Iterator[None]:
-    optimised: Any = torch.jit.optimized_execution  # torch leaves it without types
+    optimised = vars(torch.jit)["optimized_execution"]  # torch leaves it without types
     with sdpa_kernel(SDPBackend.MATH), optimised(False):
         yield
 
@@ -129,7 +129,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
     def _name(self, tensor: torch.Tensor) -> str | None:
-        found: str | None = self._names.get(tensor)
+        found: str | None = self._names.get(tensor)  # type: ignore[no-untyped-call]
         if found is None and self._written:
             found = self._written.get(tensor.untyped_storage()._cdata, (None, None))[1]
         return found
@@ -301,8 +301,7 @@ def torch_architecture(
     input: InputSpec,
 ) -> ArchitectureFacts:
     """What the network is made of; `example` is one image's input."""
-    scripted = isinstance(module, torch.jit.ScriptModule)
-    read = scripted_unsteady(module) if scripted else Unsteady()
+    read = scripted_unsteady(module) if isinstance(module, torch.jit.ScriptModule) else Unsteady()
     ran = unsteady_run(module, example)
     return describe(
         network.layers,
