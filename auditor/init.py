@@ -8,12 +8,21 @@ from pathlib import Path
 
 import yaml
 
+from auditor.data.annotated_looking import look_at_annotated
 from auditor.data.attribute_guesses import FoundAttribute
 from auditor.data.class_choice import choose_classes
 from auditor.data.column_guesses import NONE_GIVEN, FoundColumns, GivenColumns
 from auditor.data.image_places import Given
 from auditor.data.looking import FoundData, FoundSplit, look_at_data
-from auditor.errors import SpecError
+from auditor.data.model_classes import load_classes
+from auditor.errors import DataError, ModelError, SpecError
+from auditor.init_annotated import (
+    annotated_classes,
+    annotation_lines,
+    class_notes,
+    head_lines,
+    object_attribute_lines,
+)
 from auditor.init_model import (
     architecture_lines,
     input_lines,
@@ -59,8 +68,9 @@ def write_spec(
             "exists, such as audit.yaml."
         )
     given = Given(images, columns)
-    found = look_at_data(data, given=given, train=train, deployment=deployment)
-    guessed = look_at(model, n_classes=len(found.classes), output_name=output_name)
+    found, guessed = _looked(
+        model, data, given, train=train, deployment=deployment, output_name=output_name
+    )
     text = _spec_text(model, guessed, found, folder=out.parent)
     spec = validate(load(text, name=out.name), AuditSpec).model_copy(update={"folder": out.parent})
     seen = seen_with_images(guessed, spec)
@@ -76,6 +86,7 @@ def write_spec(
         f"Model: {seen.reason}",
         f"Data: {_data_sentence(found)}",
         *found.notes,
+        *(class_notes(_class_names(seen, found, model), found) if seen.head else ()),
         "Check the lines marked `guess`; `auditor run` obeys the file and guesses nothing.",
         *(
             [f"Sensitive (guess): {', '.join(sensitive)}. `auditor run` reads them once the basis "
@@ -87,13 +98,58 @@ def write_spec(
     ]  # fmt: skip
 
 
+def _looked(
+    model: Path,
+    data: Path,
+    given: Given,
+    *,
+    train: Path | None,
+    deployment: Path | None,
+    output_name: str | None,
+) -> tuple[FoundData, GuessedModel]:
+    """What data and model are; a detector's or segmenter's data need no labels."""
+    found, refused = None, None
+    try:
+        found = look_at_data(data, given=given, train=train, deployment=deployment)
+    except DataError as error:
+        refused = error
+    n_classes = None if found is None else len(found.classes)
+    try:
+        guessed = look_at(model, n_classes=n_classes, output_name=output_name)
+    except ModelError:
+        if refused is not None:
+            raise refused from None
+        raise
+    if guessed.task != "classification":
+        maps = guessed.task == "segmentation"
+        found = look_at_annotated(data, maps=maps, given=given, train=train, deployment=deployment)
+        annotations = found.splits["test"].annotations
+        n_classes = len(annotations.labels) if annotations else None
+        if n_classes and not guessed.classes:
+            # What shapes leave open, the number of classes may settle.
+            guessed = look_at(model, n_classes=n_classes, output_name=output_name)
+        return found, guessed
+    if found is None:
+        assert refused is not None
+        raise refused
+    return found, guessed
+
+
 def _sensitive(found: FoundData) -> list[str]:
-    return [a.column for a in found.attributes if a.role == "sensitive"]
+    annotations = found.splits["test"].annotations
+    every = (*found.attributes, *(annotations.objects if annotations else ()))
+    return [a.column for a in every if a.role == "sensitive"]
 
 
 def _data_sentence(found: FoundData) -> str:
     splits = ", ".join(found.splits)
     columns = found.columns
+    annotations = found.splits["test"].annotations
+    if annotations is not None:
+        source = found.splits["test"].manifest or found.splits["test"].images
+        named = {"coco": "a COCO file", "voc": "Pascal VOC files", "yolo": "YOLO files",
+                 "maps": "class maps"}[annotations.kind]  # fmt: skip
+        return f"{source}, annotated by {named} ({annotations.place}); splits: {splits}."
     if columns is None:
         return f"folders of images by class ({len(found.classes)} classes), splits: {splits}."
     unit = f"unit {columns.unit}" if columns.unit else "no unit column found"
@@ -114,13 +170,20 @@ def _spec_text(model: Path, guessed: GuessedModel, found: FoundData, *, folder: 
         "model:",
         f"  path: {_quoted(_relative(model, folder))}",
         *architecture_lines(guessed),
-        "  task: classification",
-        _class_line(guessed, found, folder),
+        f"  task: {guessed.task}",
+        _class_line(guessed, found, folder)
+        if guessed.head is None
+        else _annotated_class_line(guessed, found, model, folder),
         *input_lines(guessed),
-        *output_lines(guessed, _quoted(guessed.output_name or "")),
+        *(
+            output_lines(guessed, _quoted(guessed.output_name or ""))
+            if guessed.head is None
+            else head_lines(guessed)
+        ),
         "  embedding: auto",
         "data:",
         *_data_lines(found, folder),
+        *_annotated_lines(guessed, found, model, folder),
         "# claims:       # numbers that the model's team states; each is tested",
         "#   - {measure: accuracy, at_least: 0.9, source: where it is stated}",
         "# consequences: {adverse: [the class whose answer harms people]}",
@@ -156,17 +219,50 @@ def _class_line(guessed: GuessedModel, found: FoundData, folder: Path) -> str:
     return f"  classes: [{_listed(chosen.names)}]{note}"
 
 
+def _annotated_class_line(
+    guessed: GuessedModel, found: FoundData, model: Path, folder: Path
+) -> str:
+    classes = annotated_classes(guessed, found, model)
+    if isinstance(classes, Path):
+        return f"  classes: {_quoted(_relative(classes, folder))}"
+    source = (
+        f"as {' '.join(guessed.classes_from.split())} has them"
+        if guessed.classes
+        else "guess: the data's; the model may have others, or another order"
+    )
+    return f"  classes: [{_listed(classes)}]   # {source}"
+
+
+def _annotated_lines(
+    guessed: GuessedModel, found: FoundData, model: Path, folder: Path
+) -> list[str]:
+    if guessed.head is None:
+        return []
+    return annotation_lines(
+        found, _class_names(guessed, found, model), _quoted, lambda path: _relative(path, folder)
+    )
+
+
+def _class_names(guessed: GuessedModel, found: FoundData, model: Path) -> list[str]:
+    classes = annotated_classes(guessed, found, model)
+    return list(load_classes(str(classes), Path(), least=1)) if isinstance(
+        classes, Path) else classes  # fmt: skip
+
+
 def _data_lines(found: FoundData, folder: Path) -> list[str]:
     lines = [f"  {name}: {_split_text(split, folder)}" for name, split in found.splits.items()]
-    if found.columns is None:
-        return lines
-    lines += ["  columns:", *(f"    {line}" for line in _column_lines(found.columns))]
-    if found.attributes:
+    if found.columns is not None:
+        lines += ["  columns:", *(f"    {line}" for line in _column_lines(found.columns))]
+    attributes = [_attribute_text(attribute) for attribute in found.attributes]
+    if found.splits["test"].annotations is not None:
+        names = [attribute.column for attribute in found.attributes]
+        attributes += object_attribute_lines(found, _quoted, names)
+    if attributes:
         lines += [
             "  # smallest_cell: 10   # pool groups of fewer units, so that none can be told",
             "  attributes:   # guess: roles; sensitive | condition | nuisance",
         ]
-        lines += [f"    {_attribute_text(attribute)}" for attribute in found.attributes]
+        lines += [f"    {line}" for line in attributes]
     return lines
 
 
@@ -194,6 +290,8 @@ def _split_text(split: FoundSplit, folder: Path) -> str:
         parts.append(f"manifest: {_quoted(_relative(split.manifest, folder))}")
     if split.images is not None:
         parts.append(f"images: {_quoted(_relative(split.images, folder))}")
+    if split.annotations is not None:
+        parts.append(f"annotations: {_quoted(_relative(split.annotations.place, folder))}")
     if split.where:
         named = (f"{_quoted(name)}: [{_listed(v)}]" for name, v in split.where.items())
         parts.append(f"where: {{{', '.join(named)}}}")
@@ -201,9 +299,11 @@ def _split_text(split: FoundSplit, folder: Path) -> str:
 
 
 def _column_lines(columns: FoundColumns) -> list[str]:
-    one_hot = isinstance(columns.label, tuple)
-    label = f"[{_listed(columns.label)}]" if one_hot else _quoted(str(columns.label))
-    lines = [f"image: {_quoted(columns.image)}", f"label: {label}"]
+    lines = [f"image: {_quoted(columns.image)}"]
+    if isinstance(columns.label, tuple):
+        lines.append(f"label: [{_listed(columns.label)}]")
+    elif columns.label is not None:
+        lines.append(f"label: {_quoted(columns.label)}")
     if columns.unit:
         note = "   # guess: sampled independently" if columns.guessed_unit else ""
         lines.append(f"unit: {_quoted(columns.unit)}{note}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from auditor.data.annotate import without_labels
 from auditor.data.deep_pixels import usual_white
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import Decoded, UnreadableImageError, decode, to_frame
@@ -20,6 +21,7 @@ from auditor.models.guess import GuessedModel
 from auditor.models.load import load_model
 from auditor.models.stated import plain_name
 from auditor.spec import AuditSpec, InputSpec
+from auditor.spec.spec_file import least_classes
 
 Size = tuple[int, int]
 
@@ -72,20 +74,23 @@ def seen_with_images(guessed: GuessedModel, spec: AuditSpec) -> GuessedModel:
     Images that cannot be read, and data that do not fit, are left to `auditor run` to tell.
     """
     try:
-        classes = load_classes(spec.model.classes, spec.folder)
+        least = least_classes(spec.model.task)
+        classes = load_classes(spec.model.classes, spec.folder, least=least)
         pictures = _pictures(spec, classes)
     except AuditorError:
         return guessed
     if not pictures.images:
         return guessed
     guessed = _with_range(guessed, pictures)
-    if not guessed.free_size or guessed.format not in ("onnx", "torchscript"):
+    tried = guessed.format in ("onnx", "torchscript") and guessed.task == "classification"
+    if not guessed.free_size or not tried:
         return guessed
     return _with_size(guessed, spec, pictures, classes)
 
 
 def _pictures(spec: AuditSpec, classes: tuple[str, ...]) -> _Pictures:
-    frame = read_dataset("test", spec.data, folder=spec.folder, classes=classes).dataset.frame
+    data = spec.data if spec.model.head is None else without_labels(spec.data)
+    frame = read_dataset("test", data, folder=spec.folder, classes=classes).dataset.frame
     rows = np.unique(np.linspace(0, len(frame) - 1, min(_SAMPLE, len(frame))).astype(int))
     files, images, labels = ImageFiles(), [], []
     for row in rows:
@@ -192,6 +197,8 @@ def input_lines(guessed: GuessedModel) -> list[str]:
     entries: dict[str, object] = {"size": list(guessed.size), "resize": guessed.resize}
     if guessed.resize == "shortest":
         entries |= {"shortest": guessed.shortest, "crop": "center"}
+    if guessed.resize == "letterbox":
+        entries |= {"pad": guessed.pad, "align": guessed.align}
     entries["interpolation"] = guessed.interpolation
     if guessed.white is not None:
         entries["range"] = guessed.white

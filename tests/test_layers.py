@@ -21,7 +21,17 @@ LAYERS = (
     ("engine",),
     ("reports",),
     ("modelcard",),
-    ("catalogue", "keys_page", "init", "init_model", "progress", "rendering", "cli", "__init__"),
+    (
+        "catalogue",
+        "keys_page",
+        "init",
+        "init_annotated",
+        "init_model",
+        "progress",
+        "rendering",
+        "cli",
+        "__init__",
+    ),
 )
 FAMILIES = {"checks", "shift", "bias"}
 HEAVY = {

@@ -57,7 +57,7 @@ class AnnotatedTask:
 def read_annotated(data: DataSpec, task: AnnotatedTask) -> dict[str, ReadDataset]:
     """Every split of a detector's or segmenter's data, as `read_datasets`, with its annotations."""
     classes = audited_classes(task.classes, data.classes.map)
-    read = read_datasets(_without_labels(data), folder=task.folder, classes=classes)
+    read = read_datasets(without_labels(data), folder=task.folder, classes=classes)
     found: dict[str, ReadDataset] = {}
     for split, one in read.items():
         edges = found["test"].edges if found else {}
@@ -71,7 +71,7 @@ def read_annotated(data: DataSpec, task: AnnotatedTask) -> dict[str, ReadDataset
     return found
 
 
-def _without_labels(data: DataSpec) -> DataSpec:
+def without_labels(data: DataSpec) -> DataSpec:
     """The data's part of the spec without a column of labels, which annotations take the place of.
 
     A manifest may have one all the same, and `label` is what it is called where nothing is said.

@@ -76,7 +76,7 @@ class FoundColumns:
     """
 
     image: str
-    label: str | tuple[str, ...]
+    label: str | tuple[str, ...] | None
     labels: pd.Series
     unit: str | None
     annotator: str | None
@@ -138,12 +138,21 @@ def find_columns(
     split: str | None,
     named: str,
     given: GivenColumns = NONE_GIVEN,
+    labelled: bool = True,
 ) -> FoundColumns:
-    """What the columns are, given that of the images; raises DataError without any of labels."""
+    """What the columns are, given that of the images; raises DataError without any of labels.
+
+    Not `labelled`: images are annotated elsewhere, and no column holds labels.
+    """
     frame = table.frame
     unit = given.unit or _unit_column(frame, but={image, split, given.label})
     annotator = _first(frame, ANNOTATOR_COLUMNS, but={image, split, given.label})
     but = {image, split, unit, annotator}
+    if not labelled:
+        labels = pd.Series(pd.NA, index=frame.index, dtype="str")
+        found = attributes_in(frame, labels, but={*but, *_columns(frame, SPLIT_COLUMNS)})
+        return FoundColumns(image, None, labels, unit, annotator, None, (), found,
+                            given.unit is None)  # fmt: skip
     label = given.label or _label_column(table, but=but, named=named)
     labels = from_one_hot(frame, label, named=named) if isinstance(label, tuple) else frame[label]
     classes = set(labels.dropna())

@@ -53,11 +53,12 @@ def counted(
 ) -> RowCounts:  # fmt: skip
     """What there is under the masks of `row_reasons`; `text` are the labels as written.
 
-    Where a label is `required`, rows without one are counted too: no score is theirs.
+    Where a label is `required`, rows without one are counted too: no score is theirs. Without a
+    column of labels (`text` None) images are annotated elsewhere.
     """
     unknown = {} if text is None else text[labels == UNKNOWN_LABEL].value_counts().to_dict()
     kept = ~np.logical_or.reduce(list(masks.values()))
-    if required:
+    if required and text is not None:
         masks = {**masks, UNLABELLED: kept & (labels == NO_LABEL)}
     causes = {reason: _example(ids[mask]) for reason, mask in masks.items()}
     causes["unknown_label"] = label_cause(unknown, classes, seen=set(labels.tolist()))

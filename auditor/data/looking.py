@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from auditor.data.annotation_search import FoundAnnotations
 from auditor.data.attribute_guesses import FoundAttribute
 from auditor.data.column_guesses import (
     FoundColumns,
@@ -37,6 +38,7 @@ class FoundSplit:
     manifest: Path | None
     images: Path | None
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    annotations: FoundAnnotations | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def _look_at(data: Path, given: Given) -> FoundData:
             f"{data} is neither a folder nor a manifest ({', '.join(MANIFEST_SUFFIXES)}). Give the "
             "folder that holds one subfolder of images a class, or a manifest."
         )
-    return _look_at_manifest(data, given)
+    return look_at_manifest(data, given)
 
 
 def _beside(found: FoundData, split: str, data: Path, given: Given) -> FoundData:
@@ -117,7 +119,7 @@ def _unlabelled_data(data: Path, given: Given) -> FoundSplit | None:
     """A folder of images in no subfolders, or a manifest without labels."""
     if data.is_file() and data.suffix.lower() in MANIFEST_SUFFIXES:
         return _unlabelled(data, given)
-    if not data.is_dir() or _metadata(data) or any(map(_is_manifest, data.iterdir())):
+    if not data.is_dir() or metadata_of(data) or any(map(_is_manifest, data.iterdir())):
         return None
     names = image_names(data, named=str(data))
     return FoundSplit(None, data) if names and not any("/" in name for name in names) else None
@@ -127,7 +129,8 @@ def _is_manifest(path: Path) -> bool:
     return path.suffix.lower() in MANIFEST_SUFFIXES
 
 
-def _look_at_manifest(path: Path, given: Given) -> FoundData:
+def look_at_manifest(path: Path, given: Given, *, labelled: bool = True) -> FoundData:
+    """What a manifest holds, as `look_at_data`; without labels where it is not `labelled`."""
     table = read_manifest(path, named=str(path))
     if table.frame.empty:
         raise DataError(f"{path} has no rows. Give a manifest with one row an image.")
@@ -143,7 +146,8 @@ def _look_at_manifest(path: Path, given: Given) -> FoundData:
     image = (given.columns.image or candidates[0]) if placed is None else placed.column
     splits = split_column(table, but=image)
     split = splits.column if splits else None
-    columns = find_columns(table, image=image, split=split, named=str(path), given=given.columns)
+    columns = find_columns(table, image=image, split=split, named=str(path), given=given.columns,
+                           labelled=labelled)  # fmt: skip
     if placed is None:
         name = table.frame[image].dropna()
         raise DataError(
@@ -176,7 +180,7 @@ def _by_column(found: FoundData, splits: FoundSplits, path: Path) -> FoundData:
         split: replace(whole, where={splits.column: values})
         for split, values in splits.values.items()
     }
-    chosen = _chosen(each, f"{path}, column {splits.column!r}")
+    chosen = chosen_splits(each, f"{path}, column {splits.column!r}")
     notes = list(chosen.notes)
     if splits.others:
         names = ", ".join(map(repr, splits.others[:5]))
@@ -190,7 +194,7 @@ class _Chosen:
     notes: tuple[str, ...]
 
 
-def _chosen(each: Mapping[str, FoundSplit], named: str) -> _Chosen:
+def chosen_splits(each: Mapping[str, FoundSplit], named: str) -> _Chosen:
     """The splits that an audit uses: validation data are its test data only where none are."""
     used = dict(each)
     notes = []
@@ -209,13 +213,13 @@ def _chosen(each: Mapping[str, FoundSplit], named: str) -> _Chosen:
 
 
 def _look_at_folder(folder: Path, given: Given) -> FoundData:
-    metadata = _metadata(folder)
+    metadata = metadata_of(folder)
     if metadata is not None:
-        return _look_at_manifest(metadata, replace(given, images=given.images or folder))
+        return look_at_manifest(metadata, replace(given, images=given.images or folder))
     names = image_names(folder, named=str(folder))
     tops = sorted({name.partition("/")[0] for name in names if "/" in name})
     deep = {name.partition("/")[0] for name in names if name.count("/") >= 2}
-    deep |= {top for top in tops if _metadata(folder / top)}
+    deep |= {top for top in tops if metadata_of(folder / top)}
     usual = [top for top in tops if usual_split(top)]
     if usual and usual == tops and deep:
         return _split_folders(folder, names, tops, given)
@@ -230,7 +234,7 @@ def _look_at_folder(folder: Path, given: Given) -> FoundData:
             "folder that holds only splits, or only one subfolder a class."
         )
     if len(manifests) == 1 and (manifests[0].suffix != ".txt" or len(tops) < 2):
-        return _look_at_manifest(manifests[0], given)
+        return look_at_manifest(manifests[0], given)
     inner = [] if manifests else _folders_in(folder)
     if len(inner) == 1 and tops == [*deep] and set(tops) <= {inner[0].name}:
         return _look_at_folder(inner[0], given)
@@ -263,7 +267,7 @@ def _no_classes(folder: Path, tops: list[str]) -> DataError:
     )
 
 
-def _metadata(folder: Path) -> Path | None:
+def metadata_of(folder: Path) -> Path | None:
     """The manifest of Hugging Face's image folders."""
     paths = (folder / f"metadata{suffix}" for suffix in (".csv", ".jsonl", ".parquet"))
     return next((path for path in paths if os.path.isfile(path)), None)
@@ -277,17 +281,17 @@ def _split_folders(folder: Path, names: list[str], tops: list[str], given: Given
         split = str(usual_split(top))
         if split in each:
             raise DataError(f"{folder} holds two folders of {split} data. Join them, or give one.")
-        metadata = _metadata(folder / top)
+        metadata = metadata_of(folder / top)
         here = {n.split("/")[1] for n in names if n.startswith(f"{top}/") and n.count("/") >= 2}
         if metadata is not None:
-            looked.append(_look_at_manifest(metadata, replace(given, images=folder / top)))
+            looked.append(look_at_manifest(metadata, replace(given, images=folder / top)))
             each[split] = looked[-1].splits["test"]
         elif here or split == "deployment":
             each[split] = FoundSplit(None, folder / top)
             classes |= here
         else:
             raise _no_classes(folder / top, [])
-    chosen = _chosen(each, str(folder))
+    chosen = chosen_splits(each, str(folder))
     if looked and classes:
         raise DataError(
             f"{folder}: some splits have a manifest and some have none. Write the rest."
@@ -310,9 +314,9 @@ def _split_manifests(folder: Path, by_split: Mapping[str, list[Path]], given: Gi
             )
         unlabelled = _unlabelled(paths[0], given) if split == "deployment" else None
         if unlabelled is None:
-            looked.append(_look_at_manifest(paths[0], given))
+            looked.append(look_at_manifest(paths[0], given))
         each[split] = unlabelled or looked[-1].splits["test"]
-    chosen = _chosen(each, str(folder))
+    chosen = chosen_splits(each, str(folder))
     return _joined(looked, FoundData(chosen.splits, (), notes=chosen.notes))
 
 

@@ -192,8 +192,10 @@ def _make_variants(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: St
         try:
             paths[variant] = _int8_file(loaded, swept, store=store)
             predictors[variant] = load_model(
-                loaded.spec, classes=model_classes(loaded.spec), path=paths[variant]
-            )
+                loaded.spec, classes=model_classes(loaded.spec), path=paths[variant],
+                # What read the first model's outputs was trusted, or it would not be here.
+                trust_code=loaded.predictor.facts.trusted_code,
+            )  # fmt: skip
         except ModelError as error:
             missing[variant] = MissingVariant(
                 reason=f"The {variant} form could not be made: {error}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +36,7 @@ from auditor.record.files import write_record
 from auditor.record.provenance import collect_provenance
 from auditor.record.reasons import set_apart_text
 from auditor.record.tables import write_tables
-from auditor.spec import AuditSpec, Document
+from auditor.spec import AuditSpec, Document, ModelSpec
 from auditor.spec.declarations import read_declarations, require_basis
 from auditor.spec.spec_file import read_spec
 
@@ -169,7 +170,13 @@ def plan(spec: str | Path, *, only: Sequence[str] = (), trust_code: bool = False
     loaded = load(file.spec, only=only, trust_code=trust_code)
     require_known_names(policy_file, _known_names(loaded), file)
     notes = [f"Model: {note}" for note in loaded.predictor.facts.notes]
-    lines = [*_row_lines(loaded), *_check_lines(loaded), "", *_pass_lines(loaded, cost_of(loaded))]
+    lines = [
+        *_head_lines(loaded.spec.model),
+        *_row_lines(loaded),
+        *_check_lines(loaded),
+        "",
+        *_pass_lines(loaded, cost_of(loaded)),
+    ]
     return [*notes, *lines]
 
 
@@ -189,6 +196,22 @@ def _known_names(loaded: Loaded) -> KnownNames:
             seen.setdefault(attribute.name, set()).update(dataset.groups(attribute.name))
     classes = loaded.available.datasets["test"].classes
     return KnownNames(loaded.spec, classes, groups, seen, others=PROPERTY_NAMES)
+
+
+def _head_lines(model: ModelSpec) -> list[str]:
+    """How a detector's or segmenter's outputs are read, defaults included."""
+    if model.head is None:
+        return []
+    stated = model.head.model_dump(mode="json")
+    told = ", ".join(f"{key}: {json.dumps(v)}" for key, v in stated.items() if v not in ({}, ""))
+    lines = [f"Output ({model.task}): {told}"]
+    if model.gives_boxes:
+        point = model.point
+        lines.append(
+            f"Operating point: boxes count from a score of {point.confidence:g}, and are right "
+            f"from an overlap (IoU) of {point.overlap:g}"
+        )
+    return lines
 
 
 def _row_lines(loaded: Loaded) -> Iterator[str]:

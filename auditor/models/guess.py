@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,13 +14,19 @@ import numpy as np
 from auditor.errors import ModelError
 from auditor.findings import TensorFacts
 from auditor.models.formats import Format, detect_format
-from auditor.models.stated import Stated, require_task
+from auditor.models.heads.recognition import RecognisedHead, recognise
+from auditor.models.heads.usual_input import USUAL_INPUT
+from auditor.models.stated import Stated, stated_task
+from auditor.spec import Task
 
 if TYPE_CHECKING:
     from auditor.models.checkpoints import Checkpoint
     from auditor.models.onnx_graph import OnnxGraph
 
 _SIZE = (224, 224)
+_FREE_SIZE = (640, 640)
+"""Of detectors and segmenters that take any size and state none."""
+
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 _HEAD = re.compile(r"(?i)(^|[._])(fc|head|heads|classifier|linear|logits|output)([._\d]|$)")
@@ -39,7 +46,9 @@ class GuessedModel:
     lists, in the model's order, and `classes_from` says where. `free_size` says that the graph
     takes images of any size; `output_name` is given where several outputs could be meant.
     `white` is the stored value that means white, where the images suggest another than usual;
-    `architecture` is the network of torchvision that the weights fit.
+    `architecture` is the network of torchvision that the weights fit. `head` is how a detector's or
+    segmenter's outputs are read (JSON of a `HeadSpec`, without its defaults), and `head_guesses`
+    names what of it the outputs leave open.
     """
 
     format: Format
@@ -48,7 +57,7 @@ class GuessedModel:
     size: tuple[int, int] = _SIZE
     layout: Literal["nchw", "nhwc"] = "nchw"
     dtype: Literal["float32", "float16", "float64", "uint8"] = "float32"
-    channels: Literal["rgb", "grey"] = "rgb"
+    channels: Literal["rgb", "bgr", "grey"] = "rgb"
     scale: float = 255.0
     mean: tuple[float, ...] = _IMAGENET_MEAN
     std: tuple[float, ...] = _IMAGENET_STD
@@ -64,6 +73,11 @@ class GuessedModel:
     free_size: bool = False
     white: int | None = None
     architecture: str | None = None
+    pad: int = 0
+    align: Literal["center", "top-left"] = "center"
+    task: Task = "classification"
+    head: str | None = None
+    head_guesses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,8 @@ def guess_model_spec(
     `output_name` does not.
 
     Raises ModelError for a missing file, for what is no model, for a model that says itself that
-    it is no classifier, and where only the user can say which output holds the class scores.
+    its task is one that is not audited, and where only the user can say which output holds the
+    class scores.
     """
     format = detect_format(path)
     if format == "onnx":
@@ -106,6 +121,9 @@ def _with_stated(guess: GuessedModel, stated: Stated) -> GuessedModel:
         given = {k: v for k, v in given.items() if k not in ("mean", "std", "channels")}
     if "mean" in given and guess.channels != "grey":
         given.setdefault("channels", "rgb")
+    classes = stated.without_background(guess.n_outputs or 0, guess.background)
+    if guess.task == "classification" and len(classes) < 2:
+        classes = ()
     said = [guess.reason.rstrip(".")]
     if given:
         said.append(f"{stated.input_from} states {', '.join(sorted(given))}")
@@ -114,7 +132,7 @@ def _with_stated(guess: GuessedModel, stated: Stated) -> GuessedModel:
     return replace(
         guess,
         **given,
-        classes=stated.without_background(guess.n_outputs or 0, guess.background),
+        classes=classes,
         classes_from=stated.classes_from,
         guesses=tuple(name for name in guess.guesses if name not in given),
         reason="; ".join(said) + ".",
@@ -160,10 +178,22 @@ def _guess_onnx(path: Path, n_classes: int | None, output_name: str | None) -> G
 
     file = read_onnx(path)
     graph, stated = OnnxGraph(file.model), file.stated(path)
-    require_task(stated, path.name, task="classification")
+    task = stated_task(stated, path.name)
     given = only_input(graph)
     guess = _from_input(given.shape, given.dtype)
     outputs = [tensor_facts(each) for each in graph.outputs]
+    if task != "classification":
+        size = tuple(stated.input.get("size", _FREE_SIZE)) if guess.free_size else guess.size
+        head = recognise(outputs, size=size, n_classes=len(stated.classes) or n_classes)
+        if head is not None:
+            return _with_stated(_with_head(guess, head, leading_constants(graph)), stated)
+        if task is not None:
+            shapes = ", ".join(f"{o.name!r} {list(o.shape)}" for o in outputs)
+            raise ModelError(
+                f"{path.name} says in its metadata that its task is {stated.task!r}, and its "
+                f"outputs ({shapes}) are none that is known. Export it with its boxes decoded, or "
+                "write the spec by hand and name a head as `model.output`."
+            )
     scores = _scores_among(outputs, n_classes, output_name)
     ending = ending_of(graph, scores.name)
     kinds: dict[str, Literal["probabilities", "sigmoid"]] = {
@@ -192,6 +222,35 @@ def _guess_onnx(path: Path, n_classes: int | None, output_name: str | None) -> G
         reason=f"{guess.reason}; {_told_output(n_outputs, ending)}; {normalisation.reason}.",
     )
     return _with_stated(found, stated)
+
+
+def _with_head(
+    guess: GuessedModel, found: RecognisedHead, constants: list[tuple[str, np.ndarray]]
+) -> GuessedModel:
+    """The guess for a detector or segmenter: its head, and the input that such models take."""
+    kind = found.head.model_dump()["kind"]
+    normalisation = _normalisation(constants, guess)
+    usual = dict(USUAL_INPUT.get(kind, {}))
+    if guess.channels == "grey":
+        usual.pop("channels", None)
+    if constants or guess.dtype == "uint8":
+        usual = {k: v for k, v in usual.items() if k not in ("scale", "mean", "std")}
+    taken = {"scale": normalisation.scale, "mean": normalisation.mean, "std": normalisation.std}
+    placed = ("pad", "align") if usual.get("resize") == "letterbox" else ()
+    open_ = () if normalisation.certain else ("scale", "mean", "std")
+    stated = found.head.model_dump(mode="json", exclude_defaults=True)
+    return replace(
+        guess,
+        **{**taken, **usual},
+        size=_FREE_SIZE if guess.free_size else guess.size,
+        n_outputs=found.n_classes,
+        task=found.head.serves,
+        head=json.dumps({"kind": kind, **stated}),
+        head_guesses=found.guesses,
+        guesses=(*guess.guesses, *open_, "channels", *placed),
+        reason=f"{guess.reason}; {found.head.serves} ({kind}): {found.reason}; guess: its input is "
+        "prepared as is usual for such models.",
+    )
 
 
 def _from_input(shape: tuple[int | None, ...], dtype: str) -> GuessedModel:

@@ -32,7 +32,7 @@ from auditor.models.outputs import class_output, output_widths, reading_for
 from auditor.models.penultimate import Penultimate, as_vectors, find_penultimate, named_penultimate
 from auditor.models.predictor import Prediction
 from auditor.models.probe import probe_frames
-from auditor.models.readings import ClassReading, HeadReading, Reading
+from auditor.models.readings import ClassReading, HeadReading, OwnDecoder, Reading
 from auditor.models.stated import require_task
 from auditor.models.steps import no_answers, predict_in_steps
 from auditor.spec import InputSpec, ModelSpec
@@ -154,10 +154,12 @@ def open_onnx(
     model: ModelSpec,
     classes: tuple[str, ...],
     renamed: Mapping[str, str | None] = MappingProxyType({}),
+    own: OwnDecoder | None = None,
 ) -> OnnxPredictor:
     """Load an ONNX model; raises ModelError for whatever does not fit the spec.
 
-    `renamed` is what the audit calls some of the `classes` (`data.classes.map`).
+    `renamed` is what the audit calls some of the `classes` (`data.classes.map`), `own` the user's
+    decoder where the spec names one.
     """
     file = read_onnx(path)
     graph = OnnxGraph(file.model)
@@ -166,7 +168,7 @@ def open_onnx(
     reading = (
         _class_reading(graph, model, classes)
         if model.head is None
-        else HeadReading.of(model.head, classes, renamed)
+        else HeadReading.of(model.head, classes, renamed, own)
     )
     stated = file.stated(path)
     require_task(stated, path.name, task=model.task)
@@ -177,6 +179,7 @@ def open_onnx(
         classes=audited_classes(classes, renamed),
         notes=tuple(filter(None, [stated.note(classes, background=background)])),
         listed_classes=stated.order_of(classes, background=background),
+        trusted_code=own is not None,
     )
     plan = replace(plan, facts=facts)
     extra = None if plan.penultimate is None else plan.penultimate.tensor

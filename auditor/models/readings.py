@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from auditor.errors import ModelError
 from auditor.models.answers import Answer, ClassMap, Detections
+from auditor.models.heads import own
 from auditor.models.heads.registry import one_image_a_time, read_answers
 from auditor.models.heads.tensors import Raw
 from auditor.models.outputs import OutputReading
 from auditor.models.predictor import Prediction
+from auditor.models.trusted_code import (
+    code_digest,
+    code_errors,
+    importable,
+    imported,
+    require_trust,
+)
 from auditor.spec import HeadSpec
+from auditor.spec.heads import OwnHead
 from auditor.spec.spec_file import audited_classes
 
 
@@ -69,6 +79,26 @@ class ClassReading:
 
 
 @dataclass(frozen=True)
+class OwnDecoder:
+    """A user's decoder, the classes that it is called with, and what names its code."""
+
+    decode: own.Decode
+    classes: tuple[str, ...]
+    digest: str
+
+    @classmethod
+    def of(
+        cls, head: HeadSpec | None, classes: tuple[str, ...], folder: Path, *, trust_code: bool
+    ) -> OwnDecoder | None:
+        """What the head names; None where it names none. ModelError without `trust_code`."""
+        if not isinstance(head, OwnHead):
+            return None
+        require_trust(head.decoder, key="output.decoder", trust_code=trust_code)
+        with code_errors(head.decoder, key="output.decoder"), importable(folder):
+            return cls(imported(head.decoder, folder), classes, code_digest(head.decoder, folder))
+
+
+@dataclass(frozen=True)
 class HeadReading:
     """A detector's or segmenter's. `meaning` is the audit's class for each of the model's, or -1.
 
@@ -79,22 +109,31 @@ class HeadReading:
     meaning: tuple[int, ...]
     n_scores: int = 0
     outputs: tuple[str, ...] = ()
+    own: OwnDecoder | None = None
 
     @classmethod
     def of(
-        cls, head: HeadSpec, classes: Sequence[str], renamed: Mapping[str, str | None]
+        cls,
+        head: HeadSpec,
+        classes: Sequence[str],
+        renamed: Mapping[str, str | None],
+        own: OwnDecoder | None = None,
     ) -> HeadReading:
-        """For a model's `classes`, called in the audit as `renamed` says (`data.classes.map`)."""
+        """For a model's `classes`, called in the audit as `renamed` says (`data.classes.map`).
+
+        `own` is the user's decoder, where `head` names one.
+        """
         place = {name: i for i, name in enumerate(audited_classes(classes, renamed))}
         called = (renamed.get(name, name) for name in classes)
-        return cls(head, tuple(-1 if name is None else place[name] for name in called))
+        meaning = tuple(-1 if name is None else place[name] for name in called)
+        return cls(head, meaning, own=own)
 
     @property
     def step(self) -> int | None:
         return 1 if one_image_a_time(self.head) else None
 
     def read(self, raw: Raw, *, n: int, size: tuple[int, int]) -> Prediction:
-        answers = read_answers(raw, self.head, n_classes=len(self.meaning), size=size)
+        answers = self._answers(raw, size)
         if len(answers) != n:
             raise ModelError(
                 f"The model gives answers for {len(answers)} of {n} images. Export it with a free "
@@ -103,7 +142,14 @@ class HeadReading:
         return Prediction.answered([self._renamed(answer) for answer in answers])
 
     def key(self) -> Any:
-        return [self.head.model_dump(mode="json"), self.meaning]
+        own = [] if self.own is None else [self.own.digest, self.own.classes]
+        return [self.head.model_dump(mode="json"), self.meaning, *own]
+
+    def _answers(self, raw: Raw, size: tuple[int, int]) -> list[Answer]:
+        if not isinstance(self.head, OwnHead):
+            return read_answers(raw, self.head, n_classes=len(self.meaning), size=size)
+        assert self.own is not None
+        return own.read(raw, self.head, decode=self.own.decode, classes=self.own.classes, size=size)
 
     def _renamed(self, answer: Answer) -> Answer:
         if self.meaning == tuple(range(len(self.meaning))):

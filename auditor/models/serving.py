@@ -17,6 +17,7 @@ from auditor.models.formats import detect_format
 from auditor.models.guess import guess_model_spec
 from auditor.models.packing import packed
 from auditor.models.predictor import Predictor
+from auditor.models.readings import OwnDecoder
 from auditor.record.codec import encode
 from auditor.spec import InputSpec, ModelSpec
 
@@ -35,7 +36,8 @@ def open_model(
     if format == "onnx":
         from auditor.models.onnx_model import open_onnx
 
-        return open_onnx(file, model=model, classes=classes, renamed=renamed)
+        own = OwnDecoder.of(model.head, classes, folder, trust_code=trust_code)
+        return open_onnx(file, model=model, classes=classes, renamed=renamed, own=own)
     from auditor.models.torch_model import open_torch
 
     return open_torch(

@@ -47,7 +47,7 @@ class Stated:
     def note(self, classes: Sequence[str], *, background: int | None) -> str | None:
         """What to tell of `classes`, the spec's, beside those stated; None where they agree."""
         stated = self.without_background(len(classes), background)
-        if not stated or all(name.isdecimal() for name in classes):
+        if len(stated) < min(2, len(classes)) or all(name.isdecimal() for name in classes):
             return None
         mine, theirs = ([plain_name(n) for n in names] for names in (classes, stated))
         moved = [n for n in mine if n in theirs and theirs.index(n) != mine.index(n)]
@@ -153,15 +153,20 @@ def _classes_in(
 
 
 def _as_classes(value: Any) -> tuple[str, ...]:
-    """Names by position from a list, from {index: name}, {name: index}, or a text of these."""
+    """Names by position from a list, from {index: name}, {name: index}, or a text of these.
+
+    One alone is a detector's; as a text it may be anything.
+    """
+    least = 1
     if isinstance(value, str):
+        least = 1 if value.strip()[:1] in ("[", "{", "(") else 2
         value = _parsed(value)
     if isinstance(value, Mapping):
         value = _by_index(value)
     if not isinstance(value, list | tuple) or not all(isinstance(v, str) and v for v in value):
         return ()
     made_up = all(_PLACEHOLDER.fullmatch(name) for name in value)
-    return () if len(value) < 2 or len(set(value)) < len(value) or made_up else tuple(value)
+    return () if len(value) < least or len(set(value)) < len(value) or made_up else tuple(value)
 
 
 def _by_index(value: Mapping[Any, Any]) -> list[Any]:
@@ -204,6 +209,9 @@ def _metadata(found: Mapping[str, Any]) -> dict[str, Any]:
     if len(sides) not in (1, 2) or not all(s >= 1 and s == int(s) for s in sides):
         return {}
     size = [int(sides[0]), int(sides[-1])]
+    if TASKS.get(str(found.get("task"))) in ("detection", "instance-segmentation"):
+        return {"size": size, "resize": "letterbox", "pad": 114, "channels": "rgb", "scale": 255.0,
+                "mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]}  # fmt: skip
     if found.get("author") != "Ultralytics":
         return {"size": size}
     # Ultralytics' own transforms of a classifier: Resize, CenterCrop, ToTensor.

@@ -27,7 +27,7 @@ from auditor.models.outputs import output_widths, reading_for
 from auditor.models.penultimate import as_vectors
 from auditor.models.predictor import Prediction
 from auditor.models.probe import probe_frames
-from auditor.models.readings import ClassReading, HeadReading, Reading
+from auditor.models.readings import ClassReading, HeadReading, OwnDecoder, Reading
 from auditor.models.stated import Stated, require_task, stated_by, torchscript_metadata
 from auditor.models.steps import no_answers, predict_in_steps
 from auditor.models.torch_gradients import input_gradients
@@ -200,7 +200,9 @@ def open_torch(
         safetensors = format == "safetensors"
         checkpoint = read_checkpoint(path, safetensors=safetensors, part=model.weights)
         widths = (
-            output_widths(model.output_spec, len(classes)) if model.head is None else frozenset()
+            output_widths(model.output_spec, len(classes))
+            if model.head is None
+            else model.head.widths(len(classes))
         )
         module, notes = module_with_weights(
             checkpoint, model.architecture, widths=widths, folder=folder, trust_code=trust_code
@@ -211,8 +213,9 @@ def open_torch(
     module = _settled(module, model.input, device=device, exported=format == "pt2")
     require_task(stated, path.name, task=model.task)
     plan = _plan_of(
-        path, module, format=format, model=model, classes=classes, renamed=renamed, device=device
-    )
+        path, module, format=format, model=model, classes=classes, renamed=renamed,
+        own=OwnDecoder.of(model.head, classes, folder, trust_code=trust_code), device=device,
+    )  # fmt: skip
     background = None if model.head is not None else model.output_spec.background
     facts = replace(
         plan.facts,
@@ -251,6 +254,7 @@ def _plan_of(
     model: ModelSpec,
     classes: tuple[str, ...],
     renamed: Mapping[str, str | None],
+    own: OwnDecoder | None,
     device: str,
 ) -> _Plan:
     example = _example(model.input, device)
@@ -259,7 +263,7 @@ def _plan_of(
         network = trace(module, example)
     output, width = None, 0
     if model.head is not None:
-        reading: Reading = HeadReading.of(model.head, classes, renamed)
+        reading: Reading = HeadReading.of(model.head, classes, renamed, own)
         outputs = raw_tensors(made)
     else:
         spec = model.output_spec
@@ -285,7 +289,7 @@ def _plan_of(
         differentiable=model.head is None and _is_differentiable(module, example, output),
         embedding=None if head is None else head.label,
         quantised=architecture.quantised,
-        trusted_code=format == "pt2" or ":" in (model.architecture or ""),
+        trusted_code=format == "pt2" or ":" in (model.architecture or "") or own is not None,
     )
     return _Plan(reading, head, architecture, facts, device, output, code="")
 

@@ -5,15 +5,11 @@ No path here runs code from a file unless the caller has said that it may.
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
 import warnings
-from collections.abc import Iterator, Set
-from contextlib import contextmanager
+from collections.abc import Set
 from difflib import get_close_matches
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -23,17 +19,19 @@ from auditor.errors import ModelError
 from auditor.models.checkpoints import Checkpoint, fitted
 from auditor.models.torchscript_operators import require_arithmetic
 from auditor.models.torchvision_ops import import_torchvision
+from auditor.models.trusted_code import code_errors, importable, imported, require_trust
 
 _jit_load: Any = torch.jit.load  # torch leaves it without types
 
 
 def build_architecture(
-    name: str | None, *, n_outputs: int, folder: Path, trust_code: bool
+    name: str | None, *, n_outputs: int, folder: Path, trust_code: bool, auxiliary: bool = False
 ) -> nn.Module:
     """An untrained network: a torchvision name, or ``module:function`` of trusted code.
 
     The module is looked for in `folder` first. The function is called with ``num_classes`` when
-    it takes that, else without arguments.
+    it takes that, else without arguments. `auxiliary`: with the second output that torchvision's
+    segmenters are trained with.
 
     Raises ModelError for no name, an unknown one, and for code without `trust_code`.
     """
@@ -43,15 +41,11 @@ def build_architecture(
             "torchvision name (as resnet18) or to `module:function`."
         )
     if ":" not in name:
-        return _torchvision_model(name, n_outputs=n_outputs)
-    if not trust_code:
-        raise ModelError(
-            f"model.architecture {name!r} is Python code, which is not run unless you say so. "
-            "Read it, then run with --trust-code; or export the model to ONNX."
-        )
+        return _torchvision_model(name, n_outputs=n_outputs, auxiliary=auxiliary)
+    require_trust(name, key="model.architecture", trust_code=trust_code)
     # Such code often imports torchvision, whose plain import fails beside a CPU build of torch.
     import_torchvision()
-    with _code_errors(name):
+    with code_errors(name, key="model.architecture"):
         return _built_by_code(name, n_outputs=n_outputs, folder=folder)
 
 
@@ -68,10 +62,14 @@ def module_with_weights(
     `widths` are the numbers of outputs that it may have; where the file's last layer has the
     smaller one (one score for two classes), the network is built with that.
     """
+    auxiliary = any("aux_classifier." in name for name in checkpoint.tensors)
     made = [
-        build_architecture(architecture, n_outputs=width, folder=folder, trust_code=trust_code)
+        build_architecture(
+            architecture, n_outputs=width, folder=folder, trust_code=trust_code,
+            auxiliary=auxiliary,
+        )
         for width in sorted(widths, reverse=True)
-    ]
+    ]  # fmt: skip
     module = next((m for m in made if _same_shapes(m, checkpoint)), made[0])
     return module, fill_weights(module, checkpoint, name=str(architecture))
 
@@ -142,27 +140,32 @@ def load_exported_program(path: Path, *, trust_code: bool) -> nn.Module:
     return module
 
 
-def _torchvision_model(name: str, *, n_outputs: int) -> nn.Module:
+def _torchvision_model(name: str, *, n_outputs: int, auxiliary: bool) -> nn.Module:
     models = import_torchvision().models
-    known = models.list_models(module=models)
+    whole = (*models.list_models(module=models.detection),
+             *models.list_models(module=models.segmentation))  # fmt: skip
+    known = (*models.list_models(module=models), *whole)
     # timm writes resnet18.a1_in1k, also behind a hub's name; its ResNets are torchvision's.
     given, name = name, name if name in known else name.rpartition("/")[2].partition(".")[0]
     if name not in known:
         near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         raise ModelError(
-            f"model.architecture is {given!r}, which is no classification network of torchvision; "
+            f"model.architecture is {given!r}, which is no network of torchvision for images; "
             f"names of timm are taken where torchvision has the same network.{hint} For a network "
             "of your own give `module:function`."
         )
-    module: nn.Module = models.get_model(name, weights=None, num_classes=n_outputs)
+    # Else the backbone's weights are downloaded.
+    more: dict[str, Any] = {"weights_backbone": None} if name in whole else {}
+    if auxiliary and name in models.list_models(module=models.segmentation):
+        more["aux_loss"] = True
+    module: nn.Module = models.get_model(name, weights=None, num_classes=n_outputs, **more)
     return module
 
 
 def _built_by_code(name: str, *, n_outputs: int, folder: Path) -> nn.Module:
-    module_name, _, function_name = name.partition(":")
-    with _importable(folder):
-        function = getattr(_import_from(module_name, folder), function_name)
+    with importable(folder):
+        function = imported(name, folder)
         takes_classes = "num_classes" in inspect.signature(function).parameters
         built = function(num_classes=n_outputs) if takes_classes else function()
     if not isinstance(built, nn.Module):
@@ -171,47 +174,3 @@ def _built_by_code(name: str, *, n_outputs: int, folder: Path) -> nn.Module:
             "Have the function return the network."
         )
     return built
-
-
-def _import_from(module_name: str, folder: Path) -> ModuleType:
-    file = folder / Path(*module_name.split(".")).with_suffix(".py")
-    if not file.is_file():
-        return importlib.import_module(module_name)
-    # From its file, under a name of its own: a module of that name may be loaded already.
-    private = f"_audited_{module_name.replace('.', '_')}"
-    spec = importlib.util.spec_from_file_location(private, file)
-    if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(f"No module named {module_name!r}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[private] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Let the model's code import its neighbours while it is being loaded."""
-    entry = str(folder.resolve())
-    sys.path.insert(0, entry)
-    try:
-        yield
-    finally:
-        sys.path.remove(entry)
-
-
-@contextmanager
-def _code_errors(name: str) -> Iterator[None]:
-    try:
-        yield
-    except ModelError:
-        raise
-    except ModuleNotFoundError as error:
-        raise ModelError(
-            f"model.architecture {name}: {error}. The module is looked for in the spec's folder, "
-            "then among installed packages; correct the name or install what it imports."
-        ) from error
-    except Exception as error:
-        raise ModelError(
-            f"model.architecture {name} failed with {type(error).__name__}: {error}. Correct the "
-            "code, or the name after the colon."
-        ) from error

@@ -159,9 +159,9 @@ class ModelSpec(SpecPart):
 
     @model_validator(mode="after")
     def _output_serves_the_task(self) -> Self:
-        kind, served = self.output.kind, self.head.task if self.head else "classification"
+        kind, served = self.output.kind, self.head.serves if self.head else "classification"
         if served != self.task:
-            fitting = [name for name, head in HEADS.items() if head.task == self.task]
+            fitting = [name for name, head in HEADS.items() if head.serves == self.task]
             known = fitting or ["logits", "probabilities", "sigmoid"]
             raise ValueError(
                 f"output: {kind} is of a model for {served}, and task is {self.task}; set task: "

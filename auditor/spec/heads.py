@@ -20,16 +20,20 @@ HeadTask = Literal["detection", "segmentation", "instance-segmentation"]
 
 
 class HeadSpec(SpecPart):
-    """A head of models for `task`, called `kind`.
+    """A head of models for the task that it `serves`, called `kind`.
 
     `tensors` maps a role (``boxes``, ``scores``, ...) to the name of the output that plays it;
     needed only where the names of the outputs do not tell.
     """
 
-    task: ClassVar[HeadTask] = "detection"
+    serves: ClassVar[HeadTask] = "detection"
 
     kind: str
     tensors: dict[str, str] = Field(default_factory=dict)
+
+    def widths(self, n_classes: int) -> frozenset[int]:
+        """How many classes the network may have been made with, background included."""
+        return frozenset({n_classes + getattr(self, "first_class", 0)})
 
 
 class BoxHead(HeadSpec):
@@ -68,7 +72,7 @@ class TorchvisionHead(BoxHead):
 class MaskRcnnHead(BoxHead):
     """Torchvision's Mask R-CNN, or one that gives a small mask a box; see `TorchvisionHead`."""
 
-    task: ClassVar[HeadTask] = "instance-segmentation"
+    serves: ClassVar[HeadTask] = "instance-segmentation"
 
     kind: Literal["mask-rcnn"] = "mask-rcnn"
     first_class: int = 1
@@ -127,7 +131,7 @@ class YoloSegHead(YoloHead):
     `rows` is the head that the boxes are read as.
     """
 
-    task: ClassVar[HeadTask] = "instance-segmentation"
+    serves: ClassVar[HeadTask] = "instance-segmentation"
 
     kind: Literal["yolo-seg"] = "yolo-seg"
     rows: Literal["yolov5", "yolov8", "end-to-end"] = "yolov8"
@@ -180,7 +184,7 @@ class SemanticHead(HeadSpec):
     Logits coarser than the frame are enlarged before the best is taken.
     """
 
-    task: ClassVar[HeadTask] = "segmentation"
+    serves: ClassVar[HeadTask] = "segmentation"
 
     kind: Literal["semantic"] = "semantic"
     values: Literal["logits", "classes"] = "logits"
@@ -188,6 +192,26 @@ class SemanticHead(HeadSpec):
     enlarge: Literal["bilinear", "nearest"] = "bilinear"
     align_corners: bool = False
     level: float = 0.0
+
+    def widths(self, n_classes: int) -> frozenset[int]:
+        return frozenset({n_classes, 1} if n_classes == 2 else {n_classes})
+
+
+class OwnHead(BoxHead):
+    """A decoder of your own, ``module:function`` of trusted code (`--trust-code`).
+
+    It is called with the outputs (a dict of arrays), the model's classes and the frame's (height,
+    width), and returns an entry an image: a class map, or boxes with scores and classes; see
+    `auditor/models/heads/own.py`. `task` is what it serves.
+    """
+
+    kind: Literal["own"] = "own"
+    decoder: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
+    task: HeadTask
+
+    @property
+    def serves(self) -> HeadTask:  # type: ignore[override]
+        return self.task
 
 
 AnyHead = (
@@ -204,6 +228,7 @@ AnyHead = (
     | YunetHead
     | DetrHead
     | SemanticHead
+    | OwnHead
 )
 """What `model.output` may be for a detector or a segmenter; `kind` tells which."""
 

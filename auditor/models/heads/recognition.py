@@ -56,7 +56,9 @@ def recognise(
     open; what stays open is named in `guesses`.
     """
     seen = _Outputs(tuple(outputs), size, n_classes)
-    return next((found for rule in _RULES for found in rule(seen)), None)
+    found = (each for rule in _RULES for each in rule(seen))
+    # A classifier's scores may have more axes; no head of fewer classes than one fits.
+    return next((each for each in found if each.n_classes is None or each.n_classes >= 1), None)
 
 
 Found = Iterator[RecognisedHead]
@@ -159,9 +161,12 @@ def _scores_and_boxes(seen: _Outputs) -> Found:
 def _prototypes(seen: _Outputs) -> Found:
     rows, planes = (seen.facts[seen.ranks.index(rank)] for rank in (3, 4))
     k, (_, a, b) = planes.shape[1], rows.shape
-    if k is None or a is None or b is None:
+    if k is None or a is None:
         return
-    if b == 6 + k and a <= _MANY:
+    if b is None:
+        head = specs.YoloSegHead(rows="yolov8")
+        yield RecognisedHead(head, a - 4 - k, "boxes with coefficients, and prototypes")
+    elif b == 6 + k and a <= _MANY:
         head = specs.YoloSegHead(rows="end-to-end")
         yield RecognisedHead(head, seen.n_classes, "detections with coefficients, and prototypes")
     elif a == 3 * seen.cells() or a > b:
@@ -205,7 +210,7 @@ def _planes(seen: _Outputs) -> Found:
     if only.dtype not in _FLOATS:
         reason = "whole numbers for each pixel"
         yield RecognisedHead(specs.SemanticHead(values="classes"), seen.n_classes, reason)
-    elif len(only.shape) == 4:
+    elif len(only.shape) == 4 and 1 not in only.shape[2:3]:
         yield from _score_planes(only.shape, seen)
 
 

@@ -1,0 +1,229 @@
+"""`auditor init` of detectors and segmenters: what it finds, and that `run` takes it as it is."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+import auditor
+from auditor.data.annotated_looking import look_at_annotated
+from auditor.errors import DataError, ModelError
+from auditor.init import write_spec
+from auditor.models.guess import guess_model_spec
+from auditor.spec.spec_file import read_spec
+
+SIDE, N = 32, 24
+NAMES = ["cup", "fork"]
+
+
+def model(path, metadata=None, **outputs):
+    """A graph that gives the same outputs for every image."""
+    nodes = [helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+             helper.make_node("Mul", ["mean", "nought"], ["none"])]  # fmt: skip
+    constants = [numpy_helper.from_array(np.float32(0), "nought")]
+    told = []
+    for name, value in outputs.items():
+        constants.append(numpy_helper.from_array(value.astype(np.float32), f"{name}-is"))
+        nodes.append(helper.make_node("Add", [f"{name}-is", "none"], [name]))
+        told.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, value.shape))
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, (1, 3, SIDE, SIDE))
+    graph = helper.make_graph(nodes, "g", [image], told, constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    for key, value in (metadata or {}).items():
+        entry = made.metadata_props.add()
+        entry.key, entry.value = key, value
+    onnx.save(made, path)
+    return path
+
+
+def yolox(path, metadata=None):
+    cells = 16 + 4 + 1
+    rows = np.zeros((1, cells, 7))
+    rows[0, 0] = (0.5, 0.5, np.log(1.0), np.log(1.0), 0.9, 0.9, 0.1)
+    return model(path, metadata, output=rows)
+
+
+def yolov8(path, names, **more):
+    boxes = np.zeros((1, 4 + len(names), 21))
+    boxes[0, :, 3] = (8, 8, 8, 8, 0.9, *[0.1] * (len(names) - 1))
+    written = {"task": "detect", "names": str(dict(enumerate(names))), "imgsz": "[32, 32]",
+               "stride": "32", "author": "Ultralytics"}  # fmt: skip
+    return model(path, written | more, output0=boxes)
+
+
+def photos(folder, n=N):
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(len(folder.name))
+    for i in range(n):
+        pixels = rng.integers(0, 255, size=(SIDE, SIDE, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"p{i:02}.png")
+    return folder
+
+
+def coco(path, n=N, names=NAMES, empty=2):
+    images = [{"id": i, "file_name": f"p{i:02}.png", "width": SIDE, "height": SIDE}
+              for i in range(n)]  # fmt: skip
+    boxes = [{"id": i, "image_id": i, "category_id": 5 + i % len(names), "bbox": [4, 4, 8, 8],
+              "iscrowd": 0, "occluded": i % 4 // 2} for i in range(n - empty)]  # fmt: skip
+    categories = [{"id": 5 + i, "name": name} for i, name in enumerate(names)]
+    path.write_text(json.dumps({"images": images, "annotations": boxes, "categories": categories}))
+
+
+def xml(folder):
+    folder.mkdir()
+    for i in range(N):
+        box = "<xmin>5</xmin><ymin>5</ymin><xmax>12</xmax><ymax>12</ymax>"
+        (folder / f"p{i:02}.xml").write_text(
+            f"<annotation><object><name>{NAMES[i % 2]}</name><truncated>{i % 2}</truncated>"
+            f"<bndbox>{box}</bndbox></object></annotation>"
+        )
+
+
+def txt(folder):
+    folder.mkdir(parents=True)
+    for i in range(N - 1):
+        (folder / f"p{i:02}.txt").write_text(f"{i % 2} 0.25 0.25 0.25 0.25\n")
+
+
+def run_as_written(spec, tmp_path):
+    record = auditor.run(spec, out=tmp_path / "out", only=("performance/overall",))
+    found = [r for r in record.results if r.check == "performance/overall"]
+    assert len(found) == 1
+    assert found[0].measures
+    assert not record.dataset("test").left_out
+    return record
+
+
+def test_a_yolox_with_a_coco_file_gives_a_spec_that_runs(tmp_path):
+    photos(tmp_path / "data" / "images")
+    coco(tmp_path / "data" / "annotations.json")
+    lines = write_spec(yolox(tmp_path / "m.onnx"), tmp_path / "data", out=tmp_path / "a.yaml")
+    assert any("annotated by a COCO file" in line for line in lines)
+    spec = read_spec(tmp_path / "a.yaml").spec
+    assert (spec.model.task, spec.model.output.kind) == ("detection", "yolox")
+    assert spec.model.classes == ("cup", "fork")
+    assert (spec.model.input.resize, spec.model.input.channels) == ("letterbox", "bgr")
+    assert spec.data.unannotated == "empty"
+    assert {n: a.of for n, a in spec.data.attributes.items()} == {
+        "size": "object", "occluded": "object"}  # fmt: skip
+    text = (tmp_path / "a.yaml").read_text()
+    assert "output: yolox   # guess" in text
+    assert "operating_point" in text
+    run_as_written(tmp_path / "a.yaml", tmp_path)
+    told = auditor.plan(tmp_path / "a.yaml")
+    assert any("yolox" in line and "suppression: 0.65" in line for line in told)
+    assert any("score of 0.5" in line for line in told)
+
+
+@pytest.mark.parametrize("names", [NAMES, ["cup"]])
+def test_metadata_of_ultralytics_are_read_and_one_class_is_enough(tmp_path, names):
+    photos(tmp_path / "data" / "images")
+    coco(tmp_path / "data" / "annotations.json", names=names)
+    write_spec(yolov8(tmp_path / "m.onnx", names), tmp_path / "data", out=tmp_path / "a.yaml")
+    spec = read_spec(tmp_path / "a.yaml").spec
+    assert (spec.model.output.kind, spec.model.classes) == ("yolov8", tuple(names))
+    assert (spec.model.input.resize, spec.model.input.pad) == ("letterbox", 114)
+    assert "# guess" not in next(
+        line for line in (tmp_path / "a.yaml").read_text().splitlines() if "classes: [" in line
+    )
+    if len(names) == 1:
+        run_as_written(tmp_path / "a.yaml", tmp_path)
+
+
+def test_voc_files_and_yolo_files_are_found_beside_the_images(tmp_path):
+    photos(tmp_path / "voc" / "JPEGImages")
+    xml(tmp_path / "voc" / "Annotations")
+    found = look_at_annotated(tmp_path / "voc", maps=False).splits["test"]
+    assert (found.annotations.kind, found.annotations.labels) == ("voc", ("cup", "fork"))
+    assert (found.images.name, found.annotations.unannotated) == ("JPEGImages", None)
+    assert [a.column for a in found.annotations.objects] == []  # it renames the class
+
+    for split in ("train", "val"):
+        photos(tmp_path / "yolo" / "images" / split)
+        txt(tmp_path / "yolo" / "labels" / split)
+    (tmp_path / "yolo" / "data.yaml").write_text("nc: 2\nnames: {0: cup, 1: fork}\n")
+    write_spec(yolov8(tmp_path / "m.onnx", ["fork", "cup"]), tmp_path / "yolo",
+               out=tmp_path / "b.yaml")  # fmt: skip
+    spec = read_spec(tmp_path / "b.yaml").spec
+    assert spec.data.splits == ("test", "train")
+    assert spec.data.test.annotations == "yolo/labels/val"
+    assert spec.data.train.annotations == "yolo/labels/train"
+    assert spec.data.classes.names == {0: "cup", 1: "fork"}
+    assert spec.data.unannotated == "empty"
+    record = run_as_written(tmp_path / "b.yaml", tmp_path)
+    assert record.dataset("test").n == N
+
+
+def masks(folder, values):
+    folder.mkdir(parents=True)
+    for i in range(N):
+        drawn = np.full((SIDE, SIDE), values[0], dtype=np.uint8)
+        drawn[: 4 + i % 8] = values[i % len(values)]
+        Image.fromarray(drawn).save(folder / f"p{i:02}.png")
+
+
+def test_a_segmenter_with_a_folder_of_masks_gives_a_spec_that_runs(tmp_path):
+    photos(tmp_path / "data" / "images")
+    masks(tmp_path / "data" / "masks", [0, 1, 9])
+    (tmp_path / "data" / "classes.json").write_text(
+        json.dumps({"0": "road", "1": "crack", "9": "void"})
+    )
+    planes = np.zeros((1, 2, SIDE, SIDE))
+    planes[:, 1, :4] = 1
+    write_spec(model(tmp_path / "m.onnx", out=planes), tmp_path / "data", out=tmp_path / "a.yaml")
+    spec = read_spec(tmp_path / "a.yaml").spec
+    assert (spec.model.task, spec.model.classes) == ("segmentation", ("road", "crack"))
+    assert spec.data.classes.void == (9, 255)
+    assert spec.data.classes.names == "data/classes.json"
+    run_as_written(tmp_path / "a.yaml", tmp_path)
+
+
+def test_masks_of_0_and_255_are_two_classes_and_255_is_not_void(tmp_path):
+    photos(tmp_path / "data" / "images")
+    masks(tmp_path / "data" / "masks", [0, 255])
+    planes = np.zeros((1, 1, SIDE, SIDE))
+    write_spec(model(tmp_path / "m.onnx", out=planes), tmp_path / "data", out=tmp_path / "a.yaml")
+    spec = read_spec(tmp_path / "a.yaml").spec
+    assert spec.data.classes.void == ()
+    assert set(spec.data.classes.names) == {0, 255}
+    run_as_written(tmp_path / "a.yaml", tmp_path)
+
+
+def test_the_pixels_that_were_drawn_on_are_read_from_stated_sizes(tmp_path):
+    folder = photos(tmp_path / "data" / "images", n=3)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (20, 40)).save(folder / "turned.jpg", exif=exif)
+    coco(tmp_path / "data" / "a.json", n=3)
+    content = json.loads((tmp_path / "data" / "a.json").read_text())
+    for size, wanted in (((20, 40), "stored"), ((40, 20), "displayed")):
+        content["images"] = [*content["images"][:3], {
+            "id": 9, "file_name": "turned.jpg", "width": size[0], "height": size[1]}]  # fmt: skip
+        (tmp_path / "data" / "a.json").write_text(json.dumps(content))
+        found = look_at_annotated(tmp_path / "data", maps=False).splits["test"].annotations
+        assert found.boxes_in == wanted
+
+
+def test_what_is_missing_is_said(tmp_path):
+    photos(tmp_path / "data" / "images")
+    with pytest.raises(DataError, match=r"holds no boxes .* Put them beside the images"):
+        write_spec(yolox(tmp_path / "m.onnx"), tmp_path / "data", out=tmp_path / "a.yaml")
+    coco(tmp_path / "data" / "annotations.json", names=list("abcd"))
+    with pytest.raises(DataError, match=r"classes\.txt"):
+        write_spec(yolox(tmp_path / "m.onnx"), tmp_path / "data", out=tmp_path / "a.yaml")
+    (tmp_path / "data" / "classes.txt").write_text("a\nz\n")
+    lines = write_spec(yolox(tmp_path / "m.onnx"), tmp_path / "data", out=tmp_path / "a.yaml")
+    assert any("`data.classes.map`" in line for line in lines)
+    assert read_spec(tmp_path / "a.yaml").spec.model.classes == "data/classes.txt"
+    odd = yolov8(tmp_path / "odd.onnx", NAMES, task="pose")
+    with pytest.raises(ModelError, match="not audited"):
+        guess_model_spec(odd)
+
+
+@pytest.mark.parametrize("shape", [(1, 10, 1, 1), (1, 1, 10), (1, 10, 1), (1, 10)])
+def test_a_classifier_s_scores_are_no_boxes(tmp_path, shape):
+    path = model(tmp_path / "m.onnx", out=np.zeros(shape))
+    assert guess_model_spec(path, n_classes=10).task == "classification"
