@@ -105,9 +105,9 @@ class Strict:
         assert need in self.check.needs, f"{need} is not declared"
         return self.inner.has(need)
 
-    def scored(self, split="test", *, sample=None, part="sound"):
+    def scored(self, split="test", *, sample=None, part="sound", of=None):
         self._require(split, sample)
-        return self.inner.scored(split, sample=sample, part=part)
+        return self.inner.scored(split, sample=sample, part=part, of=of)
 
     def answers(self, split="test", *, sample=None, part="sound"):
         assert any(isinstance(need, ClassScores) for need in self.check.needs)
