@@ -248,7 +248,8 @@ def _assigned(
 
     meaning = fitted(np.ones(n, dtype=bool))
     whole = meaning[declared.predicted]
-    if any(np.array_equal(whole, t) for t in (declared.predicted, *(k.answered for k in known))):
+    tried = (declared.predicted, *(k.answered for k in known if k.answered is not None))
+    if any(np.array_equal(whole, t) for t in tried):
         return
     answered = np.where(half, fitted(~half)[declared.predicted], fitted(half)[declared.predicted])
     yield _order("best-assignment", meaning, answered, declared)
