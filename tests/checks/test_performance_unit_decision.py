@@ -178,7 +178,7 @@ def test_the_rule_says_how_many_photos_make_a_class_of_the_dish(worlds, rule, ri
     holds[:, 1] = False
     says[:, 1] = np.arange(len(says)) % 3 == 0  # garnish is made up in one photo of three
     found = worlds.measures(UnitDecision(), found_on(worlds, spec, holds, says))
-    assert value(found["unit-accuracy:@test"].estimate) == right
+    assert value(found["unit-accuracy:@test"].estimate) == pytest.approx(right)
 
 
 def test_of_two_photos_one_is_no_majority(worlds):
