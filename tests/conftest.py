@@ -226,22 +226,24 @@ class FakeEvidence:
         labels, how = found.labels, Scoring(len(found), len(found.classes))
         return found.dataset, classification.score(found.probabilities, labels, how)
 
-    def add_found(self, dataset, answers, *, view=AS_SHOT, variant="as-given", confidence=0.5):
+    def add_found(
+        self, dataset, answers, *, view=AS_SHOT, variant="as-given", input=None, confidence=0.5
+    ):
         """A pass of a detector: `answers` to the images of a dataset whose truth is boxes."""
         how = Scoring(len(dataset), len(dataset.classes), OperatingPoint(confidence))
         scores = detection.score(answers, dataset.truth, how)
-        return self._add_scores(dataset, scores, view, variant)
+        return self._add_scores(dataset, scores, view, variant, input)
 
-    def add_maps(self, dataset, answers, truth, *, view=AS_SHOT, variant="as-given"):
+    def add_maps(self, dataset, answers, truth, *, view=AS_SHOT, variant="as-given", input=None):
         """A pass of a segmenter: class maps `answers`, and those that are true (None: unknown)."""
         held = types.SimpleNamespace(maps=lambda: iter(truth))
         how = Scoring(len(dataset), len(dataset.classes))
         scores = segmentation.score(answers, held, how)
-        return self._add_scores(dataset, scores, view, variant)
+        return self._add_scores(dataset, scores, view, variant, input)
 
-    def _add_scores(self, dataset, scores, view, variant):
+    def _add_scores(self, dataset, scores, view, variant, input):
         self.datasets[dataset.split, "sound"] = dataset
-        key = (dataset.split, view.name, variant, None, "sound")
+        key = (dataset.split, view.name, variant, input, "sound")
         self.passes[key] = (dataset, scores)
         return self
 

@@ -1,8 +1,19 @@
 """Objects and answers of a detector that finds most, misplaces some and makes some up."""
 
+import dataclasses
+
 import numpy as np
 
 from auditor.data.boxes import Boxes, Detections
+from auditor.data.truth import BoxTruth
+
+DETECTOR = {
+    "path": "m.onnx",
+    "task": "detection",
+    "output": "yolov8",
+    "input": {"size": (64, 64)},
+}
+SEGMENTER = DETECTOR | {"task": "segmentation", "output": "semantic"}
 
 
 def boxes(image, corners, classes, *, crowd=None, areas=None, masks=None) -> Boxes:
@@ -64,3 +75,28 @@ def objects_by_image(image, classes, n_images: int, n_classes: int):
     """How many objects of each class each image holds, (images, classes)."""
     cells = np.bincount(image * n_classes + classes, minlength=n_images * n_classes)
     return cells.reshape(n_images, n_classes)
+
+
+def each_box(make, holds, *rest):
+    """A box in a place of its own for each class that an image holds, from (images, classes)."""
+    image, label = np.nonzero(holds)
+    start = 30.0 * label[:, None] + [0, 0]
+    return make(image, np.hstack([start, start + 20]), label, *rest)
+
+
+def boxed(worlds, classes, holds, *, known=None, split="test", **columns):
+    """A dataset whose images hold a box of each class of theirs, from (images, classes) bool."""
+    known = np.ones(len(holds), dtype=bool) if known is None else known
+    data = worlds.dataset([-1] * len(holds), classes=classes, split=split, **columns)
+    truth = BoxTruth(each_box(boxes, holds & known[:, None]), known)
+    return dataclasses.replace(data, has_labels=True, truth=truth)
+
+
+def boxed_evidence(worlds, spec, classes):
+    return worlds.evidence(model=worlds.facts(task="detection", classes=classes), spec=spec)
+
+
+def said(says, *, scores=0.9):
+    """Answers with a box of each class that an image is said to hold, where it would be."""
+    n = int(says.sum())
+    return each_box(detections, says, np.broadcast_to(scores, n))

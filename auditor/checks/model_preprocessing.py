@@ -22,6 +22,7 @@ from auditor.contract import (
     Evidence,
     Need,
     Pass,
+    Predictions,
     Truth,
     Unmet,
     Words,
@@ -30,6 +31,8 @@ from auditor.contract.words import EITHER_WAY
 from auditor.findings import Axis, Cell, Figure, Measure, Result, Side, Subject, Unmeasured
 from auditor.scoring.comparison import count_units, too_few, worst_first
 from auditor.scoring.outcomes import Outcomes
+from auditor.scoring.presence import OneHot, Presence
+from auditor.scoring.rows import Rows
 from auditor.spec import InputSpec
 from auditor.stats import holm, mean, p_value, paired_difference, rate
 
@@ -40,7 +43,7 @@ SHOWN = 0.05
 
 
 @dataclass(frozen=True)
-class OtherInputs(ClassScores):
+class OtherInputs(Predictions):
     """The model's answers for a sample, preprocessed as declared and in the usual other ways."""
 
     sample: int | None = SAMPLE
@@ -53,6 +56,9 @@ class OtherInputs(ClassScores):
         declared = Pass(self.split, sample=self.sample)
         tried = [Pass(self.split, input=c.input, sample=self.sample) for c in others]
         return (declared, *tried)
+
+
+_SCORES = ClassScores(sample=SAMPLE, optional=True)
 
 
 @dataclass(frozen=True)
@@ -69,10 +75,12 @@ class Preprocessing(Check):
     outputs to classes that fits the confusion matrix best, found on one half of the images and
     measured on the other), which takes no inference; where a preprocessing explains the answers,
     only orders are measured that are right more often than with it. Units are taken into
-    account. A preprocessing that gives every answer of the declared one to the last bit is the
-    same on these images, and is left out. Where no way is right more often than its own answers
-    would be on images drawn at random (Bonferroni over the ways), nothing is measured: then
-    labels and outputs do not belong together.
+    account. Of boxes the share of objects found stands for accuracy, and of class maps the share
+    of images whose classes overlap with the truth by half on average; orders of classes are not
+    tried on either. A preprocessing that gives every answer of the declared one to the last bit is
+    the same on these images, and is left out. Where no way is right more often than its own answers
+    would be on images drawn at random (Bonferroni over the ways; of boxes and maps: where it is
+    hardly ever right), nothing is measured: then labels and outputs do not belong together.
 
     Why it matters
     --------------
@@ -90,7 +98,7 @@ class Preprocessing(Check):
 
     id: ClassVar[str] = "model/preprocessing"
     topic: ClassVar[str] = "whether it is fed as it was trained"
-    needs: ClassVar[tuple[Need, ...]] = (OtherInputs(),)
+    needs: ClassVar[tuple[Need, ...]] = (OtherInputs(), _SCORES)
     sources: ClassVar[tuple[str, ...]] = (
         "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
         "Holm (1979), Scandinavian Journal of Statistics 6(2), 65-70",
@@ -104,7 +112,7 @@ class Preprocessing(Check):
                 span=EITHER_WAY,
                 short="how the model is fed",
                 sentence=(
-                    "Accuracy with {way}: {this}; as declared {other}; {gap}.",
+                    "{quantity} with {way}: {this}; as declared {other}; {gap}.",
                     "The labels fit far better with it{fits:if}.",
                 ),
                 sides=("Fed otherwise", "As declared"),
@@ -122,7 +130,7 @@ class Preprocessing(Check):
     ] = 0.05
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        declared = evidence.answers("test", sample=SAMPLE).with_labels()
+        declared = evidence.scored("test", sample=SAMPLE).with_truth
         few = too_few(
             "accuracy-gain",
             Subject(split="test"),
@@ -133,11 +141,10 @@ class Preprocessing(Check):
             yield few
             return
         inputs = list(self._inputs(evidence, declared))
-        orders = [*_orders(declared, evidence.model.listed_classes)]
-        orders += _assigned(declared, orders, evidence.rng)
+        orders = _all_orders(evidence)
         trials = [*inputs, *orders]
         yield _figure(trials, declared)
-        own = _Trial("input", "as declared", declared.predicted, {})
+        own = _trial("input", "as declared", declared, {})
         if not _any_better_than_guessing([own, *trials], declared):
             yield _unrelated(len(trials))
             return
@@ -153,30 +160,61 @@ class Preprocessing(Check):
             fits = bool(trial is best and p < SHOWN)
             yield replace(measure, facts={**measure.facts, "fits": fits})
 
-    def _inputs(self, evidence: Evidence, declared: Outcomes) -> Iterator[_Trial]:
+    def _inputs(self, evidence: Evidence, declared: Rows) -> Iterator[_Trial]:
         for candidate in candidates_for(evidence.spec.model.input):
-            other = evidence.answers("test", input=candidate.input, sample=SAMPLE).with_labels()
+            other = evidence.scored("test", input=candidate.input, sample=SAMPLE).with_truth
             # A sweep gives both in the manifest's order; anything else would pair strangers.
-            if list(other.image_ids) != list(declared.image_ids):
-                raise RuntimeError(f"the pass with {candidate.name} holds other images")
-            if np.array_equal(other.probabilities, declared.probabilities):
+            if list(other.keys) != list(declared.keys):
+                raise RuntimeError(f"the pass with {candidate.name} holds other {other.noun}")
+            if _same_answers(other, declared):
                 # The same preprocessing on these images (a letterbox of squares): no other way.
                 continue
-            yield _Trial("input", candidate.name, other.predicted, _input_facts(candidate))
+            yield _trial("input", candidate.name, other, _input_facts(candidate))
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """Another way, and the class that it answers for each image, (n,)."""
+    """Another way: which rows it answers rightly, (n,), and how likely by luck, (n,)."""
 
     key: str
     name: str
-    answered: np.ndarray
+    right: np.ndarray
+    by_luck: np.ndarray | float
     facts: dict[str, Any]
+    answered: np.ndarray | None = None
+    """Of an order of classes, the class that it answers."""
 
-    def correct(self, at: Outcomes) -> np.ndarray:
-        found: np.ndarray = self.answered == at.labels
-        return found
+
+def _trial(key: str, name: str, rows: Rows, facts: dict[str, Any]) -> _Trial:
+    return _Trial(key, name, rows.right, _by_luck(rows.presence), facts)
+
+
+def _by_luck(presence: Presence) -> np.ndarray | float:
+    """How often each row's class is answered; 0 where rows may hold none or several classes."""
+    return _frequency(presence.truth, presence.answers) if type(presence) is OneHot else 0.0
+
+
+def _frequency(labels: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    counts = np.bincount(answers, minlength=int(labels.max(initial=0)) + 1)
+    return np.asarray(counts[labels] / len(labels))
+
+
+def _same_answers(one: Rows, other: Rows) -> bool:
+    """Whether two passes gave the same rows the same answers, as far as rows tell."""
+    numbers = [(a.values, other.amounts[name].values) for name, a in one.amounts.items()]
+    numbers += [(one.confidence, other.confidence), (one.right, other.right)]
+    return not one.presence.differs(other.presence).any() and all(
+        np.array_equal(a, b, equal_nan=True) for a, b in numbers
+    )
+
+
+def _all_orders(evidence: Evidence) -> list[_Trial]:
+    """Orders of classes, where each image is answered by a score for each class."""
+    if not evidence.has(_SCORES):
+        return []
+    declared = evidence.answers("test", sample=SAMPLE).with_labels()
+    orders = [*_orders(declared, evidence.model.listed_classes)]
+    return [*orders, *_assigned(declared, orders, evidence.rng)]
 
 
 def _orders(declared: Outcomes, listed: Sequence[str]) -> Iterator[_Trial]:
@@ -192,7 +230,8 @@ def _order(name: str, meaning: np.ndarray, answered: np.ndarray, at: Outcomes) -
         "classes": [at.classes[i] for i in meaning[:10]],
         "way": f"classes {name} ({told})",
     }
-    return _Trial("classes", name, answered, facts)
+    luck = _frequency(at.labels, answered)
+    return _Trial("classes", name, answered == at.labels, luck, facts, answered)
 
 
 def _assigned(
@@ -209,17 +248,17 @@ def _assigned(
 
     meaning = fitted(np.ones(n, dtype=bool))
     whole = meaning[declared.predicted]
-    if any(np.array_equal(whole, t) for t in (declared.predicted, *(k.answered for k in known))):
+    tried = (declared.predicted, *(k.answered for k in known if k.answered is not None))
+    if any(np.array_equal(whole, t) for t in tried):
         return
     answered = np.where(half, fitted(~half)[declared.predicted], fitted(half)[declared.predicted])
     yield _order("best-assignment", meaning, answered, declared)
 
 
-def _any_better_than_guessing(trials: Sequence[_Trial], at: Outcomes) -> bool:
+def _any_better_than_guessing(trials: Sequence[_Trial], at: Rows) -> bool:
     """Whether a way is right more often than its answers would be on images drawn at random."""
     for trial in trials:
-        shares = np.bincount(trial.answered, minlength=len(at.classes)) / len(at)
-        beyond = mean(trial.correct(at) - shares[at.labels], unit=at.units)
+        beyond = mean(trial.right - trial.by_luck, unit=at.units)
         if p_value(beyond, limit=0.0, exceeds="above") < SHOWN / len(trials):
             return True
     return False
@@ -237,32 +276,32 @@ def _unrelated(ways: int) -> Unmeasured:
     )
 
 
-def _best(trials: Sequence[_Trial], declared: Outcomes) -> _Trial | None:
+def _best(trials: Sequence[_Trial], declared: Rows) -> _Trial | None:
     """The first of those that no other gains over: trials come with the most plausible first."""
     if not trials:
         return None
-    top = max(trials, key=lambda trial: trial.correct(declared).mean())
+    top = max(trials, key=lambda trial: trial.right.mean())
     return next(t for t in trials if t is top or not _gains(top, over=t, at=declared))
 
 
-def _gains(trial: _Trial, *, over: _Trial, at: Outcomes) -> bool:
+def _gains(trial: _Trial, *, over: _Trial, at: Rows) -> bool:
     """Whether a way is shown to be right more often than another, on the same images."""
-    gain = paired_difference(over.correct(at), trial.correct(at), unit=at.units)
+    gain = paired_difference(over.right, trial.right, unit=at.units)
     return p_value(gain, limit=0.0, exceeds="above") < SHOWN
 
 
-def _units(outcomes: Outcomes) -> int:
-    return count_units(np.ones(len(outcomes), dtype=bool), outcomes.units)
+def _units(rows: Rows) -> int:
+    return count_units(np.ones(len(rows), dtype=bool), rows.units)
 
 
-def _measure(trial: _Trial, declared: Outcomes) -> Measure:
+def _measure(trial: _Trial, declared: Rows) -> Measure:
     n, units = len(declared), declared.units
-    correct = trial.correct(declared)
-    there, here = (rate(c, unit=units) for c in (correct, declared.correct))
+    correct = trial.right
+    there, here = (rate(c, unit=units) for c in (correct, declared.right))
     return Measure(
         name="accuracy-gain",
         subject=Subject.about({trial.key: trial.name}, split="test"),
-        estimate=paired_difference(declared.correct, correct, unit=units),
+        estimate=paired_difference(declared.right, correct, unit=units),
         scale="difference",
         neutral=0.0,
         better="lower",
@@ -270,14 +309,19 @@ def _measure(trial: _Trial, declared: Outcomes) -> Measure:
         n_units=None if units is None else _units(declared),
         sides=(Side(there, n), Side(here, n)),
         examples=_gained(trial, declared),
-        facts=trial.facts,
+        facts={**trial.facts, "quantity": _quantity(declared)},
+        of=declared.of,
     )
 
 
-def _gained(trial: _Trial, declared: Outcomes) -> tuple[str, ...]:
+def _gained(trial: _Trial, declared: Rows) -> tuple[str, ...]:
     """Images that only the other way answers rightly, those answered most surely wrong first."""
-    among = trial.correct(declared) & ~declared.correct
+    among = trial.right & ~declared.right
     return worst_first(declared.image_ids, badness=declared.confidence, among=among)
+
+
+def _quantity(rows: Rows) -> str:
+    return rows.headline.replace("-", " ").capitalize()
 
 
 def _input_facts(candidate: Candidate) -> dict[str, Any]:
@@ -299,27 +343,27 @@ def input_words(given: InputSpec) -> str:
     return f"channels {given.channels}, scale {given.scale:g}, {told}, resize {resize}"
 
 
-def _entry(label: str, correct: np.ndarray, declared: Outcomes) -> dict[str, Cell]:
+def _entry(label: str, correct: np.ndarray, declared: Rows) -> dict[str, Cell]:
     n = len(declared)
     point, low, high = side_cells(Side(rate(correct, unit=declared.units), n))
     return {"label": label, "value": point, "low": low, "high": high, "n": n}
 
 
-def _figure(trials: list[_Trial], declared: Outcomes) -> Figure:
-    n = len(declared)
-    entries = [("as declared", declared.correct)]
-    entries += [(f"{trial.key}: {trial.name}", trial.correct(declared)) for trial in trials]
+def _figure(trials: list[_Trial], declared: Rows) -> Figure:
+    n, quantity = len(declared), _quantity(declared)
+    entries = [("as declared", declared.right)]
+    entries += [(f"{trial.key}: {trial.name}", trial.right) for trial in trials]
     rows = tuple(_entry(label, correct, declared) for label, correct in entries)
     best = max(rows, key=lambda row: float(row["value"] or 0))
     return Figure(
         id="model/preprocessing:accuracy",
         kind="forest",
-        title="Accuracy with other preprocessings and orders of classes",
-        caption=f"Accuracy on the same {n} images with its 95% interval. A row far above "
-        "`as declared` says how the model was trained.",
-        alt=f"Intervals of accuracy for {len(rows)} ways to feed the model. Highest: "
-        f"{best['label']} with {float(best['value'] or 0):.0%}.",
-        x=Axis("accuracy", "share"),
+        title=f"{quantity} with other preprocessings and orders of classes",
+        caption=f"{quantity} among the same {n} {declared.noun} with its 95% interval. A row "
+        "far above `as declared` says how the model was trained.",
+        alt=f"Intervals of {quantity.lower()} for {len(rows)} ways to feed the model. "
+        f"Highest: {best['label']} with {float(best['value'] or 0):.0%}.",
+        x=Axis(quantity.lower(), "share"),
         y=Axis("way"),
         rows=rows,
     )

@@ -8,8 +8,11 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
+from auditor.checks import box_thresholds
+from auditor.checks.box_thresholds import BoxRule
 from auditor.contract import (
     Available,
+    Boxes,
     Check,
     ClassScores,
     Declared,
@@ -33,6 +36,7 @@ from auditor.scoring.cost import (
 )
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.rates import n_units, rate_cells, too_few_of
+from auditor.scoring.rows import Rows
 from auditor.spec import AuditSpec, CostsSpec
 from auditor.stats import paired_difference
 
@@ -50,6 +54,14 @@ class ThresholdClass(Need):
     """A class to put a threshold on: an adverse one, or the second of two."""
 
     def unmet(self, available: Available) -> Unmet | None:
+        if available.spec.model.gives_boxes:
+            return None
+        if available.spec.model.head is not None:
+            return Unmet(
+                reason=f"A model of the task {available.model.task} gives no scores to put a "
+                "threshold on.",
+                remedy="Nothing to do: this is asked of classifiers and detectors.",
+            )
         if _threshold_classes(available.spec, available.model.classes):
             return None
         return Unmet(
@@ -64,6 +76,10 @@ def _threshold_classes(spec: AuditSpec, classes: tuple[str, ...]) -> tuple[str, 
     return classes[1:] if len(classes) == 2 else ()
 
 
+_SCORES = ClassScores(optional=True)
+_BOXES = Boxes(optional=True)
+
+
 @dataclass(frozen=True)
 class DecisionRule(Check):
     """How much the model's decisions depend on where the threshold is put.
@@ -76,7 +92,10 @@ class DecisionRule(Check):
     so. ``accuracy-gain``: the threshold that is best on one half of the units, against the
     model's own rule (its likeliest class), on the other half. With costs in the spec,
     ``cost-saved``: mean cost under the model's own rule minus that of answering what its
-    probabilities say is cheapest.
+    probabilities say is cheapest. Of boxes the threshold is the confidence from which they count:
+    for a grid, objects found, boxes that are right, and false alarms an image; ``errors-saved``:
+    objects missed and false alarms an image at the declared threshold, minus those at the threshold
+    that has fewest on one half of the units, on the other half.
 
     Why it matters
     --------------
@@ -89,14 +108,16 @@ class DecisionRule(Check):
     Picking the best threshold on the images that it is judged on always shows a gain; here half
     of them pick and the other half judge, so the number is honest and less precise. A gain on
     test images vanishes where classes are rarer or commoner than in the test. The cheapest
-    answer trusts the model's probabilities: read performance/calibration first.
+    answer trusts the model's probabilities: read performance/calibration first. Of boxes a miss
+    weighs as much as a false alarm, whatever the spec says of costs.
     """
 
     id: ClassVar[str] = "performance/decision-rule"
     topic: ClassVar[str] = "whether another way to decide does better"
     needs: ClassVar[tuple[Need, ...]] = (
         LabelledSplits(),
-        ClassScores(),
+        _SCORES,
+        _BOXES,
         ThresholdClass(),
         _COSTS,
     )
@@ -111,6 +132,18 @@ class DecisionRule(Check):
                 "data{as_it_is:if}.",
             ),
             action="put the threshold of “{class}” on purpose, and test again",
+        ),
+        "errors-saved": Words(
+            title="Errors an image saved by another confidence threshold, {split} data",
+            span=ANY,
+            short="errors saved by another threshold",
+            sentence=(
+                "Boxes from {threshold:.2g} on instead of {declared:.2g} save {value} misses and "
+                "false alarms, {split} data.",
+                "No threshold has fewer misses and false alarms than {declared:.2g}, which is in "
+                "use, {split} data{as_it_is:if}.",
+            ),
+            action="put the confidence threshold on purpose, and test again",
         ),
         "cost-saved": Words(
             title="Cost saved by answering what its probabilities say is cheapest, {split} data",
@@ -133,8 +166,23 @@ class DecisionRule(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         costs = evidence.spec.consequences.costs if evidence.has(_COSTS) else None
         for split in evidence.labelled_splits():
+            if evidence.has(_BOXES):
+                yield from self._of_boxes(evidence, split)
+                continue
             outcomes = evidence.answers(split).with_labels()
             yield from self._of_split(outcomes, evidence, costs)
+
+    def _of_boxes(self, evidence: Evidence, split: str) -> Iterator[Result]:
+        images = evidence.scored(split, of="image").with_truth
+        rule = BoxRule.of(images, evidence.ranked(split), evidence.spec.model.point)
+        saved = box_thresholds.errors_saved(
+            rule, _half_of_units(images, rng=evidence.rng), self.thresholds
+        )
+        yield saved
+        if isinstance(saved, Measure):
+            shown = self.shown_id("confidence", split)
+            yield box_thresholds.figure(rule, self.thresholds, id=shown)
+            yield box_thresholds.table(rule, self.thresholds, id=shown)
 
     def _of_split(
         self, outcomes: Outcomes, evidence: Evidence, costs: CostsSpec | None
@@ -193,7 +241,7 @@ class _Rule:
         return rate_cells(success[among], unit=None if self.unit is None else self.unit[among])
 
 
-def _half_of_units(outcomes: Outcomes, *, rng: np.random.Generator) -> np.ndarray:
+def _half_of_units(outcomes: Outcomes | Rows, *, rng: np.random.Generator) -> np.ndarray:
     """A random half of the units, as a mask over the images, (n,)."""
     units = outcomes.dataset.unit_codes
     owner = np.arange(len(outcomes)) if units is None else units

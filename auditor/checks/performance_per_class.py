@@ -16,7 +16,7 @@ from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subjec
 from auditor.scoring.accuracy import f1_scores
 from auditor.scoring.comparison import MIN_UNITS
 from auditor.scoring.presence import Several
-from auditor.scoring.rates import mean_measure, rate_measure
+from auditor.scoring.rates import mean_measure, rare_classes, rate_measure
 from auditor.scoring.rows import Rows
 from auditor.stats import value
 
@@ -86,26 +86,13 @@ class PerClass(Check):
             for kind, results in by_kind.items():
                 yield from (r for r in results if isinstance(r, Measure))
                 rare = [r for r in results if isinstance(r, Unmeasured)]
-                yield from self._unmeasured(kind, rare, split)
+                noun = "such answers" if kind == "precision" else "images with that label"
+                yield from rare_classes(rare, noun=noun, most=self.listed_one_by_one)
             found = by_kind["recall"]
             if any(isinstance(r, Measure) for r in found):
                 yield _forest(split, rows.classes, found, most=self.drawn)
             if not isinstance(rows.presence, Several):
                 yield _table(rows, found, by_kind["precision"])
-
-    def _unmeasured(self, kind: str, rare: list[Unmeasured], split: str) -> Iterator[Unmeasured]:
-        if len(rare) <= self.listed_one_by_one:
-            yield from rare
-            return
-        noun = "such answers" if kind == "precision" else "images with that label"
-        said = f"{len(rare)} classes with fewer than {MIN_UNITS} units"
-        yield Unmeasured(
-            name=kind,
-            subject=Subject.of(split=split, classes=said),
-            reason=f"{said[0].upper()}{said[1:]} ({noun}) give no {called(kind)}; "
-            "the table lists them.",
-            remedy=f"Collect at least {MIN_UNITS} units of each class that matters.",
-        )
 
 
 def _set_values(evidence: Evidence, split: str) -> dict[str, list[Measure | Unmeasured]]:

@@ -13,15 +13,26 @@ from auditor.contract import Check, ClassScores, Evidence, LabelledSplits, Need,
 from auditor.contract.words import EITHER_WAY
 from auditor.findings import Cell, Column, Measure, Result, Subject, Table, Unmeasured
 from auditor.scoring.comparison import MAX_EXAMPLES, MIN_UNITS, too_few
-from auditor.scoring.outcomes import Outcomes
-from auditor.scoring.rates import rate_cells
-from auditor.scoring.units import UNIT_RULES, UnitDecisions, UnitVotes, unit_votes
+from auditor.scoring.presence import Several
+from auditor.scoring.rates import rare_classes, rate_cells, rate_measure
+from auditor.scoring.rows import Rows
+from auditor.scoring.units import (
+    UNIT_RULES,
+    UnitDecisions,
+    UnitVotes,
+    set_votes,
+    unit_votes,
+)
 from auditor.stats import Normal, mean, rate
 
 _SHARES = (Column("share", "share"), Column("low", "share"), Column("high", "share"))
 
+_SCORES = {s: ClassScores(split=s, optional=True) for s in ("test", "deployment")}
 _NAMES = ("unit-accuracy", "unit-minus-image")
 _UNITS = {s: Units(split=s, optional=True) for s in ("test", "deployment")}
+
+LISTED_ONE_BY_ONE = 20
+"""Up to this many classes, each class that is too rare is named by itself."""
 
 MOST_MIXED = 0.5
 """Share of units with images of several labels above which units are not decided on as a whole."""
@@ -40,6 +51,12 @@ class UnitDecision(Check):
     one that most of their images carry; unit-minus-image is that share minus the share of
     images that are right.
 
+    Where an image may hold several classes (boxes, class maps), the answer is the set of classes
+    that the unit's images are called to hold, and right where that is the set annotated: classes
+    of any image (the rule "worst"), or of more than half of the annotated images ("majority", and
+    "mean" too). Of each class then also: the share of units holding it that are called so
+    (unit-recall), and of those without it that are (unit-false-alarms).
+
     Why it matters
     --------------
     Decisions fall on rooms and persons, not on photos. A model that is right for nine photos of
@@ -52,7 +69,8 @@ class UnitDecision(Check):
     taken than the test has. Units whose images carry different labels are given the commonest;
     they are counted in the details, and for the rule "worst" they are often right to differ.
     An image without a unit decides by itself. Where most units hold images of several labels
-    (a sheet of different digits), nothing is measured.
+    (a sheet of different digits), nothing is measured. Sets of classes say nothing of how many
+    objects there are nor where: a box anywhere in the image tells its class.
     """
 
     id: ClassVar[str] = "performance/unit-decision"
@@ -60,7 +78,7 @@ class UnitDecision(Check):
     needs: ClassVar[tuple[Need, ...]] = (
         LabelledSplits(),
         Units(),
-        ClassScores(),
+        *_SCORES.values(),
         *_UNITS.values(),
     )
     words: ClassVar = {
@@ -81,6 +99,20 @@ class UnitDecision(Check):
             sentence="{by_unit:percent} of {units_noun} and {by_image:percent} of images are "
             "answered rightly ({split} data).",
         ),
+        "unit-recall": Words(
+            title="Share of {units_noun} with “{class}” that are called so, {split} data",
+            short="“{class}” per unit",
+            sentence="Of {units_noun} with “{class}” are called so, {split} data: "
+            "{count} of {n} = {value}.",
+            action="train with more images of “{class}”, and test again",
+        ),
+        "unit-false-alarms": Words(
+            title="Share of {units_noun} without “{class}” that are called so, {split} data",
+            short="“{class}” wrongly per unit",
+            sentence="Of {units_noun} without “{class}” are called so, {split} data: "
+            "{count} of {n} = {value}.",
+            action="train with more images without “{class}”, and test again",
+        ),
     }
     sources: ClassVar[tuple[str, ...]] = ("Wilson (1927), doi:10.1080/01621459.1927.10502953",)
 
@@ -91,9 +123,13 @@ class UnitDecision(Check):
 
 
 def _of_split(evidence: Evidence, split: str) -> Iterator[Result]:
-    outcomes = evidence.answers(split)
+    images = evidence.scored(split, of="image")
     rule, adverse = evidence.spec.data.unit_rule, evidence.spec.consequences.adverse
-    votes = unit_votes(outcomes, adverse=adverse)
+    votes: UnitVotes = (
+        unit_votes(evidence.answers(split), adverse=adverse)
+        if evidence.has(_SCORES[split])
+        else set_votes(images)
+    )
     decisions = votes.decide(rule)
     if len(decisions) < MIN_UNITS:
         yield from _too_few(len(decisions), split)
@@ -101,10 +137,14 @@ def _of_split(evidence: Evidence, split: str) -> Iterator[Result]:
     if decisions.conflicting.mean() > MOST_MIXED:
         yield from _mixed(decisions, split)
         return
-    yield _accuracy(decisions, outcomes, rule=rule)
-    yield _difference(decisions, outcomes)
+    yield _accuracy(decisions, images, rule=rule)
+    yield _difference(decisions, images)
     yield _rules(votes, split)
-    yield from _adverse(decisions, outcomes.classes, adverse, split)
+    if isinstance(decisions.presence, Several):
+        yield from _classes(decisions, images)
+        yield from _errors(decisions, images.classes, split)
+    else:
+        yield from _errors(decisions, tuple(c for c in images.classes if c in adverse), split)
 
 
 def _too_few(found: int, split: str) -> Iterator[Unmeasured]:
@@ -127,17 +167,17 @@ def _mixed(decisions: UnitDecisions, split: str) -> Iterator[Unmeasured]:
         )
 
 
-def _accuracy(decisions: UnitDecisions, outcomes: Outcomes, *, rule: str) -> Measure:
+def _accuracy(decisions: UnitDecisions, images: Rows, *, rule: str) -> Measure:
     n = len(decisions)
     return Measure(
         name="unit-accuracy",
-        subject=Subject.of(split=outcomes.dataset.split),
+        subject=Subject.of(split=images.split),
         estimate=rate(decisions.correct),
         scale="share",
         better="higher",
         n=n,
         n_units=n,
-        examples=_wrong_units(decisions, outcomes),
+        examples=_wrong_units(decisions, images),
         facts={
             "count": int(decisions.correct.sum()),
             "rule": rule,
@@ -147,23 +187,30 @@ def _accuracy(decisions: UnitDecisions, outcomes: Outcomes, *, rule: str) -> Mea
     )
 
 
-def _wrong_units(decisions: UnitDecisions, outcomes: Outcomes) -> tuple[str, ...]:
+def _wrong_units(decisions: UnitDecisions, images: Rows) -> tuple[str, ...]:
     """The first image of the units that are most confidently wrong."""
     wrong = np.flatnonzero(~decisions.correct)
     worst = wrong[np.argsort(-decisions.confidence[wrong], kind="stable")][:MAX_EXAMPLES]
-    units = outcomes.units
-    firsts = [np.flatnonzero(units == decisions.names[i])[0] for i in worst]
-    return tuple(str(outcomes.image_ids[row]) for row in firsts)
+    firsts = _firsts(images, decisions.names[worst])
+    return tuple(str(images.image_ids[row]) for row in firsts)
 
 
-def _difference(decisions: UnitDecisions, outcomes: Outcomes) -> Measure:
-    images = outcomes.with_labels()
+def _firsts(images: Rows, names: np.ndarray) -> np.ndarray:
+    """The row of the first image of each of the named units."""
+    first = ~pd.Series(images.units).duplicated().to_numpy()
+    at = np.flatnonzero(first)
+    units = np.asarray(images.units, dtype=object)[at]
+    return np.asarray(at[pd.Index(units).get_indexer(names)])
+
+
+def _difference(decisions: UnitDecisions, images: Rows) -> Measure:
+    images = images.with_truth
     owner = pd.Index(decisions.names).get_indexer(np.asarray(images.units, dtype=object))
-    correct = images.correct.astype(float)
+    correct = images.presence.exact().astype(float)
     by_image, by_unit = float(correct.mean()), float(decisions.correct.mean())
     return Measure(
         name="unit-minus-image",
-        subject=Subject.of(split=outcomes.dataset.split),
+        subject=Subject.of(split=images.split),
         estimate=_linearised(decisions.correct, correct - by_image, owner, by_unit - by_image),
         scale="difference",
         better="higher",
@@ -198,24 +245,46 @@ def _rules(votes: UnitVotes, split: str) -> Table:
     )
 
 
-def _adverse(
-    decisions: UnitDecisions, classes: tuple[str, ...], adverse: tuple[str, ...], split: str
-) -> Iterator[Result]:
-    """Per adverse class and unit: how many are missed, how many are called so wrongly."""
+def _classes(decisions: UnitDecisions, images: Rows) -> Iterator[Measure | Unmeasured]:
+    """Of each class, units found to hold it, and units without it that are called so."""
+    units = images.take(_firsts(images, decisions.names))
+    units = replace(units, presence=decisions.presence, confidence=decisions.confidence)
+    for measure, told in (("unit-recall", "with"), ("unit-false-alarms", "without")):
+        found = [_of_class(units, name, measure, told) for name in units.classes]
+        yield from (m for m in found if isinstance(m, Measure))
+        rare = [m for m in found if isinstance(m, Unmeasured)]
+        yield from rare_classes(rare, noun=f"{told} the class", most=LISTED_ONE_BY_ONE)
+
+
+def _of_class(units: Rows, name: str, measure: str, told: str) -> Measure | Unmeasured:
+    among = units.present(name) if told == "with" else ~units.present(name)
+    return rate_measure(
+        measure,
+        subject=Subject.about({"class": name}, split=units.split),
+        among=units.take(among),
+        success=units.called(name)[among],
+        better="higher" if told == "with" else "lower",
+        of=f'units {told} "{name}"',
+    )
+
+
+def _errors(decisions: UnitDecisions, classes: tuple[str, ...], split: str) -> Iterator[Result]:
+    """Per class and unit: how many are missed, how many are called so wrongly."""
     rows: list[tuple[Cell, ...]] = []
-    for name in (c for c in classes if c in adverse):
-        index = classes.index(name)
-        of_class, answered = decisions.labels == index, decisions.answers == index
+    for name in classes:
+        of_class, answered = decisions.presence.present(name), decisions.presence.called(name)
         for said, among, wrong in (
             ("missed", of_class, ~answered),
             ("wrongly called so", ~of_class, answered),
         ):
             rows.append((name, said, int(among.sum()), *rate_cells(wrong[among])))
     if rows:
+        title = "Units whose adverse class was missed, and units wrongly called so"
+        if isinstance(decisions.presence, Several):
+            title = "Units of which a class was missed, and units wrongly called so"
         yield Table(
             id=UnitDecision.shown_id("adverse", split),
-            title="Units whose adverse class was missed, and units wrongly called so, "
-            f"{split} data",
+            title=f"{title}, {split} data",
             columns=(Column("class"), Column("error"), Column("units"), *_SHARES),
             rows=tuple(rows),
         )

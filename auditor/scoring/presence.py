@@ -31,6 +31,10 @@ class Presence(Protocol):
         """Whether the model said that the class is in each row, (n,)."""
         ...
 
+    def exact(self) -> Mask:
+        """Whether the model called the classes that are in each row and no other, (n,)."""
+        ...
+
     def confusion(self) -> NDArray[np.int64]:
         """How many rows of each class (first axis) were called each class, (classes, classes)."""
         ...
@@ -64,6 +68,9 @@ class OneHot:
 
     def called(self, label: str) -> Mask:
         return np.asarray(self.answers == self.classes.index(label))
+
+    def exact(self) -> Mask:
+        return np.asarray(self.truth == self.answers)
 
     def confusion(self) -> NDArray[np.int64]:
         known = self.truth >= 0
@@ -114,6 +121,9 @@ class Several:
 
     def called(self, label: str) -> Mask:
         return np.asarray(self.answers[:, self.classes.index(label)] > 0)
+
+    def exact(self) -> Mask:
+        return np.asarray(((self.truth > 0) == (self.answers > 0)).all(axis=1))
 
     def confusion(self) -> NDArray[np.int64]:
         raise TypeError("an image of several classes is not called one; ask for rows of objects")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -101,6 +101,23 @@ def too_few_of(name: str, subject: Subject, among: Answered, *, of: str) -> Unme
     """
     noun = f"{among.of}s" if among.units is None else "units"
     return too_few(name, subject, sides={of: independent(among)}, noun=noun)
+
+
+def rare_classes(rare: Sequence[Unmeasured], *, noun: str, most: int) -> Iterator[Unmeasured]:
+    """Why classes have no measure of one name: each by itself, or where more than `most`, at once.
+
+    `noun` says what there is too little of ("images with that label").
+    """
+    if len(rare) <= most:
+        yield from rare
+        return
+    name, said = rare[0].name, f"{len(rare)} classes with fewer than {MIN_UNITS} units"
+    yield Unmeasured(
+        name=name,
+        subject=Subject.of(split=rare[0].subject.split, classes=said),
+        reason=f"{said[0].upper()}{said[1:]} ({noun}) give no {name}; the table lists them.",
+        remedy=f"Collect at least {MIN_UNITS} units of each class that matters.",
+    )
 
 
 def independent(among: Answered) -> int:

@@ -7,12 +7,25 @@ from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
+import pandas as pd
 
 from auditor.comparing.two_samples import Sample, two_samples
-from auditor.contract import Check, ClassScores, Evidence, Need, Words
+from auditor.contract import Check, ClassScores, Evidence, Need, Predictions, Words
 from auditor.contract.words import EITHER_WAY
-from auditor.findings import Cell, Column, Measure, Measured, Question, Result, Subject, Table
+from auditor.findings import (
+    Cell,
+    Column,
+    Measure,
+    Measured,
+    Question,
+    Result,
+    Subject,
+    Table,
+    Unmeasured,
+)
 from auditor.scoring.outcomes import Outcomes
+from auditor.scoring.presence import Several
+from auditor.scoring.rows import Rows
 from auditor.shift.two_sample import (
     CELL_NAMES,
     HIGHER,
@@ -24,6 +37,8 @@ from auditor.shift.two_sample import (
     same_images,
     shifted,
 )
+
+_SCORES = {s: ClassScores(split=s, optional=True) for s in ("test", "deployment")}
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,10 @@ class PredictionShift(Check):
     class on both sides. At most 20 scores: with more classes, the ones the model uses most.
     With two classes one score says all, and the others are left out.
 
+    Of boxes the number in an image and their mean score stand in place of scores, and of each
+    class the number of its boxes; of class maps the share of pixels of each class. An image is
+    answered with a class where the model says that it is in it.
+
     Why it matters
     --------------
     It asks the model what changed, in the only terms that matter to the decision, and needs no
@@ -48,15 +67,26 @@ class PredictionShift(Check):
     Where more deployment cases are truly of a class, scores move although the model is as good
     as before: a change of answers is not a loss of accuracy. The model is blind to what it does
     not use: other cameras may leave every score as it was. Confidence may stay high on images
-    that the model gets wrong.
+    that the model gets wrong. Of boxes only those at the operating point count, and neither where
+    they are nor their shape.
     """
 
     id: ClassVar[str] = "shift/predictions"
     topic: ClassVar[str] = "how answers differ where it will run"
     question: ClassVar[Question | None] = Question.MATCHES
-    needs: ClassVar[tuple[Need, ...]] = (ClassScores(split="test"), ClassScores(split="deployment"))
+    needs: ClassVar[tuple[Need, ...]] = (
+        Predictions(split="test"),
+        Predictions(split="deployment"),
+        *_SCORES.values(),
+    )
     words: ClassVar = {
         "auc": (
+            Words(
+                title="Deployment images get another {amount} of “{class}”",
+                short="other {amount} of “{class}”",
+                sentence="The {amount} of {class} " + HIGHER + " (50% is no difference).",
+                answer="its answers differ",
+            ),
             Words(
                 title="Deployment images get other scores for “{class}”",
                 short="other scores for “{class}”",
@@ -91,21 +121,28 @@ class PredictionShift(Check):
     most_scores: Annotated[int, "Scores compared at most, confidence and its like included."] = 20
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        test, deployment = evidence.answers("test"), evidence.answers("deployment")
-        sides = Sides.of(test.dataset, deployment.dataset, rng=evidence.rng)
+        test, deployment = (_answers(evidence, split) for split in ("test", "deployment"))
+        sides = Sides.of(test.rows.dataset, deployment.rows.dataset, rng=evidence.rng)
         few = same_images(evidence, "auc") or sides.too_few("auc", Subject(split="deployment"))
         if few is not None:
             yield few
             return
-        ours, theirs = (_scores(side) for side in (test, deployment))
         classes = _commonest(test, deployment, most=self.most_scores - len(_CERTAINTY))
         found: dict[str, Shifted] = {}
-        for name in _compared(test.classes, classes):
-            if np.ptp(np.concatenate([ours[name], theirs[name]])) > 0:
-                found[name] = shifted(ours[name], theirs[name], sides=sides)
+        for name in _compared(test, classes):
+            ours, theirs = test.numbers[name], deployment.numbers[name]
+            few = _too_few(name, ours, theirs, sides)
+            if few is not None:
+                yield few
+            elif np.nanmax(np.concatenate([ours, theirs])) > min(
+                np.nanmin(ours), np.nanmin(theirs)
+            ):
+                found[name] = shifted(ours, theirs, sides=sides)
         if found:
             found = adjust(found)
-            yield from (one.measure(_key(name)) for name, one in found.items())
+            told = {"amount": test.amount} if test.amount else {}
+            for name, one in found.items():
+                yield one.measure(_key(name), **(told if name.startswith(_CLASS) else {}))
             yield _table(found)
             yield forest_of_areas(
                 "shift/predictions:areas",
@@ -113,7 +150,60 @@ class PredictionShift(Check):
                 rows=found,
                 quantity="score",
             )
-        yield from (_share(test, deployment, index, sides) for index in classes)
+        yield from (_share(test.rows, deployment.rows, index, sides) for index in classes)
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What was answered to the images of a split.
+
+    `numbers` (n,) by name, those of classes under ``class=NAME``; `weight` (classes,) how much each
+    class is answered; `amount` what a class's number is of, "" for a score.
+    """
+
+    rows: Rows
+    numbers: Mapping[str, Floats]
+    weight: Floats
+    amount: str = ""
+
+
+def _answers(evidence: Evidence, split: str) -> _Answers:
+    rows = evidence.scored(split, of="image")
+    if evidence.has(_SCORES[split]):
+        outcomes = evidence.answers(split)
+        return _Answers(rows, _scores(outcomes), np.asarray(outcomes.probabilities).mean(axis=0))
+    assert isinstance(rows.presence, Several)
+    each = rows.presence.answers.astype(np.float64)
+    whole = each.sum(axis=1)
+    if "answer" in evidence.kinds:
+        amount, numbers = "number of boxes", _of_boxes(evidence.scored(split, of="answer"), rows)
+    else:
+        amount, numbers = "share of pixels", {}
+        each = each / np.maximum(whole, 1)[:, None]
+    named = {f"{_CLASS}{name}": each[:, i] for i, name in enumerate(rows.classes)}
+    return _Answers(rows, named | numbers, each.mean(axis=0), amount)
+
+
+def _of_boxes(boxes: Rows, images: Rows) -> dict[str, Floats]:
+    """How many boxes each image got, and their mean score, NaN without one."""
+    image = pd.Index(images.image_ids).get_indexer(boxes.image_ids)
+    n = np.bincount(image, minlength=len(images)).astype(np.float64)
+    scores = np.bincount(image, weights=boxes.confidence, minlength=len(images))
+    none = np.full(len(images), np.nan)
+    return {"box count": n, "mean box score": np.divide(scores, n, out=none, where=n > 0)}
+
+
+def _vary(test: Floats, deployment: Floats) -> bool:
+    both = np.concatenate([test, deployment])
+    return bool(np.nanmax(both) > np.nanmin(both))
+
+
+def _too_few(name: str, test: Floats, deployment: Floats, sides: Sides) -> Unmeasured | None:
+    has, had = np.isfinite(test), np.isfinite(deployment)
+    if has.all() and had.all():
+        return None
+    subject = Subject.about(_key(name), split="deployment")
+    return sides.too_few("auc", subject, among=f" with a {name}", test=has, deployment=had)
 
 
 _CERTAINTY = ("confidence", "entropy", "margin")
@@ -130,18 +220,19 @@ def _scores(outcomes: Outcomes) -> dict[str, Floats]:
     return named | dict(zip(_CERTAINTY, certainty, strict=True))
 
 
-def _commonest(test: Outcomes, deployment: Outcomes, *, most: int) -> list[int]:
-    """Indices of the classes with the highest mean probability over both sides, in order."""
-    weight = [np.asarray(side.probabilities).mean(axis=0) for side in (test, deployment)]
-    order = np.argsort(-(weight[0] + weight[1]), kind="stable")[:most]
+def _commonest(test: _Answers, deployment: _Answers, *, most: int) -> list[int]:
+    """Indices of the classes that are answered most over both sides, in order."""
+    order = np.argsort(-(test.weight + deployment.weight), kind="stable")[:most]
     return sorted(int(i) for i in order)
 
 
-def _compared(names: tuple[str, ...], classes: list[int]) -> list[str]:
-    if len(names) == 2:
+def _compared(answers: _Answers, classes: list[int]) -> list[str]:
+    names = answers.rows.classes
+    if len(names) == 2 and not answers.amount:
         # One class's score is the other's complement, and certainties follow from either.
         return [f"{_CLASS}{names[1]}", "confidence"]
-    return [*(f"{_CLASS}{names[i]}" for i in classes), *_CERTAINTY]
+    others = (name for name in answers.numbers if not name.startswith(_CLASS))
+    return [*(f"{_CLASS}{names[i]}" for i in classes), *others]
 
 
 def _key(name: str) -> dict[str, str]:
@@ -150,13 +241,14 @@ def _key(name: str) -> dict[str, str]:
     return {"score": name}
 
 
-def _share(test: Outcomes, deployment: Outcomes, index: int, sides: Sides) -> Measured:
-    ours, theirs = test.predicted == index, deployment.predicted == index
+def _share(test: Rows, deployment: Rows, index: int, sides: Sides) -> Measured:
+    name = test.classes[index]
+    ours, theirs = test.called(name), deployment.called(name)
     own, other = (sides.deployment.unit, sides.test.unit) if sides.has_units else (None, None)
     there = Sample(theirs, own)
     found = two_samples(
         "class-share",
-        Subject.about({"class": test.classes[index]}, split="deployment"),
+        Subject.about({"class": name}, split="deployment"),
         here=there,
         there=Sample(ours, other),
         named=("the deployment data", "the test data"),

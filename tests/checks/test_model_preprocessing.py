@@ -1,5 +1,8 @@
+import dataclasses
+
 import numpy as np
 import pytest
+from detector_worlds import DETECTOR, SEGMENTER, boxed, boxed_evidence, said
 
 from auditor.checks.input_candidates import (
     ClassOrder,
@@ -337,3 +340,98 @@ def test_the_best_assignment_leaves_alone_what_the_answers_leave_open():
     predicted = np.array([0, 0, 1, 1])
     labels = np.array([1, 1, 0, 0])
     assert best_assignment(predicted, labels, 4).tolist() == [1, 0, 2, 3]
+
+
+CLASSES = ("cup", "plate")
+
+
+def ways(worlds, model):
+    """A spec of such a model, and the inputs to try by name, None as declared."""
+    spec = worlds.spec(model={**model, "classes": CLASSES, "input": COLOUR.model_dump()})
+    return spec, {None: None} | {c.name: c.input for c in candidates_for(COLOUR)}
+
+
+def detector(worlds, *, seed, true_name=None, right=0.9, otherwise=0.5):
+    rng = np.random.default_rng(seed)
+    holds = rng.random((120, 2)) < 0.7
+    spec, inputs = ways(worlds, DETECTOR)
+    evidence = boxed_evidence(worlds, spec, CLASSES)
+    data = boxed(worlds, CLASSES, holds)
+    for name, given in inputs.items():
+        share = right if name == true_name else otherwise
+        evidence.add_found(data, said(holds & (rng.random(holds.shape) < share)), input=given)
+    return evidence
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", ["channels-bgr", "bgr-0..255", "resize-stretch", "exif-ignore"])
+def test_a_detector_fed_otherwise_than_it_was_trained_is_told_how(worlds, seed, name):
+    evidence = detector(worlds, seed=seed, true_name=name)
+    found = worlds.measures(Preprocessing(), evidence)
+    assert failing(found) == {name}
+    measure = found[f"accuracy-gain:input={name}@test"]
+    assert (measure.of, measure.facts["fits"]) == ("object", True)
+    assert measure.n == evidence.dataset("test").truth.boxes.classes.size
+    assert worlds.sentence(Preprocessing, measure).startswith("Objects found with channels")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_detector_fed_as_it_was_trained_shows_nothing(worlds, seed):
+    for otherwise in (0.5, 0.9):
+        found = worlds.measures(Preprocessing(), detector(worlds, seed=seed, otherwise=otherwise))
+        assert failing(found) == set()
+        assert {m.subject.keys[0][0] for m in found.values()} == {"input"}
+
+
+def test_boxes_that_are_the_very_same_are_no_other_way_and_other_scores_are(worlds):
+    evidence = detector(worlds, seed=0)
+    data, holds = evidence.dataset("test"), np.zeros((120, 2), dtype=bool)
+    boxes = data.truth.boxes
+    holds[boxes.image, boxes.classes] = True
+    inputs = {c.name: c.input for c in candidates_for(COLOUR)}
+    evidence.add_found(data, said(holds))
+    evidence.add_found(data, said(holds), input=inputs["resize-stretch"])
+    evidence.add_found(data, said(holds, scores=0.8), input=inputs["exif-ignore"])
+    found = worlds.measures(Preprocessing(), evidence)
+    assert "accuracy-gain:input=resize-stretch@test" not in found
+    assert "accuracy-gain:input=exif-ignore@test" in found
+
+
+def test_a_detector_that_finds_nothing_either_way_is_not_decided(worlds):
+    evidence = detector(worlds, seed=0, right=0.0, otherwise=0.0)
+    data, nothing = evidence.dataset("test"), np.zeros((120, 2), dtype=bool)
+    nothing[:, 0] = True
+    away = said(nothing)
+    away = dataclasses.replace(away, corners=away.corners + 100)
+    for k, given in enumerate([None, *(c.input for c in candidates_for(COLOUR))]):
+        evidence.add_found(data, dataclasses.replace(away, scores=away.scores - 0.01 * k),
+                           input=given)  # fmt: skip
+    unmeasured = [r for r in Preprocessing().run(evidence) if not isinstance(r, Figure)]
+    assert [type(r) for r in unmeasured] == [Unmeasured]
+    assert "do not belong together" in unmeasured[0].reason
+
+
+@pytest.mark.parametrize("true_name", [None, "channels-bgr"])
+def test_a_segmenter_fed_otherwise_than_it_was_trained_is_told_how(worlds, true_name):
+    rng = np.random.default_rng(4)
+    spec, inputs = ways(worlds, SEGMENTER)
+    truth = [rng.integers(0, 2, (6, 6)) for _ in range(150)]
+    data = dataclasses.replace(worlds.dataset([-1] * 150, classes=CLASSES), has_labels=True)
+    facts = worlds.facts(task="segmentation", classes=CLASSES)
+    evidence = worlds.evidence(model=facts, spec=spec)
+    for name, given in inputs.items():
+        share = 0.9 if name == true_name else 0.5
+        answers = [t if rng.random() < share else 1 - t for t in truth]
+        evidence.add_maps(data, answers, truth, input=given)
+    results = list(Preprocessing().run(evidence))
+    assert worlds.unfilled(Preprocessing, results) == []
+    found = worlds.measures(Preprocessing(), evidence)
+    assert failing(found) == ({true_name} if true_name else set())
+
+
+def test_the_need_is_met_by_every_task_and_orders_ask_for_class_scores(worlds):
+    evidence = detector(worlds, seed=0)
+    available = Available(evidence.spec, evidence.model, {"test": evidence.dataset("test")})
+    needs = Preprocessing().needs
+    assert [need.unmet(available) is None for need in needs] == [True, False]
+    assert needs[1].optional

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from detector_worlds import DETECTOR, SEGMENTER, boxed, boxed_evidence, detections, each_box
 
 from auditor.checks.performance_decision_rule import DecisionRule, ThresholdClass
 from auditor.contract import Available
@@ -107,3 +108,71 @@ def test_without_adverse_class_only_two_classes_have_a_threshold(worlds):
     three = Available(worlds.spec(), worlds.facts(classes=("a", "b", "c")), {})
     assert need.unmet(two) is None
     assert "consequences.adverse" in need.unmet(three).remedy
+
+
+PARTS = ("cup", "plate")
+
+
+def boxes_of(worlds, *, seed, declared, n=150, holds_from=0.5):
+    """Boxes that are right from one score on and made up below it."""
+    rng = np.random.default_rng(seed)
+    holds = rng.random((n, 2)) < 0.6
+    spec = worlds.spec(
+        model={**DETECTOR, "classes": PARTS, "operating_point": {"confidence": declared}}
+    )
+    evidence = boxed_evidence(worlds, spec, PARTS)
+    right = each_box(detections, holds, rng.uniform(holds_from, 1, int(holds.sum())))
+    made_up = rng.random((n, 2)) < 0.5
+    wrong = each_box(detections, made_up, rng.uniform(0.05, holds_from, int(made_up.sum())))
+    image = np.concatenate([right.image, wrong.image])
+    order = np.argsort(image, kind="stable")
+    answers = detections(
+        image[order],
+        np.concatenate([right.corners, wrong.corners + 200])[order],
+        np.concatenate([right.classes, wrong.classes])[order],
+        np.concatenate([right.scores, wrong.scores])[order],
+    )
+    return evidence.add_found(boxed(worlds, PARTS, holds), answers, confidence=declared)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("declared", [0.1, 0.9])
+def test_a_confidence_threshold_that_is_badly_set_is_found(worlds, seed, declared):
+    evidence = boxes_of(worlds, seed=seed, declared=declared)
+    found = worlds.measures(DecisionRule(), evidence)["errors-saved:@test"]
+    assert p_value(found.estimate, limit=0.2, exceeds="above") <= 0.05
+    assert found.facts["threshold"] == 0.5
+    assert worlds.sentence(DecisionRule, found).startswith(
+        f"Boxes from 0.5 on instead of {declared}"
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_confidence_threshold_that_is_well_set_is_left_alone(worlds, seed):
+    evidence = boxes_of(worlds, seed=seed, declared=0.5)
+    results = list(DecisionRule().run(evidence))
+    assert worlds.unfilled(DecisionRule, results) == []
+    found = results[0]
+    assert value(found.estimate) == 0
+    assert worlds.sentence(DecisionRule, found).startswith("No threshold has fewer")
+
+
+def test_the_table_of_thresholds_counts_as_rows_do(worlds):
+    evidence = boxes_of(worlds, seed=1, declared=0.3)
+    table = [r for r in DecisionRule().run(evidence) if isinstance(r, Table)][-1]
+    (used,) = [row for row in table.rows if "in use" in row[0]]
+    objects, answers, images = (
+        evidence.scored("test", of=k) for k in ("object", "answer", "image")
+    )
+    alarms = images.amounts["false-alarms"].values.mean()
+    missed = images.amounts["not-found"].values.mean()
+    assert used[1:] == pytest.approx(
+        (objects.right.mean(), answers.right.mean(), alarms, alarms + missed)
+    )
+
+
+def test_class_maps_have_no_threshold(worlds):
+    spec = worlds.spec(model={**SEGMENTER, "classes": PARTS})
+    facts = worlds.facts(task="segmentation", classes=PARTS)
+    unmet = ThresholdClass().unmet(Available(spec, facts, {}))
+    assert "no scores to put a threshold on" in unmet.reason

@@ -1,5 +1,8 @@
+import dataclasses
+
 import numpy as np
 import pytest
+from detector_worlds import DETECTOR, SEGMENTER, boxed, boxed_evidence, said
 
 from auditor.checks.performance_unit_decision import UnitDecision
 from auditor.findings import Table, Unmeasured
@@ -124,3 +127,111 @@ def test_units_of_several_labels_are_not_decided_on_as_a_whole(worlds):
     found = list(UnitDecision().run(evidence))
     assert [type(each) for each in found] == [Unmeasured, Unmeasured]
     assert "30 of 30 units hold images with different labels" in found[0].reason
+
+
+DISHES = ("protein", "garnish")
+
+
+def dishes(worlds, *, seed, forgets=0.0, invents=0.0, rule="worst", shots=3, n=90, unseen=()):
+    """Photos of dishes with boxes; a garnish is forgotten in a share of dishes, or made up."""
+    rng = np.random.default_rng(seed)
+    holds = np.column_stack([np.ones(n, dtype=bool), rng.random(n) < 0.6])
+    says = holds.copy()
+    says[:, 1] = np.where(holds[:, 1], rng.random(n) >= forgets, rng.random(n) < invents)
+    spec = worlds.spec(
+        model={**DETECTOR, "classes": DISHES},
+        data={"test": {"images": "images"}, "unit_rule": rule, "unannotated": "empty"},
+    )
+    return spec, *(np.repeat(each, shots, axis=0) for each in (holds, says))
+
+
+def found_on(worlds, spec, holds, says, *, shots=3, known=None):
+    data = boxed(worlds, DISHES, holds, known=known, units=np.arange(len(holds)) // shots)
+    return boxed_evidence(worlds, spec, DISHES).add_found(data, said(says))
+
+
+def of_dishes(worlds, **given):
+    return worlds.measures(UnitDecision(), found_on(worlds, *dishes(worlds, **given)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_dishes_whose_garnish_is_forgotten_fail_and_others_do_not(worlds, seed):
+    poor = of_dishes(worlds, seed=seed, forgets=0.5)
+    assert falls_below(poor["unit-accuracy:@test"], 0.9)
+    assert falls_below(poor["unit-recall:class=garnish@test"], 0.9)
+    assert not falls_below(poor["unit-recall:class=protein@test"], 0.9)
+    good = of_dishes(worlds, seed=seed, forgets=0.02, invents=0.02)
+    assert not [m for m in good.values() if m.better == "higher" and falls_below(m, 0.9)
+                and m.name != "unit-minus-image"]  # fmt: skip
+
+
+def test_a_garnish_that_is_made_up_is_a_false_alarm_of_the_dish(worlds):
+    found = of_dishes(worlds, seed=1, invents=0.6)
+    alarms = found["unit-false-alarms:class=garnish@test"]
+    assert p_value(alarms.estimate, limit=0.1, exceeds="above") <= 0.05
+    assert value(found["unit-recall:class=garnish@test"].estimate) == 1
+
+
+@pytest.mark.parametrize(("rule", "right"), [("worst", 0.0), ("majority", 1.0), ("mean", 1.0)])
+def test_the_rule_says_how_many_photos_make_a_class_of_the_dish(worlds, rule, right):
+    spec, holds, says = dishes(worlds, seed=2, rule=rule)
+    holds[:, 1] = False
+    says[:, 1] = np.arange(len(says)) % 3 == 0  # garnish is made up in one photo of three
+    found = worlds.measures(UnitDecision(), found_on(worlds, spec, holds, says))
+    assert value(found["unit-accuracy:@test"].estimate) == pytest.approx(right)
+
+
+def test_of_two_photos_one_is_no_majority(worlds):
+    spec, holds, _ = dishes(worlds, seed=2, rule="majority", shots=2)
+    says = holds.copy()
+    says[1::2, 1] = False
+    found = worlds.measures(UnitDecision(), found_on(worlds, spec, holds, says, shots=2))
+    garnish = found["unit-recall:class=garnish@test"]
+    assert value(garnish.estimate) == 0
+
+
+def test_photos_without_annotation_have_no_say(worlds):
+    spec, holds, _ = dishes(worlds, seed=3, rule="worst")
+    says = holds.copy()
+    known = np.arange(len(says)) % 3 > 0
+    known[:3] = False
+    says[~known] = True
+    found = worlds.measures(
+        UnitDecision(), found_on(worlds, spec, holds & known[:, None], says, known=known)
+    )
+    accuracy = found["unit-accuracy:@test"]
+    assert (value(accuracy.estimate), accuracy.n, accuracy.facts["left_out"]) == (1, 89, 1)
+
+
+def test_examples_are_photos_of_wrong_dishes_and_words_fit(worlds):
+    evidence = found_on(worlds, *dishes(worlds, seed=4, forgets=0.5))
+    results = list(UnitDecision().run(evidence))
+    assert worlds.unfilled(UnitDecision, results) == []
+    accuracy = next(r for r in results if r.name == "unit-accuracy")
+    rows = evidence.scored("test", of="image")
+    wrong = set(rows.image_ids[~rows.presence.exact()])
+    assert accuracy.examples
+    assert set(accuracy.examples) <= wrong
+    table = [r for r in results if isinstance(r, Table)][-1]
+    assert {row[0] for row in table.rows} == set(DISHES)
+
+
+@pytest.mark.parametrize("crack", [0.05, 0.5])
+def test_stretches_of_a_path_are_decided_by_their_class_maps(worlds, crack):
+    rng = np.random.default_rng(5)
+    n, classes = 60, ("path", "crack")
+    holds = np.repeat(rng.random(n) < 0.5, 2)
+    truth = [np.eye(8, dtype=int) * int(h) for h in holds]
+    missed = np.repeat(rng.random(n) < crack, 2)
+    answers = [t * (not m) for t, m in zip(truth, missed, strict=True)]
+    data = worlds.dataset([-1] * 2 * n, classes=classes, units=np.arange(2 * n) // 2)
+    data = dataclasses.replace(data, has_labels=True)
+    spec = worlds.spec(
+        model={**SEGMENTER, "classes": classes},
+        data={"test": {"images": "images"}, "unit_rule": "worst", "unannotated": "empty"},
+    )
+    facts = worlds.facts(task="segmentation", classes=classes)
+    evidence = worlds.evidence(model=facts, spec=spec).add_maps(data, answers, truth)
+    found = worlds.measures(UnitDecision(), evidence)
+    assert falls_below(found["unit-recall:class=crack@test"], 0.8) == (crack == 0.5)
+    assert "unit-false-alarms:class=path@test" not in found

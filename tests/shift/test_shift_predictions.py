@@ -1,5 +1,8 @@
+import dataclasses
+
 import numpy as np
 import pytest
+from detector_worlds import DETECTOR, SEGMENTER, boxed, boxed_evidence, detections
 from scipy.special import softmax
 from scipy.stats import entropy, ks_2samp
 
@@ -102,3 +105,103 @@ def test_a_model_that_answers_all_alike_still_has_shares(worlds):
         evidence.add(dataset, worlds.probabilities(np.zeros(50, int)))
     found = worlds.measures(PredictionShift(), evidence)
     assert set(found) == {"class-share:class=a@deployment", "class-share:class=b@deployment"}
+
+
+PARTS = ("cup", "plate")
+
+
+def boxes_of(rng, n, *, mean, lean, score):
+    """Boxes of two classes, a Poisson number an image, with scores about one that is shown."""
+    counts = rng.poisson(mean, n)
+    total = int(counts.sum())
+    start = rng.uniform(0, 200, (total, 2))
+    scores = np.clip(rng.normal(score, 0.05, total), 0.5, 1.0)
+    classes = (rng.random(total) < lean).astype(int)
+    return detections(
+        np.repeat(np.arange(n), counts), np.hstack([start, start + 9]), classes, scores
+    )
+
+
+def detector(worlds, *, seed, n=150, **deployed):
+    rng = np.random.default_rng(seed)
+    spec = worlds.spec(model={**DETECTOR, "classes": PARTS})
+    evidence = boxed_evidence(worlds, spec, PARTS)
+    usual = {"mean": 3.0, "lean": 0.3, "score": 0.75}
+    for split, changed in (("test", {}), ("deployment", deployed)):
+        data = boxed(worlds, PARTS, np.zeros((n, 2), dtype=bool), split=split)
+        evidence.add_found(data, boxes_of(rng, n, **{**usual, **changed}))
+    return evidence
+
+
+def differs(measure):
+    return measure.facts["ks_p_holm"] <= 0.01 and abs(value(measure.estimate) - 0.5) > 0.1
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("changed", "shown"),
+    [
+        ({"mean": 6.0}, "auc:score=box%20count@deployment"),
+        ({"score": 0.65}, "auc:score=mean%20box%20score@deployment"),
+        ({"lean": 0.8}, "auc:class=plate@deployment"),
+    ],
+)
+def test_other_numbers_scores_and_classes_of_boxes_are_shown(worlds, seed, changed, shown):
+    found = worlds.measures(PredictionShift(), detector(worlds, seed=seed, **changed))
+    assert differs(found[shown])
+    if "mean" not in changed:
+        assert not differs(found["auc:score=box%20count@deployment"])
+    if "lean" in changed:
+        share = found["class-share:class=plate@deployment"]
+        assert p_value(share.estimate, limit=0.1, exceeds="above") <= 0.05
+        assert not differs(found["auc:score=mean%20box%20score@deployment"])
+
+
+def test_boxes_of_one_source_are_rarely_told_apart(worlds):
+    told = 0
+    for seed in range(20):
+        found = worlds.measures(PredictionShift(), detector(worlds, seed=seed, n=80)).values()
+        told += min(m.facts.get("ks_p_holm", 1.0) for m in found) <= 0.05
+    assert told <= 3
+
+
+def test_what_is_said_of_boxes_has_words_and_counts_them(worlds):
+    evidence = detector(worlds, seed=1, mean=5.0)
+    results = list(PredictionShift().run(evidence))
+    assert worlds.unfilled(PredictionShift, results) == []
+    found = worlds.measures(PredictionShift(), evidence)
+    sentence = worlds.sentence(PredictionShift, found["auc:class=plate@deployment"])
+    assert sentence.startswith("The number of boxes of plate")
+    counts = [evidence.scored(s, of="image").presence.answers.sum(axis=1)
+              for s in ("test", "deployment")]  # fmt: skip
+    count = found["auc:score=box%20count@deployment"]
+    assert count.facts["median_deployment"] == np.median(counts[1])
+    below = (counts[0][:, None] < counts[1]).mean() + (counts[0][:, None] == counts[1]).mean() / 2
+    assert value(count.estimate) == pytest.approx(below)
+
+
+def test_scores_of_boxes_are_not_compared_where_hardly_an_image_has_one(worlds):
+    results = list(PredictionShift().run(detector(worlds, seed=1, mean=0.05)))
+    (few,) = [r for r in results if isinstance(r, Unmeasured)]
+    assert "deployment images with a mean box score" in few.reason
+    assert "test images" not in few.reason
+
+
+@pytest.mark.parametrize("crack", [0.1, 0.3])
+def test_another_share_of_pixels_of_a_class_is_shown(worlds, crack):
+    rng = np.random.default_rng(3)
+    spec = worlds.spec(model={**SEGMENTER, "classes": ("path", "crack")})
+    facts = worlds.facts(task="segmentation", classes=("path", "crack"))
+    evidence = worlds.evidence(model=facts, spec=spec)
+    for split, share in (("test", 0.1), ("deployment", crack)):
+        # Images of several sizes: numbers of pixels tell them apart, shares do not.
+        side = 20 if split == "test" else 40
+        maps = [(rng.random((side, side)) < share * rng.random()).astype(int) for _ in range(100)]
+        data = worlds.dataset([-1] * 100, classes=("path", "crack"), split=split)
+        data = dataclasses.replace(data, has_labels=False)
+        evidence.add_maps(data, maps, [None] * 100)
+    found = worlds.measures(PredictionShift(), evidence)
+    area = found["auc:class=crack@deployment"]
+    assert differs(area) == (crack == 0.3)
+    assert worlds.sentence(PredictionShift, area).startswith("The share of pixels of crack")
+    assert not [m for m in found.values() if m.subject.get("score")]
