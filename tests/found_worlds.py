@@ -25,7 +25,9 @@ def detector(worlds, *, seed, missed=None, alarms=None, n=240, spec=None, units=
         light = light[np.asarray(units)]
     image = np.repeat(np.arange(n), 3)
     place = np.concatenate([rng.choice(PLACES - 1, 3, replace=False) for _ in range(n)])
-    labels = np.where(rng.random(len(image)) < 0.8, 0, rng.integers(1, max(len(classes), 2), len(image)))
+    labels = np.where(
+        rng.random(len(image)) < 0.8, 0, rng.integers(1, max(len(classes), 2), len(image))
+    )
     occluded = np.where(rng.random(len(image)) < 0.4, "occluded", "open")
     share = np.full(len(image), 0.05)
     for group, value in (missed or {}).items():
