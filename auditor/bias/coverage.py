@@ -15,10 +15,12 @@ from auditor.bias.detectable_gap import SMALLEST_GAP, GroupGap, group_gaps
 from auditor.bias.group_cells import Cells, Coded, Decidable, Wanted, cells, decidable
 from auditor.comparing.groups import groupings
 from auditor.contract import Attributes, Check, Evidence, LabelledSplits, Manifest, Need, Words
+from auditor.contract.quantity_words import share_of
 from auditor.contract.words import FROM_0
 from auditor.data.dataset import Attribute, Dataset
+from auditor.data.objects import objects_of
 from auditor.data.pooling import by_label
-from auditor.findings import Measure, Measured, Result, Subject, Unmeasured
+from auditor.findings import Measure, Measured, Result, RowKind, Subject, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, count_units
 from auditor.scoring.rows import Rows
 from auditor.stats import Exact, rate
@@ -29,7 +31,7 @@ NAMED = 5
 
 _EMPTY = "{empty} of them have none at all."
 _NAMED = "These are {named}."
-_TOO_FEW = "{few} have too few {split} images to show even a gap of {gap_asked:points} points."
+_TOO_FEW = "{few} have too few {split} {rows} to show even a gap of {gap_asked:points} points."
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Coverage(Check):
     Further how many cells
     of group and label, and of two attributes' groups, are empty, have fewer than 10 units, or
     would not show even a gap of `gap`; and which labels of which groups training never showed.
-    All are listed in one table, with how many more units each needs.
+    All are listed in one table, with how many more units each needs. Of a detector it is objects
+    that are counted, and the share of them that is found stands for accuracy.
 
     Why it matters
     --------------
@@ -69,17 +72,26 @@ class Coverage(Check):
         "Asudeh, Jin & Jagadish (2019), arXiv:1810.06742 (coverage of a dataset)",
     )
     words: ClassVar = {
-        SMALLEST_GAP: Words(
-            title="Smallest gap in accuracy of {group} that the {split} data could have shown",
-            short="{group}: gaps too small to show",
-            sentence=(
-                "{group} has {independent} {counted:noun}: its accuracy would have to be {point} "
-                "below all others’ to be shown to be more than {limit:points} points below.",
-                "If it is answered as well as they are, about {units_to_pass} {counted:noun} "
-                "would show that it is within that.",
-                "About {more} {counted:noun} more would show a gap of {gap_asked:points} points.",
+        SMALLEST_GAP: (
+            Words(
+                title="Smallest gap in {measured} of {group} that the {split} data could have "
+                "shown",
+                short="{group}: gaps too small to show",
+                sentence=(
+                    "{group} has {independent} {counted:noun}: its {measured} would have to be "
+                    "{point} below all others’ to be shown to be more than {limit:points} points "
+                    "below.",
+                    "If it is answered as well as they are, about {units_to_pass} {counted:noun} "
+                    "would show that it is within that.",
+                    "About {more} {counted:noun} more would show a gap of {gap_asked:points} "
+                    "points.",
+                ),
+                action="add images of {group} to the {split} data",
             ),
-            action="add images of {group} to the {split} data",
+            Words(
+                title="Smallest gap of {group} that the {split} data could have shown",
+                short="{group}: gaps too small to show",
+            ),
         ),
         "undecidable-cells": Words(
             title="Combinations of {attribute} and label with too few images to decide{in_where}",
@@ -108,7 +120,7 @@ class Coverage(Check):
             span=FROM_0,
             short="never shown in {split}, {attribute} and label",
             sentence=(
-                "Of {all} combinations of {attribute} and label, {few} have no {split} image.",
+                "Of {all} combinations of {attribute} and label, {few} have no {split} {row}.",
                 _NAMED,
             ),
             action="add images of these combinations to the {split} data, and train again",
@@ -132,6 +144,7 @@ class Coverage(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         cannot: list[Row] = []
+        nouns: dict[str, None] = {}
         adverse, judged = evidence.spec.consequences.adverse, False
         for split in evidence.labelled_splits():
             rows = evidence.scored(split).with_truth
@@ -146,17 +159,23 @@ class Coverage(Check):
             yield from (_undecidable(found, rows, self.gap) for found in labels)
             if pairs:
                 whole = Subject(split=split)
-                yield _count("undecidable-pairs", pairs, rows.dataset, whole, gap=self.gap)
+                yield _count(
+                    "undecidable-pairs", pairs, rows.dataset, whole, of=rows.of, gap=self.gap
+                )
+            measured, nouns[rows.noun] = share_of(rows.headline), None
             cannot += cannot_say_rows(
-                split, gaps, self._by_group(test), labels, pairs, gap=self.gap
+                split, measured, gaps, self._by_group(test), labels, pairs, gap=self.gap
             )
-            yield from bars(gaps, split=split, limit=self.limit)
-            yield from (heat(found, split=split, gap=self.gap) for found in labels)
+            yield from bars(gaps, split=split, limit=self.limit, measured=measured)
+            yield from (heat(found, split=split, gap=self.gap, noun=rows.noun) for found in labels)
         if judged:
             if evidence.has(TRAIN):
-                train = by_label(evidence.dataset("train"))
-                yield from _never_shown(train, self._classes(train, adverse))
-            yield cannot_say(cannot)
+                images = evidence.dataset("train")
+                objects = objects_of(images)
+                train = by_label(objects or images)
+                of: RowKind = "image" if objects is None else "object"
+                yield from _never_shown(train, self._classes(train, adverse), of)
+            yield cannot_say(cannot, noun=next(iter(nouns)))
 
     def _classes(self, data: Rows | Dataset, adverse: tuple[str, ...]) -> tuple[str, ...]:
         if len(data.classes) <= self.most_classes:
@@ -165,7 +184,9 @@ class Coverage(Check):
 
     def _by_group(self, test: _Judged) -> list[Decidable]:
         """Groups of an attribute as cells of one column, for those too small to be compared."""
-        everyone = Coded("all images", ("all",), np.zeros(len(test.rows), dtype=np.int64))
+        everyone = Coded(
+            f"all {test.rows.noun}", ("all",), np.zeros(len(test.rows), dtype=np.int64)
+        )
         counted = [cells(c, everyone, unit=test.rows.unit_codes) for c in test.attributes]
         wanted = Wanted(self.limit, self.gap, test.right, _comparisons(counted))
         return [decidable(c, rest_over=0, wanted=wanted, deff=test.deff) for c in counted]
@@ -249,6 +270,7 @@ def _smallest_gap(each: GroupGap | Unmeasured, split: str, *, limit: float, gap:
         Exact(each.gap),
         "difference",
         facts={
+            "measured": share_of(each.compared.quantity.name),
             "independent": each.n_units,
             "counted": each.noun,
             "limit": limit,
@@ -267,8 +289,8 @@ def _no_gap(each: GroupGap) -> Unmeasured:
     return Unmeasured(
         name=SMALLEST_GAP,
         subject=each.compared.subject(each.group),
-        reason=f"No gap in accuracy, however large, would have been shown for {each.named}: it has "
-        f"{each.n_units} {each.noun}.",
+        reason=f"No gap in {share_of(each.compared.quantity.name)}, however large, would have been "
+        f"shown for {each.named}: it has {each.n_units} {each.noun}.",
         remedy=f"About {more:,} {each.noun} of {each.named} would show a large gap."
         if more
         else "Add images of the other groups: there are too few to compare with.",
@@ -277,10 +299,10 @@ def _no_gap(each: GroupGap) -> Unmeasured:
 
 def _undecidable(found: Decidable, rows: Rows, gap: float) -> Measure:
     subject = Subject.of(attribute=found.cells.rows.column, split=rows.split)
-    return _count("undecidable-cells", [found], rows.dataset, subject, gap=gap)
+    return _count("undecidable-cells", [found], rows.dataset, subject, of=rows.of, gap=gap)
 
 
-def _never_shown(train: Dataset, classes: tuple[str, ...]) -> Iterator[Measure]:
+def _never_shown(train: Dataset, classes: tuple[str, ...], of: RowKind) -> Iterator[Measure]:
     """Labels of groups that training has no image of."""
     labelled = train.take(train.labels >= 0)
     if not len(labelled) or not classes:
@@ -291,7 +313,7 @@ def _never_shown(train: Dataset, classes: tuple[str, ...]) -> Iterator[Measure]:
         there = counted.images > 0
         never = Decidable(counted, enough=there, more=(~there).astype(float))
         subject = Subject.of(attribute=attribute.name, split="train")
-        yield _count("empty-cells", [never], labelled, subject)
+        yield _count("empty-cells", [never], labelled, subject, of=of)
 
 
 def _count(
@@ -300,6 +322,7 @@ def _count(
     dataset: Dataset,
     subject: Subject,
     *,
+    of: RowKind,
     gap: float | None = None,
 ) -> Measure:
     """How many cells do not hold enough images."""
@@ -323,6 +346,7 @@ def _count(
             "named": _named(found, few),
             "gap_asked": gap,
         },
+        of=of,
     )
 
 

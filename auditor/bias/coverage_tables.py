@@ -18,6 +18,7 @@ Row = tuple[Cell, ...]
 
 def cannot_say_rows(
     split: str,
+    measured: str,
     gaps: Sequence[GroupGap | Unmeasured],
     by_group: Sequence[Decidable],
     by_label: Sequence[Decidable],
@@ -27,15 +28,15 @@ def cannot_say_rows(
 ) -> Iterator[Row]:
     """Groups and cells that could not have shown even a gap of `gap`; what each would need."""
     for rows in (
-        _group_rows(gaps, by_group, gap),
+        _group_rows(gaps, by_group, gap, measured),
         (row for d in by_label for row in _cell_rows(d, "label", gap)),
         (row for d in pairs for row in _cell_rows(d, "group", gap)),
     ):
         yield from ((*row, split) for row in sorted(rows, key=_units))
 
 
-def cannot_say(rows: Sequence[Row]) -> Table:
-    names = ("it cannot say", "for", "and", "images", "units", "why", "more units", "data")
+def cannot_say(rows: Sequence[Row], *, noun: str) -> Table:
+    names = ("it cannot say", "for", "and", noun, "units", "why", "more units", "data")
     return Table(
         id="bias/coverage:cannot-say",
         title="What this audit cannot say",
@@ -50,14 +51,14 @@ def _units(row: Row) -> float:
 
 
 def _group_rows(
-    gaps: Sequence[GroupGap | Unmeasured], by_group: Sequence[Decidable], gap: float
+    gaps: Sequence[GroupGap | Unmeasured], by_group: Sequence[Decidable], gap: float, measured: str
 ) -> Iterator[Row]:
     shown = {g.named: g for g in gaps if isinstance(g, GroupGap)}
     for found in by_group:
         attribute = found.cells.rows.column
         for i, group in enumerate(found.cells.rows.names):
             named = f"{group} ({attribute})"
-            head = (_ACCURACY, named, None,
+            head = (f"whether its {measured} is lower than all others'", named, None,
                     int(found.cells.images[i, 0]), int(found.cells.units[i, 0]))  # fmt: skip
             each = shown.get(named)
             if each is None:
@@ -69,9 +70,6 @@ def _group_rows(
 
 def _more(found: Decidable, i: int, j: int) -> int | None:
     return int(found.more[i, j]) if math.isfinite(found.more[i, j]) else None
-
-
-_ACCURACY = "whether its accuracy is lower than all others'"
 
 
 def _why(gap: float) -> str:
@@ -107,7 +105,9 @@ def _cell_why(found: Decidable, i: int, j: int, gap: float) -> str:
     return f"a gap of {points(gap)} points would not have been shown"
 
 
-def bars(gaps: Sequence[GroupGap | Unmeasured], *, split: str, limit: float) -> Iterator[Figure]:
+def bars(
+    gaps: Sequence[GroupGap | Unmeasured], *, split: str, limit: float, measured: str
+) -> Iterator[Figure]:
     """The smallest gap of every group that has one."""
     shown = [g for g in gaps if isinstance(g, GroupGap) and math.isfinite(g.gap)]
     if not shown:
@@ -117,8 +117,8 @@ def bars(gaps: Sequence[GroupGap | Unmeasured], *, split: str, limit: float) -> 
         id=f"bias/coverage:smallest-gap{_of(split)}",
         kind="bars",
         title=f"The smallest gap that the {split} data could have shown",
-        caption=f"How much lower a group's accuracy would have to be than all others' to be shown, "
-        f"four times in five, to be beyond {points(limit)} points. Smaller is better.",
+        caption=f"How much lower a group's {measured} would have to be than all others' to "
+        f"be shown, four times in five, to be beyond {points(limit)} points. Smaller is better.",
         alt=f"Smallest gaps of {len(shown)} groups; the largest is that of {worst.named}, "
         f"{points(worst.gap)} points.",
         x=Axis("smallest gap", "share"),
@@ -131,7 +131,7 @@ def _of(split: str) -> str:
     return "" if split == "test" else f"@{split}"
 
 
-def heat(found: Decidable, *, split: str, gap: float) -> Figure:
+def heat(found: Decidable, *, split: str, gap: float, noun: str) -> Figure:
     """Label by group: how much of what is needed is there."""
     rows, columns, units = found.cells.rows, found.cells.columns, found.cells.units
     there = np.where(found.enough, 1.0, units / np.maximum(units + found.more, 1))
@@ -139,9 +139,9 @@ def heat(found: Decidable, *, split: str, gap: float) -> Figure:
     return Figure(
         id=f"bias/coverage:{rows.column}{_of(split)}",
         kind="heat",
-        title=f"{split.capitalize()} images by {rows.column} and label",
-        caption="Images of each cell; the shade is the part of the units that a gap of "
-        f"{points(gap)} points needs to be shown, 1 where there are enough.",
+        title=f"{split.capitalize()} {noun} by {rows.column} and label",
+        caption=f"{noun.capitalize()} of each cell; the shade is the part of the units that a gap "
+        f"of {points(gap)} points needs to be shown, 1 where there are enough.",
         alt=f"{lacking} of {found.enough.size} cells of {rows.column} and label have too few.",
         x=Axis("label"),
         y=Axis(rows.column),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from auditor.comparing.against_rest import AgainstRest, against_rest
 from auditor.comparing.groups import Grouping, errors_by_group
@@ -24,6 +25,7 @@ class _Spread:
 
     errors: AgainstRest
     groups: tuple[str, ...]
+    rate_of: pd.Series
 
     @property
     def rates(self) -> list[Rate]:
@@ -34,15 +36,24 @@ class _Spread:
         ]
 
 
-def equalised_odds(grouping: Grouping, label: str) -> Measure | Unmeasured:
+def equalised_odds(
+    grouping: Grouping, label: str, *, alarms: Grouping | None = None
+) -> Measure | Unmeasured:
     """The largest difference between two groups in false-positive or false-negative rate.
+
+    `alarms` are the rows that can suffer a false positive, where these are others.
 
     Its bounds hold however many groups there are (`auditor.stats.largest_gap`). Groups with
     fewer than `MIN_UNITS` units that could suffer an error are left out of it, and named. A unit
     with images in two groups counts in both, which widens the bounds.
     """
-    spreads = [_spread(against_rest(errors(grouping.rows, label), grouping))
-               for errors in (false_positives, false_negatives)]  # fmt: skip
+    own = errors_by_group(grouping, label=label)
+    others = own if alarms is None else errors_by_group(alarms, label=label)
+    among = alarms or grouping
+    spreads = [
+        _spread(against_rest(false_positives(among.rows, label), among), others),
+        _spread(against_rest(false_negatives(grouping.rows, label), grouping), own),
+    ]
     attribute = grouping.attribute.name
     keys = {"attribute": attribute, "class": label}
     subject = Subject.about(keys, split=grouping.rows.split)
@@ -58,24 +69,22 @@ def equalised_odds(grouping: Grouping, label: str) -> Measure | Unmeasured:
     )
 
 
-def _spread(errors: AgainstRest) -> _Spread:
+def _spread(errors: AgainstRest, by_group: pd.DataFrame) -> _Spread:
     at_risk = errors.grouping
     units = {g: count_units(at_risk.members(g), at_risk.unit) for g in at_risk.groups}
-    return _Spread(errors, tuple(g for g, found in units.items() if found >= MIN_UNITS))
+    enough = tuple(g for g, found in units.items() if found >= MIN_UNITS)
+    return _Spread(errors, enough, by_group.loc[list(enough), errors.quantity.name])
 
 
 def _measured(
     grouping: Grouping, subject: Subject, spreads: Sequence[_Spread], label: str
 ) -> Measure:
-    by_group = errors_by_group(grouping, label=label)
-    gaps = {
-        s.errors.quantity.name: by_group.loc[list(s.groups), s.errors.quantity.name]
-        for s in spreads
-    }
-    widest = max(spreads, key=lambda s: float(np.ptp(gaps[s.errors.quantity.name])))
-    shown = gaps[widest.errors.quantity.name]
+    gaps = {s.errors.quantity.name: s.rate_of for s in spreads}
+    widest = max(spreads, key=lambda s: float(np.ptp(s.rate_of)))
+    shown = widest.rate_of
     worst, unit = str(shown.idxmax()), grouping.unit
     counted = np.isin(grouping.of, [grouping.groups.index(g) for s in spreads for g in s.groups])
+    alarmed = "wrongly_called" if grouping.rows.presence.one_each else "seen"
     alarm = widest.errors.quantity.name == "false-positive"
     facts: dict[str, Any] = {
         "by_error": {
@@ -85,7 +94,7 @@ def _measured(
             s.errors.quantity.name: [g for g in grouping.groups if g not in s.groups]
             for s in spreads
         },
-        "wrongly_called" if alarm else "missed": label,
+        alarmed if alarm else "missed": label,
         "worst": worst,
         "highest": float(shown.max()),
         "best": str(shown.idxmin()),
@@ -101,5 +110,5 @@ def _measured(
         n_units=None if unit is None else count_units(counted, unit),
         examples=widest.errors.examples(widest.errors.grouping.members(worst)),
         facts=facts,
-        of=widest.errors.grouping.rows.of,
+        of=grouping.rows.of,
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from auditor.bias.equalised_odds import NAME as EQUALISED_ODDS
 from auditor.bias.equalised_odds import equalised_odds
 from auditor.comparing.against_rest import AgainstRest
 from auditor.comparing.by_group import ByGroup, by_group, displayed, told
-from auditor.comparing.groups import groupings, nothing_to_compare
+from auditor.comparing.groups import Grouping, groupings, nothing_to_compare
 from auditor.contract import Attributes, Check, Declared, Evidence, LabelledSplits, Need, Words
 from auditor.contract.words import EITHER_WAY, FROM_0
 from auditor.findings import Measure, Measured, Question, Result, Subject, Unmeasured
@@ -21,13 +21,31 @@ from auditor.scoring.rows import Rows
 from auditor.spec import ConsequencesSpec
 
 KINDS = ("false-positive", "false-negative")
+_ERRORS = dict(zip(KINDS, (false_positives, false_negatives), strict=True))
+_AtRisk = Mapping[str, Grouping]
+"""The rows that could suffer an error of each of `KINDS`, by the groups of one attribute."""
 NO_ADVERSE = "Name the classes whose answer harms people under `consequences.adverse`."
 ADVERSE = Declared(path="consequences.adverse", remedy=NO_ADVERSE, optional=True)
 _ACTION = "fix and test again for {group}; a person reviews each “{class}”"
 
 
-def _wrongly_called(*, points: str = "") -> Words:
-    return Words(
+def _wrongly_called(*, points: str = "") -> tuple[Words, ...]:
+    seen = Words(
+        title="“{class}” seen where there is none{holds_several:if}"
+        + (points and ", in points") + "{in_where}: {group}, against all others",
+        short="{group}: “{class}” seen where there is none",
+        sentence="Images without {class} in which it is seen all the same{in_where}, {group}: "
+        "{this}; all others {other}; {gap}.",
+        hundred="Of 100 images of {group} without “{class}”, it is seen in {here} all the same; "
+        "of 100 others, in {there}.",
+        column=f"“{{class}}” seen where none is{points}",
+        action=_ACTION,
+        harm="more “{class}” seen where there is none",
+        harm_rank=0,
+        span=EITHER_WAY if points else FROM_0,
+        ratio=not points,
+    )  # fmt: skip
+    answered = Words(
         title="Wrongly called “{class}”" + (points and ", in points")
         + "{in_where}: {group}, against all others",
         short="{group}: wrongly called “{class}”",
@@ -41,10 +59,12 @@ def _wrongly_called(*, points: str = "") -> Words:
         span=EITHER_WAY if points else FROM_0,
         ratio=not points,
     )  # fmt: skip
+    rare = Words("Wrong calls{in_where}: {group}, against all others", "{group}: wrong calls")
+    return seen, answered, rare
 
 
-def _missed(*, points: str = "") -> Words:
-    return Words(
+def _missed(*, points: str = "") -> tuple[Words, ...]:
+    answered = Words(
         title="“{class}” missed" + (points and ", in points")
         + "{in_where}: {group}, against all others",
         short="{group}: “{class}” missed",
@@ -57,6 +77,26 @@ def _missed(*, points: str = "") -> Words:
         span=EITHER_WAY if points else FROM_0,
         ratio=not points,
     )  # fmt: skip
+    objects = replace(
+        answered,
+        sentence="Missed objects of {class}{in_where}, {group}: {this}; all others {other}; {gap}.",
+        hundred="Of 100 “{class}” objects of {group}, {here} are missed; of 100 others, {there}.",
+        action="fix and test again for {group}",
+        harm="more “{class}” objects missed",
+        of="object",
+    )
+    images = replace(
+        answered,
+        title=answered.title + "{holds_several:if}",
+        sentence="Images with {class} in which it is missed{in_where}, {group}: {this}; all others "
+        "{other}; {gap}.",
+        hundred="Of 100 images of {group} with “{class}”, it is missed in {here}; of 100 others, "
+        "in {there}.",
+        action="fix and test again for {group}",
+        harm="“{class}” missed in more images",
+    )
+    rare = Words("Missed cases{in_where}: {group}, against all others", "{group}: missed cases")
+    return objects, images, answered, rare
 
 
 @dataclass(frozen=True)
@@ -73,7 +113,10 @@ class ErrorRates(Check):
     often. With two classes the errors of one are those
     of the other, so one is reported: the adverse one, else the second. Equalised odds is the
     largest difference between any two groups of an attribute in either rate; its range holds
-    however many groups there are. Each gap is given once more among images of the same group
+    however many groups there are. Of a detector, whose images may hold several classes, the
+    errors are: objects of the class that are missed, and, among the images that hold none of it,
+    those where it is seen; groups of objects (small, occluded) have misses only. A segmenter's are
+    both of images. Each gap is given once more among images of the same group
     of every other attribute of role condition (Mantel-Haenszel), and the sentence says where a
     condition explains the gap, hides one, or leaves it as it is.
 
@@ -122,6 +165,7 @@ class ErrorRates(Check):
             sentence=(
                 "Groups of {attribute}{in_where} are at most {value} apart",
                 "in how often they are wrongly called {wrongly_called}:",
+                "in how often {seen} is seen where there is none:",
                 "in how often {missed} is missed:",
                 "{worst} {highest:percent}, {best} {lowest:percent};",
                 "the other kind of error is no further apart.",
@@ -141,55 +185,80 @@ class ErrorRates(Check):
         for split in evidence.labelled_splits():
             rows = evidence.scored(split)
             adverse = adverse_classes(evidence.spec.consequences, classes=rows.classes)
-            reported = self._reported(rows.classes, adverse)
+            reported = self._reported(rows, adverse)
             if not adverse and split == "test":
                 yield from _no_adverse(reported, rows.classes)
             if reported:
+                images = rows if rows.of == "image" else evidence.scored(split, of="image")
                 consequences = evidence.spec.consequences
-                yield from self._compared(rows, reported, adverse, consequences, found)
+                sides = _at_risk(rows, images)
+                yield from self._compared(sides, reported, adverse, consequences, found)
         yield from told(found, always=evidence.spec.consequences.adverse)
         harmful = [one for one in found if _harms(one, evidence.spec.consequences.adverse)]
         yield from displayed(
             self.id, found, title="Errors", pictured=harmful,
-            caption="Share of the images that could suffer an error that do",
+            caption="Share of those that could suffer an error that do",
         )  # fmt: skip
 
-    def _reported(self, classes: tuple[str, ...], adverse: tuple[str, ...]) -> tuple[str, ...]:
-        """Classes whose errors are compared, adverse ones first; of two, one stands for both."""
-        if len(classes) == 2:
+    def _reported(self, rows: Rows, adverse: tuple[str, ...]) -> tuple[str, ...]:
+        """Classes whose errors are compared, adverse ones first; of two, one may stand for both."""
+        classes = rows.classes
+        if len(classes) == 2 and rows.presence.one_each:
             return adverse or classes[1:]
         chosen = classes if len(classes) <= self.most_classes else adverse
         return tuple(sorted(chosen, key=lambda name: name not in adverse))
 
     def _compared(
         self,
-        rows: Rows,
+        sides: Iterator[_AtRisk],
         reported: tuple[str, ...],
         adverse: tuple[str, ...],
         consequences: ConsequencesSpec,
         found: list[ByGroup],
     ) -> Iterator[Measured]:
         """What has no comparison, and equalised odds; comparisons of errors go to `found`."""
-        names = [f"{kind}-ratio" for kind in KINDS if adverse]
-        names += [f"{kind}-difference" for kind in KINDS]
-        for grouping in groupings(rows, by_label=True):
-            nothing = [nothing_to_compare(grouping, name=name) for name in names]
+        forms = ("ratio", "difference") if adverse else ("difference",)
+        for side in sides:
+            nothing = [nothing_to_compare(among, name=f"{kind}-{form}")
+                       for form in forms for kind, among in side.items()]  # fmt: skip
             if any(nothing):
                 yield from filter(None, nothing)
                 continue
             for label in reported:
                 measure = partial(_both, consequences) if label in adverse else _difference
-                found += [by_group(errors(grouping.rows, label), grouping, measure)
-                          for errors in (false_positives, false_negatives)]  # fmt: skip
-            yield from (equalised_odds(grouping, label) for label in adverse or reported)
+                found += [by_group(_ERRORS[kind](among.rows, label), among, measure)
+                          for kind, among in side.items()]  # fmt: skip
+            # Groups of objects have misses only.
+            if len(side) == len(KINDS):
+                alarms, misses = (side[kind] for kind in KINDS)
+                other = None if alarms is misses else alarms
+                yield from (equalised_odds(misses, c, alarms=other) for c in adverse or reported)
+
+
+def _at_risk(rows: Rows, images: Rows) -> Iterator[_AtRisk]:
+    """For each attribute the rows that could suffer each error: false alarms befall images."""
+    alarms = (
+        {} if images is rows else {g.attribute.name: g for g in groupings(images, by_label=True)}
+    )
+    for grouping in groupings(rows, by_label=True):
+        name = grouping.attribute.name
+        if images is rows:
+            yield dict.fromkeys(KINDS, grouping)
+        elif name in alarms:
+            yield {KINDS[0]: alarms[name], KINDS[1]: grouping}
+        else:
+            yield {KINDS[1]: grouping}
 
 
 def _difference(compared: AgainstRest, group: str) -> Iterator[Measured]:
-    yield compared.difference(group, name=f"{compared.quantity.name}-difference")
+    yield compared.difference(
+        group, name=f"{compared.quantity.name}-difference", facts=_facts(compared)
+    )
 
 
 def _both(consequences: ConsequencesSpec, compared: AgainstRest, group: str) -> Iterator[Measured]:
-    ratio = compared.ratio(group, name=f"{compared.quantity.name}-ratio")
+    name, facts = f"{compared.quantity.name}-ratio", _facts(compared)
+    ratio = compared.ratio(group, name=name, facts=facts)
     if isinstance(ratio, Measure):
         label = ratio.subject.get("class")
         said = {"answered" if compared.quantity.name == KINDS[0] else "true": label}
@@ -197,6 +266,11 @@ def _both(consequences: ConsequencesSpec, compared: AgainstRest, group: str) -> 
         ratio = replace(ratio, weight=error_weight(consequences, classes=classes, **said))
     yield ratio
     yield from _difference(compared, group)
+
+
+def _facts(compared: AgainstRest) -> Mapping[str, Any] | None:
+    """Of rows that may hold several classes it is said otherwise."""
+    return None if compared.grouping.rows.presence.one_each else {"holds_several": True}
 
 
 def _harms(one: ByGroup, adverse: tuple[str, ...]) -> bool:

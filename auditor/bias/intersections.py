@@ -18,7 +18,7 @@ from auditor.comparing.by_group import measure_cells, side_cells
 from auditor.comparing.groups import condition_codes
 from auditor.contract import Available, Check, Evidence, LabelledSplits, Need, Unmet, Words
 from auditor.contract.numbers import percent
-from auditor.contract.quantity_words import headline_words
+from auditor.contract.quantity_words import NAMINGS, title_of
 from auditor.contract.words import EITHER_WAY
 from auditor.data.dataset import Attribute
 from auditor.errors import SpecError
@@ -43,18 +43,35 @@ MAX_SHOWN = 12
 """Cells that the figure shows."""
 
 
-_TOGETHER = (
-    "Too few images of {groups} apart to say what each by itself would explain{too_few_apart:if}.",
-    "What {groups}, without all together, would lead one to expect is "
-    "{expects:percent}; the difference from that may be luck{may_be_luck:if}.",
-    "What {groups}, without all together, would lead one to expect is "
-    "{expects:percent}: together they are {together:worse than that|better than "
-    "that}.",
+_EXPECTED = (
+    "Too few {rows} of {groups} apart to say what each by itself would explain{too_few_apart:if}.",
+    "What {groups}, without all together, would lead one to expect is {expects:percent}; the "
+    "difference from that may be luck{may_be_luck:if}.",
+    "What {groups}, without all together, would lead one to expect is {expects:percent}: together "
+    "they are {together:worse than that|better than that}.",
 )
-_MEETING = Words(
-    title="Accuracy where groups of {crossing} meet{in_where}",
-    short="too few images where {crossing} meet",
-)
+
+
+def _words(name: str, short: str, hundred: str, harm: str) -> tuple[Words, ...]:
+    title = title_of(name)
+    return (
+        Words(
+            title=f"{title} for {{group}}{{in_where}}, against all others",
+            span=EITHER_WAY,
+            short=f"{{group}}: {short}",
+            sentence=(
+                f"{title}{{in_where}}, {{group}}: {{this}}; all others {{other}}; {{gap}}.",
+                *_EXPECTED,
+            ),
+            hundred=f"Of 100 {{rows}} of {{group}} {hundred.format('{here}')}; of 100 others, "
+            "{there}.",
+            harm=harm,
+        ),
+        Words(
+            title=f"{title} where groups of {{crossing}} meet{{in_where}}",
+            short="too few {rows} where {crossing} meet",
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -63,7 +80,7 @@ class TwoAttributes(Need):
 
     def unmet(self, available: Available) -> Unmet | None:
         dataset = available.datasets.get("test")
-        found = () if dataset is None else dataset.attributes
+        found = () if dataset is None else (*dataset.attributes, *dataset.object_attributes)
         if len(found) >= 2:
             return None
         named = f"only one attribute, {found[0].name}" if found else "no attribute"
@@ -84,7 +101,9 @@ class Intersections(Check):
     images minus that of all other images with a value of both. Beside it, what the two groups by
     themselves would lead one to expect, had their effects added up (additive interaction): old
     elsewhere plus dark elsewhere minus neither. Cells that are the whole of one of their groups
-    are left to bias/subgroup-gap. A cell that is shown to be worse is compared also among images
+    are left to bias/subgroup-gap. Of a detector the share of objects found stands for accuracy,
+    and objects' own groups (small, occluded) are combined too; of a segmenter, the share of images
+    answered without a fault. A cell that is shown to be worse is compared also among images
     alike in each other condition (not where small cells are pooled: counts by three attributes
     would give them away). For the ranking, not for a verdict, the accuracy of small cells is
     shrunken towards the mean of all cells of their pair (empirical Bayes).
@@ -117,22 +136,14 @@ class Intersections(Check):
         "Zou, Huang & Zhang (2009), doi:10.1016/j.csda.2008.09.033 (interval of the interaction)",
     )
     words: ClassVar = {
-        **{name: (words, _MEETING) for name, words in headline_words(_TOGETHER).items()},
-        "accuracy": (
-            Words(
-                title="Accuracy for {group}{in_where}, against all others",
-                span=EITHER_WAY,
-                short="{group}: right answers",
-                sentence=(
-                    "Accuracy{in_where}, {group}: {this}; all others {other}; {gap}.",
-                    *_TOGETHER,
-                ),
-                hundred="Of 100 images of {group} it answers {here} rightly; of 100 others, "
-                "{there}.",
-                harm="fewer right answers",
-            ),
-            _MEETING,
+        "accuracy": _words(
+            "accuracy", "right answers", "it answers {} rightly", "fewer right answers"
         ),
+        **{
+            name: _words(name, named.short, named.hundred, named.harm)
+            for name in ("objects-found", "images-right")
+            for named in [NAMINGS[name]]
+        },
     }
 
     order: Annotated[int, "How many attributes are combined at most: 2, or 3 on demand."] = 2
@@ -248,8 +259,8 @@ def _too_small(crossing: Crossing) -> Iterator[Unmeasured]:
         return
     empty = int((units == 0).sum())
     names = [a.name for a in crossing.attributes]
-    noun = "images" if crossing.unit is None else "units"
-    without = f", {empty} of them without any image" if empty else ""
+    noun = crossing.rows.noun if crossing.unit is None else "units"
+    without = f", {empty} of them without any {crossing.rows.of}" if empty else ""
     most = [crossing.groups_of(int(c)) for c in np.argsort(-units, kind="stable")
             if 0 < units[c] < MIN_UNITS][:3]  # fmt: skip
     such = f" (such as {'; '.join(' and '.join(groups) for groups in most)})" if most else ""
@@ -264,13 +275,15 @@ def _too_small(crossing: Crossing) -> Iterator[Unmeasured]:
 
 
 def _table(found: Sequence[Measure]) -> Table:
-    shares = ("accuracy", "low", "high", "difference", "difference low", "difference high",
+    measured = title_of(found[0].name).lower()
+    shares = (measured, "low", "high", "difference", "difference low", "difference high",
               "expected from its groups", "beyond that", "beyond low", "beyond high",
-              "shrunken accuracy")  # fmt: skip
-    names = ("rank", "data", "cell", "images", "units", *shares)
+              f"shrunken {measured}")  # fmt: skip
+    names = ("rank", "data", "cell", f"{found[0].of}s", "units", *shares)
     return Table(
         id="bias/intersections:cells",
-        title="Accuracy of every combination of groups, lowest shrunken accuracy first",
+        title=f"{title_of(found[0].name)} of every combination of groups, lowest shrunken share "
+        "first",
         columns=tuple(Column(n, "share" if n in shares else "") for n in names),
         rows=tuple(_row(m) for m in found),
     )
@@ -299,16 +312,16 @@ def _forest(ranked: Sequence[Measure], split: str) -> Figure:
         + f", {percent(m.facts['shrunk'][0])}%"
         for m in (worst[0], worst[-1])
     ]
-    of_test = split == "test"
+    of_test, title = split == "test", title_of(worst[0].name)
     return Figure(
         id="bias/intersections:lowest" + ("" if of_test else f"-{split}"),
         kind="forest",
         title="Combinations of groups that rank lowest" + ("" if of_test else f", {split} data"),
-        caption=f"Accuracy of the {len(worst)} lowest of {len(ranked)} combinations, shrunken "
+        caption=f"{title} of the {len(worst)} lowest of {len(ranked)} combinations, shrunken "
         "towards the mean of its pair so that small ones do not lead by luck, with the middle "
         "95%. For the ranking only; the differences that count are in the table.",
         alt=f"Lowest: {ends[0]}; highest shown: {ends[1]}.",
-        x=Axis("shrunken accuracy", "share"),
+        x=Axis(f"shrunken {title.lower()}", "share"),
         y=Axis("combination"),
         rows=tuple(
             dict(zip(("label", "value", "low", "high", "n"),

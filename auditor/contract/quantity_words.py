@@ -112,6 +112,17 @@ NAMINGS: Mapping[str, Naming] = {
 }  # fmt: skip
 """Quantities of detectors and segmenters; a classifier's have words of their own."""
 
+
+def title_of(name: str) -> str:
+    """What a quantity is called at the head of a table; a classifier's headline is accuracy."""
+    return NAMINGS[name].title if name in NAMINGS else name.capitalize()
+
+
+def share_of(name: str) -> str:
+    """What a group has of a headline, within a sentence: "accuracy", "share of objects found"."""
+    return f"share of {NAMINGS[name].title.lower()}" if name in NAMINGS else name
+
+
 _OF_CLASS = {"ap-50-95", "iou"}
 """Quantities that classes have, too."""
 

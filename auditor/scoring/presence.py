@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,13 @@ class Presence(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def one_each(self) -> bool:
+        """Whether each row is of one class and called one: what is missed of one of two classes is
+        then wrongly called the other.
+        """
+        ...
 
     def present(self, label: str) -> Mask:
         """Whether the class is in each row, (n,)."""
@@ -62,6 +69,7 @@ class OneHot:
     classes: tuple[str, ...]
     truth: np.ndarray
     answers: np.ndarray
+    one_each: ClassVar[bool] = True
 
     def present(self, label: str) -> Mask:
         return np.asarray(self.truth == self.classes.index(label))
@@ -96,6 +104,8 @@ class Placed(OneHot):
     last column, a false alarm in the last row.
     """
 
+    one_each: ClassVar[bool] = False
+
     def confusion(self) -> NDArray[np.int64]:
         n = len(self.classes)
         truth, answers = (np.where(side < 0, n, side) for side in (self.truth, self.answers))
@@ -115,6 +125,7 @@ class Several:
     classes: tuple[str, ...]
     truth: np.ndarray
     answers: np.ndarray
+    one_each: ClassVar[bool] = False
 
     def present(self, label: str) -> Mask:
         return np.asarray(self.truth[:, self.classes.index(label)] > 0)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from auditor.data.boxes import SIZES, Boxes, Detections
 from auditor.data.dataset import Dataset
+from auditor.data.objects import repeated, with_object_groups
 from auditor.data.truth import BoxTruth
 from auditor.findings import RowKind
 from auditor.scoring.average_precision import RankedAnswers, average_precision
@@ -211,9 +212,9 @@ def _counted(image: np.ndarray, classes: np.ndarray, n: int, n_classes: int) -> 
 def _objects(dataset: Dataset, scores: pd.DataFrame) -> Rows:
     kept = ~_flat(scores, "object_crowd", bool)
     classes, said = (_flat(scores, f"object_{n}", int)[kept] for n in ("class", "said"))
-    lines = _repeated(dataset, _places(scores, "object_class")[kept], classes)
+    lines = repeated(dataset, _places(scores, "object_class")[kept], classes)
     return Rows(
-        dataset=_with_object_groups(lines, dataset, kept),
+        dataset=with_object_groups(lines, dataset, kept),
         right=_flat(scores, "object_found", bool)[kept],
         known=np.ones(len(classes), dtype=bool),
         confidence=_flat(scores, "object_confidence", float)[kept],
@@ -229,7 +230,7 @@ def _answers(dataset: Dataset, scores: pd.DataFrame) -> Rows:
     kept = _counts(kind)
     meant, said = (_flat(scores, f"answer_{n}", int)[kept] for n in ("meant", "class"))
     return Rows(
-        dataset=_repeated(dataset, _places(scores, "answer_class")[kept], meant),
+        dataset=repeated(dataset, _places(scores, "answer_class")[kept], meant),
         right=kind[kept] == _KINDS.index(AnswerKind.RIGHT),
         known=kind[kept] != _UNJUDGED,
         confidence=_flat(scores, "answer_score", float)[kept],
@@ -243,29 +244,6 @@ def _answers(dataset: Dataset, scores: pd.DataFrame) -> Rows:
 def _counts(kind: np.ndarray) -> NDArray[np.bool_]:
     """Which answers are at the operating point, and not on what does not count."""
     return np.asarray((kind >= 0) & (kind != _KINDS.index(AnswerKind.IGNORED)))
-
-
-def _repeated(dataset: Dataset, places: np.ndarray, labels: np.ndarray) -> Dataset:
-    """A line of the dataset for each of `places`, with a label of its own."""
-    lines = dataset.frame.iloc[places].reset_index(drop=True)
-    lines = lines.assign(label=labels.astype(np.int64))
-    # Objects of an image fail together: where no unit is named, the image is theirs.
-    if not dataset.has_units:
-        lines = lines.assign(unit=lines["image_id"])
-    return replace(dataset, frame=lines, has_units=True, truth=None)
-
-
-def _with_object_groups(lines: Dataset, dataset: Dataset, kept: np.ndarray) -> Dataset:
-    """With the attributes that objects have themselves, of those `kept` among all."""
-    if not isinstance(dataset.truth, BoxTruth) or not dataset.object_attributes:
-        return lines
-    groups = dataset.truth.boxes.attributes
-    columns = {
-        f"attribute:{a.name}": pd.Series(groups[a.name][kept], dtype="str")
-        for a in dataset.object_attributes
-    }
-    attributes = (*lines.attributes, *dataset.object_attributes)
-    return replace(lines, frame=lines.frame.assign(**columns), attributes=attributes)
 
 
 def set_values(scores: pd.DataFrame, classes: tuple[str, ...]) -> tuple[Quantity, ...]:
