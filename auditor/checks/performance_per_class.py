@@ -11,7 +11,7 @@ import numpy as np
 from auditor.comparing.by_group import measure_cells
 from auditor.contract import Check, Evidence, LabelledSplits, Need, Words
 from auditor.contract.numbers import percent
-from auditor.contract.quantity_words import called, plain_words
+from auditor.contract.quantity_words import plain_words
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.scoring.accuracy import f1_scores
 from auditor.scoring.comparison import MIN_UNITS

@@ -175,8 +175,8 @@ def test_aliases_are_read_and_bombs_are_not():
             "  output: logit\n  input",
             "audit.yaml:5: model.output: found the text 'logit', expected one of logits, "
             "probabilities, sigmoid, torchvision, mask-rcnn, ssd, ssd-softmax, yolov5, yolov8, "
-            "yolo-seg, yolox, end-to-end, fastestdet, yunet, detr, semantic, own under kind. Did you "
-            "mean 'logits'?",
+            "yolo-seg, yolox, end-to-end, fastestdet, yunet, detr, semantic, own under kind. "
+            "Did you mean 'logits'?",
         ),
         (
             "model:",
