@@ -12,9 +12,10 @@ from auditor.stats import Exact, interval, value
 
 CLASSES = check_classes()
 FROM_FILES = {
-    "data/duplicates", "data/images", "data/leakage", "data/manifest", "deployment/latency",
+    "data/duplicates", "data/images", "data/leakage", "data/left-out", "data/manifest",
+    "deployment/latency",
     "deployment/quantization", "deployment/size", "model/architecture", "model/consistency",
-    "model/preprocessing", "shortcut/toggle",
+    "model/preprocessing", "model/task-fit", "shortcut/toggle",
 }  # fmt: skip
 """Checks of files and of the live model; whole audits ask them (`test_whole_audits.py`)."""
 

@@ -98,7 +98,7 @@ def test_the_classes_of_the_metadata_are_taken_and_the_images_are_right(command,
     spec = read_spec(tmp_path / "audit.yaml").spec
     assert spec.model.classes == MODEL_ORDER
     assert (spec.model.input.mean, spec.model.input.resize) == ((0.0, 0.0, 0.0), "shortest")
-    assert spec.model.output == "probabilities"
+    assert spec.model.output.kind == "probabilities"
     record = audited(tmp_path)
     assert accuracy(record).estimate.x == 60
     assert record.model.notes == ()

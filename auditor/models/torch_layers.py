@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -76,7 +77,9 @@ def trace(module: nn.Module, example: torch.Tensor) -> TorchNetwork:
 def _recorded(module: nn.Module, example: torch.Tensor, *, gradients: bool) -> _Recorder:
     recorder = _Recorder()
     # With gradients nn.MultiheadAttention runs as its layers, without as one fused operator.
-    with _unfused(), torch.set_grad_enabled(gradients):
+    with _unfused(), torch.set_grad_enabled(gradients), warnings.catch_warnings():
+        # Of the module's own code, which takes numbers out of tensors that have gradients here.
+        warnings.simplefilter("ignore")
         image = example.clone().requires_grad_(gradients) * 1
         recorder.start(image)
         with recorder:

@@ -293,7 +293,7 @@ def test_another_class_count_is_told_as_shapes(tiny, folder):
 
 def test_a_module_that_fails_on_the_declared_input_says_so(tiny, folder):
     grey = {"channels": "grey", "mean": (0.0,), "std": (1.0,)}
-    with pytest.raises(ModelError, match=r"fails on an image.*Correct `model.input`"):
+    with pytest.raises(ModelError, match=r"It runs with `model\.input\.channels: rgb`"):
         with_code(tiny, folder / "net.pt", input=grey)
 
 
