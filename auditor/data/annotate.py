@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from auditor.data.annotation_files.yolo import read_yolo
 from auditor.data.annotations import MAX_LISTED, Failing, ImageHeader, Reading, annotated
 from auditor.data.attributes import group_images
 from auditor.data.boxes import SHOWN
-from auditor.data.class_maps import PixelClasses, map_size
+from auditor.data.class_maps import MOST_MAP_BYTES, PixelClasses, map_size
 from auditor.data.dataset import Dataset
 from auditor.data.drawn import Drawn
 from auditor.data.expectations import ExpectationResult
@@ -28,7 +27,7 @@ from auditor.data.left_out import unannotated
 from auditor.data.manifest import Edges, ReadDataset, read_datasets
 from auditor.data.truth import BoxTruth, MapTruth
 from auditor.errors import DataError
-from auditor.opening import require_file
+from auditor.opening import require_file, why_not
 from auditor.spec import DataSpec, ModelSpec
 from auditor.spec.spec_file import audited_classes
 
@@ -285,17 +284,22 @@ def _map_files(dataset: Dataset, place: Path, named: str) -> tuple[tuple[str, ..
         )
     if "annotation" in dataset.frame:
         files = [str(place / name) if name else "" for name in dataset.frame["annotation"]]
-        files = [file if os.path.isfile(file) else "" for file in files]
+        files = [file if _inside(file, place) else "" for file in files]
     else:
         there = [
             path.relative_to(place).as_posix()
             for path in sorted(place.rglob("*"))
-            if path.suffix.lower() in _MASK_SUFFIXES and path.is_file()
+            if path.suffix.lower() in _MASK_SUFFIXES and _inside(str(path), place)
         ]
         by_name = _by_name(dataset.image_ids.tolist(), there)
         files = [str(place / by_name[i]) if i in by_name else "" for i in dataset.image_ids]
     missing = [str(i) for i, file in zip(dataset.image_ids, files, strict=True) if not file]
     return tuple(files), missing
+
+
+def _inside(file: str, place: Path) -> bool:
+    """Whether a file that a manifest names is there, below the folder of annotations."""
+    return bool(file) and why_not(Path(file), at_most=MOST_MAP_BYTES, within=place) is None
 
 
 def _by_name(image_ids: Sequence[str], maps: Sequence[str]) -> Mapping[str, str]:

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from auditor.errors import DataError
+from auditor.opening import why_not
+
+MOST_TEXT_BYTES = 2_000_000_000
+"""Size that a file of annotations may have."""
 
 Corners = tuple[float, float, float, float]
 
@@ -77,6 +81,12 @@ def whole_size(width: object, height: object) -> tuple[int, int] | None:
 
 def text_of(path: Path) -> str:
     """A file of annotations as text; DataError, without the folder, where it cannot be read."""
+    found = why_not(path, at_most=MOST_TEXT_BYTES, within=path.parent)
+    if found is not None:
+        raise DataError(
+            f"annotations: {path.name!r} cannot be read: it {found}; correct `annotations` in the "
+            "audit spec"
+        )
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -90,7 +100,7 @@ def json_of(path: Path) -> Any:
     """A JSON file; DataError where it is none."""
     try:
         return json.loads(text_of(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(
             f"annotations: {path.name!r} is no JSON ({error}); write it anew, or correct "
             "`annotations` in the audit spec"

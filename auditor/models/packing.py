@@ -46,13 +46,18 @@ def unpacked(arrays: Arrays, *, n: int) -> tuple[Answer, ...]:
 
 
 def _maps(array: np.ndarray) -> tuple[Answer, ...]:
-    return tuple(ClassMap(each) for each in array.view(np.int16))
+    maps = array.view(np.int16)
+    if maps.ndim != 3:
+        raise ValueError(f"class maps of {maps.ndim - 1} axes")
+    return tuple(ClassMap(each) for each in maps)
 
 
 def _detections(arrays: Arrays) -> tuple[Answer, ...]:
     counts, numbers = arrays[0].reshape(-1, 2), arrays[1].reshape(-1, 6)
     if (counts < 0).any() or counts[:, 0].sum() != len(numbers):
         raise ValueError(f"{counts[:, 0].sum()} boxes counted, {len(numbers)} sent")
+    if not np.isfinite(numbers).all() or (numbers[:, 5] < 0).any():
+        raise ValueError("boxes that are no numbers")
     patches = _patches(*arrays[2:4]) if len(arrays) == 4 else None
     if patches is not None and len(patches) != len(numbers):
         raise ValueError(f"{len(patches)} masks for {len(numbers)} boxes")
@@ -76,7 +81,7 @@ def _patches(placed: np.ndarray, values: np.ndarray) -> tuple[Patch, ...]:
     rows = placed.reshape(-1, 11)
     shapes = rows[:, 9:].astype(np.int64)
     ends = np.cumsum(shapes.prod(axis=1))
-    if (shapes < 1).any() or (len(ends) and ends[-1] != len(values)):
+    if not np.isfinite(rows).all() or (shapes < 1).any() or int(ends[-1:].sum()) != len(values):
         raise ValueError("masks of another size than sent")
     return tuple(
         Patch(
