@@ -33,12 +33,14 @@ def _one(rows: np.ndarray, head: YoloxHead, *, at: np.ndarray, stride: np.ndarra
     scores = shares(rows[:, 4:], head)
     found = candidates(scores[:, :1] * scores[:, 1:], head)
     regressed = rows[found.rows, :4].astype(np.float64)
-    if regressed.size and regressed[:, 2:].max() > _LARGEST_LOG:
+    usual = float(np.median(regressed[:, 2:])) if regressed.size else 0.0
+    # A single unsure cell may hold any number; sizes in pixels are all as large.
+    if usual > _LARGEST_LOG:
         raise ModelError(
-            f"`output: yolox` reads logarithms of sizes, but finds {regressed[:, 2:].max():.4g}: "
+            f"`output: yolox` reads logarithms of sizes, but finds {usual:.4g} in the middle: "
             "the boxes are decoded already. Set `output: yolov5`."
         )
     scale = stride[found.rows, None]
     centres = (regressed[:, :2] + at[found.rows]) * scale
-    sizes = np.exp(regressed[:, 2:]) * scale
+    sizes = np.exp(np.minimum(regressed[:, 2:], 2 * _LARGEST_LOG)) * scale
     return detections(from_centres(np.concatenate([centres, sizes], axis=1)), found, head)
