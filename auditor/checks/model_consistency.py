@@ -148,19 +148,21 @@ def _at_the_end(evidence: Evidence, base: Prediction, ids: np.ndarray) -> Measur
     if evidence.spec.model.gives_boxes:
         point = evidence.spec.model.point.confidence
         now = class_counts(base, n_classes=len(rows.classes), confidence=point)
+        changed = (said != now).any(axis=1)
     else:
-        now = np.array([_classes_in(answer, len(rows.classes)) for answer in base.answers])
-        said, now = (said > 0).astype(int), (now > 0).astype(int)
-    changed = (said != now).any(axis=1)
+        now = np.array([_shares_of(answer, len(rows.classes)) for answer in base.answers])
+        # A class of few pixels comes and goes with the grid that they are counted on.
+        gone, come = (said > 0) & (now < LEAST_SHARE / 2), (said == 0) & (now > 10 * LEAST_SHARE)
+        changed = (gone | come).any(axis=1)
     # What is counted are answers, and no probability is known to have moved.
     return replace(_disagreement("end", changed, changed.astype(np.float64), ids), facts={})
 
 
-def _classes_in(answer: Answer, n_classes: int) -> np.ndarray:
-    """Pixels of each class in a class map, of those that are above a thousandth of it."""
+def _shares_of(answer: Answer, n_classes: int) -> np.ndarray:
+    """The share of a class map's pixels that each class has, (classes,)."""
     assert isinstance(answer, ClassMap)
     counts = np.bincount(answer.classes[answer.classes >= 0], minlength=n_classes)
-    return np.asarray(counts * (counts >= LEAST_SHARE * answer.classes.size))
+    return np.asarray(counts / answer.classes.size)
 
 
 def _subject() -> Subject:
