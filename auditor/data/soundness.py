@@ -334,7 +334,9 @@ def _seen_units(test: Dataset, train: Dataset | None) -> np.ndarray:
 
 def _pairs(dataset: Dataset, others: Dataset | None, twins: _Twins) -> pd.DataFrame:
     if others is None:
-        return pd.DataFrame(columns=list(PAIR_COLUMNS))
+        # Typed: joined to others, a column of objects would take their truth values with it.
+        empty = pd.DataFrame(columns=list(PAIR_COLUMNS))
+        return empty.astype({"distance": float, "reported": bool})
     rows = np.flatnonzero(twins.found)
     found = twins.index[rows]
     return pd.DataFrame(

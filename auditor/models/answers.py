@@ -7,24 +7,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from auditor.data.geometry import Affine, sampled
+from auditor.errors import ModelError
 
 Floats = NDArray[np.float64]
 
 UNSEEN = -1
 """Class of an image's pixels that the model was not shown (cut off by a crop)."""
-
-
-class Placement(Protocol):
-    """An upright affine from a frame to its image: no turning, no mirroring."""
-
-    def points(self, points: np.ndarray) -> Floats: ...
-    def boxes(self, corners: np.ndarray) -> Floats: ...
-    @property
-    def inverse(self) -> Placement: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +33,7 @@ class Patch:
     level: float
     within: tuple[float, float, float, float]
 
-    def moved(self, placement: Placement) -> Patch:
+    def moved(self, placement: Affine) -> Patch:
         region, within = placement.boxes(np.array([self.region, self.within])).tolist()
         return replace(self, region=tuple(region), within=tuple(within))
 
@@ -90,12 +83,17 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def to_image(self, to_frame: Placement, *, size: tuple[int, int], clip: bool) -> Detections:
+    def to_image(self, to_frame: Affine, *, size: tuple[int, int], clip: bool) -> Detections:
         """In the pixels of the image of `size` (height, width); `clip` cuts boxes at its edges.
 
         `to_frame` is the affine from the image to the frame. A box that lies beyond the image
         altogether is left out by the cut.
         """
+        if self.patches and not is_upright(to_frame):
+            raise ModelError(
+                "Masks of images that are stored turned cannot be taken back to them where "
+                "`model.input.exif` is `ignore`. Turn the files, or say `exif: apply`."
+            )
         back = to_frame.inverse
         height, width = size
         boxes = back.boxes(self.boxes)
@@ -124,8 +122,10 @@ class ClassMap:
 
     classes: NDArray[np.int16]
 
-    def to_image(self, to_frame: Placement, *, size: tuple[int, int]) -> ClassMap:
+    def to_image(self, to_frame: Affine, *, size: tuple[int, int]) -> ClassMap:
         """The nearest answer to each pixel of the image of `size` (height, width)."""
+        if not is_upright(to_frame):
+            return ClassMap(sampled(self.classes, to_frame, size=size, outside=UNSEEN))
         height, width = size
         rows, columns = self.classes.shape
         centres = np.arange(max(size)) + 0.5
@@ -138,6 +138,12 @@ class ClassMap:
 
 
 Answer = Detections | ClassMap
+
+
+def is_upright(placement: Affine) -> bool:
+    """Whether rows of an image stay rows in its frame: it is not turned on its way."""
+    origin, along, down = placement.points(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    return bool(along[1] == origin[1] and down[0] == origin[0])
 
 
 def _blend(pixels: np.ndarray, region: tuple[float, ...], count: int) -> NDArray[np.float32]:
