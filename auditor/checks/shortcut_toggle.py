@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -24,6 +24,7 @@ from auditor.contract import (
 )
 from auditor.contract.numbers import points
 from auditor.contract.words import EITHER_WAY
+from auditor.data.dataset import Dataset
 from auditor.data.views import PatchInRegion
 from auditor.findings import (
     Axis,
@@ -46,23 +47,43 @@ SAMPLE = 2000
 """Test images put through each view at most: half a point of accuracy shows in 2,000 pairs."""
 
 
+_NO_EXCHANGE = (
+    "The images are of no one class, so that none could give the region of an artefact for another "
+    "of its class."
+)
+
+
+def _of_one_class(dataset: Dataset) -> bool:
+    """Whether each image has a class of its own: regions are exchanged within and across it."""
+    return bool((dataset.labels >= 0).any())
+
+
 @dataclass(frozen=True)
 class Artefacts(Need):
     """Test images with the region of each declared artefact exchanged, and with it added."""
 
     def unmet(self, available: Available) -> Unmet | None:
-        if available.spec.shortcuts:
-            return None
-        return Unmet(
-            reason="The spec names no artefact to probe.",
-            remedy="Name known ones (a logo, a ruler, a time stamp) with their region under "
-            "`shortcuts`.",
-        )
+        if not available.spec.shortcuts:
+            return Unmet(
+                reason="The spec names no artefact to probe.",
+                remedy="Name known ones (a logo, a ruler, a time stamp) with their region under "
+                "`shortcuts`.",
+            )
+        if "test" in available.datasets and not self.passes(available):
+            return Unmet(
+                reason=_NO_EXCHANGE,
+                remedy="Give its picture as `patch`, to be added to images that lack it.",
+            )
+        return None
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
         probes = [views_of(s, spec=available.spec) for s in available.spec.shortcuts]
+        exchanged = _of_one_class(available.datasets["test"])
         return tuple(
-            Pass("test", view=view, sample=SAMPLE) for views in probes for view in views.all
+            Pass("test", view=view, sample=SAMPLE)
+            for views in probes
+            for view in views.all
+            if exchanged or view.donor is None
         )
 
     def frame_splits(self, available: Available) -> tuple[str, ...]:
@@ -112,7 +133,7 @@ class Toggle(Check):
         "Li, Evtimov, Gordo et al. (2023), arXiv:2212.04825 (adding a watermark)",
         "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
     )
-    words: ClassVar = {
+    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = {
         "accuracy-worth": Words(
             title="Accuracy that rests on {artefact}",
             span=EITHER_WAY,
@@ -148,30 +169,56 @@ class Toggle(Check):
             "another class.",
             action="train without {artefact} in the pictures, and test again",
         ),
-        "accuracy-lost": Words(
-            title="Accuracy lost when {artefact} is added",
-            span=EITHER_WAY,
-            short="accuracy lost by adding {artefact}",
-            sentence="Accuracy as shot {this}; with {artefact} added {other}; {gap}.",
-            sides=("As shot", "With it added"),
-            action="train without {artefact} in the pictures, and test again",
+        "accuracy-lost": (
+            Words(
+                title="Accuracy lost when {artefact} is added",
+                span=EITHER_WAY,
+                short="accuracy lost by adding {artefact}",
+                sentence="Accuracy as shot {this}; with {artefact} added {other}; {gap}.",
+                sides=("As shot", "With it added"),
+                action="train without {artefact} in the pictures, and test again",
+                of="image",
+            ),
+            Words(
+                title="Objects found less when {artefact} is added",
+                span=EITHER_WAY,
+                short="objects lost by adding {artefact}",
+                sentence="Objects found as shot {this}; with {artefact} added {other}; {gap}.",
+                sides=("As shot", "With it added"),
+                action="train without {artefact} in the pictures, and test again",
+                of="object",
+            ),
         ),
-        "answer-shift": Words(
-            title="Answers “{class}” won by {artefact}",
-            span=EITHER_WAY,
-            short="answers “{class}” won by {artefact}",
-            sentence="Of images of other classes {this} are answered {class} with {artefact} "
-            "added; as shot {other}; {gap}.",
-            sides=("With it added", "As shot"),
-            action="train without {artefact} in the pictures, and test again",
+        "answer-shift": (
+            Words(
+                title="“{class}” seen because of {artefact}{several:if}",
+                span=EITHER_WAY,
+                short="“{class}” seen because of {artefact}",
+                sentence="In {this} of the images without {class} it is seen once {artefact} is "
+                "added; as shot in {other}; {gap}.",
+                hundred="Of 100 images without “{class}”, it is seen in {here} once {artefact} is "
+                "added; as shot in {there}.",
+                sides=("With it added", "As shot"),
+                action="train without {artefact} in the pictures, and test again",
+            ),
+            Words(
+                title="Answers “{class}” won by {artefact}",
+                span=EITHER_WAY,
+                short="answers “{class}” won by {artefact}",
+                sentence="Of images of other classes {this} are answered {class} with {artefact} "
+                "added; as shot {other}; {gap}.",
+                sides=("With it added", "As shot"),
+                action="train without {artefact} in the pictures, and test again",
+            ),
         ),
     }
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rows: list[tuple[Cell, ...]] = []
+        exchanged = _of_one_class(evidence.dataset("test"))
         for shortcut in evidence.spec.shortcuts:
             views = views_of(shortcut, spec=evidence.spec)
-            measured = [*_exchanged(evidence, shortcut, views)]
+            measured = [*_exchanged(evidence, shortcut, views)] if exchanged else []
             if views.patched is not None:
                 measured += _added(evidence, shortcut, views.patched)
             yield from measured
@@ -283,7 +330,11 @@ def _added(evidence: Evidence, shortcut: ShortcutSpec, view: PatchInRegion) -> I
             with_it.image_ids, badness=with_it.confidence, among=as_shot.right & ~with_it.right
         ),
     )
-    yield from (_answer_shift(pair, name, shortcut) for name in _drawn_to(pair))
+    images = Pair.of(
+        evidence.scored("test", view=view, sample=SAMPLE, of="image"),
+        evidence.scored("test", of="image"),
+    )
+    yield from (_answer_shift(images, name, shortcut) for name in _drawn_to(images))
 
 
 def _drawn_to(pair: Pair) -> list[str]:
@@ -311,6 +362,7 @@ def _answer_shift(pair: Pair, name: str, shortcut: ShortcutSpec) -> Measure | Un
         examples=worst_first(
             others.first.image_ids, badness=others.first.confidence, among=after & ~before
         ),
+        facts={"several": not others.first.presence.one_each},
     )
 
 
