@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from auditor.contract import Check, Evidence, LabelledSplits, Need, Words
+from auditor.contract import Check, ClassScores, Evidence, LabelledSplits, Need, Words
 from auditor.contract.words import EITHER_WAY
 from auditor.findings import Measure, Result, Side, Subject
 from auditor.scoring.comparison import worst_first
@@ -39,29 +39,18 @@ class Baseline(Check):
 
     id: ClassVar[str] = "performance/baseline"
     topic: ClassVar[str] = "whether it does better than one answer for all"
-    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(),)
+    needs: ClassVar[tuple[Need, ...]] = (ClassScores(), LabelledSplits())
     words: ClassVar = {
-        "gain": (
-            Words(
-                title="Objects found beyond the share of the commonest class, {split} data",
-                span=EITHER_WAY,
-                short="better than one class for all",
-                sentence="“{commonest}” are {other} of the objects; the model finds {this}, {gap}.",
-                sides=("The model", "The commonest class"),
-                action="do not use it: it finds no more objects than one class has",
-                of="object",
-            ),
-            Words(
-                title="Accuracy over always giving the commonest answer, {split} data",
-                span=EITHER_WAY,
-                short="better than guessing",
-                sentence="Always answering “{commonest}” would give {other}; "
-                "the model gives {this}, {gap}.",
-                sides=("The model", "The commonest answer"),
-                action="do not use it: a fixed answer does as well",
-                headline="Always answering “{commonest}” would give {always:percent}.",
-                headline_rank=3,
-            ),
+        "gain": Words(
+            title="Accuracy over always giving the commonest answer, {split} data",
+            span=EITHER_WAY,
+            short="better than guessing",
+            sentence="Always answering “{commonest}” would give {other}; the model gives {this}, "
+            "{gap}.",
+            sides=("The model", "The commonest answer"),
+            action="do not use it: a fixed answer does as well",
+            headline="Always answering “{commonest}” would give {always:percent}.",
+            headline_rank=3,
         )
     }
     sources: ClassVar[tuple[str, ...]] = (
@@ -91,6 +80,5 @@ def _gain(rows: Rows) -> Measure:
         n_units=n_units(rows),
         sides=(Side(model, len(rows)), Side(fixed, len(rows))),
         examples=worst_first(rows.image_ids, badness=rows.confidence, among=always & ~rows.right),
-        of=rows.of,
         facts={"commonest": commonest, "always": value(fixed)},
     )

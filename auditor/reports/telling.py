@@ -186,7 +186,8 @@ def _unit_names(column: UnitColumn | None) -> tuple[str, str]:
     plain = column.column.removesuffix("_id").lower()
     usable = plain.isalpha() and plain.isascii() and not plain.endswith("s")
     name = column.name or (plain if usable else "unit")
-    return name, column.plural or f"{name}s"
+    ending = "es" if name.endswith(("s", "x", "z", "ch", "sh")) else "s"
+    return name, column.plural or f"{name}{ending}"
 
 
 def _places(record: AuditRecord) -> dict[str, str]:
