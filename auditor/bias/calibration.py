@@ -16,6 +16,7 @@ from auditor.contract import (
     Attributes,
     Check,
     ClassScores,
+    Confidences,
     Evidence,
     LabelledSplits,
     Need,
@@ -68,7 +69,7 @@ class GroupCalibration(Check):
     id: ClassVar[str] = "bias/calibration"
     topic: ClassVar[str] = "how sure it is, per group"
     question: ClassVar[Question | None] = Question.MEASURED
-    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(), Attributes(), SCORES)
+    needs: ClassVar[tuple[Need, ...]] = (Confidences(), LabelledSplits(), Attributes(), SCORES)
     sources: ClassVar[tuple[str, ...]] = (
         "Kumar, Liang & Ma (2019), arXiv:1909.10155 (debiased calibration error)",
         "Pleiss, Raghavan, Wu, Kleinberg & Weinberger (2017), arXiv:1709.02012 (by group)",

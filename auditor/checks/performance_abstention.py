@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from auditor.contract import Check, Evidence, LabelledSplits, Need, Words
+from auditor.contract import Check, Confidences, Evidence, LabelledSplits, Need, Words
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.scoring.calibration import RiskCoverage, risk_coverage
 from auditor.scoring.comparison import worst_first
@@ -48,7 +48,10 @@ class Abstention(Check):
 
     id: ClassVar[str] = "performance/abstention"
     topic: ClassVar[str] = "leaving unsure images to a person"
-    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(),)
+    needs: ClassVar[tuple[Need, ...]] = (
+        Confidences(),
+        LabelledSplits(),
+    )
     words: ClassVar = {
         "accuracy-at-coverage": Words(
             title="Accuracy where it answers only what it is surest of, share answered: "

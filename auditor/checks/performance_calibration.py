@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from auditor.contract import Check, ClassScores, Evidence, LabelledSplits, Need, Words
+from auditor.contract import Check, ClassScores, Confidences, Evidence, LabelledSplits, Need, Words
 from auditor.contract.words import EITHER_WAY
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Scale, Subject, Table
 from auditor.scoring.calibration import (
@@ -55,7 +55,7 @@ class Calibration(Check):
 
     id: ClassVar[str] = "performance/calibration"
     topic: ClassVar[str] = "whether it is as often right as it says"
-    needs: ClassVar[tuple[Need, ...]] = (LabelledSplits(), _SCORES)
+    needs: ClassVar[tuple[Need, ...]] = (Confidences(), LabelledSplits(), _SCORES)
     words: ClassVar = {
         "ece": Words(
             title="Distance between how sure it says it is and how often it is right, {split} data",

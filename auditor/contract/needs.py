@@ -124,6 +124,19 @@ class Boxes(Predictions):
 
 
 @dataclass(frozen=True)
+class Confidences(Need):
+    """How sure the model is of each answer."""
+
+    def unmet(self, available: Available) -> Unmet | None:
+        if available.model.task != "segmentation":
+            return None
+        return Unmet(
+            reason="A class map says of no answer how sure the model is of it.",
+            remedy="Nothing to do: this is asked of classifiers and detectors only.",
+        )
+
+
+@dataclass(frozen=True)
 class LabelledSplits(Need):
     """Answers and truth of the test images, and of the deployment images where they have truth.
 

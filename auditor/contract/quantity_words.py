@@ -185,7 +185,7 @@ def _of_group(naming: Naming, of: str) -> Words:
         hundred=said if counted else "",
         column=naming.short + of,
         action="fix and test again for {group}",
-        harm=naming.harm,
+        harm=naming.harm + of,
     )
 
 

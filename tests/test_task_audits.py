@@ -1,4 +1,4 @@
-"""Whole audits in which every answer has to find its way back to where it lies in the image."""
+"""Whole audits of small detectors and segmenters: answers lie where they are, no check crashes."""
 
 import json
 
@@ -101,10 +101,10 @@ def stored_box(box, width):
     return y0, width - x1, y1, width - x0
 
 
-def world(folder, task, *, turned=False, boxes_in="displayed"):
+def world(folder, task, *, n=N, turned=False, boxes_in="displayed"):
     images, objects = [], []
     (folder / "masks").mkdir()
-    for i in range(N):
+    for i in range(n):
         pixels, box = shown(i)
         height, width = pixels.shape[:2]
         (stored_turned if turned else save)(pixels, folder / f"{i:02}.png")
@@ -122,7 +122,9 @@ def world(folder, task, *, turned=False, boxes_in="displayed"):
     categories = [{"id": 7, "name": "red"}]
     coco = {"images": images, "annotations": objects, "categories": categories}
     (folder / "boxes.json").write_text(json.dumps(coco))
-    (folder / "photos.csv").write_text("file\n" + "".join(f"{i:02}.png\n" for i in range(N)))
+    splits = ["test"] * (n // 2) + ["train", "deployment"] * n
+    lines = [f"{i:02}.png,{splits[i]},{('day', 'night')[i % 2]},r{i // 2}" for i in range(n)]
+    (folder / "photos.csv").write_text("\n".join(["file,split,light,room", *lines]) + "\n")
     (detector if task == "detection" else segmenter)(folder / "net.onnx")
 
 
@@ -209,3 +211,36 @@ def _half(i):
     mask = np.zeros(pixels.shape[:2], dtype=np.uint8)
     mask[y0:y1, x0 : (x0 + x1) // 2] = 1
     return mask
+
+
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+def test_no_check_crashes_for_want_of_what_a_task_does_not_have(tmp_path, task):
+    world(tmp_path, task, n=60)
+    is_detector = task == "detection"
+    one = {"manifest": "photos.csv", "annotations": "boxes.json" if is_detector else "masks"}
+    attributes = {"light": {"role": "condition"}}
+    attributes |= {"size": {"role": "condition", "of": "object"}} if is_detector else {}
+    spec = {
+        "audit": {"title": "Red things", "system": {"decision": "locate"}},
+        "model": {
+            "path": "net.onnx", "task": task,
+            "classes": ["red"] if is_detector else ["ground", "red"],
+            "input": {"size": [32, 32]}, "output": "end-to-end" if is_detector else "semantic",
+        },
+        "data": {
+            **{s: one | {"where": {"split": s}} for s in ("test", "train", "deployment")},
+            "columns": {"image": "file", "unit": "room"},
+            "attributes": attributes,
+            "unannotated": "empty" if is_detector else "unlabelled",
+        },
+        "consequences": {"adverse": ["red"]},
+    }  # fmt: skip
+    path = tmp_path / "audit.yaml"
+    path.write_text(yaml.safe_dump(spec))
+    record = auditor.run(path, out=tmp_path / "out")
+    crashed = {r.check: r.traceback.splitlines()[-1] for r in record.results if r.traceback}
+    assert crashed == {}
+    # What a task does not have is said in a sentence, not left out.
+    not_run = {entry.check: entry.reason for entry in record.plan.not_run}
+    assert "label-errors" in " ".join(not_run)
+    assert all(reason.endswith(".") for reason in not_run.values())
