@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Unpack
 
 import numpy as np
 import pandas as pd
 
 from auditor.contract.needs import Need
-from auditor.contract.passes import AS_GIVEN
+from auditor.contract.passes import AS_GIVEN, PassKeys
 from auditor.data.dataset import Dataset
-from auditor.data.views import AS_SHOT, View
 from auditor.findings import ModelFacts, RowKind
-from auditor.spec import AuditSpec, InputSpec
+from auditor.spec import AuditSpec
 
 if TYPE_CHECKING:
     from auditor.data.expectations import ManifestReport
@@ -61,12 +60,9 @@ class Evidence(Protocol):
         self,
         split: str = "test",
         *,
-        view: View = AS_SHOT,
-        variant: str = AS_GIVEN,
-        input: InputSpec | None = None,
-        sample: int | None = None,
         part: str = "sound",
         of: RowKind | None = None,
+        **asked: Unpack[PassKeys],
     ) -> Rows:
         """Scored rows of a declared pass; unreadable images are never among them.
 
@@ -76,14 +72,7 @@ class Evidence(Protocol):
         ...
 
     def set_values(
-        self,
-        split: str = "test",
-        *,
-        view: View = AS_SHOT,
-        variant: str = AS_GIVEN,
-        input: InputSpec | None = None,
-        sample: int | None = None,
-        part: str = "sound",
+        self, split: str = "test", *, part: str = "sound", **asked: Unpack[PassKeys]
     ) -> tuple[Quantity, ...]:
         """What only a whole set of images has (average precision, ratios of sums).
 
@@ -92,14 +81,7 @@ class Evidence(Protocol):
         ...
 
     def answers(
-        self,
-        split: str = "test",
-        *,
-        view: View = AS_SHOT,
-        variant: str = AS_GIVEN,
-        input: InputSpec | None = None,
-        sample: int | None = None,
-        part: str = "sound",
+        self, split: str = "test", *, part: str = "sound", **asked: Unpack[PassKeys]
     ) -> Outcomes:
         """The raw answers of a declared pass of `ClassScores`, for checks that need them."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 from auditor.data.views import AS_SHOT, View
 from auditor.spec import InputSpec
@@ -33,6 +34,15 @@ class Pass:
         if self.sample is not None:
             parts.append(f"{self.sample} images")
         return " / ".join(parts)
+
+
+class PassKeys(TypedDict, total=False):
+    """What a pass may differ by, beside its split: see `Pass`."""
+
+    view: View
+    variant: str
+    input: InputSpec | None
+    sample: int | None
 
 
 def input_name(given: InputSpec) -> str:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -22,10 +23,10 @@ from auditor.contract import (
     Pass,
     UndeclaredNeedError,
 )
+from auditor.contract.passes import PassKeys
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import ManifestReport
 from auditor.data.soundness import Soundness
-from auditor.data.views import AS_SHOT, View
 from auditor.engine.sampling import nested_order, sample_rows
 from auditor.engine.store import Store
 from auditor.engine.sweep import SweptPass, SweptSplit, assemble
@@ -37,7 +38,7 @@ from auditor.scoring.quantities import Quantity
 from auditor.scoring.rows import Rows
 from auditor.scoring.tasks import Task, task_of
 from auditor.scoring.tasks.detection import ranked_answers
-from auditor.spec import AuditSpec, InputSpec
+from auditor.spec import AuditSpec
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,10 @@ class Gathered:
         default_factory=dict, compare=False
     )
     """Values of whole sets handed out so far."""
+    last_scores: dict[tuple[Pass, str], tuple[Dataset, pd.DataFrame]] = field(
+        default_factory=dict, compare=False
+    )
+    """What rows of the last pass are made of, which is asked for once for each kind of row."""
 
     def readable(self, split: str) -> np.ndarray:
         """Mask over a split's rows: images that could be decoded."""
@@ -117,15 +122,12 @@ class CheckEvidence:
         self,
         split: str = "test",
         *,
-        view: View = AS_SHOT,
-        variant: str = AS_GIVEN,
-        input: InputSpec | None = None,
-        sample: int | None = None,
         part: str = "sound",
         of: RowKind | None = None,
+        **asked: Unpack[PassKeys],
     ) -> Rows:
         of = self.kinds[0] if of is None or of not in self.kinds else of
-        wanted = Pass(split, view=view, variant=variant, input=input, sample=sample)
+        wanted = Pass(split, **asked)
         self._require_pass(wanted)
         known = self.gathered.scored
         if (wanted, part, of) not in known:
@@ -134,16 +136,9 @@ class CheckEvidence:
         return known[wanted, part, of]
 
     def set_values(
-        self,
-        split: str = "test",
-        *,
-        view: View = AS_SHOT,
-        variant: str = AS_GIVEN,
-        input: InputSpec | None = None,
-        sample: int | None = None,
-        part: str = "sound",
+        self, split: str = "test", *, part: str = "sound", **asked: Unpack[PassKeys]
     ) -> tuple[Quantity, ...]:
-        wanted = Pass(split, view=view, variant=variant, input=input, sample=sample)
+        wanted = Pass(split, **asked)
         self._require_pass(wanted)
         known = self.gathered.set_values
         if (wanted, part) not in known:
@@ -173,30 +168,27 @@ class CheckEvidence:
 
     def _scores(self, wanted: Pass, part: str) -> tuple[Dataset, pd.DataFrame]:
         """The images of a pass that are handed out, and what their rows are made of."""
+        held = self.gathered.last_scores
+        if (wanted, part) not in held:
+            held.clear()
+            held[wanted, part] = self._read_scores(wanted, part)
+        return held[wanted, part]
+
+    def _read_scores(self, wanted: Pass, part: str) -> tuple[Dataset, pd.DataFrame]:
         swept = self._swept(wanted)
         keep = self._taken(wanted, swept, part)
         if not keep.any():
-            raise self._nothing_left(wanted.split)
+            raise _nothing_left(self.gathered.soundness, wanted.split)
         dataset = self.gathered.available.datasets[wanted.split].take(swept.rows[keep])
         return dataset, swept.scored()[keep].reset_index(drop=True)
 
     def answers(
-        self,
-        split: str = "test",
-        *,
-        view: View = AS_SHOT,
-        variant: str = AS_GIVEN,
-        input: InputSpec | None = None,
-        sample: int | None = None,
-        part: str = "sound",
+        self, split: str = "test", *, part: str = "sound", **asked: Unpack[PassKeys]
     ) -> Outcomes:
-        wanted = Pass(split, view=view, variant=variant, input=input, sample=sample)
+        wanted = Pass(split, **asked)
         if not any(isinstance(need, ClassScores) for need in self.check.needs):
             raise UndeclaredNeedError(f"{self.check.id} asks for class scores undeclared")
         self._require_pass(wanted)
-        return self._answers(wanted, part)
-
-    def _answers(self, wanted: Pass, part: str) -> Outcomes:
         known = self.gathered.handed_out
         if (wanted, part) not in known:
             known[wanted, part] = self._outcomes_of(wanted, part)
@@ -208,7 +200,7 @@ class CheckEvidence:
         keep = self._taken(wanted, swept, part)
         dataset = self.gathered.available.datasets[wanted.split]
         if not keep.any():
-            raise self._nothing_left(wanted.split)
+            raise _nothing_left(self.gathered.soundness, wanted.split)
         if keep.all():
             return Outcomes(dataset.take(swept.rows), probabilities)
         return Outcomes(dataset.take(swept.rows[keep]), probabilities[keep])
@@ -237,7 +229,7 @@ class CheckEvidence:
         rows = self._frame_rows(split, sample)
         swept = self.gathered.splits[split]
         if not len(rows):
-            raise self._nothing_left(split)
+            raise _nothing_left(self.gathered.soundness, split)
         return np.stack([swept.frame(int(row)) for row in rows])
 
     def frame_ids(self, split: str, *, sample: int) -> tuple[str, ...]:
@@ -251,19 +243,6 @@ class CheckEvidence:
     def model_path(self, variant: str = AS_GIVEN) -> Path:
         self._require_variant(variant)
         return self.gathered.model_paths[variant]
-
-    def _nothing_left(self, split: str) -> NotMeasurableError:
-        counts = self.gathered.soundness.summary()[split]
-        apart = ", ".join(
-            f"{n} {reason.replace('_', ' ')}"
-            for reason, n in counts.items()
-            if n and reason not in ("images", "sound")
-        )
-        return NotMeasurableError(
-            f"Of {counts['images']} {split} images none is left to measure with ({apart}).",
-            remedy=f"Give {split} images that are readable and that training has not seen; "
-            "`data/images` and `data/leakage` list what was set apart.",
-        )
 
     def _frame_rows(self, split: str, sample: int) -> np.ndarray:
         available = self.gathered.available
@@ -319,3 +298,17 @@ class CheckEvidence:
             if need.unmet(available) is None
             for p in need.passes(available)
         }
+
+
+def _nothing_left(soundness: Soundness, split: str) -> NotMeasurableError:
+    counts = soundness.summary()[split]
+    apart = ", ".join(
+        f"{n} {reason.replace('_', ' ')}"
+        for reason, n in counts.items()
+        if n and reason not in ("images", "sound")
+    )
+    return NotMeasurableError(
+        f"Of {counts['images']} {split} images none is left to measure with ({apart}).",
+        remedy=f"Give {split} images that are readable and that training has not seen; "
+        "`data/images` and `data/leakage` list what was set apart.",
+    )

@@ -7,7 +7,6 @@ from auditor.spec.audit_spec import (
     AuditSection,
     AuditSpec,
     ClaimSpec,
-    ClassCount,
     ColumnsSpec,
     ConsequencesSpec,
     CostsSpec,
@@ -15,22 +14,25 @@ from auditor.spec.audit_spec import (
     DatasetSpec,
     DataSpec,
     ImageLimits,
-    InputSpec,
-    Interpolation,
-    ModelSpec,
-    OperatingPointSpec,
-    OutputSpec,
-    RunLimits,
     ShortcutSpec,
     Split,
     TargetSpec,
-    Task,
     UnitColumn,
 )
 from auditor.spec.document import (
     Document,
 )
 from auditor.spec.heads import HEADS, AnyHead, HeadSpec
+from auditor.spec.model_spec import (
+    ClassCount,
+    InputSpec,
+    Interpolation,
+    ModelSpec,
+    OperatingPointSpec,
+    OutputSpec,
+    RunLimits,
+    Task,
+)
 from auditor.spec.spec_part import Fraction, Positive, SpecPart
 
 __all__ = [
