@@ -56,17 +56,7 @@ def write_spec(
     Raises SpecError when `out` exists and `force` is False, DataError and ModelError for paths
     that hold no data or no model.
     """
-    for path in filter(None, (model, data, out, images, train, deployment)):
-        problem = path_problem(str(path))
-        if problem:
-            raise SpecError(f"{problem}.")
-    if out.exists() and not force:
-        raise SpecError(f"{out} exists already. Give another --out, or --force to overwrite it.")
-    if out.is_dir() or not out.parent.is_dir():
-        raise SpecError(
-            f"--out {out} is a folder, or lies in none that exists. Give a file in a folder that "
-            "exists, such as audit.yaml."
-        )
+    _require_places((model, data, out, images, train, deployment), out=out, force=force)
     given = Given(images, columns)
     found, guessed = _looked(
         model, data, given, train=train, deployment=deployment, output_name=output_name
@@ -80,6 +70,26 @@ def write_spec(
         raise SpecError(
             f"--out {out} cannot be written ({error.strerror}). Give another."
         ) from error
+    return _told(seen, found, model, out)
+
+
+def _require_places(paths: Iterable[Path | None], *, out: Path, force: bool) -> None:
+    """Raise SpecError for a path that can be none, and where `out` may not be written."""
+    for path in filter(None, paths):
+        problem = path_problem(str(path))
+        if problem:
+            raise SpecError(f"{problem}.")
+    if out.exists() and not force:
+        raise SpecError(f"{out} exists already. Give another --out, or --force to overwrite it.")
+    if out.is_dir() or not out.parent.is_dir():
+        raise SpecError(
+            f"--out {out} is a folder, or lies in none that exists. Give a file in a folder that "
+            "exists, such as audit.yaml."
+        )
+
+
+def _told(seen: GuessedModel, found: FoundData, model: Path, out: Path) -> list[str]:
+    """What was found, and what to check by hand."""
     sensitive = _sensitive(found)
     return [
         f"Wrote {out}.",

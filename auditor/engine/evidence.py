@@ -82,8 +82,8 @@ class Gathered:
 
 
 @dataclass(frozen=True)
-class CheckEvidence:
-    """The `Evidence` of one check (see `auditor.contract.check.Evidence`)."""
+class _Declared:
+    """What a check has declared that it asks for; whatever else it asks for raises."""
 
     check: Check
     gathered: Gathered
@@ -91,6 +91,53 @@ class CheckEvidence:
     @property
     def spec(self) -> AuditSpec:
         return self.gathered.available.spec
+
+    def has(self, need: Need) -> bool:
+        if need not in self.check.needs:
+            raise UndeclaredNeedError(
+                f"{self.check.id} asks about {need}, which it does not declare"
+            )
+        return need.unmet(self.gathered.available) is None
+
+    def labelled_splits(self) -> tuple[str, ...]:
+        need = next((n for n in self.check.needs if isinstance(n, LabelledSplits)), None)
+        if need is None:
+            raise UndeclaredNeedError(f"{self.check.id} asks for labelled splits undeclared")
+        return need.splits(self.gathered.available)
+
+    def _require_variant(self, variant: str) -> None:
+        missing = self.gathered.missing_variants.get(variant)
+        if missing is not None:
+            raise NotMeasurableError(missing.reason, remedy=missing.remedy)
+
+    def _require_split(self, split: str) -> None:
+        if split not in self.gathered.available.datasets:
+            raise UndeclaredNeedError(f"{self.check.id} asks for {split}, which is not there")
+        declared = {getattr(need, "split", None) for need in self.check.needs} | {
+            p.split for p in self._declared_passes()
+        }
+        if split not in declared:
+            raise UndeclaredNeedError(
+                f"{self.check.id} asks for {split}, which it does not declare"
+            )
+
+    def _require_pass(self, wanted: Pass) -> None:
+        if wanted not in self._declared_passes():
+            raise UndeclaredNeedError(f"{self.check.id} asks for the pass {wanted} undeclared")
+
+    def _declared_passes(self) -> set[Pass]:
+        available = self.gathered.available
+        return {
+            p
+            for need in self.check.needs
+            if need.unmet(available) is None
+            for p in need.passes(available)
+        }
+
+
+@dataclass(frozen=True)
+class CheckEvidence(_Declared):
+    """The `Evidence` of one check (see `auditor.contract.check.Evidence`)."""
 
     @property
     def model(self) -> ModelFacts:
@@ -100,23 +147,10 @@ class CheckEvidence:
     def rng(self) -> np.random.Generator:
         return np.random.default_rng([self.spec.audit.seed, zlib.crc32(self.check.id.encode())])
 
-    def has(self, need: Need) -> bool:
-        if need not in self.check.needs:
-            raise UndeclaredNeedError(
-                f"{self.check.id} asks about {need}, which it does not declare"
-            )
-        return need.unmet(self.gathered.available) is None
-
     def dataset(self, split: str, *, part: str = "sound") -> Dataset:
         self._require_split(split)
         dataset = self.gathered.available.datasets[split]
         return dataset.take(self._keep(split)) if part == "sound" else dataset
-
-    def labelled_splits(self) -> tuple[str, ...]:
-        need = next((n for n in self.check.needs if isinstance(n, LabelledSplits)), None)
-        if need is None:
-            raise UndeclaredNeedError(f"{self.check.id} asks for labelled splits undeclared")
-        return need.splits(self.gathered.available)
 
     def scored(
         self,
@@ -269,35 +303,6 @@ class CheckEvidence:
     def _swept(self, wanted: Pass) -> SweptPass:
         self._require_variant(wanted.variant)
         return self.gathered.swept[replace(wanted, sample=None, embedding=False)]
-
-    def _require_variant(self, variant: str) -> None:
-        missing = self.gathered.missing_variants.get(variant)
-        if missing is not None:
-            raise NotMeasurableError(missing.reason, remedy=missing.remedy)
-
-    def _require_split(self, split: str) -> None:
-        if split not in self.gathered.available.datasets:
-            raise UndeclaredNeedError(f"{self.check.id} asks for {split}, which is not there")
-        declared = {getattr(need, "split", None) for need in self.check.needs} | {
-            p.split for p in self._declared_passes()
-        }
-        if split not in declared:
-            raise UndeclaredNeedError(
-                f"{self.check.id} asks for {split}, which it does not declare"
-            )
-
-    def _require_pass(self, wanted: Pass) -> None:
-        if wanted not in self._declared_passes():
-            raise UndeclaredNeedError(f"{self.check.id} asks for the pass {wanted} undeclared")
-
-    def _declared_passes(self) -> set[Pass]:
-        available = self.gathered.available
-        return {
-            p
-            for need in self.check.needs
-            if need.unmet(available) is None
-            for p in need.passes(available)
-        }
 
 
 def _nothing_left(soundness: Soundness, split: str) -> NotMeasurableError:
