@@ -11,8 +11,9 @@ import numpy as np
 
 from auditor.data.annotate import without_labels
 from auditor.data.deep_pixels import usual_white
+from auditor.data.frames import to_frame
 from auditor.data.image_files import ImageFiles
-from auditor.data.images import Decoded, UnreadableImageError, decode, to_frame
+from auditor.data.images import Decoded, UnreadableImageError, decode
 from auditor.data.manifest import read_dataset
 from auditor.data.model_classes import load_classes
 from auditor.errors import AuditorError, ModelError

@@ -21,8 +21,9 @@ from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from auditor.data.frames import to_frame
 from auditor.data.geometry import to_frame_affine
-from auditor.data.images import decode, to_frame
+from auditor.data.images import decode
 from auditor.models.answers import ClassMap, Detections
 from auditor.models.heads.registry import read_answers
 from auditor.models.inputs import InputBuffers

@@ -32,7 +32,8 @@ from PIL import Image
 
 from auditor.contract import AS_GIVEN, Pass
 from auditor.data.dataset import Dataset
-from auditor.data.images import decode, to_frame
+from auditor.data.frames import to_frame
+from auditor.data.images import decode
 from auditor.engine import shard as shard_module
 from auditor.engine.store import Store
 from auditor.engine.sweep import SweptSplit, sweep_split

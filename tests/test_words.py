@@ -22,7 +22,8 @@ ADVICE = {
     "cli.py",  # the help of `auditor explain` gives an example
     "engine/evidence.py",  # where no image is left, which checks list those set apart
     "init_model.py",  # a comment in the spec that `auditor init` writes
-    "models/guess.py",  # which check tries out a guessed preprocessing
+    "models/guess.py",
+    "models/normalisation.py",  # which check tries out a guessed preprocessing
 }
 """Modules of which a sentence for the reader sends them to a check."""
 

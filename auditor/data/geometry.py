@@ -16,7 +16,7 @@ from auditor.spec import InputSpec
 Floats = NDArray[np.float64]
 
 _LONGEST_RATIO = 64
-"""As in `auditor.data.images`: of a longer strip only the middle is resized."""
+"""As in `auditor.data.frames`: of a longer strip only the middle is resized."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Affine:
 
 
 def to_frame_affine(*, width: int, height: int, input: InputSpec) -> Affine:
-    """From an image of `width` and `height` to the frame that `auditor.data.images.to_frame` makes.
+    """From an image of `width` and `height` to the frame that `auditor.data.frames.to_frame` makes.
 
     Its inverse takes a model's boxes back to the image.
     """

@@ -373,10 +373,11 @@ def _dataset(
             if typed.times is not None
             else pd.Series(pd.NaT, index=range(len(ids)), dtype="datetime64[ns]"),
             **{name: np.maximum(found, NO_LABEL) for name, found in typed.second.items()},
-            **_named_maps(rows, plan.optional.get("annotation")),
             **{f"attribute:{name}": g.groups for name, g in typed.groups.items()},
         }
     )
+    if "annotation" in plan.optional:
+        frame["annotation"] = _text_column(rows, plan.optional["annotation"])
     kept = frame[typed.good].reset_index(drop=True)
     return Dataset(
         split=split,
@@ -389,10 +390,6 @@ def _dataset(
         annotators=tuple(name.partition(":")[2] for name in plan.second if name != GOLD),
         has_gold=bool(GOLD in kept and (kept[GOLD] >= 0).any()),
     )
-
-
-def _named_maps(rows: Rows, column: str | None) -> dict[str, pd.Series]:
-    return {} if column is None else {"annotation": _text_column(rows, column)}
 
 
 def _text_column(rows: Rows, column: str | None) -> pd.Series:

@@ -14,8 +14,9 @@ from auditor.contract import AS_GIVEN, Available, Pass
 from auditor.data.annotate import AnnotatedTask, read_annotated
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import ManifestReport
+from auditor.data.frames import to_frame
 from auditor.data.image_files import ImageFiles
-from auditor.data.images import UnreadableImageError, decode, to_frame
+from auditor.data.images import UnreadableImageError, decode
 from auditor.data.manifest import ReadDataset, read_datasets
 from auditor.data.near_duplicates import KIND_NAMES, NEAR
 from auditor.data.pooling import pool_small_groups

@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.annotations import ImageHeader
+from auditor.data.frames import to_frame
 from auditor.data.geometry import Affine, displayed_to_frame
 from auditor.data.image_files import ImageFiles
-from auditor.data.images import DECODER_VERSION, Decoded, UnreadableImageError, decode, to_frame
+from auditor.data.images import DECODER_VERSION, Decoded, UnreadableImageError, decode
 from auditor.data.scan import SCAN_VERSION, describe, unreadable_row
 from auditor.data.views import AS_SHOT, View, ViewContext
 from auditor.engine.answer_files import Gathering, Place, gathering, read_stored, suffix_of

@@ -21,7 +21,7 @@ from auditor.spec import Task
 
 if TYPE_CHECKING:
     from auditor.models.checkpoints import Checkpoint
-    from auditor.models.onnx_graph import OnnxGraph
+    from auditor.models.normalisation import Normalisation
 
 _SIZE = (224, 224)
 _FREE_SIZE = (640, 640)
@@ -78,17 +78,6 @@ class GuessedModel:
     task: Task = "classification"
     head: str | None = None
     head_guesses: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Normalisation:
-    """How pixels should go in, and why; `certain` where the graph shows it."""
-
-    scale: float
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    reason: str
-    certain: bool
 
 
 def guess_model_spec(
@@ -174,6 +163,7 @@ def _told_width(sides: Sequence[int | None]) -> str:
 
 def _guess_onnx(path: Path, n_classes: int | None, output_name: str | None) -> GuessedModel:
     from auditor.models.fit import only_input
+    from auditor.models.normalisation import leading_constants
     from auditor.models.onnx_graph import OnnxGraph, ending_of, read_onnx, tensor_facts
 
     file = read_onnx(path)
@@ -203,12 +193,12 @@ def _guess_onnx(path: Path, n_classes: int | None, output_name: str | None) -> G
     wide = [n for n in scores.shape[1:] if n != 1]
     n_outputs = wide[0] if len(wide) == 1 else (1 if not wide else None)
     background = 0 if n_outputs == _WITH_BACKGROUND else None
-    normalisation = _normalisation(leading_constants(graph), guess)
+    left = _left_to_do(leading_constants(graph), guess)
     found = replace(
         guess,
-        scale=normalisation.scale,
-        mean=normalisation.mean,
-        std=normalisation.std,
+        scale=left.scale,
+        mean=left.mean,
+        std=left.std,
         n_outputs=n_outputs,
         background=background,
         # One number is the second class's score, whatever it ends in.
@@ -216,12 +206,20 @@ def _guess_onnx(path: Path, n_classes: int | None, output_name: str | None) -> G
         output_name=scores.name if len(outputs) > 1 else None,
         guesses=(
             *guess.guesses,
-            *(() if normalisation.certain else ("scale", "mean", "std", "channels")),
+            *(() if left.certain else ("scale", "mean", "std", "channels")),
             *(("background",) if background is not None else ()),
         ),
-        reason=f"{guess.reason}; {_told_output(n_outputs, ending)}; {normalisation.reason}.",
+        reason=f"{guess.reason}; {_told_output(n_outputs, ending)}; {left.reason}.",
     )
     return _with_stated(found, stated)
+
+
+def _left_to_do(constants: Sequence[tuple[str, np.ndarray]], guess: GuessedModel) -> Normalisation:
+    from auditor.models.normalisation import normalisation
+
+    return normalisation(
+        constants, grey=guess.channels == "grey", as_they_are=guess.dtype == "uint8"
+    )
 
 
 def _with_head(
@@ -229,15 +227,15 @@ def _with_head(
 ) -> GuessedModel:
     """The guess for a detector or segmenter: its head, and the input that such models take."""
     kind = found.head.model_dump()["kind"]
-    normalisation = _normalisation(constants, guess)
+    left = _left_to_do(constants, guess)
     usual = dict(USUAL_INPUT.get(kind, {}))
     if guess.channels == "grey":
         usual.pop("channels", None)
     if constants or guess.dtype == "uint8":
         usual = {k: v for k, v in usual.items() if k not in ("scale", "mean", "std")}
-    taken = {"scale": normalisation.scale, "mean": normalisation.mean, "std": normalisation.std}
+    taken = {"scale": left.scale, "mean": left.mean, "std": left.std}
     placed = ("pad", "align") if usual.get("resize") == "letterbox" else ()
-    open_ = () if normalisation.certain else ("scale", "mean", "std")
+    open_ = () if left.certain else ("scale", "mean", "std")
     stated = found.head.model_dump(mode="json", exclude_defaults=True)
     return replace(
         guess,
@@ -289,61 +287,6 @@ def _told_output(n_outputs: int | None, ending: str) -> str:
     if n_outputs == _WITH_BACKGROUND:
         return f"{said} (guess: the first is a background class)"
     return said
-
-
-def leading_constants(graph: OnnxGraph) -> list[tuple[str, np.ndarray]]:
-    """Constants that the graph applies to its input before its first layer, in their order.
-
-    Pairs of an operator (Sub, Div, Mul, Add, BatchNormalization) and its numbers.
-    """
-    from auditor.models.onnx_graph import RESHAPING
-
-    at, found = graph.inputs[0].name, []
-    for node in graph.nodes:
-        if at not in node.input:
-            continue
-        if node.op_type == "BatchNormalization":
-            found.append((node.op_type, np.zeros(1)))
-        elif node.op_type in ("Sub", "Div", "Mul", "Add"):
-            other = next((name for name in node.input if name != at), at)
-            values = graph.value(other)
-            if values is None:
-                break
-            found.append((node.op_type, values))
-        elif node.op_type not in RESHAPING:
-            break
-        at = node.output[0]
-    return found
-
-
-def _normalisation(constants: list[tuple[str, np.ndarray]], guess: GuessedModel) -> _Normalisation:
-    """What is left to do outside of the graph."""
-    count = 1 if guess.channels == "grey" else 3
-    nothing = ((0.0,) * count, (1.0,) * count)
-    if guess.dtype == "uint8":
-        return _Normalisation(255.0, *nothing, "pixels go in as they are (uint8)", certain=True)
-    if not constants:
-        if count == 1:
-            said = "guess: pixels divided by 255; check with model/preprocessing"
-            return _Normalisation(255.0, *nothing, said, certain=False)
-        said = "guess: normalised as for ImageNet, RGB; check with model/preprocessing"
-        return _Normalisation(255.0, _IMAGENET_MEAN, _IMAGENET_STD, said, certain=False)
-    # A graph that takes away over one unit, or divides by over ten, was made for 0 to 255.
-    from_255 = any(_is_for_255(op, values) for op, values in constants)
-    scale = 1.0 if from_255 else 255.0
-    steps = ", ".join(dict.fromkeys(op for op, _ in constants))
-    said = (
-        f"the graph normalises by itself ({steps}); guess: it takes pixels from 0 to "
-        f"{'255' if from_255 else '1'}, RGB; check with model/preprocessing"
-    )
-    return _Normalisation(scale, *nothing, said, certain=False)
-
-
-def _is_for_255(op: str, values: np.ndarray) -> bool:
-    size = float(np.abs(values).max(initial=0))
-    if op in ("Sub", "Add"):
-        return size > 2
-    return size > 10 if op == "Div" else op == "Mul" and 0 < size < 0.1
 
 
 def _guess_torch(path: Path, format: Format) -> GuessedModel:

@@ -7,6 +7,8 @@ import json
 import platform
 from pathlib import Path
 
+from auditor.spec import ModelSpec
+
 
 def digest_of(*parts: object) -> str:
     """SHA-256 of JSON values, in their order."""
@@ -28,3 +30,20 @@ def _instruction_sets() -> list[str]:
         if name.strip().lower() in ("flags", "features"):
             return sorted(set(value.split()))
     return []
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def code_digest(model: ModelSpec, folder: Path) -> str:
+    """What names network and weights beside the file's bytes.
+
+    The architecture's name, its file's digest where it lies in `folder`, and which of the
+    weights in the file are meant.
+    """
+    name = model.architecture or ""
+    file = folder / Path(*name.partition(":")[0].split(".")).with_suffix(".py")
+    found = ":" in name and file.is_file()
+    return f"{name} {file_digest(file) if found else ''} {model.weights or ''}".rstrip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -21,7 +20,7 @@ from auditor.models.checkpoints import Checkpoint, read_checkpoint
 from auditor.models.class_tensor import class_tensor, class_tensor_name, raw_tensors
 from auditor.models.fit import inputs_alike, not_taken
 from auditor.models.heads.tensors import Raw
-from auditor.models.identity import cpu_features, digest_of
+from auditor.models.identity import code_digest, cpu_features, digest_of, file_digest
 from auditor.models.inputs import InputBuffers, tensor_shape
 from auditor.models.outputs import output_widths, reading_for
 from auditor.models.penultimate import as_vectors
@@ -223,7 +222,7 @@ def open_torch(
         notes=(*checkpoint.notes, *filter(None, [stated.note(classes, background=background)])),
         listed_classes=stated.order_of(classes, background=background),
     )
-    code = _code_digest(model, folder) if format not in ("torchscript", "pt2") else ""
+    code = code_digest(model, folder) if format not in ("torchscript", "pt2") else ""
     return TorchPredictor(module, replace(plan, facts=facts, code=code), input=model.input)
 
 
@@ -278,7 +277,7 @@ def _plan_of(
     facts = ModelFacts(
         task=model.task,
         format="torchscript" if format == "torchscript" else "torch",
-        digest=_file_digest(path),
+        digest=file_digest(path),
         file_bytes=path.stat().st_size,
         inputs=(_facts("image", (None, *tensor_shape(model.input)), example),),
         outputs=tuple(_facts(n, (None, *t.shape[1:]), t) for n, t in outputs.items()),
@@ -392,20 +391,3 @@ def _device(wanted: str) -> str:
     if wanted.startswith("cuda") and torch.cuda.is_available():
         return wanted
     return "cpu"
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _code_digest(model: ModelSpec, folder: Path) -> str:
-    """What names network and weights beside the file's bytes.
-
-    The architecture's name, its file's digest where it lies in `folder`, and which of the
-    weights in the file are meant.
-    """
-    name = model.architecture or ""
-    file = folder / Path(*name.partition(":")[0].split(".")).with_suffix(".py")
-    found = ":" in name and file.is_file()
-    return f"{name} {_file_digest(file) if found else ''} {model.weights or ''}".rstrip()

@@ -231,7 +231,8 @@ def test_words_can_be_written_into_a_spec():
 def test_squeezenet_declared_as_rgb_is_told_how_it_was_trained(worlds, shared_data):
     import pandas as pd
 
-    from auditor.data.images import decode, to_frame
+    from auditor.data.frames import to_frame
+    from auditor.data.images import decode
     from auditor.models.load import load_model
 
     classes = tuple(str(i) for i in range(1000))

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from auditor.data.frames import to_frame
 from auditor.data.geometry import (
     Affine,
     mirrored,
@@ -10,7 +11,7 @@ from auditor.data.geometry import (
     upended,
     upright_affine,
 )
-from auditor.data.images import decode, to_frame
+from auditor.data.images import decode
 from auditor.spec import InputSpec
 
 INPUTS = {

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from auditor.data.images import UnreadableImageError, decode, to_frame
+from auditor.data.frames import to_frame
+from auditor.data.images import UnreadableImageError, decode
 from auditor.errors import DataError
 from auditor.spec import InputSpec
 

@@ -296,7 +296,8 @@ REAL = {
 def test_real_models_answer_as_published(tiny, shared_data, name):
     import pandas as pd
 
-    from auditor.data.images import decode, to_frame
+    from auditor.data.frames import to_frame
+    from auditor.data.images import decode
 
     given, output, width, least = REAL[name]
     given = {"size": (224, 224), "resize": "shortest", "shortest": 256} | given

@@ -13,9 +13,9 @@ import pytest
 import torch
 from head_frame import decode
 
+from auditor.data.frames import to_frame
 from auditor.data.geometry import to_frame_affine
 from auditor.data.images import decode as decode_image
-from auditor.data.images import to_frame
 from auditor.models.answers import ClassMap
 from auditor.models.heads.recognition import recognise
 from auditor.models.inputs import InputBuffers
