@@ -1,5 +1,6 @@
 """Real networks on real photos, from the specs under benchmarks/; skipped without the data."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,17 @@ def test_top_1_is_what_others_measured_with_the_same_preprocessing(
     record = auditor.run(spec, out=tmp_path / "out", only=("performance/overall",))
     assert record.dataset("test").n_sound == 1000
     assert measured(record, "performance/overall:accuracy@test") == pytest.approx(top_1, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"), [("yolox-coco.yaml", 0.329), ("fastestdet-coco.yaml", 0.173)]
+)
+def test_average_precision_is_what_others_measured(shared_data, tmp_path, name, precision):
+    shutil.copy(BENCHMARKS / "coco-classes.txt", tmp_path)
+    spec = spec_in(tmp_path, name, shared_data)
+    record = auditor.run(spec, out=tmp_path / "out", only=("performance/overall",))
+    found = measured(record, "performance/overall:ap-50-95@test")
+    assert found == pytest.approx(precision, abs=0.005)
 
 
 def test_a_wrong_preprocessing_is_found_and_the_right_one_named(shared_data, tmp_path):
