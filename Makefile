@@ -19,9 +19,9 @@ demo-digits: setup
 	.venv/bin/auditor run examples/digits/world/audit.yaml --out demo-digits || \
 	    case $$? in 1|3) ;; *) exit 1 ;; esac
 
-# Tests of one module share what they make, so a module stays with one worker.
+# Tests of one module share what they make, so a module stays with one worker; the slow come first.
 test: setup
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadscope
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 lint: setup
 	.venv/bin/ruff check .

@@ -39,6 +39,11 @@ MINIMAL_SPEC = {
 }
 
 
+def pytest_collection_modifyitems(items):
+    """The slowest modules go first, so that no core waits at the end for the last of them."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def make_spec(**changes) -> AuditSpec:
     """A small valid spec; `changes` replace top-level sections."""
     return AuditSpec.model_validate(MINIMAL_SPEC | changes)

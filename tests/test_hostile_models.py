@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hostile_models import CASES, tried, warm
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[1] / "docs" / "hostile-files.md"
 SAYS = {
     "endless loop": "model.limits.seconds",

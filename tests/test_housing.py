@@ -11,6 +11,8 @@ from auditor.reports.answers import answer_text
 from auditor.reports.ordering import ordered
 from auditor.stats import interval, value
 
+pytestmark = pytest.mark.slow
+
 HOUSING = Path(auditor.__file__).parents[1] / "examples" / "housing"
 
 

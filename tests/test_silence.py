@@ -17,6 +17,8 @@ from auditor.engine.output import output_folder
 from auditor.errors import DataError, SpecError
 from auditor.reports.templates import template_folder
 
+pytestmark = pytest.mark.slow
+
 ONLY = ("performance/overall",)
 FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>
 <dir>{}</dir><cachedir prefix="xdg">fontconfig</cachedir></fontconfig>"""

@@ -12,6 +12,8 @@ from PIL import Image
 import auditor
 from auditor.stats import value
 
+pytestmark = pytest.mark.slow
+
 N = 12
 SIZES = ((64, 40), (40, 64), (48, 48))
 RESIZES = {

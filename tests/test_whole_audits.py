@@ -11,6 +11,8 @@ from auditor.contract import check_classes
 from auditor.findings import Measure, finding_id
 from auditor.stats import Exact, interval, value
 
+pytestmark = pytest.mark.slow
+
 TIMED = {"deployment/latency", "deployment/quantization"}
 CHECKS = tuple(sorted(check_classes().keys() - TIMED))
 SEED = "seed: 3"

@@ -7,6 +7,8 @@ import pytest
 import auditor
 from auditor.stats import value
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(auditor.__file__).parents[1] / "examples"
 
 
