@@ -16,6 +16,7 @@ from auditor.stats.clusters import (
     side_rates,
     two_sample_difference,
 )
+from auditor.stats.drift import drift_p
 from auditor.stats.estimates import (
     ENDLESS,
     GRID,
@@ -92,6 +93,7 @@ __all__ = [
     "conditional_holm",
     "difference_score_test",
     "draws_of",
+    "drift_p",
     "fisher_midp",
     "g_test",
     "holm",
