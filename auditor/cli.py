@@ -17,6 +17,7 @@ from auditor.opening import FULL
 from auditor.spec.bounds import path_problem
 
 if TYPE_CHECKING:
+    from auditor.engine.kept import Asked, LastRun
     from auditor.progress import ShowProgress
     from auditor.record import AuditRecord
 
@@ -161,21 +162,31 @@ def run(
     only: Only = None,
     policy: PolicyName = None,
     trust_code: TrustCode = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Measure anew, also where nothing has changed.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Run the audit: measure, judge, write the record, render the report.
 
-    Killed and started again, it computes only what is missing.
+    Killed and started again, it computes only what is missing. Where nothing that it read has
+    changed since the last run, that one's record is kept.
 
     Example:  auditor run audit.yaml --out audit-out
     """
-    from auditor.engine import run as engine
+    from auditor.engine.kept import Asked, kept_run
     from auditor.engine.output import output_folder
     from auditor.progress import progress
 
     done = _Done()
+    asked = Asked.of(spec, only=only or (), policy=policy, trust_code=trust_code)
     try:
         with output_folder(out) as folder:
+            kept = None if again else kept_run(folder, asked)
+            if kept is not None:
+                _finish_kept(kept, folder)
+            from auditor.engine import run as engine
+
             with progress(quiet=quiet) as show:
                 record = engine.audit_into(
                     folder,
@@ -185,7 +196,7 @@ def run(
                     trust_code=trust_code,
                     report=done.beside(show),
                 )
-            _render_and_finish(record, folder)
+            _render_and_finish(record, folder, asked=asked)
     except KeyboardInterrupt:
         typer.echo(f"auditor: stopped. {done.kept(out)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -293,7 +304,22 @@ def checks() -> None:
         typer.echo(line)
 
 
-def _render_and_finish(record: AuditRecord, out: Path | None) -> None:
+def _finish_kept(kept: LastRun, folder: Path) -> NoReturn:
+    """Say again what the last run said, of its record as it is."""
+    typer.echo(kept.notice)
+    if kept.reported is None:
+        from auditor.judging.judged_record import read_record
+
+        _render_and_finish(read_record(folder / "audit.json"), folder, asked=kept.asked)
+    for line in kept.reported.lines:
+        typer.echo(line)
+    raise typer.Exit(kept.reported.status)
+
+
+def _render_and_finish(
+    record: AuditRecord, out: Path | None, *, asked: Asked | None = None
+) -> NoReturn:
+    """Render, say the verdict, and note both where the record is that of a run (`asked`)."""
     from auditor.reports.summary import summary_lines
 
     rendered: tuple[Path, ...] = ()
@@ -307,16 +333,20 @@ def _render_and_finish(record: AuditRecord, out: Path | None) -> None:
         except MissingLibraryError as error:
             # The HTML is written before the PDF is tried: the verdict is not lost.
             problem = str(error)
-    for line in summary_lines(record):
+    shown = [path for path in rendered if path.suffix in (".html", ".pdf")]
+    lines = [*summary_lines(record), *(f"Report: {path}" for path in shown)]
+    for line in lines:
         typer.echo(line)
-    for path in rendered:
-        if path.suffix in (".html", ".pdf"):
-            typer.echo(f"Report: {path}")
-    if problem:
-        typer.echo(f"auditor: {problem}", err=True)
     # What was changed by hand may fail, but never passes.
     code = EXIT_CODES[str(record.verdict)]
-    raise typer.Exit(NOT_DECIDED if record.altered and code == 0 else code)
+    code = NOT_DECIDED if record.altered and code == 0 else code
+    if problem:
+        typer.echo(f"auditor: {problem}", err=True)
+    elif asked is not None and out is not None:
+        from auditor.engine.kept import note_report
+
+        note_report(out, asked, rendered=rendered, lines=lines, status=code)
+    raise typer.Exit(code)
 
 
 def main() -> None:

@@ -139,11 +139,12 @@ def test_a_record_that_was_edited_is_not_printed_as_one(command, audited, tmp_pa
 def test_a_damaged_store_is_computed_anew(world, audited, tmp_path, keep):
     out = tmp_path / "out"
     shutil.copytree(audited, out)
-    whole = {p: p.read_bytes() for p in (out / "store").rglob("*") if p.is_file()}
+    whole = {p: p.read_bytes() for p in (out / "store").rglob("*") if p.is_file()
+             and p.parent.name != "last-run"}  # fmt: skip
     assert {"scan", "predictions", "scores"} <= {path.parent.name for path in whole}
     for path, content in whole.items():
         path.write_bytes(content[:keep])
-    again = auditor.run(world, out=out, only=FEW)
+    again = auditor.run(world, out=out, only=FEW, again=True)
     assert volatile_free(again) == volatile_free(auditor.read_record(audited / "audit.json"))
     assert {path: path.read_bytes() for path in whole} == whole
 

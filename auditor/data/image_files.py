@@ -28,6 +28,12 @@ def path_in_manifest(manifest: Path, column: str, row: int) -> str:
     return f"{manifest.absolute()}{_MARK}{column}{_MARK}{row}"
 
 
+def manifest_of(path: str) -> str | None:
+    """The manifest that holds the image of a `path`; None where it has a file of its own."""
+    manifest, mark, _ = path.partition(_MARK)
+    return manifest if mark else None
+
+
 class ImageFiles:
     """Reads images by the `path` of a dataset's frame.
 

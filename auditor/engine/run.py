@@ -9,7 +9,15 @@ from pathlib import Path
 
 from auditor.data.scan import PROPERTY_NAMES
 from auditor.engine.gather import CostEstimate, Loaded, cost_of, gather, load, pass_size
+from auditor.engine.kept import Asked, kept_run, note_run
 from auditor.engine.measure import run_checks
+from auditor.engine.named_files import (
+    can_be_kept,
+    footprint_of_named,
+    judged_until,
+    marks_of_texts,
+    with_images,
+)
 from auditor.engine.output import output_folder
 from auditor.engine.recording import (
     check_texts,
@@ -54,14 +62,20 @@ def run(
     only: Sequence[str] = (),
     policy: str | None = None,
     trust_code: bool = False,
+    again: bool = False,
     report: Show = _silent,
 ) -> AuditRecord:
     """Audit what `spec` says; write ``audit.json`` and ``tables/`` under `out`.
 
     `only` names checks to run (all when empty); limits of checks left out are then not decided.
-    `policy` overrides the spec's. Raises AuditorError for whatever the user can correct.
+    `policy` overrides the spec's. Where the same was asked for before, and nothing has changed
+    since, that record is kept; `again` measures anew. Raises AuditorError for whatever the user can
+    correct.
     """
+    asked = Asked.of(spec, only=only, policy=policy, trust_code=trust_code)
     with output_folder(Path(out)) as folder:
+        if not again and kept_run(folder, asked) is not None:
+            return read_record(folder / "audit.json")
         return audit_into(
             folder, spec=spec, only=only, policy=policy, trust_code=trust_code, report=report
         )
@@ -76,12 +90,14 @@ def audit_into(
     trust_code: bool = False,
     report: Show = _silent,
 ) -> AuditRecord:
-    """As `run`, into a folder that the caller holds (`auditor.engine.output.output_folder`)."""
+    """As `run`, anew, into a folder that the caller holds (`auditor.engine.output`)."""
     started = datetime.now(UTC)
+    texts = marks_of_texts(Path(spec), policy=policy)
     file = read_spec(Path(spec))
     policy_file = _policy(policy, file.spec)
     require_sensible_claims(file, policy_file.policy)
     declarations = _declarations(file.spec)
+    footprint = footprint_of_named(file.spec, texts=texts, out=folder)
     loaded = load(file.spec, only=only, trust_code=trust_code)
     require_known_names(policy_file, _known_names(loaded), file)
     store = Store(folder / "store")
@@ -108,8 +124,17 @@ def audit_into(
         check_texts=check_texts(loaded.plan.checks),
         declarations=declarations,
     )
-    write_tables([table for each in runs for table in each.tables], folder / "tables")
-    write_record(record, folder / "audit.json")
+    tables = write_tables([table for each in runs for table in each.tables], folder / "tables")
+    written = (write_record(record, folder / "audit.json"), *tables)
+    if can_be_kept(record, file.spec, footprint):
+        note_run(
+            folder,
+            Asked.of(spec, only=only, policy=policy, trust_code=trust_code),
+            footprint=with_images(footprint, gathered),
+            started=record.provenance.started,
+            until=judged_until(record),
+            written=written,
+        )
     return record
 
 

@@ -2,7 +2,8 @@
 
 A file of the store is written under a temporary name and renamed, so that a partial file is
 never a hit. Beside it lies its digest (``sha256sum -c`` reads it): a file that a disk or a hand
-has changed is no hit either. Nothing in the store is ever changed.
+has changed is no hit either. Nothing in the store is ever changed, but the note of the last run
+(`auditor.engine.kept`).
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
+if TYPE_CHECKING:
+    # Imported where arrays are, so that what a run kept is looked at without them.
+    import numpy as np
+    import pandas as pd
 
 
 def key_of(*parts: Any) -> str:
@@ -84,11 +87,15 @@ class Store:
             left.unlink()
 
     def write_array(self, path: Path, array: np.ndarray) -> None:
+        import numpy as np
+
         with self.writing(path) as temporary, temporary.open("wb") as file:
             np.save(file, array, allow_pickle=False)
 
     def write_arrays(self, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         """Several arrays by name, compressed, in one file."""
+        import numpy as np
+
         with self.writing(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
 
@@ -101,6 +108,8 @@ class Store:
         self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any] | type
     ) -> Iterator[np.ndarray]:
         """An array on disk to fill row by row; it exists under `path` only when filled."""
+        import numpy as np
+
         with self.writing(path) as temporary:
             array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
             # A file with holes is made on a full disk, too, and ends the process when it is filled.
@@ -114,6 +123,8 @@ class Store:
     @staticmethod
     def read_array(path: Path) -> np.ndarray:
         """A memory map of a stored array."""
+        import numpy as np
+
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
         return array
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,14 @@ class PolicyFile:
     """A policy with the text that it was read from; `digest` is the SHA-256 of that text.
 
     The text of a policy that extends another is followed by that one's, and `policy` has the
-    limits of both.
+    limits of both. `files` are those that it was read from, the extended ones last.
     """
 
     policy: Policy
     name: str
     text: str
     digest: str
+    files: tuple[Path, ...] = field(default=(), compare=False)
 
 
 def load_policy(name: str, *, folder: Path = Path()) -> PolicyFile:
@@ -71,7 +72,8 @@ def _parse(text: str, *, path: Path, above: tuple[Path, ...]) -> PolicyFile:
     if base is not None:
         policy = _extended(policy, base.policy)
         text = f"{text.rstrip()}\n---\n# {base.name}\n{base.text}"
-    return PolicyFile(policy=policy, name=name, text=text, digest=text_digest(text))
+    files = (path, *(() if base is None else base.files))
+    return PolicyFile(policy=policy, name=name, text=text, digest=text_digest(text), files=files)
 
 
 def _base(source: Source, folder: Path, *, above: tuple[Path, ...]) -> PolicyFile | None:

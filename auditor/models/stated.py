@@ -107,12 +107,16 @@ def stated_by(path: Path, found: Mapping[str, Any], *, source: str) -> Stated:
     )
 
 
-def _neighbours(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def neighbour_places(path: Path) -> tuple[tuple[Path, ...], ...]:
+    """Where files that speak of a model may lie; of each kind the first that is there counts."""
     # Optimum writes model.onnx into a folder of its own, below the configuration.
     folders = [path.parent, *([path.parent.parent] if path.parent.name == "onnx" else [])]
-    for name in _NEIGHBOURS:
-        for folder in folders:
-            file = folder / name
+    return tuple(tuple(folder / name for folder in folders) for name in _NEIGHBOURS)
+
+
+def _neighbours(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, places in zip(_NEIGHBOURS, neighbour_places(path), strict=True):
+        for file in places:
             if not file.is_file() or file.stat().st_size > _MOST_TEXT:
                 continue
             try:

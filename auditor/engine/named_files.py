@@ -1,0 +1,141 @@
+"""Which files a spec names, or has looked for: what a run reads beside the images."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from auditor.data.image_files import manifest_of
+from auditor.data.images import is_image_name
+from auditor.engine.evidence import Gathered
+from auditor.engine.footprint import Footprint, mark_of, marked
+from auditor.judging.policy_file import load_policy
+from auditor.models.stated import neighbour_places
+from auditor.record import AuditRecord
+from auditor.spec import AuditSpec
+from auditor.spec.bounds import path_problem
+from auditor.spec.spec_file import read_spec
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def marks_of_texts(spec: Path, *, policy: str | None) -> dict[str, str]:
+    """Of the spec, the policies and the declarations; to be taken before they are read."""
+    read = read_spec(spec).spec
+    policies = load_policy(read.policy if policy is None else policy,
+                           folder=read.folder if policy is None else Path()).files  # fmt: skip
+    declared = [] if read.declarations is None else [read.resolve(read.declarations)]
+    return {os.path.abspath(path): mark_of(path) for path in (spec, *policies, *declared)}
+
+
+def footprint_of_named(spec: AuditSpec, *, texts: Mapping[str, str], out: Path) -> Footprint:
+    """Of all that a spec names, but the images, whose digests the sweep takes.
+
+    To be taken before any of it is read: what is edited meanwhile is then a change to the next run.
+    `texts` are the marks of what was read before (`marks_of_texts`).
+    """
+    files = [*_named(spec), *_annotations(spec), *_beside(spec)]
+    found = Footprint.of(files, folders=_folders(spec), apart=out)
+    return replace(found, files={**found.files, **texts})
+
+
+def with_images(footprint: Footprint, gathered: Gathered) -> Footprint:
+    """With the images that were read, each by the digest that it was read with."""
+    images = {
+        os.path.abspath(path): marked(path, digest)
+        for split, dataset in gathered.available.datasets.items()
+        for path, digest in zip(
+            dataset.frame["path"], gathered.splits[split].digests, strict=True
+        )
+        if manifest_of(path) is None
+    }  # fmt: skip
+    return replace(footprint, files={**images, **footprint.files})
+
+
+def can_be_kept(record: AuditRecord, spec: AuditSpec, footprint: Footprint) -> bool:
+    """Whether the same run would say the same: all that it read is known, and it timed what it may.
+
+    Code of the model's author may read anything. A model in several files is not one of them yet.
+    What was not timed, as on a busy machine, may be timed by the next run.
+    """
+    untimed = any(u.volatile for r in record.results for u in r.unmeasured)
+    reference = spec.model.reference
+    return not (
+        record.provenance.trusted_code
+        or untimed
+        or footprint.digest(spec.resolve(spec.model.path)) != record.model.digest
+        or (reference is not None and Path(reference).suffix.lower() == ".onnx")
+    )
+
+
+def judged_until(record: AuditRecord) -> date | None:
+    """The first day named in policy or declarations, today or later: none is judged beyond it."""
+    today = record.provenance.started[:10]
+    declared = {} if record.declarations is None else record.declarations.parsed
+    found = (
+        text[:10]
+        for document in (record.policy.parsed, declared)
+        for text in _texts(document)
+        if _DAY.match(text) and text[:10] >= today
+    )
+    days = sorted(found)
+    return date.fromisoformat(days[0]) if days else None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, Sequence):
+        for each in value:
+            yield from _texts(each)
+
+
+def _named(spec: AuditSpec) -> Iterator[Path]:
+    """Whatever the spec says that is, or might be, the path of a file."""
+    for text in dict.fromkeys(_texts(spec.model_dump(mode="json"))):
+        if not path_problem(text):
+            path = spec.resolve(text)
+            if not path.is_dir():
+                yield path
+    names = spec.data.classes.names
+    if isinstance(names, str):
+        yield from (folder / names for folder in spec.folder.parents)
+
+
+def _folders(spec: AuditSpec) -> Iterator[Path]:
+    for split in spec.data.splits:
+        part = spec.data.split(split)
+        assert part is not None
+        place = spec.resolve(part.images or str(part.manifest))
+        yield place if part.images is not None else place.parent
+        if part.annotations is not None and spec.resolve(part.annotations).is_dir():
+            yield spec.resolve(part.annotations)
+
+
+def _annotations(spec: AuditSpec) -> Iterator[Path]:
+    """Files in folders of annotations; in a folder of images without a manifest all but images."""
+    for split in spec.data.splits:
+        part = spec.data.split(split)
+        assert part is not None
+        if part.annotations is not None:
+            yield from _files(spec.resolve(part.annotations))
+        if part.manifest is None:
+            found = _files(spec.resolve(str(part.images)))
+            yield from (path for path in found if not is_image_name(path.name))
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.rglob("*") if not path.is_dir())
+
+
+def _beside(spec: AuditSpec) -> Iterator[Path]:
+    for named in (spec.model.path, spec.model.reference):
+        for places in neighbour_places(spec.resolve(named)) if named is not None else ():
+            yield from places
