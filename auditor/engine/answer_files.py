@@ -44,14 +44,21 @@ class Gathering(Protocol):
         ...
 
 
-def gathering(model: ModelSpec, *, n: int, n_classes: int) -> Gathering:
-    """For `n` images; slots that nothing is put in are not answered."""
+def gathering(
+    model: ModelSpec, *, n: int, n_classes: int, earlier: Path | None = None
+) -> Gathering:
+    """For `n` images; slots that nothing is put in are as in the file `earlier`, or unanswered."""
+    held: Any = None if earlier is None else read_stored(model.task, earlier)
     if model.task == "classification":
-        return _Scores(np.full((n, n_classes), np.nan, dtype=np.float32))
+        table = np.full((n, n_classes), np.nan, dtype=np.float32) if held is None else held
+        return _Scores(np.array(table))
     if model.task == "segmentation":
-        return _Maps([None] * n)
+        return _Maps([None] * n if held is None else held)
     assert isinstance(model.head, BoxHead)
-    return _Found([None] * n, clip=model.head.clip, masks=model.task == "instance-segmentation")
+    found = _Found([None] * n, clip=model.head.clip, masks=model.task == "instance-segmentation")
+    if earlier is not None:
+        found.take_over(held, answered(model.task, earlier))
+    return found
 
 
 def suffix_of(task: str) -> str:
@@ -134,6 +141,16 @@ class _Found:
             self.answers[slot] = moved
             if self.masks:
                 self.drawn[slot] = [_mask(c, place.size) for c in moved.cutouts(place.size)]
+
+    def take_over(self, held: Boxes, given: np.ndarray) -> None:
+        """Answers as stored, to those images that are `given` any."""
+        for slot in np.flatnonzero(given).tolist():
+            mine = np.flatnonzero(held.image == slot)
+            self.answers[slot] = Detections(
+                held.corners[mine], held.scores[mine], held.classes[mine]
+            )
+            if held.masks is not None:
+                self.drawn[slot] = [held.masks[at] for at in mine.tolist()]
 
     def write(self, store: Store, path: Path) -> None:
         found = [(slot, d) for slot, d in enumerate(self.answers) if d is not None]

@@ -2,8 +2,8 @@
 
 A file of the store is written under a temporary name and renamed, so that a partial file is
 never a hit. Beside it lies its digest (``sha256sum -c`` reads it): a file that a disk or a hand
-has changed is no hit either. Nothing in the store is ever changed, but the note of the last run
-(`auditor.engine.kept`).
+has changed is no hit either. Nothing in the store is ever changed, but the notes of the last run:
+what it was (`auditor.engine.kept`), and which images it swept (`auditor.engine.sweep`).
 """
 
 from __future__ import annotations

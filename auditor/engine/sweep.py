@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -18,7 +19,8 @@ from auditor.data.annotations import ImageHeader
 from auditor.data.dataset import Dataset
 from auditor.engine.answer_files import answered
 from auditor.engine.sampling import donor_rows, sample_rows
-from auditor.engine.shard import PassWork, ShardFiles, ShardTask, run_shard
+from auditor.engine.shard import run_shard
+from auditor.engine.shard_files import PassWork, ShardFiles, ShardTask
 from auditor.engine.store import Store, key_of
 from auditor.models.predictor import Predictor
 from auditor.spec import AuditSpec
@@ -60,13 +62,17 @@ class SweptPass:
 
 @dataclass(frozen=True)
 class SweptSplit:
-    """A split whose images were all decoded: digests, scan files, kept frames, passes."""
+    """A split whose images were all decoded: digests, scan files, kept frames, passes.
+
+    `former` are the digests that an earlier run had of the same images, () where there was none.
+    """
 
     split: str
     digests: tuple[str, ...]
     scans: tuple[Path, ...]
     frames: tuple[Path | None, ...]
     passes: tuple[SweptPass, ...]
+    former: tuple[str, ...] = ()
 
     def scan(self) -> pd.DataFrame:
         """One row an image, in manifest order."""
@@ -100,16 +106,20 @@ def sweep_split(
     """Run `passes` over a split; with `earlier`, passes may use its frames and readable images."""
     takes = [sample_rows(dataset, p.sample, seed=spec.audit.seed) for p in passes]
     donors = [_donors(dataset, p, spec, earlier) for p in passes]
+    former = _former_digests(dataset, store) if earlier is None else earlier.former
     tasks = [
         _task(dataset, range(start, min(start + SHARD, len(dataset))), passes, takes, donors,
-              spec=spec, keep_frames=keep_frames, earlier=earlier)
+              spec=spec, keep_frames=keep_frames, earlier=earlier, former=former)
         for start in range(0, len(dataset), SHARD)
     ]  # fmt: skip
     files = _run_all(tasks, store=store, predictors=predictors, kept=earlier, report=report,
                      stage=f"{stage} {dataset.split}")  # fmt: skip
+    digests = tuple(d for f in files for d in f.digests)
+    if digests != former:
+        _write_digests(dataset, digests, store)
     return SweptSplit(
         split=dataset.split,
-        digests=tuple(d for f in files for d in f.digests),
+        digests=digests,
         scans=tuple(f.scan for f in files),
         frames=tuple(f.frames for f in files),
         passes=tuple(
@@ -122,7 +132,23 @@ def sweep_split(
             )
             for i, p in enumerate(passes)
         ),
+        former=former,
     )
+
+
+def _digests_file(dataset: Dataset, store: Store) -> Path:
+    return store.path("digests", key_of(dataset.split, dataset.image_ids.tolist()), ".json")
+
+
+def _former_digests(dataset: Dataset, store: Store) -> tuple[str, ...]:
+    """Digests of a split's images as the last run into this store had them; () for none."""
+    path = _digests_file(dataset, store)
+    return tuple(json.loads(path.read_text(encoding="utf-8"))) if store.holds(path) else ()
+
+
+def _write_digests(dataset: Dataset, digests: tuple[str, ...], store: Store) -> None:
+    with store.writing(_digests_file(dataset, store)) as temporary:
+        temporary.write_text(json.dumps(digests), encoding="utf-8")
 
 
 def assemble(swept: SweptPass, kind: str, *, store: Store) -> np.ndarray:
@@ -167,6 +193,7 @@ def _task(
     spec: AuditSpec,
     keep_frames: bool,
     earlier: SweptSplit | None,
+    former: tuple[str, ...],
 ) -> ShardTask:
     part = dataset.frame.iloc[rows.start : rows.stop]
     work = []
@@ -181,7 +208,8 @@ def _task(
                 places=mine - rows.start,
                 embedding=sweep_pass.embedding,
                 donors=from_whom,
-                donor_digests=_digests_of(from_whom, earlier),
+                donor_digests=_digests_of(from_whom, () if earlier is None else earlier.digests),
+                former_donor_digests=_digests_of(from_whom, former),
             )
         )
     return ShardTask(
@@ -198,6 +226,7 @@ def _task(
         model=spec.model,
         classes=dataset.classes,
         digests=earlier.digests[rows.start : rows.stop] if earlier is not None else (),
+        former=former[rows.start : rows.stop],
     )
 
 
@@ -214,10 +243,10 @@ def _headers(part: pd.DataFrame) -> tuple[ImageHeader, ...]:
     return tuple(ImageHeader((w, h), o) for w, h, o in zip(*columns, strict=True))
 
 
-def _digests_of(rows: np.ndarray | None, earlier: SweptSplit | None) -> tuple[str, ...]:
-    if rows is None or earlier is None:
+def _digests_of(rows: np.ndarray | None, digests: tuple[str, ...]) -> tuple[str, ...]:
+    if rows is None or not digests:
         return ()
-    return tuple(earlier.digests[row] if row >= 0 else "" for row in rows)
+    return tuple(digests[row] if row >= 0 else "" for row in rows)
 
 
 def _run_all(

@@ -11,7 +11,9 @@ from PIL import Image
 
 from auditor.contract import AS_GIVEN, Pass
 from auditor.data.views import ViewContext
+from auditor.engine import shard as shard_module
 from auditor.engine import sweep as sweep_module
+from auditor.engine.shard_files import BATCH
 from auditor.engine.store import Store
 from auditor.engine.sweep import SHARD, assemble, sweep_split
 from auditor.models.predictor import Prediction
@@ -186,7 +188,9 @@ def test_results_do_not_depend_on_the_number_of_threads(rooms, worlds, tmp_path,
     assert stores[0] == stores[1]
 
 
-def test_a_changed_image_is_computed_again_and_the_others_are_not(worlds, rooms, tmp_path):
+@pytest.fixture
+def own_rooms(rooms, tmp_path):
+    """The rooms in files that a test may change."""
     folder = tmp_path / "images"
     folder.mkdir()
     paths = []
@@ -194,15 +198,114 @@ def test_a_changed_image_is_computed_again_and_the_others_are_not(worlds, rooms,
         copy = folder / f"{i:05d}.png"
         copy.write_bytes(Path(path).read_bytes())
         paths.append(str(copy))
-    copied = dataclasses.replace(rooms, frame=rooms.frame.assign(path=paths))
-    store = Store(tmp_path / "store")
-    swept(copied, worlds, store)
-    Image.fromarray(np.full((12, 10, 3), 9, np.uint8)).save(paths[280])
+    return dataclasses.replace(rooms, frame=rooms.frame.assign(path=paths))
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Ids of the images that are decoded from here on."""
+    found = []
+    describe = shard_module.describe
+    monkeypatch.setattr(
+        shard_module, "describe", lambda name, *a: found.append(name) or describe(name, *a)
+    )
+    return found
+
+
+def repaint(dataset, row, brightness):
+    Image.fromarray(np.full((12, 10, 3), brightness, np.uint8)).save(dataset.frame["path"][row])
+
+
+EARLY = (Pass("test", embedding=True), Pass("test", sample=100))
+LATE = (Pass("test", view=OnlyDonor()), Pass("test", variant="int8"))
+
+
+def swept_twice(dataset, worlds, store, *, model=None):
+    """As an audit sweeps: the clean pass, then what waits for its frames."""
+    first = swept(dataset, worlds, store, model=model, passes=EARLY, keep=True)
+    late = swept(dataset, worlds, store, model=model, passes=LATE, keep=True, earlier=first)
+    return first, late
+
+
+def test_one_changed_image_is_decoded_and_answered_with_its_batch_alone(
+    worlds, own_rooms, tmp_path, decoded
+):
+    """The store then holds, byte for byte, what a sweep from nothing writes."""
+    store, fresh = Store(tmp_path / "store"), Store(tmp_path / "fresh")
+    swept_twice(own_rooms, worlds, store)
+    repaint(own_rooms, 280, 9)
+    decoded.clear()
     model = BrightnessModel(worlds.facts())
-    result = swept(copied, worlds, store, model=model)
-    assert 0 < model.frames_seen <= 300 - SHARD
-    answers = assemble(result.passes[0], "predictions", store=store)
+    first, _ = swept_twice(own_rooms, worlds, store, model=model)
+    assert decoded == [own_rooms.image_ids[280]]
+    # In two early passes at most, in the donors' pass as itself and as another's, as int8.
+    assert BATCH <= model.frames_seen <= 5 * BATCH
+    swept_twice(own_rooms, worlds, fresh)
+    renewed = all_bytes(Store(tmp_path / "store"))
+    assert {name: renewed[name] for name in all_bytes(fresh)} == all_bytes(fresh)
+    answers = assemble(first.passes[0], "predictions", store=store)
     assert answers[280, 1] == pytest.approx(9 / 255)
+    assert first.frame(280)[0, 0, 0] == 9
+
+
+def test_without_kept_frames_the_images_of_the_batch_are_decoded(
+    worlds, own_rooms, tmp_path, decoded
+):
+    store = Store(tmp_path / "store")
+    swept(own_rooms, worlds, store)
+    repaint(own_rooms, 280, 9)
+    decoded.clear()
+    model = BrightnessModel(worlds.facts())
+    swept(own_rooms, worlds, store, model=model)
+    assert len(decoded) == model.frames_seen == BATCH
+    assert own_rooms.image_ids[280] in decoded
+
+
+@pytest.mark.parametrize("row", [3, 280], ids=["broken before", "broken now"])
+def test_where_who_can_be_read_changes_the_shard_is_swept_as_from_nothing(
+    worlds, own_rooms, tmp_path, row
+):
+    """All batches after it begin at another image."""
+    store, fresh = Store(tmp_path / "store"), Store(tmp_path / "fresh")
+    swept_twice(own_rooms, worlds, store)
+    if row == 3:
+        repaint(own_rooms, row, 9)
+    else:
+        Path(own_rooms.frame["path"][row]).write_bytes(b"text")
+    swept_twice(own_rooms, worlds, store)
+    swept_twice(own_rooms, worlds, fresh)
+    renewed = all_bytes(store)
+    assert {name: renewed[name] for name in all_bytes(fresh)} == all_bytes(fresh)
+
+
+def test_an_image_that_is_broken_otherwise_is_told_so(worlds, own_rooms, tmp_path):
+    store = Store(tmp_path / "store")
+    swept(own_rooms, worlds, store)
+    Path(own_rooms.frame["path"][100]).write_bytes(b"")
+    model = BrightnessModel(worlds.facts())
+    result = swept(own_rooms, worlds, store, model=model)
+    assert model.frames_seen == 0
+    assert result.scan()["error"][100] == "the file is empty (0 bytes)"
+
+
+def test_a_model_that_looks_across_its_batch_gives_what_it_gives_from_nothing(
+    worlds, own_rooms, tmp_path
+):
+    class Relative(BrightnessModel):
+        """Brightness by the brightest frame of the batch, as dynamic quantisation scales."""
+
+        def predict(self, frames, *, input=None, embedding=False):
+            scale = 255 / max(1, frames.max())
+            return super().predict(np.clip(frames * scale, 0, 255), input=input)
+
+    store, fresh = Store(tmp_path / "store"), Store(tmp_path / "fresh")
+    model = Relative(worlds.facts())
+    swept(own_rooms, worlds, store, model=model)
+    repaint(own_rooms, 17, 255)
+    swept(own_rooms, worlds, store, model=model)
+    swept(own_rooms, worlds, fresh, model=model)
+    renewed = all_bytes(store)
+    assert {name: renewed[name] for name in all_bytes(fresh)} == all_bytes(fresh)
 
 
 def test_another_preprocessing_or_variant_is_another_pass(rooms, worlds, tmp_path):

@@ -1,0 +1,182 @@
+"""What is to be done with one shard, and which files of the store hold what came of it.
+
+A file is named by everything that it depends on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auditor.data.annotations import ImageHeader
+from auditor.data.geometry import Affine, displayed_to_frame
+from auditor.data.image_files import ImageFiles
+from auditor.data.images import DECODER_VERSION
+from auditor.data.scan import SCAN_VERSION
+from auditor.data.views import AS_SHOT, View
+from auditor.engine.answer_files import Place, suffix_of
+from auditor.engine.store import Store, key_of
+from auditor.models.predictor import Predictor
+from auditor.scoring.detection_errors import OperatingPoint
+from auditor.scoring.tasks import task_of
+from auditor.scoring.tasks.scoring import Scoring
+from auditor.spec import InputSpec, ModelSpec
+
+BATCH = 8
+"""Frames a call of the model: more gains nothing on a CPU, and fixed so that results agree."""
+
+_GEOMETRY = ("size", "resize", "shortest", "crop", "pad", "align", "interpolation", "antialias",
+             "exif")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PassWork:
+    """A pass over one shard: the places (rows within the shard) it takes, and its donors.
+
+    `donors` and `donor_digests` have one entry a place: the donor's row in the split (-1 for
+    none) and the digest of its file; `former_donor_digests` are those of the sweep before.
+    """
+
+    view: View
+    variant: str
+    input: InputSpec
+    places: np.ndarray
+    embedding: bool = False
+    donors: np.ndarray | None = None
+    donor_digests: tuple[str, ...] = ()
+    former_donor_digests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """What to do with one shard: its images, the passes over it, what to keep."""
+
+    split: str
+    image_ids: tuple[str, ...]
+    paths: tuple[str, ...]
+    truth: Any
+    """Class indices (n,), -1 for none; of detectors and segmenters a `Truth`, None for none."""
+    headers: tuple[ImageHeader, ...]
+    """Of detectors and segmenters, whose answers are taken back to the images; else ()."""
+    passes: tuple[PassWork, ...]
+    frame_input: InputSpec
+    keep_frames: bool
+    seed: int
+    max_pixels: int
+    model: ModelSpec
+    classes: tuple[str, ...]
+    digests: tuple[str, ...] = ()
+    """SHA-256 of each file, when an earlier sweep of this run has read them."""
+    former: tuple[str, ...] = ()
+    """SHA-256 of each file as an earlier run had them, where one swept the same images."""
+
+    def truth_of(self, places: np.ndarray) -> Any:
+        """The truth of the images at `places`."""
+        if self.truth is None or isinstance(self.truth, np.ndarray):
+            return None if self.truth is None else self.truth[places]
+        return self.truth.take(places)
+
+    def label_of(self, place: int) -> int:
+        """The class of an image as a whole, -1 where it has none."""
+        return int(self.truth[place]) if isinstance(self.truth, np.ndarray) else -1
+
+    def scoring(self, work: PassWork) -> Scoring:
+        point = self.model.point
+        at = OperatingPoint(point.confidence, point.overlap) if self.model.gives_boxes else None
+        return Scoring(len(work.places), len(self.classes), at)
+
+    def origin_of(self, place: int, input: InputSpec) -> Place:
+        """Where the frame of an image came from."""
+        if not self.headers:
+            return _NOWHERE
+        header = self.headers[place]
+        affine = displayed_to_frame(size=header.size, orientation=header.orientation, input=input)
+        width, height = header.displayed
+        return Place((height, width), affine)
+
+
+_NOWHERE = Place((0, 0), Affine())
+"""Of images whose answers have no place in them."""
+
+
+@dataclass(frozen=True)
+class ShardFiles:
+    """Where the outputs of a shard lie in the store; pass by pass for predictions."""
+
+    digests: tuple[str, ...]
+    scan: Path
+    frames: Path | None
+    answers: tuple[Path, ...]
+    embeddings: tuple[Path | None, ...]
+    scores: tuple[Path, ...]
+
+    def missing_passes(self, store: Store) -> tuple[int, ...]:
+        return tuple(
+            i
+            for i, (path, embedding) in enumerate(zip(self.answers, self.embeddings, strict=True))
+            if not store.holds(path) or (embedding is not None and not store.holds(embedding))
+        )
+
+
+def shard_files(
+    task: ShardTask, *, store: Store, predictors: Mapping[str, Predictor]
+) -> ShardFiles:
+    """The files that hold, or will hold, this shard's outputs; reads and hashes its images."""
+    digests = task.digests or tuple(map(ImageFiles().digest, task.paths))
+    images = list(zip(task.image_ids, digests, strict=True))
+    decoded = [DECODER_VERSION, task.max_pixels, task.frame_input.range]
+    scan_key = key_of("scan", SCAN_VERSION, decoded, images)
+    frames_key = key_of("frames", decoded, images, geometry_of(task.frame_input))
+    keys = [_prediction_key(task, work, images, predictors[work.variant]) for work in task.passes]
+    return ShardFiles(
+        digests=digests,
+        scan=store.path("scan", scan_key, ".parquet"),
+        frames=store.path("frames", frames_key) if task.keep_frames else None,
+        answers=tuple(store.path("predictions", key, suffix_of(task.model.task)) for key in keys),
+        embeddings=tuple(
+            store.path("embeddings", key) if work.embedding else None
+            for key, work in zip(keys, task.passes, strict=True)
+        ),
+        scores=tuple(
+            store.path("scores", _score_key(task, work, key), ".parquet")
+            for key, work in zip(keys, task.passes, strict=True)
+        ),
+    )
+
+
+def _score_key(task: ShardTask, work: PassWork, answers: str) -> str:
+    name = task.model.task
+    version = task_of(name).SCORER_VERSION
+    if name == "classification":
+        return key_of("scores", name, version, answers, task.truth[work.places].tolist())
+    truth = task.truth_of(work.places)
+    known = None if truth is None else truth.key()
+    return key_of("scores", name, version, answers, known, task.scoring(work).key())
+
+
+def _prediction_key(
+    task: ShardTask, work: PassWork, images: list[tuple[str, str]], predictor: Predictor
+) -> str:
+    # The seed and the donors matter only to views that use them: predictions of frames as
+    # shot survive a change of seed.
+    seen = None if work.view == AS_SHOT else [task.seed, list(work.donor_digests)]
+    truth = None if work.view == AS_SHOT else task.truth_of(work.places)
+    labels = truth.tolist() if isinstance(truth, np.ndarray) else None
+    placed = [[*header.size, header.orientation] for header in task.headers]
+    return key_of(
+        "predictions",
+        [DECODER_VERSION, BATCH, task.max_pixels],
+        *([[placed[place] for place in work.places]] if placed else []),
+        [images[place] for place in work.places],
+        [work.view.name, work.view.version, seen, labels],
+        predictor.digest,
+        work.input.model_dump(mode="json"),
+    )
+
+
+def geometry_of(given: InputSpec) -> list[Any]:
+    return [getattr(given, name) for name in _GEOMETRY]
