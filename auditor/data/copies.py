@@ -15,6 +15,9 @@ from scipy.ndimage import binary_erosion, maximum_filter, minimum_filter, unifor
 
 from auditor.data.near_pairs import GREY, WHOLE, resampling
 
+LIKENESS_VERSION = 1
+"""Changes when the same pixels would be found alike otherwise."""
+
 SIDE = 128
 """Side of the square that images are compared at."""
 

@@ -41,6 +41,9 @@ _SERIES, _EQUALLY = 3, 1.2
 Pixels = Callable[[int], np.ndarray | None]
 """Decodes an image by its position, (h, w, 3) uint8; None where it cannot be read any more."""
 
+Comparisons = dict[str, Likeness]
+"""Comparisons made, by the digests of both images' pixels and how they were laid on each other."""
+
 
 @dataclass(frozen=True)
 class Prints:
@@ -114,25 +117,19 @@ def exact_twins(given: Prints, others: Prints) -> tuple[np.ndarray, np.ndarray]:
     return index, np.where(index >= 0, kind, NONE).astype(np.int8)
 
 
-def near_pairs(given: Prints, *, pixels: Pixels) -> NearPairs:
-    """Confirmed copies among images, whatever their order; at most `MOST_CONFIRMED` are tried."""
+def near_pairs(given: Prints, *, pixels: Pixels, known: Comparisons | None = None) -> NearPairs:
+    """Confirmed copies among images, whatever their order; at most `MOST_CONFIRMED` are tried.
+
+    Comparisons of these pixels that are `known` are not made again; it holds those asked for after.
+    """
     rows = _distinct(given)
     if len(rows) < 2:
         return no_pairs(len(given))
     found = candidates(given.thumbnails[rows])
     chosen, partly = _chosen(found)
 
-    @lru_cache(maxsize=_CACHED)
-    def small(position: int) -> np.ndarray | None:
-        image = pixels(int(rows[position]))
-        return None if image is None else reduced(image)
-
-    looked, alike = [], []
-    for k in chosen.tolist():
-        ours, theirs = small(int(found.one[k])), small(int(found.other[k]))
-        if ours is not None and theirs is not None:
-            looked.append(k)
-            alike.append(likeness(ours, turned(theirs, int(found.turn[k])), found.window[k]))
+    looked, alike = _compared(given.pixels[rows], found, chosen, lambda at: pixels(int(rows[at])),
+                              known={} if known is None else known)  # fmt: skip
     one, other = found.one[looked], found.other[looked]
     stored_alike = _stored_alike(given, rows[one], rows[other]) & (found.turn[looked] == 0)
 
@@ -164,6 +161,44 @@ def near_pairs(given: Prints, *, pixels: Pixels) -> NearPairs:
     cut = np.isin(first, first[rows[partly]])
     ends = first[rows[one[kept]]], first[rows[other[kept]]]
     return NearPairs(np.minimum(*ends), np.maximum(*ends), distance, cut)
+
+
+def _compared(
+    digests: np.ndarray,
+    found: Candidates,
+    chosen: np.ndarray,
+    pixels: Pixels,
+    *,
+    known: Comparisons,
+) -> tuple[list[int], list[Likeness]]:
+    """Those of the `chosen` candidates that could be compared, and how alike they are."""
+
+    @lru_cache(maxsize=_CACHED)
+    def small(position: int) -> np.ndarray | None:
+        image = pixels(position)
+        return None if image is None else reduced(image)
+
+    made: Comparisons = {}
+    looked = []
+    for k in chosen.tolist():
+        one, other, turn = int(found.one[k]), int(found.other[k]), int(found.turn[k])
+        name = _comparison(digests[one], digests[other], turn, found.window[k])
+        if name in known:
+            made[name] = known[name]
+        else:
+            ours, theirs = small(one), small(other)
+            if ours is None or theirs is None:
+                continue
+            made[name] = likeness(ours, turned(theirs, turn), found.window[k])
+        looked.append((k, made[name]))
+    known.clear()
+    known.update(made)
+    return [k for k, _ in looked], [alike for _, alike in looked]
+
+
+def _comparison(one: str, other: str, turn: int, window: np.ndarray) -> str:
+    """What names a comparison: the digests of both images' pixels, and how they are laid on."""
+    return " ".join([one, other, str(turn), *map(repr, window.tolist())])
 
 
 def _distinct(given: Prints) -> np.ndarray:

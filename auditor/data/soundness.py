@@ -17,6 +17,7 @@ from auditor.data.near_duplicates import (
     KIND_NAMES,
     NEAR,
     NONE,
+    Comparisons,
     NearPairs,
     Pixels,
     Prints,
@@ -128,6 +129,7 @@ def assess(
     near: str = "report",
     max_pixels: int = 100_000_000,
     white: float | None = None,
+    known: Comparisons | None = None,
 ) -> Soundness:
     """Find unreadable, duplicated and leaked images; scans are in the order of their datasets.
 
@@ -136,14 +138,14 @@ def assess(
     compared by their names, which must mean the same in both manifests. `near` says what becomes
     of copies that are not equal to the pixel: ``report``, ``set-apart`` or ``off``. Reported only
     are, whatever it says, those within one unit, and those of other units with other labels.
-    `max_pixels` and `white` as of `auditor.data.images.decode`.
+    `max_pixels` and `white` as of `auditor.data.images.decode`, `known` as of `near_pairs`.
     """
-    known = prints(pd.concat([scans[split] for split in datasets], ignore_index=True))
+    seen = prints(pd.concat([scans[split] for split in datasets], ignore_index=True))
     starts = np.cumsum([0, *map(len, datasets.values())])
     places = {s: np.arange(a, b) for s, a, b in zip(datasets, starts[:-1], starts[1:], strict=True)}
     reader = _reader(datasets, max_pixels=max_pixels, white=white)
-    pairs = no_pairs(len(known)) if near == "off" else near_pairs(known, pixels=reader)
-    whole = _Known(datasets, known, places, pairs, may_go=near == "set-apart")
+    pairs = no_pairs(len(seen)) if near == "off" else near_pairs(seen, pixels=reader, known=known)
+    whole = _Known(datasets, seen, places, pairs, may_go=near == "set-apart")
     return Soundness(
         splits={split: _split_soundness(split, scans[split], whole) for split in datasets},
         units_compared=all(

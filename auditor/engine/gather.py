@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from auditor.contract import AS_GIVEN, Available, Pass
 from auditor.data.annotate import AnnotatedTask, read_annotated
+from auditor.data.copies import LIKENESS_VERSION, Likeness
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import ManifestReport
 from auditor.data.frames import to_frame
@@ -94,14 +97,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
         for split in datasets
         if any(p.split == split for p in late)
     ]  # fmt: skip
-    data = loaded.spec.data
-    soundness = assess(
-        datasets,
-        scans,
-        near=data.duplicates.near,
-        max_pixels=data.limits.max_pixels,
-        white=loaded.spec.model.input.range,
-    )
+    soundness = _assessed(loaded, scans, store=store)
     _stop_if_too_few_left(soundness, loaded.spec)
     pooled = pool_small_groups(
         datasets,
@@ -124,6 +120,30 @@ def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
         model_paths=variants.paths,
         missing_variants=variants.missing,
     )
+
+
+def _assessed(loaded: Loaded, scans: Mapping[str, pd.DataFrame], *, store: Store) -> Soundness:
+    """What is set apart; comparisons that an earlier run made of the same pixels are kept."""
+    data, white = loaded.spec.data, loaded.spec.model.input.range
+    path = store.path("likeness", key_of("likeness", LIKENESS_VERSION), ".json")
+    held: dict[str, dict[str, Any]] = {}
+    if store.holds(path):
+        held = json.loads(path.read_text(encoding="utf-8"))
+    known = {pair: Likeness(**found) for pair, found in held.items()}
+    found = assess(
+        loaded.available.datasets,
+        scans,
+        near=data.duplicates.near,
+        max_pixels=data.limits.max_pixels,
+        white=white,
+        known=known,
+    )
+    if known.keys() != held.keys():
+        with store.writing(path) as temporary:
+            # Of images without noise a comparison holds NaN, which Python's JSON can.
+            stated = {pair: asdict(alike) for pair, alike in known.items()}
+            temporary.write_text(json.dumps(stated), encoding="utf-8")
+    return found
 
 
 def _stop_if_too_few_left(soundness: Soundness, spec: AuditSpec) -> None:

@@ -3,7 +3,8 @@
 A file of the store is written under a temporary name and renamed, so that a partial file is
 never a hit. Beside it lies its digest (``sha256sum -c`` reads it): a file that a disk or a hand
 has changed is no hit either. Nothing in the store is ever changed, but the notes of the last run:
-what it was (`auditor.engine.kept`), and which images it swept (`auditor.engine.sweep`).
+what it was (`auditor.engine.kept`), which images it swept (`auditor.engine.sweep`) and which it
+compared (`auditor.engine.gather`).
 """
 
 from __future__ import annotations

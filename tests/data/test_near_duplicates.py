@@ -61,7 +61,7 @@ CHANGES = {
 }
 
 
-def pairs_among(images, formats=None) -> NearPairs:
+def pairs_among(images, formats=None, *, known=None, read=None) -> NearPairs:
     images = [np.ascontiguousarray(image) for image in images]
     scan = pd.DataFrame(
         {
@@ -74,7 +74,7 @@ def pairs_among(images, formats=None) -> NearPairs:
         }
         for i, image in enumerate(images)
     )
-    return near_pairs(prints(scan), pixels=lambda position: images[position])
+    return near_pairs(prints(scan), pixels=read or (lambda at: images[at]), known=known)
 
 
 def found_among(images, formats=None) -> set[tuple[int, int]]:
@@ -169,6 +169,30 @@ def test_of_shots_by_a_fixed_camera_few_are_compared(monkeypatch, n):
     assert len(tried) == 20
     assert not len(found.one)
     assert found.partly.all()
+
+
+def test_comparisons_that_are_known_are_not_made_again():
+    images = [photo(seed) for seed in range(4)]
+    images += [overlaid(images[0]), overlaid(images[1])]
+    known, asked = {}, []
+
+    def read(position):
+        asked.append(position)
+        return images[position]
+
+    first = pairs_among(images, known=known, read=read)
+    assert set(zip(first.one, first.other, strict=True)) == {(0, 4), (1, 5)}
+    asked.clear()
+    assert pairs_among(images, known=known, read=read).distance.tolist() == first.distance.tolist()
+    assert asked == []
+    held = len(known)
+    images[5] = jpeg(images[5], 60)
+    again, fresh = pairs_among(images, known=known, read=read), pairs_among(images)
+    assert set(asked) == {1, 5}
+    assert again.distance.tolist() == fresh.distance.tolist()
+    assert again.distance.tolist() != first.distance.tolist()
+    # What is asked for no more is held no more.
+    assert len(known) == held
 
 
 def test_equal_pixels_in_other_files_are_twins():
