@@ -21,8 +21,9 @@ import simplejpeg
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from auditor.data.deep_pixels import DEEP_MODES, PixelRangeError, eight_bits, stored_values
+from auditor.data.dicom import PREAMBLE, SUFFIXES, DicomError, dicom_size, is_dicom, read_dicom
 from auditor.errors import DataError
-from auditor.spec import InputSpec
+from auditor.spec import DicomSpec, InputSpec
 
 DECODER_VERSION = 2
 """Changes when the same bytes would give other pixels or another frame."""
@@ -90,14 +91,21 @@ class Decoded:
         )
 
 
-def decode(content: bytes, *, max_pixels: int, white: float | None = None) -> Decoded:
+def decode(
+    content: bytes,
+    *,
+    max_pixels: int,
+    white: float | None = None,
+    dicom: DicomSpec | None = None,
+) -> Decoded:
     """Decode a file to upright RGB.
 
     Grey of 16 bits is divided by 257 and rounded, so that 65535 is white; 16-bit colour keeps
     its high byte (as Pillow does). With `white` (`InputSpec.range`) the stored values are scaled
     so that this one becomes 255, where the file's depth can hold it. Transparency is dropped,
     CMYK converted without a colour profile, of an animation the first frame taken, and no colour
-    profile applied: all as ``Image.convert("RGB")`` does it, and all told in `facts`.
+    profile applied: all as ``Image.convert("RGB")`` does it, and all told in `facts`. DICOM files
+    are windowed as `dicom` says (`auditor.data.dicom`), whatever `white` is.
 
     Raises UnreadableImageError for an empty, truncated, damaged or foreign file, for pixels
     whose range is unknown (32-bit) or that exceed `white`, and, before decoding, for more than
@@ -105,6 +113,8 @@ def decode(content: bytes, *, max_pixels: int, white: float | None = None) -> De
     """
     if not content:
         raise UnreadableImageError("the file is empty (0 bytes)")
+    if is_dicom(content):
+        return _decode_dicom(content, max_pixels=max_pixels, dicom=dicom)
     try:
         with _opened(content, max_pixels=max_pixels) as image:
             return _decode_opened(image, content, white)
@@ -112,6 +122,27 @@ def decode(content: bytes, *, max_pixels: int, white: float | None = None) -> De
         raise
     except _DAMAGED as error:
         raise UnreadableImageError(_reason(error)) from error
+
+
+def _decode_dicom(content: bytes, *, max_pixels: int, dicom: DicomSpec | None) -> Decoded:
+    try:
+        grey = read_dicom(content, dicom=dicom, max_pixels=max_pixels)
+    except DicomError as error:
+        raise UnreadableImageError(str(error)) from error
+    height, width = grey.pixels.shape
+    facts = ImageFacts(
+        format="DICOM",
+        mode="L",
+        bits=8,
+        width=width,
+        height=height,
+        bytes=len(content),
+        exif_rotated=False,
+        has_alpha=False,
+        frames=grey.frames,
+        highest=float(grey.pixels.max()),
+    )
+    return Decoded(pixels=np.repeat(grey.pixels[:, :, None], 3, axis=2), facts=facts)
 
 
 def decode_patch(content: bytes) -> Image.Image:
@@ -133,7 +164,8 @@ def is_image_name(name: str) -> bool:
 @lru_cache(maxsize=1)
 def image_suffixes() -> tuple[str, ...]:
     """The suffixes of the formats that are read, in lower case."""
-    return tuple(s for s, name in Image.registered_extensions().items() if name in FORMATS)
+    found = (s for s, name in Image.registered_extensions().items() if name in FORMATS)
+    return (*found, *SUFFIXES)
 
 
 @lru_cache(maxsize=1)
@@ -147,6 +179,13 @@ def read_header(file: BinaryIO) -> tuple[tuple[int, int], int]:
 
     Raises UnreadableImageError where the file is no image.
     """
+    begins = file.read(PREAMBLE)
+    file.seek(0)
+    if is_dicom(begins):
+        try:
+            return dicom_size(file), _UPRIGHT
+        except DicomError as error:
+            raise UnreadableImageError(str(error)) from error
     try:
         with Image.open(file, formats=_readable_formats()) as image:
             return image.size, _orientation(image)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from auditor.data.dataset import Dataset
 from auditor.data.image_files import ImageFiles
-from auditor.data.images import decode
+from auditor.data.images import Decoded, decode
 from auditor.data.near_duplicates import (
     KIND_NAMES,
     NEAR,
@@ -27,6 +28,7 @@ from auditor.data.near_duplicates import (
     prints,
 )
 from auditor.errors import DataError
+from auditor.spec import DicomSpec
 
 PAIR_COLUMNS = ("image", "twin", "kind", "distance", "label", "twin_label", "reported")
 """Columns of tables of pairs; labels are class names ("" without), distance in grey levels.
@@ -129,6 +131,7 @@ def assess(
     near: str = "report",
     max_pixels: int = 100_000_000,
     white: float | None = None,
+    dicom: DicomSpec | None = None,
     known: Comparisons | None = None,
 ) -> Soundness:
     """Find unreadable, duplicated and leaked images; scans are in the order of their datasets.
@@ -138,12 +141,13 @@ def assess(
     compared by their names, which must mean the same in both manifests. `near` says what becomes
     of copies that are not equal to the pixel: ``report``, ``set-apart`` or ``off``. Reported only
     are, whatever it says, those within one unit, and those of other units with other labels.
-    `max_pixels` and `white` as of `auditor.data.images.decode`, `known` as of `near_pairs`.
+    `max_pixels`, `white` and `dicom` as of `auditor.data.images.decode`, `known` as of
+    `near_pairs`.
     """
     seen = prints(pd.concat([scans[split] for split in datasets], ignore_index=True))
     starts = np.cumsum([0, *map(len, datasets.values())])
     places = {s: np.arange(a, b) for s, a, b in zip(datasets, starts[:-1], starts[1:], strict=True)}
-    reader = _reader(datasets, max_pixels=max_pixels, white=white)
+    reader = _reader(datasets, partial(decode, max_pixels=max_pixels, white=white, dicom=dicom))
     pairs = no_pairs(len(seen)) if near == "off" else near_pairs(seen, pixels=reader, known=known)
     whole = _Known(datasets, seen, places, pairs, may_go=near == "set-apart")
     return Soundness(
@@ -155,14 +159,13 @@ def assess(
     )
 
 
-def _reader(datasets: Mapping[str, Dataset], *, max_pixels: int, white: float | None) -> Pixels:
+def _reader(datasets: Mapping[str, Dataset], decoded: Callable[[bytes], Decoded]) -> Pixels:
     files = ImageFiles()
     paths = np.concatenate([d.frame["path"].to_numpy(dtype=object) for d in datasets.values()])
 
     def pixels(position: int) -> np.ndarray | None:
         try:
-            content = files.read(paths[position])
-            return decode(content, max_pixels=max_pixels, white=white).pixels
+            return decoded(files.read(paths[position])).pixels
         except (OSError, DataError):
             return None
 

@@ -16,6 +16,7 @@ from auditor.contract import AS_GIVEN, Available, Pass
 from auditor.data.annotate import AnnotatedTask, read_annotated
 from auditor.data.copies import LIKENESS_VERSION, Likeness
 from auditor.data.dataset import Dataset
+from auditor.data.dicom import require_pydicom
 from auditor.data.expectations import ManifestReport
 from auditor.data.frames import to_frame
 from auditor.data.image_files import ImageFiles
@@ -27,6 +28,7 @@ from auditor.data.soundness import Soundness, assess
 from auditor.engine.evidence import Gathered, MissingVariant
 from auditor.engine.plan import Plan, make_plan
 from auditor.engine.sampling import nested_order
+from auditor.engine.shard_files import dicom_key
 from auditor.engine.store import Store, key_of
 from auditor.engine.sweep import Report, SweptSplit, sweep_split, worker_count
 from auditor.errors import DataError, ModelError
@@ -56,6 +58,8 @@ class Loaded:
 
 def load(spec: AuditSpec, *, only: Sequence[str] = (), trust_code: bool = False) -> Loaded:
     """Read manifests, load the model, plan. Raises AuditorError for whatever does not fit."""
+    if spec.data.dicom is not None:
+        require_pydicom()
     classes = model_classes(spec)
     read = _read(spec, classes)
     predictor = load_model(spec, classes=classes, trust_code=trust_code)
@@ -136,6 +140,7 @@ def _assessed(loaded: Loaded, scans: Mapping[str, pd.DataFrame], *, store: Store
         near=data.duplicates.near,
         max_pixels=data.limits.max_pixels,
         white=white,
+        dicom=data.dicom,
         known=known,
     )
     if known.keys() != held.keys():
@@ -235,7 +240,8 @@ def _int8_file(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store)
     rows = nested_order(dataset, seed=loaded.spec.audit.seed)[:CALIBRATION_IMAGES]
     digests = [swept[split].digests[row] for row in rows]
     key = key_of("int8", QUANTIZER_VERSION, loaded.predictor.digest, digests,
-                 loaded.spec.model.input.model_dump(mode="json"))  # fmt: skip
+                 loaded.spec.model.input.model_dump(mode="json"),
+                 *dicom_key(loaded.spec.data.dicom))  # fmt: skip
     path = store.path("variants", key, ".onnx")
     if not store.holds(path):
         frames = _calibration_frames(dataset, rows, loaded.spec)
@@ -254,6 +260,7 @@ def _calibration_frames(dataset: Dataset, rows: np.ndarray, spec: AuditSpec) -> 
                 files.read(path),
                 max_pixels=spec.data.limits.max_pixels,
                 white=spec.model.input.range,
+                dicom=spec.data.dicom,
             )
         except (UnreadableImageError, OSError):
             continue

@@ -200,7 +200,8 @@ def _decoded_image(task: ShardTask, place: int, files: ImageFiles) -> _Image:
     image_id, content = task.image_ids[place], b""
     try:
         content = files.read(task.paths[place])
-        decoded = decode(content, max_pixels=task.max_pixels, white=task.frame_input.range)
+        decoded = decode(content, max_pixels=task.max_pixels, white=task.frame_input.range,
+                         dicom=task.dicom)  # fmt: skip
     except UnreadableImageError as error:
         return _Image(place, unreadable_row(image_id, content, str(error)))
     except OSError as error:

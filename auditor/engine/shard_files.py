@@ -24,7 +24,7 @@ from auditor.models.predictor import Predictor
 from auditor.scoring.detection_errors import OperatingPoint
 from auditor.scoring.tasks import task_of
 from auditor.scoring.tasks.scoring import Scoring
-from auditor.spec import InputSpec, ModelSpec
+from auditor.spec import DicomSpec, InputSpec, ModelSpec
 
 BATCH = 8
 """Frames a call of the model: more gains nothing on a CPU, and fixed so that results agree."""
@@ -71,6 +71,7 @@ class ShardTask:
     classes: tuple[str, ...]
     digests: tuple[str, ...] = ()
     """SHA-256 of each file, when an earlier sweep of this run has read them."""
+    dicom: DicomSpec | None = None
     former: tuple[str, ...] = ()
     """SHA-256 of each file as an earlier run had them, where one swept the same images."""
 
@@ -128,7 +129,7 @@ def shard_files(
     """The files that hold, or will hold, this shard's outputs; reads and hashes its images."""
     digests = task.digests or tuple(map(ImageFiles().digest, task.paths))
     images = list(zip(task.image_ids, digests, strict=True))
-    decoded = [DECODER_VERSION, task.max_pixels, task.frame_input.range]
+    decoded = [DECODER_VERSION, task.max_pixels, task.frame_input.range, *dicom_key(task.dicom)]
     scan_key = key_of("scan", SCAN_VERSION, decoded, images)
     frames_key = key_of("frames", decoded, images, geometry_of(task.frame_input))
     keys = [_prediction_key(task, work, images, predictors[work.variant]) for work in task.passes]
@@ -169,13 +170,18 @@ def _prediction_key(
     placed = [[*header.size, header.orientation] for header in task.headers]
     return key_of(
         "predictions",
-        [DECODER_VERSION, BATCH, task.max_pixels],
+        [DECODER_VERSION, BATCH, task.max_pixels, *dicom_key(task.dicom)],
         *([[placed[place] for place in work.places]] if placed else []),
         [images[place] for place in work.places],
         [work.view.name, work.view.version, seen, labels],
         predictor.digest,
         work.input.model_dump(mode="json"),
     )
+
+
+def dicom_key(dicom: DicomSpec | None) -> list[Any]:
+    """What a key says of how DICOM files are read: nothing where none are."""
+    return [] if dicom is None else [dicom.model_dump(mode="json")]
 
 
 def geometry_of(given: InputSpec) -> list[Any]:

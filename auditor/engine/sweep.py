@@ -223,6 +223,7 @@ def _task(
         keep_frames=keep_frames,
         seed=spec.audit.seed,
         max_pixels=spec.data.limits.max_pixels,
+        dicom=spec.data.dicom,
         model=spec.model,
         classes=dataset.classes,
         digests=earlier.digests[rows.start : rows.stop] if earlier is not None else (),

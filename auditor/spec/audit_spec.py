@@ -150,6 +150,23 @@ class DuplicatesSpec(SpecPart):
     near: Literal["report", "set-apart", "off"] = "report"
 
 
+class DicomSpec(SpecPart):
+    """How DICOM files are read: the window (center, width) in units of the rescaled values.
+
+    ``file`` takes the first window that each file states. `model.input.range` is not of them.
+    """
+
+    window: tuple[float, float] | Literal["file"]
+
+    @model_validator(mode="after")
+    def _window_has_width(self) -> Self:
+        if isinstance(self.window, tuple) and not self.window[1] >= 1:
+            raise ValueError(
+                f"window {list(self.window)} is [center, width]; its width is 1 or more"
+            )
+        return self
+
+
 class DataClassesSpec(SpecPart):
     """How the data's classes, and the model's, become those of the audit.
 
@@ -173,6 +190,7 @@ class DataSpec(SpecPart):
     attributes: dict[str, AttributeSpec] = Field(default_factory=dict, max_length=MOST_ATTRIBUTES)
     limits: ImageLimits = ImageLimits()
     duplicates: DuplicatesSpec = DuplicatesSpec()
+    dicom: DicomSpec | None = None
     classes: DataClassesSpec = DataClassesSpec()
     boxes_in: Literal["displayed", "stored"] | None = None
     """Whether annotations were drawn on images as displayed or as stored; asked where they
