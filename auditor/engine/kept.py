@@ -51,12 +51,14 @@ class LastRun:
     """The note of a run: when it began, and what is as it left it.
 
     `until` is the first day on which the same measures might be judged otherwise (a waiver or a
-    declaration expires); None for never. `written` are record and tables, as in `Reported`.
+    declaration expires); None for never. `untimed` says that a timing could not be taken, as on a
+    busy machine. `written` are record and tables, as in `Reported`.
     """
 
     asked: Asked
     started: str
     until: str | None
+    untimed: bool
     footprint: Footprint
     written: dict[str, str]
     reported: Reported | None = None
@@ -65,9 +67,10 @@ class LastRun:
     def notice(self) -> str:
         """The sentence for whoever asked for the run again."""
         moment = datetime.fromisoformat(self.started)
+        untimed = " A timing could not be taken then." if self.untimed else ""
         return (
             f"Nothing has changed since {moment:%Y-%m-%d %H:%M} UTC, when this audit was run: its "
-            "record is kept, timings included. --again measures anew."
+            f"record is kept, timings included.{untimed} --again measures anew."
         )
 
 
@@ -92,11 +95,12 @@ def note_run(
     footprint: Footprint,
     started: str,
     until: date | None,
+    untimed: bool = False,
     written: Iterable[Path],
 ) -> None:
     """Note a run whose record is written."""
     last = until.isoformat() if until is not None else None
-    _write(folder, LastRun(asked, started, last, footprint, _marks(folder, written)))
+    _write(folder, LastRun(asked, started, last, untimed, footprint, _marks(folder, written)))
 
 
 def note_report(

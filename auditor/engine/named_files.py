@@ -58,19 +58,21 @@ def with_images(footprint: Footprint, gathered: Gathered) -> Footprint:
 
 
 def can_be_kept(record: AuditRecord, spec: AuditSpec, footprint: Footprint) -> bool:
-    """Whether the same run would say the same: all that it read is known, and it timed what it may.
+    """Whether all is known that the run read.
 
-    Code of the model's author may read anything. A model in several files is not one of them yet.
-    What was not timed, as on a busy machine, may be timed by the next run.
+    Code of the model's author may read anything. A model in several files is not told of all.
     """
-    untimed = any(u.volatile for r in record.results for u in r.unmeasured)
     reference = spec.model.reference
     return not (
         record.provenance.trusted_code
-        or untimed
         or footprint.digest(spec.resolve(spec.model.path)) != record.model.digest
         or (reference is not None and Path(reference).suffix.lower() == ".onnx")
     )
+
+
+def untimed(record: AuditRecord) -> bool:
+    """Whether a timing could not be taken that another run may take, as on a busy machine."""
+    return any(u.volatile for results in record.results for u in results.unmeasured)
 
 
 def judged_until(record: AuditRecord) -> date | None:

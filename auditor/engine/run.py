@@ -16,6 +16,7 @@ from auditor.engine.named_files import (
     footprint_of_named,
     judged_until,
     marks_of_texts,
+    untimed,
     with_images,
 )
 from auditor.engine.output import output_folder
@@ -133,6 +134,7 @@ def audit_into(
             footprint=with_images(footprint, gathered),
             started=record.provenance.started,
             until=judged_until(record),
+            untimed=untimed(record),
             written=written,
         )
     return record

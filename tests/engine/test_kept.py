@@ -18,7 +18,7 @@ from auditor.engine import kept as kept_module
 from auditor.engine import run as run_module
 from auditor.engine.footprint import Footprint
 from auditor.engine.kept import Asked, kept_run, note_run
-from auditor.engine.named_files import can_be_kept, judged_until
+from auditor.engine.named_files import can_be_kept, judged_until, untimed
 
 ONLY = ("performance/overall",)
 
@@ -186,7 +186,7 @@ def test_the_first_day_from_that_of_the_run_counts(audited):
     assert judged_until(dataclasses.replace(some, policy=undated)) is None
 
 
-def test_a_run_is_kept_only_where_all_that_it_read_is_known_and_all_was_timed(audited, world):
+def test_a_run_is_kept_only_where_all_that_it_read_is_known(audited, world):
     record, out = audited
     spec = run_module.read_spec(world).spec
     print_ = kept_run(out, asked_for(world)).footprint
@@ -195,11 +195,22 @@ def test_a_run_is_kept_only_where_all_that_it_read_is_known_and_all_was_timed(au
     assert not can_be_kept(dataclasses.replace(record, provenance=author), spec, print_)
     in_parts = dataclasses.replace(record.model, digest="0" * 64)
     assert not can_be_kept(dataclasses.replace(record, model=in_parts), spec, print_)
+
+
+def test_the_notice_says_that_a_timing_could_not_be_taken(audited, world, tmp_path):
+    record, out = audited
+    assert not untimed(record)
+    assert "could not" not in kept_run(out, asked_for(world)).notice
     busy = SimpleNamespace(unmeasured=(SimpleNamespace(volatile=True),))
-    untimed = SimpleNamespace(
-        results=(busy,), provenance=record.provenance, model=record.model
+    assert untimed(SimpleNamespace(results=(busy,)))
+    note_run(
+        tmp_path, asked_for(world), footprint=Footprint.of([], folders=[], apart=tmp_path),
+        started="2026-11-29T14:02:03+00:00", until=None, untimed=True, written=[],
     )  # fmt: skip
-    assert not can_be_kept(untimed, spec, print_)
+    assert kept_run(tmp_path, asked_for(world)).notice == (
+        "Nothing has changed since 2026-11-29 14:02 UTC, when this audit was run: its record is "
+        "kept, timings included. A timing could not be taken then. --again measures anew."
+    )
 
 
 def test_the_command_line_says_so_renders_what_is_gone_and_measures_when_told(
