@@ -56,9 +56,11 @@ def change_one_image(world: Path) -> None:
     )
     with Image.open(path) as image:
         kind, changed = image.format, image.copy()
-    first = changed.getpixel((0, 0))
-    changed.putpixel((0, 0), tuple(255 - c for c in first) if isinstance(first, tuple) else 255)
+    first, before = changed.getpixel((0, 0)), path.read_bytes()
+    turned = tuple(255 - c for c in first) if isinstance(first, tuple) else 255 - first
+    changed.putpixel((0, 0), turned)
     changed.save(path, format=kind)
+    assert path.read_bytes() != before, "the change must be one"
 
 
 def main() -> int:
