@@ -99,6 +99,9 @@ def _own_font_cache() -> Iterator[None]:
 
 
 def _weasyprint() -> Any:
+    from PIL import ImageFile
+
+    half_read = ImageFile.LOAD_TRUNCATED_IMAGES
     try:
         # It reads the system's fonts as it is imported.
         with _own_font_cache():
@@ -110,6 +113,9 @@ def _weasyprint() -> Any:
             "written. For the PDF, install it and run `auditor report` again: "
             f"apt-get install -y --no-install-recommends {PACKAGES}"
         ) from error
+    finally:
+        # It has Pillow fill what is missing of a damaged image: an audit after it would not see it.
+        ImageFile.LOAD_TRUNCATED_IMAGES = half_read
     return weasyprint
 
 

@@ -171,3 +171,13 @@ def test_without_its_libraries_the_other_files_are_written_and_the_way_out_is_to
     assert (tmp_path / "report.html").exists()
     assert (tmp_path / "MODEL_CARD.md").exists()
     assert not (tmp_path / "report.pdf").exists()
+
+
+def test_a_damaged_image_is_still_one_after_a_pdf_was_made():
+    """In a process of its own, since the library changes Pillow but once, when it is imported."""
+    look = (
+        "from auditor.reports import pdf\nfrom PIL import ImageFile\npdf._weasyprint()\n"
+        "print(ImageFile.LOAD_TRUNCATED_IMAGES)"
+    )
+    told = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert told.stdout == "False\n"
