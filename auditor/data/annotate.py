@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,8 @@ from auditor.data.annotation_files.yolo import read_yolo
 from auditor.data.annotations import MAX_LISTED, Failing, ImageHeader, Reading, annotated
 from auditor.data.attributes import group_images
 from auditor.data.boxes import SHOWN
-from auditor.data.class_maps import MOST_MAP_BYTES, PixelClasses, map_size
+from auditor.data.class_map_files import map_files, usable_maps
+from auditor.data.class_maps import PixelClasses
 from auditor.data.dataset import Dataset
 from auditor.data.drawn import Drawn
 from auditor.data.expectations import ExpectationResult
@@ -27,14 +28,12 @@ from auditor.data.left_out import unannotated
 from auditor.data.manifest import Edges, ReadDataset, read_datasets
 from auditor.data.truth import BoxTruth, MapTruth
 from auditor.errors import DataError
-from auditor.opening import require_file, why_not
+from auditor.opening import require_file
 from auditor.spec import DataSpec, ModelSpec
 from auditor.spec.spec_file import audited_classes
 
 MOST_ANNOTATION_BYTES = 2_000_000_000
 """Size that a file of annotations may have."""
-
-_MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")
 
 ANNOTATIONS = "annotations"
 """What a report's expectations of annotations are about, in place of a column."""
@@ -61,13 +60,26 @@ def read_annotated(data: DataSpec, task: AnnotatedTask) -> dict[str, ReadDataset
     for split, one in read.items():
         edges = found["test"].edges if found else {}
         found[split] = with_annotations(one, data, task, edges=edges)
-    if not found["test"].dataset.has_labels:
+    _require_truth(found["test"])
+    return found
+
+
+def _require_truth(test: ReadDataset) -> None:
+    """Raise DataError where nothing is annotated in the test images, with what was left out."""
+    told = [r.sentence for r in test.report.results if r.column == ANNOTATIONS and not r.success]
+    left_out = " ".join(["", "Found:", *told]) if told else ""
+    truth = test.dataset.truth
+    if not test.dataset.has_labels:
         raise DataError(
             "data.test.annotations: no test image is annotated, so that nothing can be measured. "
             "Give the annotations of these images, or write `unannotated: empty` if none of them "
-            "holds anything."
+            f"holds anything.{left_out}"
         )
-    return found
+    if isinstance(truth, BoxTruth) and not len(truth.boxes):
+        raise DataError(
+            "data.test.annotations: no test image holds an object of the model's classes, so that "
+            f"nothing can be found or missed. Give images that do.{left_out}"
+        )
 
 
 def without_labels(data: DataSpec) -> DataSpec:
@@ -239,7 +251,11 @@ def _with_maps(
         class_map=data.classes.map,
         void=data.classes.void,
     )
-    files, missing = _map_files(dataset, place, named)
+    stated = dataset.frame["annotation"].tolist() if "annotation" in dataset.frame else None
+    ids = dataset.image_ids.tolist()
+    paths = dict(zip(ids, dataset.frame["path"], strict=True))
+    found = map_files(paths, place, stated=stated, named=named)
+    missing = found.missing
     drawn_on = data.boxes_in or "displayed"
     turned = sum(h is not None and h.orientation != 1 for h in headers)
     if turned and data.boxes_in is None:
@@ -254,86 +270,27 @@ def _with_maps(
             f"{place.name!r} ({', '.join(missing[:3])}). Draw them, or write `unannotated: "
             "unlabelled` under `data`; they are then left out of all that needs truth"
         )
-    wrong = _other_sizes(dataset, files, headers, drawn_on)
-    files = tuple("" if i in wrong else file for i, file in enumerate(files))
-    headers_of = tuple(h if f else None for h, f in zip(headers, files, strict=True))
-    truth = MapTruth(files, headers_of, meaning, drawn_on)
+    found = usable_maps(
+        found, meaning, image_ids=ids, headers=headers, drawn_on=drawn_on, named=named
+    )
+    headers_of = tuple(h if f else None for h, f in zip(headers, found.files, strict=True))
+    truth = MapTruth(found.files, headers_of, meaning, drawn_on)
     failings = []
-    if wrong:
-        ids = [f"{dataset.image_ids[i]} ({why})" for i, why in wrong.items()]
-        failings.append(Failing("a class map fits its image", len(ids), tuple(ids[:MAX_LISTED])))
+    if found.misfits:
+        rule = "a class map can be read and fits its image"
+        failings.append(Failing(rule, len(found.misfits), found.misfits[:MAX_LISTED]))
     if missing:
         rule = "an image has a class map"
-        failings.append(Failing(rule, len(missing), tuple(missing[:MAX_LISTED])))
+        failings.append(Failing(rule, len(missing), missing[:MAX_LISTED]))
     if meaning.left_out:
         failings.append(_left_out_classes(dict.fromkeys(meaning.left_out, 1), "class maps"))
     if not truth.known.any():
         raise DataError(
-            f"{named}: no class map in {place.name!r} fits its image "
-            f"({next(iter(wrong.values()), 'none is there')}). Draw them on the images as they are."
+            f"{named}: no class map in {place.name!r} can be used "
+            f"({next(iter(found.misfits), 'none is there')}). Draw them on the images as they are."
         )
     results = [_result(failing) for failing in failings]
     return replace(dataset, truth=truth, has_labels=True), results
-
-
-def _map_files(dataset: Dataset, place: Path, named: str) -> tuple[tuple[str, ...], list[str]]:
-    """The class map of each image ("" for none), and the ids of images without one."""
-    if not place.is_dir():
-        raise DataError(
-            f"{named}: {place.name!r} is a file, expected a folder of class maps (indexed PNG)."
-        )
-    if "annotation" in dataset.frame:
-        files = [str(place / name) if name else "" for name in dataset.frame["annotation"]]
-        files = [file if _inside(file, place) else "" for file in files]
-    else:
-        there = [
-            path.relative_to(place).as_posix()
-            for path in sorted(place.rglob("*"))
-            if path.suffix.lower() in _MASK_SUFFIXES and _inside(str(path), place)
-        ]
-        by_name = _by_name(dataset.image_ids.tolist(), there)
-        files = [str(place / by_name[i]) if i in by_name else "" for i in dataset.image_ids]
-    missing = [str(i) for i, file in zip(dataset.image_ids, files, strict=True) if not file]
-    return tuple(files), missing
-
-
-def _inside(file: str, place: Path) -> bool:
-    """Whether a file that a manifest names is there, below the folder of annotations."""
-    return bool(file) and why_not(Path(file), at_most=MOST_MAP_BYTES, within=place) is None
-
-
-def _by_name(image_ids: Sequence[str], maps: Sequence[str]) -> Mapping[str, str]:
-    """The map of each image: of the same name but for the suffix, else without the folders."""
-    keys: tuple[Callable[[str], str], ...] = (
-        lambda name: PurePosixPath(name).with_suffix("").as_posix(),
-        lambda name: PurePosixPath(name).stem,
-    )
-    for key in keys:
-        counts = Counter(map(key, image_ids))
-        of = {key(name): name for name in maps}
-        found = {i: of[key(i)] for i in image_ids if counts[key(i)] == 1 and key(i) in of}
-        if found:
-            return found
-    return {}
-
-
-def _other_sizes(
-    dataset: Dataset, files: Sequence[str], headers: Sequence[ImageHeader | None], drawn_on: str
-) -> dict[int, str]:
-    """Images whose map is of another size or no map, and why."""
-    found = {}
-    for i, (file, header) in enumerate(zip(files, headers, strict=True)):
-        if not file or header is None:
-            continue
-        wanted = header.size if drawn_on == "stored" else header.displayed
-        try:
-            size = map_size(Path(file))
-        except DataError as error:
-            found[i] = str(error)
-            continue
-        if size != wanted:
-            found[i] = f"{size[0]} x {size[1]} pixels, its image {wanted[0]} x {wanted[1]}"
-    return found
 
 
 def class_names(data: DataSpec, task: AnnotatedTask) -> Mapping[int, str]:
@@ -377,7 +334,7 @@ def _left_out_classes(counts: Mapping[str, int], what: str) -> Failing:
 
 def _result(failing: Failing) -> ExpectationResult:
     shown = ", ".join(failing.examples)
-    more = ", ..." if failing.count > len(failing.examples) else ""
+    more = ", ..." if failing.count > len(failing.examples) == MAX_LISTED else ""
     done = "left out" if failing.left_out else "used as they are"
     return ExpectationResult(
         name=failing.rule,

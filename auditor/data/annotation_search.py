@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -14,11 +14,12 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-from auditor.data.annotation_files.coco import read_coco
+from auditor.data.annotation_files.coco import image_name, read_coco
 from auditor.data.annotation_files.pascal_voc import read_pascal_voc
 from auditor.data.annotation_files.yolo import read_yolo
 from auditor.data.attribute_guesses import FoundAttribute, attributes_in
 from auditor.data.class_choice import CLASS_FILES
+from auditor.data.class_map_files import maps_by_name
 from auditor.data.drawn import Drawn
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import UnreadableImageError, read_header
@@ -68,9 +69,9 @@ def find_annotations(images: Mapping[str, Path], *, bases: Sequence[Path], maps:
     stems = {PurePosixPath(name).stem for name in images}
     for base in bases:
         found = [
-            (_fit(stems, named, place, kind, but), place, kind)
-            for kind, place, named in _candidates(base, but)
-            if (kind == "maps") == maps and stems & named
+            (_fit(here, named, place, kind, but), place, kind)
+            for kind, place, named in _candidates(base, but, set(images.values()))
+            if (kind == "maps") == maps and (here := _named(stems, named, kind))
         ]
         if found:
             _, place, kind = max(found, key=lambda each: each[0])
@@ -80,15 +81,28 @@ def find_annotations(images: Mapping[str, Path], *, bases: Sequence[Path], maps:
 
 
 def _fit(
-    stems: set[str], named: set[str], place: Path, kind: Kind, images: Sequence[Path]
+    here: set[str], named: set[str], place: Path, kind: Kind, images: Sequence[Path]
 ) -> tuple[int, ...]:
     # labels/val goes with images/val, though labels/train may hold files of the same names.
     mirrored = place.name in {folder.name for folder in images}
-    return (len(stems & named), -_ORDER.index(kind), -len(named), mirrored, len(place.parts))
+    return (len(here), -_ORDER.index(kind), -len(named), mirrored, len(place.parts))
 
 
-def _candidates(base: Path, but: Sequence[Path]) -> Iterator[tuple[Kind, Path, set[str]]]:
-    """Files and folders that may hold annotations, with the stems of the images they name."""
+def _named(stems: set[str], named: set[str], kind: Kind) -> set[str]:
+    """The images, by their stems, that files of these stems go with."""
+    here = stems & named
+    if here or kind != "maps":
+        return here
+    return set(maps_by_name(sorted(stems), sorted(named)))
+
+
+def _candidates(
+    base: Path, but: Sequence[Path], photos: Set[Path]
+) -> Iterator[tuple[Kind, Path, set[str]]]:
+    """Files and folders that may hold annotations, with the stems of the images they name.
+
+    Folders `but` hold images, and no class maps; none of the `photos` is one.
+    """
     below: dict[tuple[Kind, Path], set[str]] = {}
     for folder, inner, files in os.walk(base):
         here = Path(folder)
@@ -101,7 +115,9 @@ def _candidates(base: Path, but: Sequence[Path]) -> Iterator[tuple[Kind, Path, s
                 yield "coco", here / name, named
             if kind is None or name in CLASS_FILES:
                 continue
-            if kind == "maps" and any(here.is_relative_to(images) for images in but):
+            if kind == "maps" and (
+                here / name in photos or any(here.is_relative_to(images) for images in but)
+            ):
                 continue
             for up in [here, *here.parents][: depth + 1]:
                 below.setdefault((kind, up), set()).add(stem)
@@ -120,8 +136,9 @@ def _named_by_coco(path: Path) -> set[str]:
         parts = [content[key] for key in ("images", "annotations", "categories")]
         if not all(isinstance(part, list) for part in parts) or not parts[2]:
             return set()
-        return {PurePosixPath(str(image["file_name"])).stem for image in parts[0]}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        images = [image for image in parts[0] if isinstance(image.get("file_name"), str)]
+        return {PurePosixPath(image_name(image)).stem for image in images}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return set()
 
 
@@ -150,7 +167,7 @@ def _categories(place: Path) -> tuple[str, ...]:
     """Names in the order of their ids, which is the usual one of a model's outputs."""
     listed = json.loads(place.read_bytes())["categories"]
     ordered = sorted(listed, key=lambda one: (not isinstance(one.get("id"), int), one.get("id")))
-    return tuple(dict.fromkeys(str(one.get("name")) for one in ordered))
+    return tuple(dict.fromkeys(str(one["name"]) for one in ordered if one.get("name")))
 
 
 def _unannotated(
@@ -229,6 +246,7 @@ def _maps(place: Path, kind: Kind, images: Mapping[str, Path], base: Path) -> Fo
     void = (*void, *({255} - numbers.keys()))
     stems = {PurePosixPath(name).stem for name in images}
     drawn = {p.stem for p in place.rglob("*") if _SUFFIXES.get(p.suffix.lower()) == "maps"}
+    drawn = _named(stems, drawn, "maps")
     if not numbers and _numbers_seen(place) == {0, 255}:
         numbers, void = {0: "", 255: ""}, ()
     return FoundAnnotations(
@@ -244,8 +262,7 @@ def _numbers_seen(place: Path) -> set[int]:
         try:
             with Image.open(path) as image:
                 if image.mode in ("L", "P", "1"):
-                    scale = 255 if image.mode == "1" else 1
-                    found |= set((np.unique(np.asarray(image)).astype(int) * scale).tolist())
+                    found |= set(np.unique(np.asarray(image)).astype(int).tolist())
         except (OSError, ValueError, Image.DecompressionBombError):
             continue
     return found
@@ -266,7 +283,21 @@ def nothing_found(maps: bool, where: Path) -> DataError:
         if maps
         else "boxes (a COCO file, or a folder of Pascal VOC .xml or YOLO .txt files)"
     )
+    looked = "" if maps else _looked_at(where)
     return DataError(
-        f"{where} holds no {wanted} that go with its images by name. Put them beside the images, "
-        "or write the spec by hand: `data.test.annotations`."
+        f"{where} holds no {wanted} that go with its images by name.{looked} Put them beside the "
+        "images, or write the spec by hand: `data.test.annotations`."
     )
+
+
+def _looked_at(where: Path) -> str:
+    """Why the first JSON file there is not taken for the annotations; "" without one."""
+    place = where if where.is_dir() else where.parent
+    path = next(iter(sorted(place.rglob("*.json"))), None)
+    if path is None:
+        return ""
+    try:
+        named = list(read_coco(path).sizes)[:3]
+    except DataError as error:
+        return f" Looked at was {path.name!r} ({error})."
+    return f" Looked at was {path.name!r}, which names {', '.join(map(repr, named)) or 'none'}."

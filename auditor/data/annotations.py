@@ -20,6 +20,8 @@ from auditor.errors import DataError
 MAX_LISTED = 12
 """Names that a failing lists at most."""
 
+_IMAGE_THERE = "its image is there"
+
 _OVERHANG = 1.0
 """Pixels by which a box may reach beyond its image without a word: coordinates were rounded."""
 
@@ -95,11 +97,12 @@ def annotated(
 
     Left out and listed: objects of images that are not there, of no known class, with corners that
     are no numbers, without width or height, or wholly outside their image; masks of another size;
-    all objects of images whose stated size is another. Boxes that reach beyond their image by more
-    than a pixel are listed and used.
+    all objects of images whose stated size is another; stated areas that their boxes cannot have.
+    Boxes that reach beyond their image by more than a pixel, and objects drawn twice, are listed
+    and used.
 
-    Raises DataError where nothing fits (no image, no class), where images are turned and
-    `boxes_in` is silent, and where images have no annotation and `unannotated` is.
+    Raises DataError where nothing fits (no image, no class, no object), where images are turned
+    and `boxes_in` is silent, and where images have no annotation and `unannotated` is.
     """
     turned = sum(header.orientation != 1 for header in headers)
     if turned and reading.boxes_in is None:
@@ -112,6 +115,7 @@ def annotated(
     sorting = _Sorting(drawn, headers, place_of, classes, reading)
     kept = [found for drawn_object in drawn.objects if (found := sorting.fitted(drawn_object))]
     sorting.require_classes()
+    sorting.require_objects(len(kept))
     boxes = _boxes(kept)
     known = _known(drawn, place_of, boxes, sorting, n=len(image_ids), reading=reading)
     return Annotated(boxes, known, sorting.failings(boxes), dict(sorting.unmapped), turned)
@@ -130,7 +134,8 @@ def _places(drawn: Drawn, image_ids: Sequence[str]) -> Mapping[str, int]:
         found = {n: at[key(n)] for n in drawn.sizes if key(n) in at and listed[key(n)] == 1}
         if found:
             return found
-    shown = ", ".join(repr(name) for name in list(drawn.sizes)[:3]) or "no image"
+    none = "; ".join(["no image", *drawn.unread[:1]])
+    shown = ", ".join(repr(name) for name in list(drawn.sizes)[:3]) or none
     there = ", ".join(repr(name) for name in image_ids[:3])
     raise DataError(
         f"annotations {drawn.source!r}: none of the images that it names is there. Found {shown}; "
@@ -176,6 +181,7 @@ class _Sorting:
         self.stored = reading.boxes_in == "stored"
         self.unmapped: Counter[str] = Counter()
         self.faults: dict[str, list[str]] = {}
+        self.areas: list[str] = []
         self.mistaken = {
             name: place for name, place in place_of.items() if self._other_size(name, place)
         }
@@ -191,7 +197,7 @@ class _Sorting:
     def _fit(self, one: DrawnObject) -> _Fitted | None:
         place = self.place_of.get(one.image)
         if place is None:
-            raise _MisfitError("its image is there")
+            raise _MisfitError(_IMAGE_THERE)
         label = self._label(one.label)
         if label is None or one.image in self.mistaken:
             return None
@@ -201,8 +207,13 @@ class _Sorting:
             raise _MisfitError(rule)
         try:
             mask = self._mask(one, place)
-        except (DataError, TypeError, ValueError) as error:
+        except DataError as error:
             raise _MisfitError("its outline can be read", f": {error}") from error
+        except (TypeError, ValueError) as error:
+            found = ": it is neither a list of polygons x, y, x, y, ... nor run lengths"
+            raise _MisfitError("its outline can be read", found) from error
+        if one.area is not None and not _fits_box(one.area, corners):
+            self.areas.append(one.name)
         return _Fitted(one, place, corners, label, mask)
 
     def _other_size(self, name: str, place: int) -> bool:
@@ -231,6 +242,8 @@ class _Sorting:
             return "its corners are numbers"
         if x1 <= x0 or y1 <= y0:
             return "it has a width and a height above 0"
+        if not math.isfinite((x1 - x0) * (y1 - y0)):
+            return "its area is a number"
         if x1 <= 0 or y1 <= 0 or x0 >= size[0] or y0 >= size[1]:
             return "it lies in its image"
         return None
@@ -261,24 +274,53 @@ class _Sorting:
                 f"{shown}; the classes are {known}. Map them under `classes: {{map: ...}}`"
             )
 
+    def require_objects(self, n: int) -> None:
+        """Raise DataError where `n`, the objects that fit, is 0, and some were left out."""
+        faults = {rule: names for rule, names in self.faults.items() if rule != _IMAGE_THERE}
+        if n or not faults:
+            return
+        told = "; ".join(
+            f"of {len(names)} it does not hold that {rule} ({names[0]})"
+            for rule, names in faults.items()
+        )
+        raise DataError(
+            f"annotations {self.drawn.source!r}: none of its {len(self.drawn.objects)} objects can "
+            f"be used: {told}. Correct the file, or `annotations` in the audit spec"
+        )
+
     def failings(self, boxes: Boxes) -> tuple[Failing, ...]:
         found = [_failing(f"of an object, {rule}", names) for rule, names in self.faults.items()]
-        if self.drawn.unread:
-            found.append(_failing("an annotation can be read", self.drawn.unread))
-        if self.mistaken:
-            found.append(_failing("an image has the size that is stated", self.mistaken))
         absent = [name for name in self.drawn.sizes if name not in self.place_of]
-        if absent:
-            found.append(_failing("an image that is named is there", absent))
-        beyond = boxes.names[_overhanging(boxes, self.headers)].tolist()
-        if beyond:
-            found.append(_failing("a box ends within its image", beyond, left_out=False))
-        return tuple(found)
+        found += [
+            _failing("an annotation can be read", self.drawn.unread),
+            _failing("an image has the size that is stated", self.mistaken),
+            _failing("an image that is named is there", absent),
+            _failing("a stated area is above 0 and fits its box", self.areas),
+            _failing("an image is listed once", self.drawn.repeated, left_out=False),
+            _failing("an object is drawn once", _repeated(boxes), left_out=False),
+            _failing("a box ends within its image", boxes.names[_overhanging(boxes, self.headers)],
+                     left_out=False),
+        ]  # fmt: skip
+        return tuple(failing for failing in found if failing.count)
 
 
 def _failing(rule: str, names: Iterable[str], *, left_out: bool = True) -> Failing:
-    listed = list(names)
+    listed = [str(name) for name in names]
     return Failing(rule, len(listed), tuple(listed[:MAX_LISTED]), left_out)
+
+
+def _fits_box(area: float, corners: np.ndarray) -> bool:
+    """Whether an object of that area, in pixels, can lie in its box; drawings are rounded."""
+    width, height = corners[2:] - corners[:2]
+    return bool(0 < area <= (width + 2) * (height + 2))
+
+
+def _repeated(boxes: Boxes) -> np.ndarray:
+    """Names of objects whose image has another of the same class with the same corners."""
+    drawn = np.column_stack([boxes.image, boxes.classes, boxes.corners])
+    first = np.zeros(len(drawn), dtype=bool)
+    first[np.unique(drawn, axis=0, return_index=True)[1]] = True
+    return np.asarray(boxes.names[~first])
 
 
 def _overhanging(boxes: Boxes, headers: Sequence[ImageHeader]) -> np.ndarray:
@@ -299,7 +341,10 @@ def _boxes(kept: Sequence[_Fitted]) -> Boxes:
     attributes = sorted({name for one in kept for name in one.drawn.attributes})
     corners = np.array([one.corners for one in kept], dtype=np.float64).reshape(-1, 4)
     sides = corners[:, 2:] - corners[:, :2]
-    stated = np.array([math.nan if o.drawn.area is None else o.drawn.area for o in kept])
+    stated = np.array([
+        math.nan if o.drawn.area is None or not _fits_box(o.drawn.area, o.corners) else o.drawn.area
+        for o in kept
+    ])  # fmt: skip
     masked = np.array([math.nan if o.mask is None else o.mask.area for o in kept])
     areas = np.where(
         np.isfinite(stated), stated, np.where(np.isfinite(masked), masked, sides.prod(1))
@@ -338,4 +383,5 @@ def _known(
         )
     known = said | (reading.unannotated == "empty")
     known[list(sorting.mistaken.values())] = False
+    known[[place_of[name] for name in drawn.doubtful if name in place_of]] = False
     return known

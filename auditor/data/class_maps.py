@@ -28,6 +28,8 @@ _PNG_BIT_DEPTH = 24
 _DAMAGED = (OSError, SyntaxError, ValueError, struct.error, zlib.error)
 _FORMATS = ("PNG", "BMP", "TIFF", "GIF")
 _MODES = ("1", "L", "P", "I", "I;16")
+_COLOURED = {"LA": 1, "RGB": 3, "RGBA": 3}
+"""Modes of several channels, with how many of them are colour."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def read_class_map(
     file that is absent or damaged, in colour, of another size than its image, or with a number
     that is no class: each a sentence with what to do.
     """
-    numbers = _numbers(path, header.size if drawn_on == "stored" else header.displayed)
+    stored = _numbers(path, header.size if drawn_on == "stored" else header.displayed)
+    numbers = stored.astype(np.int64)
     table = meaning.table()
     beyond = (numbers < 0) | (numbers >= len(table))
     classes = np.where(beyond, np.int16(-2), table[np.where(beyond, 0, numbers)])
@@ -111,38 +114,51 @@ def read_class_map(
     return sampled(classes, back, size=size, outside=VOID).astype(np.int16)
 
 
-def map_size(path: Path) -> tuple[int, int]:
-    """(width, height) of a class map; its pixels are not read. DataError as `read_class_map`."""
+def numbers_in(path: Path, size: tuple[int, int]) -> tuple[int, ...]:
+    """The numbers that a class map holds, rising; DataError as `read_class_map`.
+
+    `size` (width, height) is what it must have.
+    """
     require_file(path, what=f"mask {path.name!r}", at_most=MOST_MAP_BYTES, error=DataError,
                  remedy="Give an indexed PNG.")  # fmt: skip
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            return image.size
-    except (*_DAMAGED, Image.DecompressionBombError) as error:
-        raise DataError(f"mask {path.name!r} is no image ({type(error).__name__})") from error
+    numbers = _numbers(path, size)
+    if numbers.dtype == np.uint8:
+        return tuple(np.flatnonzero(np.bincount(numbers.ravel(), minlength=256)).tolist())
+    return tuple(map(int, np.unique(numbers)))
 
 
-def _numbers(path: Path, size: tuple[int, int]) -> NDArray[np.int64]:
+def _numbers(path: Path, size: tuple[int, int]) -> NDArray[np.generic]:
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            if image.mode not in _MODES:
-                raise DataError(
-                    f"mask {path.name!r}: found colours (mode {image.mode}), expected a palette or "
-                    "grey file whose numbers are classes; save it as an indexed PNG"
-                )
             # Before its pixels are read: a small file may claim very many.
             if image.size != size:
                 raise DataError(
                     f"mask {path.name!r}: found {image.width} x {image.height} pixels, expected "
                     f"those of its image, {size[0]} x {size[1]}; draw it on the image as it is"
                 )
-            return np.asarray(image).astype(np.int64) // _stretched(path, image)
+            return _grey(path, image) // _stretched(path, image)
     except (*_DAMAGED, UnidentifiedImageError, Image.DecompressionBombError) as error:
         reason = "it is not there" if isinstance(error, FileNotFoundError) else "it is damaged"
         raise DataError(
             f"mask {path.name!r} cannot be read ({reason}), expected a PNG file; restore it, or "
             "leave its image out of the manifest"
         ) from error
+
+
+def _grey(path: Path, image: Image.Image) -> NDArray[np.generic]:
+    """Its numbers, (h, w): of a file in colours only where no pixel has one."""
+    pixels = np.asarray(image)
+    if image.mode in _MODES:
+        return pixels.astype(np.uint8) if image.mode == "1" else pixels
+    if (
+        image.mode not in _COLOURED
+        or (pixels[..., : _COLOURED[image.mode]] != pixels[..., :1]).any()
+    ):
+        raise DataError(
+            f"mask {path.name!r}: found colours (mode {image.mode}), expected a palette or "
+            "grey file whose numbers are classes; save it as an indexed PNG"
+        )
+    return pixels[..., 0]
 
 
 def _stretched(path: Path, image: Image.Image) -> int:

@@ -43,7 +43,8 @@ class Drawn:
 
     `sizes` are the images it lists, each with the (width, height) that it states or None; `empty`
     are those of which it says that they hold no object. `unread` are sentences about parts that
-    could not be read.
+    could not be read; `doubtful` are images of which, for that, nothing is known, and `repeated`
+    those that are listed more than once.
     """
 
     source: str
@@ -52,6 +53,8 @@ class Drawn:
     empty: frozenset[str] = frozenset()
     fractions: bool = False
     unread: tuple[str, ...] = ()
+    doubtful: frozenset[str] = frozenset()
+    repeated: tuple[str, ...] = ()
 
 
 def number(value: object) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,15 @@ from auditor.errors import DataError
 Ints = NDArray[np.int64]
 
 _FIFTHS = 5
+
+_MOST_CHARACTERS = 7
+"""Of COCO's text in one run: 35 bits."""
+
+_BLOCK = 1 << 18
+"""Steps that are walked along an outline at once."""
+
+_SPARE_STEPS = 1_000_000
+"""Steps of an outline that no image is too small for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,28 +53,30 @@ class Mask:
 
         Raises DataError where they are not runs of an image of that size.
         """
-        height, width = size
-        runs = _runs_of_text(counts) if isinstance(counts, str | bytes) else np.asarray(counts)
-        whole = runs.dtype.kind in "iu" and runs.ndim == 1
-        if not whole or (runs < 0).any() or int(runs.sum()) != height * width:
+        total = size[0] * size[1]
+        runs = (
+            _whole(counts)
+            if not isinstance(counts, str | bytes)
+            else (_runs_of_text(counts) if len(counts) <= _MOST_CHARACTERS * (total + 1) else None)
+        )
+        # Each is looked at before they are summed: sums beyond 64 bits come out as any number.
+        if runs is None or ((runs < 0) | (runs > total)).any() or int(runs.sum()) != total:
             raise DataError(
-                f"run lengths: found {len(runs)} runs of {runs.sum() if whole else 'no numbers'}, "
-                f"expected counts from 0 that sum to {height} x {width} = {height * width}; write "
-                "the object's mask anew"
+                f"run lengths: found {_told(runs)}, expected whole numbers from 0 that sum to "
+                f"{size[0]} x {size[1]} = {total}; write the object's mask anew"
             )
-        return cls(size, _without_empty(np.cumsum(runs, dtype=np.int64), height * width))
+        return cls(size, _without_empty(np.cumsum(runs, dtype=np.int64), total))
 
     @classmethod
     def of_polygons(cls, polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> Mask:
         """From outlines x, y, x, y, ... in pixels; the object is their union.
 
         Drawn as COCO draws them, with corners rounded to fifths of a pixel, so that sizes and
-        overlaps agree with published ones. Raises DataError for an outline of under three points.
+        overlaps agree with published ones. Raises DataError for an outline of under three points,
+        and for one that goes to and fro more than any in an image of that size has to.
         """
-        drawn = [_filled(_points(polygon), size) for polygon in polygons]
-        if len(drawn) == 1:
-            return drawn[0]
-        return cls.of_pixels(np.any([mask.pixels for mask in drawn], axis=0))
+        ends = [_filled(_points(polygon), size) for polygon in polygons]
+        return cls(size, ends[0] if len(ends) == 1 else _joined(ends))
 
     @cached_property
     def pixels(self) -> NDArray[np.bool_]:
@@ -112,30 +124,61 @@ def _without_empty(places: Ints, total: int) -> Ints:
     return np.append(kept, total) if len(kept) % 2 else kept
 
 
-def _runs_of_text(text: str | bytes) -> Ints:
+def _joined(each: Sequence[Ints]) -> Ints:
+    """Places of change of the union of several masks, each given by its own."""
+    places = np.concatenate(each)
+    steps = np.concatenate([np.resize([1, -1], len(ends)) for ends in each])
+    # Of equal places those that begin come first: runs that touch are one.
+    order = np.lexsort((-steps, places))
+    inside = np.cumsum(steps[order])
+    changes = (inside == 0) | ((inside == 1) & (steps[order] == 1))
+    found: Ints = places[order][changes]
+    return found
+
+
+def _whole(counts: Sequence[int]) -> Ints | None:
+    """Counts as an array, None where they are no list of whole numbers that 64 bits hold."""
+    numbers = isinstance(counts, Sequence) and all(type(count) is int for count in counts)
+    if not numbers or any(abs(count) >= 1 << 62 for count in counts):
+        return None
+    return np.array(counts, dtype=np.int64)
+
+
+def _told(runs: Ints | None) -> str:
+    if runs is None:
+        return "no list of whole numbers"
+    odd = runs[runs < 0]
+    return f"one of {odd[0]}" if len(odd) else f"{len(runs)} that sum to {sum(runs.tolist())}"
+
+
+def _runs_of_text(text: str | bytes) -> Ints | None:
     """COCO's text: five bits a character from "0" on, the sixth says that more follow.
 
-    From the third run on, what is written is the difference to the run before the last.
+    From the third run on, what is written is the difference to the run before the last. None where
+    a run is longer than any image, or the text ends within one.
     """
     codes = text.encode("ascii", "replace") if isinstance(text, str) else text
-    runs: list[int] = []
-    value, shift = 0, 0
-    for code in codes:
-        bits = code - 48
-        if not 0 <= bits < 64:
-            raise DataError(
-                f"run lengths: found the character {chr(code)!r}, expected COCO's text of '0' to "
-                "'o'; write the object's mask anew"
-            )
-        value |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            continue
-        if bits & 16:
-            value -= 1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-        value, shift = 0, 0
-    return np.array(runs, dtype=np.int64)
+    bits = np.frombuffer(codes, dtype=np.uint8).astype(np.int64) - ord("0")
+    odd = np.flatnonzero((bits < 0) | (bits >= 64))
+    if len(odd):
+        raise DataError(
+            f"run lengths: found the character {chr(codes[odd[0]])!r}, expected COCO's text of '0' "
+            "to 'o'; write the object's mask anew"
+        )
+    if not len(bits):
+        return bits
+    last = np.flatnonzero(bits < 32)
+    starts = np.concatenate([[0], last[:-1] + 1])
+    lengths = np.diff(last, prepend=-1)
+    if not len(last) or last[-1] != len(bits) - 1 or lengths.max() > _MOST_CHARACTERS:
+        return None
+    place = np.arange(len(bits)) - np.repeat(starts, lengths)
+    written = np.add.reduceat((bits & 31) << (5 * place), starts)
+    written -= ((bits[last] & 16) > 0) * (1 << 5 * lengths)
+    runs = written.copy()
+    for first in (1, 2):
+        runs[first::2] = np.cumsum(written[first::2])
+    return runs
 
 
 def _points(polygon: Sequence[float]) -> NDArray[np.float64]:
@@ -148,12 +191,32 @@ def _points(polygon: Sequence[float]) -> NDArray[np.float64]:
     return flat.reshape(-1, 2)
 
 
-def _filled(points: NDArray[np.float64], size: tuple[int, int]) -> Mask:
-    """One outline filled: in each column of pixel centres, between its crossings."""
+def _filled(points: NDArray[np.float64], size: tuple[int, int]) -> Ints:
+    """Places of change of one outline filled: in each column of pixel centres, between crossings.
+
+    Raises DataError for one so long that it has to pass most pixels several times.
+    """
     height, width = size
     limit = _FIFTHS * (max(size) + 1) * 4
-    corners = np.trunc(np.clip(points * _FIFTHS + 0.5, -limit, limit)).astype(np.int64)
-    u, v = _walked(corners, np.roll(corners, -1, axis=0))
+    start = np.trunc(np.clip(points * _FIFTHS + 0.5, -limit, limit)).astype(np.int64)
+    stop = np.roll(start, -1, axis=0)
+    steps = np.abs(stop - start).max(axis=1) + 1
+    if steps.sum() > 4 * _FIFTHS * height * width + _SPARE_STEPS:
+        raise DataError(
+            f"outline: found {len(points)} points that go to and fro over {steps.sum() // _FIFTHS} "
+            f"pixels, expected an outline in an image of {width} x {height}; draw the object anew"
+        )
+    # Some edges at a time: memory does not grow with the outline.
+    of_block = np.cumsum(steps) // _BLOCK
+    bounds = [0, *(np.flatnonzero(np.diff(of_block)) + 1).tolist(), len(steps)]
+    found = [_crossings(start[a:b], stop[a:b], size) for a, b in pairwise(bounds)]
+    return _without_empty(np.concatenate(found), height * width)
+
+
+def _crossings(start: Ints, stop: Ints, size: tuple[int, int]) -> Ints:
+    """Places where edges from `start` to `stop`, both (k, 2), cross columns of pixel centres."""
+    height, width = size
+    u, v = _walked(start, stop)
     crossing = np.flatnonzero(np.diff(u)) + 1
     column = np.minimum(u[crossing], u[crossing - 1])
     row = np.minimum(v[crossing], v[crossing - 1])
@@ -161,7 +224,8 @@ def _filled(points: NDArray[np.float64], size: tuple[int, int]) -> Mask:
     at_centre = (column % _FIFTHS == _FIFTHS // 2) & (column >= 0) & (column < width * _FIFTHS)
     x = column[at_centre] // _FIFTHS
     y = np.ceil((row[at_centre] + 0.5) / _FIFTHS - 0.5).clip(0, height).astype(np.int64)
-    return Mask(size, _without_empty(x * height + y, height * width))
+    found: Ints = x * height + y
+    return found
 
 
 def _walked(start: Ints, stop: Ints) -> tuple[Ints, Ints]:

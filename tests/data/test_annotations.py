@@ -1,50 +1,14 @@
 """Annotations of three formats: what is read, what is left out and told, what is refused."""
 
-import json
-from types import MappingProxyType
-
 import numpy as np
 import pytest
+from drawn_objects import CLASSES, IMAGES, SIZE, box, coco, fitted, rules, voc
 
 from auditor.data.annotation_files.coco import read_coco
 from auditor.data.annotation_files.pascal_voc import read_pascal_voc
 from auditor.data.annotation_files.yolo import read_yolo
 from auditor.data.annotations import ImageHeader, Reading, annotated
 from auditor.errors import DataError
-
-IMAGES = ("a.jpg", "b.jpg", "c.jpg")
-CLASSES = ("cat", "dog")
-SIZE = (40, 30)
-
-
-def coco(tmp_path, annotations, *, images=None, categories=None):
-    images = images or [
-        {"id": i, "file_name": name, "width": 40, "height": 30} for i, name in enumerate(IMAGES)
-    ]
-    named = [{"id": 0, "name": "cat"}, {"id": 7, "name": "dog"}, {"id": 9, "name": "cow"}]
-    path = tmp_path / "boxes.json"
-    path.write_text(json.dumps({"images": images, "annotations": annotations,
-                                "categories": categories or named}))  # fmt: skip
-    return read_coco(path)
-
-
-def box(image=0, category=0, bbox=(2, 3, 10, 5), **further):
-    return {"id": 1, "image_id": image, "category_id": category, "bbox": list(bbox), **further}
-
-
-def fitted(drawn, *, class_map=MappingProxyType({}), boxes_in=None, unannotated="empty",
-           headers=None):  # fmt: skip
-    return annotated(
-        drawn,
-        image_ids=IMAGES,
-        headers=headers or [ImageHeader(SIZE)] * 3,
-        classes=CLASSES,
-        reading=Reading(class_map, boxes_in, unannotated),
-    )
-
-
-def rules(found):
-    return {f.rule: f.count for f in found.failings}
 
 
 def test_cocos_ids_may_be_zero_and_its_boxes_become_corners(tmp_path):
@@ -188,12 +152,6 @@ VOC = """<annotation><filename>stale.jpg</filename>
 VOC_OBJECT = """<object><name>cat</name><truncated>1</truncated>
 <part><name>head</name></part><bndbox>
 <xmin>3</xmin><ymin>4</ymin><xmax>12</xmax><ymax>8</ymax></bndbox></object>"""
-
-
-def voc(tmp_path, **files):
-    for name, text in files.items():
-        (tmp_path / f"{name}.xml").write_text(text)
-    return read_pascal_voc(tmp_path)
 
 
 def test_pascal_voc_counts_pixels_from_one(tmp_path):

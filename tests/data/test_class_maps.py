@@ -83,7 +83,7 @@ def test_masks_that_cannot_be_are_refused_with_a_sentence(tmp_path):
     refused(Image.fromarray(NUMBERS), "found 3 x 2 pixels, expected those of its image, 2 x 3",
             ImageHeader((2, 3)))  # fmt: skip
     refused(Image.fromarray(NUMBERS + 7), "found the numbers 6, 7, 8, 9, which stand for no class")
-    refused(Image.new("RGB", (3, 2)), "found colours")
+    refused(Image.new("RGB", (3, 2), "red"), "found colours")
     with pytest.raises(DataError, match="it is not there"):
         read_class_map(tmp_path / "absent.png", MEANING, header=HEADER)
     whole = saved(tmp_path, Image.fromarray(NUMBERS)).read_bytes()

@@ -23,11 +23,12 @@ def read_pascal_voc(folder: Path, *, first_pixel: int = 1) -> Drawn:
     image is empty. ``truncated``, ``difficult``, ``pose`` and what else an object has are its
     attributes.
 
-    A file with a document type or an entity is refused (`unread`): it could read other files.
+    A file with a document type or an entity is refused (`unread`): it could read other files; so
+    is one whose root is no ``annotation``. Names of namespaces are taken off.
     """
     objects: list[DrawnObject] = []
     sizes: dict[str, tuple[int, int] | None] = {}
-    empty, unread = set(), []
+    empty, doubtful, unread = set(), set(), []
     paths = sorted(folder.rglob("*.xml"))
     if not paths:
         raise DataError(
@@ -40,19 +41,28 @@ def read_pascal_voc(folder: Path, *, first_pixel: int = 1) -> Drawn:
             root = _safe_root(text_of(path))
         except (DataError, ElementTree.ParseError, expat.ExpatError) as error:
             unread.append(f"{image}.xml: {error}")
+            doubtful.add(image)
+            sizes[image] = None
             continue
         found = list(_objects(root, image, first_pixel))
+        unread += [f"{one.name} has no name of a class" for one in found if not one.label]
         sizes[image] = whole_size(root.findtext("size/width"), root.findtext("size/height"))
-        objects += found
+        objects += [one for one in found if one.label]
         if not found:
             empty.add(image)
-    return Drawn(folder.name, tuple(objects), sizes, frozenset(empty), unread=tuple(unread))
+    return Drawn(folder.name, tuple(objects), sizes, frozenset(empty), unread=tuple(unread),
+                 doubtful=frozenset(doubtful))  # fmt: skip
 
 
 def _safe_root(text: str) -> ElementTree.Element:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise DataError("it declares a document type, expected plain XML; write it without")
-    return ElementTree.fromstring(text)
+    root = ElementTree.fromstring(text)
+    for node in root.iter():
+        node.tag = str(node.tag).rpartition("}")[2]
+    if root.tag != "annotation":
+        raise DataError(f"its root is {root.tag!r}, expected 'annotation'; write it anew")
+    return root
 
 
 def _objects(root: ElementTree.Element, image: str, first_pixel: int) -> Iterator[DrawnObject]:

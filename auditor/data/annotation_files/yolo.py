@@ -18,7 +18,7 @@ def read_yolo(folder: Path, *, names: Sequence[str]) -> Drawn:
     that its image is empty. ``classes.txt`` and ``labels.txt`` are no images.
     """
     objects: list[DrawnObject] = []
-    images, empty, unread = [], set(), []
+    images, empty, doubtful, unread = [], set(), set(), []
     paths = [p for p in sorted(folder.rglob("*.txt")) if p.stem not in ("classes", "labels")]
     if not paths:
         raise DataError(
@@ -28,19 +28,27 @@ def read_yolo(folder: Path, *, names: Sequence[str]) -> Drawn:
     for path in paths:
         image = path.relative_to(folder).with_suffix("").as_posix()
         images.append(image)
-        lines = [(n, line.split()) for n, line in enumerate(text_of(path).splitlines(), start=1)]
+        try:
+            text = text_of(path)
+        except DataError as error:
+            unread.append(f"{image}.txt: {error}")
+            doubtful.add(image)
+            continue
+        lines = [(n, line.split()) for n, line in enumerate(text.splitlines(), start=1)]
         written = [(n, words) for n, words in lines if words]
         for line, words in written:
             named = f"{image}.txt, line {line}"
             found = _object(words, image, names, named)
-            if found is None:
+            if "," in words[0]:
+                unread.append(f"{named} is separated by commas, expected spaces")
+            elif found is None:
                 unread.append(f"{named} has {len(words)} entries, expected 5, or 7 and more")
             else:
                 objects.append(found)
         if not written:
             empty.add(image)
     return Drawn(folder.name, tuple(objects), dict.fromkeys(images), frozenset(empty),
-                 fractions=True, unread=tuple(unread))  # fmt: skip
+                 fractions=True, unread=tuple(unread), doubtful=frozenset(doubtful))  # fmt: skip
 
 
 def _object(
