@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -23,6 +23,7 @@ from auditor.scoring.units import (
     set_votes,
     unit_votes,
 )
+from auditor.spec.audit_spec import UnitAcceptsSpec
 from auditor.stats import Normal, mean, rate
 
 _SHARES = (Column("share", "share"), Column("low", "share"), Column("high", "share"))
@@ -57,6 +58,10 @@ class UnitDecision(Check):
     "mean" too). Of each class then also: the share of units holding it that are called so
     (unit-recall), and of those without it that are (unit-false-alarms).
 
+    Where the spec says when a unit is accepted (``data.unit_accepts``: it holds all of some
+    classes and none of others), also the share of units to refuse that are accepted
+    (wrongly-accepted), and of units to accept that are refused (wrongly-refused).
+
     Why it matters
     --------------
     Decisions fall on rooms and persons, not on photos. A model that is right for nine photos of
@@ -70,7 +75,8 @@ class UnitDecision(Check):
     they are counted in the details, and for the rule "worst" they are often right to differ.
     An image without a unit decides by itself. Where most units hold images of several labels
     (a sheet of different digits), nothing is measured. Sets of classes say nothing of how many
-    objects there are nor where: a box anywhere in the image tells its class.
+    objects there are nor where: a box anywhere in the image tells its class, and two errors in
+    one unit may make a right go or no-go.
     """
 
     id: ClassVar[str] = "performance/unit-decision"
@@ -113,6 +119,20 @@ class UnitDecision(Check):
             "{count} of {n} = {value}.",
             action="train with more images without “{class}”, and test again",
         ),
+        "wrongly-accepted": Words(
+            title="Share of {units_noun} to refuse that are accepted, {split} data",
+            short="wrongly accepted",
+            sentence="Of {units_noun} to refuse, accepted are ({split} data): {count} of {n} = "
+            "{value}.",
+            action="train with more {units_noun} that are to be refused, and test again",
+        ),
+        "wrongly-refused": Words(
+            title="Share of {units_noun} to accept that are refused, {split} data",
+            short="wrongly refused",
+            sentence="Of {units_noun} to accept, refused are ({split} data): {count} of {n} = "
+            "{value}.",
+            action="train with more {units_noun} that are to be accepted, and test again",
+        ),
     }
     sources: ClassVar[tuple[str, ...]] = ("Wilson (1927), doi:10.1080/01621459.1927.10502953",)
 
@@ -140,6 +160,7 @@ def _of_split(evidence: Evidence, split: str) -> Iterator[Result]:
     yield _accuracy(decisions, images, rule=rule)
     yield _difference(decisions, images)
     yield _rules(votes, split)
+    yield from _acceptance(decisions, images, evidence.spec.data.unit_accepts)
     if isinstance(decisions.presence, Several):
         yield from _classes(decisions, images)
         yield from _errors(decisions, images.classes, split)
@@ -245,10 +266,41 @@ def _rules(votes: UnitVotes, split: str) -> Table:
     )
 
 
+def _as_rows(decisions: UnitDecisions, images: Rows) -> Rows:
+    units = images.take(_firsts(images, decisions.names))
+    return replace(units, presence=decisions.presence, confidence=decisions.confidence)
+
+
+def _acceptance(
+    decisions: UnitDecisions, images: Rows, stated: UnitAcceptsSpec | None
+) -> Iterator[Measure | Unmeasured]:
+    """Go or no-go: units accepted that are to be refused, and the other way round."""
+    if stated is None:
+        return
+    units = _as_rows(decisions, images)
+    right, said = (_accepted(stated, holds, len(units)) for holds in (units.present, units.called))
+    for name, among, wrong, of in (
+        ("wrongly-accepted", ~right, said, "units to refuse"),
+        ("wrongly-refused", right, ~said, "units to accept"),
+    ):
+        yield rate_measure(
+            name, subject=Subject.of(split=units.split), among=units.take(among),
+            success=wrong[among], better="lower", of=of,
+        )  # fmt: skip
+
+
+def _accepted(stated: UnitAcceptsSpec, holds: Callable[[str], np.ndarray], n: int) -> np.ndarray:
+    accepted = np.ones(n, dtype=bool)
+    for name in stated.all_of:
+        accepted &= holds(name)
+    for name in stated.none_of:
+        accepted &= ~holds(name)
+    return accepted
+
+
 def _classes(decisions: UnitDecisions, images: Rows) -> Iterator[Measure | Unmeasured]:
     """Of each class, units found to hold it, and units without it that are called so."""
-    units = images.take(_firsts(images, decisions.names))
-    units = replace(units, presence=decisions.presence, confidence=decisions.confidence)
+    units = _as_rows(decisions, images)
     for measure, told in (("unit-recall", "with"), ("unit-false-alarms", "without")):
         found = [_of_class(units, name, measure, told) for name in units.classes]
         yield from (m for m in found if isinstance(m, Measure))

@@ -181,12 +181,30 @@ class DataClassesSpec(SpecPart):
     void: tuple[int, ...] = (255,)
 
 
+class UnitAcceptsSpec(SpecPart):
+    """When a unit is accepted (a dish goes out): it holds all of some classes, none of others."""
+
+    all_of: tuple[str, ...] = ()
+    none_of: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        both = sorted(set(self.all_of) & set(self.none_of))
+        if both:
+            raise ValueError(f"{both[0]!r} is in all_of and in none_of; keep one")
+        if not self.all_of and not self.none_of:
+            raise ValueError("every unit would be accepted; name classes in all_of or none_of")
+        return self
+
+
 class DataSpec(SpecPart):
     test: DatasetSpec
     train: DatasetSpec | None = None
     deployment: DatasetSpec | None = None
     columns: ColumnsSpec = ColumnsSpec()
     unit_rule: Literal["mean", "majority", "worst"] = "mean"
+    unit_accepts: UnitAcceptsSpec | None = None
+    """Go or no-go, by what a unit holds; `performance/unit-decision` tells wrong ones."""
     attributes: dict[str, AttributeSpec] = Field(default_factory=dict, max_length=MOST_ATTRIBUTES)
     limits: ImageLimits = ImageLimits()
     duplicates: DuplicatesSpec = DuplicatesSpec()

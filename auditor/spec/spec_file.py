@@ -158,6 +158,8 @@ def _named_classes(spec: AuditSpec) -> Iterator[tuple[tuple[str | int, ...], str
             yield ("consequences", "costs", "matrix", true, answered), answered
     for name in consequences.borne_by:
         yield ("consequences", "borne_by", name), name
+    for key, names in spec.data.unit_accepts or ():
+        yield from ((("data", "unit_accepts", key, i), name) for i, name in enumerate(names))
     for i, claim in enumerate(spec.claims):
         if claim.label is not None:
             yield ("claims", i, "label"), claim.label

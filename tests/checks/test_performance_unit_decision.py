@@ -3,14 +3,27 @@ import dataclasses
 import numpy as np
 import pytest
 from detector_worlds import DETECTOR, SEGMENTER, boxed, boxed_evidence, said
+from pydantic import ValidationError
 
 from auditor.checks.performance_unit_decision import UnitDecision
 from auditor.findings import Table, Unmeasured
 from auditor.scoring.outcomes import Outcomes
+from auditor.spec.audit_spec import UnitAcceptsSpec
 from auditor.stats import interval, p_value, value
 
 
-def world(worlds, *, seed, rule="mean", rooms=120, photos=5, right=0.75, adverse=(), alike=0.0):
+def world(
+    worlds,
+    *,
+    seed,
+    rule="mean",
+    rooms=120,
+    photos=5,
+    right=0.75,
+    adverse=(),
+    alike=0.0,
+    accepts=None,
+):
     """Rooms of two classes; photos err alone, or (in a share `alike` of rooms) all together."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(rng.integers(2, size=rooms), photos)
@@ -18,7 +31,8 @@ def world(worlds, *, seed, rule="mean", rooms=120, photos=5, right=0.75, adverse
     together = np.repeat(rng.random(rooms) < alike, photos)
     answers = np.where(wrong | together, 1 - labels, labels)
     spec = worlds.spec(
-        data={"test": {"images": "images"}, "unit_rule": rule}, consequences={"adverse": adverse}
+        data={"test": {"images": "images"}, "unit_rule": rule, "unit_accepts": accepts},
+        consequences={"adverse": adverse},
     )
     dataset = worlds.dataset(
         labels, classes=("fine", "serious"), units=np.repeat(np.arange(rooms), photos)
@@ -132,7 +146,7 @@ def test_units_of_several_labels_are_not_decided_on_as_a_whole(worlds):
 DISHES = ("protein", "garnish")
 
 
-def dishes(worlds, *, seed, forgets=0.0, invents=0.0, rule="worst", shots=3, n=90, unseen=()):
+def dishes(worlds, *, seed, forgets=0.0, invents=0.0, rule="worst", shots=3, n=90, accepts=None):
     """Photos of dishes with boxes; a garnish is forgotten in a share of dishes, or made up."""
     rng = np.random.default_rng(seed)
     holds = np.column_stack([np.ones(n, dtype=bool), rng.random(n) < 0.6])
@@ -140,8 +154,9 @@ def dishes(worlds, *, seed, forgets=0.0, invents=0.0, rule="worst", shots=3, n=9
     says[:, 1] = np.where(holds[:, 1], rng.random(n) >= forgets, rng.random(n) < invents)
     spec = worlds.spec(
         model={**DETECTOR, "classes": DISHES},
-        data={"test": {"images": "images"}, "unit_rule": rule, "unannotated": "empty"},
-    )
+        data={"test": {"images": "images"}, "unit_rule": rule, "unannotated": "empty",
+              "unit_accepts": accepts},
+    )  # fmt: skip
     return spec, *(np.repeat(each, shots, axis=0) for each in (holds, says))
 
 
@@ -214,6 +229,58 @@ def test_examples_are_photos_of_wrong_dishes_and_words_fit(worlds):
     assert set(accuracy.examples) <= wrong
     table = [r for r in results if isinstance(r, Table)][-1]
     assert {row[0] for row in table.rows} == set(DISHES)
+
+
+WHOLE = {"all_of": DISHES}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_dishes_that_go_out_or_back_wrongly_are_found(worlds, seed):
+    """Garnish made up lets dishes out, garnish forgotten sends them back; neither does both."""
+    clean = of_dishes(worlds, seed=seed, accepts=WHOLE)
+    for name, fault in (("wrongly-accepted", "invents"), ("wrongly-refused", "forgets")):
+        assert value(clean[f"{name}:@test"].estimate) == 0
+        other = "wrongly-refused" if fault == "invents" else "wrongly-accepted"
+        found = of_dishes(worlds, seed=seed, accepts=WHOLE, **{fault: 0.5})
+        assert p_value(found[f"{name}:@test"].estimate, limit=0.2, exceeds="above") <= 0.05
+        assert value(found[f"{other}:@test"].estimate) == 0
+
+
+def test_dishes_to_refuse_are_counted_by_hand_and_named(worlds):
+    spec, holds, says = dishes(worlds, seed=5, forgets=0.3, invents=0.3,
+                               accepts={"all_of": DISHES[:1], "none_of": DISHES[1:]})  # fmt: skip
+    evidence = found_on(worlds, spec, holds, says)
+    found = worlds.measures(UnitDecision(), evidence)
+    refuse, called = holds[::3, 1], says[::3, 1]
+    accepted, refused = found["wrongly-accepted:@test"], found["wrongly-refused:@test"]
+    assert (accepted.n, accepted.facts["count"]) == (refuse.sum(), (refuse & ~called).sum())
+    assert (refused.n, refused.facts["count"]) == ((~refuse).sum(), (~refuse & called).sum())
+    assert len(accepted.examples) == min(12, accepted.facts["count"])
+    assert worlds.unfilled(UnitDecision, list(UnitDecision().run(evidence))) == []
+
+
+def test_without_dishes_to_refuse_there_is_a_reason(worlds):
+    found = list(UnitDecision().run(found_on(worlds, *dishes(
+        worlds, seed=6, accepts={"all_of": ("protein",)}))))  # fmt: skip
+    reasons = [r.reason for r in found if isinstance(r, Unmeasured)]
+    assert any("units to refuse" in reason for reason in reasons)
+    assert "wrongly-refused" in [r.name for r in found if not isinstance(r, Table)]
+
+
+def test_rooms_of_one_class_are_accepted_by_it(worlds):
+    evidence = world(worlds, seed=3, accepts={"none_of": ("serious",)})
+    found = worlds.measures(UnitDecision(), evidence)
+    o, counted = evidence.answers("test"), found["wrongly-accepted:@test"]
+    assert counted.n == len(set(o.units[o.labels == 1]))
+
+
+@pytest.mark.parametrize(
+    ("accepts", "says"),
+    [({}, "every unit would be accepted"), ({"all_of": ("a",), "none_of": ("a",)}, "keep one")],
+)
+def test_what_accepts_all_or_none_is_refused(accepts, says):
+    with pytest.raises(ValidationError, match=says):
+        UnitAcceptsSpec.model_validate(accepts)
 
 
 @pytest.mark.parametrize("crack", [0.05, 0.5])
