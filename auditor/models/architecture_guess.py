@@ -30,7 +30,7 @@ class GuessedArchitecture:
     n_outputs: int
 
 
-class _Unfilled(TorchFunctionMode):
+class Unfilled(TorchFunctionMode):
     """Weights are made without their numbers, so that a large network costs nothing."""
 
     def __torch_function__(
@@ -57,7 +57,7 @@ def guess_architecture(
     if not checkpoint.tensors:
         return None
     others: set[str] = set()
-    for name in _in_order(_mentioned(checkpoint.beside, file)):
+    for name in _in_order(mentioned(checkpoint.beside, file)):
         family = re.split(r"[\d_]", name)[0]
         if family in others:
             continue
@@ -73,7 +73,7 @@ def guess_architecture(
     return None
 
 
-def _mentioned(beside: Mapping[str, Any], file: Path) -> str:
+def mentioned(beside: Mapping[str, Any], file: Path) -> str:
     parts = [str(beside[key]) for key in _NAME_KEYS if isinstance(beside.get(key), str)]
     return " ".join([*parts, file.stem]).lower()
 
@@ -89,7 +89,7 @@ def _in_order(mentioned: str) -> Iterator[str]:
 
 def _state_of(name: str, n_outputs: int) -> Mapping[str, torch.Tensor]:
     models = import_torchvision().models
-    with warnings.catch_warnings(), _Unfilled():
+    with warnings.catch_warnings(), Unfilled():
         warnings.simplefilter("ignore")  # of initial values, and there are none
         module: torch.nn.Module = models.get_model(name, weights=None, num_classes=n_outputs)
     return module.state_dict()

@@ -22,6 +22,7 @@ from auditor.spec import Task
 if TYPE_CHECKING:
     from auditor.models.checkpoints import Checkpoint
     from auditor.models.normalisation import Normalisation
+    from auditor.models.whole_network_guess import WholeNetwork
 
 _SIZE = (224, 224)
 _FREE_SIZE = (640, 640)
@@ -95,7 +96,7 @@ def guess_model_spec(
     format = detect_format(path)
     if format == "onnx":
         return _guess_onnx(path, n_classes, output_name)
-    return replace(_guess_torch(path, format), output_name=output_name)
+    return replace(_guess_torch(path, format, n_classes), output_name=output_name)
 
 
 def _with_stated(guess: GuessedModel, stated: Stated) -> GuessedModel:
@@ -289,11 +290,17 @@ def _told_output(n_outputs: int | None, ending: str) -> str:
     return said
 
 
-def _guess_torch(path: Path, format: Format) -> GuessedModel:
+def _guess_torch(path: Path, format: Format, n_classes: int | None) -> GuessedModel:
     from auditor.models.architecture_guess import guess_architecture
     from auditor.models.torch_model import stated_by_torch
+    from auditor.models.whole_network_guess import guess_whole_network
 
     checkpoint = _checkpoint(path, format)
+    whole = guess_whole_network(checkpoint, file=path)
+    if whole is not None:
+        found = _guess_network(whole, format, n_classes=n_classes)
+        found = _with_stated(found, stated_by_torch(path, format, checkpoint))
+        return replace(found, reason=" ".join([found.reason, *checkpoint.notes]))
     n_outputs, seen = _last_width(checkpoint.tensors)
     network = guess_architecture(checkpoint, file=path, n_outputs=n_outputs)
     named = "name their network under `model.architecture`"
@@ -330,6 +337,36 @@ def _guess_torch(path: Path, format: Format) -> GuessedModel:
     )
     found = _with_stated(found, stated_by_torch(path, format, checkpoint))
     return replace(found, reason=" ".join([found.reason, *checkpoint.notes]))
+
+
+def _guess_network(whole: WholeNetwork, format: Format, *, n_classes: int | None) -> GuessedModel:
+    """The guess for weights of a detector or segmenter of torchvision.
+
+    Detectors were made with a background before the classes, unless the data annotate as many
+    classes (`n_classes`) as the network has outputs.
+    """
+    boxes = whole.task != "segmentation"
+    first = int(boxes and n_classes != whole.width)
+    kind = {"segmentation": "semantic", "detection": "torchvision"}.get(whole.task, "mask-rcnn")
+    alike = f" (as are those of {', '.join(whole.alike)})" if whole.alike else ""
+    usual = {**USUAL_INPUT.get(kind, {}), **({"resize": "letterbox"} if boxes else {})}
+    placed = ("pad", "align") if boxes else ()
+    return GuessedModel(
+        format=format,
+        reason=f"{format} ({whole.task}): names and shapes are those of torchvision's "
+        f"{whole.name}{alike}, made with {whole.width} outputs; guess: {whole.side}x{whole.side} "
+        "RGB, prepared as is usual for it; check with model/preprocessing.",
+        guesses=("size", "resize", "interpolation", "layout", "dtype", "channels", "scale", "mean",
+                 "std", *placed),
+        size=(whole.side, whole.side),
+        n_outputs=whole.width - first,
+        free_size=True,
+        architecture=whole.name,
+        task=whole.task,
+        head=json.dumps({"kind": kind, **({"first_class": first} if boxes else {})}),
+        head_guesses=("first_class",) if boxes else (),
+        **usual,
+    )  # fmt: skip
 
 
 def _checkpoint(path: Path, format: Format) -> Checkpoint:
