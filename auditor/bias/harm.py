@@ -25,14 +25,19 @@ from auditor.findings import (
     Table,
     Unmeasured,
 )
-from auditor.scoring.cost import class_index, cost_matrix, cost_span, expected_cost, mean_error_cost
+from auditor.scoring.cost import (
+    bearers,
+    cost_matrix,
+    cost_span,
+    expected_cost,
+    mean_error_cost,
+)
 from auditor.scoring.quantities import costs
 from auditor.spec import ConsequencesSpec
 from auditor.stats import ENDLESS, Draws, interval
 
 COST, DIFFERENCE, RATIO = NAMES = ("cost", "cost-difference", "cost-ratio")
 _BOTH = "Cost of errors{in_where}, {group}: {this}; all others {other}"
-_NOBODY = "not stated"
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class Harm(Check):
     the test data and in labelled deployment data: the mean cost of an image under the model's
     answers (`cost`), that minus the mean cost of all other images (`cost-difference`, in the
     spec's unit), and divided by it (`cost-ratio`). A table splits each group's cost by who bears
-    it, as named under ``borne_by``. Intervals and tests take units (rooms, persons) into
+    it, as named under ``borne_by``. An image of a detector or segmenter costs what all its errors
+    cost together (`performance/consequences`). Intervals and tests take units (rooms, persons) into
     account. Each difference is given once more among images of the same group of every other
     attribute of role condition, and the sentence says where a condition explains the gap, hides
     one, or leaves it as it is.
@@ -114,7 +120,7 @@ class Harm(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         found: list[ByGroup] = []
         for split in evidence.labelled_splits():
-            rows = evidence.scored(split)
+            rows = evidence.scored(split, of="image")
             bill = _bill(evidence.spec.consequences, rows.classes)
             # Costs of both errors, beside how many are right, tell how many there are of each
             # class.
@@ -143,9 +149,7 @@ def _bill(stated: ConsequencesSpec, classes: Sequence[str]) -> _Bill:
     if stated.costs is None:
         raise ValueError("costs: found none; the check needs `consequences.costs`")
     matrix = cost_matrix(stated.costs, classes=classes)
-    for name in stated.borne_by:
-        class_index(name, classes=classes, where="consequences.borne_by")
-    bearer = np.array([stated.borne_by.get(name, _NOBODY) for name in classes], dtype=object)
+    bearer = bearers(stated, classes=classes)
     parties = dict.fromkeys(str(party) for party in bearer[matrix.any(axis=0)])
     borne_by = {party: np.where(bearer == party, matrix, 0.0) for party in parties}
     return _Bill(matrix, borne_by, f"{stated.costs.unit} per image")
@@ -212,7 +216,7 @@ def _borne(bill: _Bill, compared: AgainstRest, group: str) -> dict[str, list[flo
     found = {}
     for party, matrix in bill.borne_by.items():
         spent = grouping.rows.presence.costs(matrix)[grouping.at][inside]
-        cost = expected_cost(spent, span=cost_span(matrix), unit=unit)
+        cost = expected_cost(spent, span=cost_span(matrix, spent), unit=unit)
         ends = interval(cost)
         found[party] = [cost.value, ends.low, ends.high]
     return found

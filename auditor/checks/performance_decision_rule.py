@@ -288,7 +288,7 @@ def _cost_saved(outcomes: Outcomes, costs: CostsSpec) -> Measure | Unmeasured:
     cheap = cheapest_answers(outcomes.probabilities, matrix)
     own = image_costs(matrix, outcomes.labels, outcomes.predicted)
     saved = own - image_costs(matrix, outcomes.labels, cheap)
-    least, most = cost_span(matrix)
+    least, most = cost_span(matrix, own)
     return Measure(
         name="cost-saved",
         subject=subject,

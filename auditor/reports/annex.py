@@ -14,6 +14,7 @@ from auditor.record.files import record_digest
 from auditor.reports.chapters import is_open
 from auditor.reports.ordering import Ordered
 from auditor.reports.wording import listed
+from auditor.spec import NOTHING
 from auditor.spec.declarations import Declaration, declarations_of
 
 NOT_TESTED_ROWS = 40
@@ -148,7 +149,7 @@ def declared(record: AuditRecord) -> Iterator[Entry]:
     stated = record.spec.parsed.get("consequences") or {}
     yield _statement("what happens when it is wrong", stated.get("when_wrong"))
     yield _statement("way to object", stated.get("appeal"))
-    borne = [f"wrong “{label}”: {who}" for label, who in _sorted(stated.get("borne_by"))]
+    borne = [f"{_wrong_answer(label)}: {who}" for label, who in _sorted(stated.get("borne_by"))]
     yield _statement("who bears a wrong answer", borne)
     yield _statement("answers that harm", list(stated.get("adverse") or ()))
     for i, claim in enumerate(record.spec.parsed.get("claims") or (), start=1):
@@ -157,6 +158,10 @@ def declared(record: AuditRecord) -> Iterator[Entry]:
         text = f"{claim['measure']} {' '.join(bounds)}, from: {claim['source']}"
         yield _statement(f"claim {i}", text)
     yield from (_declaration(found, record) for found in declarations_of(record.declarations))
+
+
+def _wrong_answer(label: str) -> str:
+    return "what is missed" if label == NOTHING else f"wrong “{label}”"
 
 
 def _declaration(found: Declaration, record: AuditRecord) -> Entry:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.errors import SpecError
-from auditor.spec import ConsequencesSpec, CostsSpec
+from auditor.spec import NOTHING, ConsequencesSpec, CostsSpec
 from auditor.stats import Normal, mean
 
 Floats = NDArray[np.float64]
@@ -18,14 +18,59 @@ Floats = NDArray[np.float64]
 def cost_matrix(costs: CostsSpec, *, classes: Sequence[str]) -> Floats:
     """Cost of answering column when row is true, (classes, classes); 0 where none is stated.
 
+    Where the costs name the absence of an object, a row and a column more stand for it, the last:
+    false alarms and misses. An object called another class is then missed, and the other falsely
+    alarmed: it costs both, where no cost of its own is stated.
+
     Raises SpecError when the costs name a class that the model does not have.
     """
-    matrix = np.zeros((len(classes), len(classes)))
+    missed, alarmed = cost_parts(costs, classes=classes)
+    matrix: Floats = missed + alarmed
+    return matrix
+
+
+def cost_parts(costs: CostsSpec, *, classes: Sequence[str]) -> tuple[Floats, Floats]:
+    """The matrix of costs as the sum of what the true class costs, and what a false alarm costs.
+
+    A stated cost of calling an object another class is the true class's.
+    """
+    names = cost_names(costs, classes=classes)
+    stated: Floats = np.full((len(names), len(names)), np.nan)
     for true, answered in costs.matrix.items():
         for answer, cost in answered.items():
-            row = class_index(true, classes=classes, where="consequences.costs")
-            matrix[row, class_index(answer, classes=classes, where="consequences.costs")] = cost
-    return matrix
+            row = class_index(true, classes=names, where="consequences.costs")
+            stated[row, class_index(answer, classes=names, where="consequences.costs")] = cost
+    if len(names) == len(classes):
+        return np.nan_to_num(stated, copy=False), np.zeros_like(stated)
+    error = ~np.eye(len(names), dtype=bool)
+    to_miss, to_alarm = np.nan_to_num(stated[:, -1]), np.nan_to_num(stated[-1])
+    stated[-1] = np.nan
+    unknown = np.isnan(stated)
+    missed = np.where(unknown, to_miss[:, None] * error, stated)
+    return missed, np.where(unknown, to_alarm[None, :] * error, 0.0)
+
+
+def cost_names(costs: CostsSpec, *, classes: Sequence[str]) -> tuple[str, ...]:
+    """What rows and columns of the matrix of costs stand for: the classes, and their absence."""
+    named = {name for true, row in costs.matrix.items() for name in (true, *row)}
+    return (*classes, NOTHING) if NOTHING in named - {*classes} else tuple(classes)
+
+
+NOBODY = "not stated"
+"""Who bears a cost that the spec names nobody for."""
+
+
+def bearers(stated: ConsequencesSpec, *, classes: Sequence[str]) -> NDArray[np.object_]:
+    """Who bears the cost of each answer: of each column of the matrix of the stated costs.
+
+    Raises SpecError when `borne_by` names a class that the model does not have.
+    """
+    assert stated.costs is not None
+    names = cost_names(stated.costs, classes=classes)
+    for name in stated.borne_by:
+        if name != NOTHING:
+            class_index(name, classes=names, where="consequences.borne_by")
+    return np.array([stated.borne_by.get(name, NOBODY) for name in names], dtype=object)
 
 
 def mean_error_cost(matrix: np.ndarray) -> float:
@@ -111,6 +156,10 @@ def expected_cost(
     return mean(costs, unit=unit, span=span)
 
 
-def cost_span(matrix: np.ndarray) -> tuple[float, float]:
-    """The least and the largest cost of one answer, by costs (true class, answered class)."""
-    return float(matrix.min()), float(matrix.max())
+def cost_span(matrix: np.ndarray, spent: np.ndarray) -> tuple[float, float]:
+    """The least and the largest cost of a row, by costs (true class, answered class).
+
+    A row may hold several errors: `spent` (n,) are the costs of rows that were seen.
+    """
+    low, high = float(matrix.min()), float(matrix.max())
+    return min(low, float(spent.min(initial=low))), max(high, float(spent.max(initial=high)))

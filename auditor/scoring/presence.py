@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from auditor.scoring.accuracy import confusion_matrix
 
@@ -47,7 +48,11 @@ class Presence(Protocol):
         ...
 
     def costs(self, matrix: np.ndarray) -> NDArray[np.float64]:
-        """Cost of the answer to each row, (n,), from costs (true class, answered class)."""
+        """Cost of the answer to each row, (n,), from costs (true class, answered class).
+
+        Where rows may have no counterpart, nothing is a last class of the costs, which need not
+        have it: what it would cost is then 0.
+        """
         ...
 
     def differs(self, other: Any) -> Mask:
@@ -111,6 +116,9 @@ class Placed(OneHot):
         truth, answers = (np.where(side < 0, n, side) for side in (self.truth, self.answers))
         return confusion_matrix(truth, answers, n_classes=n + 1)
 
+    def costs(self, matrix: np.ndarray) -> NDArray[np.float64]:
+        return super().costs(_with_nothing(matrix, len(self.classes)))
+
     def take(self, positions: np.ndarray) -> Placed:
         return Placed(self.classes, self.truth[positions], self.answers[positions])
 
@@ -119,12 +127,16 @@ class Placed(OneHot):
 class Several:
     """Presence where an image may hold several classes, as for a detector.
 
-    `truth` and `answers` (n, classes) count objects and answers of each class.
+    `truth` and `answers` (n, classes) count objects and answers of each class. `outcomes`
+    (n, (classes + 1) squared) count, for each true class, nothing being the last, how often it got
+    each answer. Where it is None, a class that is in an image and is not called is missed once,
+    and one that is called and not there is one false alarm.
     """
 
     classes: tuple[str, ...]
     truth: np.ndarray
     answers: np.ndarray
+    outcomes: csr_array | None = None
     one_each: ClassVar[bool] = False
 
     def present(self, label: str) -> Mask:
@@ -140,10 +152,40 @@ class Several:
         raise TypeError("an image of several classes is not called one; ask for rows of objects")
 
     def costs(self, matrix: np.ndarray) -> NDArray[np.float64]:
-        raise TypeError("an image of several classes has no cost; ask for rows of objects")
+        full = _with_nothing(matrix, len(self.classes))
+        if self.outcomes is not None:
+            spent: NDArray[np.float64] = self.outcomes @ full.ravel()
+            return spent
+        there, called = self.truth > 0, self.answers > 0
+        return np.asarray(
+            (there & called) @ np.diagonal(full)[:-1]
+            + (there & ~called) @ full[:-1, -1]
+            + (~there & called) @ full[-1, :-1]
+        )
 
     def differs(self, other: Several) -> Mask:
         return np.asarray((self.answers != other.answers).any(axis=1))
 
     def take(self, positions: np.ndarray) -> Several:
-        return Several(self.classes, self.truth[positions], self.answers[positions])
+        outcomes = None if self.outcomes is None else self.outcomes[positions]
+        return Several(self.classes, self.truth[positions], self.answers[positions], outcomes)
+
+
+def outcomes_of(
+    row: np.ndarray, truth: np.ndarray, answers: np.ndarray, *, shape: tuple[int, int]
+) -> csr_array:
+    """`Several.outcomes` of `shape` (rows, classes) from the row, true and answered class of each.
+
+    All (e,); -1 stands for nothing.
+    """
+    n, n_classes = shape
+    true, said = (np.where(side < 0, n_classes, side) for side in (truth, answers))
+    cell = true * (n_classes + 1) + said
+    ones = np.ones(len(row), dtype=np.int64)
+    return csr_array((ones, (row, cell)), shape=(n, (n_classes + 1) ** 2))
+
+
+def _with_nothing(matrix: np.ndarray, n_classes: int) -> NDArray[np.float64]:
+    """Costs with a last row and column for nothing, of 0 where the costs have none."""
+    lacking = n_classes + 1 - len(matrix)
+    return np.pad(np.asarray(matrix, dtype=np.float64), (0, lacking))

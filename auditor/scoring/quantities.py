@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from auditor.findings import Better, Scale
+from auditor.scoring.cost import cost_span
 from auditor.scoring.rows import Rows
 
 
@@ -143,7 +144,8 @@ def calls(rows: Rows, label: str) -> Quantity:
 def costs(rows: Rows, matrix: np.ndarray, *, unit: str) -> Quantity:
     """The mean cost of the answers, from costs (true class, answered class)."""
     values = rows.presence.costs(matrix)
+    span = cost_span(matrix, values)
     return Quantity(
-        "cost", values, "lower", scale="amount", unit=unit, least=float(matrix.min()),
-        span=(float(matrix.min()), float(matrix.max())), harmed=values > 0, badness=values,
+        "cost", values, "lower", scale="amount", unit=unit, least=span[0], span=span,
+        harmed=values > 0, badness=values,
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """The audit spec: `audit.yaml` and the declarations beside it, as frozen values."""
 
 from auditor.spec.audit_spec import (
+    NOTHING,
     SPLITS,
     SUBJECT_KEYS,
     AttributeSpec,
@@ -38,6 +39,7 @@ from auditor.spec.spec_part import Fraction, Positive, SpecPart
 
 __all__ = [
     "HEADS",
+    "NOTHING",
     "SPLITS",
     "SUBJECT_KEYS",
     "AnyHead",

@@ -261,8 +261,16 @@ class ClaimSpec(SpecPart):
         return self
 
 
+NOTHING = "nothing"
+"""In costs of a detector's or segmenter's errors: the absence of an object."""
+
+
 class CostsSpec(SpecPart):
-    """Cost of an error as ``{true class: {answered class: cost}}``; what is absent costs 0."""
+    """Cost of an error as ``{true class: {answered class: cost}}``; what is absent costs 0.
+
+    Of a detector or segmenter, ``{pothole: {nothing: cost}}`` is that of missing a pothole, and
+    ``{nothing: {pothole: cost}}`` that of a false alarm.
+    """
 
     unit: str
     matrix: dict[str, dict[str, float]]
@@ -274,7 +282,8 @@ class ConsequencesSpec(SpecPart):
     adverse: tuple[str, ...] = ()
     costs: CostsSpec | None = None
     borne_by: dict[str, str] = Field(default_factory=dict)
-    """Class answered -> who bears a wrong answer of that class, in words."""
+    """Class answered -> who bears a wrong answer of that class, in words; of a detector or
+    segmenter also ``nothing`` answered -> who bears that something is missed."""
     when_wrong: str | None = None
     appeal: str | None = None
 

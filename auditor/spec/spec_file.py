@@ -9,7 +9,7 @@ from pathlib import Path
 
 from auditor.errors import SpecError
 from auditor.opening import require_file
-from auditor.spec.audit_spec import AuditSpec, ClaimSpec, DataSpec
+from auditor.spec.audit_spec import NOTHING, AuditSpec, ClaimSpec, DataSpec
 from auditor.spec.bounds import MOST_SPEC_BYTES
 from auditor.spec.model_spec import ClassCount, Task
 from auditor.spec.yaml_source import Problem, did_you_mean, load, problems_error, validate
@@ -142,16 +142,33 @@ def class_problems(spec: AuditSpec, classes: tuple[str, ...]) -> Iterator[Proble
             text = f"found the class {name!r} again; class names must differ."
             yield Problem(("model", "classes", i), text)
     audited = audited_classes(classes, spec.data.classes.map)
-    for path, name in _named_classes(spec):
-        if name not in audited:
-            text = f"there is no class {name!r}.{did_you_mean(name, audited)}"
-            yield Problem(path, text)
+    yield from _unknown(_named_classes(spec), audited)
+    if spec.model.task == "classification":
+        yield from _unknown(_costed_classes(spec), audited)
+    else:
+        yield from _unknown(_costed_classes(spec), (*audited, NOTHING))
+        yield from _absence_problems(spec, audited)
+
+
+def _unknown(
+    named: Iterator[tuple[tuple[str | int, ...], str]], known: tuple[str, ...]
+) -> Iterator[Problem]:
+    for path, name in named:
+        if name not in known:
+            yield Problem(path, f"there is no class {name!r}.{did_you_mean(name, known)}")
 
 
 def _named_classes(spec: AuditSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    consequences = spec.consequences
-    for i, name in enumerate(consequences.adverse):
+    for i, name in enumerate(spec.consequences.adverse):
         yield ("consequences", "adverse", i), name
+    for i, claim in enumerate(spec.claims):
+        if claim.label is not None:
+            yield ("claims", i, "label"), claim.label
+
+
+def _costed_classes(spec: AuditSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Where the absence of an object may be named, too."""
+    consequences = spec.consequences
     for true, row in (consequences.costs.matrix if consequences.costs else {}).items():
         yield ("consequences", "costs", "matrix", true), true
         for answered in row:
@@ -163,6 +180,28 @@ def _named_classes(spec: AuditSpec) -> Iterator[tuple[tuple[str | int, ...], str
     for i, claim in enumerate(spec.claims):
         if claim.label is not None:
             yield ("claims", i, "label"), claim.label
+
+
+def _absence_problems(spec: AuditSpec, audited: tuple[str, ...]) -> Iterator[Problem]:
+    """Costs of a detector's or segmenter's errors that nothing can be measured by."""
+    costs, here = spec.consequences.costs, ("consequences", "costs", "matrix")
+    if costs is None:
+        return
+    if NOTHING in audited:
+        text = f"a class is called {NOTHING!r}, which stands here for the absence of an object; "
+        yield Problem(here, f"{text}give it another name under data.classes.map.")
+    for true, row in costs.matrix.items():
+        for answered in row:
+            if true == answered == NOTHING:
+                text = "that nothing is answered where nothing is is no error; drop it."
+                yield Problem((*here, true, answered), text)
+            elif spec.model.task == "segmentation" and NOTHING not in (true, answered):
+                text = (
+                    "an image of a segmenter holds several classes, and none is answered in place "
+                    f"of another; state {{{true}: {{{NOTHING}: ...}}}} and {{{NOTHING}: "
+                    f"{{{answered}: ...}}}}."
+                )
+                yield Problem((*here, true, answered), text)
 
 
 def _claim_problems(spec: AuditSpec) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from auditor.data.boxes import SIZES, Boxes, Detections
 from auditor.data.dataset import Dataset
@@ -23,7 +24,7 @@ from auditor.scoring.average_precision import RankedAnswers, average_precision
 from auditor.scoring.detection_errors import AnswerKind, Judged, OperatingPoint, judged
 from auditor.scoring.matching import IOU_THRESHOLDS, match, ranked
 from auditor.scoring.overlaps import overlaps
-from auditor.scoring.presence import Placed, Several
+from auditor.scoring.presence import Placed, Several, outcomes_of
 from auditor.scoring.quantities import Quantity, set_value
 from auditor.scoring.rows import Amount, Rows
 from auditor.scoring.set_values import EmptySetError
@@ -188,6 +189,7 @@ def _images(dataset: Dataset, scores: pd.DataFrame) -> Rows:
             dataset.classes,
             _counted(image, objects.presence.truth, n, n_classes),
             _counted(answer_image, answers.presence.answers, n, n_classes),
+            _outcomes(objects, image, answers, answer_image, shape=(n, n_classes)),
         ),
         amounts={
             "f1": Amount(f1, "higher", "", (0.0, 1.0)),
@@ -195,6 +197,30 @@ def _images(dataset: Dataset, scores: pd.DataFrame) -> Rows:
             "not-found": _amount_of(misses),
         },
         headline="images-right",
+    )
+
+
+def _outcomes(
+    objects: Rows, image: np.ndarray, answers: Rows, answer_image: np.ndarray,
+    *, shape: tuple[int, int],
+) -> csr_array:  # fmt: skip
+    """What became of every object, and the answers beside these that are false alarms."""
+    assert isinstance(objects.presence, Placed)
+    assert isinstance(answers.presence, Placed)
+    true, said = objects.presence.truth, objects.presence.answers
+    wrong = ~answers.right & answers.known
+    alarms = _counted(answer_image[wrong], answers.presence.answers[wrong], *shape)
+    # An answer that an unfound object was called by is told with that object.
+    taken = ~objects.right & (said >= 0)
+    alarms = np.maximum(alarms - _counted(image[taken], said[taken], *shape), 0)
+    row, label = np.nonzero(alarms)
+    times = alarms[row, label]
+    row, label = np.repeat(row, times), np.repeat(label, times)
+    return outcomes_of(
+        np.concatenate([image, row]),
+        np.concatenate([true, np.full(len(row), -1)]),
+        np.concatenate([said, label]),
+        shape=shape,
     )
 
 
