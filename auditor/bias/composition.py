@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from auditor.data.dataset import Attribute, Dataset
-from auditor.findings import Side
+from auditor.findings import RowKind, Side
 from auditor.scoring.comparison import count_units
 from auditor.stats import (
     GRID,
@@ -36,6 +36,8 @@ class Composition:
     split has one group (`unit` is then None: units are independent), else of images, with the
     unit of each in `unit` (m,), None where the manifest names none. Only images with a value
     count; `missing` are the others. `spanning` counts units with images of several groups.
+    Where `of` is ``"object"``, what is said here of images holds of objects, which are counted
+    each by itself.
     """
 
     split: str
@@ -50,6 +52,7 @@ class Composition:
     missing: int
     spanning: int
     image_ids: Mapping[str, tuple[str, ...]]
+    of: RowKind = "image"
 
     @property
     def n(self) -> int:
@@ -63,7 +66,7 @@ class Composition:
 
     @property
     def noun(self) -> str:
-        return "units" if self.by_unit else "images"
+        return "units" if self.by_unit else f"{self.of}s"
 
     @property
     def counts(self) -> np.ndarray:
@@ -111,15 +114,17 @@ class Reference:
         return Side(Exact(self.shares[group]))
 
 
-def compositions(datasets: Sequence[Dataset], *, attribute: str) -> tuple[Composition, ...]:
+def compositions(
+    datasets: Sequence[Dataset], *, attribute: str, of: RowKind = "image"
+) -> tuple[Composition, ...]:
     """The composition of every split whose manifest has the attribute, over the same groups."""
     splits = [d for d in datasets if attribute in {a.name for a in d.attributes}]
     declared = [next(a for a in d.attributes if a.name == attribute) for d in splits]
     groups = tuple(dict.fromkeys(group for a in declared for group in a.groups))
     known = [_known(d, attribute, groups) for d in splits]
-    by_unit = all(k.unit is not None and not k.spanning for k in known)
+    by_unit = of == "image" and all(k.unit is not None and not k.spanning for k in known)
     return tuple(
-        _composition(d, a, groups, k, by_unit=by_unit)
+        replace(_composition(d, a, groups, k, by_unit=by_unit), of=of)
         for d, a, k in zip(splits, declared, known, strict=True)
     )
 
@@ -187,7 +192,8 @@ def _composition(
 
 
 def _first(ids: np.ndarray, keep: np.ndarray, *, most: int = 12) -> tuple[str, ...]:
-    return tuple(str(i) for i in ids[np.flatnonzero(keep)[:most]])
+    # An image of several objects is named once.
+    return tuple(dict.fromkeys(str(i) for i in ids[np.flatnonzero(keep)[:most]]))
 
 
 def ratio_to_share(found: Rate, *, share: float) -> Draws:

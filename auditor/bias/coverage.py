@@ -18,8 +18,9 @@ from auditor.contract import Attributes, Check, Evidence, LabelledSplits, Manife
 from auditor.contract.quantity_words import share_of
 from auditor.contract.words import FROM_0
 from auditor.data.dataset import Attribute, Dataset
-from auditor.data.objects import objects_of
+from auditor.data.objects import classes_of
 from auditor.data.pooling import by_label
+from auditor.data.truth import BoxTruth, MapTruth
 from auditor.findings import Measure, Measured, Result, RowKind, Subject, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, count_units
 from auditor.scoring.rows import Rows
@@ -47,7 +48,8 @@ class Coverage(Check):
     of group and label, and of two attributes' groups, are empty, have fewer than 10 units, or
     would not show even a gap of `gap`; and which labels of which groups training never showed.
     All are listed in one table, with how many more units each needs. Of a detector it is objects
-    that are counted, and the share of them that is found stands for accuracy.
+    that are counted, and the share of them that is found stands for accuracy; of a segmenter,
+    images that hold a class.
 
     Why it matters
     --------------
@@ -170,11 +172,8 @@ class Coverage(Check):
             yield from (heat(found, split=split, gap=self.gap, noun=rows.noun) for found in labels)
         if judged:
             if evidence.has(TRAIN):
-                images = evidence.dataset("train")
-                objects = objects_of(images)
-                train = by_label(objects or images)
-                of: RowKind = "image" if objects is None else "object"
-                yield from _never_shown(train, self._classes(train, adverse), of)
+                train = evidence.dataset("train")
+                yield from _never_shown(train, self._classes(train, adverse))
             yield cannot_say(cannot, noun=next(iter(nouns)))
 
     def _classes(self, data: Rows | Dataset, adverse: tuple[str, ...]) -> tuple[str, ...]:
@@ -302,18 +301,21 @@ def _undecidable(found: Decidable, rows: Rows, gap: float) -> Measure:
     return _count("undecidable-cells", [found], rows.dataset, subject, of=rows.of, gap=gap)
 
 
-def _never_shown(train: Dataset, classes: tuple[str, ...], of: RowKind) -> Iterator[Measure]:
-    """Labels of groups that training has no image of."""
-    labelled = train.take(train.labels >= 0)
-    if not len(labelled) or not classes:
+def _never_shown(train: Dataset, classes: tuple[str, ...]) -> Iterator[Measure]:
+    """Labels of groups that training has no image of, or no object."""
+    of: RowKind = "object" if isinstance(train.truth, BoxTruth) else "image"
+    held = by_label(classes_of(train))
+    held = held.take(held.labels >= 0)
+    if not len(held) or not classes:
         return
-    label = Coded.of("label", names=classes, values=np.array(train.classes)[labelled.labels])
-    for attribute in labelled.attributes:
-        counted = cells(_groups(labelled, attribute), label, unit=None)
+    counted_of = train.take(train.truth.known) if isinstance(train.truth, MapTruth) else held
+    label = Coded.of("label", names=classes, values=np.array(train.classes)[held.labels])
+    for attribute in held.attributes:
+        counted = cells(_groups(held, attribute), label, unit=None)
         there = counted.images > 0
         never = Decidable(counted, enough=there, more=(~there).astype(float))
         subject = Subject.of(attribute=attribute.name, split="train")
-        yield _count("empty-cells", [never], labelled, subject, of=of)
+        yield _count("empty-cells", [never], counted_of, subject, of=of)
 
 
 def _count(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Annotated, ClassVar
 
@@ -25,12 +25,14 @@ from auditor.bias.representation_tables import (
     forest,
     group_rows,
     group_table,
+    object_table,
     whole_rows,
     whole_table,
 )
 from auditor.contract import Attributes, Check, Evidence, Manifest, Need, Words
 from auditor.contract.words import EITHER_WAY, FROM_0
 from auditor.data.dataset import Dataset
+from auditor.data.objects import CLASS, classed, objects_of
 from auditor.findings import (
     Better,
     Cell,
@@ -51,24 +53,66 @@ DEPLOYMENT = Manifest(split="deployment", optional=True)
 NAMED = 5
 """Groups that a sentence names at most."""
 
-_RATIO_TITLE = "Share of {group} in the {split} data, against the share due"
-_RATIO_HUNDRED = (
-    "Of 100 {counted:noun} of the {split} data, {here} are of {group}; {there} would be due."
-)
-_RATIO_SENTENCE = (
-    "{group}: {this} {split} {counted:noun}; due: {other} ({reference}); its share is {value} "
-    "what it should be."
+_WHOLE = Words(
+    title="Shares of {attribute} in the {split} data, against the shares due",
+    short="shares of {attribute} in {split}",
 )
 
 
-def _against(split: str) -> Words:
-    return Words(
-        title=f"Share of {{group}} in the {{split}} data, against the {split} data",
-        short=f"{{group}}: share in {{split}} and {split}",
-        sentence="{group}: {this} {split} {counted:noun}; "
-        f"{{other}} {split} {{counted:noun}}; {{gap}} in the {{split}} data.",
-        sides=("This split", f"{split.capitalize()} data"),
-        span=EITHER_WAY,
+def _ratio_words(of: str, *, named: str) -> tuple[Words, Words]:
+    """Words for a share that is too small, and one that is too large, of a group or a class."""
+    title = f"Share of {of} in the {{split}} data, against the share due"
+    hundred = (
+        f"Of 100 {{counted:noun}} of the {{split}} data, {{here}} are of {of}; {{there}} would be "
+        "due."
+    )
+    sentence = (
+        f"{of}: {{this}} {{split}} {{counted:noun}}; due: {{other}} ({{reference}}); its share is "
+        "{value} what it should be."
+    )
+    return (
+        Words(
+            title=title,
+            span=FROM_0,
+            ratio=True,
+            short=f"{of}: missing in {{split}}",
+            sentence=(
+                sentence,
+                "{missing_units:units} more (about {missing_images:rows}) would bring it "
+                "there, if {reference} is right.",
+                "{missing_images:rows} more would bring it there, if {reference} is right"
+                "{by_image:if}.",
+            ),
+            hundred=hundred,
+            sides=("Share found", "Share due"),
+            column="share in {split} data",
+            action=f"collect images of {named}, and train again",
+            when="below",
+        ),
+        Words(
+            title=title,
+            short=f"{of}: too many in {{split}}",
+            sentence=sentence,
+            hundred=hundred,
+            sides=("Share found", "Share due"),
+            column="share in {split} data",
+            action=f"collect images of others than {named}, and train again",
+            when="above",
+        ),
+    )
+
+
+def _against(split: str) -> tuple[Words, ...]:
+    return tuple(
+        Words(
+            title=f"Share of {of} in the {{split}} data, against the {split} data",
+            short=f"{of}: share in {{split}} and {split}",
+            sentence=f"{of}: {{this}} {{split}} {{counted:noun}}; "
+            f"{{other}} {split} {{counted:noun}}; {{gap}} in the {{split}} data.",
+            sides=("This split", f"{split.capitalize()} data"),
+            span=EITHER_WAY,
+        )
+        for of in ("{group}", "“{class}”")
     )
 
 
@@ -84,7 +128,9 @@ class Representation(Check):
     deployment data stand for it. Shares are of units (rooms, persons) where all images of a unit
     are of one group, else of images. Also said: how many more of a group would bring it to its
     share, groups that the population does not name, how the shares of two splits differ, and by a
-    G-test whether a composition as a whole fits the population's.
+    G-test whether a composition as a whole fits the population's. Of a detector's data the same
+    is said of objects: of each class, and of each group of the attributes that objects have
+    themselves; each object counts, and the units of their images are taken into account.
 
     Why it matters
     --------------
@@ -114,38 +160,9 @@ class Representation(Check):
     )
     words: ClassVar = {
         RATIO: (
-            Words(
-                title=_RATIO_TITLE,
-                span=FROM_0,
-                ratio=True,
-                short="{group}: missing in {split}",
-                sentence=(
-                    _RATIO_SENTENCE,
-                    "{missing_units:units} more (about {missing_images:rows}) would bring it "
-                    "there, if {reference} is right.",
-                    "{missing_images:rows} more would bring it there, if {reference} is right"
-                    "{by_image:if}.",
-                ),
-                hundred=_RATIO_HUNDRED,
-                sides=("Share found", "Share due"),
-                column="share in {split} data",
-                action="collect images of {group}, and train again",
-                when="below",
-            ),
-            Words(
-                title=_RATIO_TITLE,
-                short="{group}: too many in {split}",
-                sentence=_RATIO_SENTENCE,
-                hundred=_RATIO_HUNDRED,
-                sides=("Share found", "Share due"),
-                column="share in {split} data",
-                action="collect images of others than {group}, and train again",
-                when="above",
-            ),
-            Words(
-                title="Shares of {attribute} in the {split} data, against the shares due",
-                short="shares of {attribute} in {split}",
-            ),
+            *_ratio_words("{group}", named="{group}"),
+            *_ratio_words("“{class}”", named="“{class}”"),
+            _WHOLE,
         ),
         UNNAMED: Words(
             title="Groups of {attribute} in the {split} data that have no share due",
@@ -163,24 +180,52 @@ class Representation(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         datasets = [evidence.dataset(n.split) for n in (TRAIN, TEST, DEPLOYMENT) if evidence.has(n)]
-        groups: list[tuple[Cell, ...]] = []
-        wholes: list[tuple[Cell, ...]] = []
+        lines = _Lines()
         for attribute in known_attributes(datasets):
             found = compositions(datasets, attribute=attribute)
             yield from _without_column(datasets, found)
-            references = {c.split: _reference(c, found) for c in found}
-            for here in found:
-                results = list(_against_reference(here, references[here.split]))
-                yield from results
-                groups += group_rows(here, results)
-            for here, there in combinations(found, 2):
-                yield from _against_split(here, there)
-            for place, here in enumerate(found, start=1):
-                wholes += whole_rows(here, references[here.split], found[place:])
-            if len(found[0].groups) <= self.most_groups:
-                yield forest(found, references)
-        yield group_table(groups)
-        yield whole_table(wholes)
+            yield from self._composed(found, lines)
+        for found in _of_objects(datasets):
+            yield from self._composed(found, lines)
+        yield group_table(lines.groups)
+        if lines.objects:
+            yield object_table(lines.objects)
+        yield whole_table(lines.wholes)
+
+    def _composed(self, found: Sequence[Composition], lines: _Lines) -> Iterator[Result]:
+        """Every split's composition of one attribute, held against what it should be."""
+        references = {c.split: _reference(c, found) for c in found}
+        for here in found:
+            results = list(_against_reference(here, references[here.split]))
+            yield from results
+            (lines.groups if here.of == "image" else lines.objects).extend(
+                group_rows(here, results)
+            )
+        for here, there in combinations(found, 2):
+            yield from _against_split(here, there)
+        for place, here in enumerate(found, start=1):
+            lines.wholes.extend(whole_rows(here, references[here.split], found[place:]))
+        if len(found[0].groups) <= self.most_groups:
+            yield forest(found, references)
+
+
+def _of_objects(datasets: Sequence[Dataset]) -> Iterator[tuple[Composition, ...]]:
+    """Compositions of the splits' objects: by the attributes of their own, and by class."""
+    counted = [o for o in map(objects_of, datasets) if o is not None and len(o)]
+    own = {a.name for d in datasets for a in d.object_attributes}
+    splits = [classed(objects) for objects in counted]
+    for attribute in known_attributes(splits):
+        if attribute in {*own, CLASS}:
+            yield compositions(splits, attribute=attribute, of="object")
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Lines of the tables: of groups of images, of groups of objects, and of whole splits."""
+
+    groups: list[tuple[Cell, ...]] = field(default_factory=list)
+    objects: list[tuple[Cell, ...]] = field(default_factory=list)
+    wholes: list[tuple[Cell, ...]] = field(default_factory=list)
 
 
 def _reference(here: Composition, found: Sequence[Composition]) -> Reference | None:
@@ -201,7 +246,7 @@ def _against_reference(here: Composition, reference: Reference | None) -> Iterat
         yield few
         return
     if reference is None:
-        if here.split != "deployment":
+        if here.split != "deployment" and here.attribute.name != CLASS:
             yield _no_reference(here, whole)
         return
     for group in here.groups:
@@ -230,14 +275,14 @@ def _without_column(
 def _too_few(here: Composition, name: str, subject: Subject) -> Unmeasured | None:
     if here.independent >= MIN_UNITS:
         return None
-    noun = "images" if here.n_units is None else "units"
+    noun = f"{here.of}s" if here.n_units is None else "units"
     return Unmeasured(
         name=name,
         subject=subject,
         reason=f"{here.independent} {here.split} {noun} have a value of {here.attribute.name}: "
         f"the shares of groups among fewer than {MIN_UNITS} say nothing.",
         remedy=f"Add {here.split} {noun}, or fill in {here.attribute.name} where it is missing "
-        f"({here.missing:,} images).",
+        f"({here.missing:,} {here.of}s).",
     )
 
 
@@ -270,6 +315,7 @@ def _ratio(here: Composition, reference: Reference, group: str) -> Measure:
         of_all=True,
         sides=(here.side(group), reference.side(group)),
         examples=here.image_ids[group],
+        of=here.of,
         facts={
             "counted": here.noun,
             "by_image": not here.by_unit,
@@ -294,6 +340,7 @@ def _unnamed(
         n=here.n_images,
         n_units=here.n_units,
         examples=here.image_ids[groups[0]],
+        of=here.of,
         facts={
             "counted": here.noun,
             "of": here.n,
@@ -332,5 +379,6 @@ def _difference(here: Composition, there: Composition, group: str, name: str) ->
         n_units=(here.n_units or 0) + (there.n_units or 0) if known else None,
         sides=(here.side(group), there.side(group)),
         examples=here.image_ids[group],
+        of=here.of,
         facts={"counted": here.noun},
     )

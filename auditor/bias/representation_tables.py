@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from auditor.bias.composition import Composition, Reference
 from auditor.bias.goodness_of_fit import GoodnessOfFit, fit_of_splits, fit_to_shares
@@ -49,6 +50,15 @@ def group_table(rows: Sequence[tuple[Cell, ...]]) -> Table:
         columns=tuple(Column(name, "share" if name in shares else "") for name in names),
         rows=tuple(rows),
     )
+
+
+def object_table(rows: Sequence[tuple[Cell, ...]]) -> Table:
+    """As `group_table`, of objects by class and by the attributes of their own."""
+    table = group_table(rows)
+    renamed = {"images": "objects", "images missing": "objects missing"}
+    columns = tuple(replace(c, name=renamed.get(c.name, c.name)) for c in table.columns)
+    title = "Every class's and group's share of the objects, and of those where it will run"
+    return replace(table, id="bias/representation:objects", title=title, columns=columns)
 
 
 def whole_rows(
@@ -101,8 +111,9 @@ def forest(found: Sequence[Composition], references: Mapping[str, Reference | No
         kind="forest",
         title=f"Shares of {attribute} in the data",
         caption=f"Share of {counted} in each group, with 95% intervals, in each split of the data"
-        f"{' and as declared for the population' if declared else ''}. Images without a value of "
-        f"{attribute} are left out: {', '.join(f'{c.missing:,} {c.split}' for c in found)}.",
+        f"{' and as declared for the population' if declared else ''}. "
+        f"{found[0].of.capitalize()}s without a value of {attribute} are left out: "
+        f"{', '.join(f'{c.missing:,} {c.split}' for c in found)}.",
         alt="; ".join(_scarcest(c, r) for c in enough if (r := references[c.split]))
         or f"Shares of the groups of {attribute}.",
         x=Axis(f"share of {counted}", "share"),

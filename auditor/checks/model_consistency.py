@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.contract import Check, ClassScores, Evidence, LiveModel, Need, Predictions, Words
+from auditor.data.class_maps import LEAST_SHARE
 from auditor.errors import ModelError
 from auditor.findings import Measure, Measured, Result, Subject, Unmeasured
 from auditor.models.answers import Answer, ClassMap
@@ -18,7 +19,6 @@ from auditor.models.predictor import Prediction, Predictor
 from auditor.models.sameness import class_counts, difference
 from auditor.scoring.comparison import too_few, worst_first
 from auditor.scoring.presence import Several
-from auditor.scoring.tasks.segmentation import LEAST_SHARE
 from auditor.stats import Exact, rate
 
 _BATCH = 8

@@ -21,6 +21,9 @@ from auditor.opening import require_file
 MOST_MAP_BYTES = 200_000_000
 """Size that the file of a class map may have."""
 
+LEAST_SHARE = 0.001
+"""A class is in an image from this share of its pixels on; those that are void do not count."""
+
 VOID = -1
 """Of pixels that are of no class and do not count."""
 

@@ -1,4 +1,4 @@
-"""Objects of annotated images as lines of a dataset, with the groups and units of their images."""
+"""What annotated images hold as lines of a dataset, with the groups and units of their images."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from auditor.data.dataset import Dataset
-from auditor.data.truth import BoxTruth
+from auditor.data.class_maps import LEAST_SHARE
+from auditor.data.dataset import Attribute, Dataset
+from auditor.data.truth import BoxTruth, MapTruth
+
+CLASS = "class"
+"""What the class of an object is called where it is told as an attribute is."""
 
 
 def objects_of(dataset: Dataset) -> Dataset | None:
@@ -19,6 +23,30 @@ def objects_of(dataset: Dataset) -> Dataset | None:
     kept = ~boxes.crowd
     lines = repeated(dataset, boxes.image[kept], boxes.classes[kept])
     return with_object_groups(lines, dataset, kept)
+
+
+def classed(objects: Dataset) -> Dataset:
+    """`objects_of` with the class of each as an attribute, `CLASS`."""
+    names = np.array(objects.classes, dtype=object)[objects.labels]
+    frame = objects.frame.assign(**{f"attribute:{CLASS}": pd.Series(names, dtype="str")})
+    attribute = Attribute(CLASS, "condition", objects.classes)
+    return replace(objects, frame=frame, attributes=(*objects.attributes, attribute))
+
+
+def classes_of(dataset: Dataset) -> Dataset:
+    """A line for each object, or each class that an image's map holds; else for each label."""
+    if not isinstance(dataset.truth, MapTruth):
+        return objects_of(dataset) or dataset
+    held = [_held(drawn, len(dataset.classes)) for drawn in dataset.truth.maps()]
+    image = np.repeat(np.arange(len(dataset)), [len(labels) for labels in held])
+    return repeated(dataset, image, np.concatenate([*held, np.zeros(0, dtype=np.int64)]))
+
+
+def _held(drawn: np.ndarray | None, n_classes: int) -> np.ndarray:
+    if drawn is None:
+        return np.zeros(0, dtype=np.int64)
+    pixels = np.bincount(drawn[drawn >= 0], minlength=n_classes)
+    return np.flatnonzero((pixels > 0) & (pixels >= LEAST_SHARE * pixels.sum()))
 
 
 def repeated(dataset: Dataset, places: np.ndarray, labels: np.ndarray) -> Dataset:

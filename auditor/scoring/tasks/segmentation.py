@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from auditor.data.class_maps import LEAST_SHARE
 from auditor.data.dataset import Dataset
 from auditor.findings import RowKind
 from auditor.scoring.pixels import (
@@ -38,8 +39,6 @@ SCORER_VERSION = 1
 KINDS: tuple[RowKind, ...] = ("image",)
 
 RIGHT_IOU = 0.5
-LEAST_SHARE = 0.001
-"""A class is present, or called, from this share of an image's pixels on."""
 
 
 class HasMaps(Protocol):
