@@ -22,7 +22,8 @@ def kitchen(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def street(tmp_path_factory):
-    out, only = tmp_path_factory.mktemp("street"), ("bias/subgroup-gap", "shift/accuracy")
+    out = tmp_path_factory.mktemp("street")
+    only = ("bias/subgroup-gap", "shift/accuracy", "bias/label-agreement", "bias/coverage")
     return auditor.run(EXAMPLES / "street" / "audit.yaml", out=out, only=only)
 
 
@@ -94,3 +95,34 @@ def test_what_is_planted_in_the_street_fails(street, identifier):
 def test_what_is_sound_in_the_street_does_not_fail(street, label, group):
     keys = ",".join(sorted((f"class={label}", group)))
     assert verdict(street, f"bias/subgroup-gap:iou:{keys}@test") != "FAIL"
+
+
+@pytest.mark.parametrize("label", ["pothole", "crack", "debris"])
+def test_the_annotator_who_draws_too_wide_is_named_and_the_other_is_not(street, label):
+    tom, ida = (
+        f"bias/label-agreement:drawn-area:annotator={name},class={label}@test"
+        for name in ("tom", "ida")
+    )
+    assert verdict(street, tom) == "FAIL"
+    assert value(street.measure(street.finding(tom)).estimate) == pytest.approx(1.5, abs=0.05)
+    assert verdict(street, ida) == "PASS"
+
+
+def test_nobody_leaves_potholes_out_and_no_weather_is_drawn_otherwise(street):
+    for finding in street.findings:
+        if finding.check == "bias/label-agreement" and ":left-out:" in finding.id:
+            assert value(street.measure(finding).estimate) == pytest.approx(0, abs=0.02)
+        if finding.id.startswith("bias/label-agreement:agreement:"):
+            assert str(finding.verdict) != "FAIL"
+
+
+def test_what_training_never_showed_of_the_street_is_counted(street):
+    found = {
+        name: street.measure(street.finding(f"bias/coverage:empty-cells:attribute={name}@train"))
+        for name in ("surface", "light", "district", "camera")
+    }
+    never = {name: measure.facts["named"] for name, measure in found.items()}
+    assert never == {
+        "surface": [["wet", "pothole"]], "light": [["night", "debris"]],
+        "district": [], "camera": [],
+    }  # fmt: skip

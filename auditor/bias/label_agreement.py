@@ -8,12 +8,25 @@ from typing import ClassVar
 
 from auditor.bias.annotator_agreement import AGREEMENT, RAW, Doubly, agreements, no_attribute
 from auditor.bias.annotator_severity import RELATIVE, SEVERITY, severities
+from auditor.bias.drawing_agreement import Drawn, drawn_agreement
+from auditor.bias.drawing_words import DRAWN_WORDS, GROUPS_DRAWN
 from auditor.bias.net_severity import SeverityScale, scale_of
 from auditor.bias.ratings import Ratings, has_second_labels, ratings_of
 from auditor.comparing.by_group import ByGroup, displayed, told
-from auditor.contract import Available, Check, Evidence, Manifest, Need, Unmet, Words
+from auditor.contract import (
+    Available,
+    Check,
+    Evidence,
+    Manifest,
+    Need,
+    NotMeasurableError,
+    Unmet,
+    Words,
+)
 from auditor.contract.words import EITHER_WAY
+from auditor.data.dataset import Dataset
 from auditor.data.pooling import by_label
+from auditor.errors import DataError
 from auditor.findings import Measured, Result, Subject, Unmeasured
 from auditor.spec import SPLITS
 
@@ -54,8 +67,17 @@ class SecondLabels(Need):
     """Images that were labelled twice: by another annotator, or by an expert (gold)."""
 
     def unmet(self, available: Available) -> Unmet | None:
-        if any(has_second_labels(dataset) for dataset in available.datasets.values()):
+        datasets = available.datasets.values()
+        if any(has_second_labels(d) or _has_second_drawings(d) for d in datasets):
             return None
+        if available.model.task != "classification":
+            return Unmet(
+                reason="No image has annotations by two annotators.",
+                remedy="Have a second annotator, or better an expert, draw a random sample without "
+                "seeing the first annotations. Name the folders or files under "
+                "`data.test.annotations_by` (annotator: folder or file) or "
+                "`data.test.annotations_gold`.",
+            )
         return Unmet(
             reason="No image has labels from two annotators.",
             remedy="Have a second annotator, or better an expert, label a random sample without "
@@ -85,6 +107,17 @@ class LabelAgreement(Check):
     is a later grade where classes are grades, else an adverse class in place of another. Train,
     test and deployment images are measured each for themselves.
 
+    Where annotators drew (boxes, or class maps), two drawings of one image are laid over each
+    other. `drawn-overlap` is the overlap (IoU) of class maps, `drawn-alike` the share of both
+    annotators' objects that both drew, of the same class and overlapping as much as the operating
+    point asks for (F1); both over all pairs of drawings, for all classes together (their mean) and
+    each. `agreement` is the same of a group's images, minus that of all others. Beside an expert's
+    drawings (`annotations_gold`): `drawn-area`, the area that an annotator, or the annotations as
+    a whole, give a class over the expert's (1: as large; of boxes, those of objects that both
+    drew); `left-out`, the share of the expert's objects that the annotator drew nothing for (of
+    class maps: of the images with the class), and `added`, the reverse. Without an expert
+    `relative-area` and `relative-left-out` compare with the other annotators.
+
     Why it matters
     --------------
     Labels are the truth that a model learns and is measured against. If one inspector grades one
@@ -103,7 +136,9 @@ class LabelAgreement(Check):
     sentence says so where the shares show it, but cannot know why. Agreement is lower where
     images are harder, without anyone being unfair, and alpha is lower where nearly all images are
     of one class, although annotators agree as often. Annotators who saw each other's labels agree
-    by copying.
+    by copying. Small objects overlap less than large ones that are drawn as well: a boundary one
+    pixel off is a larger part of them. That an annotator draws twice the area may be a rule that
+    was agreed on, and the expert's the exception: ask before anything is drawn anew.
     """
 
     id: ClassVar[str] = "bias/label-agreement"
@@ -117,11 +152,15 @@ class LabelAgreement(Check):
         "https://repository.upenn.edu/asc_papers/43",
         "Bonett & Price (2012), doi:10.3102/1076998611411915 (net share of paired labels)",
         "Mantel & Haenszel (1959), doi:10.1093/jnci/22.4.719 (weights of the expert's grades)",
+        "Hripcsak & Rothschild (2005), doi:10.1197/jamia.M1733 (F1 as agreement on what is drawn)",
+        "Fieller (1954), doi:10.1111/j.2517-6161.1954.tb00159.x (ratio of two areas)",
         "Field & Welsh (2007), doi:10.1111/j.1467-9868.2007.00593.x (resampling of units)",
     )
 
     words: ClassVar = {
+        **DRAWN_WORDS,
         AGREEMENT: (
+            GROUPS_DRAWN,
             Words(
                 title="Agreement between annotators{in_where}: {group}, against all others",
                 span=EITHER_WAY,
@@ -193,7 +232,12 @@ class LabelAgreement(Check):
         for split in SPLITS:
             if not evidence.has(Manifest(split=split, optional=True)):
                 continue
-            ratings = ratings_of(by_label(evidence.dataset(split)))
+            dataset = by_label(evidence.dataset(split))
+            if _has_second_drawings(dataset):
+                drawings = _drawings(Drawn(dataset, spec.model.point.overlap))
+                yield from _collected(drawings, agreed)
+                continue
+            ratings = ratings_of(dataset)
             if ratings.doubly.any():
                 found = agreements(Doubly(ratings, ordinal=spec.model.ordinal, rng=rng))
                 yield from _collected(found, agreed)
@@ -225,6 +269,20 @@ def _collected(found: Iterator[Measured | ByGroup], groups: list[ByGroup]) -> It
             groups.append(result)
         else:
             yield result
+
+
+def _has_second_drawings(dataset: Dataset) -> bool:
+    return bool(dataset.drawn_by) or dataset.drawn_gold is not None
+
+
+def _drawings(drawn: Drawn) -> Iterator[Measured | ByGroup]:
+    try:
+        yield from drawn_agreement(drawn)
+    except DataError as error:
+        raise NotMeasurableError(
+            f"An annotator's class map cannot be read: {error}.",
+            remedy="Correct the file, or leave it out of the annotator's folder.",
+        ) from error
 
 
 def _severities(ratings: Ratings, scale: SeverityScale | None) -> Iterator[Measured | ByGroup]:

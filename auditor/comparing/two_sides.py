@@ -116,6 +116,23 @@ def two_means(
     )
 
 
+def paired_means(first: np.ndarray, second: np.ndarray, *, unit: np.ndarray) -> TwoSides:
+    """The means of two numbers of the same rows (n,), whose errors go together.
+
+    Sums by unit of what each row adds to either error give both variances and the covariance, with
+    a factor of k / (k - 1) for k units (linearised; Woodruff 1971,
+    doi:10.1080/01621459.1971.10482279). Two units or more.
+    """
+    both = np.stack([first, second], axis=1).astype(np.float64)
+    owner = gapped_codes_of(unit)
+    influence = (both - both.mean(axis=0)) / len(both)
+    sums = np.stack([np.bincount(owner, weights=column) for column in influence.T])
+    k = distinct(unit)
+    spread = k / (k - 1) * (sums @ sums.T)
+    one, other = (Normal(float(both[:, i].mean()), math.sqrt(spread[i, i]), k - 1) for i in (0, 1))
+    return TwoSides(one, other, float(spread[0, 1]), k)
+
+
 def covariance(influence: np.ndarray, *, member: np.ndarray, unit: np.ndarray | None) -> float:
     """Covariance of a group's estimate and the rest's from what each image adds to its own.
 

@@ -17,7 +17,7 @@ from auditor.data.annotation_files.yolo import read_yolo
 from auditor.data.annotations import MAX_LISTED, Failing, ImageHeader, Reading, annotated
 from auditor.data.attributes import group_images
 from auditor.data.boxes import SHOWN
-from auditor.data.class_map_files import map_files, usable_maps
+from auditor.data.class_map_files import MapFiles, map_files, usable_maps
 from auditor.data.class_maps import PixelClasses
 from auditor.data.dataset import Dataset
 from auditor.data.drawn import Drawn
@@ -161,7 +161,7 @@ def _with_boxes(
     there = np.array([header is not None for header in headers])
     reading = Reading(data.classes.map, data.boxes_in, data.unannotated)
     found = annotated(
-        _drawn(place, data, task, named),
+        drawn_in(place, data, task, named),
         image_ids=dataset.image_ids[there].tolist(),
         headers=[header for header in headers if header is not None],
         classes=dataset.classes,
@@ -178,10 +178,10 @@ def _with_boxes(
     # Objects in the order of their images, as scores have them.
     truth = BoxTruth(boxes, known).take(np.arange(len(dataset)))
     failings = list(found.failings)
-    failings += [_left_out_classes(found.unmapped, "objects")] if found.unmapped else []
+    failings += [left_out_classes(found.unmapped, "objects")] if found.unmapped else []
     return (
         replace(dataset, truth=truth, has_labels=bool(known.any())),
-        [_result(failing) for failing in failings],
+        [result_of(failing) for failing in failings],
     )
 
 
@@ -213,13 +213,13 @@ def _with_object_groups(
         if len(odd):
             names = tuple(map(str, truth.boxes.names[odd[:MAX_LISTED]]))
             rule = f"an object's {column} is as declared"
-            results.append(_result(Failing(rule, len(odd), names, left_out=False)))
+            results.append(result_of(Failing(rule, len(odd), names, left_out=False)))
     boxes = replace(truth.boxes, attributes=groups)
     whole = replace(dataset, truth=replace(truth, boxes=boxes), object_attributes=tuple(attributes))
     return whole, own, results
 
 
-def _drawn(place: Path, data: DataSpec, task: AnnotatedTask, named: str) -> Drawn:
+def drawn_in(place: Path, data: DataSpec, task: AnnotatedTask, named: str) -> Drawn:
     if place.is_file():
         _require(place, named)
         return read_coco(place)
@@ -244,17 +244,9 @@ def _with_maps(
     task: AnnotatedTask,
     named: str,
 ) -> tuple[Dataset, list[ExpectationResult]]:
-    names = class_names(data, task)
-    meaning = PixelClasses.of(
-        {number: name for number, name in names.items() if number not in data.classes.void},
-        classes=dataset.classes,
-        class_map=data.classes.map,
-        void=data.classes.void,
-    )
-    stated = dataset.frame["annotation"].tolist() if "annotation" in dataset.frame else None
+    meaning = map_meaning(dataset, data, task)
     ids = dataset.image_ids.tolist()
-    paths = dict(zip(ids, dataset.frame["path"], strict=True))
-    found = map_files(paths, place, stated=stated, named=named)
+    found = maps_of(dataset, place, named)
     missing = found.missing
     drawn_on = data.boxes_in or "displayed"
     turned = sum(h is not None and h.orientation != 1 for h in headers)
@@ -283,14 +275,32 @@ def _with_maps(
         rule = "an image has a class map"
         failings.append(Failing(rule, len(missing), missing[:MAX_LISTED]))
     if meaning.left_out:
-        failings.append(_left_out_classes(dict.fromkeys(meaning.left_out, 1), "class maps"))
+        failings.append(left_out_classes(dict.fromkeys(meaning.left_out, 1), "class maps"))
     if not truth.known.any():
         raise DataError(
             f"{named}: no class map in {place.name!r} can be used "
             f"({next(iter(found.misfits), 'none is there')}). Draw them on the images as they are."
         )
-    results = [_result(failing) for failing in failings]
+    results = [result_of(failing) for failing in failings]
     return replace(dataset, truth=truth, has_labels=True), results
+
+
+def maps_of(dataset: Dataset, place: Path, named: str) -> MapFiles:
+    """The class maps in the folder `place`, one for each image, "" where it has none."""
+    stated = dataset.frame["annotation"].tolist() if "annotation" in dataset.frame else None
+    paths = dict(zip(dataset.image_ids.tolist(), dataset.frame["path"], strict=True))
+    return map_files(paths, place, stated=stated, named=named)
+
+
+def map_meaning(dataset: Dataset, data: DataSpec, task: AnnotatedTask) -> PixelClasses:
+    """What each number of the data's class maps is, as the spec has it."""
+    names = class_names(data, task)
+    return PixelClasses.of(
+        {number: name for number, name in names.items() if number not in data.classes.void},
+        classes=dataset.classes,
+        class_map=data.classes.map,
+        void=data.classes.void,
+    )
 
 
 def class_names(data: DataSpec, task: AnnotatedTask) -> Mapping[int, str]:
@@ -326,13 +336,13 @@ def _require(path: Path, named: str) -> None:
     )  # fmt: skip
 
 
-def _left_out_classes(counts: Mapping[str, int], what: str) -> Failing:
+def left_out_classes(counts: Mapping[str, int], what: str) -> Failing:
     names = tuple(f"{name} ({n})" if n > 1 else name for name, n in counts.items())
     return Failing(f"a class of the {what} is one of the model's", sum(counts.values()),
                    names[:MAX_LISTED])  # fmt: skip
 
 
-def _result(failing: Failing) -> ExpectationResult:
+def result_of(failing: Failing) -> ExpectationResult:
     shown = ", ".join(failing.examples)
     more = ", ..." if failing.count > len(failing.examples) == MAX_LISTED else ""
     done = "left out" if failing.left_out else "used as they are"

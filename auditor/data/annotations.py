@@ -111,7 +111,7 @@ def annotated(
             "and it is not said on which pixels boxes were drawn; write `boxes_in: displayed` or "
             "`boxes_in: stored` in the audit spec"
         )
-    place_of = _places(drawn, image_ids)
+    place_of = places(drawn, image_ids)
     sorting = _Sorting(drawn, headers, place_of, classes, reading)
     kept = [found for drawn_object in drawn.objects if (found := sorting.fitted(drawn_object))]
     sorting.require_classes()
@@ -121,7 +121,7 @@ def annotated(
     return Annotated(boxes, known, sorting.failings(boxes), dict(sorting.unmapped), turned)
 
 
-def _places(drawn: Drawn, image_ids: Sequence[str]) -> Mapping[str, int]:
+def places(drawn: Drawn, image_ids: Sequence[str]) -> Mapping[str, int]:
     """The place of each image that the file lists and that is there.
 
     By the whole name; where none fits so, by the name without its ending, else without folders.

@@ -53,6 +53,8 @@ class Dataset:
     opened) and ``orientation`` are known before they are decoded, and `truth` is what is annotated
     in them, None where nothing is; `has_labels` then says whether anything is. Groups of
     `object_attributes` are those of objects and stand in `truth.boxes.attributes`.
+    `drawn_by` is what each of several annotators drew of the same images, `drawn_gold` what an
+    expert did, each known of those images alone that it was drawn of.
     `digest` is the SHA-256 of the manifest's rows as read. `coarser` maps an attribute to the
     group that stands for each of its groups where images are counted by group and label.
     """
@@ -69,6 +71,8 @@ class Dataset:
     coarser: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     truth: Truth | None = None
     object_attributes: tuple[Attribute, ...] = ()
+    drawn_by: Mapping[str, Truth] = field(default_factory=dict)
+    drawn_gold: Truth | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -148,6 +152,8 @@ class Dataset:
             self,
             frame=self.frame.iloc[positions].reset_index(drop=True),
             truth=None if self.truth is None else self.truth.take(positions),
+            drawn_by={name: drawn.take(positions) for name, drawn in self.drawn_by.items()},
+            drawn_gold=None if self.drawn_gold is None else self.drawn_gold.take(positions),
         )
 
     def with_headers(self, headers: Sequence[ImageHeader | None]) -> Self:

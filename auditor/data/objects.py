@@ -37,14 +37,17 @@ def classes_of(dataset: Dataset) -> Dataset:
     """A line for each object, or each class that an image's map holds; else for each label."""
     if not isinstance(dataset.truth, MapTruth):
         return objects_of(dataset) or dataset
-    held = [_held(drawn, len(dataset.classes)) for drawn in dataset.truth.maps()]
+    none = np.zeros(0, dtype=np.int64)
+    held = [
+        none if drawn is None else classes_in(drawn, n_classes=len(dataset.classes))
+        for drawn in dataset.truth.maps()
+    ]
     image = np.repeat(np.arange(len(dataset)), [len(labels) for labels in held])
-    return repeated(dataset, image, np.concatenate([*held, np.zeros(0, dtype=np.int64)]))
+    return repeated(dataset, image, np.concatenate([*held, none]))
 
 
-def _held(drawn: np.ndarray | None, n_classes: int) -> np.ndarray:
-    if drawn is None:
-        return np.zeros(0, dtype=np.int64)
+def classes_in(drawn: np.ndarray, *, n_classes: int) -> np.ndarray:
+    """The classes that a class map (h, w) holds, rising, from `LEAST_SHARE` of its pixels on."""
     pixels = np.bincount(drawn[drawn >= 0], minlength=n_classes)
     return np.flatnonzero((pixels > 0) & (pixels >= LEAST_SHARE * pixels.sum()))
 
@@ -56,7 +59,7 @@ def repeated(dataset: Dataset, places: np.ndarray, labels: np.ndarray) -> Datase
     # Objects of an image fail together: where no unit is named, the image is theirs.
     if not dataset.has_units:
         lines = lines.assign(unit=lines["image_id"])
-    return replace(dataset, frame=lines, has_units=True, truth=None)
+    return replace(dataset, frame=lines, has_units=True, truth=None, drawn_by={}, drawn_gold=None)
 
 
 def with_object_groups(lines: Dataset, dataset: Dataset, kept: np.ndarray) -> Dataset:

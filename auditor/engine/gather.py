@@ -14,6 +14,7 @@ import pandas as pd
 
 from auditor.contract import AS_GIVEN, Available, Pass
 from auditor.data.annotate import AnnotatedTask, read_annotated
+from auditor.data.annotators import with_annotators
 from auditor.data.copies import LIKENESS_VERSION, Likeness
 from auditor.data.dataset import Dataset
 from auditor.data.dicom import require_pydicom
@@ -77,7 +78,8 @@ def load(spec: AuditSpec, *, only: Sequence[str] = (), trust_code: bool = False)
 def _read(spec: AuditSpec, classes: tuple[str, ...]) -> dict[str, ReadDataset]:
     if spec.model.task == "classification":
         return read_datasets(spec.data, folder=spec.folder, classes=classes)
-    return read_annotated(spec.data, AnnotatedTask(spec.model, classes, spec.folder))
+    task = AnnotatedTask(spec.model, classes, spec.folder)
+    return with_annotators(read_annotated(spec.data, task), spec.data, task)
 
 
 def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:

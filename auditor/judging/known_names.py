@@ -162,6 +162,7 @@ def _shown(names: KnownNames) -> Iterator[str]:
     yield from (shortcut.name for shortcut in names.spec.shortcuts)
     for stated in map(names.spec.data.split, names.spec.data.splits):
         yield from ((stated and stated.columns) or names.spec.data.columns).ratings
+        yield from () if stated is None else stated.annotations_by
     for attribute, groups in names.groups.items():
         yield from groups
         yield from (f"{attribute}={group}" for group in groups)

@@ -94,6 +94,29 @@ class DatasetSpec(SpecPart):
     where: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     columns: ColumnsSpec | None = None
     annotations: FilePath | None = None
+    annotations_by: dict[str, FilePath] = Field(default_factory=dict)
+    """Annotator -> what that annotator drew of the same images, as `annotations`, of some or all;
+    an image that the file does not list, or that has no file of its own, was not looked at."""
+    annotations_gold: FilePath | None = None
+    """What an expert drew of the same images, without seeing the annotations."""
+
+    @property
+    def second_annotations(self) -> dict[str, str]:
+        """Where else annotations lie, by the key of the spec that names them."""
+        found = {f"annotations_by.{name}": place for name, place in self.annotations_by.items()}
+        gold = self.annotations_gold
+        return found | ({} if gold is None else {"annotations_gold": gold})
+
+    @model_validator(mode="after")
+    def _drawn_apart(self) -> Self:
+        first: dict[str, str] = {}
+        for key, place in self.second_annotations.items():
+            if first.setdefault(place, key) != key:
+                raise ValueError(
+                    f"{first[place]} and {key} are the same {place!r}; give every annotator, and "
+                    "the expert, a folder or file of their own"
+                )
+        return self
 
     @model_validator(mode="after")
     def _has_a_source(self) -> Self:

@@ -125,6 +125,9 @@ def _classifier_problems(data: DataSpec) -> Iterator[Problem]:
                 f"found {stated.annotations!r}, but {why} and reads no annotations; name the "
                 "column of labels under data.columns.label instead.",
             )
+        for key in stated.second_annotations if stated is not None else ():
+            text = f"{why} and reads no annotations; name columns under data.columns.ratings or"
+            yield Problem(("data", split, *key.split(".", 1)), f"{text} gold instead.")
     for key in ("boxes_in", "unannotated", "classes"):
         if key in data.model_fields_set:
             yield Problem(("data", key), f"{why} and reads no annotations; drop it.")
