@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from auditor.comparing.against_rest import AgainstRest, against_rest
 from auditor.comparing.groups import Grouping, errors_by_group
-from auditor.findings import Measure, Subject, Unmeasured
+from auditor.findings import Measure, Measured, Subject, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, count_units
 from auditor.scoring.quantities import false_negatives, false_positives
 from auditor.stats import Rate, largest_gap, rate
@@ -66,6 +66,40 @@ def equalised_odds(
         reason=f"Fewer than two groups of {attribute} have {MIN_UNITS} units "
         f"{' and '.join(short)}.",
         remedy=f"Collect at least {MIN_UNITS} units {' and '.join(short)} of two groups.",
+    )
+
+
+def reasons_together(results: Iterable[Measured], *, always: Sequence[str]) -> Iterator[Measured]:
+    """All results of a split; equalised odds that are lacking share one reason.
+
+    Those of classes among `always` have each their own, and so has one that is lacking alone.
+    """
+    lacking = []
+    for result in results:
+        merged = isinstance(result, Unmeasured) and result.name == NAME
+        if merged and result.subject.get("class") not in always:
+            assert isinstance(result, Unmeasured)
+            lacking.append(result)
+        else:
+            yield result
+    if len(lacking) > 1:
+        yield _together(lacking)
+    yield from lacking if len(lacking) == 1 else ()
+
+
+def _together(lacking: Sequence[Unmeasured]) -> Unmeasured:
+    of_class: dict[str, list[str]] = {}
+    for one in lacking:
+        label, attribute = one.subject.get("class"), one.subject.get("attribute")
+        of_class.setdefault(str(label), []).append(str(attribute))
+    named = "; ".join(f"{', '.join(names)} ({label})" for label, names in of_class.items())
+    return Unmeasured(
+        name=NAME,
+        subject=Subject(split=lacking[0].subject.split),
+        reason=f"Of {len(lacking)} attributes and classes fewer than two groups have {MIN_UNITS} "
+        f"units with the class and as many without it: {named}.",
+        remedy=f"Collect at least {MIN_UNITS} units with each class that matters, and as many "
+        "without it, of two groups of each attribute.",
     )
 
 

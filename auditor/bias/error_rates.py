@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from auditor.bias.equalised_odds import NAME as EQUALISED_ODDS
-from auditor.bias.equalised_odds import equalised_odds
+from auditor.bias.equalised_odds import equalised_odds, reasons_together
 from auditor.comparing.against_rest import AgainstRest
 from auditor.comparing.by_group import ByGroup, by_group, displayed, told
 from auditor.comparing.groups import Grouping, groupings, nothing_to_compare
@@ -159,20 +159,23 @@ class ErrorRates(Check):
         "adverse-ratios": Words(
             title="Harmful errors of groups, as ratios", short="harmful errors as ratios"
         ),
-        EQUALISED_ODDS: Words(
-            title="Largest gap in errors between groups of {attribute}{in_where}, “{class}”",
-            short="{attribute}: error gap",
-            sentence=(
-                "Groups of {attribute}{in_where} are at most {value} apart",
-                "in how often they are wrongly called {wrongly_called}:",
-                "in how often {seen} is seen where there is none:",
-                "in how often {missed} is missed:",
-                "{worst} {highest:percent}, {best} {lowest:percent};",
-                "the other kind of error is no further apart.",
+        EQUALISED_ODDS: (
+            Words(
+                title="Largest gap in errors between groups of {attribute}{in_where}, “{class}”",
+                short="{attribute}: error gap",
+                sentence=(
+                    "Groups of {attribute}{in_where} are at most {value} apart",
+                    "in how often they are wrongly called {wrongly_called}:",
+                    "in how often {seen} is seen where there is none:",
+                    "in how often {missed} is missed:",
+                    "{worst} {highest:percent}, {best} {lowest:percent};",
+                    "the other kind of error is no further apart.",
+                ),
+                action=_ACTION.replace("{group}", "all groups of {attribute}"),
+                harm="errors furthest apart by {attribute}",
+                harm_rank=0,
             ),
-            action=_ACTION.replace("{group}", "all groups of {attribute}"),
-            harm="errors furthest apart by {attribute}",
-            harm_rank=0,
+            Words("Largest gaps in errors between groups, {split} data", "error gaps"),
         ),
     }
 
@@ -192,7 +195,8 @@ class ErrorRates(Check):
                 images = rows if rows.of == "image" else evidence.scored(split, of="image")
                 consequences = evidence.spec.consequences
                 sides = _at_risk(rows, images)
-                yield from self._compared(sides, reported, adverse, consequences, found)
+                told_apart = self._compared(sides, reported, adverse, consequences, found)
+                yield from reasons_together(told_apart, always=adverse)
         yield from told(found, always=evidence.spec.consequences.adverse)
         harmful = [one for one in found if _harms(one, evidence.spec.consequences.adverse)]
         yield from displayed(

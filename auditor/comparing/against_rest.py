@@ -20,6 +20,7 @@ from auditor.comparing.adjustment import (
 )
 from auditor.comparing.groups import Grouping, too_few_units
 from auditor.comparing.two_sides import TwoSides, two_means
+from auditor.contract.quantity_words import called
 from auditor.findings import Alike, Measure, Measured, Scale, Side, Subject, Unmeasured
 from auditor.scoring.comparison import worst_first
 from auditor.scoring.quantities import Quantity
@@ -172,11 +173,12 @@ class AgainstRest:
 
     def _none_at_all(self, group: str, name: str) -> Unmeasured:
         n, among, noun = len(self.values), self.quantity.among, self.grouping.rows.noun
+        counted = self.quantity.title or called(self.quantity.name)
         return Unmeasured(
             name=name,
             subject=self.subject(group),
             reason=f"None of {n:,} {self.grouping.rows.split} {noun}{among} counts as "
-            f"“{self.quantity.title or self.quantity.name}”: without one there is no ratio.",
+            f"“{counted}”: without one there is no ratio.",
             remedy=f"Nothing to do if {n:,} {noun} are enough to you; with more {noun}{among} "
             "rarer ones would show.",
         )

@@ -12,6 +12,7 @@ from auditor.comparing.adjustment import adjusted_table
 from auditor.comparing.against_rest import AgainstRest, against_rest
 from auditor.comparing.groups import Grouping
 from auditor.contract.numbers import percent
+from auditor.contract.quantity_words import NAMINGS, called
 from auditor.findings import (
     Axis,
     Cell,
@@ -136,15 +137,16 @@ def group_table(
     ordered = [*measures, *sorted(names - {*measures})]
     nouns = {one.compared.grouping.rows.noun for one in found}
     counted = nouns.pop() if len(nouns) == 1 else "rows"
-    head = ("attribute", "role", "data", "class", "group", "quantity", counted, "units")
+    first = ("attribute", "role", "data", "class", "group", "quantity", counted, "units")
     alike = {(q.scale, q.unit) for q in quantities}
     own = _column_unit(*alike.pop()) if len(alike) == 1 else ""
     units = {"value": own, "others": own} | {
         name: _column_unit(m.scale, m.unit) for name, m in measures.items()
     }
-    columns = [Column(name) for name in head]
+    columns = [Column(name) for name in first]
     for name in ("value", "others", *ordered):
-        columns += [Column(f"{name}{end}", units.get(name, "")) for end in ("", " low", " high")]
+        head = called(name) if name in NAMINGS else name
+        columns += [Column(f"{head}{end}", units.get(name, "")) for end in ("", " low", " high")]
     columns += [Column(fact.replace("_", "-")) for fact in facts]
     rows = tuple(line for one in found for line in _lines(one, ordered, facts))
     return Table(f"{check}:groups", title, tuple(columns), rows)
@@ -172,7 +174,7 @@ def _lines(one: ByGroup, names: Sequence[str], facts: Sequence[str]) -> Iterator
             grouping.rows.split,
             quantity.keys.get("class"),
             group,
-            quantity.title or quantity.name,
+            quantity.title or called(quantity.name),
             grouping.images_of(group),
             grouping.units_of(group),
             *shown,
