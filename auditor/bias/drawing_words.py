@@ -20,12 +20,13 @@ _HANDS = (
 """An annotator, and the annotations as a whole: as a name, drawing, having drawn, owning."""
 
 
-def _area(other: str) -> tuple[Words, ...]:
+def _area(other: str, *, beside: str) -> tuple[Words, ...]:
     return tuple(
         Words(
             title=f"Area of “{{class}}” that {who} cover{'s' if own else ''}{{in_where}}, beside "
             f"{other}",
             span=FROM_0,
+            sides=("This annotator" if own else "The annotations", beside),
             short=f"area of “{{class}}” by {who}",
             sentence=f"{draws} “{{class}}” {{value}} as large as {other}, over {{n:rows}}"
             "{in_where}.",
@@ -96,8 +97,8 @@ DRAWN_WORDS = {
         "Two annotators draw {value} of their objects alikeOF, of the same class and with an "
         "overlap of {from_overlap} or more ({pairs} pairs of drawings, {n:rows}).",
     ),
-    AREA: _area("the expert’s"),
-    BESIDE_OTHERS[AREA]: _area("other annotators’"),
+    AREA: _area("the expert’s", beside="The expert"),
+    BESIDE_OTHERS[AREA]: _area("other annotators’", beside="Other annotators"),
     LEFT_OUT: _left_out("the expert", "the expert’s"),
     BESIDE_OTHERS[LEFT_OUT]: _left_out("other annotators", "other annotators’"),
     ADDED: _ADDED,

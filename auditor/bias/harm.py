@@ -26,7 +26,7 @@ from auditor.findings import (
     Unmeasured,
 )
 from auditor.scoring.cost import (
-    bearers,
+    borne_costs,
     cost_matrix,
     cost_span,
     expected_cost,
@@ -149,9 +149,7 @@ def _bill(stated: ConsequencesSpec, classes: Sequence[str]) -> _Bill:
     if stated.costs is None:
         raise ValueError("costs: found none; the check needs `consequences.costs`")
     matrix = cost_matrix(stated.costs, classes=classes)
-    bearer = bearers(stated, classes=classes)
-    parties = dict.fromkeys(str(party) for party in bearer[matrix.any(axis=0)])
-    borne_by = {party: np.where(bearer == party, matrix, 0.0) for party in parties}
+    borne_by = borne_costs(stated, classes=classes)
     return _Bill(matrix, borne_by, f"{stated.costs.unit} per image")
 
 

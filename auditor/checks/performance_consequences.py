@@ -16,7 +16,7 @@ from auditor.findings import Measure, Question, Result, Subject, Unmeasured
 from auditor.scoring.comparison import worst_first
 from auditor.scoring.cost import (
     adverse_classes,
-    bearers,
+    borne_costs,
     cost_matrix,
     cost_parts,
     cost_span,
@@ -231,23 +231,22 @@ def _costs(
         return
     matrix = cost_matrix(stated, classes=rows.classes)
     yield _cost_measure("expected-cost", rows, matrix, _unit(stated))
-    bearer = bearers(consequences, classes=rows.classes)
-    for party in dict.fromkeys(bearer[matrix.max(axis=0) > 0]):
-        own = np.where((bearer == party)[None, :], matrix, 0.0)
-        yield _cost_measure("cost-borne", rows, own, _unit(stated), {"by": str(party)})
+    for party, own in borne_costs(consequences, classes=rows.classes).items():
+        if own.max() > 0:
+            yield _cost_measure("cost-borne", rows, own, _unit(stated), {"by": party})
     if len(matrix) > len(rows.classes):
         yield from _by_class(rows, stated)
 
 
 def _by_class(rows: Rows, stated: CostsSpec) -> Iterator[Measure]:
     """What missing each class costs, that it is called another among it, and false alarms of it."""
-    missed, alarmed = cost_parts(stated, classes=rows.classes)
-    errors = ~np.eye(len(missed), dtype=bool)
-    true, answered = np.indices(missed.shape)
+    parts = cost_parts(stated, classes=rows.classes)
+    errors = ~np.eye(len(parts.missed), dtype=bool)
+    true, answered = np.indices(errors.shape)
     for i, name in enumerate(rows.classes):
         for kind, own in (
-            ("missed-cost", missed * errors * (true == i)),
-            ("false-alarm-cost", alarmed * (answered == i)),
+            ("missed-cost", parts.missed * errors * (true == i)),
+            ("false-alarm-cost", parts.alarmed * (answered == i)),
         ):
             if own.any():
                 yield _cost_measure(kind, rows, own, _unit(stated), {"class": name})

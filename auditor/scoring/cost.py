@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,30 +25,41 @@ def cost_matrix(costs: CostsSpec, *, classes: Sequence[str]) -> Floats:
 
     Raises SpecError when the costs name a class that the model does not have.
     """
-    missed, alarmed = cost_parts(costs, classes=classes)
-    matrix: Floats = missed + alarmed
+    parts = cost_parts(costs, classes=classes)
+    matrix: Floats = parts.missed + parts.alarmed
     return matrix
 
 
-def cost_parts(costs: CostsSpec, *, classes: Sequence[str]) -> tuple[Floats, Floats]:
-    """The matrix of costs as the sum of what the true class costs, and what a false alarm costs.
+@dataclass(frozen=True)
+class CostParts:
+    """The matrix of costs as a sum: what the true class costs, and what a false alarm costs.
 
-    A stated cost of calling an object another class is the true class's.
+    `inferred` (true class, answered class) are the cells without a cost of their own.
     """
+
+    missed: Floats
+    alarmed: Floats
+    inferred: NDArray[np.bool_]
+
+
+def cost_parts(costs: CostsSpec, *, classes: Sequence[str]) -> CostParts:
+    """The parts of `cost_matrix`; a stated cost of a wrong class is the true class's."""
     names = cost_names(costs, classes=classes)
     stated: Floats = np.full((len(names), len(names)), np.nan)
     for true, answered in costs.matrix.items():
         for answer, cost in answered.items():
             row = class_index(true, classes=names, where="consequences.costs")
             stated[row, class_index(answer, classes=names, where="consequences.costs")] = cost
+    inferred = np.isnan(stated)
+    stated[inferred] = 0.0
     if len(names) == len(classes):
-        return np.nan_to_num(stated, copy=False), np.zeros_like(stated)
+        return CostParts(stated, np.zeros_like(stated), inferred)
     error = ~np.eye(len(names), dtype=bool)
-    to_miss, to_alarm = np.nan_to_num(stated[:, -1]), np.nan_to_num(stated[-1])
-    stated[-1] = np.nan
-    unknown = np.isnan(stated)
-    missed = np.where(unknown, to_miss[:, None] * error, stated)
-    return missed, np.where(unknown, to_alarm[None, :] * error, 0.0)
+    to_miss, to_alarm = stated[:, -1].copy(), stated[-1].copy()
+    # Where nothing is nothing can be missed.
+    stated[-1], inferred[-1] = 0.0, True
+    missed = np.where(inferred, to_miss[:, None] * error, stated)
+    return CostParts(missed, np.where(inferred, to_alarm[None, :] * error, 0.0), inferred)
 
 
 def cost_names(costs: CostsSpec, *, classes: Sequence[str]) -> tuple[str, ...]:
@@ -60,17 +72,30 @@ NOBODY = "not stated"
 """Who bears a cost that the spec names nobody for."""
 
 
-def bearers(stated: ConsequencesSpec, *, classes: Sequence[str]) -> NDArray[np.object_]:
-    """Who bears the cost of each answer: of each column of the matrix of the stated costs.
+def borne_costs(stated: ConsequencesSpec, *, classes: Sequence[str]) -> dict[str, Floats]:
+    """The part of the matrix of the stated costs that each party bears, without those of 0.
+
+    Whoever bears a wrong answer of a class bears its column; what is missed because another class
+    is answered, by no cost of its own, is borne as other misses are.
 
     Raises SpecError when `borne_by` names a class that the model does not have.
     """
     assert stated.costs is not None
     names = cost_names(stated.costs, classes=classes)
+    parts = cost_parts(stated.costs, classes=classes)
     for name in stated.borne_by:
         if name != NOTHING:
             class_index(name, classes=names, where="consequences.borne_by")
-    return np.array([stated.borne_by.get(name, NOBODY) for name in names], dtype=object)
+    by_answer = [stated.borne_by.get(name, NOBODY) for name in names]
+    misses = stated.borne_by.get(NOTHING, NOBODY) if len(names) > len(classes) else None
+    found = {}
+    for party in dict.fromkeys([*by_answer, *([] if misses is None else [misses])]):
+        column = np.array([bearer == party for bearer in by_answer])
+        missed = np.where(parts.inferred, misses == party, column[None, :])
+        own = parts.missed * missed + parts.alarmed * column[None, :]
+        if own.any():
+            found[party] = own
+    return found
 
 
 def mean_error_cost(matrix: np.ndarray) -> float:

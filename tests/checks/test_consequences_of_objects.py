@@ -12,7 +12,7 @@ from auditor.checks.performance_consequences import Consequences
 from auditor.data.truth import BoxTruth
 from auditor.errors import SpecError
 from auditor.findings import Table
-from auditor.scoring.cost import cost_matrix
+from auditor.scoring.cost import borne_costs, cost_matrix
 from auditor.spec import AuditSpec, CostsSpec
 from auditor.spec.spec_file import spec_problems
 from auditor.stats import interval, p_value, value
@@ -148,6 +148,20 @@ def test_each_error_is_counted_once(worlds, answers, cost):
     assert spent.tolist() == [cost, *[0] * 11]
     turned = rows.take(np.arange(12)[::-1])
     assert turned.presence.costs(cost_matrix(stated, classes=CLASSES)).tolist()[-1] == cost
+
+
+def test_what_is_called_another_class_is_borne_as_a_miss_and_as_a_false_alarm(worlds):
+    evidence = hand_made(worlds, [(0, 1), (40, 1)])  # a called b
+    evidence.spec = worlds.spec(consequences=STATED)
+    found = worlds.measures(Consequences(), evidence)
+    borne = {m.subject.get("by"): 12 * value(m.estimate) for m in found.values()
+             if m.name == "cost-borne"}  # fmt: skip
+    assert borne == pytest.approx({"the rider": MISS, "the road office": ALARM, "not stated": 0})
+    parts = borne_costs(evidence.spec.consequences, classes=CLASSES)
+    whole = cost_matrix(evidence.spec.consequences.costs, classes=CLASSES)
+    np.testing.assert_allclose(sum(parts.values()), whole)
+    # Nobody but who is named for "nothing" bears that a is called c, which costs no false alarm.
+    assert [party for party, own in parts.items() if own[0, 2]] == ["the rider"]
 
 
 def test_costs_that_do_not_name_nothing_are_those_of_confusions(worlds):
