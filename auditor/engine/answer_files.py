@@ -5,7 +5,8 @@ Boxes and class maps are stored in the pixels of the images as displayed, never 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +21,12 @@ from auditor.models.answers import ClassMap, Cutout, Detections
 from auditor.models.predictor import Prediction
 from auditor.spec import ModelSpec
 from auditor.spec.heads import BoxHead
+
+ANSWERS_VERSION = 2
+"""Changes when files of boxes and class maps are written otherwise."""
+
+_STORED = np.dtype("<i2")
+_FASTEST = 1
 
 
 @dataclass(frozen=True)
@@ -48,12 +55,12 @@ def gathering(
     model: ModelSpec, *, n: int, n_classes: int, earlier: Path | None = None
 ) -> Gathering:
     """For `n` images; slots that nothing is put in are as in the file `earlier`, or unanswered."""
+    if model.task == "segmentation":
+        return _Maps([None] * n) if earlier is None else _Maps.of(earlier)
     held: Any = None if earlier is None else read_stored(model.task, earlier)
     if model.task == "classification":
         table = np.full((n, n_classes), np.nan, dtype=np.float32) if held is None else held
         return _Scores(np.array(table))
-    if model.task == "segmentation":
-        return _Maps([None] * n if held is None else held)
     assert isinstance(model.head, BoxHead)
     found = _Found([None] * n, clip=model.head.clip, masks=model.task == "instance-segmentation")
     if earlier is not None:
@@ -98,31 +105,52 @@ class _Scores:
 
 @dataclass
 class _Maps:
-    """Class maps in the images' own pixels."""
+    """Class maps in the images' own pixels, packed at once: a shard's would fill the memory."""
 
-    maps: list[np.ndarray | None]
+    sizes: list[tuple[int, int] | None]
+    packed: dict[int, bytes] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, path: Path) -> _Maps:
+        """As stored."""
+        with np.load(path, allow_pickle=False) as held:
+            slots = np.flatnonzero(held["answered"]).tolist()
+            parts = np.split(held["packed"], np.cumsum(held["lengths"])[:-1])
+            sizes = dict(zip(slots, held["sizes"].tolist(), strict=True))
+            of_slot = [
+                tuple(sizes[i]) if i in sizes else None for i in range(len(held["answered"]))
+            ]
+        return cls(of_slot, {i: part.tobytes() for i, part in zip(slots, parts, strict=False)})
 
     def put(self, slots: Sequence[int], prediction: Prediction, places: Sequence[Place]) -> None:
         for slot, answer, place in zip(slots, prediction.answers, places, strict=True):
             assert isinstance(answer, ClassMap)
-            self.maps[slot] = answer.to_image(place.to_frame, size=place.size).classes
+            classes = answer.to_image(place.to_frame, size=place.size).classes
+            self.sizes[slot] = (classes.shape[0], classes.shape[1])
+            self.packed[slot] = zlib.compress(classes.astype(_STORED).tobytes(), _FASTEST)
 
     def write(self, store: Store, path: Path) -> None:
-        held = [m for m in self.maps if m is not None]
-        flat = [m.ravel() for m in held]
+        held = [self.packed[slot] for slot, size in enumerate(self.sizes) if size is not None]
+        sizes = [size for size in self.sizes if size is not None]
         arrays = {
-            "answered": np.array([m is not None for m in self.maps]),
-            "sizes": np.array([m.shape for m in held], dtype=np.int64).reshape(-1, 2),
-            "classes": np.concatenate([np.zeros(0, dtype=np.int16), *flat]),
+            "answered": np.array([size is not None for size in self.sizes]),
+            "sizes": np.array(sizes, dtype=np.int64).reshape(-1, 2),
+            "lengths": np.array([len(each) for each in held], dtype=np.int64),
+            "packed": np.frombuffer(b"".join(held), dtype=np.uint8),
         }
         store.write_arrays(path, arrays)
 
 
-def _maps_of(held: dict[str, np.ndarray]) -> list[np.ndarray | None]:
-    sizes = held["sizes"]
-    parts = iter(np.split(held["classes"], np.cumsum(sizes.prod(axis=1))[:-1]))
-    shapes = iter(sizes.tolist())
-    return [next(parts).reshape(next(shapes)) if found else None for found in held["answered"]]
+def _maps_of(held: dict[str, np.ndarray]) -> Iterator[np.ndarray | None]:
+    """The class map of each image, one at a time; None of one that was not answered."""
+    parts = iter(np.split(held["packed"], np.cumsum(held["lengths"])[:-1]))
+    shapes = iter(held["sizes"].tolist())
+    for found in held["answered"]:
+        if found:
+            flat = np.frombuffer(zlib.decompress(next(parts).tobytes()), dtype=_STORED)
+            yield flat.reshape(next(shapes))
+        else:
+            yield None
 
 
 @dataclass

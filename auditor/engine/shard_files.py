@@ -18,7 +18,7 @@ from auditor.data.image_files import ImageFiles
 from auditor.data.images import DECODER_VERSION
 from auditor.data.scan import SCAN_VERSION
 from auditor.data.views import AS_SHOT, View
-from auditor.engine.answer_files import Place, suffix_of
+from auditor.engine.answer_files import ANSWERS_VERSION, Place, suffix_of
 from auditor.engine.store import Store, key_of
 from auditor.models.predictor import Predictor
 from auditor.scoring.detection_errors import OperatingPoint
@@ -171,7 +171,7 @@ def _prediction_key(
     return key_of(
         "predictions",
         [DECODER_VERSION, BATCH, task.max_pixels, *dicom_key(task.dicom)],
-        *([[placed[place] for place in work.places]] if placed else []),
+        *([ANSWERS_VERSION, [placed[place] for place in work.places]] if placed else []),
         [images[place] for place in work.places],
         [work.view.name, work.view.version, seen, labels],
         predictor.digest,
