@@ -142,8 +142,7 @@ def test_onnx_is_counted_as_its_module(name):
     require_same(found, facts_of(network(name)), merged=name in MERGED)
 
 
-# Swin's tables of relative positions are stored spread out there, and count as what is stored.
-@pytest.mark.parametrize("name", ["vit", "mobilenet_v3_small"])
+@pytest.mark.parametrize("name", ["vit", "swin", "mobilenet_v3_small"])
 def test_onnx_of_the_newer_exporter_is_counted_as_its_module(name):
     pytest.importorskip("onnxscript", reason="torch's newer exporter needs onnxscript")
     found = exported(network(name), dynamo=True)
