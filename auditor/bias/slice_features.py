@@ -17,7 +17,7 @@ from auditor.scoring.outcomes import Outcomes
 
 Floats = NDArray[np.float64]
 
-_COMPONENTS = 32
+_COMPONENTS = 64
 _MOST_ROWS = 20_000
 """Images that directions of the embedding are learned from; more change little."""
 _BLOCK = 10_000
@@ -108,7 +108,7 @@ def seen_by_model(
     learn: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> NDArray[np.float32] | None:
-    """How the model sees each image beside its class and answer: (n, at most 32).
+    """How the model sees each image beside its class and answer: (n, at most 64).
 
     `embedding` holds penultimate activations, those of `outcomes` (n images) in its rows `at`,
     which ascend. What label, answer and scores lead one to expect of them (least squares) is
@@ -160,16 +160,32 @@ def _expecting(outcomes: Outcomes, rows: np.ndarray | slice) -> Floats:
     By answer a bend in the margin over the second answer: units that a net rectifies are not
     linear in its scores, and least squares in the scores alone left the unsure images together.
     """
-    logs = np.log(np.maximum(outcomes.probabilities[rows].astype(np.float64), _LEAST_PROBABILITY))
+    logs = _logs(outcomes, rows)
     one_hot = np.eye(logs.shape[1])
     answer = one_hot[outcomes.predicted[rows]]
-    second, first = np.partition(logs, -2, axis=1)[:, -2:].T
-    margin = (first - second)[:, None]
+    margin = _over_second(logs)[:, None]
     found: Floats = np.hstack(
         [one_hot[outcomes.labels[rows]], answer, answer * margin, answer * np.exp(-margin),
          logs - logs.mean(axis=1, keepdims=True)]
     )  # fmt: skip
     return found
+
+
+def margins(outcomes: Outcomes) -> Floats:
+    """By how much the log-score of the answer exceeds that of the second answer, (n,)."""
+    return _over_second(_logs(outcomes, slice(None)))
+
+
+def _logs(outcomes: Outcomes, rows: np.ndarray | slice) -> Floats:
+    scores = outcomes.probabilities[rows].astype(np.float64)
+    logs: Floats = np.log(np.maximum(scores, _LEAST_PROBABILITY))
+    return logs
+
+
+def _over_second(logs: Floats) -> Floats:
+    second, first = np.partition(logs, -2, axis=1)[:, -2:].T
+    over: Floats = first - second
+    return over
 
 
 def _slopes(told: Floats, seen: Floats) -> Floats:

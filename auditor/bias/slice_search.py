@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.bias.slice_features import Described, Feature, Floats
+from auditor.bias.slice_features import Described, Feature, Floats, margins
 from auditor.scoring.comparison import MIN_UNITS, count_units
+from auditor.scoring.outcomes import Outcomes
 from auditor.stats import mean_difference
 
 Seen = NDArray[np.floating[Any]]
@@ -27,6 +28,8 @@ _MOST_FITTED = 20_000
 """Images that clusters are found among; every image then belongs to the nearest one."""
 _MOST_IN_SLICE = 0.5
 _SHARES = (0.05, 0.1, 0.2)
+_LEAST_SPREAD = 0.02
+"""Variance of an answer that the model is surest of, at least: of 0, one error would be all."""
 _ALIKE = 0.5
 """Two candidates that share more than this of their images (Jaccard) are one."""
 
@@ -46,7 +49,7 @@ class Candidate:
 
 
 def beyond_alike(
-    wrong: NDArray[np.bool_], of: NDArray[np.int64], *, half: NDArray[np.bool_]
+    wrong: NDArray[np.bool_] | Floats, of: NDArray[np.int64], *, half: NDArray[np.bool_]
 ) -> Floats:
     """Wrong answers (n,) minus the share of wrong answers of images alike in `of`, on `half`.
 
@@ -61,8 +64,37 @@ def beyond_alike(
     return excess
 
 
+@dataclass(frozen=True)
+class Errors:
+    """Wrong answers beyond what is expected of each image, (n,) each.
+
+    `excess` is beyond images of its label and of its answer, in equal parts. `surprise` is also
+    beyond images that the model is as sure of, in standard deviations: an error that it was sure
+    of tells more of what it does not see than one of the many that it was unsure of.
+    """
+
+    excess: Floats
+    surprise: Floats
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, *, half: NDArray[np.bool_]) -> Errors:
+        """What is expected is learned on `half`."""
+        from sklearn.isotonic import IsotonicRegression
+
+        wrong, margin = ~outcomes.correct, margins(outcomes)
+        falling = IsotonicRegression(increasing=False, out_of_bounds="clip")
+        rate = falling.fit(margin[half], wrong[half]).predict(margin)
+        beyond = (wrong - rate) / np.sqrt(np.maximum(rate * (1 - rate), _LEAST_SPREAD))
+        by = (outcomes.labels, outcomes.predicted)
+        excess, surprise = (
+            np.mean([beyond_alike(values, of, half=half) for of in by], axis=0)
+            for values in (wrong, beyond)
+        )
+        return cls(excess, surprise)
+
+
 def candidates(
-    excess: Floats,
+    errors: Errors,
     *,
     told: Described,
     seen: Seen | None,
@@ -72,23 +104,36 @@ def candidates(
     most: int,
     rng: np.random.Generator,
 ) -> tuple[Candidate, ...]:
-    """The most suspicious groups, at most `most`, no two alike, largest z first.
+    """The most suspicious groups, at most `most`, no two alike; the likeliest slice first.
 
-    `excess` (n,) is read on `half` only. Groups come from regression trees over what is `told`
-    and over `seen` (every node, not only leaves: a short rule is a better one), and from k-means
-    clusters of `seen`, more of them than there can be slices (cf. Eyuboglu et al. 2022,
-    arXiv:2203.14960; d'Eon et al. 2022, arXiv:2107.00758; here membership needs no label of a
-    new image), and the ends of the direction of `seen` along which the excess rises most.
+    `errors` are read on `half` only. Where there is something `seen`, groups are the far ends of
+    the directions of it along which surprising errors rise most (least squares), and k-means
+    clusters, more of them than there can be slices (cf. Eyuboglu et al. 2022, arXiv:2203.14960;
+    d'Eon et al. 2022, arXiv:2107.00758; here membership needs no label of a new image). Further
+    ones are the nodes of a regression tree over what is `told` (every node, not only leaves: a
+    short rule is a better one).
+
+    Each kind is sorted by z, and the kinds take turns: z is read on the images that a group was
+    chosen by, so a tree, which chooses among more groups, would come first for no other reason.
+    Directions come before clusters and rules for what they found in worlds of known truth
+    (benchmarks/slices.py).
     """
-    seed = int(rng.integers(2**31))
-    groups = list(_tree_nodes(told.values, excess, half=half, depth=depth, features=told.features))
+    excess, seed = errors.excess, int(rng.integers(2**31))
+    rules = _tree_nodes(told.values, excess, half=half, depth=depth, features=told.features)
+    kinds = [rules]
     if seen is not None:
-        groups += _tree_nodes(seen, excess, half=half, depth=depth)
-        groups += _clusters(seen, half=half, seed=seed)
-        groups += _along(seen, excess, half=half)
-    scored = [_scored(member, rule, excess, half, unit) for member, rule in groups]
-    found = sorted((c for c in scored if c is not None), key=lambda c: -c.z)
-    return _distinct(found, half, most)
+        kinds = [
+            _along(seen, errors.surprise, half=half, scaled=False),
+            _along(seen, errors.surprise, half=half, scaled=True),
+            rules,
+            _clusters(seen, half=half, seed=seed),
+        ]
+    turns: list[tuple[int, Candidate]] = []
+    for kind in kinds:
+        scored = [_scored(member, rule, excess, half, unit) for member, rule in kind]
+        found = sorted((c for c in scored if c is not None), key=lambda c: -c.z)
+        turns += enumerate(found)
+    return _distinct([c for _, c in sorted(turns, key=lambda turn: turn[0])], half, most)
 
 
 def _scored(
@@ -123,12 +168,12 @@ def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
 
 
 def _tree_nodes(
-    values: Seen,
+    values: Floats,
     excess: Floats,
     *,
     half: NDArray[np.bool_],
     depth: int,
-    features: tuple[Feature, ...] = (),
+    features: tuple[Feature, ...],
 ) -> Iterator[tuple[NDArray[np.bool_], str]]:
     """Every node below the root of a regression tree of the excess, with its rule."""
     from sklearn.tree import DecisionTreeRegressor
@@ -143,7 +188,7 @@ def _tree_nodes(
     for node in range(1, tree.tree_.node_count):
         member = np.zeros(len(values), dtype=bool)
         member[paths[:, node].indices] = True
-        yield member, _rule(conditions[node], features) if features else ""
+        yield member, _rule(conditions[node], features)
 
 
 @dataclass(frozen=True)
@@ -203,13 +248,16 @@ def _clusters(
 
 
 def _along(
-    seen: Seen, excess: Floats, *, half: NDArray[np.bool_]
+    seen: Seen, surprise: Floats, *, half: NDArray[np.bool_], scaled: bool
 ) -> Iterator[tuple[NDArray[np.bool_], str]]:
-    """The far ends of the direction along which the excess rises most (least squares).
+    """The far ends of the direction along which the surprise rises most.
 
-    Components do not correlate on `half`, so each one's slope is its own covariance.
+    Components do not correlate on `half`. `scaled` to one variance each, their slopes together
+    are the least squares; as they are, what varies little says little: noise has it that most of
+    64 slopes are nothing, and a slice is more often apart where images differ.
     """
-    scaled = (seen - seen[half].mean(axis=0)) / seen[half].std(axis=0)
-    score = scaled @ (scaled[half].T @ excess[half])
+    centred = seen - seen[half].mean(axis=0)
+    slopes = centred[half].T @ (surprise[half] - surprise[half].mean())
+    score = centred @ (slopes / seen[half].var(axis=0) if scaled else slopes)
     for share in _SHARES:
         yield score > np.quantile(score[half], 1 - share), ""

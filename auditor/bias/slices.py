@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 
 from auditor.bias.slice_features import Described, Trait, described, seen_by_model, traits
-from auditor.bias.slice_search import Candidate, beyond_alike, candidates
+from auditor.bias.slice_search import Candidate, Errors, beyond_alike, candidates
 from auditor.bias.split_half import first_half, whole_units
 from auditor.comparing.by_group import measure_cells, side_cells
 from auditor.contract import Check, ClassScores, Embedding, Evidence, Need, Scan, Truth, Words
@@ -64,11 +64,12 @@ class Slices(Check):
     On one half of the units, groups of images are looked for that are wrong more often than
     others of the same label and answer: by attributes and properties of the images (brightness,
     sharpness, compression), and by how the model sees them, its embedding beyond what label,
-    answer and scores lead one to expect. The most suspicious are candidates. On the other half,
-    each candidate's accuracy is compared with that of all other images. A candidate is confirmed
-    when it is shown to be worse (5% for all candidates together, Holm): overall, than others of
-    the same label, and than others with the same answer. Only confirmed slices are measured, on
-    that other half; of the others there is only the count.
+    answer and scores lead one to expect, along which errors rise that the scores did not
+    announce. The most suspicious are candidates. On the other half, each candidate's accuracy is
+    compared with that of all other images. A candidate is confirmed when it is shown to be worse
+    (5% for all candidates together, Holm, the likeliest with the largest part): overall, than
+    others of the same label, and than others with the same answer. Only confirmed slices are
+    measured, on that other half; of the others there is only the count.
 
     Why it matters
     --------------
@@ -153,7 +154,7 @@ class Slices(Check):
             embedding = evidence.embedding("test")
             seen = seen_by_model(embedding, known, at=at, learn=np.flatnonzero(half), rng=rng)
         suspects = candidates(
-            _excess(known, half),
+            Errors.of(known, half=half),
             told=told,
             seen=seen,
             half=half,
@@ -183,13 +184,6 @@ class Slices(Check):
         if measures:
             yield _table(other, measures)
             yield _forest(measures)
-
-
-def _excess(outcomes: Outcomes, half: np.ndarray) -> np.ndarray:
-    """Wrong answers beyond what label and answer lead one to expect, in equal parts, (n,)."""
-    wrong, by = ~outcomes.correct, (outcomes.labels, outcomes.predicted)
-    mean: np.ndarray = np.mean([beyond_alike(wrong, of, half=half) for of in by], axis=0)
-    return mean
 
 
 @dataclass(frozen=True)
@@ -258,10 +252,11 @@ class _Slice:
 
 
 def _confirmed(other: _Other, suspects: tuple[Candidate, ...]) -> list[_Slice]:
-    """Candidates shown to be worse, the most clearly worse first."""
+    """Candidates shown to be worse, the most clearly worse first; likelier ones get more."""
     sides = [(c.member[other.keep], c.rule) for c in suspects]
     asked = [(inside, rule) for inside, rule in sides if other.has_both_sides(inside)]
-    adjusted = holm([other.p_worse(inside) for inside, _ in asked])
+    likelier_first = 1 / np.arange(1, len(asked) + 1)
+    adjusted = holm([other.p_worse(inside) for inside, _ in asked], weights=likelier_first)
     found = [
         _Slice(inside, rule, p)
         for (inside, rule), p in zip(asked, adjusted, strict=True)

@@ -11,10 +11,14 @@ _SET_ASIDE = 0.75
 _FEWEST = 10
 
 
-def holm(p_values: ArrayLike | Sequence[float]) -> list[float]:
+def holm(
+    p_values: ArrayLike | Sequence[float], *, weights: ArrayLike | Sequence[float] | None = None
+) -> list[float]:
     """Adjusted p-values that hold the family-wise error (Holm 1979, www.jstor.org/stable/4615733).
 
-    In the order given; none for none.
+    In the order given; none for none. With `weights` (positive; those of section 4 there) a test
+    gets that part of the error that its weight is of those still open; what they come from must
+    be independent of the p-values.
 
     Raises
     ------
@@ -25,12 +29,16 @@ def holm(p_values: ArrayLike | Sequence[float]) -> list[float]:
     --------
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
+    >>> holm([0.04, 0.02], weights=[3, 1])
+    [0.0533..., 0.0533...]
     """
     p = np.asarray(p_values, dtype=np.float64)
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"holm: found p-values {p.tolist()}, expected numbers from 0 to 1")
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    weight = np.ones_like(p) if weights is None else np.asarray(weights, dtype=np.float64)
+    order = np.argsort(p / weight, kind="stable")
+    still_open = np.cumsum(weight[order][::-1])[::-1]
+    stepped = np.maximum.accumulate(p[order] / weight[order] * still_open)
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(stepped, 1.0)
     return [float(a) for a in adjusted]

@@ -4,7 +4,7 @@ import pytest
 
 from auditor.bias import slice_features
 from auditor.bias.slice_features import described, seen_by_model, traits
-from auditor.bias.slice_search import Candidate, beyond_alike, candidates
+from auditor.bias.slice_search import Candidate, Errors, candidates
 from auditor.bias.slices import Slices, _confirmed, _Other
 from auditor.contract import Available
 from auditor.findings import Figure, Measure, Table, Unmeasured
@@ -147,7 +147,7 @@ def test_judging_on_the_half_that_found_would_alarm_nearly_always(worlds):
         outcomes = evidence.answers()
         everyone = np.ones(len(outcomes), dtype=bool)
         found = candidates(
-            beyond_alike(~outcomes.correct, outcomes.labels, half=everyone),
+            Errors.of(outcomes, half=everyone),
             told=described(outcomes, evidence.scan("test")), seen=None, half=everyone, unit=None,
             depth=3, most=8, rng=np.random.default_rng(0),
         )  # fmt: skip
@@ -170,7 +170,7 @@ def test_a_hard_class_and_an_answer_often_wrong_are_not_worse_than_images_alike(
 
 
 def test_candidates_are_confirmed_together(worlds):
-    """Holm: the p-value of the clearest of five is five times its own."""
+    """Weighted Holm: the first of five gets more of the error than the last, all five 5%."""
     other = other_half(worlds, plant="dim")
     rng = np.random.default_rng(0)
     dim = next(t.member for t in other.traits if t.words == "brightness low")
@@ -180,9 +180,11 @@ def test_candidates_are_confirmed_together(worlds):
         everyone = np.zeros(1500, dtype=bool)
         everyone[other.keep] = mask
         members.append(everyone)
-    (found,) = _confirmed(other, tuple(Candidate(m, "", 0.1, 3.0) for m in members))
-    assert found.p == pytest.approx(5 * other.p_worse(dim), rel=1e-9, abs=0)
-    assert (found.inside == dim).all()
+    parts = sum(1 / rank for rank in range(1, 6))
+    for place, of in ((0, members), (4, members[::-1])):
+        (found,) = _confirmed(other, tuple(Candidate(m, "", 0.1, 3.0) for m in of))
+        assert found.p == pytest.approx((place + 1) * parts * other.p_worse(dim), rel=1e-9, abs=0)
+        assert (found.inside == dim).all()
 
 
 def test_answers_of_the_confirming_half_have_no_part_in_finding(worlds):
@@ -190,17 +192,40 @@ def test_answers_of_the_confirming_half_have_no_part_in_finding(worlds):
     outcomes = evidence.answers()
     half = np.arange(len(outcomes)) % 2 == 0
     told = described(outcomes, evidence.scan("test"))
-    excess = beyond_alike(~outcomes.correct, outcomes.labels, half=half)
-    other = np.where(half, excess, np.random.default_rng(0).normal(size=len(half)))
+    errors, rng = Errors.of(outcomes, half=half), np.random.default_rng(0)
+    noise = [
+        np.where(half, e, rng.normal(size=len(half))) for e in (errors.excess, errors.surprise)
+    ]
+    other = Errors(*noise)
     arguments = {"told": told, "seen": evidence.embeddings["test"].astype(float), "half": half,
                  "unit": None, "depth": 3, "most": 8}  # fmt: skip
-    first = candidates(excess, **arguments, rng=np.random.default_rng(0))
+    first = candidates(errors, **arguments, rng=np.random.default_rng(0))
     second = candidates(other, **arguments, rng=np.random.default_rng(0))
     assert len(first) == len(second) > 0
     for a, b in zip(first, second, strict=True):
         assert (a.member == b.member).all()
         assert a.rule == b.rule
         assert a.z == b.z
+
+
+def test_an_error_that_the_model_was_sure_of_surprises_more(worlds):
+    outcomes = world(worlds, seed=3, plant="unsure").answers()
+    half = np.arange(len(outcomes)) % 2 == 0
+    errors = Errors.of(outcomes, half=half)
+    wrong, sure = ~outcomes.correct, outcomes.confidence
+    of_sure, of_unsure = (
+        errors.surprise[wrong & (sure > 0.9)],
+        errors.surprise[wrong & (sure < 0.6)],
+    )
+    assert of_sure.mean() > 2 * of_unsure.mean() > 0
+    # That unsure answers are wrong more often is an excess, and no surprise.
+    unsure = half & (sure < 0.7)
+    assert errors.excess[unsure].mean() > 0.1
+    assert abs(errors.surprise[unsure].mean()) < 0.1
+    # Answers of the other half have no part in what is expected.
+    shuffled = Errors.of(outcomes.take(np.flatnonzero(half)), half=np.ones(half.sum(), dtype=bool))
+    assert shuffled.surprise == pytest.approx(errors.surprise[half])
+    assert shuffled.excess == pytest.approx(errors.excess[half])
 
 
 def test_a_measure_is_of_the_confirming_half_only(worlds):
@@ -352,7 +377,8 @@ def test_what_is_left_of_the_embedding_does_not_tell_the_answer(worlds):
         embedding.astype(np.float32), answered(worlds, probabilities),
         at=np.arange(2000), learn=np.arange(1000), rng=np.random.default_rng(1),
     )  # fmt: skip
-    assert seen.shape == (2000, 32)
+    # Of 40 directions, those are left in which more than what scores say of them is left.
+    assert seen.shape == (2000, 36)
     # Independent reading: the logits of new images by least squares from what is left.
     design = np.column_stack([np.ones(2000), seen])
     margins = logits - logits.mean(axis=1, keepdims=True)

@@ -25,6 +25,11 @@ def test_planted_slices_are_found_and_no_others(bench, answers, classes):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_rectifying_net_has_no_slice_of_the_images_it_is_unsure_of(bench):
-    """Subtracting what is linear in its scores alone, a third of such worlds had one."""
-    assert bench.rates(bench.Kind("net"), 2, worlds=4, seed=1000)[1] <= 0.25
+def test_a_rectifying_net_has_the_planted_slice_and_none_of_images_it_is_unsure_of(bench):
+    """Subtracting what is linear in its scores alone, a third of clean worlds had one.
+
+    Looking along all excess errors, not along surprising ones, three in five planted were found.
+    """
+    planted, null = bench.rates(bench.Kind("net"), 2, worlds=4, seed=1000)
+    assert planted >= 0.75
+    assert null <= 0.25

@@ -1,5 +1,7 @@
 """Holm's procedure among tests of which many are far inside their limit."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.special import ndtr
@@ -60,3 +62,17 @@ def test_groups_at_the_limit_hold_the_family_wise_error(groups, inside):
         )
         assert error <= 0.06 + noise
     assert _wrong_fails(groups, at_limit=groups, inside=0, adjust=lambda p: p) > 0.2
+
+
+def test_weighted_holm_is_the_closed_test_of_weighted_bonferroni():
+    """Independent reference: every intersection of the hypotheses, tested by itself."""
+    rng = np.random.default_rng(4)
+    for tests in (1, 2, 4, 5):
+        p, weight = rng.random(tests) ** 3, rng.uniform(0.2, 3, tests)
+        adjusted = np.zeros(tests)
+        for size in range(1, tests + 1):
+            for among in map(list, itertools.combinations(range(tests), size)):
+                of_all = min((p[among] * weight[among].sum() / weight[among]).min(), 1)
+                adjusted[among] = np.maximum(adjusted[among], of_all)
+        assert stats.holm(p, weights=weight) == pytest.approx(adjusted)
+        assert stats.holm(p, weights=np.full(tests, 7.0)) == pytest.approx(stats.holm(p))
