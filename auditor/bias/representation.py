@@ -9,7 +9,16 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from auditor.bias.composition import (
+from auditor.bias.representation_tables import (
+    RATIO,
+    forest,
+    group_rows,
+    group_table,
+    object_table,
+    whole_rows,
+    whole_table,
+)
+from auditor.comparing.composition import (
     Composition,
     Reference,
     compositions,
@@ -19,15 +28,6 @@ from auditor.bias.composition import (
     ratio_to_share,
     still_missing,
     strangers,
-)
-from auditor.bias.representation_tables import (
-    RATIO,
-    forest,
-    group_rows,
-    group_table,
-    object_table,
-    whole_rows,
-    whole_table,
 )
 from auditor.contract import Attributes, Check, Evidence, Manifest, Need, Words
 from auditor.contract.words import EITHER_WAY, FROM_0

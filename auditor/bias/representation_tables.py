@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from auditor.bias.composition import Composition, Reference
-from auditor.bias.goodness_of_fit import GoodnessOfFit, fit_of_splits, fit_to_shares
 from auditor.comparing.by_group import measure_cells, side_cells
+from auditor.comparing.composition import Composition, Reference
+from auditor.comparing.goodness_of_fit import GoodnessOfFit, fit_of_splits, fit_to_shares
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Side, Table
 from auditor.scoring.comparison import MIN_UNITS
 from auditor.stats import value

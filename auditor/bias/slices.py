@@ -10,7 +10,7 @@ import numpy as np
 
 from auditor.bias.slice_features import Described, Trait, described, seen_by_model, traits
 from auditor.bias.slice_search import Candidate, Errors, beyond_alike, candidates
-from auditor.bias.split_half import first_half, whole_units
+from auditor.bias.split_half import first_half
 from auditor.comparing.by_group import measure_cells, side_cells
 from auditor.contract import Check, ClassScores, Embedding, Evidence, Need, Scan, Truth, Words
 from auditor.contract.numbers import side_text
@@ -38,6 +38,7 @@ from auditor.stats import (
     rate,
     rate_difference,
 )
+from auditor.stats.resampling import whole_units
 
 ALPHA = 0.05
 LEAST_UNITS = 4 * MIN_UNITS

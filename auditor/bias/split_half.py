@@ -1,4 +1,4 @@
-"""Two halves of the units: what is chosen on one is measured on the other; and a sample of them."""
+"""Two halves of the units: what is chosen on one is measured on the other."""
 
 from __future__ import annotations
 
@@ -27,21 +27,3 @@ def first_half(
     taken[order[::2]] = True
     half: np.ndarray = taken[owner]
     return half
-
-
-def whole_units(
-    rows: np.ndarray, *, unit: np.ndarray | None, most: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Of ascending `rows`, at most `most`: all, or those of units drawn at random.
-
-    `unit` holds every image's unit code, None where each image is one. At least one unit is taken.
-    """
-    if len(rows) <= most:
-        return rows
-    owner = np.arange(len(rows)) if unit is None else np.unique(unit[rows], return_inverse=True)[1]
-    sizes = np.bincount(owner)
-    order = rng.permutation(len(sizes))
-    count = max(int(np.searchsorted(np.cumsum(sizes[order]), most, side="right")), 1)
-    taken = np.zeros(len(sizes), dtype=bool)
-    taken[order[:count]] = True
-    return rows[taken[owner]]

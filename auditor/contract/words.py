@@ -52,8 +52,8 @@ class Words:
     ``{gap}`` below and above the neutral value. `metric` is the name under which a model card
     lists the value (of this side, in comparisons). `headline` is a line on top of page one, by
     `headline_rank`; `answer` the part of the answer to the check's question when a limit on it
-    fails. `when` keeps the words to values above or below the neutral one, `of` to measures of such
-    rows.
+    fails, those of the lowest `answer_rank` first. `when` keeps the words to values above or below
+    the neutral one, `of` to measures of such rows.
     `ratio` says that it is one of two sides, for which a limit may state `and_difference_above`.
     """
 
@@ -71,6 +71,7 @@ class Words:
     headline: str = ""
     headline_rank: int = 1
     answer: str = ""
+    answer_rank: int = 1
     when: Literal["above", "below"] | None = None
     of: RowKind | None = None
     span: tuple[float, float] = (0.0, 1.0)

@@ -87,7 +87,7 @@ def _broken(question: Question, findings: Sequence[Finding], order: Ordered) -> 
     if not findings:
         return f"Too few of: {', '.join(_under_represented(order))}."
     parts: dict[str, list[Finding]] = {}
-    for finding in findings:
+    for finding in sorted(findings, key=lambda f: order.words(f).answer_rank):
         parts.setdefault(order.filled(order.words(finding).answer, finding), []).append(finding)
     said = [text for text in parts if text]
     rest = parts.get("", [])

@@ -12,7 +12,7 @@ from auditor.contract.quantity_words import lost_words
 from auditor.contract.words import EITHER_WAY
 from auditor.findings import Question, Result, Subject
 from auditor.scoring.comparison import worst_first
-from auditor.shift.two_sample import same_images
+from auditor.shift.sides import same_images
 
 
 @dataclass(frozen=True)

@@ -26,15 +26,14 @@ from auditor.findings import (
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.presence import Several
 from auditor.scoring.rows import Rows
+from auditor.shift.sides import Sides, looks, same_images
 from auditor.shift.two_sample import (
-    CELL_NAMES,
     HIGHER,
     Floats,
     Shifted,
-    Sides,
     adjust,
+    cell_names,
     forest_of_areas,
-    same_images,
     shifted,
 )
 
@@ -122,8 +121,8 @@ class PredictionShift(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         test, deployment = (_answers(evidence, split) for split in ("test", "deployment"))
-        sides = Sides.of(test.rows.dataset, deployment.rows.dataset, rng=evidence.rng)
-        few = same_images(evidence, "auc") or sides.too_few("auc", Subject(split="deployment"))
+        sides = Sides.of(evidence, rng=evidence.rng)
+        few = same_images(evidence, "auc") or sides.too_few("auc", sides.subject)
         if few is not None:
             yield few
             return
@@ -139,7 +138,7 @@ class PredictionShift(Check):
             ):
                 found[name] = shifted(ours, theirs, sides=sides)
         if found:
-            found = adjust(found)
+            found = adjust(found, looks=looks(evidence))
             told = {"amount": test.amount} if test.amount else {}
             for name, one in found.items():
                 yield one.measure(_key(name), **(told if name.startswith(_CLASS) else {}))
@@ -203,7 +202,7 @@ def _too_few(name: str, test: Floats, deployment: Floats, sides: Sides) -> Unmea
     if has.all() and had.all():
         return None
     subject = Subject.about(_key(name), split="deployment")
-    return sides.too_few("auc", subject, among=f" with a {name}", test=has, deployment=had)
+    return sides.too_few("auc", subject, among=f" with a {name}", here=has, there=had)
 
 
 _CERTAINTY = ("confidence", "entropy", "margin")
@@ -244,7 +243,7 @@ def _key(name: str) -> dict[str, str]:
 def _share(test: Rows, deployment: Rows, index: int, sides: Sides) -> Measured:
     name = test.classes[index]
     ours, theirs = test.called(name), deployment.called(name)
-    own, other = (sides.deployment.unit, sides.test.unit) if sides.has_units else (None, None)
+    own, other = (sides.there.unit, sides.here.unit) if sides.clustered else (None, None)
     there = Sample(theirs, own)
     found = two_samples(
         "class-share",
@@ -256,7 +255,7 @@ def _share(test: Rows, deployment: Rows, index: int, sides: Sides) -> Measured:
         counted=there,
     )
     # Counted as everywhere in this check: images are units where nothing else is named.
-    return replace(found, n_units=sides.deployment.units()) if isinstance(found, Measure) else found
+    return replace(found, n_units=sides.there.units()) if isinstance(found, Measure) else found
 
 
 def _table(found: Mapping[str, Shifted]) -> Table:
@@ -264,6 +263,6 @@ def _table(found: Mapping[str, Shifted]) -> Table:
     return Table(
         id="shift/predictions:scores",
         title="The model's scores on deployment images against test images",
-        columns=(Column("score"), *(Column(name) for name in CELL_NAMES)),
+        columns=(Column("score"), *(Column(name) for name in cell_names())),
         rows=tuple(rows),
     )

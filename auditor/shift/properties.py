@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from auditor.comparing.two_samples import Sample, two_samples
-from auditor.contract import Check, Evidence, LabelledSplits, Need, Scan, Words
+from auditor.contract import Check, Evidence, Need, Scan, Words
 from auditor.contract.numbers import percent
 from auditor.findings import (
     Axis,
@@ -25,20 +24,22 @@ from auditor.findings import (
     Unmeasured,
 )
 from auditor.scoring.comparison import worst_first
+from auditor.shift.cost import COST, LABELLED, cost
 from auditor.shift.domain_classifier import area_of, cross_fitted_scores
+from auditor.shift.sides import Sides, looks, photographs, same_images
 from auditor.shift.two_sample import (
-    CELL_NAMES,
     HIGHER,
     Floats,
     Shifted,
-    Sides,
     adjust,
+    cell_names,
     forest_of_areas,
     histogram_rows,
-    same_images,
     shifted,
 )
-from auditor.stats import p_value, value
+from auditor.stats import value
+
+_TRAIN = Scan(split="train", optional=True)
 
 PROPERTY_WORDS = {
     "mean": "brightness",
@@ -65,8 +66,10 @@ class Properties(Check):
     ----------------
     For each property of the images, the probability that a random deployment image has more of
     it than a random test image (0.5: no difference), and a Kolmogorov-Smirnov test over all
-    properties with Holm's correction. `any` combines them: how well a classifier that sees only
-    these properties tells a deployment image from a test image that it was not trained on.
+    properties with Holm's correction, its p-values multiplied by the number of ways in which images
+    are looked at (properties, predictions, embeddings). `any` combines them: how well a classifier
+    that sees only these properties tells a deployment image from a test image that it was not
+    trained on. The same of training images against test images (`train-auc`, `train-any`).
 
     Why it matters
     --------------
@@ -96,11 +99,8 @@ class Properties(Check):
             sentence=(
                 "From these properties alone, a deployment image is told from a test image in "
                 "{value} of pairs (50% is guessing).",
-                "Accuracy is lost there: {right_test:percent} on test images, "
-                "{right_there:percent} on deployment images{lost:if}.",
-                "No loss of accuracy is shown there: {right_test:percent} on test images, "
-                "{right_there:percent} on deployment images{no_loss_shown:if}.",
-                "What it costs is not known: too few deployment images have labels{unknown:if}.",
+                "Farthest apart: {most_shifted}.",
+                *COST,
             ),
             action="test again on images such as those where it will run",
             answer="{most_shifted} differ",
@@ -118,11 +118,35 @@ class Properties(Check):
                 short="{property} where it will run",
             ),
         ),
+        "train-any": Words(
+            title="How well training images are told from test images",
+            short="training and test images of another kind",
+            sentence=(
+                "From these properties alone, a training image is told from a test image in "
+                "{value} of pairs (50% is guessing).",
+                "Farthest apart: {most_shifted}.",
+            ),
+            action="test on images such as those it was trained on and those where it will run",
+            answer="training and test images differ in {most_shifted}",
+        ),
+        "train-auc": (
+            Words(
+                title="Training images differ from test images in {what}",
+                short="training: other {what}",
+                sentence="The {what} of a training image is higher than in a test image in {value} "
+                "of pairs (50% is no difference).",
+            ),
+            Words(
+                title="Whether training images differ from test images in {property}",
+                short="{property} in training",
+            ),
+        ),
     }
     needs: ClassVar[tuple[Need, ...]] = (
         Scan(split="test"),
         Scan(split="deployment"),
-        LabelledSplits(optional=True),
+        _TRAIN,
+        LABELLED,
     )
     sources: ClassVar[tuple[str, ...]] = (
         "Rabanser, Günnemann & Lipton (2019), arXiv:1810.11953",
@@ -134,70 +158,73 @@ class Properties(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rng = evidence.rng
-        datasets = [evidence.dataset(split) for split in ("test", "deployment")]
-        sides = Sides.of(*datasets, rng=rng)
-        few = same_images(evidence, "any") or sides.too_few("any", Subject(split="deployment"))
+        sides = Sides.of(evidence, rng=rng)
+        few = same_images(evidence, "any") or sides.too_few("any", sides.subject)
         if few is not None:
             yield few
+        else:
+            yield from self._against_test(evidence, sides, _NAMES["deployment"], rng)
+        if evidence.has(_TRAIN):
+            sides = Sides.of(evidence, there="train", rng=rng)
+            names = _NAMES["train"]
+            few = sides.too_few(names.any, sides.subject)
+            yield from [few] if few else self._against_test(evidence, sides, names, rng)
+
+    def _against_test(
+        self, evidence: Evidence, sides: Sides, names: _Names, rng: np.random.Generator
+    ) -> Iterator[Result]:
+        split = sides.there.split
+        here, there, constant = _varying(evidence.scan("test"), evidence.scan(split))
+        if not here:
+            yield _nothing_varies(names.any, split)
             return
-        test, deployment, constant = _varying(evidence.scan("test"), evidence.scan("deployment"))
-        if not test:
-            yield _nothing_varies()
+        lacking = [_lacking(names.auc, name, here[name], there[name], sides) for name in here]
+        yield from (few for few in lacking if few is not None)
+        enough = [name for name, few in zip(here, lacking, strict=True) if few is None]
+        if not enough:
             return
-        found: dict[str, Shifted] = {}
-        for name in test:
-            lacking = _lacking(name, test[name], deployment[name], sides)
-            if lacking is not None:
-                yield lacking
-            else:
-                found[name] = shifted(test[name], deployment[name], sides=sides)
-        found = adjust(found)
+        found = adjust(
+            {name: shifted(here[name], there[name], sides=sides) for name in enough},
+            looks=looks(evidence),
+        )
         for name, one in found.items():
-            yield one.measure({"property": name}, what=_noun(name))
-        if found:
-            told_apart = _any(test, deployment, sides, found=found, constant=constant, rng=rng,
-                              image_ids=datasets[1].image_ids,
-                              photographs=_photographs(evidence))  # fmt: skip
-            yield replace(told_apart, facts={**told_apart.facts, **_cost(evidence)})
-            yield _table(found)
-            yield forest_of_areas(
-                "shift/properties:areas",
-                title="Properties of deployment images against test images",
-                rows=found,
-                quantity="property",
-            )
-        for name in _most_shifted(found)[: self.most_histograms]:
-            yield _histogram(name, test[name], deployment[name], found[name])
+            yield one.measure({"property": name}, name=names.auc, what=_noun(name))
+        told_apart = _any(names.any, here, there, sides, found=found, constant=constant, rng=rng,
+                          image_ids=evidence.dataset(split).image_ids,
+                          photographs=_photographs(evidence, split))  # fmt: skip
+        if split == "deployment":
+            told_apart = replace(told_apart, facts={**told_apart.facts, **cost(evidence)})
+        yield told_apart
+        yield _table(self.shown_id("properties", names.shown), found, names)
+        yield forest_of_areas(
+            self.shown_id("areas", names.shown),
+            title=f"Properties of {names.of} images against test images",
+            rows=found,
+            quantity="property",
+        )
+        if split == "deployment":
+            for name in _most_shifted(found)[: self.most_histograms]:
+                yield _histogram(name, here[name], there[name], found[name])
 
 
-def _cost(evidence: Evidence) -> dict[str, Any]:
-    """What a difference goes with, measured on the labels: without harm it is not material."""
-    if not evidence.has(LabelledSplits(optional=True)):
-        return {"unknown": True}
-    if "deployment" not in evidence.labelled_splits():
-        return {"unknown": True}
-    here, there = (Sample.right(evidence.scored(split)) for split in ("test", "deployment"))
-    lost = two_samples(
-        "lost", Subject(split="deployment"), here=here, there=there, named=("test", "deployment"),
-        better="lower", counted=there,
-    )  # fmt: skip
-    if isinstance(lost, Unmeasured):
-        return {"unknown": True}
-    shown = p_value(lost.estimate, limit=0, exceeds="above") <= 0.05
-    right = [float(sample.success.mean()) for sample in (here, there)]
-    return {
-        "lost": shown,
-        "no_loss_shown": not shown,
-        "right_test": right[0],
-        "right_there": right[1],
-    }
+@dataclass(frozen=True)
+class _Names:
+    """What measures, figures and tables of a split's images against the test images are called."""
+
+    any: str
+    auc: str
+    shown: str
+    of: str
 
 
-def _photographs(evidence: Evidence) -> np.ndarray:
-    soundness = evidence.soundness()
-    return np.concatenate(
-        [soundness.photographs[s][soundness.keep(s)] for s in ("test", "deployment")]
-    )
+_NAMES = {
+    "deployment": _Names("any", "auc", "test", "deployment"),
+    "train": _Names("train-any", "train-auc", "train", "training"),
+}
+
+
+def _photographs(evidence: Evidence, split: str) -> np.ndarray:
+    return np.concatenate([photographs(evidence, s) for s in ("test", split)])
 
 
 def _varying(
@@ -220,28 +247,31 @@ def _varying(
     return ours, theirs, constant
 
 
-def _nothing_varies() -> Unmeasured:
+def _nothing_varies(name: str, split: str) -> Unmeasured:
     return Unmeasured(
-        name="any",
-        subject=Subject(split="deployment"),
-        reason="Every property is the same in all test and deployment images.",
+        name=name,
+        subject=Subject(split=split),
+        reason=f"Every property is the same in all test and {split} images.",
         remedy="Check that the manifests name different images.",
     )
 
 
-def _lacking(name: str, test: Floats, deployment: Floats, sides: Sides) -> Unmeasured | None:
+def _lacking(
+    measure: str, name: str, here: Floats, there: Floats, sides: Sides
+) -> Unmeasured | None:
     return sides.too_few(
-        "auc",
-        Subject.of(split="deployment", property=name),
+        measure,
+        Subject.of(split=sides.there.split, property=name),
         among=f" have a value of {name}",
-        test=np.isfinite(test),
-        deployment=np.isfinite(deployment),
+        here=np.isfinite(here),
+        there=np.isfinite(there),
     )
 
 
 def _any(
-    test: Mapping[str, Floats],
-    deployment: Mapping[str, Floats],
+    name: str,
+    here: Mapping[str, Floats],
+    there: Mapping[str, Floats],
     sides: Sides,
     *,
     found: Mapping[str, Shifted],
@@ -251,21 +281,21 @@ def _any(
     photographs: np.ndarray,
 ) -> Measure:
     ours, theirs = cross_fitted_scores(
-        np.column_stack([test[name] for name in found]),
-        np.column_stack([deployment[name] for name in found]),
+        np.column_stack([here[name] for name in found]),
+        np.column_stack([there[name] for name in found]),
         sides=sides,
         rng=rng,
         photographs=photographs,
     )
     return Measure(
-        name="any",
-        subject=Subject(split="deployment"),
+        name=name,
+        subject=sides.subject,
         estimate=area_of(ours, theirs, sides=sides),
         scale="share",
         neutral=0.5,
         better="lower",
         n=len(theirs),
-        n_units=sides.deployment.units(),
+        n_units=sides.there.units(),
         examples=worst_first(image_ids, badness=theirs),
         facts={
             "p": min(one.adjusted for one in found.values()),
@@ -283,12 +313,13 @@ def _most_shifted(found: Mapping[str, Shifted]) -> list[str]:
     return sorted(shown, key=lambda name: -abs(value(found[name].area) - 0.5))
 
 
-def _table(found: Mapping[str, Shifted]) -> Table:
+def _table(id: str, found: Mapping[str, Shifted], names: _Names) -> Table:
     rows: list[tuple[Cell, ...]] = [(name, *one.cells) for name, one in found.items()]
+    split = next(iter(found.values())).split
     return Table(
-        id="shift/properties:properties",
-        title="Properties of deployment images against test images",
-        columns=(Column("property"), *(Column(name) for name in CELL_NAMES)),
+        id=id,
+        title=f"Properties of {names.of} images against test images",
+        columns=(Column("property"), *(Column(name) for name in cell_names(split))),
         rows=tuple(rows),
     )
 

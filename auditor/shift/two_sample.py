@@ -10,16 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.contract import Evidence
-from auditor.data.dataset import Dataset
-from auditor.findings import Axis, Cell, Figure, Measure, Subject, Unmeasured
+from auditor.findings import Axis, Cell, Figure, Measure, Subject
+from auditor.shift.sides import Sides
 from auditor.stats import Normal, auc, holm, interval, value
-
-MIN_UNITS = 30
-"""Fewer independent units than this a side, and samples of one source differ by luck."""
-
-MOST_COPIES = 0.05
-"""Share of the deployment images that may be changed copies of test images."""
 
 _BINS = 20
 
@@ -27,101 +20,15 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """The images of one side: unit codes (n,), and one image of each unit, drawn at random.
-
-    Where the manifest names no unit every image is its own.
-    """
-
-    unit: NDArray[np.int64]
-    has_units: bool
-    one_a_unit: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, dataset: Dataset, *, rng: np.random.Generator) -> Sampled:
-        names = dataset.units
-        n = len(dataset)
-        if names is None:
-            return cls(np.arange(n), False, np.ones(n, dtype=bool))
-        unit = np.unique(names.astype(str), return_inverse=True)[1]
-        shuffled = rng.permutation(n)
-        first = np.unique(unit[shuffled], return_index=True)[1]
-        chosen = np.zeros(n, dtype=bool)
-        chosen[shuffled[first]] = True
-        return cls(unit, True, chosen)
-
-    def units(self, keep: NDArray[np.bool_] | None = None) -> int:
-        return len(np.unique(self.unit if keep is None else self.unit[keep]))
-
-
-@dataclass(frozen=True)
-class Sides:
-    """Both samples, images in the order of their values."""
-
-    test: Sampled
-    deployment: Sampled
-
-    @classmethod
-    def of(cls, test: Dataset, deployment: Dataset, *, rng: np.random.Generator) -> Sides:
-        return cls(Sampled.of(test, rng=rng), Sampled.of(deployment, rng=rng))
-
-    @property
-    def noun(self) -> str:
-        return "units" if self.test.has_units or self.deployment.has_units else "images"
-
-    @property
-    def has_units(self) -> bool:
-        return self.test.has_units or self.deployment.has_units
-
-    def too_few(
-        self,
-        name: str,
-        subject: Subject,
-        *,
-        among: str = "",
-        test: NDArray[np.bool_] | None = None,
-        deployment: NDArray[np.bool_] | None = None,
-    ) -> Unmeasured | None:
-        """Why there is no comparison, when a side (under its mask) has too few units."""
-        found = {"test": self.test.units(test), "deployment": self.deployment.units(deployment)}
-        short = {side: n for side, n in found.items() if n < MIN_UNITS}
-        if not short:
-            return None
-        had = " and ".join(f"{n} {side} {self.noun}" for side, n in short.items())
-        more = " and ".join(f"{MIN_UNITS - n} more {side} {self.noun}" for side, n in short.items())
-        return Unmeasured(
-            name=name,
-            subject=subject,
-            reason=f"Only {had}{among}: fewer than {MIN_UNITS} differ from any others by luck.",
-            remedy=f"Add at least {more}.",
-        )
-
-
-def same_images(evidence: Evidence, name: str) -> Unmeasured | None:
-    """Why there is no comparison, when deployment images are copies of test images."""
-    soundness = evidence.soundness()
-    test, deployment = (soundness.photographs[s][soundness.keep(s)] for s in ("test", "deployment"))
-    copies = int(np.isin(deployment, test).sum())
-    if copies <= MOST_COPIES * len(deployment):
-        return None
-    return Unmeasured(
-        name=name,
-        subject=Subject(split="deployment"),
-        reason=f"{copies} of {len(deployment)} deployment images are changed copies of test "
-        "images: they cannot show how deployment differs.",
-        remedy="Give images from where it will run that are not test images, or set copies "
-        "apart with `data.duplicates: {near: set-apart}`.",
-    )
-
-
-@dataclass(frozen=True)
 class Shifted:
-    """A quantity compared.
+    """A quantity compared, of images here and there.
 
-    `area` is P(test < deployment), ties half; `p` the Kolmogorov-Smirnov test's on one image a
-    unit, `adjusted` after Holm (set by `adjust`); `robust_shift` the medians' difference in
-    robust standard deviations of the test images, None where these do not vary.
+    `area` is P(here < there), ties half; `p` the Kolmogorov-Smirnov test's on one image a
+    unit, `adjusted` after Holm and for all looks (set by `adjust`); `robust_shift` the medians'
+    difference in robust standard deviations of the images here, None where these do not vary.
     """
+
+    split: str
 
     area: Normal
     p: float
@@ -137,17 +44,17 @@ class Shifted:
             "ks_p": self.p,
             "ks_p_holm": self.adjusted,
             "median_test": self.medians[0],
-            "median_deployment": self.medians[1],
+            f"median_{self.split}": self.medians[1],
             "robust_shift": self.robust_shift,
             "n_test": self.n[0],
-            "n_deployment": self.n[1],
+            f"n_{self.split}": self.n[1],
         }
 
-    def measure(self, keys: Mapping[str, str], **facts: str) -> Measure:
-        """The area as a measure of deployment, about `keys`."""
+    def measure(self, keys: Mapping[str, str], *, name: str = "auc", **facts: str) -> Measure:
+        """The area as a measure of the split that is compared with test, about `keys`."""
         return Measure(
-            name="auc",
-            subject=Subject.about(keys, split="deployment"),
+            name=name,
+            subject=Subject.about(keys, split=self.split),
             estimate=self.area,
             scale="share",
             neutral=0.5,
@@ -163,11 +70,13 @@ class Shifted:
         return (*_area(self.area), self.p, self.adjusted, *self.medians, self.robust_shift)
 
 
-CELL_NAMES = ("area", "low", "high", "KS p", "KS p (Holm)", "median test", "median deployment",
-              "robust shift")  # fmt: skip
+def cell_names(split: str = "deployment") -> tuple[str, ...]:
+    """What `Shifted.cells` are called where `split` is compared with test."""
+    return ("area", "low", "high", "KS p", "KS p (adjusted)", "median test", f"median {split}",
+            "robust shift")  # fmt: skip
 
 
-def shifted(test: Floats, deployment: Floats, *, sides: Sides) -> Shifted:
+def shifted(here: Floats, there: Floats, *, sides: Sides) -> Shifted:
     """Compare one quantity; NaN are left out. Each side needs two units with a value, or more.
 
     AUC as effect (P(X < Y), Mann & Whitney 1947, doi:10.1214/aoms/1177730491), clustered
@@ -176,31 +85,37 @@ def shifted(test: Floats, deployment: Floats, *, sides: Sides) -> Shifted:
     """
     from scipy.stats import ks_2samp
 
-    has, had = np.isfinite(test), np.isfinite(deployment)
+    has, had = np.isfinite(here), np.isfinite(there)
     units: dict[str, Any] = {}
-    if sides.has_units:
-        units = {"unit_a": sides.test.unit[has], "unit_b": sides.deployment.unit[had]}
-    area = auc(test[has], deployment[had], **units)
-    single, singles = has & sides.test.one_a_unit, had & sides.deployment.one_a_unit
+    if sides.clustered:
+        units = {"unit_a": sides.here.unit[has], "unit_b": sides.there.unit[had]}
+    area = auc(here[has], there[had], **units)
+    single, singles = has & sides.here.one_a_unit, had & sides.there.one_a_unit
     # The exact null distribution is slow, and its calculation may fail, from some thousand on.
-    p = float(ks_2samp(test[single], deployment[singles], method="asymp").pvalue)
-    medians = (float(np.median(test[has])), float(np.median(deployment[had])))
+    p = float(ks_2samp(here[single], there[singles], method="asymp").pvalue)
+    medians = (float(np.median(here[has])), float(np.median(there[had])))
     return Shifted(
+        split=sides.there.split,
         area=area,
-        p=p,
-        adjusted=p,
+        p=max(p, LEAST_P),
+        adjusted=max(p, LEAST_P),
         medians=medians,
-        robust_shift=_robust_shift(test[has], medians),
+        robust_shift=_robust_shift(here[has], medians),
         n=(int(has.sum()), int(had.sum())),
-        n_units=sides.deployment.units(had),
+        n_units=sides.there.units(had),
     )
 
 
-def adjust(found: Mapping[str, Shifted]) -> dict[str, Shifted]:
-    """The same with Holm-adjusted p-values over all of them."""
+LEAST_P = 1e-12
+"""Smaller p-values of an approximation are told as this: none is 0."""
+
+
+def adjust(found: Mapping[str, Shifted], *, looks: int) -> dict[str, Shifted]:
+    """The same with p-values adjusted by Holm over all of them, and for so many `looks`."""
     adjusted = holm([s.p for s in found.values()])
     return {
-        name: replace(s, adjusted=p) for (name, s), p in zip(found.items(), adjusted, strict=True)
+        name: replace(s, adjusted=min(looks * p, 1.0))
+        for (name, s), p in zip(found.items(), adjusted, strict=True)
     }
 
 
@@ -220,18 +135,22 @@ def forest_of_areas(id: str, *, title: str, rows: Mapping[str, Shifted], quantit
         point, low, high = _area(one.area)
         entries.append({"label": name, "value": point, "low": low, "high": high, "n": sum(one.n)})
     farthest = max(rows, key=lambda name: abs(value(rows[name].area) - 0.5))
+    split = rows[farthest].split
     return Figure(
         id=id,
         kind="forest",
         title=title,
-        caption=f"How often a deployment image has a higher {quantity} than a test image, over "
+        caption=f"How often {_A[split]} image has a higher {quantity} than a test image, over "
         "all pairs, with 95% intervals. 50% is no difference.",
         alt=f"Intervals for {len(entries)} rows; farthest from 50%: {farthest} at "
         f"{100 * value(rows[farthest].area):.0f}%.",
-        x=Axis("P(test < deployment)", "probability"),
+        x=Axis(f"P(test < {split})", "probability"),
         y=Axis(quantity),
         rows=tuple(entries),
     )
+
+
+_A = {"deployment": "a deployment", "train": "a training"}
 
 
 def histogram_rows(test: Floats, deployment: Floats) -> tuple[dict[str, Cell], ...]:

@@ -1,4 +1,4 @@
-"""Bootstrap of statistics that have no formula, from sufficient counts or sums.
+"""Samples of whole units; bootstrap of statistics that have no formula, from counts or sums.
 
 Percentile intervals (Efron 1979, doi:10.1214/aos/1176344552). Never of a minimum or a maximum:
 their resampling distribution excludes the truth (see `largest_gap`).
@@ -75,3 +75,25 @@ def _blocks(draws: int, *, width: int) -> list[int]:
         )
     size = max(1, _BLOCK // width)
     return [min(size, draws - start) for start in range(0, draws, size)]
+
+
+def whole_units(
+    rows: NDArray[np.int64],
+    *,
+    unit: NDArray[np.int64] | None,
+    most: int,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Of ascending `rows`, at most `most`: all, or those of units drawn at random.
+
+    `unit` holds every image's unit code, None where each image is one. At least one unit is taken.
+    """
+    if len(rows) <= most:
+        return rows
+    owner = np.arange(len(rows)) if unit is None else np.unique(unit[rows], return_inverse=True)[1]
+    sizes = np.bincount(owner)
+    order = rng.permutation(len(sizes))
+    count = max(int(np.searchsorted(np.cumsum(sizes[order]), most, side="right")), 1)
+    taken = np.zeros(len(sizes), dtype=bool)
+    taken[order[:count]] = True
+    return rows[taken[owner]]

@@ -6,9 +6,9 @@ import pytest
 from scipy import stats as reference
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from auditor.bias.composition import compositions
-from auditor.bias.goodness_of_fit import fit_of_splits, fit_to_shares
 from auditor.bias.representation import Representation
+from auditor.comparing.composition import compositions
+from auditor.comparing.goodness_of_fit import fit_of_splits, fit_to_shares
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.judging.needed import what_would_decide
 from auditor.judging.policy_file import load_policy

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from auditor.bias.split_half import first_half, whole_units
+from auditor.bias.split_half import first_half
+from auditor.stats.resampling import whole_units
 
 
 def test_halves_are_of_units_and_even_in_every_stratum():

@@ -8,12 +8,13 @@ from auditor.data.scan import PROPERTY_NAMES
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.judging.policy_file import load_policy
 from auditor.record import CheckResults
-from auditor.shift import two_sample
+from auditor.shift import sides as compared
 from auditor.shift.accuracy import AccuracyLost
 from auditor.shift.domain_classifier import area_of, cross_fitted_scores, rank_features
 from auditor.shift.predictions import PredictionShift
 from auditor.shift.properties import Properties
-from auditor.shift.two_sample import Sampled, Sides, shifted
+from auditor.shift.sides import Sampled, Sides
+from auditor.shift.two_sample import shifted
 from auditor.stats import p_value, value
 
 
@@ -41,7 +42,7 @@ def sides_of(n, copies=1):
     unit = np.repeat(np.arange(n), copies)
     first = np.zeros(n * copies, dtype=bool)
     first[::copies] = True
-    one = Sampled(unit, copies > 1, first)
+    one = Sampled("test", unit, copies > 1, first)
     return Sides(one, one)
 
 
@@ -83,7 +84,7 @@ def test_bursts_without_units_show_what_units_are_for(worlds):
 @pytest.mark.parametrize("known", [True, False])
 def test_copies_of_test_images_in_deployment_are_kept_in_one_fold(worlds, seed, known, monkeypatch):
     """Not known as copies, a model learns each image as the other side's: an area far below .5."""
-    monkeypatch.setattr(two_sample, "MOST_COPIES", 1.0)
+    monkeypatch.setattr(compared, "MOST_COPIES", 1.0)
     evidence = world(worlds, seed=seed, units=False)
     test = evidence.scans["test", "sound"]
     noise = 1e-3 * np.random.default_rng(seed).normal(size=test.shape)
@@ -107,7 +108,7 @@ def test_changed_copies_of_test_images_are_not_compared(worlds, share):
         keep=lambda split: np.ones(n, dtype=bool),
     )
     results = list(Properties().run(evidence))
-    if share < two_sample.MOST_COPIES:
+    if share < compared.MOST_COPIES:
         assert not isinstance(results[0], Unmeasured)
     else:
         (only,) = results
@@ -196,7 +197,7 @@ def test_same_seed_same_numbers(worlds):
 def test_area_agrees_with_pair_counting():
     rng = np.random.default_rng(0)
     a, b = rng.integers(0, 10, 70).astype(float), rng.integers(2, 12, 50).astype(float)
-    sides = Sides(sides_of(70).test, sides_of(50).test)
+    sides = Sides(sides_of(70).here, sides_of(50).here)
     by_hand = (a[:, None] < b).mean() + (a[:, None] == b).mean() / 2
     assert value(shifted(a, b, sides=sides).area) == pytest.approx(by_hand)
 
@@ -206,7 +207,9 @@ def test_scores_are_of_models_that_never_saw_the_image():
     rng = np.random.default_rng(0)
     test, deployment = rng.normal(size=(60, 60)), rng.normal(size=(60, 60))
     sides = sides_of(60)
-    scores = cross_fitted_scores(test, deployment, sides=sides, rng=rng)
+    scores = cross_fitted_scores(
+        test, deployment, sides=sides, rng=rng, photographs=np.arange(len(test) + len(deployment))
+    )
     assert 0.3 < value(area_of(*scores, sides=sides)) < 0.7
 
 
@@ -216,10 +219,14 @@ def test_images_of_a_unit_stay_in_one_fold():
     test = np.repeat(rng.normal(size=(40, 30)), 5, axis=0)
     deployment = np.repeat(rng.normal(size=(40, 30)), 5, axis=0)
     sides = sides_of(40, copies=5)
-    scores = cross_fitted_scores(test, deployment, sides=sides, rng=rng)
+    scores = cross_fitted_scores(
+        test, deployment, sides=sides, rng=rng, photographs=np.arange(len(test) + len(deployment))
+    )
     assert value(area_of(*scores, sides=sides)) < 0.7
-    leaky = Sides(sides_of(200).test, sides_of(200).test)
-    scores = cross_fitted_scores(test, deployment, sides=leaky, rng=rng)
+    leaky = Sides(sides_of(200).here, sides_of(200).here)
+    scores = cross_fitted_scores(
+        test, deployment, sides=leaky, rng=rng, photographs=np.arange(len(test) + len(deployment))
+    )
     assert value(area_of(*scores, sides=leaky)) > 0.8
 
 
@@ -256,7 +263,9 @@ def test_a_difference_is_told_beside_what_it_costs(worlds, accuracy, labelled, s
     with_answers(worlds, evidence, accuracy=accuracy, labelled=labelled)
     found = worlds.measures(Properties(), evidence)["any:@deployment"]
     assert value(found.estimate) > 0.9
-    assert worlds.sentence(Properties, found).endswith(f"(50% is guessing). {said}")
+    assert worlds.sentence(Properties, found).endswith(
+        f"(50% is guessing). Farthest apart: traces of compression. {said}"
+    )
 
 
 @pytest.mark.parametrize("policy", ["default", "strict"])

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats as reference
 from statsmodels.stats.proportion import proportion_confint
 
-from auditor.bias.composition import ratio_to_share, still_missing
+from auditor.comparing.composition import ratio_to_share, still_missing
 from auditor.stats import GRID, Rate, bound, interval, p_value, rate, value
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc, fdtrc
 
-from auditor.bias.composition import Composition
+from auditor.comparing.composition import Composition
 from auditor.stats import g_test
 
 

@@ -1,0 +1,170 @@
+"""What is compared: images of two splits, their units, and the copies among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from auditor.contract import Evidence
+from auditor.findings import Subject, Unmeasured
+from auditor.stats.codes import codes_of, distinct
+
+MIN_UNITS = 30
+"""Fewer independent units than this a side, and samples of one source differ by luck."""
+
+MOST_COPIES = 0.05
+"""Share of the deployment images that may be changed copies of test images."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The images of one split: unit codes (n,), and one image of each unit, drawn at random.
+
+    Images of one unit of the manifest, and copies of one photograph, are of one unit here; all
+    others are their own. `named` says that the manifest names units.
+    """
+
+    split: str
+    unit: NDArray[np.int64]
+    named: bool
+    one_a_unit: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, evidence: Evidence, split: str, *, rng: np.random.Generator) -> Sampled:
+        """The clean subset of a split."""
+        dataset, n = evidence.dataset(split), len(evidence.dataset(split))
+        named = np.arange(n) if dataset.unit_codes is None else dataset.unit_codes
+        unit = linked(named, photographs(evidence, split))
+        shuffled = rng.permutation(n)
+        chosen = np.zeros(n, dtype=bool)
+        chosen[shuffled[np.unique(unit[shuffled], return_index=True)[1]]] = True
+        return cls(split, unit, dataset.has_units, chosen)
+
+    def units(self, keep: NDArray[np.bool_] | None = None) -> int:
+        """Independent units, of the images under a mask (n,)."""
+        return distinct(self.unit if keep is None else self.unit[keep])
+
+    def take(self, at: NDArray[np.int64]) -> Sampled:
+        """The images at the positions `at`, which hold whole units, or units without copies."""
+        one = self.one_a_unit[at]
+        return Sampled(self.split, codes_of(self.unit[at]), self.named, one)
+
+    @property
+    def clustered(self) -> bool:
+        return self.named or not self.one_a_unit.all()
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Two splits held against each other, images in the order of their values.
+
+    `there` is what is compared with `here`: deployment images with test images.
+    """
+
+    here: Sampled
+    there: Sampled
+
+    @classmethod
+    def of(
+        cls, evidence: Evidence, *, here: str = "test", there: str = "deployment",
+        rng: np.random.Generator,
+    ) -> Sides:  # fmt: skip
+        first = Sampled.of(evidence, here, rng=rng)
+        return cls(first, Sampled.of(evidence, there, rng=rng))
+
+    @property
+    def noun(self) -> str:
+        return "units" if self.here.named or self.there.named else "images"
+
+    def take(self, here: NDArray[np.int64], there: NDArray[np.int64]) -> Sides:
+        """The images at the positions of each side."""
+        return Sides(self.here.take(here), self.there.take(there))
+
+    @property
+    def clustered(self) -> bool:
+        """Whether some images of a side are not independent of each other."""
+        return self.here.clustered or self.there.clustered
+
+    @property
+    def subject(self) -> Subject:
+        """What a measure of one against the other is about."""
+        return Subject(split=self.there.split)
+
+    def too_few(
+        self,
+        name: str,
+        subject: Subject,
+        *,
+        among: str = "",
+        here: NDArray[np.bool_] | None = None,
+        there: NDArray[np.bool_] | None = None,
+    ) -> Unmeasured | None:
+        """Why there is no comparison, when a side (under its mask) has too few units."""
+        sides = ((self.here, here), (self.there, there))
+        found = {side.split: side.units(mask) for side, mask in sides}
+        short = {side: n for side, n in found.items() if n < MIN_UNITS}
+        if not short:
+            return None
+        had = " and ".join(f"{n} {side} {self.noun}" for side, n in short.items())
+        more = " and ".join(f"{MIN_UNITS - n} more {side} {self.noun}" for side, n in short.items())
+        return Unmeasured(
+            name=name,
+            subject=subject,
+            reason=f"Only {had}{among}: fewer than {MIN_UNITS} differ from any others by luck.",
+            remedy=f"Add at least {more}.",
+        )
+
+
+def photographs(evidence: Evidence, split: str) -> NDArray[np.int64]:
+    """A number that copies of one photograph share, also across splits; (n,), clean subset."""
+    soundness = evidence.soundness()
+    numbers: NDArray[np.int64] = soundness.photographs[split][soundness.keep(split)]
+    return numbers
+
+
+def linked(unit: NDArray[np.int64], photograph: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A code that images share that are of one unit or one photograph, or linked by others."""
+    codes = np.unique(photograph, return_inverse=True)[1]
+    if len(unit) == 0 or int(codes.max()) + 1 == len(unit):
+        return codes_of(unit)
+    ends = codes + int(unit.max()) + 1
+    n = int(ends.max()) + 1
+    links = coo_array((np.ones(len(unit)), (unit, ends)), shape=(n, n))
+    return codes_of(connected_components(links, directed=False)[1][unit])
+
+
+def copied(
+    evidence: Evidence, *, here: str = "test", there: str = "deployment"
+) -> NDArray[np.bool_]:
+    """Mask over the images of `there` (n,): a changed copy of one of `here` is among them."""
+    return np.isin(photographs(evidence, there), photographs(evidence, here))
+
+
+def same_images(evidence: Evidence, name: str) -> Unmeasured | None:
+    """Why there is no comparison, when deployment images are copies of test images."""
+    mask = copied(evidence)
+    copies = int(mask.sum())
+    if copies <= MOST_COPIES * len(mask):
+        return None
+    return Unmeasured(
+        name=name,
+        subject=Subject(split="deployment"),
+        reason=f"{copies} of {len(mask)} deployment images are changed copies of test "
+        "images: they cannot show how deployment differs.",
+        remedy="Give images from where it will run that are not test images, or set copies "
+        "apart with `data.duplicates: {near: set-apart}`.",
+    )
+
+
+def looks(evidence: Evidence) -> int:
+    """In how many ways images of two splits are looked at for a difference.
+
+    Properties and predictions, and embeddings where the model has one. P-values are multiplied by
+    it (`adjust`), so that in 95 of 100 audits of one source none of them alarms. Each look stays
+    a check of its own: that the first of Holm's steps is Bonferroni's is all that an alarm needs.
+    """
+    return 2 if evidence.model.embedding is None else 3
