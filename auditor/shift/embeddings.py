@@ -20,22 +20,16 @@ from auditor.findings import (
     Question,
     Result,
     Table,
-    Unmeasured,
 )
 from auditor.scoring.comparison import worst_first
 from auditor.shift.cost import COST, LABELLED, cost
-from auditor.shift.domain_classifier import area_of
+from auditor.shift.embedded import ToldApart, embedded, nothing_seen, told_apart
 from auditor.shift.sides import Sides, copied, looks, same_images
 from auditor.shift.two_sample import histogram_rows
-from auditor.stats import holm
-from auditor.stats.classifier_test import ClassifierTest, classifier_test
+from auditor.stats import value
 from auditor.stats.clusters import placements
-from auditor.stats.kernel_test import KernelTest, kernel_test
 from auditor.stats.resampling import whole_units
-from auditor.stats.two_samples import PERMUTATIONS, TwoSamples, pooled_components
-
-SPLITS = ("test", "deployment")
-ALPHA = 0.05
+from auditor.stats.two_samples import PERMUTATIONS
 
 
 @dataclass(frozen=True)
@@ -122,67 +116,43 @@ class EmbeddingShift(Check):
         )
         sides = sides.take(*at)
         few = sides.too_few("any", sides.subject)
-        features = _features(evidence, at)
+        features = embedded(evidence, at)
         if few is not None or features is None:
-            yield few or _nothing_seen(sides)
+            yield few or nothing_seen("any", sides.subject)
             return
-        samples = TwoSamples.of(sides.here.unit, sides.there.unit)
-        told = classifier_test(features, samples, rng=rng, permutations=self.permutations)
-        moved = kernel_test(features, samples, rng=rng, permutations=self.permutations)
-        scores = told.scores[: len(at[0])], told.scores[len(at[0]) :]
+        apart = told_apart(features, sides, rng=rng, permutations=self.permutations)
         ids = evidence.dataset("deployment").image_ids[at[1]]
-        facts = _facts(told, moved, sides, looks(evidence)) | cost(evidence)
         yield Measure(
             name="any",
             subject=sides.subject,
-            estimate=area_of(*scores, sides=sides),
+            estimate=apart.area,
             scale="share",
             neutral=0.5,
             better="lower",
             n=len(at[1]),
             n_units=sides.there.units(),
-            examples=worst_first(ids, badness=scores[1]),
-            facts=facts | {"n_test": len(at[0]), "copies": int(copied(evidence).sum())},
+            examples=worst_first(ids, badness=apart.scores[1]),
+            facts={
+                **apart.shown(looks=looks(evidence)),
+                **_tests(apart),
+                **cost(evidence),
+                "n_test": len(at[0]),
+                "copies": int(copied(evidence).sum()),
+                "counted": sides.noun,
+            },
         )
-        yield _table(ids, scores)
-        yield _histogram(scores, told.area)
+        yield _table(ids, apart.scores)
+        yield _histogram(apart)
 
 
-def _features(
-    evidence: Evidence, at: tuple[NDArray[np.int64], NDArray[np.int64]]
-) -> NDArray[np.float64] | None:
-    """Principal components of both splits' embeddings, (n, d); None where nothing varies."""
-    both = np.concatenate(
-        [
-            np.asarray(evidence.embedding(split)[rows], dtype=np.float64)
-            for split, rows in zip(SPLITS, at, strict=True)
-        ]
-    )
-    finite = np.isfinite(both).all(axis=0)
-    return pooled_components(both[:, finite]) if finite.any() else None
-
-
-def _nothing_seen(sides: Sides) -> Unmeasured:
-    return Unmeasured(
-        name="any",
-        subject=sides.subject,
-        reason="The embedding is the same for all test and deployment images, or holds no numbers.",
-        remedy="Name the tensor before the last layer under `model.embedding`.",
-    )
-
-
-def _facts(told: ClassifierTest, moved: KernelTest, sides: Sides, ways: int) -> dict[str, Any]:
-    p = min(1.0, ways * min(holm([told.p_value, moved.p_value])))
+def _tests(apart: ToldApart) -> dict[str, Any]:
+    told, moved = apart.classifier, apart.kernel
     return {
-        "p": p,
-        "shown": p <= ALPHA,
-        "not_shown": p > ALPHA,
         "classifier_p": told.p_value,
         "discrepancy": moved.statistic,
         "discrepancy_p": moved.p_value,
         "deals": len(told.null),
         "as_far": round(told.p_value * (len(told.null) + 1)) - 1,
-        "counted": sides.noun,
     }
 
 
@@ -200,16 +170,18 @@ def _table(ids: NDArray[np.object_], scores: tuple[NDArray[np.float64], ...]) ->
     )
 
 
-def _histogram(scores: tuple[NDArray[np.float64], ...], area: float) -> Figure:
+def _histogram(apart: ToldApart) -> Figure:
+    here, there = apart.scores
+    area = percent(value(apart.area))
     return Figure(
         id="shift/embeddings:scores",
         kind="histogram",
         title="How much images look like deployment images, as the model sees them",
-        caption=f"Scores of a classifier that saw neither the image nor its unit; share of "
-        f"{len(scores[0])} test and {len(scores[1])} deployment images. The outer bins hold what "
-        "lies beyond.",
-        alt=f"A deployment image scores above a test image in {percent(area)}% of pairs.",
+        caption="Scores of a classifier that saw neither the image nor its unit; share of "
+        f"{len(here)} test and {len(there)} deployment images. The outer bins hold what lies "
+        "beyond.",
+        alt=f"A deployment image scores above a test image in {area}% of pairs.",
         x=Axis("Score"),
         y=Axis("images", "share"),
-        rows=histogram_rows(*scores),
+        rows=histogram_rows(here, there),
     )
