@@ -60,6 +60,21 @@ def test_3_deployment_photos_are_graded_worse(record):
     assert measured(record, "shift/accuracy:lost@deployment") > 0.06
 
 
+def test_3_the_shift_is_named_by_phone_and_hour_and_seen_by_the_model(record):
+    commoner = {i for i, v in verdicts(record, "deployment-groups").items() if v is Verdict.FAIL}
+    assert {"phone=old", "time_of_day=night"} <= {
+        i.partition("share:")[2].partition("@")[0] for i in commoner
+    }
+    assert not {i for i in commoner if "floor" in i or "building" in i or "room_type" in i}
+    assert measured(record, "shift/embeddings:any@deployment") > 0.7
+    assert measured(record, "shift/labels:remains@deployment") > 0.7
+    order = ordered(record)
+    (matches,) = (a for a in record.answers if "match where" in a.question.value)
+    why = answer_text(matches, order).why
+    assert why.startswith("Old phones: 61 of 100 there, 4 in the test")
+    assert "night photos: 37 of 100 there, 15 in the test" in why
+
+
 def test_4_accessible_rooms_are_wrongly_called_serious_more_often(record):
     name = "bias/error-rates:false-positive-ratio:class=serious,room_type=accessible@test"
     finding = record.finding(name)

@@ -114,8 +114,8 @@ class ClassMix:
         shifted = drawn + (here - 1) @ moved / len(self.test)
         return _draws(point, np.clip(shifted, 0.0, 1.0))
 
-    def share(self, place: int) -> Measure:
-        """What a class's share is estimated to be."""
+    def share(self, place: int, *, doubtful: bool = False) -> Measure:
+        """What a class's share is estimated to be; `doubtful` where images of it differ, too."""
         other = self.by_answers[place]
         ends = interval(other)
         facts: dict[str, Any] = {
@@ -124,6 +124,7 @@ class ClassMix:
             "by_answers_low": ends.low,
             "by_answers_high": ends.high,
             "answered": float((self.there.predicted == place).mean()),
+            "doubtful": doubtful,
         }
         if self.there.labelled.any():
             labels = self.there.labels[self.there.labelled]

@@ -83,6 +83,8 @@ class LabelShift(Check):
                     "From the answers alone: {by_answers:percent} "
                     "({by_answers_low:percent} to {by_answers_high:percent}).",
                     "Of the labelled deployment images: {labelled_share:percent}.",
+                    "More than the mix of classes differs there, so that both estimates may be "
+                    "beside the truth{doubtful:if}.",
                 ),
             ),
             Words(
@@ -134,11 +136,13 @@ class LabelShift(Check):
         if confused is not None:
             yield confused
             return
-        yield from (mix.share(place) for place in range(len(mix.classes)))
+        features, looked_at = _features(evidence, at, mix)
+        left = self._remains(mix, features, looked_at, rng)
+        doubtful = isinstance(left, Measure) and bool(left.facts["shown"])
+        yield from (mix.share(place, doubtful=doubtful) for place in range(len(mix.classes)))
+        yield left
         yield mix.table()
         yield mix.forest()
-        features, looked_at = _features(evidence, at, mix)
-        yield self._remains(mix, features, looked_at, rng)
 
     def _few_of_a_class(self, test: Outcomes, sides: Sides) -> Unmeasured | None:
         """Why shares cannot be estimated: classes without enough test images, or too many."""

@@ -116,7 +116,7 @@ class MetadataShift(Check):
                 span=EITHER_WAY,
                 column="share there",
                 action="test on more images of {group}",
-                answer="{group}: {here} of 100 there, {there} of 100 in the test",
+                answer="{group}: {here} of 100 there, {there} in the test",
                 answer_rank=0,
                 when="above",
             ),
@@ -234,7 +234,6 @@ class _Compared:
             n=self.there.n_images,
             n_units=None if None in units else self.there.n_units,
             sides=(self.there.side(group), self.test.side(group)),
-            examples=self.there.image_ids[group],
             facts=facts,
         )
 

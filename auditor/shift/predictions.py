@@ -31,7 +31,6 @@ from auditor.shift.two_sample import (
     HIGHER,
     Floats,
     Shifted,
-    adjust,
     cell_names,
     forest_of_areas,
     shifted,
@@ -48,9 +47,10 @@ class PredictionShift(Check):
     ----------------
     For the score of each class, and for confidence, entropy and margin: the probability that a
     random deployment image has a higher one than a random test image (0.5: no difference), with
-    Kolmogorov-Smirnov tests under Holm's correction; and the share of images answered with each
-    class on both sides. At most 20 scores: with more classes, the ones the model uses most.
-    With two classes one score says all, and the others are left out.
+    Kolmogorov-Smirnov tests that deal whole units anew, adjusted for all scores (step-down maxT)
+    and for the number of ways in which images are looked at (see `shift/properties`); and the
+    share of images answered with each class on both sides. At most 20 scores: with more classes,
+    the ones the model uses most. With two classes one score says all, and the others are left out.
 
     Of boxes the number in an image and their mean score stand in place of scores, and of each
     class the number of its boxes; of class maps the share of pixels of each class. An image is
@@ -121,24 +121,27 @@ class PredictionShift(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         test, deployment = (_answers(evidence, split) for split in ("test", "deployment"))
-        sides = Sides.of(evidence, rng=evidence.rng)
+        rng = evidence.rng
+        sides = Sides.of(evidence, rng=rng)
         few = same_images(evidence, "auc") or sides.too_few("auc", sides.subject)
         if few is not None:
             yield few
             return
         classes = _commonest(test, deployment, most=self.most_scores - len(_CERTAINTY))
-        found: dict[str, Shifted] = {}
+        vary = []
         for name in _compared(test, classes):
             ours, theirs = test.numbers[name], deployment.numbers[name]
             few = _too_few(name, ours, theirs, sides)
             if few is not None:
                 yield few
-            elif np.nanmax(np.concatenate([ours, theirs])) > min(
-                np.nanmin(ours), np.nanmin(theirs)
-            ):
-                found[name] = shifted(ours, theirs, sides=sides)
-        if found:
-            found = adjust(found, looks=looks(evidence))
+            elif _vary(ours, theirs):
+                vary.append(name)
+        if vary:
+            found = shifted(
+                {name: test.numbers[name] for name in vary},
+                {name: deployment.numbers[name] for name in vary},
+                sides=sides, looks=looks(evidence), rng=rng,
+            )  # fmt: skip
             told = {"amount": test.amount} if test.amount else {}
             for name, one in found.items():
                 yield one.measure(_key(name), **(told if name.startswith(_CLASS) else {}))

@@ -31,7 +31,6 @@ from auditor.shift.two_sample import (
     HIGHER,
     Floats,
     Shifted,
-    adjust,
     cell_names,
     forest_of_areas,
     histogram_rows,
@@ -65,11 +64,12 @@ class Properties(Check):
     What it measures
     ----------------
     For each property of the images, the probability that a random deployment image has more of
-    it than a random test image (0.5: no difference), and a Kolmogorov-Smirnov test over all
-    properties with Holm's correction, its p-values multiplied by the number of ways in which images
-    are looked at (properties, predictions, embeddings). `any` combines them: how well a classifier
-    that sees only these properties tells a deployment image from a test image that it was not
-    trained on. The same of training images against test images (`train-auc`, `train-any`).
+    it than a random test image (0.5: no difference), and Kolmogorov-Smirnov tests that deal whole
+    units anew, their p-values adjusted for all properties (step-down maxT), and multiplied by the
+    number of ways in which images are looked at (properties, predictions, embeddings). `any`
+    combines them: how well a classifier that sees only these properties tells a deployment image
+    from a test image that it was not trained on. The same of training images against test images
+    (`train-auc`, `train-any`).
 
     Why it matters
     --------------
@@ -183,9 +183,12 @@ class Properties(Check):
         enough = [name for name, few in zip(here, lacking, strict=True) if few is None]
         if not enough:
             return
-        found = adjust(
-            {name: shifted(here[name], there[name], sides=sides) for name in enough},
+        found = shifted(
+            {name: here[name] for name in enough},
+            {name: there[name] for name in enough},
+            sides=sides,
             looks=looks(evidence),
+            rng=rng,
         )
         for name, one in found.items():
             yield one.measure({"property": name}, name=names.auc, what=_noun(name))

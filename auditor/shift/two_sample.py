@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from auditor.findings import Axis, Cell, Figure, Measure, Subject
 from auditor.shift.sides import Sides
-from auditor.stats import Normal, auc, holm, interval, value
+from auditor.stats import Normal, auc, interval, value
+from auditor.stats.distribution_test import distribution_test
+from auditor.stats.resampling import whole_units
+from auditor.stats.two_samples import TwoSamples
 
 _BINS = 20
 
@@ -23,13 +26,13 @@ Floats = NDArray[np.float64]
 class Shifted:
     """A quantity compared, of images here and there.
 
-    `area` is P(here < there), ties half; `p` the Kolmogorov-Smirnov test's on one image a
-    unit, `adjusted` after Holm and for all looks (set by `adjust`); `robust_shift` the medians'
-    difference in robust standard deviations of the images here, None where these do not vary.
+    `area` is P(here < there), ties half; `p` the Kolmogorov-Smirnov test's, whole units being dealt
+    anew; `adjusted` allows for all quantities compared with it, and for all looks. `robust_shift`
+    is the medians' difference in robust standard deviations of the images here, None where these
+    do not vary.
     """
 
     split: str
-
     area: Normal
     p: float
     adjusted: float
@@ -42,7 +45,7 @@ class Shifted:
     def facts(self) -> dict[str, Any]:
         return {
             "ks_p": self.p,
-            "ks_p_holm": self.adjusted,
+            "ks_p_adjusted": self.adjusted,
             "median_test": self.medians[0],
             f"median_{self.split}": self.medians[1],
             "robust_shift": self.robust_shift,
@@ -76,47 +79,55 @@ def cell_names(split: str = "deployment") -> tuple[str, ...]:
             "robust shift")  # fmt: skip
 
 
-def shifted(here: Floats, there: Floats, *, sides: Sides) -> Shifted:
-    """Compare one quantity; NaN are left out. Each side needs two units with a value, or more.
+def shifted(
+    here: Mapping[str, Floats],
+    there: Mapping[str, Floats],
+    *,
+    sides: Sides,
+    looks: int,
+    rng: np.random.Generator,
+) -> dict[str, Shifted]:
+    """Compare quantities by name, (n,) each; NaN are left out. Two units a side have a value.
 
     AUC as effect (P(X < Y), Mann & Whitney 1947, doi:10.1214/aoms/1177730491), clustered
-    standard error as in `auditor.stats.auc`; Kolmogorov-Smirnov as test of any difference, on
-    one image a unit, since bursts of near-copies make it reject every time.
+    standard error as in `auditor.stats.auc`; Kolmogorov-Smirnov as test of any difference
+    (`auditor.stats.distribution_test`), its adjusted p-values multiplied by `looks`.
     """
-    from scipy.stats import ks_2samp
+    at = tuple(
+        whole_units(np.arange(len(side.unit)), unit=side.unit, most=MOST_TESTED, rng=rng)
+        for side in (sides.here, sides.there)
+    )
+    values = [
+        np.concatenate([here[name][at[0]], there[name][at[1]]]).astype(np.float64) for name in here
+    ]
+    samples = TwoSamples.of(sides.here.unit[at[0]], sides.there.unit[at[1]])
+    tested = distribution_test(np.column_stack(values), samples, rng=rng)
+    return {
+        name: _shifted(here[name], there[name], sides, p=float(p), adjusted=min(1.0, looks * q))
+        for name, p, q in zip(here, tested.p_value, tested.adjusted.tolist(), strict=True)
+    }
 
+
+MOST_TESTED = 2000
+"""Images a side that the tests use at most, in whole units drawn at random."""
+
+
+def _shifted(here: Floats, there: Floats, sides: Sides, *, p: float, adjusted: float) -> Shifted:
     has, had = np.isfinite(here), np.isfinite(there)
     units: dict[str, Any] = {}
     if sides.clustered:
         units = {"unit_a": sides.here.unit[has], "unit_b": sides.there.unit[had]}
-    area = auc(here[has], there[had], **units)
-    single, singles = has & sides.here.one_a_unit, had & sides.there.one_a_unit
-    # The exact null distribution is slow, and its calculation may fail, from some thousand on.
-    p = float(ks_2samp(here[single], there[singles], method="asymp").pvalue)
     medians = (float(np.median(here[has])), float(np.median(there[had])))
     return Shifted(
         split=sides.there.split,
-        area=area,
-        p=max(p, LEAST_P),
-        adjusted=max(p, LEAST_P),
+        area=auc(here[has], there[had], **units),
+        p=p,
+        adjusted=adjusted,
         medians=medians,
         robust_shift=_robust_shift(here[has], medians),
         n=(int(has.sum()), int(had.sum())),
         n_units=sides.there.units(had),
     )
-
-
-LEAST_P = 1e-12
-"""Smaller p-values of an approximation are told as this: none is 0."""
-
-
-def adjust(found: Mapping[str, Shifted], *, looks: int) -> dict[str, Shifted]:
-    """The same with p-values adjusted by Holm over all of them, and for so many `looks`."""
-    adjusted = holm([s.p for s in found.values()])
-    return {
-        name: replace(s, adjusted=min(looks * p, 1.0))
-        for (name, s), p in zip(found.items(), adjusted, strict=True)
-    }
 
 
 def _area(area: Normal) -> tuple[float, float, float]:

@@ -80,13 +80,13 @@ class TwoSamples:
         return repeated
 
 
-def p_of(statistics: Floats) -> float:
+def p_of(statistics: Floats, *, rounding: float = 1e-6) -> float:
     """``(1 + k) / (m + 1)``: `k` of the `m` dealt anew are as large as the first, or larger.
 
-    Never 0 (Phipson & Smyth 2010, doi:10.2202/1544-6115.1585). Sums that differ by a rounding
-    are ties.
+    Never 0 (Phipson & Smyth 2010, doi:10.2202/1544-6115.1585). What differs by less than
+    `rounding` of the range are ties.
     """
-    slack = 1e-6 * float(np.abs(statistics - statistics.mean()).max(initial=0.0))
+    slack = rounding * float(np.abs(statistics - statistics.mean()).max(initial=0.0))
     return float((statistics >= statistics[0] - slack).sum()) / len(statistics)
 
 

@@ -56,8 +56,10 @@ def test_another_mix_of_classes_is_estimated_and_little_remains(worlds, seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_images_of_a_class_that_look_otherwise_remain(worlds, seed):
-    left = worlds.measures(QUICK, world(worlds, seed=seed, moved=1.0))["remains:@deployment"]
+    found = worlds.measures(QUICK, world(worlds, seed=seed, moved=1.0))
+    left, share = found["remains:@deployment"], found["estimated-share:class=a@deployment"]
     assert left.facts["shown"]
+    assert "may be beside the truth" in worlds.sentence(LabelShift, share)
     assert left.facts["p"] <= 0.05
     assert value(left.estimate) > 0.65
 
@@ -130,6 +132,7 @@ def test_what_is_said_and_shown(worlds):
     assert "estimated from the scores" in sentence
     assert "From the answers alone: " in sentence
     assert "Of the labelled deployment images: " in sentence
+    assert "beside the truth" not in sentence
     assert "not shown (p = " in worlds.sentence(LabelShift, found["remains:@deployment"])
     (table,) = [r for r in results if isinstance(r, Table)]
     assert [row[0] for row in table.rows] == list(CLASSES)

@@ -35,7 +35,7 @@ def test_answers_that_lean_to_a_class_are_shown(worlds, seed):
     found = worlds.measures(PredictionShift(), world(worlds, seed=seed, lean=1.0))
     score, share = found["auc:class=b@deployment"], found["class-share:class=b@deployment"]
     assert p_value(score.estimate, limit=0.55, exceeds="above") <= 0.05
-    assert score.facts["ks_p_holm"] <= 0.01
+    assert score.facts["ks_p_adjusted"] <= 0.01
     assert p_value(share.estimate, limit=0.0, exceeds="above") <= 0.05
     assert "points higher" in worlds.sentence(PredictionShift, share)
 
@@ -43,7 +43,7 @@ def test_answers_that_lean_to_a_class_are_shown(worlds, seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_surer_model_is_shown_by_certainty_not_by_class(worlds, seed):
     found = worlds.measures(PredictionShift(), world(worlds, seed=seed, sharp=0.4, n=400))
-    assert found["auc:score=confidence@deployment"].facts["ks_p_holm"] <= 0.01
+    assert found["auc:score=confidence@deployment"].facts["ks_p_adjusted"] <= 0.01
     assert value(found["auc:score=confidence@deployment"].estimate) < 0.5
     assert value(found["auc:score=entropy@deployment"].estimate) > 0.5
     share = found["class-share:class=b@deployment"]
@@ -56,19 +56,20 @@ def test_one_source_is_rarely_told_apart(worlds, copies):
     for seed in range(40):
         evidence = world(worlds, seed=seed, n=60, copies=copies)
         found = worlds.measures(PredictionShift(), evidence).values()
-        tested += min(m.facts.get("ks_p_holm", 1.0) for m in found) <= 0.05
+        tested += min(m.facts.get("ks_p_adjusted", 1.0) for m in found) <= 0.05
     assert tested <= 6
 
 
 def test_scores_agree_with_scipy(worlds):
-    evidence = world(worlds, seed=1, lean=0.3)
+    evidence = world(worlds, seed=1, lean=0.3, n=60)
     found = worlds.measures(PredictionShift(), evidence)
     test, deployment = (
         np.asarray(evidence.answers(split).probabilities, dtype=float)
         for split in ("test", "deployment")
     )
-    expected = ks_2samp(entropy(test, axis=1), entropy(deployment, axis=1), method="asymp").pvalue
-    assert found["auc:score=entropy@deployment"].facts["ks_p"] == pytest.approx(expected)
+    expected = ks_2samp(entropy(test, axis=1), entropy(deployment, axis=1), method="exact").pvalue
+    # Dealt 999 times.
+    assert found["auc:score=entropy@deployment"].facts["ks_p"] == pytest.approx(expected, abs=0.05)
     pairs = (test[:, [1]] < deployment[:, 1]).mean()
     assert value(found["auc:class=b@deployment"].estimate) == pytest.approx(pairs, abs=1e-6)
 
@@ -134,7 +135,7 @@ def detector(worlds, *, seed, n=150, **deployed):
 
 
 def differs(measure):
-    return measure.facts["ks_p_holm"] <= 0.01 and abs(value(measure.estimate) - 0.5) > 0.1
+    return measure.facts["ks_p_adjusted"] <= 0.01 and abs(value(measure.estimate) - 0.5) > 0.1
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -161,7 +162,7 @@ def test_boxes_of_one_source_are_rarely_told_apart(worlds):
     told = 0
     for seed in range(20):
         found = worlds.measures(PredictionShift(), detector(worlds, seed=seed, n=80)).values()
-        told += min(m.facts.get("ks_p_holm", 1.0) for m in found) <= 0.05
+        told += min(m.facts.get("ks_p_adjusted", 1.0) for m in found) <= 0.05
     assert told <= 3
 
 

@@ -52,7 +52,7 @@ def test_darker_deployment_images_are_shown(worlds, seed):
     found = worlds.measures(Properties(), evidence)
     darker = found["auc:property=mean@deployment"]
     assert p_value(darker.estimate, limit=0.4, exceeds="below") <= 0.05
-    assert darker.facts["ks_p_holm"] <= 0.01
+    assert darker.facts["ks_p_adjusted"] <= 0.01
     assert darker.facts["robust_shift"] == pytest.approx(-1.0, abs=0.6)
     combined = found["any:@deployment"]
     assert p_value(combined.estimate, limit=0.55, exceeds="above") <= 0.05
@@ -120,7 +120,7 @@ def test_a_wider_spread_is_found_though_no_property_is_higher(worlds):
     evidence.scans["deployment", "sound"]["noise"] *= 3
     found = worlds.measures(Properties(), evidence)
     assert value(found["auc:property=noise@deployment"].estimate) == pytest.approx(0.5, abs=0.1)
-    assert found["auc:property=noise@deployment"].facts["ks_p_holm"] <= 0.01
+    assert found["auc:property=noise@deployment"].facts["ks_p_adjusted"] <= 0.01
     assert p_value(found["any:@deployment"].estimate, limit=0.5, exceeds="above") <= 0.05
 
 
@@ -199,7 +199,9 @@ def test_area_agrees_with_pair_counting():
     a, b = rng.integers(0, 10, 70).astype(float), rng.integers(2, 12, 50).astype(float)
     sides = Sides(sides_of(70).here, sides_of(50).here)
     by_hand = (a[:, None] < b).mean() + (a[:, None] == b).mean() / 2
-    assert value(shifted(a, b, sides=sides).area) == pytest.approx(by_hand)
+    found = shifted({"x": a}, {"x": b}, sides=sides, looks=1, rng=rng)["x"]
+    assert value(found.area) == pytest.approx(by_hand)
+    assert found.p == pytest.approx(found.adjusted)
 
 
 def test_scores_are_of_models_that_never_saw_the_image():
@@ -297,3 +299,34 @@ def test_a_difference_is_material_only_where_accuracy_is_lost(
     by_limit = {r.limit["id"]: r.verdict.name for r in record.limit_results}
     assert by_limit["deployment-scores-lower"] == verdict
     assert (verdict == "FAIL") == ("FAIL" in found.values())
+
+
+def with_training(evidence, worlds, *, seed, n=150, moved=None):
+    rng = np.random.default_rng(1000 + seed)
+    evidence.add(worlds.dataset(np.zeros(n, int), split="train", units=np.arange(n)))
+    evidence.scans["train", "sound"] = scan(rng, n, shift=moved)
+    return evidence
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_training_images_unlike_the_test_are_shown_as_such(worlds, seed):
+    evidence = with_training(world(worlds, seed=seed), worlds, seed=seed, moved={"noise": 1.5})
+    results = list(Properties().run(evidence))
+    found = worlds.measures(Properties(), evidence)
+    grainier = found["train-auc:property=noise@train"]
+    assert p_value(grainier.estimate, limit=0.6, exceeds="above") <= 0.05
+    assert grainier.facts["ks_p_adjusted"] <= 0.01
+    whole = found["train-any:@train"]
+    assert whole.facts["most_shifted"][0] == "grain"
+    assert "lost" not in whole.facts
+    assert worlds.sentence(Properties, whole).endswith("Farthest apart: grain.")
+    assert not found["any:@deployment"].facts["shifted"]
+    tables = [r.id for r in results if isinstance(r, Table)]
+    assert tables == ["shift/properties:properties", "shift/properties:properties@train"]
+
+
+def test_training_images_are_compared_where_deployment_is_too_small(worlds):
+    evidence = with_training(world(worlds, seed=0, n_deployment=20), worlds, seed=0)
+    results = list(Properties().run(evidence))
+    assert isinstance(results[0], Unmeasured)
+    assert any(isinstance(r, Measure) and r.name == "train-any" for r in results)
