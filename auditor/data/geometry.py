@@ -72,6 +72,31 @@ class Affine:
         moved = self.points(np.stack([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]).transpose(2, 0, 1))
         return np.concatenate([moved.min(axis=1), moved.max(axis=1)], axis=1)
 
+    def ellipses(self, corners: np.ndarray) -> Floats:
+        """The boxes around where the ellipses within boxes (b, 4) go; NaN stays NaN.
+
+        Of an object of unknown shape the closest guess once it is turned: boxes around turned boxes
+        are too large (Kalra et al. 2021, doi:10.1109/ICCV48922.2021.00351). As `boxes` where
+        nothing is turned.
+        """
+        given = np.asarray(corners, dtype=np.float64)
+        centre = self.points((given[:, :2] + given[:, 2:]) / 2)
+        half = (given[:, 2:] - given[:, :2]) / 2
+        reach = np.sqrt((half**2) @ (self._linear**2).T)
+        return np.concatenate([centre - reach, centre + reach], axis=1)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Where the points of an image go in what is shown of it, a picture of `size` (height, width).
+
+    Nothing beyond `within` (x0, y0, x1, y1) is seen.
+    """
+
+    to: Affine
+    size: tuple[int, int]
+    within: tuple[float, float, float, float]
+
 
 def to_frame_affine(*, width: int, height: int, input: InputSpec) -> Affine:
     """From an image of `width` and `height` to the frame that `auditor.data.frames.to_frame` makes.

@@ -15,7 +15,12 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from PIL import Image
 
+from auditor.data import conditions
+from auditor.data.chance import Chance
+from auditor.data.corruptions import KINDS
+from auditor.data.geometry import Affine
 from auditor.data.images import UnreadableImageError, decode_patch
+from auditor.data.moves import MOVES, moved
 
 Donor = Literal["same-class", "other-class"]
 
@@ -45,6 +50,15 @@ class View(Protocol):
     @property
     def donor(self) -> Donor | None: ...
     def __call__(self, frame: np.ndarray, context: ViewContext) -> np.ndarray: ...
+
+
+@runtime_checkable
+class Moving(View, Protocol):
+    """A view under which things lie elsewhere."""
+
+    def affine(self, size: tuple[int, int], context: ViewContext) -> Affine:
+        """Where the points of a frame of `size` (height, width) go."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -154,6 +168,94 @@ class PatchInRegion:
         alpha = picture[..., 3:] / 255
         changed[where] = np.rint(alpha * picture[..., :3] + (1 - alpha) * under).astype(np.uint8)
         return changed
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """The frame under a corruption of a kind of `auditor.data.corruptions`, severity 1 to 5.
+
+    ValueError for another kind or severity.
+    """
+
+    kind: str
+    severity: int
+    version: int = field(default=1, init=False)
+    donor: Donor | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(
+                f"corruption: found the kind {self.kind!r}, expected one of {', '.join(KINDS)}"
+            )
+        if self.severity not in (1, 2, 3, 4, 5):
+            raise ValueError(
+                f"corruption: found severity {self.severity}, expected 1, 2, 3, 4 or 5"
+            )
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind} severity {self.severity}"
+
+    def __call__(self, frame: np.ndarray, context: ViewContext) -> np.ndarray:
+        return KINDS[self.kind](frame, self.severity, _chance(context, self.kind))
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The frame moved in one of the ways of `auditor.data.moves`, `by` so much.
+
+    ValueError for another way.
+    """
+
+    move: str
+    by: float = 1.0
+    version: int = field(default=1, init=False)
+    donor: Donor | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if self.move not in MOVES:
+            raise ValueError(f"move: found {self.move!r}, expected one of {', '.join(MOVES)}")
+
+    @property
+    def name(self) -> str:
+        return f"{self.move} {self.by:g}"
+
+    def affine(self, size: tuple[int, int], context: ViewContext) -> Affine:
+        return MOVES[self.move](size, self.by, _chance(context, self.move))
+
+    def __call__(self, frame: np.ndarray, context: ViewContext) -> np.ndarray:
+        height, width = frame.shape[:2]
+        return moved(frame, self.affine((height, width), context))
+
+
+@dataclass(frozen=True)
+class UnderCondition:
+    """The frame brought to a place `at` in the range of an operating condition.
+
+    Conditions are those of `auditor.data.conditions`; ValueError for another.
+    """
+
+    condition: str
+    at: float
+    version: int = field(default=1, init=False)
+    donor: Donor | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if self.condition not in conditions.CONDITIONS:
+            known = ", ".join(conditions.CONDITIONS)
+            raise ValueError(f"condition: found {self.condition!r}, expected one of {known}")
+
+    @property
+    def name(self) -> str:
+        return f"{self.condition} at {self.at:g}"
+
+    def __call__(self, frame: np.ndarray, context: ViewContext) -> np.ndarray:
+        operator = conditions.CONDITIONS[self.condition]
+        return operator(frame, self.at, _chance(context, self.condition))
+
+
+def _chance(context: ViewContext, what: str) -> Chance:
+    return Chance(context.seed, context.image_id, what)
 
 
 def _outward(start: float, stop: float, length: int) -> slice:

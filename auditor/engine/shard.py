@@ -19,7 +19,7 @@ from auditor.data.frames import to_frame
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import Decoded, UnreadableImageError, decode
 from auditor.data.scan import describe, unreadable_row
-from auditor.data.views import AS_SHOT, ViewContext
+from auditor.data.views import ViewContext
 from auditor.engine.answer_files import Gathering, Place, gathering, read_stored
 from auditor.engine.renewal import ReadabilityChangedError, Renewal, readable_of, renewal_of
 from auditor.engine.shard_files import (
@@ -124,7 +124,7 @@ def _score(task: ShardTask, files: ShardFiles, store: Store) -> None:
     name = task.model.task
     for work, answers, path in zip(task.passes, files.answers, files.scores, strict=True):
         if not store.holds(path):
-            truth, how = task.truth_of(work.places), task.scoring(work)
+            truth, how = task.seen_truth(work), task.scoring(work)
             scores = task_of(name).score(read_stored(name, answers), truth, how)
             ids = [task.image_ids[place] for place in work.places]
             scores.insert(0, "image_id", pd.Series(ids, dtype="str"))
@@ -228,7 +228,11 @@ def _frames_out(
 
 @dataclass
 class _PassState:
-    """A pass under way over one shard: frames wait until a batch is full."""
+    """A pass under way over one shard: frames wait until a batch is full.
+
+    They wait as they were shot, which passes share, and its view sees them when their batch is
+    due: memory does not grow with the number of passes.
+    """
 
     work: PassWork
     predictor: Predictor
@@ -236,6 +240,7 @@ class _PassState:
     answers: Gathering
     embedding: np.ndarray | None = None
     waiting: list[np.ndarray] = field(default_factory=list)
+    contexts: list[ViewContext] = field(default_factory=list)
     slots: list[int] = field(default_factory=list)
     origins: list[Place] = field(default_factory=list)
 
@@ -271,19 +276,11 @@ class _PassState:
         slot = self.slot_of.get(image.place)
         if slot is None or not image.readable:
             return
-        frame = image.frame(self.work.input)
-        if self.work.view != AS_SHOT:
-            donor = self._donor(slot, kept)
-            if self.work.view.donor is not None and donor is None:
-                return
-            context = ViewContext(
-                image_id=task.image_ids[image.place],
-                seed=task.seed,
-                label=task.label_of(image.place),
-                donor=donor,
-            )
-            frame = self.work.view(frame, context)
-        self.waiting.append(frame)
+        donor = None if self.work.view.donor is None else self._donor(slot, kept)
+        if self.work.view.donor is not None and donor is None:
+            return
+        self.waiting.append(image.frame(self.work.input))
+        self.contexts.append(task.context_of(image.place, donor=donor))
         self.slots.append(slot)
         self.origins.append(task.origin_of(image.place, self.work.input))
         if len(self.waiting) == BATCH:
@@ -297,8 +294,9 @@ class _PassState:
     def flush(self) -> None:
         if not self.waiting:
             return
+        seen = map(self.work.view, self.waiting, self.contexts)
         answer = self.predictor.predict(
-            np.stack(self.waiting), input=self.work.input, embedding=self.work.embedding
+            np.stack(list(seen)), input=self.work.input, embedding=self.work.embedding
         )
         self.answers.put(self.slots, answer, self.origins)
         if answer.embedding is not None:
@@ -307,6 +305,7 @@ class _PassState:
                 self.embedding = np.full(shape, np.nan, dtype=np.float32)
             self.embedding[self.slots] = answer.embedding
         self.waiting.clear()
+        self.contexts.clear()
         self.slots.clear()
         self.origins.clear()
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from auditor.data.annotations import ImageHeader
-from auditor.data.geometry import Affine, displayed_to_frame
+from auditor.data.geometry import Affine, Shown, displayed_to_frame
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import DECODER_VERSION
 from auditor.data.scan import SCAN_VERSION
-from auditor.data.views import AS_SHOT, View
+from auditor.data.views import AS_SHOT, Moving, View, ViewContext
 from auditor.engine.answer_files import ANSWERS_VERSION, Place, suffix_of
 from auditor.engine.store import Store, key_of
 from auditor.models.predictor import Predictor
@@ -74,6 +74,28 @@ class ShardTask:
     dicom: DicomSpec | None = None
     former: tuple[str, ...] = ()
     """SHA-256 of each file as an earlier run had them, where one swept the same images."""
+
+    def context_of(self, place: int, *, donor: np.ndarray | None = None) -> ViewContext:
+        """What a view may know of the image at `place`."""
+        return ViewContext(self.image_ids[place], self.seed, self.label_of(place), donor)
+
+    def seen_truth(self, work: PassWork) -> Any:
+        """The truth of a pass's images where its view has moved it."""
+        truth = self.truth_of(work.places)
+        if not self.headers or truth is None or not isinstance(work.view, Moving):
+            return truth
+        return truth.moved([self.shown(place, work) for place in work.places.tolist()])
+
+    def shown(self, place: int, work: PassWork) -> Shown:
+        """Where the points of an image go under a pass's view, in the image's own pixels."""
+        assert isinstance(work.view, Moving)
+        origin = self.origin_of(place, work.input)
+        (height, width), to_frame = origin.size, origin.to_frame
+        moved = work.view.affine(work.input.size, self.context_of(place))
+        rows, columns = work.input.size
+        ((x0, y0, x1, y1),) = to_frame.inverse.boxes(np.array([[0, 0, columns, rows]]))
+        within = (max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height)))
+        return Shown(to_frame.then(moved).then(to_frame.inverse), (height, width), within)
 
     def truth_of(self, places: np.ndarray) -> Any:
         """The truth of the images at `places`."""

@@ -107,10 +107,15 @@ def sweep_split(
     takes = [sample_rows(dataset, p.sample, seed=spec.audit.seed) for p in passes]
     donors = [_donors(dataset, p, spec, earlier) for p in passes]
     former = _former_digests(dataset, store) if earlier is None else earlier.former
+    starts = range(0, len(dataset), SHARD)
+    shards = [range(start, min(start + SHARD, len(dataset))) for start in starts]
+    # A pass over a sample has nothing in many shards of a large split, and no files there.
+    held = [[i for i, take in enumerate(takes) if _within(take, rows).any()] for rows in shards]
     tasks = [
-        _task(dataset, range(start, min(start + SHARD, len(dataset))), passes, takes, donors,
-              spec=spec, keep_frames=keep_frames, earlier=earlier, former=former)
-        for start in range(0, len(dataset), SHARD)
+        _task(dataset, rows, [passes[i] for i in own], [takes[i] for i in own],
+              [donors[i] for i in own], spec=spec, keep_frames=keep_frames, earlier=earlier,
+              former=former)
+        for rows, own in zip(shards, held, strict=True)
     ]  # fmt: skip
     files = _run_all(tasks, store=store, predictors=predictors, kept=earlier, report=report,
                      stage=f"{stage} {dataset.split}")  # fmt: skip
@@ -126,11 +131,12 @@ def sweep_split(
             SweptPass(
                 sweep_pass=p,
                 rows=takes[i],
-                answers=tuple(f.answers[i] for f in files),
-                embeddings=tuple(f.embeddings[i] for f in files),
-                scores=tuple(f.scores[i] for f in files),
+                answers=tuple(f.answers[at] for f, at in found),
+                embeddings=tuple(f.embeddings[at] for f, at in found),
+                scores=tuple(f.scores[at] for f, at in found),
             )
             for i, p in enumerate(passes)
+            for found in [_files_of(i, files, held)]
         ),
         former=former,
     )
@@ -149,6 +155,18 @@ def _former_digests(dataset: Dataset, store: Store) -> tuple[str, ...]:
 def _write_digests(dataset: Dataset, digests: tuple[str, ...], store: Store) -> None:
     with store.writing(_digests_file(dataset, store)) as temporary:
         temporary.write_text(json.dumps(digests), encoding="utf-8")
+
+
+def _within(take: np.ndarray, rows: range) -> np.ndarray:
+    """Which of the rows taken lie in a shard."""
+    return np.asarray((take >= rows.start) & (take < rows.stop))
+
+
+def _files_of(
+    which: int, files: Sequence[ShardFiles], held: Sequence[Sequence[int]]
+) -> list[tuple[ShardFiles, int]]:
+    """The shards that hold anything of a pass, and which of their passes it is."""
+    return [(f, own.index(which)) for f, own in zip(files, held, strict=True) if which in own]
 
 
 def assemble(swept: SweptPass, kind: str, *, store: Store) -> np.ndarray:
@@ -198,7 +216,7 @@ def _task(
     part = dataset.frame.iloc[rows.start : rows.stop]
     work = []
     for sweep_pass, take, donated in zip(passes, takes, donors, strict=True):
-        mine = take[(take >= rows.start) & (take < rows.stop)]
+        mine = take[_within(take, rows)]
         from_whom = None if donated is None else donated[mine]
         work.append(
             PassWork(

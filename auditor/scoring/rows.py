@@ -38,7 +38,8 @@ class Rows:
     is not known (`known`); `headline` is the name of the share of such rows (``accuracy``).
     `confidence` (n,) 0-1 is how sure the model was. `presence` says which classes are in a row and
     which were called; `flags` (n,) bool say what is wrong with a row; `amounts` are further numbers
-    of each row, (n,), by the name of the quantity that their mean is.
+    of each row, (n,), by the name of the quantity that their mean is. `numbers` (n,) tell the rows
+    of one image apart in any pass, where not all that is in it has a row; None: their order does.
     """
 
     dataset: Dataset
@@ -50,6 +51,7 @@ class Rows:
     flags: Mapping[str, np.ndarray] = field(default_factory=dict)
     of: RowKind = "image"
     headline: str = "accuracy"
+    numbers: np.ndarray | None = None
 
     @classmethod
     def unanswered(cls, dataset: Dataset) -> Rows:
@@ -77,7 +79,8 @@ class Rows:
         if self.of == "image":
             return self.image_ids
         ids = pd.Series(self.image_ids)
-        return (ids + "\n" + ids.groupby(ids).cumcount().astype(str)).to_numpy(dtype=object)
+        counted = ids.groupby(ids).cumcount() if self.numbers is None else pd.Series(self.numbers)
+        return (ids + "\n" + counted.astype(str)).to_numpy(dtype=object)
 
     @property
     def split(self) -> str:
@@ -129,6 +132,7 @@ class Rows:
             presence=self.presence.take(at),
             amounts={n: replace(a, values=a.values[at]) for n, a in self.amounts.items()},
             flags={name: values[at] for name, values in self.flags.items()},
+            numbers=None if self.numbers is None else self.numbers[at],
         )
 
     @cached_property

@@ -153,6 +153,12 @@ def _places(scores: pd.DataFrame, name: str) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(scores)), [len(cell) for cell in scores[name]])
 
 
+def _numbers(scores: pd.DataFrame, name: str) -> NDArray[np.int64]:
+    """Which entry of its image each entry of a column of lists is."""
+    counts = [np.arange(len(cell)) for cell in scores[name]]
+    return np.concatenate([*counts, np.zeros(0, dtype=np.int64)])
+
+
 def rows(dataset: Dataset, scores: pd.DataFrame, *, of: RowKind = "image") -> Rows:
     """Rows from `score`'s columns, by image, object or answer in the order of `dataset`.
 
@@ -248,6 +254,7 @@ def _objects(dataset: Dataset, scores: pd.DataFrame) -> Rows:
         flags={"unnoticed": _flat(scores, "object_missed", bool)[kept]},
         of="object",
         headline="objects-found",
+        numbers=_numbers(scores, "object_class")[kept],
     )
 
 
