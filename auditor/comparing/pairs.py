@@ -128,19 +128,24 @@ class Pair:
         )
 
     def share(
-        self, name: str, subject: Subject, changed: np.ndarray, *, badness: np.ndarray | None = None
+        self, name: str, subject: Subject, success: np.ndarray, *, better: Better = "lower"
     ) -> Measure:
-        """The share of rows that changed (n,) bool; examples are the second pass's surest."""
-        badness = self.second.confidence if badness is None else badness
+        """The share of rows for which `success` (n,) bool holds.
+
+        Examples are the second pass's surest among those that harm the share.
+        """
+        harmful = success if better == "lower" else ~success
         return Measure(
             name=name,
             subject=subject,
-            estimate=rate(changed, unit=self.units),
+            estimate=rate(success, unit=self.units),
             scale="share",
-            better="lower",
+            better=better,
             n=len(self),
             n_units=self.n_units,
-            examples=worst_first(self.first.image_ids, badness=badness, among=changed),
+            examples=worst_first(
+                self.first.image_ids, badness=self.second.confidence, among=harmful
+            ),
             of=self.first.of,
         )
 

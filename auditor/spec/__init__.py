@@ -21,6 +21,7 @@ from auditor.spec.audit_spec import (
     TargetSpec,
     UnitColumn,
 )
+from auditor.spec.conditions import ConditionsSpec
 from auditor.spec.document import (
     Document,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "ClaimSpec",
     "ClassCount",
     "ColumnsSpec",
+    "ConditionsSpec",
     "ConsequencesSpec",
     "CostsSpec",
     "DataClassesSpec",

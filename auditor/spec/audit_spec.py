@@ -16,6 +16,7 @@ from auditor.spec.bounds import (
     MOST_THREADS,
     FilePath,
 )
+from auditor.spec.conditions import ConditionsSpec
 from auditor.spec.model_spec import ModelSpec
 from auditor.spec.spec_part import Fraction, Positive, SpecPart
 
@@ -23,7 +24,21 @@ SPLITS = ("test", "train", "deployment")
 """Dataset splits, in the order in which they are read and printed."""
 
 SUBJECT_KEYS = frozenset(
-    {"annotator", "artefact", "attribute", "claim", "class", "input", "part", "score"}
+    {
+        "annotator",
+        "artefact",
+        "at",
+        "attribute",
+        "claim",
+        "class",
+        "corruption",
+        "input",
+        "moved",
+        "operating",
+        "part",
+        "score",
+        "severity",
+    }
 )
 """Keys of subjects of findings that an attribute's name must not be mistaken for."""
 
@@ -332,7 +347,7 @@ class ShortcutSpec(SpecPart):
 
 
 class TargetSpec(SpecPart):
-    """Where the model will run, and how fast it must answer there."""
+    """Where the model will run, how fast it must answer there, and on what images."""
 
     name: str
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
@@ -341,6 +356,7 @@ class TargetSpec(SpecPart):
         default_factory=dict
     )
     size_mb: Positive | None = None
+    conditions: ConditionsSpec = ConditionsSpec()
 
 
 class AuditSection(SpecPart):
