@@ -177,8 +177,12 @@ def saturate(frame: Frame, severity: tuple[float, float], chance: Chance) -> Fra
 
 def pixelate(frame: Frame, share: float, chance: Chance) -> Frame:
     """Sides cut to a `share` by averages, and drawn out again without smoothing."""
-    small = _shrunk(frame, share)
-    return np.asarray(small.resize(frame.shape[1::-1], Image.Resampling.NEAREST))
+    small = np.asarray(_shrunk(frame, share))
+    rows, columns = (
+        (2 * np.arange(side) + 1) * cells // (2 * side)
+        for side, cells in zip(frame.shape[:2], small.shape[:2], strict=True)
+    )
+    return small.take(rows, axis=0).take(columns, axis=1)
 
 
 def low_resolution(frame: Frame, share: float, chance: Chance) -> Frame:
