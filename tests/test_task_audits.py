@@ -246,3 +246,22 @@ def test_no_check_crashes_for_want_of_what_a_task_does_not_have(tmp_path, task):
     not_run = {entry.check: entry.reason for entry in record.plan.not_run}
     assert "label-errors" in " ".join(not_run)
     assert all(reason.endswith(".") for reason in not_run.values())
+
+
+@pytest.mark.parametrize("way", ["stretch", "letterbox"])
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+def test_things_are_found_where_a_move_takes_them(tmp_path, task, way):
+    """The nets read every pixel for itself: whatever moves, they find where it goes."""
+    world(tmp_path, task)
+    audited(tmp_path, task, input=RESIZES[way])
+    spec = yaml.safe_load((tmp_path / "audit.yaml").read_text())
+    spec["checks"] = {"shift/geometry": {"moves": ["shift", "turn", "smaller", "crop", "mirror"]}}
+    (tmp_path / "audit.yaml").write_text(yaml.safe_dump(spec))
+    record = auditor.run(tmp_path / "audit.yaml", out=tmp_path / "out", only=("shift/geometry",))
+    lost = {
+        dict(measure.subject.keys)["moved"]: value(measure.estimate)
+        for finding in record.findings
+        if (measure := record.measure(finding)) is not None and measure.name == "lost"
+    }
+    assert len(lost) == 6
+    assert max(lost.values()) < 0.08, lost
