@@ -1,6 +1,6 @@
 """What corruptions cost: each operator, and a whole corruption audit beside bare inference.
 
-    python benchmarks/corruptions.py [--images 24] [--nets resnet18 mobilenet_v2] [--severities ...]
+    python benchmarks/corruptions.py [--images 24] [--nets resnet18] [--severities 1 3 5]
 
 Ratios of CPU time in one run, on photos of the folder of real data (see README) or generated ones:
 

@@ -182,7 +182,7 @@ def pixelate(frame: Frame, share: float, chance: Chance) -> Frame:
         (2 * np.arange(side) + 1) * cells // (2 * side)
         for side, cells in zip(frame.shape[:2], small.shape[:2], strict=True)
     )
-    return small.take(rows, axis=0).take(columns, axis=1)
+    return np.asarray(small.take(rows, axis=0).take(columns, axis=1))
 
 
 def low_resolution(frame: Frame, share: float, chance: Chance) -> Frame:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from auditor.contract import Pass
+from auditor.data.dataset import Dataset
 from auditor.data.scan import PROPERTY_NAMES
+from auditor.data.views import AS_SHOT
 from auditor.engine.gather import CostEstimate, Loaded, cost_of, gather, load, pass_size
 from auditor.engine.kept import Asked, kept_run, note_run
 from auditor.engine.measure import run_checks
@@ -262,10 +266,27 @@ def _check_lines(loaded: Loaded) -> list[str]:
     return lines
 
 
+_FEW_VIEWS = 8
+"""Views of one sample that are told one by one; of more their number."""
+
+
+def _told_passes(passes: Sequence[Pass], datasets: Mapping[str, Dataset]) -> Iterator[str]:
+    """A line for each pass; one for many views of the same sample."""
+    alike: dict[Pass, list[Pass]] = {}
+    for one in passes:
+        alike.setdefault(replace(one, view=AS_SHOT), []).append(one)
+    for group in alike.values():
+        if len(group) <= _FEW_VIEWS:
+            yield from (f"{one}: {pass_size(one, datasets)} images" for one in group)
+        else:
+            images = sum(pass_size(one, datasets) for one in group)
+            yield f"{group[0]} and {len(group) - 1} other views: {images:,} images in all"
+
+
 def _pass_lines(loaded: Loaded, cost: CostEstimate) -> list[str]:
     datasets = loaded.available.datasets
     lines = [f"Passes ({len(loaded.plan.passes)}):"]
-    lines += [f"  {p}: {pass_size(p, datasets)} images" for p in loaded.plan.passes]
+    lines += [f"  {line}" for line in _told_passes(loaded.plan.passes, datasets)]
     minutes = cost.seconds / 60
     about = f"{minutes:.1f} minutes" if minutes >= 1.5 else f"{max(cost.seconds, 1):.0f} seconds"
     lines += [

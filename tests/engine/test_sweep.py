@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from auditor.contract import AS_GIVEN, Pass
-from auditor.data.views import ViewContext
+from auditor.data.views import AS_SHOT, Corrupted, Moved, ViewContext
 from auditor.engine import shard as shard_module
 from auditor.engine import sweep as sweep_module
 from auditor.engine.shard_files import BATCH
@@ -352,3 +352,32 @@ def test_a_sample_is_a_part_of_the_whole_pass(rooms, worlds, tmp_path):
     whole, part = (assemble(p, "predictions", store=store) for p in result.passes)
     np.testing.assert_allclose(part, whole[result.passes[1].rows], rtol=1e-6)
     assert len(part) == 50
+
+
+def test_a_shard_without_an_image_of_a_sample_holds_no_file_of_its_pass(
+    rooms, worlds, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sweep_module, "SHARD", 10)
+    store = Store(tmp_path)
+    result = swept(rooms, worlds, store, passes=[Pass("test"), Pass("test", sample=4)])
+    whole, part = result.passes
+    shards = len(np.unique(part.rows // 10))
+    assert (len(whole.answers), len(part.answers)) == (30, shards)
+    found = assemble(part, "predictions", store=store)
+    wanted = assemble(whole, "predictions", store=store)[part.rows]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    assert part.scored()["image_id"].tolist() == rooms.image_ids[part.rows].tolist()
+
+
+def test_views_of_a_frame_see_it_as_it_was_shot(rooms, worlds, tmp_path):
+    views = [Corrupted("brightness", 5), Corrupted("contrast", 5), Moved("mirror")]
+    store = Store(tmp_path)
+    result = swept(rooms, worlds, store, passes=[Pass("test", view=v) for v in (*views, AS_SHOT)])
+    brighter, flat, mirrored, shot = (
+        assemble(p, "predictions", store=store)[:, 1] for p in result.passes
+    )
+    seen = np.isfinite(shot)
+    # Each image is of one value, which neither contrast nor a mirror changes.
+    np.testing.assert_allclose(flat[seen], shot[seen], atol=0.003)
+    np.testing.assert_allclose(mirrored[seen], shot[seen], atol=1e-6)
+    np.testing.assert_allclose(brighter[seen], np.minimum(shot[seen] + 0.5, 1), atol=0.003)

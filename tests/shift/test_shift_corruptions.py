@@ -10,6 +10,7 @@ from auditor.contract import Available
 from auditor.data.corruptions import KINDS
 from auditor.data.views import UnderCondition
 from auditor.engine.plan import make_plan
+from auditor.engine.run import _told_passes
 from auditor.errors import SpecError
 from auditor.findings import Figure, Table, Unmeasured
 from auditor.judging.policy_file import load_policy
@@ -273,6 +274,15 @@ def test_the_plan_holds_the_passes_that_the_spec_asks_for(worlds):
     own = {"kinds": ["fog"], "severities": [2], "sample": 20}
     passes = planned(worlds, **{"shift/corruptions": own}).passes
     assert [p.view.name for p in passes if p.sample == 20] == ["fog severity 2"]
+
+
+def test_the_plan_tells_many_views_of_a_sample_in_one_line(worlds):
+    passes = planned(worlds).passes
+    lines = list(_told_passes(passes, {"test": worlds.dataset([0, 1] * 300)}))
+    assert "test / as-shot / as-given: 600 images" in lines
+    (many,) = [line for line in lines if "other views" in line]
+    assert many.endswith("and 44 other views: 9,000 images in all")
+    assert sum(" at " in line for line in lines) == 8
 
 
 def test_another_severity_or_kind_in_the_spec_is_refused(worlds):
