@@ -227,3 +227,43 @@ def test_what_is_missing_is_said(tmp_path):
 def test_a_classifier_s_scores_are_no_boxes(tmp_path, shape):
     path = model(tmp_path / "m.onnx", out=np.zeros(shape))
     assert guess_model_spec(path, n_classes=10).task == "classification"
+
+
+def test_one_command_names_all_that_is_wrong_with_a_coco_file(tmp_path, command):
+    photos(tmp_path / "data" / "images")
+    place = tmp_path / "data" / "annotations.json"
+    coco(place)
+    content = json.loads(place.read_text())
+    boxes = content["annotations"]
+    boxes[0]["bbox"], boxes[1]["bbox"] = [900, 900, 4, 4], [4, 4, -8, 8]
+    boxes[2]["bbox"], boxes[3]["category_id"] = [4, 4, "nan", 8], 77
+    boxes[4]["iscrowd"], boxes[5]["image_id"] = "0", 999
+    boxes[6]["segmentation"] = {"size": [SIDE, SIDE], "counts": "o" * 50_000}
+    content["images"].append({"id": 900, "file_name": "gone.png"})
+    place.write_text(json.dumps(content))
+    spec = tmp_path / "a.yaml"
+    assert command("init", yolov8(tmp_path / "m.onnx", NAMES), place.parent, "--out", spec)[0] == 0
+    record = auditor.run(spec, out=tmp_path / "out", only=("data/manifest",))
+    text = (tmp_path / "out" / "audit.json").read_text()
+    for rule in ("it lies in its image", "it has a width and a height above 0", "its corners are",
+                 "a class of the objects is one of the model", "its outline can be read",
+                 "an annotation can be read", "an image that is named is there"):  # fmt: skip
+        assert rule in text
+    assert record.dataset("test").n == N
+    boxes[:] = boxes[:3]
+    place.write_text(json.dumps(content))
+    code, _, err = command("plan", spec)
+    assert code == 2
+    assert "none of its 3 objects can be used" in err
+    assert "Traceback" not in err
+
+
+def test_one_command_refuses_class_maps_before_any_image_is_looked_at(tmp_path, command):
+    photos(tmp_path / "data" / "images")
+    masks(tmp_path / "data" / "masks", [0, 1, 9])
+    spec, model_file = tmp_path / "a.yaml", tmp_path / "m.onnx"
+    model(model_file, out=np.zeros((1, 2, SIDE, SIDE)))
+    assert command("init", model_file, tmp_path / "data", "--out", spec)[0] == 0
+    code, _, err = command("plan", spec)
+    assert code == 2
+    assert "8 class maps hold numbers that stand for no class (9; the first is 'p02.png')" in err

@@ -65,6 +65,12 @@ def test_a_spec_is_read_with_its_text_digest_and_folder(tmp_path):
             "'serious'?",
         ),
         (
+            "  attributes:",
+            "  unit_accepts: {none_of: [grave]}\n  attributes:",
+            "audit.yaml:9: data.unit_accepts.none_of[0]: there is no class 'grave'. "
+            "Known: fine, minor, serious.",
+        ),
+        (
             "{serious: 4000}",
             "{grave: 4000}",
             "audit.yaml:15: consequences.costs.matrix.fine.grave: there is no class 'grave'. "
