@@ -83,6 +83,14 @@ def test_a_burst_counts_as_one(worlds):
     assert (four.n, four.n_units) == (1200, 300)
 
 
+def test_few_labelled_test_images_make_intervals_wider(worlds):
+    """How often the model confuses classes is then hardly known, however many answers there are."""
+    few, many = (shares(worlds, world(worlds, seed=2, n=(n, 1200), sharp=1.5)) for n in (120, 1200))
+    for ends in (lambda m: m.interval.high - m.interval.low,
+                 lambda m: m.facts["by_answers_high"] - m.facts["by_answers_low"]):  # fmt: skip
+        assert ends(few["a"]) > 1.4 * ends(many["a"])
+
+
 def test_without_an_embedding_scores_are_looked_at(worlds):
     evidence = world(worlds, seed=0, moved=1.0)
     evidence.model = worlds.facts(classes=CLASSES, embedding=None)
