@@ -19,6 +19,9 @@ from pathlib import Path
 ABSENT = ""
 """In place of size and digest: there is no file that could be read."""
 
+LARGEST = 4 * 10**9
+"""Bytes of a file that is hashed: a larger one would hold up every run, and those refused."""
+
 _AT_ONCE = 1 << 20
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CPU = ("model name", "flags", "features", "microcode")
@@ -51,6 +54,11 @@ class Footprint:
         """The SHA-256 of one of the files; "" where there is none."""
         return self.files[os.path.abspath(path)].partition(" ")[2]
 
+    @property
+    def whole(self) -> bool:
+        """Whether every file was hashed: none was larger than `LARGEST`."""
+        return not any(mark.endswith(" ") for mark in self.files.values())
+
     def change(self, *, apart: Path) -> str | None:
         """The path, or the kind of thing, that is not as it was; None where all is."""
         if self.code != code_digest():
@@ -65,7 +73,8 @@ class Footprint:
 def mark_of(path: str | Path, *, like: str | None = None) -> str:
     """Size and SHA-256 of a regular file, `ABSENT` where there is none that can be read.
 
-    Of one whose size is not that of the mark `like` the size alone: it is not read.
+    Of one that is larger than `LARGEST`, or whose size is not that of the mark `like`, the size
+    alone: it is not read.
     """
     try:
         # A pipe must not hold this up.
@@ -77,7 +86,7 @@ def mark_of(path: str | Path, *, like: str | None = None) -> str:
         if not stat.S_ISREG(found.st_mode):
             return ABSENT
         size = f"{found.st_size} "
-        if like is not None and not like.startswith(size):
+        if found.st_size > LARGEST or (like is not None and not like.startswith(size)):
             return size
         try:
             return size + _digest(file.fileno(), found.st_size)

@@ -60,11 +60,13 @@ def with_images(footprint: Footprint, gathered: Gathered) -> Footprint:
 def can_be_kept(record: AuditRecord, spec: AuditSpec, footprint: Footprint) -> bool:
     """Whether all is known that the run read.
 
-    Code of the model's author may read anything. A model in several files is not told of all.
+    Code of the model's author may read anything. A model in several files is not told of all, and
+    files of gigabytes are not hashed.
     """
     reference = spec.model.reference
     return not (
         record.provenance.trusted_code
+        or not footprint.whole
         or footprint.digest(spec.resolve(spec.model.path)) != record.model.digest
         or (reference is not None and Path(reference).suffix.lower() == ".onnx")
     )

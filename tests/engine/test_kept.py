@@ -197,6 +197,15 @@ def test_a_run_is_kept_only_where_all_that_it_read_is_known(audited, world):
     assert not can_be_kept(dataclasses.replace(record, model=in_parts), spec, print_)
 
 
+def test_a_file_of_gigabytes_is_not_hashed_and_the_run_not_kept(tmp_path):
+    large = tmp_path / "classes.txt"
+    large.touch()
+    os.truncate(large, footprint_module.LARGEST + 1)
+    found = Footprint.of([large], folders=(), apart=tmp_path)
+    assert not found.whole
+    assert found.digest(large) == ""
+
+
 def test_the_notice_says_that_a_timing_could_not_be_taken(audited, world, tmp_path):
     record, out = audited
     assert not untimed(record)
