@@ -195,7 +195,7 @@ class Attack:
             among, weighed = {
                 "accuracy": ({}, {"weigh": lambda c: float(c[2] == c[3])}),
                 "cost": ({}, {"weigh": lambda c: COSTS[c[2]] * (c[2] != c[3])}),
-                "log-loss": ({}, None),
+                "log loss": ({}, None),
                 "called CLASS": ({}, {"answer": of}),
                 "labelled CLASS": ({}, {"label": of}),
                 "CLASS found": ({"label": of}, {"answer": of}),

@@ -23,7 +23,7 @@ from auditor.contract import (
 )
 from auditor.contract.words import EITHER_WAY, FROM_0
 from auditor.data.views import Corrupted, UnderCondition
-from auditor.findings import Measure, Measured, Question, Result, Subject
+from auditor.findings import Measure, Measured, Question, Result, Subject, Unmeasured
 from auditor.scoring.set_values import EmptySetError
 from auditor.shift.corruption_groups import lost_by_group
 from auditor.shift.corruption_tables import Curve, curve_figures, kind_table, severity_table
@@ -222,7 +222,16 @@ class Corruptions(Check):
         ratio = float(after.mean() / before.mean()) if before.mean() > 0 else None
         if ratio is not None:
             values = ratio + (after - ratio * before) / before.mean()
-            yield _ratio("retention", values, any_loss, better="higher", facts=facts, unit=unit)
+            if np.ptp(values) > 0:
+                yield _ratio("retention", values, any_loss, better="higher", facts=facts, unit=unit)
+            else:
+                yield Unmeasured(
+                    name="retention",
+                    subject=Subject(split="test"),
+                    reason="No image lost anything under any kind: how far off that may be is not "
+                    "known of a ratio.",
+                    remedy="Give more images, or read the losses by kind.",
+                )
         known = ALEXNET if self.baseline == "alexnet" else self.baseline or {}
         shared = [kind for kind in curves if kind in known]
         if shared and (self.baseline != "alexnet" or set(self.severities) == {1, 2, 3, 4, 5}):

@@ -180,9 +180,6 @@ def _costed_classes(spec: AuditSpec) -> Iterator[tuple[tuple[str | int, ...], st
         yield ("consequences", "borne_by", name), name
     for key, names in spec.data.unit_accepts or ():
         yield from ((("data", "unit_accepts", key, i), name) for i, name in enumerate(names))
-    for i, claim in enumerate(spec.claims):
-        if claim.label is not None:
-            yield ("claims", i, "label"), claim.label
 
 
 def _absence_problems(spec: AuditSpec, audited: tuple[str, ...]) -> Iterator[Problem]:
