@@ -164,6 +164,8 @@ def _unknown(
 def _named_classes(spec: AuditSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for i, name in enumerate(spec.consequences.adverse):
         yield ("consequences", "adverse", i), name
+    for key, names in spec.data.unit_accepts or ():
+        yield from ((("data", "unit_accepts", key, i), name) for i, name in enumerate(names))
     for i, claim in enumerate(spec.claims):
         if claim.label is not None:
             yield ("claims", i, "label"), claim.label
@@ -178,8 +180,6 @@ def _costed_classes(spec: AuditSpec) -> Iterator[tuple[tuple[str | int, ...], st
             yield ("consequences", "costs", "matrix", true, answered), answered
     for name in consequences.borne_by:
         yield ("consequences", "borne_by", name), name
-    for key, names in spec.data.unit_accepts or ():
-        yield from ((("data", "unit_accepts", key, i), name) for i, name in enumerate(names))
 
 
 def _absence_problems(spec: AuditSpec, audited: tuple[str, ...]) -> Iterator[Problem]:

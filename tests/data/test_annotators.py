@@ -80,7 +80,16 @@ def test_maps_of_another_size_are_left_out_and_told(tmp_path):
     assert found.dataset.drawn_by["ida"].known.tolist() == [False, True, False, False]
     told = [r.sentence for r in found.report.results if not r.success]
     assert any("of annotations_by.ida; 1 fail it and are left out" in sentence for sentence in told)
-    assert any("3 x 3" in sentence and "20 x 10" in sentence for sentence in told), told
+    assert any("found 3 x 3 pixels" in sentence for sentence in told)
+
+
+def test_maps_with_a_number_of_no_class_are_refused_before_any_work(tmp_path):
+    maps(tmp_path, "all")
+    maps(tmp_path, "ida")
+    Image.fromarray(np.full((10, 20), 9, dtype=np.uint8)).save(tmp_path / "ida" / "2.png")
+    spec = spec_of("segmentation", {"annotations": "all", "annotations_by": {"ida": "ida"}})
+    with pytest.raises(DataError, match=r"annotations_by\.ida: 1 class maps hold numbers"):
+        read(tmp_path, spec)
 
 
 @pytest.mark.parametrize(
