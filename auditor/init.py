@@ -36,7 +36,8 @@ from auditor.opening import write_whole
 from auditor.spec import SUBJECT_KEYS, AuditSpec
 from auditor.spec.bounds import path_problem
 from auditor.spec.declarations import basis_key
-from auditor.spec.yaml_source import load, validate
+from auditor.spec.yaml_checked import validate
+from auditor.spec.yaml_source import load
 
 
 def write_spec(

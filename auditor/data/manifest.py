@@ -367,8 +367,8 @@ def _dataset(
             "image_id": pd.Series(ids, dtype="str"),
             "path": pd.Series(typed.located.paths, dtype="str"),
             "label": np.maximum(typed.labels, NO_LABEL),
-            "unit": _text_column(rows, plan.optional.get("unit")),
-            "annotator": _text_column(rows, plan.optional.get("annotator")),
+            "unit": rows.text(plan.optional.get("unit")),
+            "annotator": rows.text(plan.optional.get("annotator")),
             "time": typed.times
             if typed.times is not None
             else pd.Series(pd.NaT, index=range(len(ids)), dtype="datetime64[ns]"),
@@ -377,7 +377,7 @@ def _dataset(
         }
     )
     if "annotation" in plan.optional:
-        frame["annotation"] = _text_column(rows, plan.optional["annotation"])
+        frame["annotation"] = rows.text(plan.optional["annotation"])
     kept = frame[typed.good].reset_index(drop=True)
     return Dataset(
         split=split,
@@ -390,12 +390,6 @@ def _dataset(
         annotators=tuple(name.partition(":")[2] for name in plan.second if name != GOLD),
         has_gold=bool(GOLD in kept and (kept[GOLD] >= 0).any()),
     )
-
-
-def _text_column(rows: Rows, column: str | None) -> pd.Series:
-    if column is None:
-        return pd.Series("", index=range(len(rows)), dtype="str")
-    return rows.frame[column].fillna("").reset_index(drop=True)
 
 
 def _first_sentence(report: ManifestReport) -> str:

@@ -66,6 +66,12 @@ class Rows:
             digest.update("\x1f".join(values).encode(errors="surrogatepass"))
         return digest.hexdigest()
 
+    def text(self, column: str | None) -> pd.Series:
+        """The values of `column`, "" where they are missing or there is no column, (n,) str."""
+        if column is None:
+            return pd.Series("", index=range(len(self)), dtype="str")
+        return self.frame[column].fillna("").reset_index(drop=True)
+
 
 def read_rows(split: str, spec: DatasetSpec, *, folder: Path, columns: ColumnsSpec) -> Rows:
     """Read the rows of a split; `folder` is the spec's.

@@ -14,7 +14,8 @@ from auditor.judging.floor import Floor, floor_of
 from auditor.judging.waivers import Waiver
 from auditor.spec import AuditSpec, ClaimSpec, SpecPart, Task
 from auditor.spec.audit_spec import Split
-from auditor.spec.yaml_source import load, validate
+from auditor.spec.yaml_checked import validate
+from auditor.spec.yaml_source import load
 
 SCHEMA = "auditor/policy/v1"
 

@@ -11,7 +11,8 @@ from auditor.errors import SpecError
 from auditor.judging.bounds import fault_of, floor_fault_of
 from auditor.judging.policy import BOUNDS, Bound, Policy, conditions, limits_of
 from auditor.spec.spec_file import SpecFile, read_text, text_digest
-from auditor.spec.yaml_source import Problem, Source, did_you_mean, load, problems_error, validate
+from auditor.spec.yaml_checked import validate
+from auditor.spec.yaml_source import Problem, Source, did_you_mean, load, problems_error
 
 BUILT_IN = ("default", "strict")
 _BUILT_IN_FOLDER = Path(__file__).parents[1] / "policies"

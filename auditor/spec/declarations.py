@@ -14,7 +14,8 @@ from auditor.spec.audit_spec import AuditSpec
 from auditor.spec.document import Document
 from auditor.spec.spec_file import read_text
 from auditor.spec.spec_part import SpecPart
-from auditor.spec.yaml_source import load, validate
+from auditor.spec.yaml_checked import validate
+from auditor.spec.yaml_source import load
 
 
 def _day(text: str) -> str:

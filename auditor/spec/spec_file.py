@@ -12,7 +12,8 @@ from auditor.opening import require_file
 from auditor.spec.audit_spec import NOTHING, AuditSpec, ClaimSpec, DataSpec
 from auditor.spec.bounds import MOST_SPEC_BYTES
 from auditor.spec.model_spec import ClassCount, Task
-from auditor.spec.yaml_source import Problem, did_you_mean, load, problems_error, validate
+from auditor.spec.yaml_checked import validate
+from auditor.spec.yaml_source import Problem, did_you_mean, load, problems_error
 
 CLAIM_MEASURES = ("accuracy", "precision", "recall")
 """Claims that `performance/claims` tests; any other names a measure as ``check:measure``."""

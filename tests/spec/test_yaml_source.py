@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from auditor.errors import SpecError
 from auditor.spec import AuditSpec, SpecPart
-from auditor.spec.yaml_source import load, validate
+from auditor.spec.yaml_checked import validate
+from auditor.spec.yaml_source import load
 
 SPEC = """\
 audit: {title: A reader, seed: 7}
