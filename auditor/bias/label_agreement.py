@@ -138,7 +138,9 @@ class LabelAgreement(Check):
     of one class, although annotators agree as often. Annotators who saw each other's labels agree
     by copying. Small objects overlap less than large ones that are drawn as well: a boundary one
     pixel off is a larger part of them. That an annotator draws twice the area may be a rule that
-    was agreed on, and the expert's the exception: ask before anything is drawn anew.
+    was agreed on, and the expert's the exception: ask before anything is drawn anew. An image that
+    an annotator's file lists without a drawing counts as one where that annotator saw nothing; a
+    file that lists images which the annotator never opened makes `left-out` too large.
     """
 
     id: ClassVar[str] = "bias/label-agreement"

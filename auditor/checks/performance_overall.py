@@ -78,7 +78,9 @@ class Overall(Check):
     It holds for images like the test images; where the deployment differs, so does it. Wrong
     labels count as errors of the model, and as its successes where it repeats them. Log-loss of
     a quantised model depends on the floor that replaces probabilities of 0; the floor and the
-    number of images that it touched are in the details.
+    number of images that it touched are in the details. Where annotators leave a ring around
+    things undecided (void), the pixels that are hardest do not count, and overlap is higher than
+    where every pixel has a class.
     """
 
     id: ClassVar[str] = "performance/overall"
