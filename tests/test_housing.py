@@ -190,6 +190,9 @@ def test_what_a_student_gets_wrong_is_said_in_a_sentence(tmp_path, change, said)
 def test_a_wrong_class_order_is_found_and_the_right_one_named(tmp_path):
     wrong = ("classes: [compliant, minor, serious]", "classes: [minor, compliant, serious]")
     spec = spec_with(tmp_path, wrong)
+    # One split is enough to tell the order of classes, and half the images need no reading.
+    lines = spec.read_text().splitlines(keepends=True)
+    spec.write_text("".join(x for x in lines if not x.startswith(("  train:", "  deployment:"))))
     found = auditor.run(spec, out=tmp_path / "out", only=("model/preprocessing",))
     failing = [f for f in found.findings if f.verdict is Verdict.FAIL]
     (measure,) = map(found.measure, failing)
