@@ -173,10 +173,8 @@ class ByChange:
         gram = (x * weight[:, None]).T @ x + _PULL * np.eye(x.shape[1])
         # Pulled towards the mean of the estimates: each of them is one of the same share.
         prior = np.full(x.shape[1], 1 / x.shape[1])
-        found: Floats = np.linalg.solve(
-            gram, (x * weight[:, None]).T @ change[keep] + _PULL * prior
-        )
-        return found
+        towards = (x * weight[:, None]).T @ change[keep] + _PULL * prior
+        return np.asarray(np.linalg.solve(gram, towards), dtype=np.float64)
 
     @cached_property
     def slopes(self) -> Floats:

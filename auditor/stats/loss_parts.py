@@ -91,8 +91,11 @@ def _tables(
     counts = np.bincount(at, minlength=len(units) * width).reshape(-1, width)
     hits = np.bincount(at, weights=cells.right, minlength=len(units) * width).reshape(-1, width)
     n = len(units)
-    times = np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), size=draws)])
-    return (times @ counts).reshape(-1, *shape), (times @ hits).reshape(-1, *shape)
+    drawn = rng.multinomial(n, np.full(n, 1 / n), size=draws)
+    times = np.vstack([np.ones(n), drawn]).astype(np.float64)
+    rows: Floats = (times @ counts).reshape(-1, *shape)
+    right: Floats = (times @ hits).reshape(-1, *shape)
+    return rows, right
 
 
 def _by_stratum(n: Floats, right: Floats) -> tuple[Floats, Floats]:

@@ -45,6 +45,9 @@ def world(worlds, *, seed=0, n=(400, 200), copies=1, lost=0.3):
             evidence.add(part, given, view=view)
         evidence.add(data, worlds.probabilities(labels, confidence=sure))
         evidence.scans[split, "sound"] = scan(rng, units, copies)
+        seen = rng.normal(size=(size, 6)).astype(np.float32)
+        seen[:, 0] += 3 * labels
+        evidence.embeddings[split] = seen
     return evidence
 
 
@@ -74,6 +77,14 @@ def test_a_change_of_all_images_is_noticed_where_it_is_large(worlds):
 def test_scores_that_no_corruption_moves_alarm_as_rarely_as_of_one_source(worlds):
     found = lines(world(worlds, lost=0.0))
     assert max(found["jpeg of severity 1"]) <= 0.1
+
+
+def test_more_of_a_class_is_seen_by_scores_and_embedding(worlds):
+    found = lines(world(worlds))
+    for look in ("scores", "embedding"):
+        tenth, _, everything = found[f"more of class “a” ({look})"]
+        assert tenth < 0.6
+        assert everything > 0.95
 
 
 def test_bursts_count_as_one(worlds):
