@@ -143,7 +143,8 @@ class Measure:
     matters (`and_difference_above`), beside a share of errors of average cost: more than 1 where
     the error is said to cost more, one over that cost where the sides are amounts of it.
     `volatile` marks timings and what follows from them. `searched` marks a count of what a search
-    found, which can have missed some. `facts` are the JSON values that the words of the measure
+    found, which can have missed some. `unlabelled` marks what is estimated of answers of unknown
+    truth: no limit is met by it. `facts` are the JSON values that the words of the measure
     speak of; a measure holds no sentence. `of` says what its rows are. No interval of the estimate
     leaves the scale, whoever made it.
     """
@@ -165,6 +166,7 @@ class Measure:
     weight: float = 1.0
     volatile: bool = False
     searched: bool = False
+    unlabelled: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     of: RowKind = "image"
 

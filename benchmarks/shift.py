@@ -1,6 +1,7 @@
 """How often the tests of shift/ alarm, on one source and on shifted digits, and what they cost.
 
-    python benchmarks/shift.py [--nulls 1000] [--repeats 40] [--only nulls power margin mix speed]
+    python benchmarks/shift.py [--nulls 1000] [--repeats 40]
+        [--only nulls power margin mix accuracy speed]
 
 nulls   samples of one source: every test alarms in about 5 of 100, also where images come in
         bursts of four, and so do the three looks (properties, predictions, embeddings) together
@@ -8,6 +9,7 @@ power   1,797 handwritten digits (scikit-learn's) at 32 x 32, nine changes, a sm
         600 digits of reference, n changed ones: the share of changes noticed at 5%
 margin  how often a verdict is wrong where the classifier's area lies at the limit
 mix     classes' shares estimated for other mixes of the digits, without labels
+accuracy  estimated without labels, over shifts of families left out (`estimated_accuracy.py`)
 speed   1,000 deals against the same statistic by indexing the kernel again for each of them, as
         alibi-detect does; extrapolated from a few
 """
@@ -23,6 +25,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import estimated_accuracy
 import numpy as np
 from scipy.ndimage import affine_transform, gaussian_filter, zoom
 from threadpoolctl import threadpool_limits
@@ -186,6 +189,10 @@ class Net:
 
         net = MLPClassifier((64,), alpha=0.1, max_iter=1000, random_state=0)
         return cls(net.fit(_small(images), labels))
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        small = _small(np.clip(np.round(images * 255), 0, 255) / 255)
+        return self.net.predict_proba(small).astype(np.float64)
 
     def looks(self, images: np.ndarray) -> Looks:
         small = _small(np.clip(np.round(images * 255), 0, 255) / 255)
@@ -361,17 +368,20 @@ def alone(n: int) -> None:
     print(f"| {n:,} | {seconds:.1f} s; at most {peak:.0f} MB | | |")
 
 
+_PARTS = ["nulls", "power", "margin", "mix", "accuracy", "speed"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nulls", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=40)
-    parser.add_argument("--only", nargs="+",
-                        default=["nulls", "power", "margin", "mix", "speed"])  # fmt: skip
+    parser.add_argument("--only", nargs="+", default=_PARTS)
     parser.add_argument("--alone", type=int)
     given = parser.parse_args()
     parts = {
         "nulls": lambda: nulls(given.nulls), "power": lambda: power(given.repeats),
-        "margin": lambda: margin(given.nulls // 2), "mix": lambda: mix(20), "speed": speed,
+        "margin": lambda: margin(given.nulls // 2), "mix": lambda: mix(20),
+        "accuracy": lambda: estimated_accuracy.report(map(Split.drawn, range(3))), "speed": speed,
     }  # fmt: skip
     with threadpool_limits(limits=1):
         if given.alone:

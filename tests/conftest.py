@@ -281,7 +281,17 @@ class FakeEvidence:
         numbers = iter(range(10**9))
         photographs = {s: np.array([next(numbers) for _ in range(len(d))]) for s, d in kept.items()}
         keep = lambda split: np.ones(len(kept[split]), dtype=bool)  # noqa: E731
-        return types.SimpleNamespace(photographs=photographs, keep=keep)
+        none = (
+            "unreadable",
+            "duplicate",
+            "conflicting_label",
+            "seen_image",
+            "seen_unit",
+            "in_test",
+        )
+        counts = {s: {"images": len(d), "sound": len(d), **dict.fromkeys(none, 0)}
+                  for s, d in kept.items()}  # fmt: skip
+        return types.SimpleNamespace(photographs=photographs, keep=keep, summary=lambda: counts)
 
     def frames(self, split, *, sample):
         return self.frame_stacks[split][:sample]

@@ -15,7 +15,8 @@ FROM_FILES = {
     "data/duplicates", "data/images", "data/leakage", "data/left-out", "data/manifest",
     "deployment/latency",
     "deployment/quantization", "deployment/size", "model/architecture", "model/consistency",
-    "model/preprocessing", "model/task-fit", "shift/corruptions", "shift/geometry",
+    "model/preprocessing", "model/task-fit", "shift/corruptions", "shift/estimated-accuracy",
+    "shift/geometry", "shift/power",
     "shortcut/toggle",
 }  # fmt: skip
 """Checks of files and of the live model; whole audits ask them (`test_whole_audits.py`)."""

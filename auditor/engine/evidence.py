@@ -292,8 +292,11 @@ class CheckEvidence(_Declared):
         """Mask over the rows of a swept pass: sampled, readable, and of the part asked for."""
         dataset = self.gathered.available.datasets[wanted.split]
         mask = self._keep(wanted.split) if part == "sound" else self.gathered.readable(wanted.split)
+        sound = self._keep(wanted.split)
         in_sample = np.zeros(len(dataset), dtype=bool)
-        in_sample[sample_rows(dataset, wanted.sample, seed=self.spec.audit.seed)] = True
+        in_sample[sample_rows(dataset, wanted.sample, seed=self.spec.audit.seed, sound=sound)] = (
+            True
+        )
         answered = np.ones(len(swept.rows), dtype=bool)
         if wanted.view.donor is not None:
             answered = swept.answered(self.spec.model.task)

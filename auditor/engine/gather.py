@@ -83,7 +83,7 @@ def _read(spec: AuditSpec, classes: tuple[str, ...]) -> dict[str, ReadDataset]:
 
 
 def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
-    """Sweep all splits, assess soundness, make variants, sweep what was waiting for them.
+    """Sweep all splits, assess soundness, make variants, sweep what was waiting for either.
 
     Raises DataError when more of a split than `data.limits.unreadable_share` is unreadable.
     """
@@ -95,16 +95,16 @@ def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
     scans = {split: swept.scan() for split, swept in first.items()}
     for split, scan in scans.items():
         _stop_if_unusable(split, scan, loaded.spec)
+    soundness = _assessed(loaded, scans, store=store)
+    _stop_if_too_few_left(soundness, loaded.spec)
     variants = _make_variants(loaded, first, store=store)
     late = tuple(p for p in loaded.plan.late if p.variant in variants.predictors)
     second = [
         _sweep(loaded, split, late, store=store, report=report, earlier=first[split],
-               predictors=variants.predictors)
+               predictors=variants.predictors, sound=soundness.keep(split))
         for split in datasets
         if any(p.split == split for p in late)
     ]  # fmt: skip
-    soundness = _assessed(loaded, scans, store=store)
-    _stop_if_too_few_left(soundness, loaded.spec)
     pooled = pool_small_groups(
         datasets,
         sound={split: soundness.keep(split) for split in datasets},
@@ -179,6 +179,7 @@ def _sweep(
     report: Report,
     earlier: SweptSplit | None = None,
     predictors: Mapping[str, Predictor] | None = None,
+    sound: np.ndarray | None = None,
 ) -> SweptSplit:
     return sweep_split(
         loaded.available.datasets[split],
@@ -189,6 +190,7 @@ def _sweep(
         keep_frames=split in loaded.plan.kept,
         report=report,
         earlier=earlier,
+        sound=sound,
         stage="decode and predict" if earlier is None else "predict variants and views",
     )
 

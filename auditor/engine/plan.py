@@ -20,7 +20,7 @@ class Plan:
     """Checks in the order in which they run, and the union of the passes they need.
 
     `kept` are the splits whose frames are cached. Early passes run in the first sweep; late ones
-    need frames that it kept.
+    need what it found: frames that it kept, or which images are sound.
     """
 
     checks: tuple[Check, ...]
@@ -42,8 +42,12 @@ class Plan:
 
 
 def is_late(sweep_pass: Pass) -> bool:
-    """Whether a pass needs what only a finished first sweep has (donors, calibration)."""
-    return sweep_pass.variant != AS_GIVEN or sweep_pass.view.donor is not None
+    """Whether a pass needs what only a finished first sweep has.
+
+    That is donors, calibration, or which images a sample may hold.
+    """
+    made = sweep_pass.variant != AS_GIVEN or sweep_pass.view.donor is not None
+    return made or sweep_pass.sample is not None
 
 
 def make_plan(available: Available, *, only: Sequence[str] = ()) -> Plan:

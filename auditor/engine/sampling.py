@@ -22,11 +22,18 @@ def nested_order(dataset: Dataset, *, seed: int) -> np.ndarray:
     return np.argsort(rank[unit_of], kind="stable")
 
 
-def sample_rows(dataset: Dataset, size: int | None, *, seed: int) -> np.ndarray:
-    """Row positions of a sample of `size` images (None: all), in manifest order."""
-    if size is None or size >= len(dataset):
+def sample_rows(
+    dataset: Dataset, size: int | None, *, seed: int, sound: np.ndarray | None = None
+) -> np.ndarray:
+    """Row positions of a sample of `size` images (None: all), in manifest order.
+
+    A sample holds images of the mask `sound` (n,) alone, all of them where they are no more than
+    `size`: it is as large as was asked for however many are set apart.
+    """
+    if size is None:
         return np.arange(len(dataset))
-    return np.sort(nested_order(dataset, seed=seed)[:size])
+    order = nested_order(dataset, seed=seed)
+    return np.sort((order if sound is None else order[sound[order]])[:size])
 
 
 def donor_rows(dataset: Dataset, kind: Donor, *, usable: np.ndarray, seed: int) -> np.ndarray:

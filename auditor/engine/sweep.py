@@ -101,10 +101,14 @@ def sweep_split(
     keep_frames: bool,
     report: Report,
     earlier: SweptSplit | None = None,
+    sound: np.ndarray | None = None,
     stage: str = "sweep",
 ) -> SweptSplit:
-    """Run `passes` over a split; with `earlier`, passes may use its frames and readable images."""
-    takes = [sample_rows(dataset, p.sample, seed=spec.audit.seed) for p in passes]
+    """Run `passes` over a split; with `earlier`, passes may use its frames and readable images.
+
+    Samples are drawn among the `sound` images (n,) bool, None: among all.
+    """
+    takes = [sample_rows(dataset, p.sample, seed=spec.audit.seed, sound=sound) for p in passes]
     donors = [_donors(dataset, p, spec, earlier) for p in passes]
     former = _former_digests(dataset, store) if earlier is None else earlier.former
     starts = range(0, len(dataset), SHARD)

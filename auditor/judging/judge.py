@@ -203,6 +203,9 @@ def _verdict(limit: Limit, measure: Measure, *, p: float) -> Verdict:
         met = met or (floor is not None and floor.is_met_by(value(floor.difference)))
         return Verdict.PASS if met else Verdict.FAIL
     confidence = 1 - ALPHA if floor is None else floor.confidence
+    if measure.unlabelled:
+        # An estimate without labels may warn; that all is well only labels can show.
+        return Verdict.FAIL if p <= ALPHA else Verdict.INCONCLUSIVE
     if limit.is_met_by(bound(measure.estimate, side=side, confidence=confidence)):
         return Verdict.PASS
     if floor and floor.is_met_by(bound(floor.difference, side=side, confidence=confidence)):
@@ -226,7 +229,7 @@ def _leaning(limit: Limit, tested: Mapping[int, Measure]) -> set[int]:
 def _detailed(finding: Finding, limit: Limit, measure: Measure, compared: int) -> Finding:
     """The finding with how many were tested together, and what would decide it where it is open."""
     finding = replace(finding, compared=compared)
-    if finding.verdict is not Verdict.INCONCLUSIVE:
+    if finding.verdict is not Verdict.INCONCLUSIVE or measure.unlabelled:
         return finding
     return replace(
         finding,

@@ -105,6 +105,8 @@ def reason(finding: Finding, order: Ordered) -> str:
     if finding.gating is not None:
         return f"{said} {_gate_sentence(finding, order)}"
     stated = f"The limit is {limit_text(limit, result)}."
+    if result.unlabelled and finding.verdict is Verdict.INCONCLUSIVE:
+        return f"{said} {stated} An estimate without labels meets no limit."
     return f"{said} {stated} {_verdict_sentence(finding, result, limit)}"
 
 
@@ -222,6 +224,8 @@ def what_would_decide(finding: Finding, order: Ordered) -> str:
         return gate.remedy
     if isinstance(gate, Measure) and gate.subject.split == "deployment":
         return "More labelled images from where it will run would decide whether the limit applies."
+    if finding.gating is None and needed is None:
+        return "Labels of the images that are listed would decide."
     if finding.gating is not None or needed is None:
         return "More images, chosen so that attribute and label disagree, would decide."
     if needed.more is None:

@@ -55,7 +55,7 @@ class CorruptedAnswers(Need):
         return Predictions().unmet(available)
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
-        asked = _asked(available.spec)
+        asked = corruptions_of(available.spec)
         corrupted = [Pass("test", view=view, sample=asked.sample) for view in asked.views]
         declared = available.spec.target.conditions.places() if available.spec.target else ()
         return (
@@ -67,7 +67,7 @@ class CorruptedAnswers(Need):
         )
 
 
-def _asked(spec: AuditSpec) -> Corruptions:
+def corruptions_of(spec: AuditSpec) -> Corruptions:
     """The check as the spec has it: the passes that it needs depend on its parameters."""
     stated: dict[str, Any] = dict(spec.checks.get(Corruptions.id, {}))
     for name in ("kinds", "severities"):
@@ -147,7 +147,8 @@ class Corruptions(Check):
             title="Error under corruptions over that of {baseline}",
             span=FROM_0,
             short="mean corruption error",
-            sentence="Over {kinds} kinds the error is {value} that of {baseline}.",
+            sentence="Over {kinds} of the {drawn} kinds drawn, of which an error of {baseline} is "
+            "known, the error is {value} that of {baseline}.",
             action="train with corrupted images, and test again",
         ),
         "lost-more": (
@@ -239,7 +240,7 @@ class Corruptions(Check):
             named = "AlexNet" if self.baseline == "alexnet" else "the baseline"
             yield _ratio(
                 "mean-corruption-error", np.mean(errors, axis=0), any_loss, better="lower",
-                facts={"baseline": named, "kinds": len(shared)}, unit=unit,
+                facts={"baseline": named, "kinds": len(shared), "drawn": len(curves)}, unit=unit,
             )  # fmt: skip
 
     def _declared(self, evidence: Evidence, shot: Chief) -> Iterator[Measured]:

@@ -25,13 +25,15 @@ class Sampled:
     """The images of one split: unit codes (n,), and one image of each unit, drawn at random.
 
     Images of one unit of the manifest, and copies of one photograph, are of one unit here; all
-    others are their own. `named` says that the manifest names units.
+    others are their own. `named` says that the manifest names units. `apart` tells, in parentheses,
+    how many of its images were set apart before, "" for none.
     """
 
     split: str
     unit: NDArray[np.int64]
     named: bool
     one_a_unit: NDArray[np.bool_]
+    apart: str = ""
 
     @classmethod
     def of(cls, evidence: Evidence, split: str, *, rng: np.random.Generator) -> Sampled:
@@ -42,7 +44,7 @@ class Sampled:
         shuffled = rng.permutation(n)
         chosen = np.zeros(n, dtype=bool)
         chosen[shuffled[np.unique(unit[shuffled], return_index=True)[1]]] = True
-        return cls(split, unit, dataset.has_units, chosen)
+        return cls(split, unit, dataset.has_units, chosen, _apart(evidence, split))
 
     def units(self, keep: NDArray[np.bool_] | None = None) -> int:
         """Independent units, of the images under a mask (n,)."""
@@ -51,7 +53,7 @@ class Sampled:
     def take(self, at: NDArray[np.int64]) -> Sampled:
         """The images at the positions `at`, which hold whole units, or units without copies."""
         one = self.one_a_unit[at]
-        return Sampled(self.split, codes_of(self.unit[at]), self.named, one)
+        return Sampled(self.split, codes_of(self.unit[at]), self.named, one, self.apart)
 
     @property
     def clustered(self) -> bool:
@@ -109,7 +111,8 @@ class Sides:
         short = {side: n for side, n in found.items() if n < MIN_UNITS}
         if not short:
             return None
-        had = " and ".join(f"{n} {side} {self.noun}" for side, n in short.items())
+        apart = {side.split: side.apart for side, _ in sides}
+        had = " and ".join(f"{n} {side} {self.noun}{apart[side]}" for side, n in short.items())
         more = " and ".join(f"{MIN_UNITS - n} more {side} {self.noun}" for side, n in short.items())
         return Unmeasured(
             name=name,
@@ -117,6 +120,27 @@ class Sides:
             reason=f"Only {had}{among}: fewer than {MIN_UNITS} differ from any others by luck.",
             remedy=f"Add at least {more}.",
         )
+
+
+def _apart(evidence: Evidence, split: str) -> str:
+    """How many images of a split were set apart, and for what, in parentheses."""
+    counts = evidence.soundness().summary()[split]
+    found = [f"{counts[why]:,} {said}" for why, said in _WHY.items() if counts[why]]
+    left_out = counts["images"] - counts["sound"]
+    if not found or not left_out:
+        return ""
+    return f" ({left_out:,} of {counts['images']:,} images were set apart: {', '.join(found)})"
+
+
+_WHY = {
+    "in_test": "copies of test images",
+    "seen_image": "copies of training images",
+    "seen_unit": "of units seen in training",
+    "duplicate": "repeated",
+    "conflicting_label": "with two labels",
+    "unreadable": "unreadable",
+}
+"""What images are set apart for, as `Soundness.summary` counts it, in words."""
 
 
 def photographs(evidence: Evidence, split: str) -> NDArray[np.int64]:

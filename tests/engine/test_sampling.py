@@ -48,3 +48,12 @@ def test_a_class_in_one_unit_alone_has_no_same_class_donor(worlds):
     donors = donor_rows(rooms, "same-class", usable=np.ones(6, dtype=bool), seed=0)
     assert donors[:2].tolist() == [-1, -1]
     assert (donors[2:] >= 2).all()
+
+
+def test_a_sample_is_as_large_as_asked_for_among_the_sound(rooms):
+    sound = np.arange(120) % 3 == 0
+    rows = sample_rows(rooms, 30, seed=7, sound=sound)
+    assert len(rows) == 30
+    assert sound[rows].all()
+    assert set(rows) < set(sample_rows(rooms, 35, seed=7, sound=sound))
+    assert sample_rows(rooms, 200, seed=7, sound=sound).tolist() == np.flatnonzero(sound).tolist()

@@ -62,6 +62,7 @@ def test_bursts_known_as_copies_count_once_though_no_unit_is_named(worlds, seed)
     evidence = world(worlds, seed=seed, n=(40, 40), copies=5, units=False)
     bursts = np.arange(200) // 5
     evidence.sound = SimpleNamespace(
+        summary=evidence.soundness().summary,
         photographs={"test": bursts, "deployment": bursts + 40},
         keep=lambda split: np.ones(200, dtype=bool),
     )
@@ -88,7 +89,9 @@ def test_few_copies_of_test_images_are_left_out_and_many_refused(worlds):
     numbers = {"test": np.arange(120), "deployment": np.arange(200, 290)}
     numbers["deployment"][:3] = [5, 6, 7]
     evidence.sound = SimpleNamespace(
-        photographs=numbers, keep=lambda split: np.ones(len(numbers[split]), dtype=bool)
+        summary=evidence.soundness().summary,
+        photographs=numbers,
+        keep=lambda split: np.ones(len(numbers[split]), dtype=bool),
     )
     found = told(worlds, evidence)
     assert (found.n, found.facts["copies"]) == (87, 3)

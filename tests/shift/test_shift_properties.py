@@ -91,6 +91,7 @@ def test_copies_of_test_images_in_deployment_are_kept_in_one_fold(worlds, seed, 
     evidence.scans["deployment", "sound"] = test + noise * (test.columns != "width")
     numbers = np.arange(len(test))
     evidence.sound = SimpleNamespace(
+        summary=evidence.soundness().summary,
         photographs={"test": numbers, "deployment": numbers + (0 if known else len(test))},
         keep=lambda split: np.ones(len(test), dtype=bool),
     )
@@ -104,6 +105,7 @@ def test_changed_copies_of_test_images_are_not_compared(worlds, share):
     n = len(evidence.scans["test", "sound"])
     numbers = np.arange(n)
     evidence.sound = SimpleNamespace(
+        summary=evidence.soundness().summary,
         photographs={"test": numbers, "deployment": numbers + n * (numbers >= share * n)},
         keep=lambda split: np.ones(n, dtype=bool),
     )
@@ -330,3 +332,22 @@ def test_training_images_are_compared_where_deployment_is_too_small(worlds):
     results = list(Properties().run(evidence))
     assert isinstance(results[0], Unmeasured)
     assert any(isinstance(r, Measure) and r.name == "train-any" for r in results)
+
+
+def test_deployment_images_that_were_all_test_images_are_said_to_have_been_set_apart(worlds):
+    evidence = world(worlds, seed=0, n=120)
+    there = evidence.dataset("deployment")
+    summary = evidence.soundness().summary
+    counts = {**summary()["deployment"], "images": 120, "in_test": 110, "sound": 10}
+    evidence.sound = SimpleNamespace(
+        photographs={"test": np.arange(120), "deployment": 200 + np.arange(10)},
+        keep=lambda split: np.ones(120 if split == "test" else 10, dtype=bool),
+        summary=lambda: {**summary(), "deployment": counts},
+    )
+    evidence.add(there.take(np.arange(10)))
+    few = next(iter(Properties().run(evidence)))
+    assert few.reason == (
+        "Only 10 deployment units (110 of 120 images were set apart: 110 copies of test "
+        "images): "
+        "fewer than 30 differ from any others by luck."
+    )
