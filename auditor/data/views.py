@@ -22,17 +22,22 @@ from auditor.data.geometry import Affine
 from auditor.data.images import UnreadableImageError, decode_patch
 from auditor.data.moves import MOVES, moved
 
-Donor = Literal["same-class", "other-class"]
+Donor = Literal["same-class", "other-class", "any"]
 
 
 @dataclass(frozen=True)
 class ViewContext:
-    """What a view may know: the image, the audit's seed, the truth, and a donor's frame."""
+    """What a view may know: the image, the audit's seed, the truth, and a donor's frame.
+
+    `objects` (h, w) bool is where annotated objects lie in the frame, for views that ask for it
+    (`OfObjects`); None where nothing is annotated.
+    """
 
     image_id: str
     seed: int
     label: int
     donor: np.ndarray | None = None
+    objects: np.ndarray | None = None
 
 
 @runtime_checkable
@@ -40,7 +45,8 @@ class View(Protocol):
     """A transform of frames. `name` is unique for its parameters and enters store keys.
 
     `version` changes when the same parameters would give other pixels. `donor` says which
-    image of the same split (another unit) must be handed over in the context, None for none.
+    image of the same split (another unit) must be handed over in the context, None for none; with
+    ``any`` one of whatever class.
     """
 
     @property
@@ -58,6 +64,16 @@ class Moving(View, Protocol):
 
     def affine(self, size: tuple[int, int], context: ViewContext) -> Affine:
         """Where the points of a frame of `size` (height, width) go."""
+        ...
+
+
+@runtime_checkable
+class OfObjects(View, Protocol):
+    """A view that must know where the annotated objects lie."""
+
+    @property
+    def classes(self) -> tuple[int, ...] | None:
+        """Classes that count as objects where a class map is annotated; None for all."""
         ...
 
 
