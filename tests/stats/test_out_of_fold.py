@@ -75,4 +75,6 @@ def test_p_shows_one_target_of_several():
     features = rng.normal(size=(80, 5))
     targets = rng.normal(size=(80, 4))
     targets[:, 2] += features[:, 1]
-    assert permutation_p(features, targets, strata=None, rng=rng, permutations=99) == pytest.approx(0.01)
+    assert permutation_p(features, targets, strata=None, rng=rng, permutations=99) == pytest.approx(
+        0.01
+    )
