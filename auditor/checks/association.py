@@ -91,7 +91,7 @@ def associated(
 
 def aligned_minus_conflicting(
     success: Mask, labels: Codes, *, aligned: Mask, conflicting: Mask,
-    unit: NDArray[np.object_] | None = None,
+    unit: NDArray[np.object_] | Codes | None = None,
 ) -> RateDifference:  # fmt: skip
     """The rate of success among aligned minus conflicting images of the same label.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -14,14 +14,23 @@ from auditor.checks.association import (
     associated,
     depends_on_group,
 )
-from auditor.contract import Attributes, Check, ClassScores, Evidence, Need, Truth, Words
+from auditor.checks.attribute_cells import cell_rows, cell_table, heat, worst_cell
+from auditor.checks.labelled_rows import LabelledRows, of_classifier, of_objects, of_presence
+from auditor.checks.shortcut_grades import COLUMNS, MARGIN, Grade, graded_cells
+from auditor.contract import (
+    Attributes,
+    Check,
+    ClassScores,
+    Evidence,
+    Need,
+    Predictions,
+    Truth,
+    Words,
+)
 from auditor.contract.words import EITHER_WAY
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.findings import (
-    Axis,
     Cell,
-    Column,
-    Figure,
     Measure,
     Result,
     Side,
@@ -30,8 +39,13 @@ from auditor.findings import (
     Unmeasured,
 )
 from auditor.scoring.comparison import count_units, too_few, worst_first
-from auditor.scoring.outcomes import Outcomes
-from auditor.stats import rate, value
+from auditor.stats import rate
+
+_SCORES = ClassScores(optional=True)
+_WORST = (
+    "Lowest of {cells} cells is {worst[label]} with {attribute} {worst[group]}: "
+    "{worst[share]:percent} [{worst[low]:percent}, {worst[high]:percent}] of {worst[n]:,}."
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,12 @@ class Metadata(Check):
     complete), and `accuracy-worth`, the accuracy on images whose attribute agrees with their
     label minus that on images where the two disagree. An image agrees when its label is
     commoner in its group than elsewhere, and disagrees when it is rarer. Images of the same
-    label are compared with each other, so that a class that is easy to see does not count.
+    label are compared with each other, so that a class that is easy to see does not count. The
+    worst cell of label and group is told, its range widened for the number of cells.
+    Of a detector the same is asked of objects (`found-worth`: how many more are found of those
+    whose class goes with the attribute), and of a detector and a segmenter of images, for each
+    class: whether it is in the image (`presence-association`), and how often the model rightly
+    says so, or not (`presence-worth`).
 
     Why it matters
     --------------
@@ -67,7 +86,8 @@ class Metadata(Check):
     id: ClassVar[str] = "shortcut/metadata"
     topic: ClassVar[str] = "whether circumstances decide"
     needs: ClassVar[tuple[Need, ...]] = (
-        ClassScores(),
+        Predictions(),
+        _SCORES,
         Truth(),
         Attributes(roles=("nuisance",)),
     )
@@ -81,78 +101,165 @@ class Metadata(Check):
         "Mantel & Haenszel (1959), doi:10.1093/jnci/22.4.719 (weights of the labels)",
     )
 
-    words: ClassVar = {
+    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = {
         "association": Words(
             title="How strongly {attribute} goes with the label",
             short="{attribute} goes with the label",
             sentence="How strongly {attribute} goes with the label, from 0 (not at all) to 1: "
-            "{value} over {n} images.",
+            "{value} over {n:rows}. That is what the data offer, not what the model uses.",
+        ),
+        "presence-association": Words(
+            title="How strongly {attribute} goes with {class} in the image",
+            short="{attribute} goes with {class}",
+            sentence="How strongly {attribute} goes with whether {class} is in the image, from 0 "
+            "(not at all) to 1: {value} over {n:rows}. That is what the data offer, not what the "
+            "model uses.",
         ),
         "accuracy-worth": Words(
             title="Accuracy that rests on {attribute}",
             span=EITHER_WAY,
             short="{attribute} decides",
-            sentence="Accuracy where {attribute} goes with the label {this}; where they disagree "
-            "{other}; among images of the same label {gap}.",
+            sentence=(
+                "Accuracy where {attribute} goes with the label {this}; where they disagree "
+                "{other}; among images of the same label {gap}.",
+                _WORST,
+            ),
             hundred="Of 100 images whose {attribute} goes with the label it answers {here} "
             "rightly; of 100 where they disagree, {there}.",
             sides=("Goes with the label", "Disagrees with it"),
             action="train without {attribute} in the pictures, and test again",
         ),
+        "found-worth": Words(
+            title="Objects found that rest on {attribute}",
+            span=EITHER_WAY,
+            short="{attribute} decides what is found",
+            sentence=(
+                "Objects found where {attribute} goes with their class {this}; where they disagree "
+                "{other}; among objects of the same class {gap}.",
+                _WORST,
+            ),
+            hundred="Of 100 objects whose {attribute} goes with their class it finds {here}; of "
+            "100 where they disagree, {there}.",
+            sides=("Goes with the class", "Disagrees with it"),
+            action="train without {attribute} in the pictures, and test again",
+        ),
+        "presence-worth": Words(
+            title="Seeing {class} that rests on {attribute}",
+            span=EITHER_WAY,
+            short="{attribute} decides whether {class} is seen",
+            sentence=(
+                "How often it is rightly said that {class} is in the image, or is not: where "
+                "{attribute} goes with it {this}; where they disagree {other}; among images alike "
+                "in it {gap}.",
+                _WORST,
+            ),
+            hundred="Of 100 images whose {attribute} goes with {class} being there, or not, it is "
+            "right about {here}; of 100 where they disagree, about {there}.",
+            sides=("Goes with the class", "Disagrees with it"),
+            action="train without {attribute} in the pictures, and test again",
+        ),
     }
 
     least_conflicting: Annotated[
-        int, "With fewer images than this whose attribute and label disagree, nothing is measured."
+        int,
+        "With fewer images (or objects) than this whose attribute and label disagree, nothing is "
+        "measured.",
     ] = 20
+    least_association: Annotated[
+        float, "From so strong an association on the table of grades says that the data offer it."
+    ] = 0.2
+    most_classes: Annotated[
+        int, "Classes whose presence in images is looked at, the best balanced."
+    ] = 10
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes = evidence.answers().by_label().with_labels()
         rng = evidence.rng
-        rows: list[tuple[Cell, ...]] = []
-        for attribute in outcomes.dataset.attributes_of("nuisance"):
-            known = outcomes.take(outcomes.groups(attribute.name) != MISSING_GROUP)
-            subject = Subject.of(split="test", attribute=attribute.name)
-            nothing = _nothing_to_associate(known, attribute, subject)
-            if nothing is not None:
-                yield nothing
-                continue
-            found = associated(
-                known.labels, known.groups(attribute.name), unit=known.units, rng=rng
-            )
-            yield _association(found, known, subject)
-            yield self._worth(found, known, subject, rng=rng)
-            rows += _rows(found, known, attribute)
-            yield _heat(found, known, attribute)
-        if rows:
-            yield _table(rows)
+        graded: list[tuple[Cell, ...]] = []
+        cells: dict[str, list[tuple[Cell, ...]]] = {}
+        for labelled in _labelled(evidence, most=self.most_classes):
+            for attribute in labelled.dataset.attributes_of("nuisance"):
+                known = labelled.take(labelled.groups(attribute.name) != MISSING_GROUP)
+                keys = {"attribute": attribute.name, **labelled.keys}
+                subject = Subject.about(keys, split="test")
+                nothing = _nothing_to_associate(known, attribute, subject)
+                if nothing is not None:
+                    yield nothing
+                    continue
+                found = associated(
+                    known.labels, known.groups(attribute.name), unit=known.units, rng=rng
+                )
+                yield _association(found, known, subject)
+                worth = self._worth(found, known, subject, rng=rng)
+                yield worth
+                graded.append(self._graded(found, worth, known, attribute))
+                cells.setdefault(_kind(known), []).extend(cell_rows(found, known, attribute))
+                if labelled.about == "class":
+                    yield heat(found, known, attribute)
+        if graded:
+            yield _grades(graded)
+            yield from (cell_table(kind, rows) for kind, rows in cells.items())
 
     def _worth(
-        self, found: Association, outcomes: Outcomes, subject: Subject, *, rng: np.random.Generator
+        self, found: Association, known: LabelledRows, subject: Subject, *, rng: np.random.Generator
     ) -> Measure | Unmeasured:
         """Accuracy where attribute and label agree minus where they disagree."""
         comparable = found.comparable
         aligned, conflicting = found.aligned & comparable, found.conflicting & comparable
         if conflicting.sum() < self.least_conflicting:
-            return _too_few_conflicting(int(conflicting.sum()), self.least_conflicting, subject)
+            return _too_few_conflicting(
+                int(conflicting.sum()), self.least_conflicting, known, subject
+            )
         few = too_few(
-            "accuracy-worth",
+            _worth_name(known),
             subject,
             sides={
-                "the part where attribute and label agree": count_units(aligned, outcomes.units),
-                "the part where they disagree": count_units(conflicting, outcomes.units),
+                "the part where attribute and label agree": count_units(aligned, known.units),
+                "the part where they disagree": count_units(conflicting, known.units),
             },
-            noun="images" if outcomes.units is None else "units",
+            noun=known.noun,
         )
         if few is not None:
             return few
-        return _measured(
-            found, outcomes, subject, aligned=aligned, conflicting=conflicting, rng=rng
+        return _measured(found, known, subject, aligned=aligned, conflicting=conflicting, rng=rng)
+
+    def _graded(
+        self, found: Association, worth: Measure | Unmeasured, known: LabelledRows,
+        attribute: Attribute,
+    ) -> tuple[Cell, ...]:  # fmt: skip
+        row = graded_cells(
+            attribute.name,
+            known.keys.get("class", f"all {known.of}s"),
+            opportunity=found.strength,
+            reliance=worth.estimate if isinstance(worth, Measure) else None,
+            margin=MARGIN,
+            least=self.least_association,
         )
+        return row if isinstance(worth, Measure) else (*row[:-1], str(Grade.INCONCLUSIVE))
+
+
+def _labelled(evidence: Evidence, *, most: int) -> Iterator[LabelledRows]:
+    """What attributes are held against: labels of images, or of objects, or classes in images."""
+    if evidence.has(_SCORES):
+        yield of_classifier(evidence.answers())
+        return
+    if "object" in evidence.kinds:
+        yield of_objects(evidence.scored("test", of="object"))
+    yield from of_presence(evidence.scored("test", of="image"), most=most)
+
+
+def _worth_name(known: LabelledRows) -> str:
+    if known.about == "presence":
+        return "presence-worth"
+    return "accuracy-worth" if known.of == "image" else "found-worth"
+
+
+def _kind(known: LabelledRows) -> str:
+    return "presence" if known.about == "presence" else known.of
 
 
 def _measured(
     found: Association,
-    outcomes: Outcomes,
+    known: LabelledRows,
     subject: Subject,
     *,
     aligned: np.ndarray,
@@ -160,77 +267,78 @@ def _measured(
     rng: np.random.Generator,
 ) -> Measure:
     worth = aligned_minus_conflicting(
-        outcomes.correct, found.labels, aligned=aligned, conflicting=conflicting,
-        unit=outcomes.units,
-    )  # fmt: skip
+        known.success, found.labels, aligned=aligned, conflicting=conflicting, unit=known.units
+    )
+    both = aligned | conflicting
     return Measure(
-        name="accuracy-worth",
+        name=_worth_name(known),
         subject=subject,
         estimate=worth,
         scale="difference",
         neutral=0.0,
         better="lower",
-        n=int((aligned | conflicting).sum()),
-        n_units=None
-        if outcomes.units is None
-        else count_units(aligned | conflicting, outcomes.units),
-        sides=(_side(outcomes, aligned), _side(outcomes, conflicting)),
+        n=int(both.sum()),
+        n_units=None if known.units is None else count_units(both, known.units),
+        sides=(_side(known, aligned), _side(known, conflicting)),
         examples=worst_first(
-            outcomes.image_ids,
-            badness=outcomes.confidence,
-            among=conflicting & ~outcomes.correct,
+            known.dataset.image_ids,
+            badness=known.confidence,
+            among=conflicting & ~known.success,
         ),
         facts={
             "n_conflicting": int(conflicting.sum()),
-            "dependence_p": depends_on_group(
-                outcomes.true_probability, found, unit=outcomes.units, rng=rng
-            ),
+            "dependence_p": depends_on_group(known.score, found, unit=known.units, rng=rng),
+            **worst_cell(found, known),
         },
+        of=known.of,
     )
 
 
-def _side(outcomes: Outcomes, keep: np.ndarray) -> Side:
-    units = outcomes.units
-    found = rate(outcomes.correct[keep], unit=None if units is None else units[keep])
+def _side(known: LabelledRows, keep: np.ndarray) -> Side:
+    units = known.units
+    found = rate(known.success[keep], unit=None if units is None else units[keep])
     return Side(found, int(keep.sum()))
 
 
 def _nothing_to_associate(
-    outcomes: Outcomes, attribute: Attribute, subject: Subject
+    known: LabelledRows, attribute: Attribute, subject: Subject
 ) -> Unmeasured | None:
-    groups = set(outcomes.groups(attribute.name).tolist())
-    labels = set(outcomes.labels.tolist())
+    groups = set(known.groups(attribute.name).tolist())
+    labels = set(known.labels.tolist())
     if len(groups) >= 2 and len(labels) >= 2:
-        everyone = np.ones(len(outcomes), dtype=bool)
-        noun = "images" if outcomes.units is None else "units"
-        sides = {"the labelled test data": count_units(everyone, outcomes.units)}
-        return too_few("accuracy-worth", subject, sides=sides, noun=noun)
+        everyone = np.ones(len(known), dtype=bool)
+        sides = {"the labelled test data": count_units(everyone, known.units)}
+        return too_few(_worth_name(known), subject, sides=sides, noun=known.noun)
     what = "group" if len(groups) < 2 else "label"
+    rows = "Labelled test images" if known.of == "image" else "Test objects"
     return Unmeasured(
-        name="accuracy-worth",
+        name=_worth_name(known),
         subject=subject,
-        reason=f"Labelled test images with a value of {attribute.name} have fewer than two "
+        reason=f"{rows} with a value of {attribute.name} have fewer than two "
         f"{what}s: nothing can go together.",
         remedy=f"Collect test images of at least two {what}s.",
     )
 
 
-def _too_few_conflicting(found: int, least: int, subject: Subject) -> Unmeasured:
+def _too_few_conflicting(
+    found: int, least: int, known: LabelledRows, subject: Subject
+) -> Unmeasured:
     name = subject.get("attribute")
+    rows = f"test {known.of}s"
     return Unmeasured(
-        name="accuracy-worth",
+        name=_worth_name(known),
         subject=subject,
-        reason=f"Only {found} test images show a label that is rare for their {name}; with fewer "
+        reason=f"Only {found} {rows} show a label that is rare for their {name}; with fewer "
         f"than {least} it cannot be seen whether the model leans on {name}.",
         remedy=f"Ask for images where {name} and the label disagree, at least {least - found} "
         "more, or probe the artefact itself under `shortcuts`.",
     )
 
 
-def _association(found: Association, outcomes: Outcomes, subject: Subject) -> Measure:
-    n, units = len(outcomes), outcomes.units
+def _association(found: Association, known: LabelledRows, subject: Subject) -> Measure:
+    n, units = len(known), known.units
     return Measure(
-        name="association",
+        name="association" if known.about == "class" else "presence-association",
         subject=subject,
         estimate=found.strength,
         scale="amount",
@@ -243,50 +351,14 @@ def _association(found: Association, outcomes: Outcomes, subject: Subject) -> Me
             "n_aligned": int(found.aligned.sum()),
             "n_conflicting": int(found.conflicting.sum()),
         },
+        of=known.of,
     )
 
 
-def _rows(found: Association, outcomes: Outcomes, attribute: Attribute) -> list[tuple[Cell, ...]]:
-    rows: list[tuple[Cell, ...]] = []
-    for g, group in enumerate(found.group_names):
-        for c, label in enumerate(found.label_names):
-            inside = (found.groups == g) & (found.labels == c)
-            n = int(inside.sum())
-            right = float(outcomes.correct[inside].mean()) if n else None
-            expected = float(found.expected[g, c])
-            name = "other classes" if label < 0 else outcomes.classes[label]
-            rows.append((attribute.name, group, name, n, expected, right))
-    return rows
-
-
-def _table(rows: list[tuple[Cell, ...]]) -> Table:
+def _grades(rows: list[tuple[Cell, ...]]) -> Table:
     return Table(
-        id="shortcut/metadata:cells",
-        title="Images and accuracy by nuisance attribute and label",
-        columns=(Column("attribute"), Column("group"), Column("label"), Column("images"),
-                 Column("images if unrelated"), Column("accuracy", "share")),
-        rows=tuple(rows),
-    )  # fmt: skip
-
-
-def _heat(found: Association, outcomes: Outcomes, attribute: Attribute) -> Figure:
-    """Share of each group's images by label: equal rows mean no association."""
-    rows: list[dict[str, Cell]] = []
-    for g, group in enumerate(found.group_names):
-        of_group = found.groups == g
-        for c, label in enumerate(found.label_names):
-            n = int((of_group & (found.labels == c)).sum())
-            name = "other classes" if label < 0 else outcomes.classes[label]
-            share = n / int(of_group.sum())
-            rows.append({"row": group, "column": name, "value": share, "text": str(n)})
-    return Figure(
-        id=f"shortcut/metadata:{attribute.name}",
-        kind="heat",
-        title=f"Labels by {attribute.name}",
-        caption=f"Share of the images of each {attribute.name} with each label; numbers are "
-        "images. Rows that are alike mean that the two do not go together.",
-        alt=f"Cramér's V of {attribute.name} and label: {value(found.strength):.2f}.",
-        x=Axis("label"),
-        y=Axis(attribute.name),
+        id="shortcut/metadata:grades",
+        title="Nuisance attributes: whether the data offer them, and whether the model uses them",
+        columns=COLUMNS,
         rows=tuple(rows),
     )

@@ -135,6 +135,7 @@ def _attribute(
         population=dict(spec.population) if spec.population is not None else None,
         numeric=numeric,
         special_category=spec.special_category,
+        source=spec.source,
     )
 
 

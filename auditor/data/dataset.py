@@ -25,7 +25,8 @@ class Attribute:
     `groups` holds every group seen or declared, without `MISSING_GROUP`. `numeric` says that
     the groups are bins of a number. `smallest` is the least number of units that a published cell
     may hold, None where nothing was declared; `pooled` maps a group that stands for several small
-    ones to their names (see `auditor.data.pooling`).
+    ones to their names (see `auditor.data.pooling`). `source` says that its groups are where images
+    come from.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Attribute:
     special_category: bool = False
     smallest: int | None = None
     pooled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    source: bool = False
 
 
 @dataclass(frozen=True)

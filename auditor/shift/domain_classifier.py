@@ -11,31 +11,9 @@ from numpy.typing import NDArray
 from auditor.shift.sides import Sides, linked
 from auditor.stats import Normal, auc
 from auditor.stats.classifier_test import FOLDS, folds, ridge
+from auditor.stats.rank_features import rank_features
 
 Floats = NDArray[np.float64]
-
-
-def rank_features(values: Floats) -> Floats:
-    """Pooled ranks of each column in [-1, 1] and their squares, standardised, (n, 2 d).
-
-    Ranks bound the pull of a single odd image; squares let a change of spread show. NaN gets
-    the middle rank. Computed on both samples together, which keeps them exchangeable when they
-    are alike.
-    """
-    n = len(values)
-    columns = []
-    for column in values.T:
-        known = np.isfinite(column)
-        ordered = np.sort(column[known])
-        below = np.searchsorted(ordered, column[known], side="left")
-        up_to = np.searchsorted(ordered, column[known], side="right")
-        rank = np.zeros(n)
-        rank[known] = (below + up_to) / max(len(ordered), 1) - 1
-        columns += [rank, rank**2]
-    features = np.column_stack(columns)
-    spread = features.std(axis=0)
-    standard: Floats = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    return standard
 
 
 def area_of(here: Floats, there: Floats, *, sides: Sides) -> Normal:

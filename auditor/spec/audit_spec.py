@@ -33,6 +33,7 @@ SUBJECT_KEYS = frozenset(
         "class",
         "component",
         "corruption",
+        "cue",
         "fill",
         "input",
         "moved",
@@ -151,7 +152,8 @@ class AttributeSpec(SpecPart):
     """An attribute: a manifest column that groups images.
 
     `population` is the declared share of each group where the model will run (sums to 1);
-    numbers are cut at `bins` edges, or into `quantiles` groups.
+    numbers are cut at `bins` edges, or into `quantiles` groups. `source` says that the groups are
+    where images come from (sites, devices, inspectors), of which new ones will come.
     """
 
     role: Literal["sensitive", "condition", "nuisance"]
@@ -162,9 +164,15 @@ class AttributeSpec(SpecPart):
     quantiles: int | None = Field(default=None, ge=2, le=20)
     values: tuple[str, ...] | None = None
     special_category: bool = False
+    source: bool = False
 
     @model_validator(mode="after")
     def _bins_fit(self) -> Self:
+        if self.source and (self.role == "sensitive" or self.of == "object"):
+            raise ValueError(
+                "source is true, but only an attribute of images and of role condition or nuisance "
+                "is a source; change the role, or drop source"
+            )
         if self.bins is not None and self.quantiles is not None:
             raise ValueError("both bins and quantiles are given; keep one")
         if self.bins is not None and list(self.bins) != sorted(set(self.bins)):

@@ -93,17 +93,25 @@ class Ridge:
         return found
 
 
-def ridge(features: Floats, targets: Floats, *, weight: Floats | None = None) -> Ridge:
-    """Ridge regression of `targets` (n, k) on `features` (n, d), penalty ``max(1, d / 10)``.
+def ridge(
+    features: Floats,
+    targets: Floats,
+    *,
+    weight: Floats | None = None,
+    penalty: float | None = None,
+) -> Ridge:
+    """Ridge regression of `targets` (n, k) on `features` (n, d).
 
-    `weight` (n,) has the sum n; every row weighs 1 where it is None.
+    `weight` (n,) has the sum n; every row weighs 1 where it is None. `penalty` is
+    ``max(1, d / 10)`` where None.
     """
     rows = np.ones(len(features)) if weight is None else weight
     mean = rows @ features / len(features)
     centred = features - mean
     weighted = centred if weight is None else centred * rows[:, None]
     gram = weighted.T @ centred
-    gram[np.diag_indices_from(gram)] += max(1.0, 0.1 * features.shape[1])
+    least = max(1.0, 0.1 * features.shape[1]) if penalty is None else penalty
+    gram[np.diag_indices_from(gram)] += least
     solved = np.linalg.solve(gram, weighted.T @ targets)
     return Ridge(np.asarray(solved, dtype=np.float64), np.asarray(mean, dtype=np.float64))
 

@@ -1,5 +1,9 @@
+import dataclasses
+
+import cue_worlds
 import numpy as np
 import pytest
+from detector_worlds import DETECTOR, boxed_evidence, boxes, detections
 from scipy.stats import chi2_contingency
 
 from auditor.checks.association import (
@@ -8,8 +12,11 @@ from auditor.checks.association import (
     depends_on_group,
 )
 from auditor.checks.shortcut_metadata import Metadata
-from auditor.findings import Figure, Table, Unmeasured
-from auditor.stats import bound, p_value, value
+from auditor.data.truth import BoxTruth
+from auditor.findings import Figure, Measure, Table, Unmeasured
+from auditor.judging.policy_file import load_policy
+from auditor.record import CheckResults
+from auditor.stats import Rate, bound, interval, p_value, value
 
 LIMIT, GATE = 0.05, 0.1
 
@@ -271,7 +278,7 @@ def test_dependence_is_uniform_when_scores_follow_the_label_only():
 
 def test_table_and_heat_map_hold_every_cell(worlds):
     results = list(Metadata().run(world(worlds, seed=0)))
-    (table,) = [r for r in results if isinstance(r, Table)]
+    (table,) = [r for r in results if isinstance(r, Table) and r.id.endswith(":cells")]
     (figure,) = [r for r in results if isinstance(r, Figure)]
     assert [row[:3] for row in table.rows] == [
         ("phone", g, c) for g in ("p", "q") for c in ("a", "b")
@@ -279,3 +286,128 @@ def test_table_and_heat_map_hold_every_cell(worlds):
     assert sum(row[3] for row in table.rows) == 1000
     by_group = [r["value"] for r in figure.rows if r["row"] == "p"]
     assert sum(by_group) == pytest.approx(1)
+
+
+def test_the_worst_cell_is_told_with_an_interval_for_the_least_of_all(worlds):
+    evidence = world(worlds, seed=1, reliance=0.6)
+    worth = worlds.measures(Metadata(), evidence)["accuracy-worth:attribute=phone@test"]
+    worst = worth.facts["worst"]
+    # Phone q goes with label b: where it is of label a the model says b.
+    assert (worst["group"], worst["label"], worth.facts["cells"]) in [("q", "a", 4), ("p", "b", 4)]
+    assert worst["low"] < worst["share"] < worst["high"]
+    known = rate_of(worst["share"], worst["n"])
+    assert worst["high"] - worst["low"] > known.high - known.low
+    said = worlds.sentence(Metadata, worth)
+    assert "Lowest of 4 cells is" in said
+    assert f"of {worst['n']}." in said
+
+
+def rate_of(share, n):
+    return interval(Rate(share * n, n))
+
+
+def grades(results):
+    (table,) = [r for r in results if isinstance(r, Table) and r.id.endswith(":grades")]
+    return {(row[0], row[1]): row[-1] for row in table.rows}
+
+
+def test_grades_keep_what_is_offered_apart_from_what_is_used(worlds):
+    leaning = list(Metadata().run(world(worlds, seed=0, reliance=0.6)))
+    honest = list(Metadata().run(world(worlds, seed=0, n=2000)))
+    assert grades(leaning) == {("phone", "all images"): "shortcut"}
+    assert grades(honest) == {("phone", "all images"): "opportunity"}
+
+
+def test_too_few_conflicting_images_are_inconclusive_in_the_table_and_no_pass(worlds):
+    evidence = world(worlds, seed=0, together=0.99, n=600)
+    assert grades(list(Metadata().run(evidence))) == {("phone", "all images"): "inconclusive"}
+    assert verdict(worlds, evidence, "shortcut-attribute") not in ("PASS", "FAIL")
+
+
+def verdict(worlds, evidence, limit):
+    """The verdict of a limit of the built-in policy."""
+    results = list(Metadata().run(evidence))
+    limits = [x for x in load_policy("default").policy.limits if x.id == limit]
+    measured = tuple(r for r in results if isinstance(r, Measure))
+    unmeasured = tuple(r for r in results if isinstance(r, Unmeasured))
+    checked = CheckResults(Metadata.id, measured, unmeasured)
+    (result,) = worlds.record(checked, limits=limits, spec=evidence.spec).limit_results
+    return result.verdict.name
+
+
+def phones(how, rng):
+    return {"phone": ("nuisance", np.where(how, "q", "p"))}
+
+
+@pytest.mark.parametrize(("task", "photos"), [("detection", 1), ("segmentation", 4)])
+def test_a_model_that_sees_a_class_by_the_phone_fails(worlds, task, photos):
+    for seed in range(3):
+        evidence = cue_worlds.world(
+            worlds, task, seed=seed, reliance=0.6, photos=photos, attributes=phones
+        )
+        assert verdict(worlds, evidence, "shortcut-attribute-presence") == "FAIL"
+
+
+@pytest.mark.parametrize(("task", "photos"), [("detection", 4), ("segmentation", 1)])
+def test_a_phone_that_goes_with_a_class_unused_does_not_fail(worlds, task, photos):
+    failed = 0
+    for seed in range(12):
+        evidence = cue_worlds.world(
+            worlds, task, seed=seed, together=0.9, photos=photos, attributes=phones, n=400
+        )
+        failed += verdict(worlds, evidence, "shortcut-attribute-presence") == "FAIL"
+    # At 5% more than 3 of 12 has probability 0.2%.
+    assert failed <= 3
+
+
+def objects_world(worlds, *, seed, reliance, together=0.9, n=300):
+    """Images of one phone, each with two objects, whose class goes with the phone; an object of
+    the other class is overlooked where the model goes by the phone."""
+    rng = np.random.default_rng(seed)
+    phone = rng.random(n) < 0.5
+    image = np.repeat(np.arange(n), 2)
+    labels = np.where(rng.random(2 * n) < together, phone[image], ~phone[image]).astype(int)
+    found = rng.random(2 * n) < 0.9
+    found &= ~((labels != phone[image]) & (rng.random(2 * n) < reliance))
+    corners = np.tile([[0.0, 0, 20, 20], [40, 0, 60, 20]], (n, 1))
+    data = worlds.dataset([-1] * n, attributes={"phone": ("nuisance", np.where(phone, "q", "p"))})
+    truth = BoxTruth(boxes(image, corners, labels), np.ones(n, dtype=bool))
+    data = dataclasses.replace(data, has_labels=True, truth=truth)
+    spec = worlds.spec(model=DETECTOR | {"classes": ("a", "b")})
+    evidence = boxed_evidence(worlds, spec, ("a", "b"))
+    return evidence.add_found(
+        data, detections(image[found], corners[found], labels[found], np.full(found.sum(), 0.9))
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_objects_that_are_found_by_the_phone_are_shown(worlds, seed):
+    leaning = objects_world(worlds, seed=seed, reliance=0.5)
+    found = worlds.measures(Metadata(), leaning)
+    assert value(found["association:attribute=phone@test"].estimate) > 0.6
+    worth = found["found-worth:attribute=phone@test"]
+    assert worth.of == "object"
+    # Objects of one image are no independent ones: no more of them than effective counts.
+    assert worth.estimate.n <= 600
+    assert verdict(worlds, leaning, "shortcut-attribute-found") == "FAIL"
+    honest = objects_world(worlds, seed=seed, reliance=0.0)
+    assert verdict(worlds, honest, "shortcut-attribute-found") != "FAIL"
+
+
+def test_few_conflicting_objects_are_told_as_objects(worlds):
+    evidence = objects_world(worlds, seed=0, reliance=0.0, together=0.99)
+    (few,) = [
+        r for r in Metadata().run(evidence) if isinstance(r, Unmeasured) and r.name == "found-worth"
+    ]
+    assert "test objects show a label that is rare for their phone" in few.reason
+    assert verdict(worlds, evidence, "shortcut-attribute-found") not in ("PASS", "FAIL")
+
+
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+def test_all_is_told_in_words(worlds, task):
+    evidence = cue_worlds.world(worlds, task, seed=0, attributes=phones)
+    results = list(Metadata().run(evidence))
+    assert worlds.unfilled(Metadata, results) == []
+    said = [worlds.sentence(Metadata, r) for r in results if isinstance(r, Measure)]
+    assert any("That is what the data offer, not what the model uses." in s for s in said)
+    assert any("How often it is rightly said that b is in the image" in s for s in said)

@@ -10,12 +10,13 @@ from auditor.judging.policy_file import load_policy
 from auditor.record import CheckResults
 from auditor.shift import sides as compared
 from auditor.shift.accuracy import AccuracyLost
-from auditor.shift.domain_classifier import area_of, cross_fitted_scores, rank_features
+from auditor.shift.domain_classifier import area_of, cross_fitted_scores
 from auditor.shift.predictions import PredictionShift
 from auditor.shift.properties import Properties
 from auditor.shift.sides import Sampled, Sides
 from auditor.shift.two_sample import shifted
 from auditor.stats import p_value, value
+from auditor.stats.rank_features import rank_features
 
 
 def scan(rng, units, *, copies=1, shift=None):
