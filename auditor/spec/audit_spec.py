@@ -17,6 +17,7 @@ from auditor.spec.bounds import (
     FilePath,
 )
 from auditor.spec.conditions import ConditionsSpec
+from auditor.spec.cue_conflict_spec import CueConflictSpec
 from auditor.spec.model_spec import ModelSpec
 from auditor.spec.spec_part import Fraction, Positive, SpecPart
 
@@ -29,15 +30,20 @@ SUBJECT_KEYS = frozenset(
         "artefact",
         "at",
         "attribute",
+        "by",
+        "category",
         "claim",
         "class",
         "corruption",
+        "fill",
         "input",
+        "method",
         "moved",
         "operating",
         "part",
         "score",
         "severity",
+        "without",
     }
 )
 """Keys of subjects of findings that an attribute's name must not be mistaken for."""
@@ -239,6 +245,8 @@ class DataSpec(SpecPart):
     test: DatasetSpec
     train: DatasetSpec | None = None
     deployment: DatasetSpec | None = None
+    cue_conflict: CueConflictSpec | None = None
+    """Images whose shape is of one class and whose texture of another (`shortcut/texture`)."""
     columns: ColumnsSpec = ColumnsSpec()
     unit_rule: Literal["mean", "majority", "worst"] = "mean"
     unit_accepts: UnitAcceptsSpec | None = None
