@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -147,8 +147,8 @@ class Texture(Check):
     images are new to the model, so that a loss also holds what the strangeness costs; what is left
     is the surer sign. Patches as large as the thing that is looked for keep its shape, and very
     small ones destroy texture, too. Blur takes small shapes along. A cue-conflict image is a
-    drawing that no camera took, and a bias is of those images that are answered by either cue, which
-    may be few. No silhouettes are drawn: an outline is known of few images.
+    drawing that no camera took, and a bias is of those images that are answered by either cue,
+    which may be few. No silhouettes are drawn: an outline is known of few images.
     """
 
     id: ClassVar[str] = "shortcut/texture"
@@ -232,24 +232,17 @@ def _measured(change: Change, loss: ChiefLoss) -> tuple[Measured, Measured]:
 
 
 def _survives(loss: ChiefLoss, lost: Measure, subject: Subject) -> Measured:
-    pair, unit = loss.pair, loss.pair.units
     guess = guessed(loss)
     before, after = (np.asarray(v, np.float64) - guess for v in (loss.before, loss.after))
-    gained = before.mean()
     if bound(_gain(loss, guess), side="low") <= 0:
         return Unmeasured(
             "survives",
             subject,
-            "The model is not shown to do better than always answering the commonest class, so that "
-            "nothing could be left of it.",
+            "The model is not shown to do better than always answering the commonest class, so "
+            "that nothing could be left of it.",
             "Give more test images, or read what is lost.",
         )
-    left = float(after.mean() / gained)
-    values = left + (after - left * before) / gained
-    estimate = mean(values, unit=unit, span=None)
-    if np.ptp(values) <= 0:
-        # Nothing was lost in the sample; the exact law says how much may have been missed.
-        estimate = Normal(left, bound(lost.estimate, side="high") / (1.645 * gained))
+    most = bound(lost.estimate, side="high")
     facts = {
         "quantity": loss.title,
         "left": float(np.mean(loss.after)),
@@ -260,15 +253,32 @@ def _survives(loss: ChiefLoss, lost: Measure, subject: Subject) -> Measured:
     return Measure(
         name="survives",
         subject=subject,
-        estimate=estimate,
+        estimate=share_left(before, after, unit=loss.pair.units, most_lost=most),
         scale="ratio",
         neutral=1.0,
         better="none",
         n=len(loss),
-        n_units=pair.n_units,
+        n_units=loss.pair.n_units,
         facts=facts,
-        of=pair.first.of,
+        of=loss.pair.first.of,
     )
+
+
+def share_left(
+    before: np.ndarray, after: np.ndarray, *, unit: np.ndarray | None, most_lost: float
+) -> Estimate:
+    """The mean of `after` over that of `before`, (n,) each of the same rows; at least 0.
+
+    By the ratio's linearisation (Cochran 1977, Sampling Techniques, 6.3). Where all rows keep
+    what they had, `most_lost` (the upper bound of the mean difference) says how much may have
+    been missed.
+    """
+    left = float(after.mean() / before.mean())
+    values = left + (after - left * before) / before.mean()
+    if np.ptp(values) <= 0:
+        return Normal(max(left, 0.0), most_lost / (1.645 * before.mean()))
+    found = mean(values, unit=unit, span=None)
+    return replace(found, value=max(found.value, 0.0)) if isinstance(found, Normal) else found
 
 
 def guessed(loss: ChiefLoss) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from auditor.comparing.by_group import measure_cells, side_cells
 from auditor.comparing.chief_loss import ChiefLoss
 from auditor.contract.numbers import percent
-from auditor.findings import Axis, Cell, Column, Figure, Measure, Measured, Table
+from auditor.findings import Axis, Cell, Column, Figure, Measure, Measured, Side, Table
 
 Line = tuple[str, str, tuple[Measured, Measured], ChiefLoss]
 """What is taken away, by what; what is lost and what survives; the rows."""
@@ -81,8 +81,8 @@ def curve_figure(lines: Sequence[Line]) -> Iterator[Figure]:
     )
 
 
-def _point(at: int, side: object, series: str) -> dict[str, Cell]:
-    y, low, high = side_cells(side)  # type: ignore[arg-type]
+def _point(at: int, side: Side, series: str) -> dict[str, Cell]:
+    y, low, high = side_cells(side)
     return {"x": float(at), "y": y, "low": low, "high": high, "series": series}
 
 

@@ -51,7 +51,9 @@ class PatchesShuffled:
         mixed = pieces.reshape(-1, rows, columns, 3)[order]
         changed = frame.copy()
         changed[: whole.shape[0], : whole.shape[1]] = (
-            mixed.reshape(self.grid, self.grid, rows, columns, 3).swapaxes(1, 2).reshape(whole.shape)
+            mixed.reshape(self.grid, self.grid, rows, columns, 3)
+            .swapaxes(1, 2)
+            .reshape(whole.shape)
         )
         return changed
 
@@ -89,7 +91,7 @@ class HighPass:
 
     def __call__(self, frame: np.ndarray, context: ViewContext) -> np.ndarray:
         fine = frame.astype(np.int16) - _blurred(frame, self.share)
-        return np.clip(fine + int(frame.mean()), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(fine + int(frame.mean()), 0, 255).astype(np.uint8))
 
 
 @dataclass(frozen=True)

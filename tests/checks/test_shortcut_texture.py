@@ -13,6 +13,7 @@ from auditor.checks.shortcut_texture import (
     ShuffledAnswers,
     Texture,
     _changes,
+    share_left,
 )
 from auditor.contract import Available
 from auditor.data.cue_conflict import IMAGENET_16, read_cue_conflicts
@@ -53,7 +54,7 @@ def by_shape(frames):
     return (grey[:, :, :16].mean(axis=(1, 2)) > grey[:, :, 16:].mean(axis=(1, 2))).astype(int)
 
 
-def world(worlds, *, seed, model, n=400, units=None, spec=None):
+def world(worlds, *, seed, model, n=300, units=None, spec=None):
     rng = np.random.default_rng(seed)
     labels, frames = photographs(rng, n)
     dataset = worlds.dataset(labels, units=units)
@@ -68,33 +69,38 @@ def world(worlds, *, seed, model, n=400, units=None, spec=None):
 MODEL = {"path": "model.onnx", "classes": ("a", "b"), "input": {"size": (SIDE, SIDE)}}
 
 
-def verdict(worlds, evidence, policy):
-    found = tuple(worlds.measures(Texture(), evidence).values())
-    limits = [x for x in load_policy(policy).policy.limits if x.id == "known-without-shape"]
-    assert limits
-    results = CheckResults(Texture.id, found, ())
-    (result,) = worlds.record(results, limits=limits).limit_results
-    return result.verdict.name
+@pytest.fixture
+def verdicts(worlds):
+    """What the built-in policies say of measures."""
+
+    def judged(found, limit="known-without-shape"):
+        results = CheckResults(Texture.id, tuple(found.values()), ())
+        said = set()
+        for policy in ("default", "strict"):
+            limits = [x for x in load_policy(policy).policy.limits if x.id == limit]
+            (result,) = worlds.record(results, limits=limits).limit_results
+            said.add(result.verdict.name)
+        return said
+
+    return judged
 
 
-@pytest.mark.parametrize("policy", ["default", "strict"])
-@pytest.mark.parametrize("seed", range(4))
-def test_a_model_that_reads_the_texture_is_shown(worlds, seed, policy):
+@pytest.mark.parametrize("seed", range(3))
+def test_a_model_that_reads_the_texture_is_shown(worlds, verdicts, seed):
     evidence = world(worlds, seed=seed, model=by_texture)
     found = worlds.measures(Texture(), evidence)
     assert interval(found[f"survives:{SHUFFLED}"].estimate).low > 0.7
     assert value(found[f"survives:{BLURRED}"].estimate) < 0.3
-    assert verdict(worlds, evidence, policy) == "FAIL"
+    assert verdicts(found) == {"FAIL"}
 
 
-@pytest.mark.parametrize("policy", ["default", "strict"])
-@pytest.mark.parametrize("seed", range(4))
-def test_a_model_that_reads_the_shape_is_not(worlds, seed, policy):
+@pytest.mark.parametrize("seed", range(3))
+def test_a_model_that_reads_the_shape_is_not(worlds, verdicts, seed):
     evidence = world(worlds, seed=seed, model=by_shape)
     found = worlds.measures(Texture(), evidence)
     assert interval(found[f"survives:{SHUFFLED}"].estimate).high < 0.5
     assert interval(found[f"survives:{BLURRED}"].estimate).low > 0.8
-    assert verdict(worlds, evidence, policy) == "PASS"
+    assert verdicts(found) == {"PASS"}
 
 
 def test_what_survives_is_beyond_guessing(worlds):
@@ -112,35 +118,19 @@ def test_what_survives_is_beyond_guessing(worlds):
     assert worlds.sentence(Texture, lost).startswith("Accuracy: as shot ")
 
 
-def ratio_held(rng, *, photos, n=240):
-    """One sample of images of which 90 of 100 are right and 60 of 100 still are, shuffled."""
-    rooms = np.repeat(np.arange(n // photos), photos)
-    easy = rng.random(n // photos)[rooms]
-    own = rng.random(n)
-    hard = np.where(rng.random(n) < 0.7, easy, own) if photos > 1 else own
-    return rooms, hard < 0.9, hard < 0.6
-
-
 @pytest.mark.parametrize("photos", [1, 4])
-def test_the_interval_of_what_survives_holds(worlds, photos):
-    """Of half a world of each class: (.6 - .5) / (.9 - .5) is left; 95 of 100 intervals say so."""
-    rng = np.random.default_rng(11)
-    change, held = _changes((4,))[0], 0
-    for _ in range(200):
-        rooms, shot, cut = ratio_held(rng, photos=photos)
-        labels = (rooms % 2) if photos > 1 else np.arange(len(rooms)) % 2
-        dataset = worlds.dataset(labels, units=rooms if photos > 1 else None)
-        evidence = worlds.evidence(spec=worlds.spec(model=MODEL))
-        for view, right in ((None, shot), (change.view, cut)):
-            answers = worlds.probabilities(np.where(right, labels, 1 - labels))
-            evidence.add(dataset, answers, **({} if view is None else {"view": view}))
-        from auditor.checks.shortcut_texture import _measured  # noqa: PLC0415
-        from auditor.comparing.chief_loss import Chief, ChiefLoss  # noqa: PLC0415
-
-        loss = ChiefLoss.between(Chief.of(evidence), Chief.of(evidence, view=change.view))
-        ends = interval(_measured(change, loss)[1].estimate)
+def test_the_interval_of_what_survives_holds(photos):
+    """90 of 100 right, 60 of 100 still right, half of each class: (.6 - .5) / (.9 - .5) is left."""
+    rng, n, held = np.random.default_rng(11), 240, 0
+    rooms = np.repeat(np.arange(n // photos), photos)
+    guess = rooms % 2
+    for _ in range(400):
+        alike, own = rng.random(n // photos)[rooms], rng.random(n)
+        hard = np.where(rng.random(n) < 0.7, alike, own) if photos > 1 else own
+        parts = ((hard < share) - guess.astype(float) for share in (0.9, 0.6))
+        ends = interval(share_left(*parts, unit=rooms if photos > 1 else None, most_lost=1))
         held += ends.low <= 0.25 <= ends.high
-    assert 0.90 <= held / 200 <= 0.99
+    assert 0.92 <= held / 400 <= 0.99
 
 
 def test_nothing_lost_is_not_certain(worlds):
@@ -191,7 +181,7 @@ def test_detectors_and_segmenters_are_blurred_and_not_shuffled(worlds, make, sai
     found = worlds.measures(Texture(), evidence)
     assert {m.subject.get("without") for m in found.values()} == {"texture", "shading", "colour"}
     left = found[f"survives:{BLURRED}"]
-    assert value(left.estimate) < 0.7
+    assert value(left.estimate) < 0.85
     assert worlds.sentence(Texture, left).startswith(said)
     assert "commonest" not in worlds.sentence(Texture, left)
 
@@ -241,12 +231,12 @@ def test_shuffled_patches_are_those_of_the_image():
 
 def test_low_and_high_pass_part_a_frame():
     """Against a Gaussian of scipy's; both parts together are the frame."""
-    from scipy.ndimage import gaussian_filter  # noqa: PLC0415
+    from scipy.ndimage import gaussian_filter
 
-    frame = frame_of(np.random.default_rng(2), (96, 128)) // 4 + 96
+    frame = frame_of(np.random.default_rng(2), (96, 128)) // 4 + 96  # a picture without extremes
     low = LowPass(1 / 32)(frame, ViewContext("a", 7, 0)).astype(float)
     expected = gaussian_filter(frame.astype(float), (3, 3, 0), mode="nearest")
-    assert np.abs(low - expected).max() < 3
+    assert np.abs(low - expected)[12:-12, 12:-12].max() < 2.5
     high = HighPass(1 / 32)(frame, ViewContext("a", 7, 0)).astype(float)
     assert np.abs(high - int(frame.mean()) + low - frame).max() < 1e-9
     assert HighPass(1 / 32)(np.full((9, 9, 3), 200, np.uint8), ViewContext("a", 7, 0)).std() == 0
@@ -275,7 +265,7 @@ class Answering:
         return Prediction(np.eye(3, dtype=np.float32)[at])
 
 
-def conflicts(worlds, folder, *, n=60, channel=None, lines=None, **keys):
+def conflicts(worlds, folder, *, n=120, channel=None, lines=None, **keys):
     """Images whose red says the shape and whose green the texture, and a manifest of both."""
     rng = np.random.default_rng(1)
     shapes, textures = rng.integers(0, 3, (2, n))
@@ -307,7 +297,7 @@ def with_passes(worlds, evidence):
 
 
 @pytest.mark.parametrize(("channel", "expected"), [(0, 1.0), (1, 0.0)])
-def test_shape_bias_of_either_model(worlds, tmp_path, channel, expected):
+def test_shape_bias_of_either_model(worlds, verdicts, tmp_path, channel, expected):
     evidence, shapes, textures = conflicts(worlds, tmp_path, channel=channel)
     found = worlds.measures(Texture(), with_passes(worlds, evidence))
     bias = found["shape-bias:"]
@@ -316,6 +306,7 @@ def test_shape_bias_of_either_model(worlds, tmp_path, channel, expected):
     ends = interval(bias.estimate)
     assert 0 < ends.high - ends.low < 0.2
     assert value(found["category-shape-bias:category=cat"].estimate) == expected
+    assert verdicts({"": bias}, "answers-by-shape") == {"PASS" if expected else "FAIL"}
     assert "are answered with one of the two" in worlds.sentence(Texture, bias)
     figures = [r.id for r in Texture().run(evidence) if isinstance(r, Figure)]
     assert figures == ["shortcut/texture:curves", "shortcut/texture:cue-conflict"]
