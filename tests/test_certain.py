@@ -16,7 +16,7 @@ FROM_FILES = {
     "deployment/latency",
     "deployment/quantization", "deployment/size", "model/architecture", "model/consistency",
     "model/preprocessing", "model/task-fit", "shift/corruptions", "shift/geometry",
-    "shortcut/attribution", "shortcut/texture", "shortcut/toggle",
+    "shortcut/attribution", "shortcut/donor-swap", "shortcut/texture", "shortcut/toggle",
 }  # fmt: skip
 """Checks of files and of the live model; whole audits ask them (`test_whole_audits.py`)."""
 

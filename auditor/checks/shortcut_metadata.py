@@ -71,6 +71,10 @@ class Metadata(Check):
         Truth(),
         Attributes(roles=("nuisance",)),
     )
+    cannot_see: ClassVar[str] = (
+        "What is no attribute of the manifest, and a shortcut so strong that hardly any image shows "
+        "attribute and label apart."
+    )
     sources: ClassVar[tuple[str, ...]] = (
         "Geirhos et al. (2020), arXiv:2004.07780 (shortcut learning)",
         "Bergsma (2013), doi:10.1016/j.jkss.2012.10.002 (corrected Cramér's V)",

@@ -128,6 +128,10 @@ class Toggle(Check):
     id: ClassVar[str] = "shortcut/toggle"
     topic: ClassVar[str] = "whether a known artefact decides"
     needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth(), Artefacts())
+    cannot_see: ClassVar[str] = (
+        "An artefact that is neither named nor recurs, pixel for pixel, at one place in many images "
+        "of one class: handwriting, a pose, a kind of room."
+    )
     sources: ClassVar[tuple[str, ...]] = (
         "Xiao, Engstrom, Ilyas & Madry (2021), arXiv:2006.09994 (exchange within and across class)",
         "Li, Evtimov, Gordo et al. (2023), arXiv:2212.04825 (adding a watermark)",

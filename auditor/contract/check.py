@@ -28,7 +28,8 @@ class Check(ABC):
     `topic` is what the check is about, in a few words. `words` has the words of every measure
     that it can yield, by name. `question` is which of the four questions its findings answer.
     `shown` says what a report never folds: ``open`` its first picture and small tables, ``told``
-    the sentences of what it found.
+    the sentences of what it found. `cannot_see` says in one sentence which faults
+    of its kind no result of it could show; the report prints it where the check ran.
     """
 
     id: ClassVar[str]
@@ -38,6 +39,7 @@ class Check(ABC):
     question: ClassVar[Question | None] = None
     shown: ClassVar[Literal["folded", "open", "told"]] = "folded"
     sources: ClassVar[tuple[str, ...]] = ()
+    cannot_see: ClassVar[str] = ""
     at_end: ClassVar[bool] = False
     """Whether it runs after all others, since what they did is what it looks for."""
     always: ClassVar[bool] = False

@@ -38,6 +38,7 @@ def check_text(check: type[Check], *, values: Mapping[str, Any] | None = None) -
         parameters=defaults | dict(values or {}),
         sources=check.sources,
         question=check.question,
+        cannot_see=check.cannot_see,
     )
 
 

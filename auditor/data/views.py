@@ -22,7 +22,7 @@ from auditor.data.geometry import Affine
 from auditor.data.images import UnreadableImageError, decode_patch
 from auditor.data.moves import MOVES, moved
 
-Donor = Literal["same-class", "other-class"]
+Donor = Literal["same-class", "other-class", "any"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class View(Protocol):
     """A transform of frames. `name` is unique for its parameters and enters store keys.
 
     `version` changes when the same parameters would give other pixels. `donor` says which
-    image of the same split (another unit) must be handed over in the context, None for none.
+    image of the same split (another unit) must be handed over in the context, None for none; with
+    ``any`` one of whatever class.
     """
 
     @property

@@ -1,11 +1,10 @@
-"""Which images a sample holds, and whose frame is donated to whom: seeded, by unit."""
+"""Which images a sample holds: seeded, by unit."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from auditor.data.dataset import Dataset
-from auditor.data.views import Donor
 
 
 def nested_order(dataset: Dataset, *, seed: int) -> np.ndarray:
@@ -27,54 +26,3 @@ def sample_rows(dataset: Dataset, size: int | None, *, seed: int) -> np.ndarray:
     if size is None or size >= len(dataset):
         return np.arange(len(dataset))
     return np.sort(nested_order(dataset, seed=seed)[:size])
-
-
-def donor_rows(dataset: Dataset, kind: Donor, *, usable: np.ndarray, seed: int) -> np.ndarray:
-    """For each row the row of its donor, or -1 where there is none; shape (n,).
-
-    Donors come from another unit of the same split and have the same label or another one.
-    `usable` masks rows that may give or take. Each round deals the remaining receivers a random
-    permutation of givers, so that a donor serves rarely more than one image: shared donors would
-    make images dependent.
-    """
-    rng = np.random.default_rng([seed, 0xD0, int(kind == "same-class")])
-    labels = dataset.labels
-    units = dataset.units if dataset.units is not None else dataset.image_ids
-    _, unit_of = np.unique(units.astype(str), return_inverse=True)
-    donors = np.full(len(dataset), -1)
-    eligible = np.flatnonzero(usable & (labels >= 0))
-    if kind == "same-class":
-        for label in np.unique(labels[eligible]):
-            rows = eligible[labels[eligible] == label]
-            _deal(donors, rows, rows, unit_of=unit_of, labels=None, rng=rng)
-    else:
-        _deal(donors, eligible, eligible, unit_of=unit_of, labels=labels, rng=rng)
-    return donors
-
-
-def _deal(
-    donors: np.ndarray,
-    receivers: np.ndarray,
-    givers: np.ndarray,
-    *,
-    unit_of: np.ndarray,
-    labels: np.ndarray | None,
-    rng: np.random.Generator,
-) -> None:
-    """Fill `donors` for `receivers`; with `labels`, donor and receiver must differ in them."""
-    waiting = receivers
-    for _ in range(20):
-        if not len(waiting):
-            return
-        dealt = rng.permutation(givers)[: len(waiting)]
-        fits = unit_of[dealt] != unit_of[waiting]
-        if labels is not None:
-            fits &= labels[dealt] != labels[waiting]
-        donors[waiting[fits]] = dealt[fits]
-        waiting = waiting[~fits]
-    for row in waiting:
-        fits = unit_of[givers] != unit_of[row]
-        if labels is not None:
-            fits &= labels[givers] != labels[row]
-        if fits.any():
-            donors[row] = rng.choice(givers[fits])

@@ -17,8 +17,9 @@ import pandas as pd
 from auditor.contract import Pass
 from auditor.data.annotations import ImageHeader
 from auditor.data.dataset import Dataset
+from auditor.data.donors import donor_rows
 from auditor.engine.answer_files import answered
-from auditor.engine.sampling import donor_rows, sample_rows
+from auditor.engine.sampling import sample_rows
 from auditor.engine.shard import run_shard
 from auditor.engine.shard_files import PassWork, ShardFiles, ShardTask
 from auditor.engine.store import Store, key_of

@@ -161,7 +161,7 @@ class CheckText:
     """What a check said of itself when it ran: its documentation and parameters.
 
     `sections` holds the docstring's sections in order (title, text), `question` which of the four
-    questions its findings answer.
+    questions its findings answer, `cannot_see` what none of its results could show.
     """
 
     id: str
@@ -170,6 +170,7 @@ class CheckText:
     parameters: Mapping[str, Any]
     sources: tuple[str, ...]
     question: Question | None = None
+    cannot_see: str = ""
 
 
 @dataclass(frozen=True)

@@ -86,9 +86,20 @@ class CheckView:
 
 @dataclass(frozen=True)
 class Chapter:
+    """A family's checks; `unseen` says which faults of its kind those that ran could not show."""
+
     key: str
     title: str
     checks: tuple[CheckView, ...]
+    unseen: tuple[Unseen, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What no result of a check could show, by the check's topic."""
+
+    title: str
+    text: str
 
 
 def chapters(
@@ -109,8 +120,18 @@ def chapters(
         if results:
             checks = tuple(_check_view(r, record, order, pictures, folded) for r in results)
             name = FAMILY_TITLES.get(family, family.capitalize())
-            found.append(Chapter(key=family, title=name, checks=checks))
+            unseen = tuple(_unseen(results, record, order))
+            found.append(Chapter(key=family, title=name, checks=checks, unseen=unseen))
     return tuple(found)
+
+
+def _unseen(
+    results: Sequence[CheckResults], record: AuditRecord, order: Ordered
+) -> Iterator[Unseen]:
+    texts = {text.id: text.cannot_see for text in record.check_texts}
+    for check in (r.check for r in results if r.traceback is None and texts.get(r.check)):
+        topic = order.telling.topic(check)
+        yield Unseen(topic[:1].upper() + topic[1:], texts[check])
 
 
 def _weight(check: str, order: Ordered) -> int:

@@ -34,6 +34,7 @@ SUBJECT_KEYS = frozenset(
         "category",
         "claim",
         "class",
+        "component",
         "corruption",
         "fill",
         "input",

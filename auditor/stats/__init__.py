@@ -16,6 +16,7 @@ from auditor.stats.clusters import (
     side_rates,
     two_sample_difference,
 )
+from auditor.stats.crossed import crossed_paired_difference
 from auditor.stats.drift import drift_p
 from auditor.stats.estimates import (
     ENDLESS,
@@ -91,6 +92,7 @@ __all__ = [
     "clopper_pearson",
     "comparable",
     "conditional_holm",
+    "crossed_paired_difference",
     "difference_score_test",
     "draws_of",
     "drift_p",

@@ -9,8 +9,8 @@ from PIL import Image
 from auditor.checks.artefact_views import views_of
 from auditor.checks.shortcut_toggle import Artefacts, Toggle
 from auditor.contract import Available
+from auditor.data.donors import donor_rows
 from auditor.data.views import PatchInRegion, RegionFromDonor, ViewContext
-from auditor.engine.sampling import donor_rows
 from auditor.errors import SpecError
 from auditor.findings import Figure, Table, Unmeasured
 from auditor.judging.policy_file import load_policy

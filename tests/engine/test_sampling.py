@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from auditor.engine.sampling import donor_rows, nested_order, sample_rows
+from auditor.engine.sampling import nested_order, sample_rows
 
 
 @pytest.fixture
@@ -26,25 +26,3 @@ def test_a_sample_holds_whole_units(rooms):
 def test_another_seed_takes_other_units(rooms):
     assert nested_order(rooms, seed=1).tolist() != nested_order(rooms, seed=2).tolist()
     assert nested_order(rooms, seed=1).tolist() == nested_order(rooms, seed=1).tolist()
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_donors_are_of_another_unit_and_of_the_class_asked_for(rooms, seed):
-    usable = np.ones(120, dtype=bool)
-    usable[5] = False
-    for kind, same in (("same-class", True), ("other-class", False)):
-        donors = donor_rows(rooms, kind, usable=usable, seed=seed)
-        assert donors[5] == -1
-        takers = np.flatnonzero(usable)
-        assert (donors[takers] >= 0).all()
-        assert 5 not in donors
-        assert (rooms.units[donors[takers]] != rooms.units[takers]).all()
-        assert ((rooms.labels[donors[takers]] == rooms.labels[takers]) == same).all()
-        assert np.bincount(donors[takers]).max() <= 6
-
-
-def test_a_class_in_one_unit_alone_has_no_same_class_donor(worlds):
-    rooms = worlds.dataset([0, 0, 1, 1, 1, 1], units=["x", "x", "y", "y", "z", "z"])
-    donors = donor_rows(rooms, "same-class", usable=np.ones(6, dtype=bool), seed=0)
-    assert donors[:2].tolist() == [-1, -1]
-    assert (donors[2:] >= 2).all()
