@@ -21,8 +21,8 @@ Fill = Literal["mean", "grey", "blurred"]
 Frames = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
-MOST_PIXELS = 64 * 224 * 224
-"""Pixels of a batch that memory surely holds."""
+MOST_PIXELS = 2**18
+"""Pixels of a batch: with more, what a layer gives no longer fits into a core's cache."""
 FLAT = 1e-6
 """A map whose largest share of the score's change is below this says nothing."""
 
@@ -59,7 +59,7 @@ def hidden(frame: Frames, fill: Frames, grid: int) -> Frames:
 
 
 def answered(model: Predictor, frames: Frames) -> Prediction:
-    """The answers to frames (n, h, w, 3), as many at a time as memory surely holds."""
+    """The answers to frames (n, h, w, 3), some at a time."""
     step = max(1, MOST_PIXELS // (frames.shape[1] * frames.shape[2]))
     parts = [model.predict(frames[at : at + step]) for at in range(0, len(frames), step)]
     return Prediction.joined(parts)
@@ -110,7 +110,7 @@ def integrated_gradients(
     at = ((np.arange(steps) + 0.5) / steps)[:, None, None, None]
     change = frame.astype(np.float64) - fill
     path = np.rint(fill + at * change).astype(np.uint8)
-    step = max(1, MOST_PIXELS // (8 * frame.shape[0] * frame.shape[1]))
+    step = max(1, MOST_PIXELS // (frame.shape[0] * frame.shape[1]))
     labels = np.full(steps, label)
     parts = [
         model.gradients(path[i : i + step], labels[i : i + step]) for i in range(0, steps, step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def _changes(grids: Sequence[int]) -> tuple[Change, ...]:
         Change(LowPass(1 / 32), "texture", "a blur of 3.1% of its side"),
         Change(HighPass(1 / 75), "shading", "edges alone"),
         Change(HighPass(1 / 150), "shading", "fine edges alone"),
-        Change(Grey(), "colour", "no colour"),
+        Change(Grey(), "colour", "grey pictures"),
     )
 
 
@@ -153,9 +153,13 @@ class Texture(Check):
 
     id: ClassVar[str] = "shortcut/texture"
     topic: ClassVar[str] = "shape, texture and colour"
+    shown: ClassVar[Literal["folded", "open", "told"]] = "open"
     needs: ClassVar[tuple[Need, ...]] = (
         Predictions(), Truth(), FilteredAnswers(), _SHUFFLED, _CONFLICTS,
     )  # fmt: skip
+    cannot_see: ClassVar[str] = (
+        "Whether a texture or a colour that the model reads is the right thing to read."
+    )
     sources: ClassVar[tuple[str, ...]] = (
         "Geirhos et al. (2019), arXiv:1811.12231 (cue conflict, shape bias)",
         "Geirhos et al. (2018), arXiv:1808.08750 (low-pass and high-pass)",
