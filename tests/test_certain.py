@@ -17,7 +17,8 @@ FROM_FILES = {
     "deployment/quantization", "deployment/size", "model/architecture", "model/consistency",
     "model/preprocessing", "model/task-fit", "shift/corruptions", "shift/estimated-accuracy",
     "shift/geometry", "shift/power",
-    "shortcut/background", "shortcut/donor-swap", "shortcut/toggle",
+    "shortcut/attribution", "shortcut/background", "shortcut/donor-swap", "shortcut/texture",
+    "shortcut/toggle",
 }  # fmt: skip
 """Checks of files and of the live model; whole audits ask them (`test_whole_audits.py`)."""
 

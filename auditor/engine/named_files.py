@@ -39,7 +39,7 @@ def footprint_of_named(spec: AuditSpec, *, texts: Mapping[str, str], out: Path) 
     To be taken before any of it is read: what is edited meanwhile is then a change to the next run.
     `texts` are the marks of what was read before (`marks_of_texts`).
     """
-    files = [*_named(spec), *_annotations(spec), *_beside(spec)]
+    files = [*_named(spec), *_annotations(spec), *_cue_conflicts(spec), *_beside(spec)]
     found = Footprint.of(files, folders=_folders(spec), apart=out)
     return replace(found, files={**found.files, **texts})
 
@@ -133,6 +133,15 @@ def _annotations(spec: AuditSpec) -> Iterator[Path]:
         if part.manifest is None:
             found = _files(spec.resolve(str(part.images)))
             yield from (path for path in found if not is_image_name(path.name))
+
+
+def _cue_conflicts(spec: AuditSpec) -> Iterable[Path]:
+    """Their images, too: no sweep reads them."""
+    given = spec.data.cue_conflict
+    if given is None:
+        return ()
+    images = spec.resolve(given.manifest).parent if given.images is None else given.images
+    return (p for p in _files(spec.resolve(str(images))) if is_image_name(p.name))
 
 
 def _files(folder: Path) -> Iterable[Path]:

@@ -140,6 +140,18 @@ def int8_form(file: Path, *, model: ModelSpec, calibration: np.ndarray) -> bytes
     return found.arrays[0].tobytes()
 
 
+def randomised_form(file: Path, *, model: ModelSpec, seed: int) -> bytes:
+    """As `randomised`, in a contained process."""
+    asked = {"do": "randomise", "file": str(file.absolute()), "seed": seed, "part": model.weights}
+    process = ContainedProcess(
+        "auditor.models.serving:serving",
+        preload=(*_imports(file), "auditor.models.randomised"),
+        limits=Limits(_memory(file, model.limits), model.limits.seconds),
+    )
+    with contextlib.closing(process):
+        return process.call(asked).arrays[0].tobytes()
+
+
 def int8_notes(file: Path) -> tuple[str, ...]:
     """As `quantization_notes`, in a contained process."""
     process = _quantizing(Limits(_memory(file, RunLimits()), RunLimits().seconds))

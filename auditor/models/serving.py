@@ -65,6 +65,8 @@ def serving() -> Serve:
             return encode(guess_model_spec(Path(values["file"]), **asked)), ()
         if values["do"] == "quantize":
             return {}, (_quantized(values, message.arrays[0]),)
+        if values["do"] == "randomise":
+            return {}, (_randomised(values),)
         if values["do"] == "notes":
             return {"notes": _notes(Path(values["file"]))}, ()
         if values["do"] == "gradients":
@@ -90,6 +92,13 @@ def _quantized(values: Mapping[str, Any], calibration: np.ndarray) -> np.ndarray
 
     input = InputSpec.model_validate_json(json.dumps(values["input"]))
     made = quantize_int8(Path(values["file"]), calibration=calibration, input=input)
+    return np.frombuffer(made, dtype=np.uint8)
+
+
+def _randomised(values: Mapping[str, Any]) -> np.ndarray:
+    from auditor.models.randomised import randomised
+
+    made = randomised(Path(values["file"]), seed=values["seed"], part=values["part"])
     return np.frombuffer(made, dtype=np.uint8)
 
 

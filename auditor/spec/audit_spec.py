@@ -17,6 +17,7 @@ from auditor.spec.bounds import (
     FilePath,
 )
 from auditor.spec.conditions import ConditionsSpec
+from auditor.spec.cue_conflict_spec import CueConflictSpec
 from auditor.spec.model_spec import ModelSpec
 from auditor.spec.spec_part import Fraction, Positive, SpecPart
 
@@ -29,6 +30,8 @@ SUBJECT_KEYS = frozenset(
         "artefact",
         "at",
         "attribute",
+        "by",
+        "category",
         "claim",
         "class",
         "component",
@@ -36,11 +39,13 @@ SUBJECT_KEYS = frozenset(
         "cue",
         "fill",
         "input",
+        "method",
         "moved",
         "operating",
         "part",
         "score",
         "severity",
+        "without",
     }
 )
 """Keys of subjects of findings that an attribute's name must not be mistaken for."""
@@ -249,6 +254,8 @@ class DataSpec(SpecPart):
     test: DatasetSpec
     train: DatasetSpec | None = None
     deployment: DatasetSpec | None = None
+    cue_conflict: CueConflictSpec | None = None
+    """Images whose shape is of one class and whose texture of another (`shortcut/texture`)."""
     columns: ColumnsSpec = ColumnsSpec()
     unit_rule: Literal["mean", "majority", "worst"] = "mean"
     unit_accepts: UnitAcceptsSpec | None = None
