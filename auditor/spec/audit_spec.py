@@ -17,29 +17,17 @@ from auditor.spec.bounds import (
     FilePath,
 )
 from auditor.spec.conditions import ConditionsSpec
-from auditor.spec.model_spec import ModelSpec
+from auditor.spec.model_spec import InputSpec, ModelSpec
 from auditor.spec.spec_part import Fraction, Positive, SpecPart
+from auditor.spec.variants import Variants, require_named_forms
 
 SPLITS = ("test", "train", "deployment")
 """Dataset splits, in the order in which they are read and printed."""
 
 SUBJECT_KEYS = frozenset(
-    {
-        "annotator",
-        "artefact",
-        "at",
-        "attribute",
-        "claim",
-        "class",
-        "corruption",
-        "input",
-        "moved",
-        "operating",
-        "part",
-        "score",
-        "severity",
-    }
-)
+    {"annotator", "artefact", "at", "attribute", "calibrator", "claim", "class", "corruption",
+     "input", "moved", "operating", "part", "score", "severity", "target"}
+)  # fmt: skip
 """Keys of subjects of findings that an attribute's name must not be mistaken for."""
 
 Split = Literal["test", "train", "deployment"]
@@ -375,6 +363,8 @@ class AuditSpec(SpecPart):
     consequences: ConsequencesSpec = ConsequencesSpec()
     shortcuts: Annotated[tuple[ShortcutSpec, ...], Field(max_length=MOST_CLAIMS)] = ()
     target: TargetSpec | None = None
+    variants: Variants = Field(default_factory=dict)
+    """Other forms of the model, by name: what would ship in its place, or how it would run."""
     policy: FilePath = "default"
     declarations: FilePath | None = None
     display: dict[str, str] = Field(default_factory=dict)
@@ -382,6 +372,16 @@ class AuditSpec(SpecPart):
     checks: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Parameters of checks, by check id."""
     folder: Path = Field(default=Path(), exclude=True)
+
+    @model_validator(mode="after")
+    def _forms_are_others(self) -> Self:
+        require_named_forms(self.variants)
+        return self
+
+    def input_of(self, variant: str) -> InputSpec:
+        """How images become the input of a form of the model."""
+        found = self.variants.get(variant)
+        return self.model.input if found is None or found.input is None else found.input
 
     def resolve(self, path: str) -> Path:
         """A path of the spec as one that can be opened."""
