@@ -288,11 +288,12 @@ def _gap_change(
 ) -> Measured:
     """By how much more the group loses than the others do: what the form adds to its gap."""
     name, subject, pair = "gap-change", form.subject(**keys), form.pair
+    named = ", ".join(f"{group} ({attribute})" for attribute, group in keys.items())
     lost = pair.first.right.astype(np.float64) - pair.second.right
     inside, units = member[known], None if pair.units is None else pair.units[known]
     owners = np.flatnonzero(known) if units is None else units
-    sides = {"the group": len(set(owners[inside].tolist())),
-             "the others": len(set(owners[~inside].tolist()))}  # fmt: skip
+    sides = {named: len(set(owners[inside].tolist())),
+             f"all but {named}": len(set(owners[~inside].tolist()))}  # fmt: skip
     few = too_few(name, subject, sides=sides, noun="images" if units is None else "units")
     if few is not None:
         return few
@@ -305,7 +306,7 @@ def _gap_change(
         neutral=0.0,
         better="lower",
         n=int(inside.sum()),
-        n_units=None if units is None else sides["the group"],
+        n_units=None if units is None else sides[named],
         facts={"lost_here": float(lost[known][inside].mean()),
                "lost_by_others": float(lost[known][~inside].mean())},
         of=pair.first.of,

@@ -34,8 +34,9 @@ class _Named(nn.Module):
 def exported(network: nn.Module, example: torch.Tensor, *, tensors: Tensors) -> bytes:
     """The ONNX file of a network, by tracing it on `example` (1, ...); its batch is free.
 
-    `tensors` names the tensors of the network's answer that become outputs, in order. Raises
-    ModelError where torch cannot write one.
+    `tensors` names the tensors of the network's answer that become outputs, in order; of
+    TorchScript, which is not traced again, all of them do. Raises ModelError where torch cannot
+    write one.
     """
     content = io.BytesIO()
     # torch writes to files that are open, too, and does not say so.
@@ -44,9 +45,11 @@ def exported(network: nn.Module, example: torch.Tensor, *, tensors: Tensors) -> 
         with warnings.catch_warnings(), torch.inference_mode():
             # Tracing tells of every branch that it takes; the answers are compared afterwards.
             warnings.simplefilter("ignore")
-            names = [name or "output" for name in tensors(network(example))]
+            scripted = isinstance(network, torch.jit.ScriptModule)
+            found = _all_of(network(example)) if scripted else tensors(network(example))
+            names = [name or "output" for name in found]
             write(
-                _Named(network, tensors).eval(),
+                network if scripted else _Named(network, tensors).eval(),
                 (example,),
                 content,
                 input_names=["image"],
@@ -62,6 +65,12 @@ def exported(network: nn.Module, example: torch.Tensor, *, tensors: Tensors) -> 
             "as it will ship, and name that file under `variants` or as `model.path`."
         ) from error
     return content.getvalue()
+
+
+def _all_of(made: Any) -> Mapping[str, torch.Tensor]:
+    if isinstance(made, torch.Tensor):
+        return {"output": made}
+    return {f"output_{i}": each for i, each in enumerate(made)}
 
 
 def take_threads(runtime: RuntimeSpec) -> None:
