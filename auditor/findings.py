@@ -364,7 +364,8 @@ class ModelFacts:
     """What a loaded model is. `embedding` names the tensor used, None where there is none.
 
     `notes` are sentences on how the file was understood; `listed_classes` are the classes in the
-    order that the file lists, where that is another than the order of `classes`.
+    order that the file lists, where that is another than the order of `classes`; `sparsity` is of
+    `auditor.models.sparsity`; `operators` counts an ONNX file's, by ``domain:name``.
     """
 
     task: str
@@ -383,3 +384,11 @@ class ModelFacts:
     trusted_code: bool = False
     notes: tuple[str, ...] = ()
     listed_classes: tuple[str, ...] = ()
+    sparsity: Mapping[str, int] = field(default_factory=dict)
+    operators: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def zero_share(self) -> float | None:
+        """Share of the weights that are 0; None where that cannot be told."""
+        found = self.sparsity
+        return found["zeros"] / found["weights"] if found.get("weights") else None

@@ -13,10 +13,10 @@ from auditor.stats import Exact, interval, value
 CLASSES = check_classes()
 FROM_FILES = {
     "data/duplicates", "data/images", "data/leakage", "data/left-out", "data/manifest",
-    "deployment/latency",
-    "deployment/quantization", "deployment/size", "model/architecture", "model/consistency",
-    "model/preprocessing", "model/task-fit", "shift/corruptions", "shift/estimated-accuracy",
-    "shift/geometry", "shift/power",
+    "deployment/latency", "deployment/portability", "deployment/quantization", "deployment/size",
+    "deployment/variants", "model/architecture", "model/consistency", "model/preprocessing",
+    "model/task-fit", "shift/corruptions", "shift/estimated-accuracy", "shift/geometry",
+    "shift/power",
     "shortcut/attribution", "shortcut/background", "shortcut/donor-swap", "shortcut/texture",
     "shortcut/toggle",
 }  # fmt: skip

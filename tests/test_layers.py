@@ -35,7 +35,12 @@ LAYERS = (
 )
 FAMILIES = {"checks", "shift", "bias"}
 HEAVY = {
-    "onnxruntime": {"models/onnx_model.py", "models/quantize.py", "models/bench.py"},
+    "onnxruntime": {
+        "models/onnx_model.py",
+        "models/quantize.py",
+        "models/half.py",
+        "models/bench.py",
+    },
     "weasyprint": {"reports/pdf.py"},
     "great_expectations": {"data/expectations.py"},
 }

@@ -1,32 +1,35 @@
-"""deployment/quantization: what an INT8 form of the model would lose, and who would lose it."""
+"""deployment/quantization: what INT8 and FP16 forms of the model lose, and who loses it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 
-from auditor.comparing.by_group import measure_cells
-from auditor.comparing.pairs import Pair
+from auditor.comparing.forms import Form, FormPasses, form_results
 from auditor.contract import (
+    EXPORTED,
     Attributes,
     Available,
     Check,
+    Confidences,
     Evidence,
+    LiveModel,
     Need,
+    NotMeasurableError,
     Predictions,
-    Truth,
     Unmet,
     Words,
 )
-from auditor.contract.quantity_words import lost_words
-from auditor.contract.words import EITHER_WAY, FROM_0
-from auditor.data.dataset import MISSING_GROUP, Attribute
+from auditor.contract.form_words import form_words
+from auditor.contract.words import FROM_0
 from auditor.errors import ModelError
-from auditor.findings import Cell, Column, Measure, Measured, Result, Subject, Table, Unmeasured
+from auditor.findings import Column, Measure, Measured, Result, Subject, Table, Unmeasured
 from auditor.models.contained import int8_notes
+from auditor.models.form_facts import QuantizationNotes
+from auditor.models.identity import machine_facts
 from auditor.models.inputs import tensor_shape
 from auditor.models.latency import (
     BenchRequest,
@@ -37,206 +40,274 @@ from auditor.models.latency import (
     disturbance,
     ratio_draws,
 )
-from auditor.scoring.comparison import worst_first
-from auditor.scoring.quantities import Quantity
-from auditor.scoring.set_values import EmptySetError
-from auditor.spec import TargetSpec
-from auditor.stats import Exact, mcnemar_exact
+from auditor.models.predictor import Prediction
+from auditor.models.sameness import difference
+from auditor.scoring.comparison import too_few, worst_first
+from auditor.spec import FP16, INT8, TargetSpec
+from auditor.stats import Exact, interval, rate
 
-INT8 = "int8"
 FEWEST_BLOCKS = 10
 """Pairs of blocks below which the spread of a speed ratio is not known."""
+HALF_IMAGES = 1_000
+"""Images of a split that the FP16 form answers: it differs less, and takes longer on processors."""
+_BATCH = 8
 
 
 @dataclass(frozen=True)
-class Int8Predictions(Predictions):
-    """Answers of the INT8 form, which only a floating-point ONNX model can be given."""
-
-    variant: str = INT8
+class CompressedPasses(FormPasses):
+    """Answers of a compressed form, made of a floating-point model or named by the spec."""
 
     def unmet(self, available: Available) -> Unmet | None:
-        if available.model.format != "onnx":
-            return Unmet(
-                reason=f"An INT8 form is made from an ONNX file; this is a "
-                f"{available.model.format} model.",
-                remedy="Export the model to ONNX and audit that file, with the original under "
-                "`model.reference`.",
-            )
-        if available.model.quantised:
+        stated = available.spec.variants.get(self.variant)
+        if available.model.quantised and (stated is None or stated.path is None):
             return Unmet(
                 reason="The model's weights are quantised already.",
                 remedy="Nothing is to be done: the audit measures the model as it will ship. To "
-                "see what quantization cost, audit the floating-point file.",
+                "see what quantization cost, audit the floating-point file and name this one as "
+                "`variants.int8.path`.",
+            )
+        return super().unmet(available)
+
+
+@dataclass(frozen=True)
+class HalfPasses(CompressedPasses):
+    """Answers of the FP16 form, which a model that is fed 16 bits is already."""
+
+    variant: str = FP16
+    sample: int | None = HALF_IMAGES
+
+    def unmet(self, available: Available) -> Unmet | None:
+        stated = available.spec.variants.get(self.variant)
+        halved = available.spec.model.input.dtype == "float16"
+        if halved and (stated is None or stated.path is None):
+            return Unmet(
+                reason="The model is in half precision already.",
+                remedy="Nothing to do: the audit measures it as it will ship.",
             )
         return super().unmet(available)
 
 
 GROUPS = Attributes(optional=True)
+HALF = HalfPasses(optional=True)
+SURE = Confidences(optional=True)
 
 
 @dataclass(frozen=True)
 class Quantization(Check):
-    """Accuracy lost by an INT8 form of the model, in all and by every group; size and speed.
+    """What INT8 and FP16 forms of the model lose, in all and by every group; size and speed.
 
     What it measures
     ----------------
-    The model is quantised to 8 bits (weights by channel, activations calibrated on training
-    images, or on test images where there are none) and answers the same test images. Accuracy as
-    given minus accuracy as INT8, over all images and within every group of every attribute, by
-    the images that only one of the two answers right; the share of answers that change, and that
-    change from right to wrong; the size of the file; and the speed, both forms timed in
-    alternating blocks.
+    The forms that the spec names as `variants.int8` and `variants.fp16`, else the auditor's own:
+    the model quantised to 8 bits (quantise and dequantise nodes, weights by channel, unsigned
+    activations), and rounded to 16 bits. A PyTorch model is first written as ONNX, and the share
+    of images is told that this file answers otherwise.
+
+    Ranges of activations for 8 bits are taken from training images (test images where there are
+    none) by two calibrators, the least and greatest value seen (MinMax) and 99.99% of the values
+    (Percentile). The form is kept whose outputs lie nearer those of the model as given on images
+    that no range was taken from. No label is looked at; both distances are told.
+
+    Every form answers the same images as the model as given, on every labelled split (FP16 on a
+    thousand of each). Accuracy
+    (objects found) as given minus that of the form, over all rows and within every group, by the
+    rows that only one of the two has right (McNemar); by how much more a group loses than all
+    others; average precision or IoU lost; the share of answers that change, and that change from
+    right to wrong; the change of the calibration error; the images most affected; the size of the
+    file; and the speed, both forms timed in alternating blocks of one run, by the clock and by
+    processor time.
 
     Why it matters
     --------------
     A model is often made smaller on its way to a device, after its evaluation. Accuracy over all
     hardly moves then, while the errors that are added gather in groups that are rare in the
-    training images.
+    training images. Which calibrator is used can cost tens of points.
 
     How it can mislead
     ------------------
-    This is the auditor's own quantization with common settings: the one that ships may be better
-    (trained for it) or worse, and is best audited as a file of its own. Where calibration used
-    the test images it has seen them, labels aside, and the loss may look a little smaller than it
-    is. Small groups lose or gain points by luck; the interval counts. The speed is of this
-    machine: processors without instructions for 8-bit products can be slower with INT8 than
-    without.
+    This is the auditor's own compression with common settings: the one that ships may be better
+    (trained for it) or worse, so name its file. Where calibration used the test images it has
+    seen them, labels aside, and the loss may look a little smaller than it is. The nearer outputs
+    need not be the better answers. An INT8 file answers by the processor's instructions and the
+    runtime's version, which the sentence names: on another machine it can answer otherwise. Small
+    groups lose or gain points by luck; the interval counts. The speed is of this machine:
+    processors without instructions for 8-bit products can be slower with INT8 than without.
     """
 
     id: ClassVar[str] = "deployment/quantization"
-    topic: ClassVar[str] = "the eight-bit version"
-    needs: ClassVar[tuple[Need, ...]] = (Predictions(), Int8Predictions(), Truth(), GROUPS)
+    topic: ClassVar[str] = "the eight-bit and half-precision forms"
+    needs: ClassVar[tuple[Need, ...]] = (
+        Predictions(),
+        CompressedPasses(),
+        HALF,
+        LiveModel(),
+        GROUPS,
+        SURE,
+    )
     sources: ClassVar[tuple[str, ...]] = (
         "Krishnamoorthi (2018), arXiv:1806.08342",
+        "Nagel et al. (2021), arXiv:2106.08295 (choice of ranges)",
         "Hooker, Moorosi, Clark, Bengio & Denton (2020), arXiv:2010.03058 (who bears the loss)",
         "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
         "McNemar (1947), doi:10.1007/BF02295996",
     )
 
     words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = {
-        "accuracy-lost": (
-            Words(
-                title="Objects lost in the {variant} version{of_group}",
-                span=EITHER_WAY,
-                short="objects lost in the {variant} version{of_group}",
-                sentence="Objects found as INT8{of_group}: {this}; as given {other}; {point} lost.",
-                hundred="Of 100 objects{of_group}, the model as given finds {there}; its "
-                "{variant} version {here}.",
-                sides=("This version", "As given"),
-                column="objects lost in {variant}",
-                action="do not ship the {variant} version",
-                of="object",
-            ),
-            Words(
-                title="Accuracy lost in the {variant} version{of_group}",
-                span=EITHER_WAY,
-                short="{variant} version{of_group}",
-                sentence="Accuracy as INT8{of_group}: {this}; as given {other}; {point} lost.",
-                hundred="Of 100 images{of_group}, the model as given answers {there} rightly; its "
-                "{variant} version {here}.",
-                sides=("This version", "As given"),
-                column="lost in {variant}",
-                action="do not ship the {variant} version",
+        **form_words(),
+        "calibrator-noise": Words(
+            title="Distance of the {variant} form's outputs from the float ones, ranges by "
+            "{calibrator}",
+            span=FROM_0,
+            short="error of ranges by {calibrator}",
+            sentence=(
+                "With ranges by {calibrator} the {variant} form's outputs are off by "
+                "{share:percent} of what images change in them, on {n} images of the {split} data "
+                "({used}).",
             ),
         ),
-        **lost_words(
-            ("This version", "As given"),
-            where="in the {variant} version{of_group}",
-            action="do not ship the {variant} version",
-        ),
-        "flip-rate": (
-            Words(
-                title="Answers that turn from right to wrong in the {variant} version",
-                short="answers that turn wrong in {variant}",
-                sentence="{value} of {n} test {rows} turn from right to wrong in the INT8 form "
-                "({kind}).",
-                action="do not ship the {variant} version",
-            ),
-            Words(
-                title="Answers that change in the {variant} version",
-                short="answers that change in {variant}",
-                sentence="{value} of {n} test {rows} get another answer from the INT8 form.",
-                action="do not ship the {variant} version",
-            ),
+        "export-disagreement": Words(
+            title="Images that the ONNX form answers otherwise than the PyTorch model",
+            short="answers that change on export",
+            sentence="Written as ONNX, from which the compressed forms are made, the model answers "
+            "{value} of {n} images otherwise; scores move by at most {largest:.2g}.",
+            action="export the model so that it answers the same",
         ),
         "size-ratio": Words(
-            title="Size of the {variant} version against the model as given",
+            title="Size of the {variant} form against the model as given",
             span=FROM_0,
-            short="size of {variant} version",
-            sentence="The INT8 file takes {megabytes:,.2f} MB, {point} the "
+            short="size of {variant} form",
+            sentence="The {variant} file takes {megabytes:,.2f} MB, {point} the "
             "{megabytes_as_given:,.2f} MB of the model as given.",
-            action="do not ship the {variant} version",
+            action="do not ship the {variant} form",
         ),
         "speed-ratio": Words(
-            title="Time of the model as given against the {variant} version",
+            title="Time of the model as given against the {variant} form",
             span=FROM_0,
-            short="speed of {variant} version",
-            sentence="On this machine ({processor}) the model as given takes {value} the time of "
-            "its INT8 form.",
-            action="do not ship the {variant} version",
+            short="speed of {variant} form",
+            sentence=(
+                "On this machine ({processor}) the model as given takes {value} the time of "
+                "its {variant} form.",
+                "{slower:if}The {variant} form is slower here.",
+            ),
+            action="do not ship the {variant} form for its speed",
         ),
         "processor-ratio": Words(
-            title="Processor time of the model as given against the {variant} version",
+            title="Processor time of the model as given against the {variant} form",
             span=FROM_0,
-            short="processor time of {variant} version",
-            sentence="On this machine ({processor}) the model as given takes {value} the processor "
-            "time of its "
-            "INT8 form.",
-            action="do not ship the {variant} version",
+            short="processor time of {variant} form",
+            sentence=(
+                "On this machine ({processor}) the model as given takes {value} the processor "
+                "time of its {variant} form.",
+                "{slower:if}The {variant} form is slower here.",
+            ),
+            action="do not ship the {variant} form for its speed",
         ),
     }
 
     blocks: Annotated[int, "Pairs of blocks that the two forms are timed in."] = 30
     block_runs: Annotated[int, "Runs a block holds."] = 10
-    budget_s: Annotated[float, "Seconds after which no further timing begins."] = 10.0
+    budget_s: Annotated[float, "Seconds after which no further timing of a form begins."] = 10.0
     attempts: Annotated[int, "Times that a disturbed timing is repeated at most."] = 3
+    parity_images: Annotated[int, "Images on which an export is held against the original."] = 64
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        pair = Pair.of(evidence.scored(), evidence.scored(variant=INT8))
-        yield _lost(pair, {}, among="the test images")
-        yield from _flips(pair)
-        images = Pair.of(evidence.scored(of="image"), evidence.scored(variant=INT8, of="image"))
-        values = (evidence.set_values(), evidence.set_values(variant=INT8))
-        yield from _sets_lost(images, *values, by_group=evidence.has(GROUPS))
-        if evidence.has(GROUPS):
-            yield from _by_group(pair)
-        yield _size_ratio(evidence)
-        yield from self._speed(evidence)
+        yield from self._form(evidence, INT8)
+        yield from _calibrators(evidence)
+        if evidence.has(HALF):
+            try:
+                yield from self._form(evidence, FP16)
+            except NotMeasurableError as error:
+                subject = Subject(variant=FP16)
+                yield Unmeasured("accuracy-lost", subject, error.reason, error.remedy)
+        if evidence.model.format != "onnx":
+            yield from self._export(evidence)
 
-    def _speed(self, evidence: Evidence) -> Iterator[Result]:
-        request = self._request(evidence)
+    def _form(self, evidence: Evidence, variant: str) -> Iterator[Result]:
+        facts = machine_facts(evidence.predictor(variant).facts.format)
+        sample = HALF.sample if variant == FP16 else None
+        for split in evidence.labelled_splits():
+            form = Form.of(
+                evidence, variant, split, check=self.id, by_group=evidence.has(GROUPS),
+                sure=evidence.has(SURE), facts=facts, sample=sample,
+            )  # fmt: skip
+            yield from form_results(form)
+        yield _size_ratio(evidence, variant)
+        yield from self._speed(evidence, variant)
+
+    def _export(self, evidence: Evidence) -> Iterator[Measured]:
+        """Whether the ONNX file that torch wrote answers as the network does."""
+        name, subject = "export-disagreement", Subject(split="test", variant=EXPORTED)
+        frames = evidence.frames("test", sample=self.parity_images)
+        ids = np.asarray(evidence.frame_ids("test", sample=self.parity_images), dtype=object)
+        few = too_few(name, subject, sides={"the sample": len(ids)})
+        if few is not None:
+            yield few
+            return
+        try:
+            models = [evidence.predictor(), evidence.predictor(EXPORTED)]
+        except NotMeasurableError:
+            return  # Every form was named by the spec: none was exported.
+        point = evidence.spec.model.point.confidence
+        found = difference(
+            *(
+                Prediction.joined(
+                    [m.predict(frames[at : at + _BATCH]) for at in range(0, len(frames), _BATCH)]
+                )
+                for m in models
+            ),
+            confidence=point,
+        )
+        yield Measure(
+            name=name,
+            subject=subject,
+            estimate=rate(found.changed),
+            scale="share",
+            better="lower",
+            n=len(ids),
+            examples=worst_first(ids, badness=found.moved, among=found.changed),
+            facts={"largest": float(found.moved.max())},
+        )
+
+    def _speed(self, evidence: Evidence, variant: str) -> Iterator[Result]:
+        request = self._request(evidence, variant)
+        subject = Subject(variant=variant)
         try:
             result = calmest_bench(request, attempts=self.attempts)
         except ModelError as error:
             reason = f"The two forms could not be timed: {error}"
-            yield _unmeasured("speed-ratio", reason, remedy="Run the audit again on the target.")
+            yield _untimed(subject, reason, remedy="Run the audit again on the target.")
             return
         pairs = min(len(m.wall_ms) for m in result.models) // self.block_runs
         if pairs < FEWEST_BLOCKS:
-            yield _unmeasured(
-                "speed-ratio",
+            yield _untimed(
+                subject,
                 f"{pairs} pairs of blocks fitted into the time; a spread takes {FEWEST_BLOCKS}.",
                 remedy="Raise `budget_s` of this check under `checks` in the audit spec.",
             )
             return
-        yield self._ratio(result, "processor-ratio")
+        yield self._ratio(result, "processor-ratio", subject)
         disturbed = disturbance(result, on_cpu=request.on_cpu)
         if disturbed is None:
-            yield self._ratio(result, "speed-ratio")
+            yield self._ratio(result, "speed-ratio", subject)
         else:
-            yield _unmeasured(
-                "speed-ratio",
+            yield _untimed(
+                subject,
                 f"Timings were contended, in each attempt: in the calmest {disturbed}.",
                 remedy="Run the audit (or this check alone) on the target with nothing else "
                 "running; `processor-ratio` is less disturbed.",
             )
 
-    def _request(self, evidence: Evidence) -> BenchRequest:
+    def _request(self, evidence: Evidence, variant: str) -> BenchRequest:
         target = evidence.spec.target or TargetSpec(name="this machine")
+        given = evidence.model_path() if evidence.model.format == "onnx" else None
         return BenchRequest(
-            models=(TimedModel(evidence.model_path()), TimedModel(evidence.model_path(INT8))),
-            shape=(batch_of(evidence.model), *tensor_shape(evidence.spec.model.input)),
-            dtype=evidence.spec.model.input.dtype,
+            # One runtime for both: PyTorch's own time would be that of another program.
+            models=(
+                TimedModel(evidence.model_path(EXPORTED) if given is None else given),
+                TimedModel(evidence.model_path(variant)),
+            ),
+            shape=(batch_of(evidence.model), *tensor_shape(evidence.spec.input_of(variant))),
+            dtype=evidence.spec.input_of(variant).dtype,
             threads=target.threads,
             providers=target.providers,
             runs=self.blocks * self.block_runs,
@@ -244,14 +315,14 @@ class Quantization(Check):
             budget_s=self.budget_s,
         )
 
-    def _ratio(self, result: BenchResult, name: str) -> Measure:
-        given, int8 = result.models
+    def _ratio(self, result: BenchResult, name: str, subject: Subject) -> Measure:
+        given, here = result.models
         by_wall = name == "speed-ratio"
-        times = (given.wall_ms, int8.wall_ms) if by_wall else (given.cpu_ms, int8.cpu_ms)
+        times = (given.wall_ms, here.wall_ms) if by_wall else (given.cpu_ms, here.cpu_ms)
         draws = ratio_draws(*times, block=self.block_runs)
         return Measure(
             name=name,
-            subject=_SUBJECT,
+            subject=subject,
             estimate=draws,
             scale="ratio",
             neutral=1.0,
@@ -261,139 +332,70 @@ class Quantization(Check):
             facts={
                 "machine": vars(result.machine),
                 "processor": str(result.machine),
+                "slower": interval(draws).high < 1,
                 "switches_per_run": result.switches_per_run,
                 "wall_over_cpu": result.wall_over_cpu,
                 "median_ms_as_given": float(np.median(times[0])),
-                "median_ms_int8": float(np.median(times[1])),
+                "median_ms_here": float(np.median(times[1])),
             },
         )
 
 
-_SUBJECT = Subject(variant=INT8)
+def _untimed(subject: Subject, reason: str, *, remedy: str) -> Unmeasured:
+    return Unmeasured("speed-ratio", subject, reason, remedy, volatile=True)
 
 
-def _unmeasured(name: str, reason: str, *, remedy: str) -> Unmeasured:
-    return Unmeasured(name, _SUBJECT, reason, remedy, volatile=True)
+def _calibrators(evidence: Evidence) -> Iterator[Result]:
+    """Every calibrator that was tried, and which one's form was kept."""
+    notes = int8_notes(evidence.model_path(INT8))
+    split = "train" if evidence.spec.data.train is not None else "test"
+    for tried in notes.calibrators:
+        subject = Subject.of(split=split, variant=INT8, calibrator=tried.name)
+        if tried.noise is None:
+            remedy = "Nothing to do: the other calibrator's form was taken."
+            yield Unmeasured("calibrator-noise", subject, tried.failed, remedy)
+            continue
+        yield Measure(
+            name="calibrator-noise",
+            subject=subject,
+            estimate=Exact(tried.noise),
+            scale="ratio",
+            better="lower",
+            n=notes.held_out,
+            facts={"used": "used" if tried.chosen else "not used", "share": tried.noise},
+        )
+    if notes.calibrators:
+        yield _calibrator_table(notes)
 
 
-def _lost(pair: Pair, keys: Mapping[str, str], *, among: str) -> Measured:
-    """Accuracy as given minus as INT8, over the images of `pair`."""
-    name, subject = "accuracy-lost", Subject.about(keys, split="test", variant=INT8)
-    few = pair.too_few(name, subject, among=among)
-    if few is not None:
-        return few
-    given, int8 = pair.first.right, pair.second.right
-    broken, fixed = pair.broken, ~given & int8
-    found = pair.difference(
-        name,
-        subject,
-        of=(given, int8),
-        better="lower",
-        examples=worst_first(pair.first.image_ids, badness=pair.second.confidence, among=broken),
-        facts={
-            "right_only_as_given": int(broken.sum()),
-            "right_only_int8": int(fixed.sum()),
-            "mcnemar_p": mcnemar_exact(int(broken.sum()), int(fixed.sum())),
-        },
-    )
-    # This side is the form that would ship; the loss is what it lacks.
-    return replace(found, sides=None if found.sides is None else found.sides[::-1])
-
-
-def _sets_lost(
-    pair: Pair, given: Sequence[Quantity], int8: Sequence[Quantity], *, by_group: bool
-) -> Iterator[Measured]:
-    """What all images, and those of each group, lose of the chief value that a set has."""
-    if not given or not int8:
-        return
-    parts: list[tuple[dict[str, str], np.ndarray]] = [({}, np.ones(len(pair), dtype=bool))]
-    for attribute in pair.first.attributes if by_group else ():
-        of = pair.first.groups(attribute.name)
-        parts += [({attribute.name: group}, of == group) for group in _groups(attribute, of)]
-    for keys, keep in parts:
-        yield _set_lost(pair, given[0], int8[0], keys, keep)
-
-
-def _set_lost(
-    pair: Pair, given: Quantity, int8: Quantity, keys: Mapping[str, str], keep: np.ndarray
-) -> Measured:
-    name, subject = f"{given.name}-lost", Subject.about(keys, split="test", variant=INT8)
-    part = pair.take(keep)
-    few = part.too_few(name, subject, among=" ".join(keys.values()) or "the test images")
-    if few is not None:
-        return few
-    try:
-        sides = tuple(replace(q, values=q.over(keep), of_set=None) for q in (given, int8))
-    except EmptySetError as empty:
-        remedy = "Add annotated images of this group that hold what is looked for."
-        return Unmeasured(name, subject, f"There is nothing to measure by: {empty}.", remedy)
-    found = part.set_difference(*sides, name=name, subject=subject)
-    # This side is the form that would ship; the loss is what it lacks.
-    return replace(found, sides=None if found.sides is None else found.sides[::-1])
-
-
-def _flips(pair: Pair) -> Iterator[Measured]:
-    subject = Subject(split="test", variant=INT8)
-    harmful = Subject.of(split="test", variant=INT8, kind="harmful")
-    for about, changed in ((subject, pair.changed), (harmful, pair.broken)):
-        few = pair.too_few("flip-rate", about, among="the test images")
-        yield pair.share("flip-rate", about, changed) if few is None else few
-
-
-def _by_group(pair: Pair) -> Iterator[Result]:
-    lines: list[tuple[Cell, ...]] = []
-    for attribute in pair.first.attributes:
-        of = pair.first.groups(attribute.name)
-        for group in _groups(attribute, of):
-            part = pair.take(of == group)
-            lost = _lost(part, {attribute.name: group}, among=f"{group} ({attribute.name})")
-            lines.append(_line(attribute, group, part, lost))
-            yield lost
-    yield _table(lines)
-
-
-def _groups(attribute: Attribute, of: np.ndarray) -> tuple[str, ...]:
-    """Every group declared or seen, without the images that have no value."""
-    seen = set(of.tolist()) - set(attribute.groups) - {MISSING_GROUP}
-    return (*attribute.groups, *sorted(seen))
-
-
-def _line(attribute: Attribute, group: str, pair: Pair, lost: Measured) -> tuple[Cell, ...]:
-    head = (attribute.name, attribute.role, group, len(pair), pair.n_units)
-    if isinstance(lost, Unmeasured):
-        return (*head, *(None,) * 7)
-    shares = (side.right.mean() for side in (pair.first, pair.second))
-    changes = (changed.mean() for changed in (pair.changed, pair.broken))
-    return (*head, *map(float, shares), *measure_cells(lost), *map(float, changes))
-
-
-def _table(rows: list[tuple[Cell, ...]]) -> Table:
-    counts = ("attribute", "role", "group", "images", "units")
-    shares = ("accuracy as given", "accuracy as INT8", "lost", "low", "high", "answers changed",
-              "turned wrong")  # fmt: skip
+def _calibrator_table(notes: QuantizationNotes) -> Table:
+    counts = ("calibrator", "images for ranges", "images held out")
     return Table(
-        id="deployment/quantization:groups",
-        title="What every group would lose with the INT8 form",
-        columns=(*(Column(c) for c in counts), *(Column(s, "share") for s in shares)),
-        rows=tuple(rows),
+        id="deployment/quantization:calibrators",
+        title="Ways to choose the ranges of the INT8 form: the one of the least distance is used",
+        columns=(*map(Column, counts), Column("distance of outputs", "share"), Column("used")),
+        rows=tuple(
+            (tried.name, notes.calibrated, notes.held_out, tried.noise, tried.chosen)
+            for tried in notes.calibrators
+        ),
     )
 
 
-def _size_ratio(evidence: Evidence) -> Measure:
-    path = evidence.model_path(INT8)
-    ratio = path.stat().st_size / evidence.model.file_bytes
+def _size_ratio(evidence: Evidence, variant: str) -> Measure:
+    size, given = evidence.predictor(variant).facts.file_bytes, evidence.model.file_bytes
+    made = int8_notes(evidence.model_path(variant)).said if variant == INT8 else ()
     return Measure(
         name="size-ratio",
-        subject=_SUBJECT,
-        estimate=Exact(ratio),
+        subject=Subject(variant=variant),
+        estimate=Exact(size / given),
         scale="ratio",
         better="lower",
         n=1,
         facts={
-            "bytes": path.stat().st_size,
-            "bytes_as_given": evidence.model.file_bytes,
-            "megabytes": path.stat().st_size / 1e6,
-            "megabytes_as_given": evidence.model.file_bytes / 1e6,
-            "made": list(int8_notes(path)),
+            "bytes": size,
+            "bytes_as_given": given,
+            "megabytes": size / 1e6,
+            "megabytes_as_given": given / 1e6,
+            "made": list(made),
         },
     )

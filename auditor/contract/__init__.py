@@ -36,6 +36,7 @@ from auditor.contract.needs import (
 )
 from auditor.contract.passes import (
     AS_GIVEN,
+    EXPORTED,
     Pass,
     input_name,
 )
@@ -43,6 +44,7 @@ from auditor.contract.words import Words
 
 __all__ = [
     "AS_GIVEN",
+    "EXPORTED",
     "FAMILIES",
     "Attributes",
     "Available",

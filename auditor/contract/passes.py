@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from auditor.data.views import AS_SHOT, View
-from auditor.spec import InputSpec
+from auditor.spec import AS_GIVEN, InputSpec
 
-AS_GIVEN = "as-given"
+EXPORTED = "exported"
+"""The ONNX form that the audit writes of a PyTorch model, to make others of it."""
+
+__all__ = ["AS_GIVEN", "EXPORTED", "Pass", "PassKeys", "input_name"]
 
 
 @dataclass(frozen=True)

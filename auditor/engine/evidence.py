@@ -109,6 +109,11 @@ class _Declared:
         missing = self.gathered.missing_variants.get(variant)
         if missing is not None:
             raise NotMeasurableError(missing.reason, remedy=missing.remedy)
+        if variant not in self.gathered.predictors:
+            raise NotMeasurableError(
+                f"No form {variant} of the model was made.",
+                remedy="Run the audit again with the checks that need it.",
+            )
 
     def _require_split(self, split: str) -> None:
         if split not in self.gathered.available.datasets:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from auditor.contract import AS_GIVEN, Available, Pass
@@ -19,27 +18,21 @@ from auditor.data.copies import LIKENESS_VERSION, Likeness
 from auditor.data.dataset import Dataset
 from auditor.data.dicom import require_pydicom
 from auditor.data.expectations import ManifestReport
-from auditor.data.frames import to_frame
-from auditor.data.image_files import ImageFiles
-from auditor.data.images import UnreadableImageError, decode
 from auditor.data.manifest import ReadDataset, read_datasets
 from auditor.data.near_duplicates import KIND_NAMES, NEAR
 from auditor.data.pooling import pool_small_groups
 from auditor.data.soundness import Soundness, assess
-from auditor.engine.evidence import Gathered, MissingVariant
+from auditor.engine.evidence import Gathered
 from auditor.engine.plan import Plan, make_plan
 from auditor.engine.sampling import nested_order
-from auditor.engine.shard_files import dicom_key
 from auditor.engine.store import Store, key_of
 from auditor.engine.sweep import Report, SweptSplit, sweep_split, worker_count
-from auditor.errors import DataError, ModelError
-from auditor.models.contained import ContainedPredictor, int8_form
+from auditor.engine.variants import decoded_frames, make_variants
+from auditor.errors import DataError
+from auditor.models.contained import ContainedPredictor
 from auditor.models.load import load_model, model_classes
 from auditor.models.predictor import Predictor
 from auditor.spec import AuditSpec
-
-CALIBRATION_IMAGES = 128
-"""Images that calibrate an INT8 variant; more changes ranges little (methods: 32 sufficed)."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +90,9 @@ def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
         _stop_if_unusable(split, scan, loaded.spec)
     soundness = _assessed(loaded, scans, store=store)
     _stop_if_too_few_left(soundness, loaded.spec)
-    variants = _make_variants(loaded, first, store=store)
+    variants = make_variants(
+        loaded.available, loaded.plan.variants, given=loaded.predictor, swept=first, store=store
+    )
     late = tuple(p for p in loaded.plan.late if p.variant in variants.predictors)
     second = [
         _sweep(loaded, split, late, store=store, report=report, earlier=first[split],
@@ -207,79 +202,12 @@ def _stop_if_unusable(split: str, scan: pd.DataFrame, spec: AuditSpec) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Variants:
-    predictors: Mapping[str, Predictor]
-    paths: Mapping[str, Path]
-    missing: Mapping[str, MissingVariant]
-
-
-def _make_variants(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store) -> _Variants:
-    predictors: dict[str, Predictor] = {AS_GIVEN: loaded.predictor}
-    paths = {AS_GIVEN: loaded.model_path}
-    missing: dict[str, MissingVariant] = {}
-    for variant in loaded.plan.variants:
-        try:
-            paths[variant] = _int8_file(loaded, swept, store=store)
-            predictors[variant] = load_model(
-                loaded.spec, classes=model_classes(loaded.spec), path=paths[variant],
-                # What read the first model's outputs was trusted, or it would not be here.
-                trust_code=loaded.predictor.facts.trusted_code,
-            )  # fmt: skip
-        except ModelError as error:
-            missing[variant] = MissingVariant(
-                reason=f"The {variant} form could not be made: {error}",
-                remedy="Give the compressed file that will ship as a model of its own, or leave "
-                "the quantization limits out of the policy if none will ship.",
-            )
-    return _Variants(predictors, paths, missing)
-
-
-def _int8_file(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store) -> Path:
-    """The INT8 form, calibrated on training images where there are any, else on test images."""
-    from auditor.models.quantize import QUANTIZER_VERSION
-
-    split = "train" if "train" in swept else "test"
-    dataset = loaded.available.datasets[split]
-    rows = nested_order(dataset, seed=loaded.spec.audit.seed)[:CALIBRATION_IMAGES]
-    digests = [swept[split].digests[row] for row in rows]
-    key = key_of("int8", QUANTIZER_VERSION, loaded.predictor.digest, digests,
-                 loaded.spec.model.input.model_dump(mode="json"),
-                 *dicom_key(loaded.spec.data.dicom))  # fmt: skip
-    path = store.path("variants", key, ".onnx")
-    if not store.holds(path):
-        frames = _calibration_frames(dataset, rows, loaded.spec)
-        with store.writing(path) as temporary:
-            temporary.write_bytes(
-                int8_form(loaded.model_path, model=loaded.spec.model, calibration=frames)
-            )
-    return path
-
-
-def _calibration_frames(dataset: Dataset, rows: np.ndarray, spec: AuditSpec) -> np.ndarray:
-    frames, files = [], ImageFiles()
-    for path in dataset.frame["path"].iloc[rows]:
-        try:
-            decoded = decode(
-                files.read(path),
-                max_pixels=spec.data.limits.max_pixels,
-                white=spec.model.input.range,
-                dicom=spec.data.dicom,
-            )
-        except (UnreadableImageError, OSError):
-            continue
-        frames.append(to_frame(decoded.as_fed(spec.model.input), spec.model.input))
-    if not frames:
-        raise ModelError("no image could be read to calibrate it with")
-    return np.stack(frames)
-
-
 def cost_of(loaded: Loaded, *, images: int = 16) -> CostEstimate:
     """Time a few decodes and inferences and scale them to the plan; seconds over workers."""
     dataset = loaded.available.datasets["test"]
     rows = nested_order(dataset, seed=loaded.spec.audit.seed)[:images]
     start = time.process_time()
-    frames = _calibration_frames(dataset, rows, loaded.spec)
+    frames = decoded_frames(dataset, rows, loaded.spec)
     decode_seconds = (time.process_time() - start) / len(frames)
     loaded.predictor.predict(frames[:1])
     # By the clock: the model runs in a process of its own.

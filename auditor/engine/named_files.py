@@ -69,6 +69,12 @@ def can_be_kept(record: AuditRecord, spec: AuditSpec, footprint: Footprint) -> b
         or not footprint.whole
         or footprint.digest(spec.resolve(spec.model.path)) != record.model.digest
         or (reference is not None and Path(reference).suffix.lower() == ".onnx")
+        or any(
+            record.provenance.inputs.get(f"variants.{name}")
+            != footprint.digest(spec.resolve(variant.path))
+            for name, variant in spec.variants.items()
+            if variant.path is not None
+        )
     )
 
 

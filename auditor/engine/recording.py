@@ -60,6 +60,9 @@ def input_digests(loaded: Loaded, gathered: Gathered) -> dict[str, str]:
     for split, dataset in loaded.available.datasets.items():
         digests[f"data.{split}"] = dataset.digest
         digests[f"data.{split}.images"] = _images_digest(dataset, gathered)
+    for name, variant in loaded.spec.variants.items():
+        if variant.path is not None and name in gathered.predictors:
+            digests[f"variants.{name}"] = gathered.predictors[name].facts.digest
     return digests
 
 

@@ -227,7 +227,7 @@ def _task(
             PassWork(
                 view=sweep_pass.view,
                 variant=sweep_pass.variant,
-                input=sweep_pass.input or spec.model.input,
+                input=sweep_pass.input or spec.input_of(sweep_pass.variant),
                 places=mine - rows.start,
                 embedding=sweep_pass.embedding,
                 donors=from_whom,

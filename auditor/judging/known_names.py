@@ -14,7 +14,7 @@ from auditor.judging.bounds import measure_spans
 from auditor.judging.policy import limits_of
 from auditor.judging.policy_file import PolicyFile
 from auditor.record import AuditRecord
-from auditor.spec import SUBJECT_KEYS, AuditSpec
+from auditor.spec import AS_GIVEN, COMPRESSED, SUBJECT_KEYS, AuditSpec
 from auditor.spec.spec_file import SpecFile, class_problems
 from auditor.spec.yaml_source import Path, Problem, did_you_mean, load, problems_error
 
@@ -91,6 +91,12 @@ def require_known_names(policy: PolicyFile, names: KnownNames, file: SpecFile | 
     for limit in policy.policy.limits:
         inherited: Path = ("extends",)
         at: Path = ("limits", places[limit.id]) if limit.id in places else inherited
+        said = limit.where.variant
+        forms = [AS_GIVEN, *COMPRESSED, *names.spec.variants]
+        # A built-in policy, or one that is extended, may speak of forms that this audit has not.
+        if said is not None and said not in forms and limit.id in places:
+            text = f"there is no form {said!r} of the model.{did_you_mean(said, forms)}"
+            problems.append(Problem((*at, "where", "variant"), text))
         for key, said in limit.where.keys.items():
             fault = names.fault(key, said)
             if fault:

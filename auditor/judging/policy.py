@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from auditor.findings import Measure, Subject
 from auditor.judging.floor import Floor, floor_of
 from auditor.judging.waivers import Waiver
-from auditor.spec import AuditSpec, ClaimSpec, SpecPart, Task
+from auditor.spec import COMPRESSED, AuditSpec, ClaimSpec, SpecPart, Task
 from auditor.spec.audit_spec import Split
 from auditor.spec.yaml_checked import validate
 from auditor.spec.yaml_source import load
@@ -100,8 +100,8 @@ class Where(SpecPart):
     """
 
     split: Split | None = None
-    variant: Literal["as-given", "int8"] | None = None
-    """``as-given`` for the model itself."""
+    variant: str | None = None
+    """``as-given`` for the model itself, `int8`, `fp16`, or a name of the spec's `variants`."""
     of: Of | tuple[Of, ...] | None = None
     keys: dict[str, str] = Field(default_factory=dict)
 
@@ -224,6 +224,8 @@ class SpecLimits(SpecPart):
     claims: dict[str, str]
     latency: dict[str, str]
     size_mb: str
+    variant: str
+    compressed: str
     of_variants: tuple[str, ...]
 
 
@@ -260,7 +262,7 @@ def limits_of(spec: AuditSpec, policy: Policy) -> tuple[Limit, ...]:
     """The policy's limits, with the claims and the target of the spec as limits before them."""
     claims = (limit for i, c in enumerate(spec.claims, start=1) for limit in _claim_limits(i, c))
     asked = (x for x in policy.limits if not x.tasks or spec.model.task in x.tasks)
-    return (*claims, *_target_limits(spec), *asked)
+    return (*claims, *_target_limits(spec), *_margin_limits(spec), *asked)
 
 
 def _claim_limits(index: int, claim: ClaimSpec) -> Sequence[Limit]:
@@ -270,7 +272,7 @@ def _claim_limits(index: int, claim: ClaimSpec) -> Sequence[Limit]:
     if measure is None:
         keys = {} if claim.label is None else {"class": claim.label}
         other = claim.measure.partition(":")[0] in spec_limits().of_variants
-        variant: Literal["as-given"] | None = None if other else "as-given"
+        variant = None if other else "as-given"
         where = Where(split=claim.split, variant=variant, of="none", keys=keys)
         return [Limit(id=f"claim:{index}", measure=claim.measure, where=where, why=why, **stated)]
     keys = {"claim": str(index)}
@@ -291,6 +293,20 @@ def _claim_limits(index: int, claim: ClaimSpec) -> Sequence[Limit]:
             **stated,
         ),
     ]
+
+
+def _margin_limits(spec: AuditSpec) -> Iterator[Limit]:
+    """The spec's `margin` of each form that has one: not worse than as given by more than it."""
+    known = spec_limits()
+    for name, variant in spec.variants.items():
+        if variant.margin is not None:
+            yield Limit(
+                id=f"variant:{name}",
+                measure=known.compressed if name in COMPRESSED else known.variant,
+                where=Where(variant=name, of="none"),
+                at_most=variant.margin,
+                why=f"the margin that the spec states for the form {name}",
+            )
 
 
 def _target_limits(spec: AuditSpec) -> Iterator[Limit]:

@@ -14,12 +14,13 @@ from auditor.containment.messages import Message
 from auditor.containment.process import ContainedProcess, Limits
 from auditor.findings import ModelFacts
 from auditor.models.architecture import ArchitectureFacts
+from auditor.models.form_facts import LayerApart, OneForm, QuantizationNotes
 from auditor.models.formats import imports_of, require_model_file
 from auditor.models.guess import GuessedModel
 from auditor.models.packing import unpacked
 from auditor.models.predictor import Prediction
 from auditor.record.codec import decode
-from auditor.spec import InputSpec, ModelSpec, RunLimits
+from auditor.spec import InputSpec, ModelSpec, RunLimits, RuntimeSpec
 
 BATCH = 8
 """Images that `model.limits.seconds` are for."""
@@ -37,11 +38,12 @@ class ContainedPredictor:
         renamed: Mapping[str, str | None] = MappingProxyType({}),
         folder: Path,
         trust_code: bool,
+        runtime: RuntimeSpec | None = None,
     ) -> None:
         self._process = ContainedProcess(
             "auditor.models.serving:serving",
             preload=_imports(file),
-            limits=limits_for(file, model),
+            limits=limits_for(file, model, runtime),
         )
         opened = self._process.call(
             {
@@ -52,6 +54,7 @@ class ContainedPredictor:
                 "renamed": dict(renamed),
                 "folder": str(folder.absolute()),
                 "trust_code": trust_code,
+                "runtime": None if runtime is None else runtime.model_dump(mode="json"),
             }
         ).values
         self.facts: ModelFacts = decode(ModelFacts, opened["facts"])
@@ -78,6 +81,10 @@ class ContainedPredictor:
         }
         found = self._process.call(asked, [frames], effort=len(frames) / BATCH)
         return read_prediction(found, n=len(frames))
+
+    def export(self) -> bytes:
+        """A PyTorch model's ONNX form; ModelError where torch cannot write one."""
+        return self._process.call({"do": "export"}, effort=10).arrays[0].tobytes()
 
     def gradients(self, frames: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """See `Predictor`."""
@@ -152,21 +159,58 @@ def randomised_form(file: Path, *, model: ModelSpec, seed: int) -> bytes:
         return process.call(asked).arrays[0].tobytes()
 
 
-def int8_notes(file: Path) -> tuple[str, ...]:
+def half_form(file: Path, *, model: ModelSpec) -> bytes:
+    """As `half_precision`, in a contained process, with a folder for what onnxruntime writes."""
+    asked = {"do": "halve", "file": str(file.absolute())}
+    with tempfile.TemporaryDirectory(prefix="auditor-fp16-", ignore_cleanup_errors=True) as own:
+        limits = Limits(_memory(file, model.limits), model.limits.seconds, writable=own)
+        with contextlib.closing(_quantizing(limits)) as process:
+            return process.call(asked).arrays[0].tobytes()
+
+
+def int8_notes(file: Path) -> QuantizationNotes:
     """As `quantization_notes`, in a contained process."""
-    process = _quantizing(Limits(_memory(file, RunLimits()), RunLimits().seconds))
-    asked = {"do": "notes", "file": str(file.absolute())}
-    return tuple(map(str, process.call(asked).values["notes"]))
+    limits = Limits(_memory(file, RunLimits()), RunLimits().seconds)
+    with contextlib.closing(_quantizing(limits)) as process:
+        found = process.call({"do": "notes", "file": str(file.absolute())}).values["notes"]
+    notes: QuantizationNotes = decode(QuantizationNotes, found)
+    return notes
+
+
+def layers_apart(
+    one: OneForm, other: OneForm, frames: np.ndarray, *, limits: RunLimits
+) -> tuple[LayerApart, ...]:
+    """As `auditor.models.divergence.layers_apart`, in a contained process."""
+    forms = [
+        {
+            "file": str(form.path.absolute()),
+            "input": form.input.model_dump(mode="json"),
+            "runtime": form.runtime.model_dump(mode="json"),
+        }
+        for form in (one, other)
+    ]
+    memory = max(_memory(form.path, limits) for form in (one, other))
+    process = ContainedProcess(
+        "auditor.models.serving:serving",
+        preload=("auditor.models.onnx_model", "auditor.models.divergence"),
+        limits=Limits(memory, limits.seconds),
+    )
+    with contextlib.closing(process):
+        asked = {"do": "layers", "forms": forms}
+        found = process.call(asked, [frames], effort=len(frames)).values["layers"]
+    layers: tuple[LayerApart, ...] = decode(tuple[LayerApart, ...], found)
+    return layers
 
 
 def _quantizing(limits: Limits) -> ContainedProcess:
-    preload = ("auditor.models.onnx_model", "auditor.models.quantize")
+    preload = ("auditor.models.onnx_model", "auditor.models.quantize", "auditor.models.half")
     return ContainedProcess("auditor.models.serving:serving", preload=preload, limits=limits)
 
 
-def limits_for(file: Path, model: ModelSpec) -> Limits:
+def limits_for(file: Path, model: ModelSpec, runtime: RuntimeSpec | None = None) -> Limits:
     """What the process of a model's file may take, by the spec."""
-    devices = model.device != "cpu"
+    elsewhere = runtime is not None and set(runtime.providers) != {"CPUExecutionProvider"}
+    devices = model.device != "cpu" or elsewhere
     allowed = None if devices else _memory(file, model.limits)
     return Limits(allowed, model.limits.seconds, devices=devices)
 

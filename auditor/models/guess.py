@@ -292,7 +292,7 @@ def _told_output(n_outputs: int | None, ending: str) -> str:
 
 def _guess_torch(path: Path, format: Format, n_classes: int | None) -> GuessedModel:
     from auditor.models.architecture_guess import guess_architecture
-    from auditor.models.torch_model import stated_by_torch
+    from auditor.models.torch_stated import stated_by_torch
     from auditor.models.whole_network_guess import guess_whole_network
 
     checkpoint = _checkpoint(path, format)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from importlib.metadata import version
 from pathlib import Path
 
 from auditor.spec import ModelSpec
@@ -18,6 +19,28 @@ def digest_of(*parts: object) -> str:
 def cpu_features() -> str:
     """The processor's kind and instruction sets: kernels are chosen by them, and round apart."""
     return f"{platform.machine()} {' '.join(_instruction_sets())}".strip()
+
+
+def integer_kernels() -> str:
+    """The processor's kind and what of its instructions INT8 kernels are chosen by, for readers."""
+    has = set(_instruction_sets())
+    wide: list[str] = [
+        name for name in ("avx2", "avx512f", "neon", "asimd", "asimddp", "i8mm") if name in has
+    ]
+    vnni: list[str] = sorted(
+        name for name in ("avx_vnni", "avx512_vnni", "amx_int8") if name in has
+    )
+    machine = platform.machine()
+    parts: list[str] = [*wide, *vnni]
+    if machine.lower() in ("x86_64", "amd64") and not vnni:
+        parts.append("no VNNI")
+    return f"{machine} ({', '.join(parts)})" if parts else machine
+
+
+def machine_facts(format: str) -> dict[str, str]:
+    """What the answers of a form rest on beside its file: the runtime, and the processor."""
+    library = "onnxruntime" if format == "onnx" else "torch"
+    return {"runtime": f"{library} {version(library)}", "kernels": integer_kernels()}
 
 
 def _instruction_sets() -> list[str]:

@@ -28,14 +28,16 @@ from auditor.models.onnx_graph import (
     tensor_facts,
 )
 from auditor.models.onnx_layers import onnx_architecture
+from auditor.models.operator_lists import operators_of
 from auditor.models.outputs import class_output, output_widths, reading_for
 from auditor.models.penultimate import Penultimate, as_vectors, find_penultimate, named_penultimate
 from auditor.models.predictor import Prediction
 from auditor.models.probe import probe_frames
 from auditor.models.readings import ClassReading, HeadReading, OwnDecoder, Reading
+from auditor.models.sparsity import onnx_weights, sparsity_of
 from auditor.models.stated import require_task
 from auditor.models.steps import no_answers, predict_in_steps
-from auditor.spec import InputSpec, ModelSpec
+from auditor.spec import InputSpec, ModelSpec, RuntimeSpec
 from auditor.spec.spec_file import audited_classes
 
 # onnxruntime's own errors share no parent but Exception.
@@ -45,7 +47,12 @@ _ERRORS: tuple[type[Exception], ...] = (
     *(e for e in vars(binding).values() if isinstance(e, type) and issubclass(e, Exception)),
 )
 
-_OPTIMISATION = "all optimisations, one thread"
+_LEVELS = {
+    "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
 
 
 @dataclass(frozen=True)
@@ -63,9 +70,15 @@ class OnnxPredictor:
     """One shared session; a fixed batch is driven in that size, a free one takes what is given."""
 
     def __init__(
-        self, plan: _Plan, *, session: onnxruntime.InferenceSession, input: InputSpec
+        self,
+        plan: _Plan,
+        *,
+        session: onnxruntime.InferenceSession,
+        input: InputSpec,
+        runtime: RuntimeSpec,
     ) -> None:
         self._plan = plan
+        self._runtime = runtime
         self._input = input
         self._buffers = InputBuffers()
         self._session = session
@@ -89,7 +102,7 @@ class OnnxPredictor:
         return digest_of(
             plan.facts.digest,
             ["onnxruntime", onnxruntime.__version__, self._session.get_providers()],
-            _OPTIMISATION,
+            [self._runtime.optimisation, self._runtime.threads],
             cpu_features(),
             [plan.reading.key(), self._step],
             None if plan.penultimate is None else asdict(plan.penultimate),
@@ -155,11 +168,12 @@ def open_onnx(
     classes: tuple[str, ...],
     renamed: Mapping[str, str | None] = MappingProxyType({}),
     own: OwnDecoder | None = None,
+    runtime: RuntimeSpec | None = None,
 ) -> OnnxPredictor:
     """Load an ONNX model; raises ModelError for whatever does not fit the spec.
 
     `renamed` is what the audit calls some of the `classes` (`data.classes.map`), `own` the user's
-    decoder where the spec names one.
+    decoder where the spec names one, `runtime` another way to run it than the audit's own.
     """
     file = read_onnx(path)
     graph = OnnxGraph(file.model)
@@ -183,8 +197,9 @@ def open_onnx(
     )
     plan = replace(plan, facts=facts)
     extra = None if plan.penultimate is None else plan.penultimate.tensor
-    session = _open_session(serialised(file.model, extra_output=extra), _provider(model.device))
-    return OnnxPredictor(plan, session=session, input=model.input)
+    run = RuntimeSpec(providers=(_provider(model.device),)) if runtime is None else runtime
+    session = open_session(serialised(file.model, extra_output=extra), run)
+    return OnnxPredictor(plan, session=session, input=model.input, runtime=run)
 
 
 def _class_reading(graph: OnnxGraph, model: ModelSpec, classes: tuple[str, ...]) -> ClassReading:
@@ -226,6 +241,8 @@ def _plan_of(
             differentiable=False,
             embedding=None if penultimate is None else penultimate.tensor,
             quantised=architecture.quantised,
+            sparsity=sparsity_of(onnx_weights(graph)),
+            operators=operators_of(graph.model.graph),
         ),
     )
 
@@ -241,15 +258,24 @@ def _provider(device: str) -> str:
     return wanted if wanted in onnxruntime.get_available_providers() else "CPUExecutionProvider"
 
 
-def _open_session(content: bytes, provider: str) -> onnxruntime.InferenceSession:
+def open_session(content: bytes, runtime: RuntimeSpec) -> onnxruntime.InferenceSession:
+    """A session of a model's bytes; raises ModelError for what cannot be loaded or run so."""
+    has = onnxruntime.get_available_providers()
+    missing = sorted(set(runtime.providers) - set(has))
+    if missing:
+        raise ModelError(
+            f"found no {', '.join(missing)} in this onnxruntime, expected every one of "
+            f"`runtime.providers`; it has {', '.join(has)}. Install the onnxruntime that has it, "
+            "or audit on the machine that does."
+        )
     options = onnxruntime.SessionOptions()
     # The engine runs one thread an image; more within a call would only fight over the cores.
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = runtime.threads
     options.inter_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.graph_optimization_level = _LEVELS[runtime.optimisation]
     options.log_severity_level = 4
     with _told("loaded"):
-        return onnxruntime.InferenceSession(content, options, providers=[provider])
+        return onnxruntime.InferenceSession(content, options, providers=list(runtime.providers))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -27,11 +28,14 @@ from auditor.models.penultimate import as_vectors
 from auditor.models.predictor import Prediction
 from auditor.models.probe import probe_frames
 from auditor.models.readings import ClassReading, HeadReading, OwnDecoder, Reading
-from auditor.models.stated import Stated, require_task, stated_by, torchscript_metadata
+from auditor.models.sparsity import sparsity_of
+from auditor.models.stated import require_task
 from auditor.models.steps import no_answers, predict_in_steps
+from auditor.models.torch_export import exported, float_weights
 from auditor.models.torch_gradients import input_gradients
 from auditor.models.torch_head import Head, HeadTap, find_head, named_head
 from auditor.models.torch_layers import ending_of_layers, torch_architecture, trace
+from auditor.models.torch_stated import stated_by_torch
 from auditor.models.torch_weights import (
     load_exported_program,
     load_torchscript,
@@ -100,12 +104,17 @@ class TorchPredictor:
         return digest_of(
             plan.facts.digest,
             plan.code,
-            ["torch", torch.__version__, plan.device],
+            ["torch", torch.__version__, plan.device, torch.get_num_threads()],
             cpu_features(),
             [plan.reading.key(), self._step],
             None if plan.head is None else asdict(plan.head),
             plan.output,
         )
+
+    def export(self) -> bytes:
+        """The network as an ONNX file with a free batch; ModelError where torch cannot write it."""
+        tensors = partial(_tensors, reading=self._plan.reading, output=self._plan.output)
+        return exported(self._module, _example(self._input, "cpu"), tensors=tensors)
 
     def predict(
         self, frames: np.ndarray, *, input: InputSpec | None = None, embedding: bool = False
@@ -226,14 +235,6 @@ def open_torch(
     return TorchPredictor(module, replace(plan, facts=facts, code=code), input=model.input)
 
 
-def stated_by_torch(path: Path, format: str, checkpoint: Checkpoint) -> Stated:
-    """What the file, beside its weights, and its neighbours say of classes and input."""
-    if format == "torchscript":
-        found = torchscript_metadata(path)
-        return stated_by(path, found, source=f"The metadata of {path.name}")
-    return stated_by(path, checkpoint.beside, source=f"The checkpoint {path.name}")
-
-
 def _settled(module: nn.Module, input: InputSpec, *, device: str, exported: bool) -> nn.Module:
     """The module as it will run: on its device, evaluating, its weights without gradients."""
     if not exported:  # exported programs refuse it: their mode was fixed at export
@@ -288,6 +289,7 @@ def _plan_of(
         differentiable=model.head is None and _is_differentiable(module, example, output),
         embedding=None if head is None else head.label,
         quantised=architecture.quantised,
+        sparsity=sparsity_of(map(_array, float_weights(module))),
         trusted_code=format == "pt2" or ":" in (model.architecture or "") or own is not None,
     )
     return _Plan(reading, head, architecture, facts, device, output, code="")
@@ -356,9 +358,13 @@ def _is_differentiable(module: nn.Module, example: torch.Tensor, output: str | N
 
 def _raw(made: Any, reading: Reading, output: str | None) -> Raw:
     """The tensors that a reading reads, as arrays."""
+    return {name: _array(tensor) for name, tensor in _tensors(made, reading, output).items()}
+
+
+def _tensors(made: Any, reading: Reading, output: str | None) -> Mapping[str, torch.Tensor]:
     if isinstance(reading, ClassReading):
-        return {reading.output: _array(class_tensor(made, output))}
-    return {name: _array(tensor) for name, tensor in raw_tensors(made).items()}
+        return {reading.output: class_tensor(made, output)}
+    return raw_tensors(made)
 
 
 def _called(module: nn.Module, tensor: torch.Tensor) -> Any:

@@ -37,9 +37,14 @@ from auditor.spec.model_spec import (
     Task,
 )
 from auditor.spec.spec_part import Fraction, Positive, SpecPart
+from auditor.spec.variants import AS_GIVEN, COMPRESSED, FP16, INT8, RuntimeSpec, VariantSpec
 
 __all__ = [
+    "AS_GIVEN",
+    "COMPRESSED",
+    "FP16",
     "HEADS",
+    "INT8",
     "NOTHING",
     "SPLITS",
     "SUBJECT_KEYS",
@@ -68,10 +73,12 @@ __all__ = [
     "OutputSpec",
     "Positive",
     "RunLimits",
+    "RuntimeSpec",
     "ShortcutSpec",
     "SpecPart",
     "Split",
     "TargetSpec",
     "Task",
     "UnitColumn",
+    "VariantSpec",
 ]

@@ -18,8 +18,9 @@ from auditor.spec.bounds import (
 )
 from auditor.spec.conditions import ConditionsSpec
 from auditor.spec.cue_conflict_spec import CueConflictSpec
-from auditor.spec.model_spec import ModelSpec
+from auditor.spec.model_spec import InputSpec, ModelSpec
 from auditor.spec.spec_part import Fraction, Positive, SpecPart
+from auditor.spec.variants import Variants, require_named_forms
 
 SPLITS = ("test", "train", "deployment")
 """Dataset splits, in the order in which they are read and printed."""
@@ -31,6 +32,7 @@ SUBJECT_KEYS = frozenset(
         "at",
         "attribute",
         "by",
+        "calibrator",
         "category",
         "claim",
         "class",
@@ -45,6 +47,7 @@ SUBJECT_KEYS = frozenset(
         "part",
         "score",
         "severity",
+        "target",
         "without",
     }
 )
@@ -402,6 +405,8 @@ class AuditSpec(SpecPart):
     consequences: ConsequencesSpec = ConsequencesSpec()
     shortcuts: Annotated[tuple[ShortcutSpec, ...], Field(max_length=MOST_CLAIMS)] = ()
     target: TargetSpec | None = None
+    variants: Variants = Field(default_factory=dict)
+    """Other forms of the model, by name: what would ship in its place, or how it would run."""
     policy: FilePath = "default"
     declarations: FilePath | None = None
     display: dict[str, str] = Field(default_factory=dict)
@@ -409,6 +414,16 @@ class AuditSpec(SpecPart):
     checks: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Parameters of checks, by check id."""
     folder: Path = Field(default=Path(), exclude=True)
+
+    @model_validator(mode="after")
+    def _forms_are_others(self) -> Self:
+        require_named_forms(self.variants)
+        return self
+
+    def input_of(self, variant: str) -> InputSpec:
+        """How images become the input of a form of the model."""
+        found = self.variants.get(variant)
+        return self.model.input if found is None or found.input is None else found.input
 
     def resolve(self, path: str) -> Path:
         """A path of the spec as one that can be opened."""

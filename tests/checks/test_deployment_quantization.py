@@ -1,4 +1,8 @@
-"""deployment/quantization on planted worlds: who loses, flips, size, speed."""
+"""deployment/quantization on planted worlds: who loses, flips, size, speed, FP16, export."""
+
+import platform
+import types
+from importlib.metadata import version
 
 import numpy as np
 import onnx
@@ -6,8 +10,14 @@ import pytest
 from onnx import TensorProto, helper
 
 from auditor.checks import deployment_quantization
-from auditor.checks.deployment_quantization import GROUPS, Int8Predictions, Quantization
-from auditor.contract import Available
+from auditor.checks.deployment_quantization import (
+    GROUPS,
+    HALF,
+    CompressedPasses,
+    HalfPasses,
+    Quantization,
+)
+from auditor.contract import Available, NotMeasurableError
 from auditor.errors import ModelError
 from auditor.findings import Table, Unmeasured
 from auditor.models.latency import BenchResult, Machine, ModelTimings
@@ -60,7 +70,35 @@ def files(tmp_path_factory):
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
     )
     onnx.save(helper.make_model(graph), folder / "int8.onnx")
-    return {"as-given": folder / "model.onnx", "int8": folder / "int8.onnx"}
+    int8 = folder / "int8.onnx"
+    return {"as-given": folder / "model.onnx", "int8": int8, "fp16": int8}
+
+
+def equipped(evidence, worlds, files):
+    """With the forms' own facts, and an FP16 form that answers as the model as given."""
+    for name, path in files.items():
+        facts = worlds.facts(file_bytes=path.stat().st_size)
+        evidence.predictors[name] = types.SimpleNamespace(facts=facts)
+    for split, view, variant, input, part in list(evidence.passes):
+        if variant == "as-given":
+            found = evidence.passes[split, view, variant, input, part]
+            evidence.passes[split, view, "fp16", input, part] = found
+    return evidence
+
+
+def of_int8(found):
+    return {name: measure for name, measure in found.items() if measure.subject.variant == "int8"}
+
+
+def table_of(results, name):
+    """The table of that name about the INT8 form on the test data."""
+    wanted = f"deployment/quantization:{name}+int8"
+    (table,) = [r for r in results if isinstance(r, Table) and r.id == wanted]
+    return table
+
+
+def in_int8(results):
+    return [r for r in results if isinstance(r, Unmeasured) and r.subject.variant == "int8"]
 
 
 def world(worlds, files, *, seed, lost_by=0.0, n=6000, units=None, attributes=True, spec=None):
@@ -90,7 +128,7 @@ def world(worlds, files, *, seed, lost_by=0.0, n=6000, units=None, attributes=Tr
     evidence.add(
         dataset, worlds.probabilities(np.where(flips, 1 - answers, answers)), variant="int8"
     )
-    return evidence
+    return equipped(evidence, worlds, files)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -104,7 +142,7 @@ def test_a_group_that_loses_five_points_more_exceeds_the_limit(worlds, files, se
 @pytest.mark.parametrize("seed", range(6))
 def test_a_form_that_loses_nothing_exceeds_no_limit(worlds, files, seed):
     found = worlds.measures(Quantization(), world(worlds, files, seed=seed))
-    lost = {k: m for k, m in found.items() if m.name == "accuracy-lost"}
+    lost = {k: m for k, m in of_int8(found).items() if m.name == "accuracy-lost"}
     assert set(lost) == {
         "accuracy-lost:@test+int8",
         "accuracy-lost:building=old@test+int8",
@@ -147,7 +185,7 @@ def test_mcnemar_is_that_of_scipy(worlds, files):
 
     found = worlds.measures(Quantization(), world(worlds, files, seed=5, lost_by=0.02))
     details = found["accuracy-lost:@test+int8"].facts
-    broken, mended = details["right_only_as_given"], details["right_only_int8"]
+    broken, mended = details["right_only_as_given"], details["right_only_here"]
     reference = binomtest(broken, broken + mended).pvalue
     assert details["mcnemar_p"] == pytest.approx(reference)
 
@@ -186,19 +224,24 @@ def test_a_group_of_nine_is_said_to_be_too_small(worlds, files):
     evidence = worlds.evidence(model=worlds.facts(file_bytes=1000), paths=files)
     evidence.add(dataset, worlds.probabilities(labels))
     evidence.add(dataset, worlds.probabilities(labels), variant="int8")
-    found = list(Quantization().run(evidence))
-    (refused,) = [r for r in found if isinstance(r, Unmeasured)]
-    assert str(refused.subject) == "phone=rare@test+int8"
-    assert "rare (phone) has 9 images" in refused.reason
-    (table,) = [r for r in found if isinstance(r, Table)]
+    found = list(Quantization().run(equipped(evidence, worlds, files)))
+    refused = in_int8(found)
+    assert {(r.name, str(r.subject)) for r in refused} == {
+        ("accuracy-lost", "phone=rare@test+int8"),
+        ("gap-change", "phone=rare@test+int8"),
+        ("gap-change", "phone=common@test+int8"),
+    }
+    (own,) = [r for r in refused if r.name == "accuracy-lost"]
+    assert "rare (phone) has 9 images" in own.reason
+    table = table_of(found, "groups")
     assert [row[2:4] for row in table.rows] == [("common", 181), ("rare", 9)]
-    assert table.rows[1][5:] == (None,) * 7
+    assert table.rows[1][5:] == (None,) * 10
 
 
 def test_the_table_has_a_row_a_group_with_its_loss(worlds, files):
     evidence = world(worlds, files, seed=8, lost_by=0.05)
     results = list(Quantization().run(evidence))
-    (table,) = [r for r in results if isinstance(r, Table)]
+    table = table_of(results, "groups")
     assert len(table.columns) == len(table.rows[0])
     lost = {row[2]: row[7] for row in table.rows}
     assert lost["old"] > 0.03 > lost["new"]
@@ -207,7 +250,7 @@ def test_the_table_has_a_row_a_group_with_its_loss(worlds, files):
 def test_without_attributes_there_are_no_groups(worlds, files):
     evidence = world(worlds, files, seed=9, attributes=False)
     results = list(Quantization().run(evidence))
-    assert not [r for r in results if isinstance(r, Table)]
+    assert not [r for r in results if isinstance(r, Table) and "groups" in r.id]
     assert GROUPS.optional
 
 
@@ -218,7 +261,7 @@ def test_images_without_a_label_are_left_out(worlds, files):
     evidence = worlds.evidence(model=worlds.facts(file_bytes=1000), paths=files)
     evidence.add(dataset, worlds.probabilities(answers))
     evidence.add(dataset, worlds.probabilities(1 - answers), variant="int8")
-    found = worlds.measures(Quantization(), evidence)
+    found = worlds.measures(Quantization(), equipped(evidence, worlds, files))
     assert found["accuracy-lost:@test+int8"].n == 100
     assert value(found["accuracy-lost:@test+int8"].estimate) == 1
 
@@ -238,7 +281,8 @@ def test_the_speed_is_a_volatile_ratio_with_a_spread(worlds, files, calm_bench):
         ratio = found[f"{name}:+int8"]
         assert ratio.volatile
         assert interval(ratio.estimate).low < 2 < interval(ratio.estimate).high
-    (request,) = calm_bench["asked"]
+    request, of_fp16 = calm_bench["asked"]
+    assert of_fp16.models[1].path == files["fp16"]
     assert [m.path for m in request.models] == [files["as-given"], files["int8"]]
     assert (request.threads, request.runs, request.block) == (3, 300, 10)
 
@@ -247,7 +291,7 @@ def test_a_contended_machine_leaves_only_processor_time(worlds, files, calm_benc
     slow, fast = np.full(300, 20.0), np.full(300, 10.0)
     calm_bench["result"] = timed(timings(slow), timings(fast), switches=400)
     results = list(Quantization().run(world(worlds, files, seed=1)))
-    (refused,) = [r for r in results if isinstance(r, Unmeasured)]
+    (refused,) = in_int8(results)
     assert refused.name == "speed-ratio"
     assert "contended" in refused.reason
     assert "processor-ratio" in {getattr(r, "name", None) for r in results}
@@ -256,24 +300,116 @@ def test_a_contended_machine_leaves_only_processor_time(worlds, files, calm_benc
 def test_few_blocks_have_no_spread(worlds, files, calm_bench):
     calm_bench["result"] = timed(timings(np.full(90, 20.0)), timings(np.full(90, 10.0)))
     results = list(Quantization().run(world(worlds, files, seed=1)))
-    (refused,) = [r for r in results if isinstance(r, Unmeasured)]
+    (refused,) = in_int8(results)
     assert "9 pairs of blocks" in refused.reason
 
 
 def test_forms_that_cannot_be_timed_keep_the_other_measures(worlds, files, calm_bench):
     calm_bench["result"] = ModelError("found an error (no memory)")
     results = list(Quantization().run(world(worlds, files, seed=1)))
-    (refused,) = [r for r in results if isinstance(r, Unmeasured)]
+    (refused,) = in_int8(results)
     assert (refused.name, "no memory" in refused.reason) == ("speed-ratio", True)
     assert "accuracy-lost" in {getattr(r, "name", None) for r in results}
 
 
-def test_an_int8_form_is_asked_for_only_where_one_can_be_made(worlds):
-    def unmet(**facts):
-        datasets = {"test": worlds.dataset([0, 1])}
-        return Int8Predictions().unmet(Available(worlds.spec(), worlds.facts(**facts), datasets))
+def available(worlds, *, spec=None, **facts):
+    datasets = {"test": worlds.dataset([0, 1])}
+    return Available(spec or worlds.spec(), worlds.facts(**facts), datasets)
 
-    assert unmet() is None
-    assert "already" in unmet(quantised=True).reason
-    assert "Export the model to ONNX" in unmet(format="torch").remedy
-    assert [p.variant for p in Int8Predictions().passes(None)] == ["int8"]
+
+def test_forms_are_asked_for_only_where_they_can_be_made(worlds):
+    assert CompressedPasses().unmet(available(worlds)) is None
+    assert CompressedPasses().unmet(available(worlds, format="torch")) is None
+    assert "already" in CompressedPasses().unmet(available(worlds, quantised=True)).reason
+    named = worlds.spec(variants={"int8": {"path": "team.onnx"}})
+    assert CompressedPasses().unmet(available(worlds, spec=named, quantised=True)) is None
+    given = available(worlds)
+    assert [(p.split, p.variant) for p in CompressedPasses().passes(given)] == [
+        ("test", "as-given"),
+        ("test", "int8"),
+    ]
+    assert {p.sample for p in HALF.passes(given)} == {1000}
+    fed = {"size": (8, 8), "dtype": "float16"}
+    model = {"path": "model.onnx", "classes": ("a", "b"), "input": fed}
+    halved = available(worlds, spec=worlds.spec(model=model))
+    assert "half precision already" in HalfPasses().unmet(halved).reason
+
+
+def test_slower_here_is_said(worlds, files, calm_bench):
+    slow, fast = np.full(300, 10.0), np.full(300, 20.0)
+    calm_bench["result"] = timed(timings(slow), timings(fast))
+    found = worlds.measures(Quantization(), world(worlds, files, seed=1))
+    ratio = found["processor-ratio:+int8"]
+    assert "The int8 form is slower here." in worlds.sentence(Quantization, ratio)
+    assert exceeds_below(ratio, 1)
+
+
+def exceeds_below(measure, limit):
+    return p_value(measure.estimate, limit=limit, exceeds="below") <= 0.05
+
+
+def test_the_sentence_names_runtime_and_processor(worlds, files):
+    lost = worlds.measures(Quantization(), world(worlds, files, seed=1))["accuracy-lost:@test+int8"]
+    said = worlds.sentence(Quantization, lost)
+    assert f"onnxruntime {version('onnxruntime')}" in said
+    assert platform.machine() in said
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_a_group_loses_beyond_the_others(worlds, files, seed):
+    evidence = world(worlds, files, seed=seed, lost_by=0.05, n=12_000)
+    found = worlds.measures(Quantization(), evidence)
+    change = found["gap-change:building=old@test+int8"]
+    pair = [found[f"accuracy-lost:building={b}@test+int8"] for b in ("old", "new")]
+    assert value(change.estimate) == pytest.approx(
+        value(pair[0].estimate) - value(pair[1].estimate), abs=1e-9
+    )
+    assert interval(change.estimate).low > 0.02
+    assert interval(found["gap-change:building=new@test+int8"].estimate).high < -0.02
+
+
+def test_the_images_most_affected_are_those_that_turned_wrong(worlds, files):
+    evidence = world(worlds, files, seed=2, lost_by=0.05)
+    given, int8 = evidence.answers(), evidence.answers(variant="int8")
+    table = table_of(list(Quantization().run(evidence)), "images")
+    broken = set(given.image_ids[given.correct & ~int8.correct])
+    assert len(table.rows) == 50
+    assert {row[0] for row in table.rows} <= broken
+    assert {row[1:3] for row in table.rows} == {(1, 0)}
+
+
+def test_a_form_that_is_surer_than_before_loses_calibration(worlds, files):
+    rng = np.random.default_rng(4)
+    labels = rng.integers(0, 2, 4000)
+    answers = np.where(rng.random(4000) < 0.8, labels, 1 - labels)
+    dataset = worlds.dataset(labels)
+    evidence = worlds.evidence(model=worlds.facts(file_bytes=1000), paths=files)
+    evidence.add(dataset, worlds.probabilities(answers, confidence=0.8))
+    evidence.add(dataset, worlds.probabilities(answers, confidence=0.95), variant="int8")
+    found = worlds.measures(Quantization(), equipped(evidence, worlds, files))
+    lost = found["calibration-lost:@test+int8"]
+    assert value(lost.estimate) == pytest.approx(0.15, abs=0.02)
+    assert interval(lost.estimate).low > 0.1
+    same = found["calibration-lost:@test+fp16"]
+    assert value(same.estimate) == pytest.approx(0)
+
+
+def test_an_fp16_form_that_could_not_be_had_leaves_the_rest(worlds, files):
+    evidence = world(worlds, files, seed=1)
+    scored = evidence.scored
+
+    def without(split="test", **asked):
+        if asked.get("variant") == "fp16":
+            raise NotMeasurableError("No kernels of 16 bits.", remedy="Name the file.")
+        return scored(split, **asked)
+
+    evidence.scored = without
+    results = list(Quantization().run(evidence))
+    (refused,) = [r for r in results if isinstance(r, Unmeasured)]
+    assert (refused.subject.variant, refused.reason) == ("fp16", "No kernels of 16 bits.")
+    assert "size-ratio" in {r.name for r in results if not isinstance(r, Table)}
+
+
+def test_every_word_has_its_fields(worlds, files):
+    results = list(Quantization().run(world(worlds, files, seed=3, lost_by=0.05)))
+    assert not worlds.unfilled(Quantization, results)

@@ -191,6 +191,7 @@ def test_strict_states_only_what_differs_from_default():
         "deployment-in-test", "preprocessing", "random-operators", "batch-operators",
         "repeat-consistency", "end-consistency",
         "batch-consistency", "order-consistency", "reference-consistency", "int8-size",
+        "int8-speed",
         "mild-corruptions", "small-moves",
     }  # fmt: skip
 
