@@ -33,6 +33,7 @@ from auditor.engine.shard_files import dicom_key
 from auditor.engine.store import Store, key_of
 from auditor.engine.sweep import Report, SweptSplit, sweep_split, worker_count
 from auditor.errors import DataError, ModelError
+from auditor.models.bench_file import read_bench
 from auditor.models.contained import ContainedPredictor, int8_form
 from auditor.models.load import load_model, model_classes
 from auditor.models.predictor import Predictor
@@ -61,6 +62,8 @@ def load(spec: AuditSpec, *, only: Sequence[str] = (), trust_code: bool = False)
     """Read manifests, load the model, plan. Raises AuditorError for whatever does not fit."""
     if spec.data.dicom is not None:
         require_pydicom()
+    # A result of the target that is refused is told before any work.
+    read_bench(spec)
     classes = model_classes(spec)
     read = _read(spec, classes)
     predictor = load_model(spec, classes=classes, trust_code=trust_code)

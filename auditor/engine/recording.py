@@ -60,6 +60,10 @@ def input_digests(loaded: Loaded, gathered: Gathered) -> dict[str, str]:
     for split, dataset in loaded.available.datasets.items():
         digests[f"data.{split}"] = dataset.digest
         digests[f"data.{split}.images"] = _images_digest(dataset, gathered)
+    target = loaded.spec.target
+    if target is not None and target.bench is not None:
+        found = loaded.spec.resolve(target.bench).read_bytes()
+        digests["target.bench"] = hashlib.sha256(found).hexdigest()
     return digests
 
 
