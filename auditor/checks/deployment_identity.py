@@ -64,7 +64,7 @@ class Identity(Check):
             title="Largest difference of outputs between target and audit",
             short="difference of outputs",
             sentence="On {target} ({processor}) the outputs for {n} drawn frames differ from those "
-            "here ({here}) by {point:.2g} of their range at most.",
+            "here ({audited_on}) by {largest} of their range at most.",
             action="find out what the target's runtime does otherwise, and measure accuracy there",
             span=FROM_0,
         ),
@@ -72,7 +72,7 @@ class Identity(Check):
             title="Drawn frames that the target answers otherwise",
             short="answers that moved",
             sentence="On {target} ({processor}), {moved:d} of {n} drawn frames are answered "
-            "otherwise than here ({here}).",
+            "otherwise than here ({audited_on}).",
             action="find out what the target's runtime does otherwise, and measure accuracy there",
         ),
     }
@@ -95,8 +95,9 @@ class Identity(Check):
                 "The result of the target holds no answers to drawn frames.",
                 remedy="Emit the program again and run it on the target.",
             )
-        facts = place.facts(there) | {"here": str(here.machine), "n": len(there.probes)}
-        yield _measure(DIFFERENCE, largest_difference(here.probes, there.probes), "amount", facts)
+        facts = place.facts(there) | {"audited_on": str(here.machine), "n": len(there.probes)}
+        largest = largest_difference(here.probes, there.probes)
+        yield _measure(DIFFERENCE, largest, "amount", facts | {"largest": f"{largest:.2g}"})
         moved = sum(
             _places(a) != _places(b) for a, b in zip(here.probes, there.probes, strict=False)
         )

@@ -20,7 +20,7 @@ FOLDER = Path(__file__).with_name("bench")
 _OWN = "auditor.models.bench"
 
 _HEAD = '''\
-"""Measure a model on this machine for an audit: needs Python 3.9, numpy and onnxruntime.
+"""Measure a model on this machine for an audit: needs Python 3.10, numpy and onnxruntime.
 
     python bench.py model.onnx [--photos FOLDER] [--minutes 30]
 

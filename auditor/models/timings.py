@@ -184,14 +184,19 @@ def disturbance(result: BenchResult, *, on_cpu: bool) -> str | None:
     unsettled = next((m for m in result.models if _unsettled(m)), None)
     if unsettled is not None:
         return f"its times had not settled after {unsettled.warm_up_runs} runs"
-    parts = result.stretches.values() or (_closed_of(result),)
-    said = (disturbed(part, on_cpu=on_cpu) for part in parts)
+    said = (disturbed(part, on_cpu=on_cpu) for part in _parts_of(result))
     return next((one for one in said if one is not None), None)
 
 
 def _unsettled(model: ModelTimings) -> bool:
     """Whether the warm-up went on for as long as it may, and its windows still differed."""
     return not model.settled and model.warm_up_runs >= WINDOW * MAX_WINDOWS
+
+
+def _parts_of(result: BenchResult) -> tuple[Stretch, ...]:
+    if result.stretches or not result.runs:
+        return tuple(result.stretches.values())
+    return (_closed_of(result),)
 
 
 def _closed_of(result: BenchResult) -> Stretch:
@@ -226,5 +231,4 @@ def disturbed(part: Stretch, *, on_cpu: bool) -> str | None:
 
 def interruptions(result: BenchResult) -> float:
     """How often a run lost its processor, of the part where that was most often."""
-    parts = result.stretches.values() or (_closed_of(result),)
-    return max(part.switches_per_run for part in parts)
+    return max((part.switches_per_run for part in _parts_of(result)), default=0.0)
