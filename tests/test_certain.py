@@ -13,8 +13,9 @@ from auditor.stats import Exact, interval, value
 CLASSES = check_classes()
 FROM_FILES = {
     "data/duplicates", "data/images", "data/leakage", "data/left-out", "data/manifest",
-    "deployment/latency",
-    "deployment/quantization", "deployment/size", "model/architecture", "model/consistency",
+    "deployment/cold-start", "deployment/frame-rate", "deployment/identity", "deployment/latency",
+    "deployment/memory", "deployment/quantization", "deployment/size", "deployment/throughput",
+    "model/architecture", "model/consistency",
     "model/preprocessing", "model/task-fit", "shift/corruptions", "shift/geometry",
     "shortcut/toggle",
 }  # fmt: skip

@@ -35,7 +35,7 @@ LAYERS = (
 )
 FAMILIES = {"checks", "shift", "bias"}
 HEAVY = {
-    "onnxruntime": {"models/onnx_model.py", "models/quantize.py", "models/bench.py"},
+    "onnxruntime": {"models/onnx_model.py", "models/quantize.py", "models/bench/sessions.py"},
     "weasyprint": {"reports/pdf.py"},
     "great_expectations": {"data/expectations.py"},
 }
