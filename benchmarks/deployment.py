@@ -7,9 +7,9 @@ In one run, since wall time moves with whatever else a machine does:
 - processor time: the 99th percentile of five timings of the same model, greatest over least
   (aim: 1.25 at most);
 - the measuring loop: its processor time a run, of a run of 5 ms (aim: below 1%);
-- MLPerf's LoadGen, SingleStream, in the middle of our own timing of the same session: its median
-  and 90th percentile against our intervals, its early-stopping estimate against ours from the same
-  queries (`pip install mlcommons-loadgen`; left out where it is not installed);
+- MLPerf's LoadGen, SingleStream, each of whose queries our loop times as well: its percentiles
+  against our intervals, its early-stopping estimates against ours (`pip install mlcommons-loadgen`;
+  left out where it is not installed);
 - the emitted program with the Python of an environment that has numpy and onnxruntime alone
   (``--bare``; aim: it writes a result, and the audit takes it in).
 """
@@ -97,35 +97,29 @@ def overhead() -> None:
 
 
 def against_loadgen(asked: BenchRequest) -> None:
-    """Print LoadGen's percentiles of a session beside our intervals from before and after."""
+    """Print LoadGen's percentiles beside our intervals, of the same queries."""
     try:
         loadgen = importlib.import_module("mlperf_loadgen")
     except ImportError:
         print("LoadGen: not installed (pip install mlcommons-loadgen)")
         return
     run = onnx_run(str(asked.models[0].path), Setting(1, ("CPUExecutionProvider",)))
-    rng = np.random.default_rng(0)
-    tensor = rng.standard_normal(asked.shape).astype(np.float32)
-    ours, queries = Times(), Times()
-
-    def time_ours() -> None:
-        for _ in range(QUERIES // 2):
-            ours.add(lambda: run(tensor), Clock())
-
+    tensor = np.random.default_rng(0).standard_normal(asked.shape).astype(np.float32)
+    ours = Times()
     for _ in range(50):
         run(tensor)
-    time_ours()
-    said = single_stream(loadgen, lambda: queries.add(lambda: run(tensor), Clock()))
-    time_ours()
-    for quantile, key in ((0.5, "50.00 percentile latency"), (0.9, "90.00 percentile latency")):
-        draws = quantile_draws(np.array(ours.wall_ms), quantile=quantile)
-        ends, theirs = interval(draws), said[key]
+    said = single_stream(loadgen, lambda: ours.add(lambda: run(tensor), Clock()))
+    walls = np.array(ours.wall_ms)
+    for quantile in (0.5, 0.9, 0.99):
+        draws = quantile_draws(walls, quantile=quantile)
+        ends, theirs = interval(draws), said[f"{100 * quantile:.2f} percentile latency"]
         held = "within" if ends.low <= theirs <= ends.high else "OUTSIDE"
         print(f"LoadGen p{100 * quantile:.0f} {theirs:.2f} ms, {held} ours {draws.value:.2f} "
               f"[{ends.low:.2f}, {ends.high:.2f}]")  # fmt: skip
-    same = early_stopping_estimate(np.array(queries.wall_ms), quantile=0.9)
-    theirs = said["Early stopping 90th percentile estimate"]
-    print(f"early stopping p90 of the same queries: LoadGen {theirs:.3f} ms, ours {same:.3f}")
+    for quantile in (0.9, 0.99):
+        theirs = said[f"* Early stopping {100 * quantile:.1f}th percentile estimate"]
+        same = early_stopping_estimate(walls, quantile=quantile)
+        print(f"early stopping p{100 * quantile:.0f}: LoadGen {theirs:.2f} ms, ours {same:.2f}")
 
 
 def single_stream(loadgen: Any, query: Callable[[], object]) -> dict[str, float]:
@@ -153,15 +147,17 @@ def single_stream(loadgen: Any, query: Callable[[], object]) -> dict[str, float]
         text = (Path(folder) / "mlperf_log_summary.txt").read_text()
     loadgen.DestroyQSL(library)
     loadgen.DestroySUT(system)
-    found = re.findall(r"^\s*(.+?) \(ns\)\s*:\s*(\d+)", text, re.MULTILINE)
-    found += re.findall(r"(Early stopping 90th percentile estimate): (\d+)", text)
+    found = re.findall(r"^\s*(.+?)(?: \(ns\))?\s*[:=]\s*(\d+)\s*$", text, re.MULTILINE)
     return {key.strip(): int(ns) / 1e6 for key, ns in found}
 
 
 def in_bare_environment(spec: AuditSpec, asked: BenchRequest, python: Path) -> None:
     """Emit the program, run it with another Python, and take its result in."""
     listed = subprocess.run(
-        [python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True
+        [python, "-I", "-m", "pip", "list", "--format=freeze"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split()
     with tempfile.TemporaryDirectory() as folder:
         audit, device = Path(folder) / "audit", Path(folder) / "device"

@@ -21,12 +21,21 @@ from auditor.findings import ModelFacts
 from auditor.models.bench_program import program_text
 from auditor.models.inputs import affine_of, tensor_shape
 from auditor.models.timed_quantiles import ratio_draws
-from auditor.models.timings import BenchResult, disturbance, interruptions, result_of
+from auditor.models.timings import (
+    BenchResult,
+    Machine,
+    ModelTimings,
+    disturbance,
+    interruptions,
+    result_of,
+)
 from auditor.spec import InputSpec
 
 __all__ = [
     "BenchRequest",
     "BenchResult",
+    "Machine",
+    "ModelTimings",
     "TimedModel",
     "batch_of",
     "calmest_bench",
