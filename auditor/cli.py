@@ -280,6 +280,26 @@ def report(
 
 
 @app.command()
+def bench(
+    spec: SpecPath,
+    emit: Annotated[
+        Path, typer.Option("--emit", metavar="FILE", help="Where to write the program.")
+    ] = Path("bench.py"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Write one file that measures the audited model on the target, where the audit cannot run.
+
+    It needs Python, numpy and onnxruntime there; `target.bench` takes what it writes.
+
+    Example:  auditor bench audit.yaml --emit bench.py
+    """
+    from auditor.engine.bench import emit as emitted
+
+    for line in emitted(spec, into=emit, force=force):
+        typer.echo(line)
+
+
+@app.command()
 def explain(
     check: Annotated[str, typer.Argument(metavar="CHECK", help="Such as bias/subgroup-gap.")],
 ) -> None:

@@ -13,10 +13,11 @@ from auditor.stats import Exact, interval, value
 CLASSES = check_classes()
 FROM_FILES = {
     "data/duplicates", "data/images", "data/leakage", "data/left-out", "data/manifest",
-    "deployment/latency", "deployment/portability", "deployment/quantization", "deployment/size",
-    "deployment/variants", "model/architecture", "model/consistency", "model/preprocessing",
-    "model/task-fit", "shift/corruptions", "shift/estimated-accuracy", "shift/geometry",
-    "shift/power",
+    "deployment/cold-start", "deployment/frame-rate", "deployment/identity", "deployment/latency",
+    "deployment/memory", "deployment/portability", "deployment/quantization", "deployment/size",
+    "deployment/throughput", "deployment/variants", "model/architecture", "model/consistency",
+    "model/preprocessing", "model/task-fit", "shift/corruptions", "shift/estimated-accuracy",
+    "shift/geometry", "shift/power",
     "shortcut/attribution", "shortcut/background", "shortcut/donor-swap", "shortcut/texture",
     "shortcut/toggle",
 }  # fmt: skip

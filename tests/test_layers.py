@@ -39,7 +39,7 @@ HEAVY = {
         "models/onnx_model.py",
         "models/quantize.py",
         "models/half.py",
-        "models/bench.py",
+        "models/bench/sessions.py",
     },
     "weasyprint": {"reports/pdf.py"},
     "great_expectations": {"data/expectations.py"},

@@ -13,7 +13,10 @@ from auditor.stats import Exact, interval, value
 
 pytestmark = pytest.mark.slow
 
-TIMED = {"deployment/latency", "deployment/quantization"}
+TIMED = {
+    "deployment/cold-start", "deployment/frame-rate", "deployment/latency", "deployment/memory",
+    "deployment/quantization", "deployment/throughput",
+}  # fmt: skip
 CHECKS = tuple(sorted(check_classes().keys() - TIMED))
 SEED = "seed: 3"
 EXTRA = """

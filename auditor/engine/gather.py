@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from auditor.contract import AS_GIVEN, Available, Pass
@@ -29,6 +30,7 @@ from auditor.engine.store import Store, key_of
 from auditor.engine.sweep import Report, SweptSplit, sweep_split, worker_count
 from auditor.engine.variants import decoded_frames, make_variants
 from auditor.errors import DataError
+from auditor.models.bench_file import read_bench
 from auditor.models.contained import ContainedPredictor
 from auditor.models.load import load_model, model_classes
 from auditor.models.predictor import Predictor
@@ -54,6 +56,8 @@ def load(spec: AuditSpec, *, only: Sequence[str] = (), trust_code: bool = False)
     """Read manifests, load the model, plan. Raises AuditorError for whatever does not fit."""
     if spec.data.dicom is not None:
         require_pydicom()
+    # A result of the target that is refused is told before any work.
+    read_bench(spec)
     classes = model_classes(spec)
     read = _read(spec, classes)
     predictor = load_model(spec, classes=classes, trust_code=trust_code)

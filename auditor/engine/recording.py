@@ -63,6 +63,10 @@ def input_digests(loaded: Loaded, gathered: Gathered) -> dict[str, str]:
     for name, variant in loaded.spec.variants.items():
         if variant.path is not None and name in gathered.predictors:
             digests[f"variants.{name}"] = gathered.predictors[name].facts.digest
+    target = loaded.spec.target
+    if target is not None and target.bench is not None:
+        found = loaded.spec.resolve(target.bench).read_bytes()
+        digests["target.bench"] = hashlib.sha256(found).hexdigest()
     return digests
 
 

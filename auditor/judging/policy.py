@@ -226,6 +226,7 @@ class SpecLimits(SpecPart):
     size_mb: str
     variant: str
     compressed: str
+    memory_mb: str
     of_variants: tuple[str, ...]
 
 
@@ -314,16 +315,22 @@ def _target_limits(spec: AuditSpec) -> Iterator[Limit]:
     if target is None:
         return
     known = spec_limits()
-    bounds: list[tuple[str, str, float]] = [
-        (key, known.latency[key], ms) for key, ms in sorted(target.latency.items())
+    bounds: list[tuple[str, str, float | None]] = [
+        (key, known.latency[key], stated) for key, stated in sorted(target.latency.items())
     ]
-    if target.size_mb is not None:
-        bounds.append(("size", known.size_mb, target.size_mb))
-    for key, measure, most in bounds:
-        yield Limit(
-            id=f"target:{key}",
-            measure=measure,
-            where=Where(variant="as-given"),
-            at_most=most,
-            why=f"what {target.name} asks of the model",
-        )
+    bounds += [
+        ("size", known.size_mb, target.size_mb),
+        ("memory", known.memory_mb, target.memory_mb),
+    ]
+    for key, measure, stated in bounds:
+        if stated is not None:
+            bound: dict[str, Any] = {
+                "at_least" if key == "frames_per_second" else "at_most": stated
+            }
+            yield Limit(
+                id=f"target:{key}",
+                measure=measure,
+                where=Where(variant="as-given"),
+                why=f"what {target.name} asks of the model",
+                **bound,
+            )

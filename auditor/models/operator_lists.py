@@ -9,7 +9,8 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from auditor.spec import SpecPart
-from auditor.spec.yaml_source import load, validate
+from auditor.spec.yaml_checked import validate
+from auditor.spec.yaml_source import load
 
 if TYPE_CHECKING:
     import onnx

@@ -18,7 +18,6 @@ from auditor.spec.audit_spec import (
     ImageLimits,
     ShortcutSpec,
     Split,
-    TargetSpec,
     UnitColumn,
 )
 from auditor.spec.conditions import ConditionsSpec
@@ -37,6 +36,7 @@ from auditor.spec.model_spec import (
     Task,
 )
 from auditor.spec.spec_part import Fraction, Positive, SpecPart
+from auditor.spec.target import TargetSpec
 from auditor.spec.variants import AS_GIVEN, COMPRESSED, FP16, INT8, RuntimeSpec, VariantSpec
 
 __all__ = [

@@ -13,13 +13,12 @@ from pydantic import Field, model_validator
 from auditor.spec.bounds import (
     MOST_ATTRIBUTES,
     MOST_CLAIMS,
-    MOST_THREADS,
     FilePath,
 )
-from auditor.spec.conditions import ConditionsSpec
 from auditor.spec.cue_conflict_spec import CueConflictSpec
 from auditor.spec.model_spec import InputSpec, ModelSpec
-from auditor.spec.spec_part import Fraction, Positive, SpecPart
+from auditor.spec.spec_part import Fraction, SpecPart
+from auditor.spec.target import TargetSpec
 from auditor.spec.variants import Variants, require_named_forms
 
 SPLITS = ("test", "train", "deployment")
@@ -374,19 +373,6 @@ class ShortcutSpec(SpecPart):
         if x0 >= x1 or y0 >= y1:
             raise ValueError(f"region {list(self.region)} is empty; give [x0, y0, x1, y1] rising")
         return self
-
-
-class TargetSpec(SpecPart):
-    """Where the model will run, how fast it must answer there, and on what images."""
-
-    name: str
-    providers: tuple[str, ...] = ("CPUExecutionProvider",)
-    threads: int = Field(default=1, ge=1, le=MOST_THREADS)
-    latency: dict[Literal["p50_ms", "p90_ms", "p95_ms", "p99_ms"], Positive] = Field(
-        default_factory=dict
-    )
-    size_mb: Positive | None = None
-    conditions: ConditionsSpec = ConditionsSpec()
 
 
 class AuditSection(SpecPart):

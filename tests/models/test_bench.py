@@ -5,6 +5,8 @@ import dataclasses
 import hashlib
 import json
 import math
+import subprocess
+import sys
 from itertools import islice
 
 import numpy as np
@@ -15,21 +17,33 @@ from onnx import TensorProto, helper, numpy_helper
 from scipy.stats import binom
 
 from auditor.errors import ModelError
-from auditor.models import bench, latency
+from auditor.models import latency
+from auditor.models.bench import loops, parts, sessions
+from auditor.models.bench.loops import Clock
+from auditor.models.bench.machine import Counters, threads_allowed
+from auditor.models.bench_program import program_text
 from auditor.models.latency import (
     BenchRequest,
+    TimedModel,
+    calmest_bench,
+    parse_result,
+    run_bench,
+)
+from auditor.models.timed_quantiles import (
+    drift_draws,
+    early_stopping_estimate,
+    inverse_draws,
+    quantile_draws,
+    ratio_draws,
+    runs_needed,
+)
+from auditor.models.timings import (
     BenchResult,
     Machine,
     ModelTimings,
-    TimedModel,
-    blocks_rate,
-    calmest_bench,
+    Stretch,
     disturbance,
-    parse_result,
-    quantile_draws,
-    ratio_draws,
-    run_bench,
-    runs_needed,
+    disturbed,
 )
 from auditor.stats import GRID, bound, interval, order_statistic_interval
 
@@ -99,10 +113,10 @@ def test_one_model_is_timed_and_its_output_is_digested(model_path):
     assert (timed.wall_ms > 0).all()
     assert (timed.cpu_ms > 0).all()
     assert timed.cold_start_ms > 0
-    assert timed.warm_up_runs >= 1 + bench.PROBES
+    assert timed.warm_up_runs >= 1 + sessions.PROBES
     session = onnxruntime.InferenceSession(str(model_path), providers=["CPUExecutionProvider"])
     digest = hashlib.sha256()
-    for tensor in bench.probe_inputs(SHAPE, "float32"):
+    for tensor in parts._inputs({"shape": SHAPE, "dtype": "float32", "feed": None}):
         digest.update(session.run(None, {"x": tensor})[0].tobytes())
     assert timed.output_sha256 == digest.hexdigest()
     assert result.machine.runtime == f"onnxruntime {onnxruntime.__version__}"
@@ -122,8 +136,8 @@ def test_two_models_are_timed_in_turns(model_path):
     assert [len(m.wall_ms) for m in result.models] == [60, 60]
     assert result.runs == 120
     assert result.models[0].output_sha256 == result.models[1].output_sha256
-    assert list(islice(bench.turns(2), 3)) == [(0, 1), (1, 0), (0, 1)]
-    assert list(islice(bench.turns(1), 2)) == [(0,), (0,)]
+    assert list(islice(loops.turns(2), 3)) == [(0, 1), (1, 0), (0, 1)]
+    assert list(islice(loops.turns(1), 2)) == [(0,), (0,)]
 
 
 def test_quick_runs_go_on_until_the_window_is_full(model_path):
@@ -153,31 +167,270 @@ def test_torchscript_is_timed_by_torch(tmp_path):
     assert result.machine.runtime == f"torch {torch.__version__}"
 
 
-def test_probes_are_the_same_everywhere_and_of_the_type_asked_for():
-    assert all(p.dtype == np.uint8 for p in bench.probe_inputs((1, 8, 8, 3), "uint8"))
-    first, second = (bench.probe_inputs(SHAPE, "float16") for _ in range(2))
+def feed(**changes):
+    return {"channels": "rgb", "factor": [0.5, 0.25, 2.0], "offset": [1.0, 0.0, -1.0],
+            "layout": "nchw", "dtype": "float32", "size": [8, 8]} | changes  # fmt: skip
+
+
+def test_noise_is_the_same_everywhere_and_of_the_type_asked_for():
+    asked = {"shape": (1, 8, 8, 3), "dtype": "uint8", "feed": None}
+    assert all(p.dtype == np.uint8 for p in parts._inputs(asked))
+    first, second = (parts._inputs(asked | {"dtype": "float16"}) for _ in range(2))
     assert first[0].dtype == np.float16
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_the_runner_is_one_file_that_needs_nothing_of_the_auditor():
-    tree = ast.parse(latency.RUNNER.read_text())
+def test_drawn_frames_are_the_same_on_every_machine_and_unlike_each_other():
+    frames = sessions.probe_frames(24, 32)
+    assert frames.shape == (sessions.PROBES, 24, 32, 3)
+    # Written down: an integer type of another width would draw others.
+    assert hashlib.sha256(frames.tobytes()).hexdigest()[:16] == "6ac0ff942a0b4288"
+    assert len({frame.tobytes() for frame in frames}) == sessions.PROBES
+    assert frames.min() < 20
+    assert frames.max() > 235
+
+
+@pytest.mark.parametrize("channels", ["rgb", "bgr", "grey"])
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_frames_are_fed_as_the_audit_feeds_them(channels, layout):
+    from auditor.models.inputs import InputBuffers
+    from auditor.spec import InputSpec
+
+    grey = channels == "grey"
+    input = InputSpec(
+        size=(6, 9), mean=(0.5,) if grey else (0.5, 0.4, 0.3), std=(0.25,) if grey else (0.2,) * 3,
+        channels=channels, layout=layout,
+    )  # fmt: skip
+    frames = sessions.probe_frames(6, 9)
+    expected = InputBuffers().fill(frames, input=input)
+    found = sessions.tensor_of(frames, latency.feed_of(input))
+    assert found.dtype == expected.dtype
+    assert np.allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_product_of_matrices_is_a_model_of_its_own():
+    setting = sessions.Setting(1, ["CPUExecutionProvider"])
+    run = sessions.onnx_run(sessions.product_model(), setting)
+    square = np.random.default_rng(0).normal(size=(20, 20)).astype(np.float32)
+    assert np.allclose(run(square)[0], square @ square, atol=1e-4)
+
+
+def test_the_program_is_one_file_that_needs_nothing_of_the_auditor(tmp_path):
+    """Its modules share no name, and it runs where the auditor cannot be imported."""
+    tree = ast.parse(program_text())
     named = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     named |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
-    assert not {name for name in named if name.startswith("auditor")}
-    assert latency.RUNNER.name == "bench.py"
+    packages = {name.partition(".")[0] for name in named}
+    assert packages - set(sys.stdlib_module_names) == {"numpy", "onnxruntime", "torch"}
+    own = [n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    assert len(own) == len(set(own))
+    program = tmp_path / "bench.py"
+    program.write_text(program_text())
+    done = subprocess.run(
+        [sys.executable, "-I", str(program), str(tmp_path / "no.json")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "FileNotFoundError" in json.loads(done.stdout)["error"]
+
+
+def test_telemetry_is_off_before_onnxruntime_is_imported():
+    text = program_text()
+    assert text.index('os.environ["ORT_DISABLE_TELEMETRY"] = "1"') < text.index(
+        "import onnxruntime"
+    )
+
+
+# Loops, by a clock that only runs move
+
+
+class Planted:
+    """A clock that runs of planted lengths (ms) and waiting move; `busy` is processor time."""
+
+    def __init__(self, *lengths, busy=1.0):
+        self.now, self.cpu, self.lengths, self.busy = 0.0, 0.0, list(lengths), busy
+        self.slept = []
+
+    @property
+    def clock(self):
+        return Clock(lambda: round(self.now * 1e6), lambda: round(self.cpu * 1e6), self._sleep)
+
+    def _sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += 1000 * seconds
+
+    def run(self):
+        taken = self.lengths.pop(0) if len(self.lengths) > 1 else self.lengths[0]
+        self.now += taken
+        self.cpu += taken * self.busy
 
 
 def test_warm_up_ends_when_three_windows_agree():
-    assert not bench.is_steady([5.0, 5.0])
-    assert not bench.is_steady([9.0, 5.0, 5.0])
-    assert bench.is_steady([20.0, 5.0, 5.4, 5.2])
+    assert not loops.is_steady([5.0, 5.0])
+    assert not loops.is_steady([9.0, 5.0, 5.0])
+    assert loops.is_steady([20.0, 5.0, 5.4, 5.2])
 
 
-def test_steal_is_a_share_of_the_time_that_passed():
-    before, after = bench._Counters(3, 10, 1000), bench._Counters(9, 30, 1200)
-    assert after.steal_share_since(before) == pytest.approx(0.1)
-    assert before.steal_share_since(before) is None
+def test_slow_first_runs_are_warm_up():
+    planted = Planted(*[30.0] * 25, 10.0)
+    done = loops.warm_up(planted.run, budget_s=100, clock=planted.clock)
+    # Two slow windows, a mixed one, and three that agree.
+    assert done == loops.WarmUp(60, True)
+
+
+def test_times_that_never_agree_do_not_settle():
+    planted = Planted(*[10.0 * 1.2 ** (i // 10) for i in range(400)])
+    done = loops.warm_up(planted.run, budget_s=1e9, clock=planted.clock)
+    assert done == loops.WarmUp(10 * loops.MAX_WINDOWS, False)
+
+
+def test_quick_runs_are_warmed_up_for_as_long_as_slow_ones():
+    planted = Planted(0.01)
+    done = loops.warm_up(planted.run, budget_s=100, clock=planted.clock)
+    assert done.settled
+    assert done.runs >= 3 * 1000 * loops.WINDOW_S / 0.01
+
+
+def test_wall_and_processor_time_are_told_apart():
+    planted = Planted(10.0, busy=0.25)
+    (times,) = loops.in_turns([planted.run], loops.Amount(50, 10, 0, 100), clock=planted.clock)
+    assert times.wall_ms == pytest.approx([10.0] * 50)
+    assert times.cpu_ms == pytest.approx([2.5] * 50)
+
+
+@pytest.mark.parametrize(("each_ms", "runs"), [(0.03, 33_340), (5.0, 200), (2000.0, 200)])
+def test_at_least_a_second_and_200_runs_whatever_the_speed(each_ms, runs):
+    planted = Planted(each_ms)
+    amount = loops.Amount(200, 20, 1.0, 1e6)
+    (times,) = loops.in_turns([planted.run], amount, clock=planted.clock)
+    assert len(times.wall_ms) == runs
+
+
+def test_waiting_for_an_earlier_answer_counts_in_the_open_loop_alone():
+    """One answer of 100 ms keeps those behind it waiting: coordinated omission."""
+    planted = Planted(*[5.0] * 10, 100.0, 5.0)
+    found = loops.paced(
+        planted.run, rate=100, asked=40, budget_s=60, drop=False, clock=planted.clock
+    )
+    assert found.dropped == 0
+    assert sorted(found.times.wall_ms)[-2:] == pytest.approx([5.0, 100.0])
+    # Due every 10 ms, answered in 5: the wait falls by 5 ms each time.
+    assert found.response_ms[10:14] == pytest.approx([100.0, 95.0, 90.0, 85.0])
+    assert found.response_ms[-1] == pytest.approx(5.0)
+
+
+def test_frames_that_come_while_it_is_busy_are_dropped_and_counted():
+    planted = Planted(*[5.0] * 10, 34.0, 5.0)
+    found = loops.paced(
+        planted.run, rate=100, asked=40, budget_s=60, drop=True, clock=planted.clock
+    )
+    # The long one, of frame 10, is over 4 ms after frame 13 came.
+    assert (found.asked, found.dropped) == (40, 3)
+    assert len(found.response_ms) == 37
+    assert found.response_ms[11] == pytest.approx(5.0)
+
+
+def test_an_answer_that_takes_longer_than_the_interval_drops_every_second_frame():
+    planted = Planted(15.0)
+    found = loops.paced(
+        planted.run, rate=100, asked=100, budget_s=60, drop=True, clock=planted.clock
+    )
+    assert found.dropped == 50
+
+
+def test_windows_of_a_long_run_show_a_device_that_slows_down():
+    planted = Planted(*[10.0 + 0.01 * i for i in range(2000)])
+    medians = loops.window_medians(planted.run, seconds=20, clock=planted.clock)
+    draws = drift_draws(np.array(medians))
+    assert draws.value > 1.3
+    assert interval(draws).low > 1.2
+
+
+def test_settings_take_turns_and_one_run_at_least():
+    planted = Planted(250.0)
+    rates = loops.rates_in_turns(
+        [planted.run, planted.run], rounds=4, slot_s=0.1, budget_s=60, clock=planted.clock
+    )
+    assert rates == [pytest.approx([4.0] * 4)] * 2
+
+
+# What the system counts
+
+
+def test_steal_joules_and_throttling_are_of_the_time_that_passed():
+    before = Counters(3, 10, 1000, joules=5.0, throttled=1.0)
+    after = Counters(9, 30, 1200, joules=9.0, throttled=1.0)
+    found = after.since(before)
+    assert found["involuntary_switches"] == 6
+    assert found["steal_share"] == pytest.approx(0.1)
+    assert (found["joules"], found["throttled"]) == (4.0, 0.0)
+    assert before.since(before)["steal_share"] is None
+    assert Counters(0, 0, 1).since(before)["joules"] is None
+    assert before.since(after)["joules"] is None, "a counter that began anew"
+
+
+@pytest.mark.parametrize(
+    ("files", "threads"),
+    [
+        ({}, None),
+        ({"sys/fs/cgroup/a/b/cpu.max": "max 100000"}, None),
+        ({"sys/fs/cgroup/a/b/cpu.max": "100000 100000"}, 1),
+        ({"sys/fs/cgroup/a/b/cpu.max": "50000 100000"}, 1),
+        ({"sys/fs/cgroup/a/cpu.max": "100000 100000", "sys/fs/cgroup/a/b/cpu.max": "max 1"}, 1),
+        ({"sys/fs/cgroup/cpu/a/b/cpu.cfs_quota_us": "150000",
+          "sys/fs/cgroup/cpu/a/b/cpu.cfs_period_us": "100000"}, 1),
+        ({"sys/fs/cgroup/cpu/a/b/cpu.cfs_quota_us": "-1",
+          "sys/fs/cgroup/cpu/a/b/cpu.cfs_period_us": "100000"}, None),
+    ],
+)  # fmt: skip
+def test_threads_are_those_that_affinity_and_quota_allow(tmp_path, monkeypatch, files, threads):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(6)), raising=False)
+    controllers = "cpu" if any("cfs" in name for name in files) else ""
+    files = files | {"proc/self/cgroup": f"0:{controllers}:/a/b\n"}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert threads_allowed(tmp_path) == (threads or 6)
+
+
+def test_no_more_threads_run_than_are_allowed(model_path):
+    result = run_bench(request_for(model_path, threads=64, parts=()))
+    assert 1 <= result.threads <= threads_allowed()
+
+
+def test_every_part_is_timed_and_told(model_path, tmp_path):
+    from PIL import Image
+
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (30, 20), (200, 10, 10)).save(photo)
+    names = ("closed", "open", "frames", "photos", "sustained", "sweep", "probes")
+    result = run_bench(
+        request_for(
+            model_path, parts=names, feed=feed(), runs=20, block=10, open_runs=20, frames=20,
+            rate=500.0, photos=(str(photo),), sustained_s=0.01, sweep_threads=(1,),
+            sweep_batches=(1, 2), rounds=3, slot_s=0.001,
+        )
+    )  # fmt: skip
+    assert set(result.stretches) == {*names} - {"probes"}
+    assert len(result.stretches["open"].found["response_ms"]) == 20
+    frames = result.stretches["frames"]
+    assert frames.found["asked"] == 20 == frames.found["dropped"] + len(frames.wall_ms)
+    whole, preparing = result.stretches["photos"].times
+    assert (whole[0] > preparing[0]).all()
+    settings = [(s["batch"], s["threads"]) for s in result.stretches["sweep"].found["settings"]]
+    assert settings == [(1, 1), (2, 1), (0, 1)]
+    assert len(result.probes) == sessions.PROBES
+    session = onnxruntime.InferenceSession(str(model_path), providers=["CPUExecutionProvider"])
+    tensor = sessions.tensor_of(sessions.probe_frames(8, 8), feed())[3:4]
+    (output,) = result.probes[3]
+    assert output["values"] == pytest.approx(session.run(None, {"x": tensor})[0].ravel().tolist())
+
+
+def test_photos_that_cannot_be_decoded_are_told_not_timed(model_path, tmp_path):
+    text = tmp_path / "photo.jpg"
+    text.write_text("no photo")
+    asked = request_for(model_path, parts=("photos",), feed=feed(), photos=(str(text),))
+    part = run_bench(asked).stretches["photos"]
+    assert "UnidentifiedImageError" in part.found["error"]
 
 
 # Errors
@@ -195,18 +448,15 @@ def test_a_model_that_does_not_run_gives_its_error(tmp_path):
         run_bench(request_for(path))
 
 
-def test_a_process_that_does_not_end_is_ended(monkeypatch, tmp_path, model_path):
-    slow = tmp_path / "slow.py"
-    slow.write_text("import time\ntime.sleep(600)\n")
-    monkeypatch.setattr(latency, "RUNNER", slow)
+def test_a_process_that_does_not_end_is_ended(monkeypatch, model_path):
+    monkeypatch.setattr(latency, "program_text", lambda: "import time\ntime.sleep(600)\n")
     with pytest.raises(ModelError, match="no result after 0 s"):
         run_bench(request_for(model_path), timeout_s=0.3)
 
 
-def test_a_process_that_is_killed_says_so(monkeypatch, tmp_path, model_path):
-    killed = tmp_path / "killed.py"
-    killed.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
-    monkeypatch.setattr(latency, "RUNNER", killed)
+def test_a_process_that_is_killed_says_so(monkeypatch, model_path):
+    text = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    monkeypatch.setattr(latency, "program_text", lambda: text)
     with pytest.raises(ModelError, match="signal 9"):
         run_bench(request_for(model_path))
 
@@ -226,13 +476,18 @@ def test_no_result_is_an_error_that_quotes_what_was_said(stdout, code, stderr, s
 
 
 def test_a_result_is_read_past_what_libraries_print():
+    counted = {"seconds": 1.0, "involuntary_switches": 3, "steal_share": None, "joules": None,
+               "throttled": None, "heat": []}  # fmt: skip
     answer = {
+        "threads": 1,
         "models": [
-            {"cold_start_ms": 1.0, "first_run_ms": 2.0, "warm_up_runs": 5, "settled": False,
-             "output_sha256": "ab", "wall_ms": [1.0, 3.0], "cpu_ms": [1.0, 2.0]},
+            {"cold_start_ms": 1.0, "first_run_ms": 2.0, "cold_cpu_ms": 2.5, "warm_up_runs": 5,
+             "settled": False, "output_sha256": "ab"},
         ],
-        "involuntary_switches": 3, "steal_share": None, "peak_memory_mb": 50.0,
-        "machine": {"cpu": "A", "cores": None, "system": "B", "runtime": "C", "governor": None},
+        "parts": {"closed": {"runs": [{"wall_ms": [1.0, 3.0], "cpu_ms": [1.0, 2.0]}], **counted}},
+        "memory": {"end": {"peak_mb": 50.0}},
+        "machine": {"cpu": "A", "cores": None, "system": "B", "runtime": "C", "governor": None,
+                    "features": []},
     }  # fmt: skip
     result = parse_result("a warning\n" + json.dumps(answer) + "\n", returncode=0)
     assert result.switches_per_run == 1.5
@@ -291,6 +546,33 @@ def test_a_disturbed_timing_is_repeated_and_the_calmest_is_kept(model_path):
 
 def test_no_attempt_is_begun_after_the_budget(model_path):
     assert attempts_of(model_path, 90, 20, 0, seconds_each=25.0) == (90, 1)
+
+
+def stretch(wall, *, switches=0, cpu=None, seconds=1.0, **found):
+    wall = np.asarray(wall, dtype=float)
+    times = ((wall, wall if cpu is None else np.asarray(cpu, dtype=float)),) if len(wall) else ()
+    return Stretch(times, seconds, switches, None, None, None, (), found)
+
+
+def test_one_disturbed_part_is_enough():
+    parts = {"closed": stretch([8.0] * 100), "open": stretch([8.0] * 100, switches=50)}
+    result = dataclasses.replace(result_of(timings([8.0] * 100)), stretches=parts)
+    assert "0.50 times a run" in disturbance(result, on_cpu=True)
+    calm = dataclasses.replace(result, stretches={"closed": parts["closed"]})
+    assert disturbance(calm, on_cpu=True) is None
+
+
+def test_a_part_without_single_runs_is_judged_by_the_second():
+    assert disturbed(stretch([], switches=15, seconds=10.0), on_cpu=True) is None
+    assert "2.50 times a second" in disturbed(stretch([], switches=25, seconds=10.0), on_cpu=True)
+
+
+def test_times_that_never_settled_do_not_count():
+    unsettled = dataclasses.replace(timings([8.0] * 100), settled=False, warm_up_runs=317)
+    assert "not settled after 317 runs" in disturbance(result_of(unsettled), on_cpu=True)
+    # A slow model whose warm-up the budget ended says nothing about settling.
+    slow = dataclasses.replace(unsettled, warm_up_runs=27)
+    assert disturbance(result_of(slow), on_cpu=True) is None
 
 
 # Reading timings
@@ -352,7 +634,32 @@ def test_a_speed_ratio_leaves_unpaired_blocks_out():
     assert set(draws.quantiles) == {2.0}
 
 
-def test_rates_are_runs_over_the_time_of_each_block():
-    wall = np.repeat([5.0, 10.0], 50)
-    assert blocks_rate(wall, blocks=2) == pytest.approx((200.0, 100.0))
-    assert blocks_rate(wall[:39]) == ()
+def test_the_early_stopping_estimate_is_a_bound_at_99_percent():
+    rng, held, trials = np.random.default_rng(4), 0, 2000
+    truth = -np.log(0.1)
+    for _ in range(trials):
+        held += early_stopping_estimate(rng.exponential(size=300), quantile=0.9) >= truth
+    assert held / trials >= 0.99 - 3 * np.sqrt(0.99 * 0.01 / trials)
+    assert held / trials <= 0.999
+    # With the fewest runs it is the second greatest.
+    values = rng.permutation(np.arange(662.0))
+    assert early_stopping_estimate(values, quantile=0.99) == 661.0
+
+
+def test_frames_a_second_turn_the_interval_of_milliseconds_round():
+    draws = quantile_draws(np.random.default_rng(1).lognormal(3, 0.1, size=700), quantile=0.99)
+    rate = inverse_draws(draws, times=1000)
+    slow, fast = interval(draws), interval(rate)
+    assert rate.value == pytest.approx(1000 / draws.value)
+    assert (fast.low, fast.high) == pytest.approx((1000 / slow.high, 1000 / slow.low))
+
+
+@pytest.mark.parametrize("slower", [1.0, 1.25])
+def test_drift_holds_the_true_ratio_as_often_as_it_says(slower):
+    rng, held, trials = np.random.default_rng(5), 0, 500
+    for _ in range(trials):
+        medians = 10 * np.linspace(1, 1, 60) * rng.lognormal(sigma=0.05, size=60)
+        medians[-12:] *= slower
+        ends = interval(drift_draws(medians))
+        held += ends.low <= slower <= ends.high
+    assert abs(held / trials - 0.95) < 3 * np.sqrt(0.95 * 0.05 / trials)

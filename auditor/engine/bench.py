@@ -1,0 +1,39 @@
+"""The program that measures the audited model on another machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from auditor.checks.device_request import device_request
+from auditor.checks.target_runs import Audited
+from auditor.engine.gather import load
+from auditor.errors import DataError
+from auditor.models.bench_file import emit_program
+from auditor.spec.spec_file import read_spec
+
+
+def emit(spec: str | Path, *, into: str | Path, force: bool = False) -> list[str]:
+    """Write the program for the target of an audit; lines that tell what to do with it.
+
+    Raises AuditorError for whatever the user can correct, an existing file without `force` too.
+    """
+    place = Path(into)
+    if place.exists() and not force:
+        raise DataError(f"{place} exists. Give another name, or say --force.")
+    read = read_spec(Path(spec)).spec
+    without = read.model_copy(
+        update={"target": read.target and read.target.model_copy(update={"bench": None})}
+    )
+    loaded = load(without, only=("deployment",))
+    audited = Audited(without, loaded.predictor.facts, loaded.model_path)
+    if without.target is None:
+        raise DataError("The audit spec names no target. Say under `target` where it will run.")
+    held = emit_program(without, device_request(audited, without.checks), into=place)
+    model = Path(without.model.path).name
+    return [
+        f"Written: {place}, for {without.target.name}. Its nonce is kept in {held}.",
+        f"Copy {place.name} and {model} there (Python, numpy and onnxruntime are all it needs):",
+        f"  python {place.name} {model}",
+        "Then name the bench.json that it writes in the audit spec, and audit again:",
+        f"  target: {{name: {without.target.name}, bench: bench.json, ...}}",
+    ]
