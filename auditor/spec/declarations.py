@@ -152,9 +152,9 @@ def _no_basis(spec: AuditSpec, names: list[str]) -> str:
     keys = " and ".join(basis_key(name) for name in names)
     return (
         f"{listed} {are} no basis declared; a named person's statement was expected of why these "
-        "values may be used (consent, or the conditions of Article 10(5) of the EU AI Act). Add a "
-        f"declaration with the key {keys} to {place}, with statement, owner and date; or take the "
-        f"attribute out of data.attributes."
+        "values may be used (consent, or the conditions of Article 4a, formerly 10(5), of the EU "
+        f"AI Act). Add a declaration with the key {keys} to {place}, with statement, owner and "
+        "date; or take the attribute out of data.attributes."
     )
 
 
