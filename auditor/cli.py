@@ -13,6 +13,7 @@ import typer
 
 from auditor import __version__
 from auditor.errors import AuditorError, SpecError
+from auditor.evidence_commands import COMMANDS
 from auditor.opening import FULL
 from auditor.spec.bounds import path_problem
 
@@ -322,6 +323,10 @@ def checks() -> None:
 
     for line in summaries():
         typer.echo(line)
+
+
+for evidence_command in COMMANDS:
+    app.command()(evidence_command)
 
 
 def _finish_kept(kept: LastRun, folder: Path) -> NoReturn:

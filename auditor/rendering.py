@@ -13,17 +13,25 @@ from auditor.reports.csv_tables import findings_csv, whole_tables
 from auditor.reports.drawing.pictures import pictures
 from auditor.reports.drawing.svg import figure_file_name
 from auditor.reports.html import report_html
+from auditor.reports.signed_by import SignedBy
+from auditor.signing.manifest import signer_of
 
 FORMATS = ("html", "pdf", "card", "csv", "figures")
 
 
 def render(
-    record: AuditRecord, out: str | Path, *, formats: Collection[str] = FORMATS
+    record: AuditRecord,
+    out: str | Path,
+    *,
+    formats: Collection[str] = FORMATS,
+    signed_by: SignedBy | None = None,
 ) -> tuple[Path, ...]:
     """Write the report in each of `formats` under `out`, each file whole or not at all.
 
     ``html`` report.html, ``pdf`` report.pdf, ``card`` MODEL_CARD.md, ``csv`` findings.csv and
-    the files of tables/, ``figures`` those of figures/. Returns what was written, in that order.
+    the files of tables/, ``figures`` those of figures/. `signed_by` says who signs the folder; of
+    one that is signed, with this record, that stays as it is. Returns what was written, in that
+    order.
 
     Raises
     ------
@@ -37,22 +45,24 @@ def render(
         raise SpecError(f"There is no format {unknown[0]!r}. Expected any of {', '.join(FORMATS)}.")
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
+    signed_by = signed_by or signer_of(folder, record)
     drawn = pictures(record) if {"html", "pdf", "figures"} & set(formats) else {}
     written: list[Path] = []
     if "html" in formats:
-        html = report_html(record, pictures=drawn)
+        html = report_html(record, pictures=drawn, signed_by=signed_by)
         written.append(_write(folder / "report.html", html))
     if "card" in formats:
         from auditor.modelcard.card import model_card
 
-        written.append(_write(folder / "MODEL_CARD.md", model_card(record)))
+        card = model_card(record, signed_by=signed_by)
+        written.append(_write(folder / "MODEL_CARD.md", card))
     if "csv" in formats:
         written.append(_write(folder / "findings.csv", findings_csv(record)))
         written += write_tables(whole_tables(record), folder / "tables")
     if "figures" in formats:
         written += _write_figures(drawn, folder / "figures")
     if "pdf" in formats:
-        written.append(_write_pdf(record, drawn, folder / "report.pdf"))
+        written.append(_write_pdf(record, drawn, folder / "report.pdf", signed_by))
     return tuple(written)
 
 
@@ -61,10 +71,12 @@ def _write_figures(drawn: Mapping[str, str], folder: Path) -> list[Path]:
     return [_write(folder / figure_file_name(name), svg) for name, svg in drawn.items()]
 
 
-def _write_pdf(record: AuditRecord, drawn: Mapping[str, str], path: Path) -> Path:
+def _write_pdf(
+    record: AuditRecord, drawn: Mapping[str, str], path: Path, signed_by: SignedBy | None
+) -> Path:
     from auditor.reports.pdf import report_pdf
 
-    html = report_html(record, pictures=drawn, for_browser=False)
+    html = report_html(record, pictures=drawn, for_browser=False, signed_by=signed_by)
     try:
         return write_whole(path, report_pdf(html, record))
     except MissingLibraryError:

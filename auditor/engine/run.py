@@ -8,12 +8,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from auditor.clauses.coverage import AtHand, clause_table
 from auditor.contract import Pass
 from auditor.data.dataset import Dataset
 from auditor.data.scan import PROPERTY_NAMES
 from auditor.data.views import AS_SHOT
 from auditor.engine.gather import CostEstimate, Loaded, cost_of, gather, load, pass_size
 from auditor.engine.kept import Asked, kept_run, note_run
+from auditor.engine.ledger import attempt_of, begin, begin_judging, end
 from auditor.engine.measure import run_checks
 from auditor.engine.named_files import (
     can_be_kept,
@@ -45,7 +47,9 @@ from auditor.judging.judged_record import (
 from auditor.judging.known_names import KnownNames, require_known_names
 from auditor.judging.policy_file import PolicyFile, load_policy, require_sensible_claims
 from auditor.record import AuditRecord
+from auditor.record.clauses import ClauseTable
 from auditor.record.files import write_record
+from auditor.record.history import Past
 from auditor.record.provenance import collect_provenance
 from auditor.record.reasons import set_apart_text
 from auditor.record.tables import write_tables
@@ -105,6 +109,7 @@ def audit_into(
     footprint = footprint_of_named(file.spec, texts=texts, out=folder)
     loaded = load(file.spec, only=only, trust_code=trust_code)
     require_known_names(policy_file, _known_names(loaded), file)
+    past = _note_attempt(folder, loaded, policy=policy_file, started=started)
     store = Store(folder / "store")
     store.remove_partial()
     gathered = gather(loaded, store=store, report=_as_show(report))
@@ -128,9 +133,11 @@ def audit_into(
         results=tuple(each.results for each in runs),
         check_texts=check_texts(loaded.plan.checks),
         declarations=declarations,
+        past=past,
     )
     tables = write_tables([table for each in runs for table in each.tables], folder / "tables")
     written = (write_record(record, folder / "audit.json"), *tables)
+    end(folder, record)
     if can_be_kept(record, file.spec, footprint):
         note_run(
             folder,
@@ -142,6 +149,19 @@ def audit_into(
             written=written,
         )
     return record
+
+
+def _note_attempt(folder: Path, loaded: Loaded, *, policy: PolicyFile, started: datetime) -> Past:
+    """Note policy, model and data in the ledger before anything is measured."""
+    attempt = attempt_of(
+        kind="run",
+        started=started.isoformat(timespec="seconds"),
+        spec=loaded.spec,
+        policy=policy,
+        model_digest=loaded.predictor.facts.digest,
+        data_digest=loaded.available.datasets["test"].digest,
+    )
+    return begin(folder, attempt)
 
 
 def judge_again(
@@ -172,10 +192,13 @@ def judge_again(
     if declarations is not None:
         stated = read_declarations(Path(declarations))
         require_basis(spec, stated, as_of=datetime.now(UTC).date())
-    judged = rejudge(found, policy=policy_file, declarations=stated)
-    if out is not None:
-        with output_folder(Path(out)) as folder:
-            write_record(judged, folder / "audit.json")
+    if out is None:
+        return rejudge(found, policy=policy_file, declarations=stated)
+    with output_folder(Path(out)) as folder:
+        past = begin_judging(folder, found, spec=spec, policy=policy_file)
+        judged = rejudge(found, policy=policy_file, declarations=stated, past=past)
+        write_record(judged, folder / "audit.json")
+        end(folder, judged)
     return judged
 
 
@@ -209,6 +232,27 @@ def plan(spec: str | Path, *, only: Sequence[str] = (), trust_code: bool = False
         *_pass_lines(loaded, cost_of(loaded)),
     ]
     return [*notes, *lines]
+
+
+def clauses_before(spec: str | Path, *, trust_code: bool = False) -> ClauseTable:
+    """What an audit would have for each clause, and what is missing; nothing is measured.
+
+    Loads model and manifests, as `plan` does.
+    """
+    file = read_spec(Path(spec))
+    declarations = _declarations(file.spec)
+    loaded = load(file.spec, only=(), trust_code=trust_code)
+    policy = _policy(None, file.spec).policy
+    return clause_table(
+        AtHand(
+            measured=frozenset(),
+            spec=file.spec.model_dump(mode="json"),
+            policy=policy.model_dump(mode="json", by_alias=True),
+            declarations=declarations,
+            as_of=datetime.now(UTC).date(),
+            planned=frozenset(check.id for check in loaded.plan.checks),
+        )
+    )
 
 
 def _as_show(report: Show) -> Callable[[Progress], None]:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from auditor.clauses.coverage import AtHand, clause_table
 from auditor.errors import DataError
 from auditor.findings import ModelFacts, Question, Verdict
 from auditor.judging.judge import judge
 from auditor.judging.policy import Policy, conditions_of, limits_of
 from auditor.judging.policy_file import PolicyFile
 from auditor.judging.questions import answer_all
-from auditor.judging.verdicts import not_applicable, overall
+from auditor.judging.verdicts import overall
 from auditor.opening import require_file
 from auditor.record.audit_record import (
     AttributeSummary,
@@ -26,12 +27,15 @@ from auditor.record.audit_record import (
     PassFacts,
     PlanSummary,
 )
+from auditor.record.clauses import ClauseTable
 from auditor.record.files import parse_record, record_digest
+from auditor.record.history import Past
 from auditor.record.provenance import Provenance
 from auditor.spec import AuditSpec, Document
-from auditor.spec.declarations import basis_of, basis_text
+from auditor.spec.declarations import basis_of, basis_text, not_applicable
 from auditor.spec.spec_file import SpecFile
 
+NO_PAST = Past()
 MOST_BYTES = 500_000_000
 """Size of a record; that of a large audit has some ten megabytes."""
 
@@ -49,12 +53,13 @@ def make_record(
     check_texts: tuple[CheckText, ...] = (),
     declarations: Document | None = None,
     warnings: tuple[str, ...] = (),
+    past: Past = NO_PAST,
     as_of: date | None = None,
 ) -> AuditRecord:
     """Judge results and put the record together.
 
     `as_of` is the day on which waivers must hold, the day of ``provenance.started`` by default.
-    `warnings` are the run's own; those on waivers are added.
+    `warnings` are the run's own; those on waivers, and on the `past` runs, are added.
     """
     measured = AuditRecord(
         provenance=provenance,
@@ -71,7 +76,9 @@ def make_record(
         answers=(),
         check_texts=check_texts,
         declarations=declarations,
-        run_warnings=warnings,
+        run_warnings=(*warnings, *past.warnings),
+        earlier=past.earlier,
+        limit_changes=past.limit_changes,
     )
     return _judged(measured, spec=spec.spec, policy=policy.policy, as_of=as_of)
 
@@ -105,17 +112,21 @@ def rejudge(
     *,
     policy: PolicyFile,
     declarations: Document | None = None,
+    past: Past = NO_PAST,
     as_of: date | None = None,
 ) -> AuditRecord:
     """The record judged by another policy, from its own measures; nothing is measured again.
 
     ``provenance.previous`` becomes the digest of `record`. `declarations` take the place of its
-    own where they are given. `as_of` as in `make_record`.
+    own where they are given. `past` and `as_of` as in `make_record`.
     """
     renewed = replace(
         record if declarations is None else _with_declarations(record, declarations),
         policy=_policy_document(policy),
         provenance=replace(record.provenance, previous=record_digest(record)),
+        run_warnings=tuple(dict.fromkeys((*record.run_warnings, *past.warnings))),
+        earlier=past.earlier,
+        limit_changes=past.limit_changes,
     )
     return _judged(renewed, spec=spec_of(record), policy=policy.policy, as_of=as_of)
 
@@ -150,7 +161,23 @@ def _judged(
         verdict=judgement.verdict,
         warnings=(*record.run_warnings, *judgement.warnings),
     )
-    return replace(judged, answers=answer_all(judged, spec=spec))
+    return replace(
+        judged, answers=answer_all(judged, spec=spec), clauses=_clauses(judged, as_of=day)
+    )
+
+
+def _clauses(record: AuditRecord, *, as_of: date) -> ClauseTable:
+    """What the audit has for each clause of the shipped table."""
+    measured = frozenset(f"{check}:{measure.name}" for check, measure in record.measures())
+    return clause_table(
+        AtHand(
+            measured=measured,
+            spec=record.spec.parsed,
+            policy=record.policy.parsed,
+            declarations=record.declarations,
+            as_of=as_of,
+        )
+    )
 
 
 def from_json(text: str, *, name: str = "audit.json") -> AuditRecord:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from typing import Any
 
 from auditor.findings import Finding, LimitResult, Measure, Verdict
 from auditor.judging.policy import conditions
 from auditor.record import AuditRecord
-from auditor.spec import Document
 from auditor.stats import value
 
 
@@ -63,29 +61,6 @@ def could_fail(result: LimitResult, known: Mapping[str, Finding]) -> bool:
         f.verdict is not Verdict.NOT_RUN and (f.gating is None or f.gating.state != "shut")
         for f in found
     )
-
-
-NOT_APPLICABLE = "not-applicable:"
-"""Begins the key of a declaration that an attribute does not apply to this audit."""
-
-
-def not_applicable(declarations: Document | None, *, as_of: date) -> dict[str, str]:
-    """Attributes that a named owner declares not to apply, with who says so, why and since when.
-
-    A declaration that has expired by `as_of` says nothing.
-    """
-    said: dict[str, str] = {}
-    for stated in declarations.parsed["declarations"] if declarations else ():
-        expires = stated.get("expires")
-        if expires is not None and date.fromisoformat(expires) < as_of:
-            continue
-        if str(stated["key"]).startswith(NOT_APPLICABLE):
-            owner = stated["owner"]
-            role = f" ({owner['role']})" if owner.get("role") else ""
-            name = str(stated["key"]).removeprefix(NOT_APPLICABLE)
-            statement = str(stated["statement"]).strip()
-            said[name] = f"{owner['name']}{role} on {stated['date']}: {statement}"
-    return said
 
 
 def worst(record: AuditRecord, *, k: int = 5) -> tuple[Finding, ...]:

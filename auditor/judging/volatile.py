@@ -9,7 +9,7 @@ from auditor.record import AuditRecord, CheckResults
 
 
 def volatile_free(record: AuditRecord) -> AuditRecord:
-    """The record without times, timed measures and what follows from them.
+    """The record without times, timed measures, what follows from them, and earlier runs.
 
     Two runs on the same inputs agree in it byte for byte.
     """
@@ -25,6 +25,9 @@ def volatile_free(record: AuditRecord) -> AuditRecord:
         findings=findings,
         limit_results=limit_results,
         verdict=overall(limit_results, findings=findings),
+        clauses=None,
+        earlier=(),
+        limit_changes=(),
     )
 
 

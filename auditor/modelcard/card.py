@@ -21,6 +21,7 @@ from auditor.reports.drawing.svg import xml_text
 from auditor.reports.finding_view import finding_view
 from auditor.reports.ordering import Ordered, ordered
 from auditor.reports.page_one import page_one
+from auditor.reports.signed_by import SignedBy, signing_words
 from auditor.reports.templates import environment
 from auditor.reports.wording import AUDIT_WORDS, date_text
 
@@ -34,14 +35,15 @@ FINDINGS = 20
 """Failures and open findings that the card lists; the report holds all."""
 
 
-def model_card(record: AuditRecord) -> str:
+def model_card(record: AuditRecord, *, signed_by: SignedBy | None = None) -> str:
     """The card in Markdown; every measured number is the record's own."""
     order = ordered(record)
     urgent = [f for f in order.findings if f.verdict not in (None, Verdict.PASS)]
     template = environment().get_template("card.md.j2")
     text = template.render(
         record=record,
-        front=_front_matter(record, order),
+        front=_front_matter(record, order, signed_by),
+        signing=signing_words(signed_by),
         one=page_one(record, order),
         verdict=AUDIT_WORDS[record.verdict],
         date=date_text(record.provenance.started),
@@ -69,7 +71,7 @@ def share_text(number: SliceNumber) -> str:
     return f"{number.value:.3f} [{number.low:.3f}, {number.high:.3f}]"
 
 
-def _front_matter(record: AuditRecord, order: Ordered) -> str:
+def _front_matter(record: AuditRecord, order: Ordered, signed_by: SignedBy | None) -> str:
     system = record.spec.parsed["audit"].get("system") or {}
     task = _TASKS[record.model.task]
     front: dict[str, Any] = {
@@ -77,7 +79,7 @@ def _front_matter(record: AuditRecord, order: Ordered) -> str:
         "tags": ["vision", "audited", record.model.format],
         "license": str(system.get("license") or "other"),
         "model-index": [{"name": record.title, "results": _results(order, task)}],
-        "audit": _audit_block(record),
+        "audit": _audit_block(record, signed_by),
     }
     text: str = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=1000)
     return text
@@ -120,7 +122,7 @@ def _metric(number: SliceNumber) -> Mapping[str, Any]:
     }
 
 
-def _audit_block(record: AuditRecord) -> dict[str, Any]:
+def _audit_block(record: AuditRecord, signed_by: SignedBy | None) -> dict[str, Any]:
     policy = record.policy
     return {
         "verdict": record.verdict.value,
@@ -133,5 +135,5 @@ def _audit_block(record: AuditRecord) -> dict[str, Any]:
         "model_sha256": record.model.digest,
         "auditor": record.provenance.auditor_version,
         "date": record.provenance.started,
-        "signed": False,
+        "signed": signed_by is not None and {"by": signed_by.name, "key": signed_by.key_id},
     }

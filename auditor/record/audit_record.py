@@ -24,7 +24,9 @@ from auditor.findings import (
     Verdict,
     finding_id,
 )
+from auditor.record.clauses import ClauseTable
 from auditor.record.codec import encode, text_of
+from auditor.record.history import EarlierRun, LimitChange
 from auditor.record.provenance import Provenance
 from auditor.spec import Document
 
@@ -192,7 +194,9 @@ class AuditRecord:
     """A whole audit; see the fields' own classes.
 
     `altered` says that the file this was read from, or one that it was judged from, did not fit
-    its digest: somebody changed it after the audit had written it.
+    its digest: somebody changed it after the audit had written it. `clauses` is None in records of
+    versions that shipped none. `earlier` are runs of the same audit before this one, the oldest
+    first; `limit_changes` say how the policy's limits differ from those of the last of them.
     """
 
     provenance: Provenance
@@ -212,6 +216,9 @@ class AuditRecord:
     check_texts: tuple[CheckText, ...] = ()
     declarations: Document | None = None
     altered: bool = False
+    clauses: ClauseTable | None = None
+    earlier: tuple[EarlierRun, ...] = ()
+    limit_changes: tuple[LimitChange, ...] = ()
 
     def __repr__(self) -> str:
         """One line: of thousands of values nobody reads all."""

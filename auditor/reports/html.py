@@ -9,30 +9,39 @@ from auditor.record import AuditRecord
 from auditor.record.reasons import set_apart_text
 from auditor.reports.annex import annex
 from auditor.reports.chapters import chapters, figure_view
+from auditor.reports.clauses_section import CLAUSES_NOTE, clauses_view, missing_line
 from auditor.reports.drawing.svg import xml_text
 from auditor.reports.group_forest import NOTE, group_forests
 from auditor.reports.group_results import group_results
+from auditor.reports.history_section import history_view
 from auditor.reports.limits_section import bare_views, glance, limit_views, met_views
 from auditor.reports.matrix import matrix
 from auditor.reports.ordering import ordered
 from auditor.reports.page_one import RANGE_NOTE, page_one
+from auditor.reports.signed_by import SignedBy, recipe, signing_words
 from auditor.reports.templates import environment, template_text
 
 FOOTER = "Measured and declared items are marked. No statement of legal conformity."
 
 
 def report_html(
-    record: AuditRecord, *, pictures: Mapping[str, str], for_browser: bool = True
+    record: AuditRecord,
+    *,
+    pictures: Mapping[str, str],
+    for_browser: bool = True,
+    signed_by: SignedBy | None = None,
 ) -> str:
     """The whole report; `pictures` maps the ids of the record's figures to their SVG.
 
     `for_browser` adds what only browsers understand: dark colours, small screens, and what a
-    reader may unfold; a printed report names the files that hold it. Every text of the record is
-    escaped: names of groups, classes and images come from others.
+    reader may unfold; a printed report names the files that hold it. `signed_by` says who signs the
+    bundle that it is part of. Every text of the record is escaped: names of groups, classes and
+    images come from others.
     """
     order = ordered(record)
     groups = group_results(order)
     forests = group_forests(groups, order)
+    clauses = clauses_view(record)
     families = chapters(record, order, pictures=pictures, folded=for_browser)
     text = (
         environment()
@@ -49,6 +58,12 @@ def report_html(
             chapters=families,
             unfolded={row.number for f in families for check in f.checks for row in check.rows},
             annex=annex(record, order),
+            clauses=clauses,
+            clauses_note=CLAUSES_NOTE,
+            clauses_missing=missing_line(clauses),
+            history=history_view(record),
+            signing=signing_words(signed_by),
+            recipe=recipe(),
             forest_note=NOTE,
             folded=for_browser,
             css=template_text("report.css"),

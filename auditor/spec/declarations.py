@@ -71,6 +71,29 @@ def declarations_of(document: Document | None) -> tuple[Declaration, ...]:
     return Declarations.model_validate(document.parsed, strict=False).declarations
 
 
+NOT_APPLICABLE = "not-applicable:"
+"""Begins the key of a declaration that an attribute or a clause does not apply to this audit."""
+
+
+def not_applicable(declarations: Document | None, *, as_of: datetime.date) -> dict[str, str]:
+    """Attributes and clauses that a named owner declares not to apply: who says so, and why.
+
+    A declaration that has expired by `as_of` says nothing.
+    """
+    said: dict[str, str] = {}
+    for stated in declarations.parsed["declarations"] if declarations else ():
+        expires = stated.get("expires")
+        if expires is not None and datetime.date.fromisoformat(expires) < as_of:
+            continue
+        if str(stated["key"]).startswith(NOT_APPLICABLE):
+            owner = stated["owner"]
+            role = f" ({owner['role']})" if owner.get("role") else ""
+            name = str(stated["key"]).removeprefix(NOT_APPLICABLE)
+            statement = str(stated["statement"]).strip()
+            said[name] = f"{owner['name']}{role} on {stated['date']}: {statement}"
+    return said
+
+
 def basis_key(attribute: str) -> str:
     """The key of the declaration that says on what ground an attribute of people is used.
 
@@ -129,9 +152,9 @@ def _no_basis(spec: AuditSpec, names: list[str]) -> str:
     keys = " and ".join(basis_key(name) for name in names)
     return (
         f"{listed} {are} no basis declared; a named person's statement was expected of why these "
-        "values may be used (consent, or the conditions of Article 10(5) of the EU AI Act). Add a "
-        f"declaration with the key {keys} to {place}, with statement, owner and date; or take the "
-        f"attribute out of data.attributes."
+        "values may be used (consent, or the conditions of Article 4a, formerly 10(5), of the EU "
+        f"AI Act). Add a declaration with the key {keys} to {place}, with statement, owner and "
+        "date; or take the attribute out of data.attributes."
     )
 
 

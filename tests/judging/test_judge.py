@@ -21,10 +21,11 @@ from auditor.findings import (
 from auditor.judging.judge import judge
 from auditor.judging.policy import Gate, Limit, Where
 from auditor.judging.policy_file import load_policy
-from auditor.judging.verdicts import limit_verdict, not_applicable, worst
+from auditor.judging.verdicts import limit_verdict, worst
 from auditor.judging.waivers import Waiver
 from auditor.record import CheckResults, NotPlannedCheck
 from auditor.spec import Document
+from auditor.spec.declarations import not_applicable
 from auditor.stats import (
     Exact,
     Normal,

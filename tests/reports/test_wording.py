@@ -35,19 +35,49 @@ NEVER = (
     r"\bcertif(y|ied|icate)",
     r"\b(un)?biased\b",
     r"\bguarantee",
-    r"Article 10\(5\)",
+    r"(?<!formerly )\b10\(5\)",
     r"tamper-?proof",
     r"\bsafe\b",
     r"\bno shift\b",
     r"\bapproved for\b",
     r"\bindependent audit\b",
+    r"\bsatisf(y|ies|ied)\b",
+    r"\bcompliance\b",
+    r"\bconforms? (to|with)\b",
+    r"Article \d+[^.;]{0,20}: (PASS|met)\b",
+    r"\bis (fair|secure)\b",
+    r"\banonymous\b",
+    r"\bdetermined the risk class",
+    r"biometric identification is high-risk",
+    r"\b(required|applies|apply|applicable) (since|from|as of) (2 )?August 2026",
 )
+ALLOWED = (
+    r"safe from several threads",
+    r"fail-safe",
+    r"\|safe }}",
+    r"the unbiased statistic",
+    r"less biased than bins",
+    r"biased\s+downwards",
+    r"approved for enquiry",
+    r"40% are compliant",
+)
+"""What is said of threads, estimators, drafts and classes in place of a model or a law."""
+CLASS_NAMES = r"\bcompliant\b"
+"""In the examples a class of rooms is called so."""
 PACKAGE = Path(auditor.__file__).parent
-OURS = [
-    *(PACKAGE / "reports").rglob("*.py"),
-    *(PACKAGE / "modelcard").glob("*.py"),
-    PACKAGE / "catalogue.py",
-]
+PROJECT = PACKAGE.parent
+SHIPPED = [
+    path
+    for folder, endings in (
+        (PACKAGE, (".py", ".yaml", ".txt")),
+        (template_folder(), (".j2", ".css")),
+        (PROJECT / "docs", (".md",)),
+        (PROJECT / "examples", (".yaml", ".md")),
+    )
+    for path in sorted(folder.rglob("*"))
+    if path.suffix in endings and path.name not in ("team-report.md",)
+] + [PROJECT / "README.md"]
+"""Every text of ours that a user may read; the team's report of the lab is not in our voice."""
 
 
 def words_of(check) -> list[Words]:
@@ -66,6 +96,19 @@ def texts_of(check) -> Iterator[str]:
                 yield from (part for part in text if isinstance(part, str))
 
 
+def shipped_text(path: Path) -> str:
+    """What a file says: of a module its strings, docstrings among them; of others all."""
+    return strings(path) if path.suffix == ".py" else path.read_text(encoding="utf-8")
+
+
+def said_of(text: str, *, classes: bool = False) -> list[str]:
+    """What a text says that no tool can know; `classes` may be called what a tool may not say."""
+    for allowed in ALLOWED:
+        text = re.sub(allowed, "", text)
+    patterns = [pattern for pattern in NEVER if not (classes and pattern == CLASS_NAMES)]
+    return [m.group() for p in patterns for m in re.finditer(p, text, flags=re.IGNORECASE)]
+
+
 def strings(path: Path) -> str:
     tree = ast.parse(path.read_text())
     found = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
@@ -78,24 +121,24 @@ def measure(estimate, scale="share", unit="", **changes) -> Measure:
 
 
 def test_templates_never_say_what_no_tool_can_know():
-    sources = [p for p in template_folder().iterdir() if p.suffix in (".j2", ".css")]
-    assert len(sources) == 4
-    for path in sources:
-        prose = path.read_text().replace("|safe }}", "")
-        for pattern in NEVER:
-            assert not re.search(pattern, prose, flags=re.IGNORECASE), (path, pattern)
+    for path in sorted(template_folder().glob("*.j2")):
+        assert not said_of(path.read_text()), path
 
 
-@pytest.mark.parametrize("path", OURS, ids=lambda p: p.stem)
-def test_strings_never_say_what_no_tool_can_know(path):
-    text = strings(path)
-    for pattern in NEVER:
-        assert not re.search(pattern, text, flags=re.IGNORECASE), pattern
+def test_no_shipped_string_says_what_no_tool_can_know():
+    assert len(SHIPPED) > 300
+    said = {path.relative_to(PROJECT).as_posix(): said_of(
+                shipped_text(path), classes=path.is_relative_to(PROJECT / "examples"))
+            for path in SHIPPED}  # fmt: skip
+    assert not {name: found for name, found in said.items() if found}
 
 
 def test_the_lint_would_see_such_words():
-    for text in ("AI Act ready", "The model is unbiased.", "guaranteed", "tamper-proof", "is safe"):
-        assert any(re.search(pattern, text, flags=re.IGNORECASE) for pattern in NEVER)
+    for text in ("AI Act ready", "The model is unbiased.", "guaranteed", "tamper-proof", "is safe",
+                 "Article 15(1): PASS", "the conditions of Article 10(5)", "duties are satisfied",
+                 "required since August 2026", "the photos are anonymous"):  # fmt: skip
+        assert said_of(text), text
+    assert not said_of("the conditions of Article 4a, formerly 10(5)")
 
 
 @pytest.mark.parametrize("check", check_classes().values(), ids=lambda check: check.id)

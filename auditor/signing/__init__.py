@@ -1,0 +1,1 @@
+"""Signing the folder of an audit, verifying it, and recording who decided on it."""

@@ -1,0 +1,192 @@
+"""A bundle: the folder of an audit, signed, with the decisions that people signed on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from auditor.errors import DataError
+from auditor.findings import Verdict
+from auditor.judging.judged_record import read_record
+from auditor.judging.names import has_letters, same_name
+from auditor.opening import shown_path, write_whole
+from auditor.record import AuditRecord
+from auditor.reports.signed_by import SignedBy
+from auditor.signing.envelope import seal
+from auditor.signing.keys import key_id
+from auditor.signing.manifest import (
+    ENVELOPE,
+    MANIFEST,
+    SIGN_OFFS,
+    Manifest,
+    digests,
+    file_digest,
+    parse_manifest,
+    walk,
+)
+from auditor.signing.statement import Decision, sign_off, test_result
+from auditor.signing.verifying import verify
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
+
+REPORTS = ("report.pdf", "report.html", "audit.json")
+"""What a sign-off is about, beside the manifest: those of them that the bundle holds."""
+
+
+def signer(name: str, key: Ed25519PrivateKey) -> SignedBy:
+    """Who signs; raises DataError where the name names nobody."""
+    if not has_letters(name):
+        raise DataError(f"--by is {name!r}; expected the name of who signs. Give it in letters.")
+    return SignedBy(" ".join(name.split()), key_id(key.public_key()))
+
+
+def record_to_sign(folder: Path) -> AuditRecord:
+    """The record of a folder; DataError where there is none, or it was changed by hand."""
+    if not folder.is_dir() or folder.is_symlink():
+        raise DataError(
+            f"{shown_path(folder)} is no folder. Give the folder that `auditor run --out` wrote."
+        )
+    record = read_record(folder)
+    if record.altered:
+        raise DataError(
+            f"{shown_path(folder / 'audit.json')} was changed after the audit had written it, and "
+            "is not signed. Run the audit again."
+        )
+    return record
+
+
+def write_signature(
+    folder: Path,
+    record: AuditRecord,
+    *,
+    by: SignedBy,
+    key: Ed25519PrivateKey,
+    now: datetime | None = None,
+) -> Manifest:
+    """Write the manifest of all files in the folder, and the signed statement; the manifest.
+
+    Raises
+    ------
+    DataError
+        When the folder holds what a bundle may not: links, a private key, tables of another audit.
+    """
+    found = walk(folder)
+    problems = [
+        *found.problems,
+        *_foreign_tables(folder, record),
+        *_private_keys(folder, found.files),
+    ]
+    if problems:
+        raise DataError(f"{shown_path(folder)} cannot be signed. {problems[0]}")
+    manifest = Manifest(digests(folder, found.files), by, _stamp(now))
+    write_whole(folder / MANIFEST, manifest.to_bytes())
+    named = {MANIFEST: file_digest(folder / MANIFEST)} | {
+        name: manifest.files[name] for name in REPORTS if name in manifest.files
+    }
+    write_whole(folder / ENVELOPE, seal(test_result(record, named), key))
+    return manifest
+
+
+def _foreign_tables(folder: Path, record: AuditRecord) -> list[str]:
+    """Tables whose digest is not the one in the record: left by another audit."""
+    from auditor.record.tables import table_file_name
+
+    known = {
+        f"tables/{table_file_name(table.id)}": table.digest
+        for each in record.results
+        for table in each.tables
+        if table.digest is not None and table.total > len(table.rows)
+    }
+    return [
+        f"{name} is not the table of audit.json. Run the audit into an empty folder."
+        for name, digest in known.items()
+        if (folder / name).is_file() and file_digest(folder / name) != digest
+    ]
+
+
+def _private_keys(folder: Path, names: Sequence[str]) -> list[str]:
+    return [
+        f"{shown_path(Path(name))} holds a private key. Keep it elsewhere."
+        for name in names
+        if name.endswith((".pem", ".key")) and b"PRIVATE KEY" in (folder / name).read_bytes()
+    ]
+
+
+def _stamp(now: datetime | None) -> str:
+    return (now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds")
+
+
+def write_sign_off(
+    folder: Path,
+    *,
+    person: str,
+    role: str,
+    decision: Decision,
+    notes: str,
+    key: Ed25519PrivateKey,
+    trusted: Sequence[Ed25519PublicKey] = (),
+    now: datetime | None = None,
+) -> tuple[Path, dict[str, Any]]:
+    """Record what a person decided on the bundle as it is: the file, and what it says.
+
+    The bundle is verified first, with the `trusted` keys and the person's own.
+
+    Raises
+    ------
+    DataError
+        When the bundle is not whole or not signed, a name is none, or a decision needs notes.
+    """
+    for option, text in (("--name", person), ("--as", role)):
+        if not has_letters(text):
+            raise DataError(f"{option} is {text!r}; expected a name. Give it in letters.")
+    found = verify(folder, keys=[*trusted, key.public_key()])
+    if found.problems:
+        raise DataError(f"{shown_path(folder)} cannot be signed off. {found.problems[0]}")
+    record = read_record(folder)
+    _require_notes(decision, notes, record)
+    manifest = parse_manifest((folder / MANIFEST).read_bytes())
+    own = key_id(key.public_key())
+    named = {MANIFEST: file_digest(folder / MANIFEST)} | {
+        name: manifest.files[name] for name in REPORTS if name in manifest.files
+    }
+    same = same_name(person, manifest.signed_by.name) or own == manifest.signed_by.key_id
+    stamp = _stamp(now)
+    statement = sign_off(
+        files=named,
+        person=" ".join(person.split()),
+        role=" ".join(role.split()),
+        decision=decision,
+        notes=notes.strip(),
+        time=stamp,
+        author=manifest.signed_by.name,
+        same_person=same,
+        verdict=record.verdict.value,
+    )
+    name = f"{stamp[:19].replace(':', '').replace('-', '')}Z-{own[:12]}.dsse.json"
+    (folder / SIGN_OFFS).mkdir(exist_ok=True)
+    path = folder / SIGN_OFFS / name
+    if path.exists():
+        raise DataError(f"{shown_path(path)} exists. Wait a second and sign off again.")
+    write_whole(path, seal(statement, key))
+    return path, statement["predicate"]
+
+
+def _require_notes(decision: Decision, notes: str, record: AuditRecord) -> None:
+    if notes.strip():
+        return
+    if decision != "approve":
+        raise DataError(
+            f"--decision {decision} without --notes; expected "
+            f"{'the conditions' if decision == 'conditional' else 'the reason'}. Add --notes TEXT."
+        )
+    if record.verdict is not Verdict.PASS:
+        raise DataError(
+            f"--decision approve without --notes, although the verdict is {record.verdict}; "
+            "expected why, and who accepts the risk. Add --notes TEXT."
+        )
