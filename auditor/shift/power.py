@@ -90,8 +90,8 @@ class Power(Check):
             short="changes that would be noticed",
             sentence=(
                 "With {n_test:units} of the test data and {n_there:units} from where it will run, "
-                "a change put into every tenth image is noticed in {value} of trials, on average of "
-                "{changes} kinds of change (without any, in about 5%).",
+                "a change put into every tenth image is noticed in {value} of trials, on average "
+                "of {changes} kinds of change (without any, in about 5%).",
                 "In every tenth image these would mostly have been missed: {missed}.",
                 "Even in half of the images these would mostly have been missed: {missed_in_half}.",
                 "In every tenth image these would have been noticed: {seen}.",
