@@ -108,8 +108,8 @@ class EstimatedAccuracy(Check):
                 sentence=(
                     "Estimated without annotations{of_group}: {estimate:percent} of the {n} "
                     "answers where it will run are right, {low:percent} to {high:percent} in nine "
-                    "of ten such estimates; of those on the test images {right_test:percent} are. How "
-                    "many objects it misses there cannot be told from its answers.",
+                    "of ten such estimates; of those on the test images {right_test:percent} are. "
+                    "How many objects it misses there cannot be told from its answers.",
                     "The two estimates that it rests on say {by_confidence:percent} and "
                     "{by_threshold:percent}.",
                     "Of {measured_n:,} answers on annotated images from there {measured:percent} "
