@@ -75,6 +75,17 @@ def test_3_the_shift_is_named_by_phone_and_hour_and_seen_by_the_model(record):
     assert "night photos: 37 of 100 there, 15 in the test" in why
 
 
+def test_3_what_it_costs_is_estimated_without_labels_and_the_truth_lies_inside(record):
+    finding = record.finding("shift/estimated-accuracy:estimated-lost@deployment")
+    assert finding.verdict is None
+    said = record.measure(finding).facts
+    assert said["low"] < said["measured"] < said["high"]
+    assert said["estimate"] < said["right_test"]
+    parts = [f"shift/accuracy:lost-{p}@deployment" for p in ("with-mix", "with-images", "alike")]
+    lost = measured(record, "shift/accuracy:lost@deployment")
+    assert sum(measured(record, part) for part in parts) == pytest.approx(lost, abs=0.01)
+
+
 def test_4_accessible_rooms_are_wrongly_called_serious_more_often(record):
     name = "bias/error-rates:false-positive-ratio:class=serious,room_type=accessible@test"
     finding = record.finding(name)

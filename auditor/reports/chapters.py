@@ -203,9 +203,10 @@ def _judged(findings: Sequence[Finding], order: Ordered) -> Iterator[Judged]:
 
 
 def _told(findings: Sequence[Finding], order: Ordered) -> list[str]:
-    """The sentences of a check's first groups."""
-    found = [(f.check, m) for f in findings if (m := order.measure(f)) and m.sides is not None]
-    return [order.telling.sentence(check, m) for check, m in found[:NUMBERS]]
+    """The sentences of a check's first comparisons; of all that it found where it compares none."""
+    found = [(f.check, m) for f in findings if (m := order.measure(f))]
+    compared = [(check, m) for check, m in found if m.sides is not None]
+    return [order.telling.sentence(check, m) for check, m in (compared or found)[:NUMBERS]]
 
 
 def _is_fact(finding: Finding, order: Ordered) -> bool:

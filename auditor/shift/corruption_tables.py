@@ -126,8 +126,8 @@ def _figure(family: str, own: list[Curve], rows: tuple[dict[str, Cell], ...]) ->
         caption=f"{title} on the same images as shot (severity 0) and corrupted, each with its 95% "
         "interval. Severities are those of ImageNet-C.",
         alt=f"{title} by severity: {told}.",
-        x=Axis("severity"),
-        y=Axis(title.lower(), "share"),
+        x=Axis("severity (0: as shot, 5: hardest)"),
+        y=Axis(title[:1].lower() + title[1:], "share"),
         rows=rows,
     )
 

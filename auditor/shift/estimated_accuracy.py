@@ -63,6 +63,7 @@ class EstimatedAccuracy(Check):
     id: ClassVar[str] = "shift/estimated-accuracy"
     topic: ClassVar[str] = "accuracy there, estimated without labels"
     question: ClassVar[Question | None] = Question.MATCHES
+    shown: ClassVar = "told"
     needs: ClassVar[tuple[Need, ...]] = (
         Confidences(),
         Predictions(split="test"),
@@ -84,7 +85,7 @@ class EstimatedAccuracy(Check):
                 span=EITHER_WAY,
                 short="estimated accuracy lost{of_group}",
                 sentence=(
-                    "Estimated without labels: {estimate:percent} of the {n} images from "
+                    "Estimated without labels{of_group}: {estimate:percent} of the {n} images from "
                     "where it will run are answered rightly, {low:percent} to {high:percent} in "
                     "nine of ten such estimates; of the labelled test images {right_test:percent} "
                     "are.",
@@ -105,10 +106,10 @@ class EstimatedAccuracy(Check):
                 span=EITHER_WAY,
                 short="estimated loss of right answers{of_group}",
                 sentence=(
-                    "Estimated without annotations: {estimate:percent} of the {n} answers "
-                    "where it will run are right, {low:percent} to {high:percent} in nine of ten "
-                    "such estimates; of those on the test images {right_test:percent} are. How "
-                    "many objects it misses there cannot be told from its answers.",
+                    "Estimated without annotations{of_group}: {estimate:percent} of the {n} "
+                    "answers where it will run are right, {low:percent} to {high:percent} in nine "
+                    "of ten such estimates; of those on the test images {right_test:percent} are. "
+                    "How many objects it misses there cannot be told from its answers.",
                     "The two estimates that it rests on say {by_confidence:percent} and "
                     "{by_threshold:percent}.",
                     "Of {measured_n:,} answers on annotated images from there {measured:percent} "

@@ -243,8 +243,7 @@ class Unlabelled:
             unlabelled=True,
             facts={
                 "estimate": point, "low": low, "high": high, "right_test": right,
-                "to_label": labels,
-                "precision": _precision(point, labels),
+**({} if part.group else {"to_label": labels, "precision": _precision(point, labels)}),
                 **self._alone(known, values), **self._measured(part),
             },
             of=self.of_rows,

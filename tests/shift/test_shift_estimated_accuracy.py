@@ -123,6 +123,7 @@ def test_groups_are_told_apart(worlds):
     found = worlds.measures(CHECK, world(worlds, seed=4, blur=0.0, old=0.7))
     old, new = (found[f"estimated-lost:building={b}@deployment"] for b in ("old", "new"))
     assert value(old.estimate) > value(new.estimate) + 0.15
+    assert "Estimated without labels, old (building): " in worlds.sentence(EstimatedAccuracy, old)
     assert old.n + new.n == found[NAME].n
 
 

@@ -63,7 +63,7 @@ def test_more_images_notice_more(worlds):
     assert change in few.facts["missed"]
     said = worlds.sentence(Power, few)
     assert f"mostly have been missed: {change}" in said
-    assert "With 60 test units and 40 from where it will run" in said
+    assert "With 60 units of the test data and 40 units from where it will run" in said
 
 
 def test_a_change_of_all_images_is_noticed_where_it_is_large(worlds):
