@@ -19,6 +19,7 @@ LAYERS = (
     ("comparing",),
     ("checks", "shift", "bias"),
     ("engine",),
+    ("changes",),
     ("reports",),
     ("modelcard",),
     (

@@ -42,6 +42,7 @@ from auditor.stats.hypothesis_tests import (
     permutation_test,
     ratio_score_test,
 )
+from auditor.stats.independent import difference_p
 from auditor.stats.inference import bound, interval, p_value, value
 from auditor.stats.intervals import (
     Interval,
@@ -60,6 +61,7 @@ from auditor.stats.power import (
     times_needed,
 )
 from auditor.stats.resampling import draws_of, multinomial_bootstrap
+from auditor.stats.sign_flips import sign_flips
 from auditor.stats.strata import (
     Adjusted,
     comparable,
@@ -91,6 +93,7 @@ __all__ = [
     "clopper_pearson",
     "comparable",
     "conditional_holm",
+    "difference_p",
     "difference_score_test",
     "draws_of",
     "drift_p",
@@ -116,6 +119,7 @@ __all__ = [
     "rate_ratio",
     "ratio_score_test",
     "side_rates",
+    "sign_flips",
     "smallest_excess",
     "stratified_difference",
     "stratified_mean_difference",
