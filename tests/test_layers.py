@@ -31,6 +31,7 @@ LAYERS = (
         "progress",
         "rendering",
         "cli",
+        "cli_compare",
         "__init__",
     ),
 )

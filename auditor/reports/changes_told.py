@@ -106,6 +106,19 @@ class Told:
         return "Nothing regressed."
 
     @property
+    def counts(self) -> str:
+        """How much changed, and in which direction, in a sentence; empty for one record."""
+        if self.changes.identical:
+            return ""
+        numbers = {"worse": self.worse, "better": self.better, "different": self.other}
+        shown = ", ".join(f"{len(found):,} {word}" for word, found in numbers.items())
+        return (
+            f"Numbers shown to be otherwise: {shown}. Findings that a limit asks about: "
+            f"{len(self.broken):,} met before and not met now, {len(self.lost):,} no longer shown "
+            f"to be met, {len(self.mended):,} now met."
+        )
+
+    @property
     def cautions(self) -> tuple[str, ...]:
         """What makes the two hard to compare."""
         return tuple(_cautions(self.changes))
@@ -354,60 +367,3 @@ def _sharing(changes: Changes) -> Iterator[str]:
             "nothing is compared image by image: smaller changes stay unseen. Give the folders "
             "that `auditor run` wrote, with their store."
         )
-
-
-def text_lines(changes: Changes) -> list[str]:
-    """A comparison for a terminal."""
-    told = Told(changes)
-    lines = ["", *told.audits, "", told.verdict, "", told.compared]
-    lines += [f"  {line}" for line in told.sharing]
-    lines += [f"Caution: {line}" for line in told.cautions]
-    lines += _section("What they were made from differs", _input_lines(told))
-    lines += _section("Regressed: a limit that was met is not met", _verdict_lines(told.broken))
-    lines += _section("Regressed: shown to be worse", _number_lines(told.worse))
-    lines += _section("No longer shown to be met", _verdict_lines(told.lost))
-    lines += _section("Now met", _verdict_lines(told.mended))
-    lines += _section("Only in the new audit, and not met", _verdict_lines(told.broken_anew))
-    lines += _section("Other verdicts that changed", _verdict_lines(told.turned))
-    lines += _section("Shown to be better", _number_lines(told.better))
-    lines += _section("Shown to be different", _number_lines(told.other))
-    lines += _section("Counts that differ", _number_lines(told.counted))
-    lines += _section("Limits and waivers", told.limits)
-    lines += _section("Findings that only one audit has", told.one_sided)
-    lines += _section("Measured only in the new audit", told.added)
-    lines += _section("Measured only in the old audit", told.dropped)
-    return [*lines, "", RULE, ""]
-
-
-_MOST_LINES = 12
-
-
-def _section(title: str, lines: Sequence[str]) -> list[str]:
-    if not lines:
-        return []
-    more = len(lines) - _MOST_LINES
-    rest = [f"  and {more} more, in changes.html"] if more > 0 else []
-    return ["", f"{title} ({len(lines)}):", *(f"  {x}" for x in lines[:_MOST_LINES]), *rest]
-
-
-def _input_lines(told: Told) -> list[str]:
-    return [
-        f"{i.part}, {i.what}" + (f": {i.before or 'nothing'} → {i.after or 'nothing'}"
-                                 if i.before or i.after else "")
-        for i in told.inputs
-    ]  # fmt: skip
-
-
-def _number_lines(lines: Sequence[NumberLine]) -> list[str]:
-    return [
-        f"{x.title}: {x.before} → {x.after}"
-        + (f", {x.change} on {x.rests_on}" if x.change else f" ({x.rests_on})")
-        for x in lines
-    ]
-
-
-def _verdict_lines(lines: Sequence[VerdictLine]) -> list[str]:
-    return [
-        f"{x.title} (limit {x.limit}): {x.before} → {x.after}{f'. {x.why}' if x.why else ''}"
-        for x in lines
-    ]

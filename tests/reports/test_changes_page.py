@@ -11,7 +11,8 @@ from auditor.judging.judged_record import make_record, policy_of, spec_of
 from auditor.record import CheckResults
 from auditor.record.files import write_record
 from auditor.reports.changes_page import changes_html
-from auditor.reports.changes_told import RULE, UNPAIRED, Told, text_lines
+from auditor.reports.changes_text import text_lines
+from auditor.reports.changes_told import RULE, UNPAIRED, Told
 from auditor.spec.spec_file import SpecFile
 from auditor.stats import Rate
 
@@ -57,7 +58,11 @@ def test_the_page_is_whole_and_needs_nothing_beside_it(changes):
     assert len(tables) == len([t for t, _ in found.tags if t == "caption"])
 
 
-def test_names_are_escaped_and_no_cell_is_blank(changes, housing):
+def test_names_are_escaped_and_no_cell_is_blank(failing, clean, housing):
+    spec = dataclasses.replace(
+        failing.spec, parsed={**failing.spec.parsed, "audit": {"title": housing.HOSTILE, "seed": 7}}
+    )
+    changes = compare_records(clean, dataclasses.replace(failing, spec=spec))
     text = changes_html(changes)
     assert housing.HOSTILE not in text
     assert "&lt;script&gt;" in text
