@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
 import typer
 
 from auditor import __version__
+from auditor.cli_compare import compare
 from auditor.errors import AuditorError, SpecError
 from auditor.evidence_commands import COMMANDS
 from auditor.opening import FULL
@@ -278,6 +279,9 @@ def report(
     with output_folder(out or record_place(record).parent) as folder:
         for path in render(found, folder):
             typer.echo(path)
+
+
+app.command()(compare)
 
 
 @app.command()

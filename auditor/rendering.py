@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from auditor.errors import MissingLibraryError, SpecError
+from auditor.modelcard.card import model_card
 from auditor.opening import write_whole
 from auditor.record import AuditRecord
 from auditor.record.tables import write_tables
-from auditor.reports.csv_tables import findings_csv, whole_tables
+from auditor.reports.csv_tables import BOM, findings_csv, whole_tables
 from auditor.reports.drawing.pictures import pictures
 from auditor.reports.drawing.svg import figure_file_name
 from auditor.reports.html import report_html
+from auditor.reports.junit import junit_xml
+from auditor.reports.sarif import sarif_json
 from auditor.reports.signed_by import SignedBy
 from auditor.signing.manifest import signer_of
 
-FORMATS = ("html", "pdf", "card", "csv", "figures")
+if TYPE_CHECKING:
+    from auditor.changes.compare import Changes
+
+_TEXTS: Mapping[str, tuple[str, Callable[[AuditRecord, SignedBy | None], str]]] = {
+    "card": ("MODEL_CARD.md", lambda record, by: model_card(record, signed_by=by)),
+    "csv": ("findings.csv", lambda record, by: BOM + findings_csv(record)),
+    "junit": ("junit.xml", lambda record, by: junit_xml(record)),
+    "sarif": ("findings.sarif", lambda record, by: sarif_json(record)),
+}
+"""Renderings that are one text: the file of each, and what makes it."""
+
+FORMATS = ("html", "pdf", "card", "csv", "junit", "sarif", "figures")
 
 
 def render(
@@ -29,9 +44,9 @@ def render(
     """Write the report in each of `formats` under `out`, each file whole or not at all.
 
     ``html`` report.html, ``pdf`` report.pdf, ``card`` MODEL_CARD.md, ``csv`` findings.csv and
-    the files of tables/, ``figures`` those of figures/. `signed_by` says who signs the folder; of
-    one that is signed, with this record, that stays as it is. Returns what was written, in that
-    order.
+    the files of tables/, ``junit`` junit.xml, ``sarif`` findings.sarif, ``figures`` those of
+    figures/. `signed_by` says who signs the folder; of one that is signed, with this record, that
+    stays as it is. Returns what was written, the PDF last.
 
     Raises
     ------
@@ -51,19 +66,29 @@ def render(
     if "html" in formats:
         html = report_html(record, pictures=drawn, signed_by=signed_by)
         written.append(_write(folder / "report.html", html))
-    if "card" in formats:
-        from auditor.modelcard.card import model_card
-
-        card = model_card(record, signed_by=signed_by)
-        written.append(_write(folder / "MODEL_CARD.md", card))
+    written += [
+        _write(folder / name, text_of(record, signed_by))
+        for kind, (name, text_of) in _TEXTS.items()
+        if kind in formats
+    ]
     if "csv" in formats:
-        written.append(_write(folder / "findings.csv", findings_csv(record)))
         written += write_tables(whole_tables(record), folder / "tables")
     if "figures" in formats:
         written += _write_figures(drawn, folder / "figures")
     if "pdf" in formats:
         written.append(_write_pdf(record, drawn, folder / "report.pdf", signed_by))
     return tuple(written)
+
+
+def render_changes(changes: Changes, lines: Sequence[str], out: Path) -> Path:
+    """Write a comparison of two audits as changes.html, whose path is returned, and changes.txt."""
+    from auditor.engine.output import output_folder
+    from auditor.reports.changes_page import changes_html
+
+    page = changes_html(changes)
+    with output_folder(out) as folder:
+        _write(folder / "changes.txt", "\n".join(lines) + "\n")
+        return _write(folder / "changes.html", page)
 
 
 def _write_figures(drawn: Mapping[str, str], folder: Path) -> list[Path]:

@@ -19,6 +19,7 @@ LAYERS = (
     ("comparing",),
     ("checks", "shift", "bias"),
     ("engine",),
+    ("changes",),
     ("reports",),
     ("modelcard", "signing"),
     (
@@ -31,6 +32,7 @@ LAYERS = (
         "progress",
         "rendering",
         "cli",
+        "cli_compare",
         "__init__",
     ),
 )

@@ -33,6 +33,7 @@ from auditor.engine.recording import (
     pass_facts,
     plan_summary,
 )
+from auditor.engine.row_files import write_rows
 from auditor.engine.store import Store
 from auditor.engine.sweep import Progress
 from auditor.errors import DataError
@@ -135,6 +136,7 @@ def audit_into(
         declarations=declarations,
         past=past,
     )
+    write_rows(record, gathered)
     tables = write_tables([table for each in runs for table in each.tables], folder / "tables")
     written = (write_record(record, folder / "audit.json"), *tables)
     end(folder, record)

@@ -8,15 +8,19 @@ from typing import Any
 
 from auditor.findings import Cell, Finding, Measure, Table
 from auditor.record import AuditRecord
+from auditor.record.files import record_digest
 from auditor.record.tables import csv_text
 from auditor.reports.ordering import Ordered, ordered
 from auditor.reports.reasons import reason, remedy
 from auditor.stats import value
 
+BOM = "\ufeff"
+"""Begins a CSV file in UTF-8: without it, Excel takes the file for one in the system's encoding."""
+
 _COLUMNS = (
-    "number", "id", "title", "verdict", "leaning", "severity", "limit", "bound", "bound value",
-    "value", "low", "high", "unit", "images", "units", "reason", "remedy", "examples", "clauses",
-    "waived by",
+    "number", "kind", "id", "title", "verdict", "leaning", "severity", "limit", "bound",
+    "bound value", "value", "low", "high", "unit", "images", "units", "reason", "remedy",
+    "examples", "clauses", "waived by", "record sha256",
 )  # fmt: skip
 _BOUNDS = ("at_least", "at_most", "above", "below")
 
@@ -24,10 +28,12 @@ _BOUNDS = ("at_least", "at_most", "above", "below")
 def findings_csv(record: AuditRecord) -> str:
     """Every finding in one row, worst first, numbers as they are in the record.
 
-    `low` and `high` are the two-sided 95% interval; cells are empty where there is no number.
+    `kind` tells verdicts from mere facts, which met no limit and come last. `low` and `high` are
+    the two-sided 95% interval; cells are empty where there is no number. Every row ends with the
+    digest of the record that it is from, so that a row copied elsewhere can still be traced.
     """
-    order = ordered(record)
-    return csv_text(_COLUMNS, (_row(finding, order) for finding in order.findings))
+    order, digest = ordered(record), record_digest(record)
+    return csv_text(_COLUMNS, ((*_row(f, order), digest) for f in order.findings))
 
 
 def whole_tables(record: AuditRecord) -> Iterator[Table]:
@@ -44,6 +50,7 @@ def _row(finding: Finding, order: Ordered) -> tuple[Cell, ...]:
     bound = next((name for name in _BOUNDS if limit.get(name) is not None), None)
     return (
         order.numbers[finding.id],
+        "fact" if finding.verdict is None else "verdict",
         finding.id,
         order.title(finding),
         finding.verdict,

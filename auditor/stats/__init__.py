@@ -43,6 +43,7 @@ from auditor.stats.hypothesis_tests import (
     permutation_test,
     ratio_score_test,
 )
+from auditor.stats.independent import difference_p
 from auditor.stats.inference import bound, interval, p_value, value
 from auditor.stats.intervals import (
     Interval,
@@ -61,6 +62,7 @@ from auditor.stats.power import (
     times_needed,
 )
 from auditor.stats.resampling import draws_of, multinomial_bootstrap
+from auditor.stats.sign_flips import sign_flips
 from auditor.stats.strata import (
     Adjusted,
     comparable,
@@ -93,6 +95,7 @@ __all__ = [
     "comparable",
     "conditional_holm",
     "crossed_paired_difference",
+    "difference_p",
     "difference_score_test",
     "draws_of",
     "drift_p",
@@ -118,6 +121,7 @@ __all__ = [
     "rate_ratio",
     "ratio_score_test",
     "side_rates",
+    "sign_flips",
     "smallest_excess",
     "stratified_difference",
     "stratified_mean_difference",

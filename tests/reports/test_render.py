@@ -13,7 +13,7 @@ from auditor.reports.csv_tables import findings_csv
 from auditor.reports.ordering import ordered
 from auditor.stats import interval, value
 
-QUICK = ("html", "card", "csv", "figures")
+QUICK = ("html", "card", "csv", "junit", "sarif", "figures")
 
 
 def contents(folder):
@@ -30,7 +30,8 @@ def test_what_is_returned_is_what_was_written(rendered):
     folder, paths = rendered
     assert {p.relative_to(folder) for p in paths} == set(contents(folder))
     names = {p.name for p in paths}
-    assert {"report.html", "MODEL_CARD.md", "findings.csv"} <= names
+    texts = {"MODEL_CARD.md", "findings.csv", "junit.xml", "findings.sarif"}
+    assert {"report.html", *texts} <= names
     assert not [name for name in names if name.startswith(".")]
 
 
@@ -45,7 +46,9 @@ def test_one_format_writes_one_file(failing, tmp_path):
 
 
 def test_an_unknown_format_is_an_error_that_lists_the_known_ones(failing, tmp_path):
-    with pytest.raises(SpecError, match=r"'docx'\. Expected any of html, pdf, card, csv, figures"):
+    with pytest.raises(
+        SpecError, match=r"'docx'\. Expected any of html, pdf, card, csv, junit, sarif, figures"
+    ):
         render(failing, tmp_path, formats=["docx"])
 
 

@@ -1,0 +1,1 @@
+"""What changed between two audits, and of what that can be said."""
