@@ -18,6 +18,11 @@ COMPRESSED = (INT8, FP16)
 VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
 
 
+MadeBy = Literal[
+    "pruning", "distillation", "quantization", "half precision", "export", "release", "other"
+]
+
+
 class RuntimeSpec(SpecPart):
     """How onnxruntime runs a form of the model; PyTorch files take `threads` alone."""
 
@@ -36,14 +41,12 @@ class VariantSpec(SpecPart):
 
     path: FilePath | None = None
     """The file; the model's own where left out."""
-    made_by: Literal[
-        "pruning", "distillation", "quantization", "half precision", "export", "release", "other"
-    ] = "other"
+    made_by: MadeBy = "other"
     """How it was made, for readers."""
     architecture: str | None = None
     """As `model.architecture`, of a file of PyTorch weights; the model's own where left out."""
     input: InputSpec | None = None
-    """As `model.input`, which it is where left out; likewise `output` and `output_name`."""
+    """The model's own where left out, as `output` and `output_name`."""
     output: Annotated[OutputSpec | AnyHead, Field(discriminator="kind")] | None = None
     output_name: str | None = None
     runtime: RuntimeSpec | None = None
