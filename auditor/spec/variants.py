@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
 from auditor.spec.bounds import MOST_THREADS, FilePath
 from auditor.spec.heads import AnyHead
@@ -53,12 +53,10 @@ class VariantSpec(SpecPart):
     margin: Fraction | None = None
     """How much accuracy it may lose, as a share: a blocking limit of its own."""
 
-    @model_validator(mode="before")
+    @field_validator("output", mode="before")
     @classmethod
     def _named(cls, given: object) -> object:
-        if isinstance(given, dict) and isinstance(given.get("output"), str):
-            return given | {"output": {"kind": given["output"]}}
-        return given
+        return {"kind": given} if isinstance(given, str) else given
 
 
 def require_named_forms(variants: dict[str, VariantSpec]) -> None:
