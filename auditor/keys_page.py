@@ -1,4 +1,4 @@
-"""The keys of policies, waivers and declarations, from their classes: the text of docs/keys.md."""
+"""The keys of policies, waivers, declarations and forms of the model: the text of docs/keys.md."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from pydantic import BaseModel
 
 from auditor.judging.policy import Approval, Gate, Limit, Owner, Policy, Where
 from auditor.judging.waivers import Waiver
+from auditor.spec import RuntimeSpec, VariantSpec
 from auditor.spec.declarations import Day, Declaration, DeclarationOwner, Declarations
 
 PARTS: Mapping[str, tuple[type[BaseModel], ...]] = {
     "A policy": (Policy, Owner, Approval, Limit, Where, Gate),
     "A waiver, in a policy's list `waivers`": (Waiver,),
     "A file of declarations": (Declarations, Declaration, DeclarationOwner),
+    "A form of the model, in the mapping `variants` of `audit.yaml`": (VariantSpec, RuntimeSpec),
 }
 
-_HEAD = """# Keys of policies, waivers and declarations
+_HEAD = """# Keys of policies, waivers, declarations and forms of the model
 
 This page is made from the classes that read these files (`python -m auditor.keys_page >
 docs/keys.md`). A key that is not listed is an error, with its line and the nearest known one.
-`auditor/policies/default.yaml` is a whole policy; the keys of `audit.yaml` are in the README.
+`auditor/policies/default.yaml` is a whole policy; the other keys of `audit.yaml` are in the README.
 """
 
 
@@ -78,8 +80,10 @@ def _told(kind: Any) -> str:
     if origin is dict:
         return "a mapping of text to text"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if not any(kind in classes for classes in PARTS.values()):
+            return "as under `model`"
         return f"[{kind.__name__}](#{kind.__name__.lower()})"
-    return {str: "text", float: "a number", bool: "`true`, `false`"}[kind]
+    return {str: "text", int: "a whole number", float: "a number", bool: "`true`, `false`"}[kind]
 
 
 def _default(value: Any) -> str:
@@ -89,6 +93,8 @@ def _default(value: Any) -> str:
         return "nothing"
     if value in ((), {}):
         return "none"
+    if isinstance(value, tuple):
+        return ", ".join(f"`{each}`" for each in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

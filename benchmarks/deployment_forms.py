@@ -1,6 +1,6 @@
 """INT8 against float on a machine that does other work meanwhile, and what a calibrator costs.
 
-    python benchmarks/deployment_forms.py [--runs 5] [--load 2] [--data ../shared/data]
+    python benchmarks/deployment_forms.py [--runs 5] [--load 2] [--only housing MobileNetV2]
 
 For every model: the ratio of processor time of the floating-point file to that of its INT8 form,
 both timed in alternating blocks of one process, in five runs while `--load` processes of this
@@ -15,7 +15,7 @@ import argparse
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.synchronize import Event
@@ -34,8 +34,9 @@ from auditor.spec import InputSpec, ModelSpec
 from auditor.stats import value
 
 EXAMPLES = Path(auditor.__file__).parents[1] / "examples"
+PUBLIC = "MobileNetV2"
 LABS = {"housing": (120, 160), "kitchen": (144, 192), "street": (144, 192)}
-BLOCK, BLOCKS = 10, 30
+BLOCK, BLOCKS = 5, 30
 
 
 def main() -> None:
@@ -43,10 +44,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--load", type=int, default=os.cpu_count() or 2)
     parser.add_argument("--data", type=Path, default=EXAMPLES.parent.parent / "shared" / "data")
+    parser.add_argument("--only", nargs="*", default=[*LABS, PUBLIC])
     arguments = parser.parse_args()
     print(f"{integer_kernels()}; {arguments.load} busy processes beside the timing")
     with tempfile.TemporaryDirectory() as folder:
-        pairs = dict(_pairs(Path(folder), arguments.data / "models"))
+        pairs = dict(_pairs(Path(folder), arguments.data / "models", arguments.only))
         print(
             "\n| model | processor-time ratio of each run | largest / smallest | one after "
             "the other, by the clock | largest / smallest |\n|---|---|---|---|---|"
@@ -55,20 +57,20 @@ def main() -> None:
             with _busy(arguments.load):
                 print(_line(name, request, arguments.runs), flush=True)
         print("\n| model | calibrator | distance of outputs | kept |\n|---|---|---|---|")
-        for lab in LABS:
+        for lab in (name for name in pairs if name in LABS):
             for tried in int8_notes(Path(folder) / f"{lab}.onnx").calibrators:
                 print(f"| {lab} | {tried.name} | {tried.noise:.4g} | {tried.chosen} |")
 
 
-def _pairs(folder: Path, models: Path) -> Iterator[tuple[str, BenchRequest]]:
-    for lab, size in LABS.items():
+def _pairs(folder: Path, models: Path, only: Sequence[str]) -> Iterator[tuple[str, BenchRequest]]:
+    for lab, size in ((lab, size) for lab, size in LABS.items() if lab in only):
         made = folder / f"{lab}.onnx"
         given = EXAMPLES / lab / "model.onnx"
         made.write_bytes(_int8(given, lab, size))
         yield lab, _request(given, made, (1, 3, *size), "float32")
     public = [models / f"imagenet_mobilenetv2_1.0_224_{k}.onnx" for k in ("fp32", "int8qdq")]
-    if all(path.is_file() for path in public):
-        yield "MobileNetV2", _request(*public, (1, 224, 224, 3), "uint8")
+    if PUBLIC in only and all(path.is_file() for path in public):
+        yield PUBLIC, _request(*public, (1, 224, 224, 3), "uint8")
 
 
 def _int8(model: Path, lab: str, size: tuple[int, int]) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
 from auditor.spec.bounds import MOST_THREADS, FilePath
 from auditor.spec.heads import AnyHead
@@ -16,6 +16,11 @@ COMPRESSED = (INT8, FP16)
 """Forms that the audit makes itself where the spec names no file for them."""
 
 VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
+
+
+MadeBy = Literal[
+    "pruning", "distillation", "quantization", "half precision", "export", "release", "other"
+]
 
 
 class RuntimeSpec(SpecPart):
@@ -36,26 +41,22 @@ class VariantSpec(SpecPart):
 
     path: FilePath | None = None
     """The file; the model's own where left out."""
-    made_by: Literal[
-        "pruning", "distillation", "quantization", "half precision", "export", "release", "other"
-    ] = "other"
+    made_by: MadeBy = "other"
     """How it was made, for readers."""
     architecture: str | None = None
     """As `model.architecture`, of a file of PyTorch weights; the model's own where left out."""
     input: InputSpec | None = None
-    """As `model.input`, which it is where left out; likewise `output` and `output_name`."""
+    """The model's own where left out, as `output` and `output_name`."""
     output: Annotated[OutputSpec | AnyHead, Field(discriminator="kind")] | None = None
     output_name: str | None = None
     runtime: RuntimeSpec | None = None
     margin: Fraction | None = None
     """How much accuracy it may lose, as a share: a blocking limit of its own."""
 
-    @model_validator(mode="before")
+    @field_validator("output", mode="before")
     @classmethod
     def _named(cls, given: object) -> object:
-        if isinstance(given, dict) and isinstance(given.get("output"), str):
-            return given | {"output": {"kind": given["output"]}}
-        return given
+        return {"kind": given} if isinstance(given, str) else given
 
 
 def require_named_forms(variants: dict[str, VariantSpec]) -> None:

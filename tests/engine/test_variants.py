@@ -16,7 +16,7 @@ TIMES = "checks: {deployment/quantization: {budget_s: 0.5, attempts: 1, blocks: 
 
 @pytest.fixture
 def world(tmp_path):
-    path = coloured_rooms.make_world(tmp_path, sizes=(60, 40, 30))
+    path = coloured_rooms.make_world(tmp_path / "rooms", sizes=(60, 40, 30))
     text = path.read_text().replace("policy: policy.yaml", "policy: default")
 
     def write(more, *, model="model.onnx"):
@@ -32,7 +32,7 @@ def measures(record, check):
 
 
 def swapped(path, out):
-    """The model with its two answers swapped: what weights say of one class is said of the other."""
+    """The model with its two answers swapped: what was said of one class is said of the other."""
     model = onnx.load(path)
     for tensor in model.graph.initializer:
         array = numpy_helper.to_array(tensor)
@@ -45,7 +45,8 @@ def swapped(path, out):
 
 
 def test_named_files_and_runtimes_answer_the_same_images(world, tmp_path):
-    swapped(tmp_path / "model.onnx", tmp_path / "swapped.onnx")
+    rooms = tmp_path / "rooms"
+    swapped(rooms / "model.onnx", rooms / "swapped.onnx")
     spec = world("""
 variants:
   swapped: {path: swapped.onnx, made_by: release, margin: 0.02}
@@ -90,7 +91,9 @@ class Tint(nn.Module):
 
 
 def test_forms_of_a_pytorch_model_are_made_of_its_export(world, tmp_path):
-    torch.jit.trace(Tint().eval(), torch.zeros(1, 3, 16, 16)).save(str(tmp_path / "model.pt"))
+    torch.jit.trace(Tint().eval(), torch.zeros(1, 3, 16, 16)).save(
+        str(tmp_path / "rooms" / "model.pt")
+    )
     spec = world("\n" + TIMES + "\n", model="model.pt")
     record = run(spec, out=tmp_path / "out", only=["deployment/quantization"])
     results, found = measures(record, "deployment/quantization")
