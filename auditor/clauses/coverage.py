@@ -70,6 +70,7 @@ def clause_table(found: AtHand) -> ClauseTable:
         standards=tuple(StandardStage(s.id, s.about, s.stage) for s in standards.standards),
         standards_checked_on=standards.checked_on,
         sources=table.sources,
+        asks={one.key: one.asks for one in table.declarations},
         digest=shipped_digest(),
     )
 

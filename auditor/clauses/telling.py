@@ -57,12 +57,11 @@ def _row_lines(row: ClauseRow) -> Iterator[str]:
 
 
 def _missing_lines(table: ClauseTable) -> Iterator[str]:
-    asked = {wanted.key: wanted.asks for wanted in shipped_clauses().declarations}
     missing, lacking = still_missing(table), not_tested(table)
     yield from ("", f"Still missing: {len(missing)} statements. Each belongs in the declarations "
                 "file, with owner and date:")  # fmt: skip
     for key, clauses in missing.items():
-        yield f"  {key}: {asked[key]}  ({len(clauses)} clauses)"
+        yield f"  {key}: {table.asks[key]}  ({len(clauses)} clauses)"
     if lacking:
         yield from ("", "Not to be measured as the audit is specified (`auditor plan` says why):")
         for check, clauses in lacking.items():

@@ -67,11 +67,13 @@ class StandardStage:
 class ClauseTable:
     """All instruments with their clauses, and the standards near them.
 
-    `digest` is the SHA-256 of the clause table that it was made from.
+    `sources` say from where texts were looked up, `asks` what each statement is about that a clause
+    asks of a person. `digest` is the SHA-256 of the clause table that it was made from.
     """
 
     instruments: tuple[InstrumentText, ...]
     standards: tuple[StandardStage, ...]
     standards_checked_on: str
     sources: Mapping[str, str]
+    asks: Mapping[str, str]
     digest: str

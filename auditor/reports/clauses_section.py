@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from auditor.clauses.coverage import still_missing
 from auditor.findings import EvidenceStatus
 from auditor.record import AuditRecord
 from auditor.record.clauses import ClauseRow, InstrumentText
@@ -54,6 +55,7 @@ class ClausesView:
     sources: tuple[str, ...]
     standards: tuple[tuple[str, str], ...]
     standards_on: str
+    missing: tuple[tuple[str, str], ...]
 
 
 def clauses_view(record: AuditRecord) -> ClausesView | None:
@@ -62,14 +64,15 @@ def clauses_view(record: AuditRecord) -> ClausesView | None:
     if table is None:
         return None
     return ClausesView(
-        instruments=tuple(_instrument(one, table.sources) for one in table.instruments),
+        instruments=tuple(_instrument(one) for one in table.instruments),
         sources=tuple(f"{key}: {text}" for key, text in sorted(table.sources.items())),
         standards=tuple((s.id, f"{s.about}; {s.stage}") for s in table.standards),
         standards_on=date_text(table.standards_checked_on),
+        missing=tuple((key, table.asks[key]) for key in still_missing(table)),
     )
 
 
-def _instrument(one: InstrumentText, sources: Mapping[str, str]) -> InstrumentView:
+def _instrument(one: InstrumentText) -> InstrumentView:
     return InstrumentView(
         name=one.name,
         about=f"Text version {one.text_version}, looked up on {date_text(one.verified_on)}. "
@@ -88,8 +91,12 @@ def _dates(applies_from: Mapping[str, str]) -> str:
 
 def _row(row: ClauseRow, instrument: InstrumentText) -> ClauseView:
     looked_up = "" if row.verified_on == instrument.verified_on else f", {row.verified_on}"
-    said = [row.role, f"Applies from {_dates(row.applies_from)}" if row.applies_from else "",
-            f"source: {row.verified_from}{looked_up}", row.note]  # fmt: skip
+    said = [
+        f"For the {row.role}" if row.role else "",
+        f"Applies from {_dates(row.applies_from)}" if row.applies_from else "",
+        f"Source: {row.verified_from}{looked_up}",
+        row.note,
+    ]
     return ClauseView(
         id=row.id,
         title=row.title,

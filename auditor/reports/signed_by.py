@@ -27,7 +27,7 @@ class SigningWords:
 UNSIGNED = SigningWords(
     line="Unsigned: a change would go unnoticed.",
     annex="This report is unsigned: a later change to it could not be noticed. Once signed "
-    "(`auditor sign`), its folder holds MANIFEST.json and audit.intoto.dsse.json, and this checks "
+    "with auditor sign, its folder holds MANIFEST.json and audit.intoto.dsse.json, and this checks "
     "them:",
 )
 
@@ -37,10 +37,10 @@ def signing_words(by: SignedBy | None) -> SigningWords:
     if by is None:
         return UNSIGNED
     return SigningWords(
-        line=f"Made to be signed by {by.name} (key {by.key_id[:12]}); `auditor verify` shows it.",
+        line=f"Made to be signed by {by.name} (key {by.key_id[:12]}); auditor verify shows it.",
         annex=f"This report was made to be signed by {by.name} with the key {by.key_id}. That it "
         "was, and that no file was changed since, is shown by MANIFEST.json and "
-        "audit.intoto.dsse.json in its folder: `auditor verify` checks them, and so does this:",
+        "audit.intoto.dsse.json in its folder: auditor verify checks them, and so does this:",
     )
 
 

@@ -298,7 +298,7 @@ def test_the_recipe_needs_ten_lines_and_cryptography_alone(bundle, tmp_path):
     assert len([line for line in recipe().splitlines() if line]) == 10
     assert recipe() in (Path(__file__).parents[2] / "README.md").read_text()
     key = KEY.public_key().public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo)
-    (bundle / "key.pub.pem").write_bytes(key)
+    (bundle.parent / "key.pub.pem").write_bytes(key)
 
     def run():
         command = [sys.executable, "-I", "-c", recipe()]
