@@ -198,7 +198,8 @@ def _spec_text(model: Path, guessed: GuessedModel, found: FoundData, *, folder: 
         "# claims:       # numbers that the model's team states; each is tested",
         "#   - {measure: accuracy, at_least: 0.9, source: where it is stated}",
         "# consequences: {adverse: [the class whose answer harms people]}",
-        "# target: {name: where it will run, threads: 1, latency: {p99_ms: 200}}",
+        "# target: {name: where it will run, this_machine: true, said_by: who says so, threads: 1, "
+        "latency: {p99_ms: 200}}",
         "policy: default",
         *_basis_lines(_sensitive(found)),
     ]

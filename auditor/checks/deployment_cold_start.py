@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -50,6 +50,7 @@ class ColdStart(Check):
 
     id: ClassVar[str] = "deployment/cold-start"
     topic: ClassVar[str] = "the first answer"
+    shown: ClassVar[Literal["folded", "open", "told"]] = "told"
     words: ClassVar = {
         "time": Words(
             title="Time to load the model and answer for the first time",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -88,6 +88,7 @@ class FrameRate(Check):
 
     id: ClassVar[str] = "deployment/frame-rate"
     topic: ClassVar[str] = "frames a second"
+    shown: ClassVar[Literal["folded", "open", "told"]] = "told"
     words: ClassVar = {
         FRAMES_PER_SECOND: Words(
             title="Frames a second that it keeps up with",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -59,6 +59,7 @@ class Identity(Check):
 
     id: ClassVar[str] = "deployment/identity"
     topic: ClassVar[str] = "the same model"
+    shown: ClassVar[Literal["folded", "open", "told"]] = "told"
     words: ClassVar = {
         DIFFERENCE: Words(
             title="Largest difference of outputs between target and audit",

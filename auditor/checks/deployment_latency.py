@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -109,6 +109,7 @@ class Latency(Check):
 
     id: ClassVar[str] = "deployment/latency"
     topic: ClassVar[str] = "time to answer"
+    shown: ClassVar[Literal["folded", "open", "told"]] = "told"
     words: ClassVar = {
         **_ALONE_WORDS,
         **{f"{HERE}{name}": words_here(_ALONE_WORDS[name]) for name in ELSEWHERE},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -52,6 +52,7 @@ class Memory(Check):
 
     id: ClassVar[str] = "deployment/memory"
     topic: ClassVar[str] = "memory"
+    shown: ClassVar[Literal["folded", "open", "told"]] = "told"
     words: ClassVar = {
         "peak": Words(
             title="Memory taken to load the model and answer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -62,6 +62,7 @@ class Throughput(Check):
 
     id: ClassVar[str] = "deployment/throughput"
     topic: ClassVar[str] = "images a second"
+    shown: ClassVar[Literal["folded", "open", "told"]] = "told"
     words: ClassVar = {
         RATE: Words(
             title="Images answered a second in the best setting",

@@ -70,6 +70,11 @@ class Place:
         """Whether they count for the target: measured there, or declared to be."""
         return self.bench is not None or self.target.this_machine
 
+    @property
+    def processor(self) -> str:
+        """The processor that times are of."""
+        return machine("")["cpu"] if self.bench is None else self.bench.timed.machine.cpu
+
     def facts(self, result: BenchResult) -> dict[str, Any]:
         """The target, the machine and the processor, which are told beside every time."""
         told: dict[str, Any] = {
@@ -141,12 +146,11 @@ def timed(request: BenchRequest, *, attempts: int) -> Timed:
 
 def off_target(place: Place, names: Iterable[str]) -> Iterator[Unmeasured]:
     """That times of this machine say nothing of the target, for each measure."""
-    told = machine("")
     for name in names:
         yield Unmeasured(
             name=name,
             subject=Subject(),
-            reason=f"The audit ran on another machine ({told['cpu']}, {told['cores']} cores) than "
+            reason=f"The audit ran on another machine ({place.processor}) than "
             f"the target, {place.target.name}, as far as anybody declares.",
             remedy="Run `auditor bench AUDIT.YAML --emit bench.py`, run that program on the target "
             "and name its bench.json under `target.bench`; or, where this is the target, say so: "
@@ -156,12 +160,12 @@ def off_target(place: Place, names: Iterable[str]) -> Iterator[Unmeasured]:
 
 def contended(name: str, disturbed: str, place: Place) -> Unmeasured:
     """That other programs were timed, not the model."""
+    where = place.target.name if place.is_target else "the audit's own machine"
     again = "Run the audit (or this check alone)" if place.bench is None else "Run bench.py"
-    tries = ", in each attempt: in the calmest" if place.bench is None else ":"
     return Unmeasured(
         name=name,
         subject=Subject(),
-        reason=f"Not valid: timings were contended{tries} {disturbed}.",
+        reason=f"Not valid: on {where} ({place.processor}) timings were contended: {disturbed}.",
         remedy=f"{again} on the target with nothing else running.",
         volatile=place.bench is None,
     )

@@ -362,7 +362,7 @@ def _notes(record: AuditRecord, order: Ordered) -> tuple[str, ...]:
     if record.provenance.trusted_code or record.model.trusted_code:
         notes.append("The model authors’ own code was run during this audit.")
     if any(f.limit and (m := order.measure(f)) and m.volatile for f in record.findings):
-        notes.append("Times were measured on the machine named in the annex and hold for it alone.")
+        notes.append("Times hold for the machine that is named beside them, and for it alone.")
     if record.policy.parsed.get("approved") is None:
         notes.append("The policy names no approval.")
     return tuple(notes)

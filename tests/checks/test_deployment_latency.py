@@ -146,7 +146,7 @@ def test_contended_timings_give_no_number_and_nothing_more_is_timed(
     assert {r.name for r in found if "contended" in r.reason} == {
         *ALONE, *PROCESSOR, *OPEN, *PHOTO, "preparing-p50",
     }  # fmt: skip
-    assert "Not valid" in named(found)["p99"].reason
+    assert named(found)["p99"].reason.startswith("Not valid: on a tablet (")
     assert "nothing else running" in named(found)["p99"].remedy
     assert len(asked) == 1
     assert verdicts(found, p99=500) == {"p99": Verdict.NOT_RUN}
@@ -187,6 +187,9 @@ def test_on_another_machine_no_limit_of_the_target_is_decided(worlds, tmp_path, 
     assert here.facts["target"] is None
     assert "nobody declares" in worlds.sentence(Latency, here)
     assert "a tablet" not in worlds.sentence(Latency, here)
+    plant(monkeypatch, of_parts(told(median=5, switches=500)))
+    disturbed = named(Latency().run(evidence))["here-p99"]
+    assert disturbed.reason.startswith("Not valid: on the audit's own machine (")
 
 
 def test_energy_is_told_where_a_counter_was_read(timed_here):

@@ -162,7 +162,7 @@ def test_code_that_was_run_and_times_that_count_are_told(failing):
     provenance = dataclasses.replace(failing.provenance, trusted_code=True)
     notes = one(dataclasses.replace(failing, provenance=provenance)).notes
     assert any("own code was run" in note for note in notes)
-    assert any("machine named in the annex" in note for note in notes)
+    assert any("Times hold for the machine" in note for note in notes)
 
 
 @pytest.mark.parametrize("which", ["failing", "clean", "crowded"])
