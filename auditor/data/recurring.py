@@ -25,8 +25,11 @@ _LEAST_AREA, _MOST_AREA = 0.0006, 0.2
 """Share of the frame: less is a speck, more is a backdrop."""
 _CARRIES = 0.6
 """Share of a patch's pixels that an image must show to carry it."""
-_TIGHT = 0.75
-"""Of the pixels that are like the patch's, the share within half the tolerance."""
+_MOST_WANDER = 4.0
+"""By how much the mean colour of a patch may change from carrier to carrier, in half of them.
+
+Of a scene whose colours merely pass through those of the patch it is half the tolerance.
+"""
 _LEAST_CARRIERS = 20
 
 
@@ -74,8 +77,8 @@ def _thinned(frames: np.ndarray) -> tuple[np.ndarray, int]:
 def _patches(
     small: np.ndarray, inside: np.ndarray, label: int, *, step: int, size: tuple[int, int]
 ) -> list[Recurring]:
-    off = np.abs(small - _commonest(small[inside])).max(axis=3)
-    alike = off <= TOLERANCE
+    off = small - _commonest(small[inside])
+    alike = np.abs(off).max(axis=3) <= TOLERANCE
     n, rest = int(inside.sum()), int((~inside).sum())
     own, others = alike[inside].sum(axis=0) / n, alike[~inside].sum(axis=0) / rest
     pooled = alike.mean(axis=0)
@@ -87,13 +90,18 @@ def _patches(
         place = parts == part
         if not _LEAST_AREA <= place.mean() <= _MOST_AREA:
             continue
-        # Colours that vary from image to image lie in half the tolerance half as often.
-        if (off[:, place] <= TOLERANCE / 2).sum() < _TIGHT * alike[:, place].sum():
-            continue
         carriers = alike[:, place].mean(axis=1) >= _CARRIES
-        if carriers.sum() >= _LEAST_CARRIERS and _gap(carriers, inside) >= _LEAST_SHARE:
+        if carriers.sum() < _LEAST_CARRIERS or _gap(carriers, inside) < _LEAST_SHARE:
+            continue
+        if _wander(off[carriers][:, place]) <= _MOST_WANDER:
             found.append(Recurring(_around(place, step=step, size=size), label, carriers))
     return found
+
+
+def _wander(off: np.ndarray) -> float:
+    """How far the mean colour of the carriers (m, pixels, 3) lies from each other's, in half."""
+    means = off.mean(axis=1)
+    return float(np.median(np.abs(means - np.median(means, axis=0)).mean(axis=1)))
 
 
 def _gap(carriers: np.ndarray, inside: np.ndarray) -> float:
