@@ -41,7 +41,7 @@ def test_a_cue_that_is_offered_and_followed_is_told(worlds, task, cue):
 @pytest.mark.parametrize("task", TASKS)
 def test_a_cue_that_is_offered_and_not_followed_is_an_opportunity(worlds, task):
     evidence = cue_worlds.world(
-        worlds, task, seed=1, cue="file type", accuracy=0.97, together=0.9, n=800
+        worlds, task, seed=1, cue="file type", accuracy=0.97, together=0.9, n=1500
     )
     results = list(FEW.run(evidence))
     assert measured(results, "label-auc")["file type"].facts["offered"]
