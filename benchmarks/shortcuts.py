@@ -2,7 +2,7 @@
 
     python benchmarks/shortcuts.py [--out FOLDER] [--only planted nulls few maps chest] [--seeds 4]
 
-planted  small nets trained with a cue (corner marker, tint, blur, chequer, border) at correlation 0,
+planted  small nets trained with a cue (corner marker, tint, blur, chequer, border), correlated 0,
          .5, .8, .9, .95 with the label: who finds it, and who names the right component first
 nulls    nets trained without it, on audit images in which it goes with the label at .9: who alarms
 few      planted nets on 200 audit images at .95, some five of them conflicting: who says PASS
@@ -117,7 +117,9 @@ def world(
         for which in (1, 0)
     ]
     reliance = float(seen[0].mean() - seen[1].mean())
-    return World(cue, seed, net, with_cue(frames[test], cue, present, seed), true, present, reliance)
+    return World(
+        cue, seed, net, with_cue(frames[test], cue, present, seed), true, present, reliance
+    )
 
 
 # What is asked of each world
@@ -245,7 +247,9 @@ def share(rows: Sequence[Mapping[str, Any]], holds: Callable[[Mapping[str, Any]]
         return "-"
     x = sum(bool(holds(r)) for r in said)
     ends = wilson(x, len(said))
-    return f"{x / len(said):.2f} [{ends.low:.2f}, {ends.high:.2f}] of {len(said)}".replace("0.", ".")
+    return f"{x / len(said):.2f} [{ends.low:.2f}, {ends.high:.2f}] of {len(said)}".replace(
+        "0.", "."
+    )
 
 
 def is_first(row: Mapping[str, Any]) -> bool | None:
@@ -358,7 +362,6 @@ def run_part(part: str, kept: Kept, seeds: int) -> None:
         lean_of_chest()
     else:
         {"planted": planted, "nulls": nulls, "few": few}[part](kept, seeds)
-
 
 
 if __name__ == "__main__":

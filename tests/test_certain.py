@@ -16,7 +16,8 @@ FROM_FILES = {
     "deployment/latency",
     "deployment/quantization", "deployment/size", "model/architecture", "model/consistency",
     "model/preprocessing", "model/task-fit", "shift/corruptions", "shift/geometry",
-    "shortcut/attribution", "shortcut/donor-swap", "shortcut/texture", "shortcut/toggle",
+    "shortcut/attribution", "shortcut/background", "shortcut/donor-swap", "shortcut/texture",
+    "shortcut/toggle",
 }  # fmt: skip
 """Checks of files and of the live model; whole audits ask them (`test_whole_audits.py`)."""
 

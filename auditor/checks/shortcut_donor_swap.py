@@ -30,7 +30,7 @@ from auditor.spec import AuditSpec
 from auditor.stats import bound, value
 
 PART_OF_WHOLE = 0.5
-"""A cell of the border is named in its stead where it is worth this share of it."""
+"""A cell of the border is named in its stead where it is shown to be worth this share of it."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ class DonorSwap(Check):
     ------------------
     Worth is not guilt: the colour of a rash, the border of a lawn tell their class by right, and
     models without any shortcut lean on them by some points (30 small nets trained without one, on
-    average: border 14, colour 7, corner 2, sharpness 1). So only corners have a limit of their own; state
-    one on a component that should carry no weight, or name it under `shortcuts`. An artefact at
-    changing places, or spread over many cells, is worth little in each. A cell that holds a part
+    average: border 14, colour 7, corner 2, sharpness 1). So only corners have a limit of their own;
+    state one on a component that should carry no weight, or name it under `shortcuts`. An artefact
+    at changing places, or spread over many cells, is worth little in each. A cell that holds a part
     of the object is worth what that part is. Where the whole picture is blurred or tinted, cells
-    carry a little of it too. What the model reads twice, from two components, can look worthless
-    in each.
+    carry a little of it too. What the model reads twice, from two components, can look worthless in
+    each.
     """
 
     id: ClassVar[str] = "shortcut/donor-swap"
@@ -261,7 +261,7 @@ def _worth(part: _Part, *, carries_most: bool = False) -> Measured:
 
 
 def _chief(measured: Sequence[tuple[_Part, Measure]]) -> _Part | None:
-    """The component that is worth most; of the border the cell that is worth half of it alone."""
+    """The component that is worth most; of the border the cell that is shown to be worth half."""
     if not measured:
         return None
     part, worth = max(measured, key=lambda found: value(found[1].estimate))
@@ -269,7 +269,7 @@ def _chief(measured: Sequence[tuple[_Part, Measure]]) -> _Part | None:
         return part
     sides = [(p, m) for p, m in measured if p.kind in ("corner", "edge")]
     best = max(sides, key=lambda found: value(found[1].estimate), default=None)
-    if best and value(best[1].estimate) >= PART_OF_WHOLE * value(worth.estimate):
+    if best and bound(best[1].estimate, side="low") >= PART_OF_WHOLE * value(worth.estimate):
         return best[0]
     return part
 

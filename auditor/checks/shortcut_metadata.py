@@ -72,8 +72,8 @@ class Metadata(Check):
         Attributes(roles=("nuisance",)),
     )
     cannot_see: ClassVar[str] = (
-        "What is no attribute of the manifest, and a shortcut so strong that hardly any image shows "
-        "attribute and label apart."
+        "What is no attribute of the manifest, and a shortcut so strong that hardly any image "
+        "shows attribute and label apart."
     )
     sources: ClassVar[tuple[str, ...]] = (
         "Geirhos et al. (2020), arXiv:2004.07780 (shortcut learning)",

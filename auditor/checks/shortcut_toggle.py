@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar
 
-import numpy as np
-
-from auditor.checks.artefact_views import Views, views_of
-from auditor.comparing.by_group import measure_cells
-from auditor.comparing.pairs import Pair
+from auditor.checks.artefact_probes import Probe, added, exchanged, graded
+from auditor.checks.artefact_tables import (
+    artefact_forest,
+    artefact_table,
+    grade_table,
+    measure_row,
+)
+from auditor.checks.artefact_views import views_of
+from auditor.checks.mined_artefacts import Looked, Mined, live_rows, place_of
+from auditor.checks.shortcut_grades import MARGIN
 from auditor.contract import (
     Available,
     Check,
@@ -22,30 +27,12 @@ from auditor.contract import (
     Unmet,
     Words,
 )
-from auditor.contract.numbers import points
-from auditor.contract.words import EITHER_WAY
+from auditor.contract.words import EITHER_WAY, FROM_0
 from auditor.data.dataset import Dataset
-from auditor.data.views import PatchInRegion
-from auditor.findings import (
-    Axis,
-    Cell,
-    Column,
-    Figure,
-    Measure,
-    Measured,
-    Result,
-    Subject,
-    Table,
-    Unmeasured,
-)
-from auditor.scoring.comparison import worst_first
+from auditor.data.views import Region, View
+from auditor.findings import Cell, Measure, Result, RowKind
 from auditor.scoring.rows import Rows
-from auditor.spec import ShortcutSpec
-from auditor.stats import p_value, value
-
-SAMPLE = 2000
-"""Test images put through each view at most: half a point of accuracy shows in 2,000 pairs."""
-
+from auditor.spec import AuditSpec, ShortcutSpec
 
 _NO_EXCHANGE = (
     "The images are of no one class, so that none could give the region of an artefact for another "
@@ -60,9 +47,15 @@ def _of_one_class(dataset: Dataset) -> bool:
 
 @dataclass(frozen=True)
 class Artefacts(Need):
-    """Test images with the region of each declared artefact exchanged, and with it added."""
+    """Test images with each declared artefact exchanged and added; the live model for found ones.
+
+    Patches are looked for in images that are of one class each.
+    """
 
     def unmet(self, available: Available) -> Unmet | None:
+        looks = asked_of(available.spec).look_for > 0 and "test" in available.datasets
+        if looks and _of_one_class(available.datasets["test"]):
+            return None
         if not available.spec.shortcuts:
             return Unmet(
                 reason="The spec names no artefact to probe.",
@@ -79,8 +72,9 @@ class Artefacts(Need):
     def passes(self, available: Available) -> tuple[Pass, ...]:
         probes = [views_of(s, spec=available.spec) for s in available.spec.shortcuts]
         exchanged = _of_one_class(available.datasets["test"])
+        sample = asked_of(available.spec).sample
         return tuple(
-            Pass("test", view=view, sample=SAMPLE)
+            Pass("test", view=view, sample=sample)
             for views in probes
             for view in views.all
             if exchanged or view.donor is None
@@ -90,21 +84,32 @@ class Artefacts(Need):
         return ("test",)
 
 
+def asked_of(spec: AuditSpec) -> Toggle:
+    """The check as the spec has it: the passes that it needs depend on its parameters."""
+    stated: dict[str, Any] = dict(spec.checks.get(Toggle.id, {}))
+    return Toggle(**stated)
+
+
 @dataclass(frozen=True)
 class Toggle(Check):
     """What the region of a known artefact is worth to the model, with all else unchanged.
 
     What it measures
     ----------------
-    The region of each artefact under `shortcuts` is replaced, in every test image, once by the
-    same region of another image of the *same* class and once by that of an image of *another*
-    class. The difference in accuracy is what the content of that region is worth: near 0 when
-    the model decides by the rest of the picture. `beyond-placebo` sets beside it regions of the
-    same size at mirrored places, exchanged with the same other images; of these the one that
-    costs most. Where they cost as much, the place tells the class and not the artefact.
-    `flip-rate` is the share of images that are answered differently. With a `patch`, the
-    artefact is added to every image: `accuracy-lost` is what that costs, and `answer-shift` how
-    many more images of other classes are then answered with each class.
+    The region of each artefact under `shortcuts` is replaced, in a sample of the test images, once
+    by the same region of another image of the *same* class and once by that of an image of
+    *another* class. The difference in accuracy is what the content of that region is worth: near 0
+    when the model decides by the rest of the picture. `beyond-placebo` sets beside it regions of
+    the same size at mirrored places, exchanged with the same other images; of these the one that
+    costs most. Where they cost as much, the place tells the class and not the artefact. `flip-rate`
+    is the share of images that are answered differently. With a `patch`, the artefact is added to
+    every image: `accuracy-lost` is what that costs, and `answer-shift` how many more images of
+    other classes are then answered with each class. A `transform` in place of a region is added
+    likewise; a component (the colour cast, the sharpness, the border) is exchanged instead, and its
+    `declared-worth` has no placebo. Where images have one class each, artefacts are also *looked
+    for*: patches that recur, pixel for pixel, at one place in many images of one class and few
+    others (`recurrence`); the one that goes most with a class is exchanged and added as if it had
+    been named.
 
     Why it matters
     --------------
@@ -122,15 +127,18 @@ class Toggle(Check):
     averaged over all images, is small even when it decides wherever it appears; give its
     picture as `patch` then. A patch that covers the object costs accuracy too, so read
     `answer-shift`: a shortcut draws answers to one class. Edges of an exchanged region are new
-    to the model. Only declared artefacts are probed.
+    to the model. Looking finds a patch whose pixels stay the same: not what moves, changes, is half
+    transparent or covers more than a fifth of the frame; and it may cut a patch short. What one
+    class shows by right at one place, such as the white of a scanner's lid, is found too: whether
+    that may decide is for a person to say.
     """
 
     id: ClassVar[str] = "shortcut/toggle"
     topic: ClassVar[str] = "whether a known artefact decides"
     needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth(), Artefacts())
     cannot_see: ClassVar[str] = (
-        "An artefact that is neither named nor recurs, pixel for pixel, at one place in many images "
-        "of one class: handwriting, a pose, a kind of room."
+        "An artefact that is neither named nor recurs, pixel for pixel, at one place in many "
+        "images of one class: handwriting, a pose, a kind of room."
     )
     sources: ClassVar[tuple[str, ...]] = (
         "Xiao, Engstrom, Ilyas & Madry (2021), arXiv:2006.09994 (exchange within and across class)",
@@ -138,6 +146,41 @@ class Toggle(Check):
         "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
     )
     words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = {
+        "patches-found": Words(
+            title="Patches that recur in one class",
+            span=FROM_0,
+            short="patches found by looking",
+            sentence=(
+                "Looked through {n} images: no patch recurs at one place in many images of one "
+                "class and few others{none:if}.",
+                "Looked through {n} images: {point} that recur at one place in many images of one "
+                "class and few others; the first are probed{some:if}.",
+            ),
+        ),
+        "recurrence": Words(
+            title="How much more often images of “{class}” carry the {artefact}",
+            span=EITHER_WAY,
+            short="{artefact} goes with “{class}”",
+            sentence=(
+                "Found by looking, not named: the same pixels at the {artefact_place} in {this} of "
+                "the images of {class} and {other} of the others.",
+                "They are on the images whose {carried_name} is {carried_group}.",
+            ),
+            sides=("Images of the class", "All others"),
+            action="find out where the {artefact} comes from, and collect images of every class "
+            "with and without it",
+        ),
+        "declared-worth": Words(
+            title="Accuracy that rests on {artefact}",
+            span=EITHER_WAY,
+            short="{artefact} decides",
+            sentence="Accuracy with the {transform} of an image of the same class {this}; of "
+            "another class {other}; {gap}. It was declared to carry no weight.",
+            hundred="Of 100 images with the {transform} of an image of the same class it answers "
+            "{here} rightly; with that of another class, {there}.",
+            sides=("Same class", "Another class"),
+            action="train with {artefact} varied within every class, and test again",
+        ),
         "accuracy-worth": Words(
             title="Accuracy that rests on {artefact}",
             span=EITHER_WAY,
@@ -217,196 +260,54 @@ class Toggle(Check):
         ),
     }
 
+    sample: Annotated[
+        int, "Test images put through each view, taken by unit; 2,000 show half a point."
+    ] = 600
+    look_for: Annotated[
+        int, "How many patches that were not named are probed, of those found by looking; 0: none."
+    ] = 1
+    margin: Annotated[float, "Worth from which on the table calls an artefact relied upon."] = (
+        MARGIN
+    )
+
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rows: list[tuple[Cell, ...]] = []
-        exchanged = _of_one_class(evidence.dataset("test"))
-        for shortcut in evidence.spec.shortcuts:
-            views = views_of(shortcut, spec=evidence.spec)
-            measured = [*_exchanged(evidence, shortcut, views)] if exchanged else []
-            if views.patched is not None:
-                measured += _added(evidence, shortcut, views.patched)
+        grades: list[tuple[Cell, ...]] = []
+        found: list[Measure] = []
+        for probe in self._probes(evidence, found):
+            measured = [*exchanged(probe), *added(evidence, probe)]
             yield from measured
-            rows += [_row(shortcut.name, m) for m in measured if isinstance(m, Measure)]
+            rows += [measure_row(probe.name, m) for m in measured if isinstance(m, Measure)]
+            grades += graded(probe, measured, margin=self.margin)
+        yield from found
         if rows:
-            yield _table(rows)
-            yield _forest(rows)
+            yield artefact_table(rows)
+            yield artefact_forest(rows)
+        if grades:
+            yield grade_table(grades)
+
+    def _probes(self, evidence: Evidence, found: list[Measure]) -> Iterator[Probe]:
+        """Artefacts declared, then those found by looking, about which `found` is filled."""
+        classed = _of_one_class(evidence.dataset("test"))
+        for shortcut in evidence.spec.shortcuts:
+            yield _declared(evidence, shortcut, sample=self.sample, exchanged=classed)
+        if self.look_for > 0 and classed:
+            looked = Looked.through(evidence, most=self.look_for)
+            found.append(looked.count())
+            for patch in looked.patches:
+                mined = Mined.of(patch, looked, evidence)
+                found.append(mined.recurrence())
+                yield Probe(mined.name, mined.place, mined.views, live_rows(evidence, looked),
+                            offer=mined.offer, of_class=mined.label)  # fmt: skip
 
 
-def _exchanged(evidence: Evidence, shortcut: ShortcutSpec, views: Views) -> Iterator[Measured]:
-    """What the region's content is worth, and how many answers turn on it."""
-    pair = Pair.of(
-        evidence.scored("test", view=views.other_class, sample=SAMPLE),
-        evidence.scored("test", view=views.same_class, sample=SAMPLE),
-    )
-    subject = Subject.of(split="test", artefact=shortcut.name)
-    few = pair.too_few("accuracy-worth", subject, among="test images with donors of both kinds")
-    if few is not None:
-        yield few
-        return
-    other, same = pair.first, pair.second
-    beyond = _beyond_placebo(evidence, other, subject, views)
-    yield pair.difference(
-        "accuracy-worth",
-        subject,
-        of=(same.right, other.right),
-        better="lower",
-        examples=worst_first(
-            same.image_ids, badness=other.confidence, among=same.right & ~other.right
-        ),
-        facts={"carried_by": _carried(same, shortcut), **_against(beyond)},
-    )
-    yield beyond
-    yield pair.share("flip-rate", subject, pair.changed)
+def _declared(evidence: Evidence, shortcut: ShortcutSpec, *, sample: int, exchanged: bool) -> Probe:
+    def rows(view: View, of: RowKind | None) -> Rows:
+        return evidence.scored("test", view=view, sample=sample, of=of)
 
-
-def _beyond_placebo(
-    evidence: Evidence, other: Rows, subject: Subject, views: Views
-) -> Measure | Unmeasured:
-    """Accuracy with the placebo that costs most minus that with the artefact's region.
-
-    The same other image gives both, so that edges and strange content cost both alike. Taking
-    the costliest of up to three favours the model: the place is to be cleared first.
-    """
-    name = "beyond-placebo"
-    if not views.placebos:
-        return Unmeasured(
-            name=name,
-            subject=subject,
-            reason="Mirrored left to right or top to bottom, its region touches that of a declared "
-            "artefact: no like region elsewhere can be exchanged beside it.",
-            remedy="Give a smaller region that holds the artefact alone, on one side of the frame.",
-        )
-    pairs = [
-        Pair.of(evidence.scored("test", view=placebo, sample=SAMPLE), other)
-        for placebo in views.placebos
-    ]
-    pair = min(pairs, key=lambda p: p.first.right.mean() - p.second.right.mean())
-    few = pair.too_few(name, subject, among="test images with donors of another class")
-    return few or pair.difference(
-        name, subject, of=(pair.first.right, pair.second.right), better="lower"
-    )
-
-
-def _against(beyond: Measure | Unmeasured) -> dict[str, Any]:
-    """What the placebo lets one say of the artefact's worth."""
-    if isinstance(beyond, Unmeasured) or beyond.sides is None:
-        return {"no_placebo": True}
-    carries = p_value(beyond.estimate, limit=0, exceeds="above") <= 0.05
-    return {
-        "placebo": value(beyond.sides[0].estimate),
-        "carries": carries,
-        "carries_no_more": not carries,
-    }
-
-
-def _carried(rows: Rows, shortcut: ShortcutSpec) -> dict[str, str]:
-    """By class, how many images are declared to carry the artefact, as "12 of 80"."""
-    rows = rows.by_label()
-    known = {(a.name, group) for a in rows.attributes for group in a.groups}
-    if not shortcut.carried_by or not set(shortcut.carried_by.items()) <= known:
-        return {}
-    carries = np.ones(len(rows), dtype=bool)
-    for attribute, group in shortcut.carried_by.items():
-        carries &= rows.groups(attribute) == group
-    of_class = {name: rows.present(name) for name in rows.classes}
-    return {
-        name: f"{int((carries & inside).sum())} of {int(inside.sum())}"
-        for name, inside in of_class.items()
-        if inside.any()
-    }
-
-
-def _added(evidence: Evidence, shortcut: ShortcutSpec, view: PatchInRegion) -> Iterator[Measured]:
-    """What adding the artefact costs, and which class it draws answers to."""
-    pair = Pair.of(evidence.scored("test", view=view, sample=SAMPLE), evidence.scored("test"))
-    subject = Subject.of(split="test", artefact=shortcut.name)
-    few = pair.too_few("accuracy-lost", subject, among="the labelled test data")
-    if few is not None:
-        yield few
-        return
-    with_it, as_shot = pair.first, pair.second
-    yield pair.difference(
-        "accuracy-lost",
-        subject,
-        of=(as_shot.right, with_it.right),
-        better="lower",
-        examples=worst_first(
-            with_it.image_ids, badness=with_it.confidence, among=as_shot.right & ~with_it.right
-        ),
-    )
-    images = Pair.of(
-        evidence.scored("test", view=view, sample=SAMPLE, of="image"),
-        evidence.scored("test", of="image"),
-    )
-    yield from (_answer_shift(images, name, shortcut) for name in _drawn_to(images))
-
-
-def _drawn_to(pair: Pair) -> list[str]:
-    """Classes that answers moved to or from, most moved first, at most ten."""
-    names = pair.first.classes
-    moved = [
-        abs(int(pair.first.called(name).sum()) - int(pair.second.called(name).sum()))
-        for name in names
-    ]
-    return [names[i] for i in np.argsort(-np.array(moved), kind="stable")[:10]]
-
-
-def _answer_shift(pair: Pair, name: str, shortcut: ShortcutSpec) -> Measure | Unmeasured:
-    others = pair.take(~pair.first.present(name))
-    subject = Subject.about({"artefact": shortcut.name, "class": name}, split="test")
-    few = others.too_few("answer-shift", subject, among=f"test images that are not {name}")
-    if few is not None:
-        return few
-    before, after = others.second.called(name), others.first.called(name)
-    return others.difference(
-        "answer-shift",
-        subject,
-        of=(after, before),
-        better="lower",
-        examples=worst_first(
-            others.first.image_ids, badness=others.first.confidence, among=after & ~before
-        ),
-        facts={"several": not others.first.presence.one_each},
-    )
-
-
-def _row(artefact: str, measure: Measure) -> tuple[Cell, ...]:
-    numbers = measure_cells(measure)
-    return (artefact, measure.name, measure.subject.get("class"), measure.n, *numbers)
-
-
-def _table(rows: list[tuple[Cell, ...]]) -> Table:
-    names = ("artefact", "measure", "class", "images", "value", "low", "high")
-    return Table(
-        id="shortcut/toggle:artefacts",
-        title="What known artefacts are worth to the model",
-        columns=tuple(Column(n, "share" if n in ("value", "low", "high") else "") for n in names),
-        rows=tuple(rows),
-    )
-
-
-def _forest(rows: list[tuple[Cell, ...]]) -> Figure:
-    shown = [row for row in rows if row[1] in ("accuracy-worth", "accuracy-lost")]
-    label = {"accuracy-worth": "region exchanged", "accuracy-lost": "artefact added"}
-    return Figure(
-        id="shortcut/toggle:worth",
-        kind="forest",
-        title="Accuracy that artefacts are worth",
-        caption="Accuracy lost when an artefact's region comes from another class rather than "
-        "its own, and when the artefact is added to every image; 95% intervals.",
-        alt="; ".join(
-            f"{r[0]}, {label[str(r[1])]}: {points(float(r[4] or 0))} points" for r in shown
-        ),
-        x=Axis("accuracy lost", "share"),
-        y=Axis("artefact"),
-        rows=tuple(
-            {
-                "label": f"{r[0]}, {label[str(r[1])]}",
-                "value": r[4],
-                "low": r[5],
-                "high": r[6],
-                "n": r[3],
-            }
-            for r in shown
-        ),
-    )
+    views = views_of(shortcut, spec=evidence.spec)
+    if not exchanged:
+        views = replace(views, exchanged=None, placebos=())
+    where = "whole picture" if shortcut.region is None else place_of(Region(*shortcut.region))
+    return Probe(shortcut.name, where, views, rows, transform=shortcut.transform,
+                 carried_by=shortcut.carried_by or {})  # fmt: skip

@@ -22,15 +22,17 @@ _LEAST_SHARE = 0.15
 _LEAST_Z = 5.0
 """Standard errors of that difference: some thousand places are looked at."""
 _LEAST_AREA, _MOST_AREA = 0.0006, 0.2
-"""Share of the frame: less is a speck, more is a backdrop, which `shortcut/donor-swap` exchanges."""
+"""Share of the frame: less is a speck, more is a backdrop."""
 _CARRIES = 0.6
 """Share of a patch's pixels that an image must show to carry it."""
+_TIGHT = 0.75
+"""Of the pixels that are like the patch's, the share within half the tolerance."""
 _LEAST_CARRIERS = 20
 
 
 @dataclass(frozen=True)
 class Recurring:
-    """A patch: where it lies, of which class it is typical, and which images carry it, (n,) bool."""
+    """A patch: where it lies, the class it is typical of, which images carry it, (n,) bool."""
 
     region: Region
     label: int
@@ -72,7 +74,8 @@ def _thinned(frames: np.ndarray) -> tuple[np.ndarray, int]:
 def _patches(
     small: np.ndarray, inside: np.ndarray, label: int, *, step: int, size: tuple[int, int]
 ) -> list[Recurring]:
-    alike = np.abs(small - _commonest(small[inside])).max(axis=3) <= TOLERANCE
+    off = np.abs(small - _commonest(small[inside])).max(axis=3)
+    alike = off <= TOLERANCE
     n, rest = int(inside.sum()), int((~inside).sum())
     own, others = alike[inside].sum(axis=0) / n, alike[~inside].sum(axis=0) / rest
     pooled = alike.mean(axis=0)
@@ -83,6 +86,9 @@ def _patches(
     for part in range(1, count + 1):
         place = parts == part
         if not _LEAST_AREA <= place.mean() <= _MOST_AREA:
+            continue
+        # Colours that vary from image to image lie in half the tolerance half as often.
+        if (off[:, place] <= TOLERANCE / 2).sum() < _TIGHT * alike[:, place].sum():
             continue
         carriers = alike[:, place].mean(axis=1) >= _CARRIES
         if carriers.sum() >= _LEAST_CARRIERS and _gap(carriers, inside) >= _LEAST_SHARE:

@@ -27,12 +27,17 @@ Donor = Literal["same-class", "other-class", "any"]
 
 @dataclass(frozen=True)
 class ViewContext:
-    """What a view may know: the image, the audit's seed, the truth, and a donor's frame."""
+    """What a view may know: the image, the audit's seed, the truth, and a donor's frame.
+
+    `objects` (h, w) bool is where annotated objects lie in the frame, for views that ask for it
+    (`OfObjects`); None where nothing is annotated.
+    """
 
     image_id: str
     seed: int
     label: int
     donor: np.ndarray | None = None
+    objects: np.ndarray | None = None
 
 
 @runtime_checkable
@@ -59,6 +64,16 @@ class Moving(View, Protocol):
 
     def affine(self, size: tuple[int, int], context: ViewContext) -> Affine:
         """Where the points of a frame of `size` (height, width) go."""
+        ...
+
+
+@runtime_checkable
+class OfObjects(View, Protocol):
+    """A view that must know where the annotated objects lie."""
+
+    @property
+    def classes(self) -> tuple[int, ...] | None:
+        """Classes that count as objects where a class map is annotated; None for all."""
         ...
 
 

@@ -280,7 +280,7 @@ class _PassState:
         if self.work.view.donor is not None and donor is None:
             return
         self.waiting.append(image.frame(self.work.input))
-        self.contexts.append(task.context_of(image.place, donor=donor))
+        self.contexts.append(task.context_of(image.place, self.work, donor=donor))
         self.slots.append(slot)
         self.origins.append(task.origin_of(image.place, self.work.input))
         if len(self.waiting) == BATCH:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from auditor.data.annotations import ImageHeader
+from auditor.data.backgrounds import object_pixels
 from auditor.data.geometry import Affine, Shown, displayed_to_frame
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import DECODER_VERSION
 from auditor.data.scan import SCAN_VERSION
-from auditor.data.views import AS_SHOT, Moving, View, ViewContext
+from auditor.data.views import AS_SHOT, Moving, OfObjects, View, ViewContext
 from auditor.engine.answer_files import ANSWERS_VERSION, Place, suffix_of
 from auditor.engine.store import Store, key_of
 from auditor.models.predictor import Predictor
@@ -75,9 +76,23 @@ class ShardTask:
     former: tuple[str, ...] = ()
     """SHA-256 of each file as an earlier run had them, where one swept the same images."""
 
-    def context_of(self, place: int, *, donor: np.ndarray | None = None) -> ViewContext:
-        """What a view may know of the image at `place`."""
-        return ViewContext(self.image_ids[place], self.seed, self.label_of(place), donor)
+    def context_of(
+        self, place: int, work: PassWork, *, donor: np.ndarray | None = None
+    ) -> ViewContext:
+        """What the view of a pass may know of the image at `place`."""
+        objects = self.objects_of(place, work) if isinstance(work.view, OfObjects) else None
+        return ViewContext(self.image_ids[place], self.seed, self.label_of(place), donor, objects)
+
+    def objects_of(self, place: int, work: PassWork) -> np.ndarray | None:
+        """Where the objects of an image lie in its frame; None where none are annotated."""
+        truth = self.truth_of(np.array([place]))
+        if truth is None or isinstance(truth, np.ndarray):
+            return None
+        assert isinstance(work.view, OfObjects)
+        to_frame = self.origin_of(place, work.input).to_frame
+        return object_pixels(
+            truth, to_frame=to_frame, size=work.input.size, classes=work.view.classes
+        )
 
     def seen_truth(self, work: PassWork) -> Any:
         """The truth of a pass's images where its view has moved it."""
@@ -91,7 +106,7 @@ class ShardTask:
         assert isinstance(work.view, Moving)
         origin = self.origin_of(place, work.input)
         (height, width), to_frame = origin.size, origin.to_frame
-        moved = work.view.affine(work.input.size, self.context_of(place))
+        moved = work.view.affine(work.input.size, self.context_of(place, work))
         rows, columns = work.input.size
         ((x0, y0, x1, y1),) = to_frame.inverse.boxes(np.array([[0, 0, columns, rows]]))
         within = (max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height)))
@@ -189,13 +204,16 @@ def _prediction_key(
     seen = None if work.view == AS_SHOT else [task.seed, list(work.donor_digests)]
     truth = None if work.view == AS_SHOT else task.truth_of(work.places)
     labels = truth.tolist() if isinstance(truth, np.ndarray) else None
+    drawn = []
+    if isinstance(work.view, OfObjects) and truth is not None and labels is None:
+        drawn = [truth.key()]
     placed = [[*header.size, header.orientation] for header in task.headers]
     return key_of(
         "predictions",
         [DECODER_VERSION, BATCH, task.max_pixels, *dicom_key(task.dicom)],
         *([ANSWERS_VERSION, [placed[place] for place in work.places]] if placed else []),
         [images[place] for place in work.places],
-        [work.view.name, work.view.version, seen, labels],
+        [work.view.name, work.view.version, seen, labels, *drawn],
         predictor.digest,
         work.input.model_dump(mode="json"),
     )

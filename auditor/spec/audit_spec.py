@@ -17,6 +17,7 @@ from auditor.spec.bounds import (
     FilePath,
 )
 from auditor.spec.conditions import ConditionsSpec
+from auditor.spec.consequences_spec import ConsequencesSpec
 from auditor.spec.cue_conflict_spec import CueConflictSpec
 from auditor.spec.model_spec import ModelSpec
 from auditor.spec.spec_part import Fraction, Positive, SpecPart
@@ -308,47 +309,30 @@ class ClaimSpec(SpecPart):
         return self
 
 
-NOTHING = "nothing"
-"""In costs of a detector's or segmenter's errors: the absence of an object."""
-
-
-class CostsSpec(SpecPart):
-    """Cost of an error as ``{true class: {answered class: cost}}``; what is absent costs 0.
-
-    Of a detector or segmenter, ``{pothole: {nothing: cost}}`` is that of missing a pothole, and
-    ``{nothing: {pothole: cost}}`` that of a false alarm.
-    """
-
-    unit: str
-    matrix: dict[str, dict[str, float]]
-
-
-class ConsequencesSpec(SpecPart):
-    """What an answer does to people: adverse classes, costs, and who bears them."""
-
-    adverse: tuple[str, ...] = ()
-    costs: CostsSpec | None = None
-    borne_by: dict[str, str] = Field(default_factory=dict)
-    """Class answered -> who bears a wrong answer of that class, in words; of a detector or
-    segmenter also ``nothing`` answered -> who bears that something is missed."""
-    when_wrong: str | None = None
-    appeal: str | None = None
-
-
 class ShortcutSpec(SpecPart):
-    """A known artefact to probe: a region (x0, y0, x1, y1) in fractions of the model's frame.
+    """A known artefact to probe: a region, a picture in it, or a change of the whole picture.
 
-    `patch` is a picture of the artefact (PNG, alpha used) to add in the region. `carried_by`
-    names the attribute value of images known to carry it.
+    `region` (x0, y0, x1, y1) is in fractions of the model's frame; `patch` is a picture of the
+    artefact (PNG, alpha used) to add in it. `transform` names a change instead of a region: one
+    that is added to every image (a corruption's kind, ``grey``, ``tint``), or a component that is
+    exchanged (``colour``, ``sharpness``, ``border``, ``coarse pattern``). `carried_by` names the
+    attribute value of images known to carry it.
     """
 
     name: str
-    region: tuple[Fraction, Fraction, Fraction, Fraction]
+    region: tuple[Fraction, Fraction, Fraction, Fraction] | None = None
     patch: FilePath | None = None
+    transform: str | None = None
     carried_by: dict[str, str] | None = None
 
     @model_validator(mode="after")
     def _region_has_area(self) -> Self:
+        if (self.region is None) == (self.transform is None):
+            raise ValueError("give either a region or a transform of the whole picture")
+        if self.region is None:
+            if self.patch is not None:
+                raise ValueError("a patch needs the region that it is put in; give one")
+            return self
         x0, y0, x1, y1 = self.region
         if x0 >= x1 or y0 >= y1:
             raise ValueError(f"region {list(self.region)} is empty; give [x0, y0, x1, y1] rising")

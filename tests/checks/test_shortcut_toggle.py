@@ -20,6 +20,7 @@ from auditor.stats import p_value, value
 LIMIT = 0.05
 MARKER = {"name": "app marker", "region": (0.0, 0.75, 0.25, 1.0)}
 RED = (255, 0, 0)
+PROBE = Toggle(look_for=0)
 
 
 def photographs(rng, *, n, marked_with_label, photos=1):
@@ -86,7 +87,7 @@ def exceeds(measure):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_model_that_reads_the_marker_is_shown(worlds, seed, photos):
     evidence = world(worlds, seed=seed, model=reads_the_marker, photos=photos)
-    found = worlds.measures(Toggle(), evidence)
+    found = worlds.measures(PROBE, evidence)
     assert exceeds(found["accuracy-worth:artefact=app%20marker@test"])
     assert value(found["flip-rate:artefact=app%20marker@test"].estimate) > 0.5
 
@@ -95,7 +96,7 @@ def test_a_model_that_reads_the_marker_is_shown(worlds, seed, photos):
 @pytest.mark.parametrize("seed", range(5))
 def test_an_honest_model_is_not_touched_by_the_marker(worlds, seed, photos):
     evidence = world(worlds, seed=seed, model=honest, photos=photos)
-    found = worlds.measures(Toggle(), evidence)
+    found = worlds.measures(PROBE, evidence)
     worth = found["accuracy-worth:artefact=app%20marker@test"]
     assert value(worth.estimate) == 0
     assert not exceeds(worth)
@@ -106,10 +107,10 @@ def test_an_honest_model_is_not_touched_by_the_marker(worlds, seed, photos):
 def test_a_complete_association_is_still_told(worlds, seed):
     """Where marker and label never part, only exchanging the region can tell."""
     read = world(worlds, seed=seed, model=reads_the_marker, marked_with_label=1.0)
-    found = worlds.measures(Toggle(), read)["accuracy-worth:artefact=app%20marker@test"]
+    found = worlds.measures(PROBE, read)["accuracy-worth:artefact=app%20marker@test"]
     assert value(found.estimate) == 1
     clean = world(worlds, seed=seed, model=honest, marked_with_label=1.0)
-    found = worlds.measures(Toggle(), clean)["accuracy-worth:artefact=app%20marker@test"]
+    found = worlds.measures(PROBE, clean)["accuracy-worth:artefact=app%20marker@test"]
     assert not exceeds(found)
 
 
@@ -120,7 +121,7 @@ def test_a_model_that_flickers_at_random_does_not_fail(worlds, seed):
     def noisy(frames):
         return np.where(rng.random(len(frames)) < 0.15, 1 - honest(frames), honest(frames))
 
-    found = worlds.measures(Toggle(), world(worlds, seed=seed, model=noisy))
+    found = worlds.measures(PROBE, world(worlds, seed=seed, model=noisy))
     assert not exceeds(found["accuracy-worth:artefact=app%20marker@test"])
     assert value(found["flip-rate:artefact=app%20marker@test"].estimate) > 0.1
 
@@ -135,7 +136,7 @@ def patched_spec(worlds, tmp_path):
 @pytest.mark.parametrize("seed", range(5))
 def test_adding_the_marker_draws_answers_to_its_class(worlds, seed, patched_spec):
     evidence = world(worlds, seed=seed, model=reads_the_marker, spec=patched_spec)
-    found = worlds.measures(Toggle(), evidence)
+    found = worlds.measures(PROBE, evidence)
     drawn = found["answer-shift:artefact=app%20marker,class=b@test"]
     assert exceeds(drawn)
     assert value(drawn.sides[0].estimate) == 1
@@ -147,25 +148,25 @@ def test_adding_the_marker_draws_answers_to_its_class(worlds, seed, patched_spec
 @pytest.mark.parametrize("seed", range(5))
 def test_adding_the_marker_leaves_an_honest_model_alone(worlds, seed, patched_spec):
     evidence = world(worlds, seed=seed, model=honest, spec=patched_spec)
-    found = worlds.measures(Toggle(), evidence)
+    found = worlds.measures(PROBE, evidence)
     assert not exceeds(found["accuracy-lost:artefact=app%20marker@test"])
     assert value(found["answer-shift:artefact=app%20marker,class=b@test"].estimate) == 0
 
 
 def test_images_without_a_donor_are_left_out_of_the_pairs(worlds):
     evidence = world(worlds, seed=0, model=reads_the_marker)
-    view = views_of(evidence.spec.shortcuts[0], spec=evidence.spec).other_class
+    view = views_of(evidence.spec.shortcuts[0], spec=evidence.spec).exchanged[1]
     fewer = evidence.answers(view=view).take(np.arange(100, 400))
     evidence.add(fewer.dataset, fewer.probabilities, view=view)
-    found = worlds.measures(Toggle(), evidence)["accuracy-worth:artefact=app%20marker@test"]
+    found = worlds.measures(PROBE, evidence)["accuracy-worth:artefact=app%20marker@test"]
     assert found.n == 300
 
 
 def test_value_is_same_class_minus_other_class(worlds):
     evidence = world(worlds, seed=1, model=reads_the_marker, marked_with_label=0.8)
     views = views_of(evidence.spec.shortcuts[0], spec=evidence.spec)
-    found = worlds.measures(Toggle(), evidence)["accuracy-worth:artefact=app%20marker@test"]
-    same, other = (evidence.answers(view=v) for v in (views.same_class, views.other_class))
+    found = worlds.measures(PROBE, evidence)["accuracy-worth:artefact=app%20marker@test"]
+    same, other = (evidence.answers(view=v) for v in views.exchanged)
     assert value(found.estimate) == pytest.approx(same.correct.mean() - other.correct.mean())
     broken = set(same.image_ids[same.correct & ~other.correct])
     assert len(found.examples) == 12
@@ -182,14 +183,14 @@ def test_who_carries_the_artefact_is_counted(worlds):
         for key, outcomes in list(evidence.passes.items()):
             evidence.passes[key] = outcomes.__class__(carrying, outcomes.probabilities)
         evidence.datasets[split, part] = carrying
-    found = worlds.measures(Toggle(), evidence)["accuracy-worth:artefact=app%20marker@test"]
+    found = worlds.measures(PROBE, evidence)["accuracy-worth:artefact=app%20marker@test"]
     n = (evidence.answers().labels == 1).sum()
     assert found.facts["carried_by"] == {"a": f"0 of {400 - n}", "b": f"{n} of {n}"}
 
 
 def test_nine_images_are_too_few(worlds):
     evidence = world(worlds, seed=1, model=honest, n=9)
-    (result,) = Toggle().run(evidence)
+    (result,) = PROBE.run(evidence)
     assert isinstance(result, Unmeasured)
     assert "9 images" in result.reason
 
@@ -204,8 +205,11 @@ def test_need_asks_for_both_donors_and_the_patch(worlds, patched_spec):
 
 
 def test_need_is_unmet_without_artefacts(worlds):
-    available = Available(worlds.spec(), worlds.facts(), {"test": worlds.dataset([0, 1])})
+    spec = worlds.spec(checks={Toggle.id: {"look_for": 0}})
+    available = Available(spec, worlds.facts(), {"test": worlds.dataset([0, 1])})
     assert "no artefact" in Artefacts().unmet(available).reason
+    looking = dataclasses.replace(available, spec=worlds.spec())
+    assert Artefacts().unmet(looking) is None
 
 
 def bomb() -> bytes:
@@ -234,8 +238,10 @@ def test_a_patch_that_is_no_picture_is_an_error_the_user_can_mend(worlds, tmp_pa
 
 
 def test_table_and_figure_name_the_artefact(worlds, patched_spec):
-    results = list(Toggle().run(world(worlds, seed=1, model=honest, spec=patched_spec)))
-    (table,) = [r for r in results if isinstance(r, Table)]
+    results = list(PROBE.run(world(worlds, seed=1, model=honest, spec=patched_spec)))
+    table, grades = [r for r in results if isinstance(r, Table)]
+    assert [row[0] for row in grades.rows] == ["app marker"]
+    assert grades.rows[0][-1] == "not shown"
     (figure,) = [r for r in results if isinstance(r, Figure)]
     assert [row[1] for row in table.rows] == [
         "accuracy-worth",
@@ -271,12 +277,12 @@ CORNER, STRIP, SIDE = (0.0, 0.5, 0.5, 1.0), (0.0, 0.0, 1.0, 0.25), (0.8, 0.0, 1.
 
 def verdict(worlds, evidence, policy="default"):
     """The verdict of the limit on artefacts, and what is said of the region's worth."""
-    found = worlds.measures(Toggle(), evidence)
+    found = worlds.measures(PROBE, evidence)
     limits = [x for x in load_policy(policy).policy.limits if x.id == "shortcut-artefact"]
     results = CheckResults(
         Toggle.id,
         tuple(found.values()),
-        tuple(r for r in Toggle().run(evidence) if isinstance(r, Unmeasured)),
+        tuple(r for r in PROBE.run(evidence) if isinstance(r, Unmeasured)),
     )
     (result,) = worlds.record(results, limits=limits).limit_results
     worth = next(m for m in found.values() if m.name == "accuracy-worth")
@@ -306,8 +312,8 @@ def test_a_marker_is_worth_more_than_its_placebo(worlds, seed, policy):
 def test_the_costliest_placebo_is_compared(worlds):
     evidence = world(worlds, seed=0, model=reads_the_borders, shown=scenes)
     views = views_of(evidence.spec.shortcuts[0], spec=evidence.spec)
-    right = [evidence.answers(view=v).correct.mean() for v in (views.other_class, *views.placebos)]
-    found = worlds.measures(Toggle(), evidence)["beyond-placebo:artefact=app%20marker@test"]
+    right = [evidence.answers(view=v).correct.mean() for v in (views.exchanged[1], *views.placebos)]
+    found = worlds.measures(PROBE, evidence)["beyond-placebo:artefact=app%20marker@test"]
     assert value(found.estimate) == pytest.approx(min(right[1:]) - right[0])
 
 
@@ -317,7 +323,7 @@ def test_without_a_like_region_it_is_not_decided(worlds):
     said, _, sentence = verdict(worlds, evidence)
     assert said == "INCONCLUSIVE"
     assert sentence.endswith("what else is there is not known.")
-    (reason,) = [r for r in Toggle().run(evidence) if isinstance(r, Unmeasured)]
+    (reason,) = [r for r in PROBE.run(evidence) if isinstance(r, Unmeasured)]
     assert "touches that of a declared artefact" in reason.reason
 
 

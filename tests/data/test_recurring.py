@@ -24,7 +24,7 @@ def uint8(frames):
 
 
 @pytest.mark.parametrize("share", [0.35, 0.9])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_stamp_of_one_class_is_found_where_it_is(seed, share):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, 240)
@@ -33,13 +33,13 @@ def test_a_stamp_of_one_class_is_found_where_it_is(seed, share):
     (patch,) = recurring_patches(frames, labels, most=3)
     assert patch.label == 1
     region = patch.region
-    assert region.x0 <= 3 / 64 and region.x1 >= 9 / 64
-    assert region.y0 <= 40 / 48 and region.y1 >= 46 / 48
+    assert max(region.x0 - 3 / 64, 9 / 64 - region.x1) <= 0
+    assert max(region.y0 - 40 / 48, 46 / 48 - region.y1) <= 0
     assert (region.x1 - region.x0) * (region.y1 - region.y0) < 3 * 36 / (48 * 64)
     assert (patch.carriers == carries).mean() > 0.97
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(4))
 def test_scenes_without_a_stamp_hold_no_patch(seed):
     rng = np.random.default_rng(seed)
     frames = photographs(rng)
@@ -48,7 +48,7 @@ def test_scenes_without_a_stamp_hold_no_patch(seed):
     assert recurring_patches(uint8(frames), labels, most=3) == ()
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(4))
 def test_a_stamp_that_goes_with_no_class_is_no_patch(seed):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, 240)
