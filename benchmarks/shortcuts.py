@@ -285,10 +285,10 @@ def table(columns: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         print(f"| {called} | " + " | ".join(f"{m:.2f}" for m in means) + " |")
 
 
-def planted(kept: Kept, seeds: int) -> None:
-    found: dict[str, list[dict[str, Any]]] = {f"{rho:g}": [] for rho in RHOS}
+def planted(kept: Kept, seeds: int, rhos: Sequence[float]) -> None:
+    found: dict[str, list[dict[str, Any]]] = {f"{rho:g}": [] for rho in rhos}
     for seed in range(seeds):
-        for rho in RHOS:
+        for rho in rhos:
             for cue in CUES:
                 made = kept.complete(
                     f"planted {cue} {rho:g} {seed}",
@@ -343,15 +343,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/out/shortcuts"))
     parser.add_argument("--only", nargs="*", default=["planted", "nulls", "few", "maps", "chest"])
     parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--rhos", type=float, nargs="*", default=list(RHOS))
     asked = parser.parse_args()
     kept = Kept(asked.out / "nets.jsonl")
     for part in asked.only:
-        run_part(part, kept, asked.seeds)
+        run_part(part, kept, asked)
     seconds = sum(r.get("seconds", 0) for r in kept.rows.values())
     print(f"\n{len(kept.rows)} nets, {seconds / 60:.1f} CPU-minutes in all")
 
 
-def run_part(part: str, kept: Kept, seeds: int) -> None:
+def run_part(part: str, kept: Kept, asked: argparse.Namespace) -> None:
     if part == "maps":
         from shortcut_maps import compare_maps
 
@@ -360,8 +361,10 @@ def run_part(part: str, kept: Kept, seeds: int) -> None:
         from shortcut_chest import lean_of_chest
 
         lean_of_chest()
+    elif part == "planted":
+        planted(kept, asked.seeds, asked.rhos)
     else:
-        {"planted": planted, "nulls": nulls, "few": few}[part](kept, seeds)
+        {"nulls": nulls, "few": few}[part](kept, asked.seeds)
 
 
 if __name__ == "__main__":
