@@ -11,8 +11,8 @@ maps     occlusion maps in batches against one window after another, and against
 chest    a net trained on chest X-rays, covid or not, patients apart: what it leans on. Needs the
          folder shared/data/chest-xray beside the project (or in AUDITOR_TEST_DATA)
 
-Each net's results are kept in FOLDER (benchmarks/out/shortcuts), so that a run that was stopped goes
-on. Beside each check stand the rules of deepchecks and cleanlab (`shortcut_rivals.py`).
+Each net's results are kept in FOLDER (benchmarks/out/shortcuts), so that a run that was stopped
+goes on. Beside each check stand the rules of deepchecks and cleanlab (`shortcut_rivals.py`).
 """
 
 from __future__ import annotations
