@@ -2,7 +2,7 @@
 
     python benchmarks/shortcuts.py [--out FOLDER] [--only planted nulls few maps chest] [--seeds 4]
 
-planted  small nets trained with a cue (corner marker, tint, blur, chequer, border) at correlation 0,
+planted  small nets trained with a cue (corner marker, tint, blur, chequer, border), correlated 0,
          .5, .8, .9, .95 with the label: who finds it, and who names the right component first
 nulls    nets trained without it, on audit images in which it goes with the label at .9: who alarms
 few      planted nets on 200 audit images at .95, some five of them conflicting: who says PASS
@@ -11,8 +11,8 @@ maps     occlusion maps in batches against one window after another, and against
 chest    a net trained on chest X-rays, covid or not, patients apart: what it leans on. Needs the
          folder shared/data/chest-xray beside the project (or in AUDITOR_TEST_DATA)
 
-Each net's results are kept in FOLDER (benchmarks/out/shortcuts), so that a run that was stopped goes
-on. Beside each check stand the rules of deepchecks and cleanlab (`shortcut_rivals.py`).
+Each net's results are kept in FOLDER (benchmarks/out/shortcuts), so that a run that was stopped
+goes on. Beside each check stand the rules of deepchecks and cleanlab (`shortcut_rivals.py`).
 """
 
 from __future__ import annotations
@@ -117,7 +117,9 @@ def world(
         for which in (1, 0)
     ]
     reliance = float(seen[0].mean() - seen[1].mean())
-    return World(cue, seed, net, with_cue(frames[test], cue, present, seed), true, present, reliance)
+    return World(
+        cue, seed, net, with_cue(frames[test], cue, present, seed), true, present, reliance
+    )
 
 
 # What is asked of each world
@@ -245,7 +247,9 @@ def share(rows: Sequence[Mapping[str, Any]], holds: Callable[[Mapping[str, Any]]
         return "-"
     x = sum(bool(holds(r)) for r in said)
     ends = wilson(x, len(said))
-    return f"{x / len(said):.2f} [{ends.low:.2f}, {ends.high:.2f}] of {len(said)}".replace("0.", ".")
+    return f"{x / len(said):.2f} [{ends.low:.2f}, {ends.high:.2f}] of {len(said)}".replace(
+        "0.", "."
+    )
 
 
 def is_first(row: Mapping[str, Any]) -> bool | None:
@@ -281,10 +285,10 @@ def table(columns: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         print(f"| {called} | " + " | ".join(f"{m:.2f}" for m in means) + " |")
 
 
-def planted(kept: Kept, seeds: int) -> None:
-    found: dict[str, list[dict[str, Any]]] = {f"{rho:g}": [] for rho in RHOS}
+def planted(kept: Kept, seeds: int, rhos: Sequence[float]) -> None:
+    found: dict[str, list[dict[str, Any]]] = {f"{rho:g}": [] for rho in rhos}
     for seed in range(seeds):
-        for rho in RHOS:
+        for rho in rhos:
             for cue in CUES:
                 made = kept.complete(
                     f"planted {cue} {rho:g} {seed}",
@@ -339,15 +343,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/out/shortcuts"))
     parser.add_argument("--only", nargs="*", default=["planted", "nulls", "few", "maps", "chest"])
     parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--rhos", type=float, nargs="*", default=list(RHOS))
     asked = parser.parse_args()
     kept = Kept(asked.out / "nets.jsonl")
     for part in asked.only:
-        run_part(part, kept, asked.seeds)
+        run_part(part, kept, asked)
     seconds = sum(r.get("seconds", 0) for r in kept.rows.values())
     print(f"\n{len(kept.rows)} nets, {seconds / 60:.1f} CPU-minutes in all")
 
 
-def run_part(part: str, kept: Kept, seeds: int) -> None:
+def run_part(part: str, kept: Kept, asked: argparse.Namespace) -> None:
     if part == "maps":
         from shortcut_maps import compare_maps
 
@@ -356,9 +361,10 @@ def run_part(part: str, kept: Kept, seeds: int) -> None:
         from shortcut_chest import lean_of_chest
 
         lean_of_chest()
+    elif part == "planted":
+        planted(kept, asked.seeds, asked.rhos)
     else:
-        {"planted": planted, "nulls": nulls, "few": few}[part](kept, seeds)
-
+        {"nulls": nulls, "few": few}[part](kept, asked.seeds)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""shortcut/attribution: which parts of a picture an answer hangs on, and whether maps can be read."""
+"""shortcut/attribution: which parts of a picture answers hang on, and if maps can be read."""
 
 from __future__ import annotations
 

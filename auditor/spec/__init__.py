@@ -1,7 +1,6 @@
 """The audit spec: `audit.yaml` and the declarations beside it, as frozen values."""
 
 from auditor.spec.audit_spec import (
-    NOTHING,
     SPLITS,
     SUBJECT_KEYS,
     AttributeSpec,
@@ -9,8 +8,6 @@ from auditor.spec.audit_spec import (
     AuditSpec,
     ClaimSpec,
     ColumnsSpec,
-    ConsequencesSpec,
-    CostsSpec,
     DataClassesSpec,
     DatasetSpec,
     DataSpec,
@@ -21,6 +18,7 @@ from auditor.spec.audit_spec import (
     UnitColumn,
 )
 from auditor.spec.conditions import ConditionsSpec
+from auditor.spec.consequences_spec import NOTHING, ConsequencesSpec, CostsSpec
 from auditor.spec.document import (
     Document,
 )

@@ -15,6 +15,7 @@ from auditor.spec.bounds import (
     MOST_CLAIMS,
     FilePath,
 )
+from auditor.spec.consequences_spec import ConsequencesSpec
 from auditor.spec.cue_conflict_spec import CueConflictSpec
 from auditor.spec.model_spec import InputSpec, ModelSpec
 from auditor.spec.spec_part import Fraction, SpecPart
@@ -316,33 +317,6 @@ class ClaimSpec(SpecPart):
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError("a claim has exactly one of at_least and at_most")
         return self
-
-
-NOTHING = "nothing"
-"""In costs of a detector's or segmenter's errors: the absence of an object."""
-
-
-class CostsSpec(SpecPart):
-    """Cost of an error as ``{true class: {answered class: cost}}``; what is absent costs 0.
-
-    Of a detector or segmenter, ``{pothole: {nothing: cost}}`` is that of missing a pothole, and
-    ``{nothing: {pothole: cost}}`` that of a false alarm.
-    """
-
-    unit: str
-    matrix: dict[str, dict[str, float]]
-
-
-class ConsequencesSpec(SpecPart):
-    """What an answer does to people: adverse classes, costs, and who bears them."""
-
-    adverse: tuple[str, ...] = ()
-    costs: CostsSpec | None = None
-    borne_by: dict[str, str] = Field(default_factory=dict)
-    """Class answered -> who bears a wrong answer of that class, in words; of a detector or
-    segmenter also ``nothing`` answered -> who bears that something is missed."""
-    when_wrong: str | None = None
-    appeal: str | None = None
 
 
 class ShortcutSpec(SpecPart):

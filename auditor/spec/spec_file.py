@@ -9,8 +9,9 @@ from pathlib import Path
 
 from auditor.errors import SpecError
 from auditor.opening import require_file
-from auditor.spec.audit_spec import NOTHING, AuditSpec, ClaimSpec, DataSpec
+from auditor.spec.audit_spec import AuditSpec, ClaimSpec, DataSpec
 from auditor.spec.bounds import MOST_SPEC_BYTES
+from auditor.spec.consequences_spec import NOTHING
 from auditor.spec.model_spec import ClassCount, Task
 from auditor.spec.yaml_checked import validate
 from auditor.spec.yaml_source import Problem, did_you_mean, load, problems_error

@@ -1,4 +1,4 @@
-"""shortcut/attribution: maps of models that look at a corner, at the object, everywhere, nowhere."""
+"""shortcut/attribution: maps of models that look at a corner, at the object, nowhere."""
 
 import dataclasses
 import warnings
@@ -278,8 +278,10 @@ def weights(tmp_path_factory):
     torch.save(net.state_dict(), folder / "net.pt")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(net, (torch.zeros(1, 3, SIDE, SIDE),), folder / "net.onnx",
-                          dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "n"}})  # fmt: skip
+        torch.onnx.export(
+            net, (torch.zeros(1, 3, SIDE, SIDE),), folder / "net.onnx", dynamo=False,
+            input_names=["x"], dynamic_axes={"x": {0: "n"}},
+        )  # fmt: skip
     return folder, net
 
 
