@@ -65,6 +65,12 @@ def _below_fields(cls: type[BaseModel]) -> dict[str, str]:
     return found
 
 
+def _told_part(kind: type[BaseModel]) -> str:
+    if not any(kind in classes for classes in PARTS.values()):
+        return "as under `model`"
+    return f"[{kind.__name__}](#{kind.__name__.lower()})"
+
+
 def _told(kind: Any) -> str:
     origin, inner = get_origin(kind), get_args(kind)
     if kind == Day:
@@ -80,9 +86,7 @@ def _told(kind: Any) -> str:
     if origin is dict:
         return "a mapping of text to text"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        if not any(kind in classes for classes in PARTS.values()):
-            return "as under `model`"
-        return f"[{kind.__name__}](#{kind.__name__.lower()})"
+        return _told_part(kind)
     return {str: "text", int: "a whole number", float: "a number", bool: "`true`, `false`"}[kind]
 
 

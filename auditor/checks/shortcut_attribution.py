@@ -147,6 +147,8 @@ class Attribution(Check):
         if any(one is not None for one in objects):
             parts["part", "object"] = objects
         for shortcut in evidence.spec.shortcuts:
+            if shortcut.region is None:
+                continue
             region = np.zeros(size, dtype=bool)
             region[Region(*shortcut.region).within(frames[0])] = True
             parts["artefact", shortcut.name] = [region] * n
