@@ -59,7 +59,9 @@ def parts_of_loss(evidence: Evidence) -> Iterator[Result]:
         for one, label, stratum in zip(rows, labels, strata, strict=True)
     )
     found = loss_parts(here, there, rng=rng)
-    yield _measure(_NAMES[0], found.mix, found, rows[1])
+    # With one class there is no mix, and nothing of it to be unsure of.
+    if np.ptp(found.mix) > 0:
+        yield _measure(_NAMES[0], found.mix, found, rows[1])
     if found.overlap < LEAST_OVERLAP:
         yield _apart(found.overlap, subject)
         return

@@ -36,6 +36,7 @@ def world(worlds, *, seed, n=150, n_deployment=None, copies=1, shift=None, units
         owners = np.repeat(np.arange(size), copies) if units else None
         evidence.add(worlds.dataset(np.full(size * copies, -1), split=split, units=owners))
         evidence.scans[split, "sound"] = scan(rng, size, copies=copies, shift=moved)
+        evidence.embeddings[split] = np.random.default_rng(seed).normal(size=(size * copies, 4))
     return evidence
 
 
