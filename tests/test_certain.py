@@ -15,7 +15,8 @@ FROM_FILES = {
     "data/duplicates", "data/images", "data/leakage", "data/left-out", "data/manifest",
     "deployment/latency", "deployment/portability",
     "deployment/quantization", "deployment/size", "deployment/variants",
-    "model/architecture", "model/consistency", "model/preprocessing", "model/task-fit", "shift/corruptions", "shift/geometry",
+    "model/architecture", "model/consistency", "model/preprocessing",
+    "model/task-fit", "shift/corruptions", "shift/geometry",
     "shortcut/toggle",
 }  # fmt: skip
 """Checks of files and of the live model; whole audits ask them (`test_whole_audits.py`)."""
