@@ -65,16 +65,18 @@ def _below_fields(cls: type[BaseModel]) -> dict[str, str]:
     return found
 
 
-def _told_part(kind: type[BaseModel]) -> str:
-    if not any(kind in classes for classes in PARTS.values()):
-        return "as under `model`"
-    return f"[{kind.__name__}](#{kind.__name__.lower()})"
-
-
 def _told(kind: Any) -> str:
     origin, inner = get_origin(kind), get_args(kind)
     if kind == Day:
         return "a date, as 2026-11-30"
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        listed = any(kind in classes for classes in PARTS.values())
+        link = f"[{kind.__name__}](#{kind.__name__.lower()})"
+        return link if listed else "as under `model`"
+    return _of_parts(kind, origin, inner)
+
+
+def _of_parts(kind: Any, origin: Any, inner: tuple[Any, ...]) -> str:
     if origin is Annotated:
         return _told(inner[0])
     if origin is Literal:
@@ -85,8 +87,6 @@ def _told(kind: Any) -> str:
         return f"a list of: {_told(inner[0])}"
     if origin is dict:
         return "a mapping of text to text"
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return _told_part(kind)
     return {str: "text", int: "a whole number", float: "a number", bool: "`true`, `false`"}[kind]
 
 

@@ -63,8 +63,11 @@ def make_variants(
 def _missing(variant: str, error: ModelError, spec: AuditSpec) -> MissingVariant:
     stated = spec.variants.get(variant)
     if stated is not None and (stated.path or stated.runtime):
+        # Where the spec lies on this machine is nothing for a record.
+        said = str(error).replace(f"{spec.folder}/", "")
+        said = said.replace("model.path:", f"variants.{variant}.path:")
         return MissingVariant(
-            reason=f"The form {variant} could not be loaded: {error}",
+            reason=f"The form {variant} could not be loaded: {said}",
             remedy=f"Correct `variants.{variant}`, or leave it out.",
         )
     return MissingVariant(

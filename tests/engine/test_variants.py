@@ -62,7 +62,7 @@ variants:
     assert value(found["accuracy-lost:@test+swapped"].estimate) > 0.5
     missing = {u.subject.variant: u.reason for u in results.unmeasured if u.subject.variant}
     assert "found no TensorrtExecutionProvider" in missing["elsewhere"]
-    assert "gone.onnx" in missing["gone"]
+    assert "variants.gone.path: gone.onnx does not exist" in missing["gone"]
     verdicts = {r.limit["id"]: r.verdict for r in record.limit_results}
     assert verdicts["variant:swapped"] == "FAIL"
     assert verdicts["variant-accuracy"] == "FAIL"
