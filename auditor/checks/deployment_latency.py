@@ -60,7 +60,7 @@ _ON = "On {target} ({processor}), "
 def _words(of: str, told: str, quantiles: Mapping[str, float]) -> dict[str, Words]:
     return {
         name: Words(
-            title=f"{of}, {SHARES[quantile]} times",
+            title=f"{of}, in {SHARES[quantile]} of runs",
             short=of.lower(),
             sentence=(_ON + f"{SHARES[quantile]} of {{n}} {told} {_TAKING}", *WHO_SAYS),
             action=FASTER,
