@@ -61,7 +61,7 @@ def _words(of: str, told: str, quantiles: Mapping[str, float]) -> dict[str, Word
     return {
         name: Words(
             title=f"{of}, in {SHARES[quantile]} of runs",
-            short=of.lower(),
+            short=f"{of.lower()} in {SHARES[quantile]} of runs",
             sentence=(_ON + f"{SHARES[quantile]} of {{n}} {told} {_TAKING}", *WHO_SAYS),
             action=FASTER,
             span=FROM_0,

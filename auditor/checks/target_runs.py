@@ -207,8 +207,10 @@ def time_measure(
 
 
 def on_target(words: Words) -> tuple[Words, Words]:
-    """Words whose title names target and processor too, and those where nothing was timed."""
-    return replace(words, title=f"{words.title}, on {{target}} ({{cpu}})"), words
+    """Words that name target and processor wherever they stand; those where nothing was timed."""
+    where = "on {target} ({cpu})"
+    named = replace(words, title=f"{words.title}, {where}", short=f"{words.short} {where}")
+    return named, words
 
 
 def on_audits_machine(words: Words) -> tuple[Words, Words]:
