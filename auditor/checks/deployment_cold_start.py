@@ -17,6 +17,7 @@ from auditor.checks.target_runs import (
     contended,
     fresh_starts,
     off_target,
+    on_target,
     place_of,
     time_measure,
 )
@@ -52,16 +53,19 @@ class ColdStart(Check):
     topic: ClassVar[str] = "the first answer"
     shown: ClassVar[Literal["folded", "open", "told"]] = "told"
     words: ClassVar = {
-        "time": Words(
-            title="Time to load the model and answer for the first time",
-            short="time of a cold start",
-            sentence=(
-                "On {target} ({processor}), loading the model and answering for the first time "
-                "took {value} in half of {n} fresh processes ({loading_ms:.3g} ms of it loading).",
-                *WHO_SAYS,
-            ),
-            action=FASTER,
-            span=FROM_0,
+        "time": on_target(
+            Words(
+                title="Time to load the model and answer for the first time",
+                short="time of a cold start",
+                sentence=(
+                    "On {target} ({processor}), loading the model and answering for the first time "
+                    "took {value} in half of {n} fresh processes ({loading_ms:.3g} ms of it "
+                    "loading).",
+                    *WHO_SAYS,
+                ),
+                action=FASTER,
+                span=FROM_0,
+            )
         ),
     }
     needs: ClassVar[tuple[Need, ...]] = (TARGET, StandsAlone())

@@ -18,6 +18,7 @@ from auditor.checks.target_runs import (
     Timed,
     contended,
     off_target,
+    on_target,
     place_of,
     time_measure,
     timed,
@@ -90,26 +91,30 @@ class FrameRate(Check):
     topic: ClassVar[str] = "frames a second"
     shown: ClassVar[Literal["folded", "open", "told"]] = "told"
     words: ClassVar = {
-        FRAMES_PER_SECOND: Words(
-            title="Frames a second that it keeps up with",
-            short="frames a second",
-            sentence=(
-                "On {target} ({processor}), asked at {rate:.3g} frames a second, it keeps up with "
-                "{value}, where one frame in a hundred would be dropped.",
-                *WHO_SAYS,
-            ),
-            action=FASTER,
-            span=FROM_0,
+        FRAMES_PER_SECOND: on_target(
+            Words(
+                title="Frames a second that it keeps up with",
+                short="frames a second",
+                sentence=(
+                    "On {target} ({processor}), asked at {rate:.3g} frames a second, it keeps up "
+                    "with {value}, where one frame in a hundred would be dropped.",
+                    *WHO_SAYS,
+                ),
+                action=FASTER,
+                span=FROM_0,
+            )
         ),
-        DROPPED: Words(
-            title="Frames dropped at the stated rate",
-            short="dropped frames",
-            sentence=(
-                "On {target} ({processor}), at {rate:.3g} frames a second, {dropped} of {n} frames "
-                "came while it was busy and were dropped: {value}.",
-                *WHO_SAYS,
-            ),
-            action=FASTER,
+        DROPPED: on_target(
+            Words(
+                title="Frames dropped at the stated rate",
+                short="dropped frames",
+                sentence=(
+                    "On {target} ({processor}), at {rate:.3g} frames a second, {dropped} of {n} "
+                    "frames came while it was busy and were dropped: {value}.",
+                    *WHO_SAYS,
+                ),
+                action=FASTER,
+            )
         ),
     }
     needs: ClassVar[tuple[Need, ...]] = (TARGET, StatedRate(), StandsAlone())

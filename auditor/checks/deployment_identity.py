@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from auditor.checks.target_runs import TARGET, Audited, StandsAlone, place_of
+from auditor.checks.target_runs import TARGET, Audited, StandsAlone, on_target, place_of
 from auditor.contract import Available, Check, Evidence, Need, NotMeasurableError, Unmet, Words
 from auditor.contract.words import FROM_0
 from auditor.errors import ModelError
@@ -61,20 +61,26 @@ class Identity(Check):
     topic: ClassVar[str] = "the same model"
     shown: ClassVar[Literal["folded", "open", "told"]] = "told"
     words: ClassVar = {
-        DIFFERENCE: Words(
-            title="Largest difference of outputs between target and audit",
-            short="difference of outputs",
-            sentence="On {target} ({processor}) the outputs for {n} drawn frames differ from those "
-            "here ({audited_on}) by {largest} of their range at most.",
-            action="find out what the target's runtime does otherwise, and measure accuracy there",
-            span=FROM_0,
+        DIFFERENCE: on_target(
+            Words(
+                title="Largest difference of outputs between target and audit",
+                short="difference of outputs",
+                sentence="On {target} ({processor}) the outputs for {n} drawn frames differ from "
+                "those here ({audited_on}) by {largest} of their range at most.",
+                action="find out what the target's runtime does otherwise, and measure accuracy "
+                "there",
+                span=FROM_0,
+            )
         ),
-        MOVED: Words(
-            title="Drawn frames that the target answers otherwise",
-            short="answers that moved",
-            sentence="On {target} ({processor}), {moved:d} of {n} drawn frames are answered "
-            "otherwise than here ({audited_on}).",
-            action="find out what the target's runtime does otherwise, and measure accuracy there",
+        MOVED: on_target(
+            Words(
+                title="Drawn frames that the target answers otherwise",
+                short="answers that moved",
+                sentence="On {target} ({processor}), {moved:d} of {n} drawn frames are answered "
+                "otherwise than here ({audited_on}).",
+                action="find out what the target's runtime does otherwise, and measure accuracy "
+                "there",
+            )
         ),
     }
     needs: ClassVar[tuple[Need, ...]] = (TARGET, ResultOfTarget(), StandsAlone())

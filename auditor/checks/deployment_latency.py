@@ -20,11 +20,12 @@ from auditor.checks.target_runs import (
     Timed,
     contended,
     off_target,
+    on_audits_machine,
+    on_target,
     place_of,
     time_measure,
     timed,
     too_few,
-    words_here,
 )
 from auditor.contract import Check, Evidence, Manifest, Need, Words
 from auditor.contract.words import FROM_0
@@ -59,14 +60,18 @@ _ON = "On {target} ({processor}), "
 def _words(of: str, told: str, quantiles: Mapping[str, float]) -> dict[str, Words]:
     return {
         name: Words(
-            title=f"{of}, {SHARES[quantile]} times",
-            short=of.lower(),
+            title=f"{of}, in {SHARES[quantile]} of runs",
+            short=f"{of.lower()} in {SHARES[quantile]} of runs",
             sentence=(_ON + f"{SHARES[quantile]} of {{n}} {told} {_TAKING}", *WHO_SAYS),
             action=FASTER,
             span=FROM_0,
         )
         for name, quantile in quantiles.items()
     }
+
+
+def _told(words: Mapping[str, Words]) -> dict[str, tuple[Words, Words]]:
+    return {name: on_target(each) for name, each in words.items()}
 
 
 _ALONE_WORDS = _words("Time to answer", "runs", ALONE)
@@ -111,32 +116,37 @@ class Latency(Check):
     topic: ClassVar[str] = "time to answer"
     shown: ClassVar[Literal["folded", "open", "told"]] = "told"
     words: ClassVar = {
-        **_ALONE_WORDS,
-        **{f"{HERE}{name}": words_here(_ALONE_WORDS[name]) for name in ELSEWHERE},
-        **_words("Time to answer requests that come at a rate", "requests", OPEN),
-        **_words("Time from photo to answer", "photos, decoded and resized,", PHOTO),
-        **_words("Processor time of an answer", "runs", PROCESSOR),
-        **_words("Time to make a photo ready", "photos", {PREPARING: 0.5}),
-        "sustained-slowdown": Words(
-            title="Slower at the end of a long run than at its beginning",
-            short="slower when it runs for long",
-            sentence=(
-                _ON + "the last fifth of {minutes} minutes took {value} of what the first fifth "
-                "took.",
-                *WHO_SAYS,
-            ),
-            action="cool the device, or test it for as long as it will run",
-            span=FROM_0,
+        **_told(_ALONE_WORDS),
+        **{f"{HERE}{name}": on_audits_machine(_ALONE_WORDS[name]) for name in ELSEWHERE},
+        **_told(_words("Time to answer requests that come at a rate", "requests", OPEN)),
+        **_told(_words("Time from photo to answer", "photos, decoded and resized,", PHOTO)),
+        **_told(_words("Processor time of an answer", "runs", PROCESSOR)),
+        **_told(_words("Time to make a photo ready", "photos", {PREPARING: 0.5})),
+        "sustained-slowdown": on_target(
+            Words(
+                title="Slower at the end of a long run than at its beginning",
+                short="slower when it runs for long",
+                sentence=(
+                    _ON
+                    + "the last fifth of {minutes} minutes took {value} of what the first fifth "
+                    "took.",
+                    *WHO_SAYS,
+                ),
+                action="cool the device, or test it for as long as it will run",
+                span=FROM_0,
+            )
         ),
-        "energy": Words(
-            title="Energy of an answer",
-            short="energy of an answer",
-            sentence=(
-                _ON + "an answer took {value}, with all that the processor did meanwhile.",
-                *WHO_SAYS,
-            ),
-            action=FASTER,
-            span=FROM_0,
+        "energy": on_target(
+            Words(
+                title="Energy of an answer",
+                short="energy of an answer",
+                sentence=(
+                    _ON + "an answer took {value}, with all that the processor did meanwhile.",
+                    *WHO_SAYS,
+                ),
+                action=FASTER,
+                span=FROM_0,
+            )
         ),
     }
     needs: ClassVar[tuple[Need, ...]] = (TARGET, StandsAlone(), Manifest(optional=True))

@@ -15,6 +15,7 @@ from auditor.checks.target_runs import (
     StandsAlone,
     fresh_starts,
     off_target,
+    on_target,
     place_of,
     time_measure,
 )
@@ -54,25 +55,29 @@ class Memory(Check):
     topic: ClassVar[str] = "memory"
     shown: ClassVar[Literal["folded", "open", "told"]] = "told"
     words: ClassVar = {
-        "peak": Words(
-            title="Memory taken to load the model and answer",
-            short="memory",
-            sentence=(
-                "On {target} ({processor}), the process took {value} of memory at most in half of "
-                "{n} starts, Python and the runtime included; {model_mb:.3g} MB of it for the "
-                "model.",
-                *WHO_SAYS,
-            ),
-            action=_ACTION,
-            span=FROM_0,
+        "peak": on_target(
+            Words(
+                title="Memory taken to load the model and answer",
+                short="memory",
+                sentence=(
+                    "On {target} ({processor}), the process took {value} of memory at most in half "
+                    "of {n} starts, Python and the runtime included; {model_mb:.3g} MB of it for "
+                    "the model.",
+                    *WHO_SAYS,
+                ),
+                action=_ACTION,
+                span=FROM_0,
+            )
         ),
-        "peak-without-arena": Words(
-            title="Memory taken without the runtime's arena",
-            short="memory without the arena",
-            sentence="On {target} ({processor}), without the arena that the runtime keeps for the "
-            "next run the process took {point} at most.",
-            action=_ACTION,
-            span=FROM_0,
+        "peak-without-arena": on_target(
+            Words(
+                title="Memory taken without the runtime's arena",
+                short="memory without the arena",
+                sentence="On {target} ({processor}), without the arena that the runtime keeps for "
+                "the next run the process took {point} at most.",
+                action=_ACTION,
+                span=FROM_0,
+            )
         ),
     }
     needs: ClassVar[tuple[Need, ...]] = (TARGET, StandsAlone())

@@ -18,6 +18,7 @@ from auditor.checks.target_runs import (
     Timed,
     contended,
     off_target,
+    on_target,
     place_of,
     time_measure,
     timed,
@@ -64,24 +65,28 @@ class Throughput(Check):
     topic: ClassVar[str] = "images a second"
     shown: ClassVar[Literal["folded", "open", "told"]] = "told"
     words: ClassVar = {
-        RATE: Words(
-            title="Images answered a second in the best setting",
-            short="images a second",
-            sentence=(
-                "On {target} ({processor}), {value} are answered in batches of {batch} on "
-                "{best_threads} thread(s), the best of {settings} settings.",
-                *WHO_SAYS,
-            ),
-            action=FASTER,
-            span=FROM_0,
+        RATE: on_target(
+            Words(
+                title="Images answered a second in the best setting",
+                short="images a second",
+                sentence=(
+                    "On {target} ({processor}), {value} are answered in batches of {batch} on "
+                    "{best_threads} thread(s), the best of {settings} settings.",
+                    *WHO_SAYS,
+                ),
+                action=FASTER,
+                span=FROM_0,
+            )
         ),
-        ROOFLINE: Words(
-            title="Share of what the processor can multiply",
-            short="share of the roofline",
-            sentence="On {target} ({processor}), the model does {value} of the operations a second "
-            "that a product of matrices does there on {best_threads} thread(s).",
-            action=FASTER,
-            span=FROM_0,
+        ROOFLINE: on_target(
+            Words(
+                title="Share of what the processor can multiply",
+                short="share of the roofline",
+                sentence="On {target} ({processor}), the model does {value} of the operations a "
+                "second that a product of matrices does there on {best_threads} thread(s).",
+                action=FASTER,
+                span=FROM_0,
+            )
         ),
     }
     needs: ClassVar[tuple[Need, ...]] = (TARGET, StandsAlone())

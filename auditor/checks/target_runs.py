@@ -81,6 +81,7 @@ class Place:
             "target": self.target.name if self.is_target else None,
             "machine": vars(result.machine) | {"features": list(result.machine.features)},
             "processor": str(result.machine),
+            "cpu": result.machine.cpu,
             "threads": result.threads,
             "providers": list(self.target.providers),
         }
@@ -205,16 +206,24 @@ def time_measure(
     )
 
 
-def words_here(words: Words) -> Words:
+def on_target(words: Words) -> tuple[Words, Words]:
+    """Words that name target and processor wherever they stand; those where nothing was timed."""
+    where = "on {target} ({cpu})"
+    named = replace(words, title=f"{words.title}, {where}", short=f"{words.short} {where}")
+    return named, words
+
+
+def on_audits_machine(words: Words) -> tuple[Words, Words]:
     """Words for the same on the audit's own machine, which says nothing of the target."""
     sentence = words.sentence if isinstance(words.sentence, str) else words.sentence[0]
-    return replace(
+    where = "On the machine of the audit, which nobody declares to be the target ("
+    own = replace(
         words,
         title=f"{words.title}, on the audit's machine",
         short=f"{words.short} on the audit's machine",
-        sentence=sentence.replace("On {target} (", "On the machine of the audit, which nobody "
-                                  "declares to be the target (", 1),
-    )  # fmt: skip
+        sentence=sentence.replace("On {target} (", where, 1),
+    )
+    return replace(own, title=f"{own.title} ({{cpu}}), which nobody declares to be the target"), own
 
 
 def fresh_starts(place: Place, request: BenchRequest, *, starts: int) -> tuple[BenchResult, ...]:
