@@ -24,7 +24,7 @@ class Probe:
     """An artefact: where it is, its views, and the rows of a view, of images or the chief kind.
 
     `offer` is how much more often the class `of_class` carries it than the others, None where that
-    is not known.
+    is not known; `told` are measures of the artefact itself, without the model.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Probe:
     rows: Callable[[View, RowKind | None], Rows]
     offer: Estimate | None = None
     of_class: str | None = None
+    told: tuple[Measure, ...] = ()
     transform: str | None = None
     carried_by: Mapping[str, str] = field(default_factory=dict)
 

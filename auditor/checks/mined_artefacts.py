@@ -83,7 +83,7 @@ class Mined:
         known = (*declared_regions(evidence.spec), *(p.region for p in looked.patches))
         picture = PatchInRegion(patch.region, _picture(patch, looked.frames))
         views = views_in(patch.region, known=known, added=picture)
-        return cls(f"patch at the {place_of(patch.region)}", patch, views, looked)
+        return cls(f"the patch at the {place_of(patch.region)}", patch, views, looked)
 
     @property
     def label(self) -> str:

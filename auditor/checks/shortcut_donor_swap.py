@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -97,6 +98,7 @@ class DonorSwap(Check):
 
     id: ClassVar[str] = "shortcut/donor-swap"
     topic: ClassVar[str] = "which part of the picture decides"
+    shown: ClassVar[Literal["folded", "open", "told"]] = "open"
     needs: ClassVar[tuple[Need, ...]] = (ClassScores(), Truth(), ExchangedComponents())
     cannot_see: ClassVar[str] = (
         "An artefact that appears at changing places, a rare one, and what the model reads from "
@@ -171,6 +173,7 @@ class DonorSwap(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         found = [(part, _worth(part)) for part in self._parts(evidence)]
+        found.sort(key=lambda one: -_value(one[1]))
         chief = _chief([(p, m) for p, m in found if isinstance(m, Measure)])
         for part, worth in found:
             if part is not chief or not isinstance(worth, Measure):
@@ -258,6 +261,11 @@ def _worth(part: _Part, *, carries_most: bool = False) -> Measured:
     return part.both.worth(
         "accuracy-worth", part.subject, facts={"carries_most": True} if carries_most else {}
     )
+
+
+def _value(worth: Measured) -> float:
+    """The worth, to be told in order; what could not be measured comes last."""
+    return value(worth.estimate) if isinstance(worth, Measure) else -math.inf
 
 
 def _chief(measured: Sequence[tuple[_Part, Measure]]) -> _Part | None:

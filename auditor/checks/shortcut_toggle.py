@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from auditor.checks.artefact_probes import Probe, added, exchanged, graded
 from auditor.checks.artefact_tables import (
@@ -134,7 +134,8 @@ class Toggle(Check):
     """
 
     id: ClassVar[str] = "shortcut/toggle"
-    topic: ClassVar[str] = "whether a known artefact decides"
+    topic: ClassVar[str] = "whether an artefact decides"
+    shown: ClassVar[Literal["folded", "open", "told"]] = "told"
     needs: ClassVar[tuple[Need, ...]] = (Predictions(), Truth(), Artefacts())
     cannot_see: ClassVar[str] = (
         "An artefact that is neither named nor recurs, pixel for pixel, at one place in many "
@@ -158,7 +159,7 @@ class Toggle(Check):
             ),
         ),
         "recurrence": Words(
-            title="How much more often images of “{class}” carry the {artefact}",
+            title="How much more often images of “{class}” carry {artefact}",
             span=EITHER_WAY,
             short="{artefact} goes with “{class}”",
             sentence=(
@@ -167,7 +168,7 @@ class Toggle(Check):
                 "They are on the images whose {carried_name} is {carried_group}.",
             ),
             sides=("Images of the class", "All others"),
-            action="find out where the {artefact} comes from, and collect images of every class "
+            action="find out where {artefact} comes from, and collect images of every class "
             "with and without it",
         ),
         "declared-worth": Words(
@@ -273,32 +274,36 @@ class Toggle(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rows: list[tuple[Cell, ...]] = []
         grades: list[tuple[Cell, ...]] = []
-        found: list[Measure] = []
-        for probe in self._probes(evidence, found):
+        classed = _of_one_class(evidence.dataset("test"))
+        probes = [
+            _declared(evidence, shortcut, sample=self.sample, exchanged=classed)
+            for shortcut in evidence.spec.shortcuts
+        ]
+        if self.look_for > 0 and classed:
+            looked = Looked.through(evidence, most=self.look_for)
+            yield looked.count()
+            probes += _found(evidence, looked)
+        for probe in probes:
             measured = [*exchanged(probe), *added(evidence, probe)]
-            yield from measured
+            yield from (*probe.told, *measured)
             rows += [measure_row(probe.name, m) for m in measured if isinstance(m, Measure)]
             grades += graded(probe, measured, margin=self.margin)
-        yield from found
         if rows:
             yield artefact_table(rows)
             yield artefact_forest(rows)
         if grades:
             yield grade_table(grades)
 
-    def _probes(self, evidence: Evidence, found: list[Measure]) -> Iterator[Probe]:
-        """Artefacts declared, then those found by looking, about which `found` is filled."""
-        classed = _of_one_class(evidence.dataset("test"))
-        for shortcut in evidence.spec.shortcuts:
-            yield _declared(evidence, shortcut, sample=self.sample, exchanged=classed)
-        if self.look_for > 0 and classed:
-            looked = Looked.through(evidence, most=self.look_for)
-            found.append(looked.count())
-            for patch in looked.patches:
-                mined = Mined.of(patch, looked, evidence)
-                found.append(mined.recurrence())
-                yield Probe(mined.name, mined.place, mined.views, live_rows(evidence, looked),
-                            offer=mined.offer, of_class=mined.label)  # fmt: skip
+
+def _found(evidence: Evidence, looked: Looked) -> Iterator[Probe]:
+    """The patches that were found, as they are put to the live model."""
+    rows = live_rows(evidence, looked)
+    for patch in looked.patches:
+        mined = Mined.of(patch, looked, evidence)
+        yield Probe(
+            mined.name, mined.place, mined.views, rows,
+            offer=mined.offer, of_class=mined.label, told=(mined.recurrence(),),
+        )  # fmt: skip
 
 
 def _declared(evidence: Evidence, shortcut: ShortcutSpec, *, sample: int, exchanged: bool) -> Probe:

@@ -15,7 +15,7 @@ from auditor.record import CheckResults
 from auditor.stats import p_value, value
 
 GREEN = (40, 190, 90)
-NAME = "patch%20at%20the%20lower%20left"
+NAME = "the%20patch%20at%20the%20lower%20left"
 
 
 def photographs(rng, *, n, agree):
@@ -85,7 +85,7 @@ def test_a_patch_that_is_read_is_found_named_and_priced(worlds, seed, agree):
     drawn = found[f"answer-shift:artefact={NAME},class=b@test"]
     assert value(drawn.sides[0].estimate) > 0.95
     ((row,),) = grades(evidence)
-    assert (row[0], row[1], row[-1]) == ("patch at the lower left", "lower left", "shortcut")
+    assert (row[0], row[1], row[-1]) == ("the patch at the lower left", "lower left", "shortcut")
 
 
 @pytest.mark.parametrize("seed", range(3))
