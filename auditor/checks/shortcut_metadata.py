@@ -44,7 +44,7 @@ from auditor.stats import rate
 _SCORES = ClassScores(optional=True)
 _WORST = (
     "Lowest of {cells} cells is {worst[label]} with {attribute} {worst[group]}: "
-    "{worst[share]:percent} [{worst[low]:percent}, {worst[high]:percent}] of {worst[n]:,}."
+    "{worst[share]:percent} ({worst[low]:percent} to {worst[high]:percent}) of {worst[n]:,}."
 )
 
 

@@ -40,7 +40,7 @@ _ASSOCIATION = (
     "That is an association: a model that goes by it shows it, and so does one to which such "
     "images are harder for another reason."
 )
-_SIDES = ("Points to the label", "Points to another")
+_SIDES = ("Suggests the label", "Suggests another")
 ALPHA = 0.05
 LEAST_AREA = 0.55
 """The data are said to offer what is shown to tell more than 55 of 100 pairs."""
@@ -99,8 +99,8 @@ class TrivialFeatures(Check):
     )
     words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = {
         "label-auc": Words(
-            title="What the {cue} alone tells of the label",
-            short="{cue} tells the label",
+            title="What the {cue} alone can tell of the label",
+            short="label from the {cue} alone",
             sentence=(
                 "From the {cue} alone, an image of a class is told from an image of another in "
                 "{value} of pairs (50% is guessing).",
@@ -117,10 +117,10 @@ class TrivialFeatures(Check):
             title="Answers that go with the {cue}",
             short="answers go with the {cue}",
             span=EITHER_WAY,
-            sentence="Among images of the same label, accuracy where the {cue} points to the label "
-            "{this}; where it points to another {other}; {gap}. " + _ASSOCIATION,
-            hundred="Of 100 images whose {cue} points to their label it answers {here} rightly; of "
-            "100 whose {cue} points to another, {there}.",
+            sentence="Among images of the same label, accuracy where the {cue} would suggest that "
+            "label {this}; where another {other}; {gap}. " + _ASSOCIATION,
+            hundred="Of 100 images whose {cue} would suggest their label it answers {here} "
+            "rightly; of 100 where another, {there}.",
             sides=_SIDES,
             action="change the {cue} of images and see whether answers change with it",
         ),
@@ -129,7 +129,7 @@ class TrivialFeatures(Check):
             short="answers go with the {cue}",
             span=EITHER_WAY,
             sentence="How often a class is rightly said to be there, or not: where the {cue} "
-            "points to it {this}; where it points the other way {other}; {gap}. " + _ASSOCIATION,
+            "would suggest so {this}; where the contrary {other}; {gap}. " + _ASSOCIATION,
             sides=_SIDES,
             action="change the {cue} of images and see whether answers change with it",
         ),
@@ -200,10 +200,10 @@ class TrivialFeatures(Check):
             name,
             subject,
             sides={
-                f"the part whose {told.cue.name} points to the label": count_units(
+                f"the part whose {told.cue.name} would suggest the label": count_units(
                     aligned, said.unit
                 ),
-                "the part where it points to another": count_units(conflicting, said.unit),
+                "the part where another": count_units(conflicting, said.unit),
             },
             noun="images" if rows.units is None else "units",
         )
@@ -359,7 +359,7 @@ def _too_few_conflicting(found: int, least: int, name: str, subject: Subject) ->
     return Unmeasured(
         name=name,
         subject=subject,
-        reason=f"Only {found} test images have a {cue} that points away from their label; with "
-        f"fewer than {least} it cannot be seen whether answers go with it.",
+        reason=f"For only {found} test images would the {cue} suggest another label than theirs; "
+        f"with fewer than {least} it cannot be seen whether answers go with it.",
         remedy=f"Ask for images where {cue} and label disagree, at least {least - found} more.",
     )

@@ -60,9 +60,7 @@ class Exchangeable:
         """The mean of `values` (n, d) in each cell, (m, d)."""
         inside = self.cell >= 0
         of = self.cell[inside]
-        sums = np.zeros((len(self.first), values.shape[1]))
-        np.add.at(sums, of, values[inside])
-        return sums / np.bincount(of, minlength=len(self.first))[:, None]
+        return _sums(values[inside], of) / np.bincount(of)[:, None]
 
 
 def exchangeable(unit: Codes, kind: Codes, *, rng: np.random.Generator) -> Exchangeable:
@@ -122,8 +120,16 @@ def _dealt(strata: Codes, rng: np.random.Generator) -> Codes:
 
 def less_stratum_mean(values: Floats, strata: Codes) -> Floats:
     """`values` (m, d) less the mean of their stratum."""
-    size = np.maximum(np.bincount(strata), 1)[:, None]
-    sums = np.zeros((len(size), values.shape[1]))
-    np.add.at(sums, strata, values)
-    found: Floats = values - (sums / size)[strata]
+    if not strata.any():
+        return np.asarray(values - values.mean(axis=0))
+    code = np.unique(strata, return_inverse=True)[1]
+    found: Floats = values - (_sums(values, code) / np.bincount(code)[:, None])[code]
+    return found
+
+
+def _sums(values: Floats, code: Codes) -> Floats:
+    """Sums of `values` (m, d) by code, (codes, d); codes without gaps."""
+    order = np.argsort(code, kind="stable")
+    starts = np.searchsorted(code[order], np.arange(int(code.max()) + 1))
+    found: Floats = np.add.reduceat(values[order], starts, axis=0)
     return found

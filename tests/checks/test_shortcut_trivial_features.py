@@ -96,7 +96,7 @@ def test_too_few_disagree_is_said_and_inconclusive(worlds):
     (few,) = [
         r for r in results if isinstance(r, Unmeasured) and r.subject.get("cue") == "file type"
     ]
-    assert "Only 0 test images have a file type that points away from their label" in few.reason
+    assert "For only 0 test images would the file type suggest another label" in few.reason
     assert "at least 20 more" in few.remedy
     assert grades(results)["file type"] == "inconclusive"
 
