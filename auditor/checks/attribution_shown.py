@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from auditor.checks.attribution_maps import Looked, Maps, shares_of
-from auditor.findings import Axis, Column, Figure, Table
+from auditor.findings import Axis, Cell, Column, Figure, Table
 from auditor.stats import interval, mean, value
 
 Both = Sequence[tuple[str, Sequence[Maps]]]
@@ -49,7 +49,7 @@ def _figure(whose: str, method: str, ours: Sequence[Maps]) -> Figure:
     shares = [m.maps / m.maps.sum(axis=(1, 2), keepdims=True) for m in ours]
     whole = sum(s.mean(axis=0) for s in shares) / len(shares)
     side = len(whole)
-    rows = tuple(
+    rows: tuple[dict[str, Cell], ...] = tuple(
         {
             "row": str(r + 1),
             "column": str(c + 1),

@@ -30,7 +30,8 @@ _SMALLEST = 1e-7
 class Target(Protocol):
     """What is scored of an image; `before` is its score as shot."""
 
-    before: float
+    @property
+    def before(self) -> float: ...
 
     def scores(self, found: Prediction) -> Floats:
         """The score in each answer, (n,): of frames of which one part each is hidden, in order."""
@@ -57,7 +58,7 @@ def _log_odds(probabilities: np.ndarray, label: int) -> Floats:
     # One minus a probability near 1 has few digits left; the sum of the others has all.
     others = np.delete(probabilities, label, axis=1).sum(axis=1, dtype=np.float64)
     own = probabilities[:, label].astype(np.float64)
-    return np.log(np.maximum(own, _SMALLEST)) - np.log(np.maximum(others, _SMALLEST))
+    return np.asarray(np.log(np.maximum(own, _SMALLEST)) - np.log(np.maximum(others, _SMALLEST)))
 
 
 @dataclass(frozen=True)
