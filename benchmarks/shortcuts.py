@@ -152,7 +152,8 @@ def toggle(w: World, evidence: FrameEvidence) -> dict[str, Any]:
     if w.cue != "marker" and "transform" not in ShortcutSpec.model_fields:
         return {}
     found = results_of("shortcut/toggle", evidence)
-    worth = [m for m in found if isinstance(m, Measure) and m.name == "accuracy-worth"
+    worth = [m for m in found if isinstance(m, Measure)
+             and m.name in ("accuracy-worth", "declared-worth")
              and m.subject.get("artefact") == w.cue]  # fmt: skip
     return {
         "toggle": any(map(above, worth)),

@@ -72,10 +72,10 @@ def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) ->
 
     Source: Spearman (1904), doi:10.2307/1412159.
     """
-    one, other = (_ranks(each.reshape(-1)) for each in (first, second))
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
+    ours, theirs = (_ranks(one.reshape(-1)) for one in (first, second))
+    if np.ptp(ours) == 0 or np.ptp(theirs) == 0:
         return 0.0
-    return float(np.corrcoef(one, other)[0, 1])
+    return float(np.corrcoef(ours, theirs)[0, 1])
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

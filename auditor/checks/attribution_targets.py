@@ -58,8 +58,7 @@ def _log_odds(probabilities: np.ndarray, label: int) -> Floats:
     # One minus a probability near 1 has few digits left; the sum of the others has all.
     others = np.delete(probabilities, label, axis=1).sum(axis=1, dtype=np.float64)
     own = probabilities[:, label].astype(np.float64)
-    odds: Floats = np.log(np.maximum(own, _SMALLEST)) - np.log(np.maximum(others, _SMALLEST))
-    return odds
+    return np.asarray(np.log(np.maximum(own, _SMALLEST)) - np.log(np.maximum(others, _SMALLEST)))
 
 
 @dataclass(frozen=True)
