@@ -124,7 +124,7 @@ class Attribution(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         looked = self._looked(evidence)
         model = evidence.predictor()
-        own = [*self._all_maps(evidence, model, looked)]
+        own = list(self._all_maps(evidence, model, looked))
         chance, why = self._at_random(evidence, looked)
         for maps in own:
             yield from _shares(maps, looked)
@@ -207,7 +207,7 @@ class Attribution(Check):
                     spec, classes=model_classes(spec), trust_code=evidence.model.trusted_code,
                     path=file,
                 )  # fmt: skip
-                return [*self._all_maps(evidence, model, looked)], ""
+                return list(self._all_maps(evidence, model, looked)), ""
         except ModelError as error:
             return [], f"The network with exchanged weights could not be asked: {error}"
 

@@ -31,6 +31,8 @@ from auditor.stats import interval, value
 
 SIDE = 16
 MARKER = {"name": "app marker", "region": (0.0, 0.75, 0.25, 1.0)}
+TINT = {"name": "tint", "transform": "tint"}
+"""It has no place in the picture, so that no share lies on it."""
 MODEL = {"path": "m.pt", "classes": ("a", "b"), "input": {"size": (SIDE, SIDE)}}
 
 
@@ -58,7 +60,7 @@ def frames_of(seed, n=24):
 
 
 def world(worlds, *, model, seed=0, n=24, task="classification", spec=None, dataset=None):
-    spec = spec or worlds.spec(model=MODEL, shortcuts=(MARKER,))
+    spec = spec or worlds.spec(model=MODEL, shortcuts=(MARKER, TINT))
     evidence = worlds.evidence(spec=spec, model=worlds.facts(task=task, format="torchscript"))
     evidence.add(dataset or worlds.dataset([0] * n))
     evidence.frame_stacks["test"] = frames_of(seed, n)
@@ -93,6 +95,7 @@ def test_a_model_that_looks_at_the_middle_is_not(worlds, seed):
     found = worlds.measures(Attribution(), world(worlds, model=MIDDLE, seed=seed))
     assert value(on(found, artefact="app marker").estimate) == pytest.approx(0)
     assert value(on(found, part="border").estimate) == pytest.approx(0)
+    assert {m.subject.get("artefact") for m in found.values()} == {None, "app marker"}
     assert {m.subject.get("fill") for m in found.values()} == {"mean", "blurred"}
 
 
