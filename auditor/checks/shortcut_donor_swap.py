@@ -234,7 +234,7 @@ class _Part:
 
     @property
     def subject(self) -> Subject:
-        return Subject.of(split="test", component=self.name, kind=self.kind)
+        return Subject.of(split="test", component=self.name, placed=self.kind)
 
     @property
     def where(self) -> str:

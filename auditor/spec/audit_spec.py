@@ -45,6 +45,7 @@ SUBJECT_KEYS = frozenset(
         "moved",
         "operating",
         "part",
+        "placed",
         "score",
         "severity",
         "target",

@@ -13,7 +13,7 @@ from auditor.record import CheckResults
 from auditor.stats import p_value, value
 
 SIDE, CENTRE = 24, slice(7, 17)
-CORNER = "accuracy-worth:component=lower%20left%20corner,kind=corner@test"
+CORNER = "accuracy-worth:component=lower%20left%20corner,placed=corner@test"
 
 
 def scenes(rng, *, n, agree):
@@ -139,7 +139,7 @@ def test_every_cell_is_looked_at_and_drawn(worlds):
     evidence = world(worlds, seed=3, cue="marker", model=reads_marker)
     found, results = found_in(worlds, evidence)
     worths = [m for m in found.values() if m.name == "accuracy-worth"]
-    cells = [m.n for m in worths if m.subject.get("kind") != "whole"]
+    cells = [m.n for m in worths if m.subject.get("placed") != "whole"]
     assert len(cells) == 16
     assert sum(cells) == 7 * 240
     (figure,) = [r for r in results if isinstance(r, Figure)]

@@ -12,6 +12,7 @@ from auditor.findings import Finding, Subject, Verdict
 from auditor.judging.policy import Limit, Where, limits_of
 from auditor.judging.policy_file import BUILT_IN, load_policy, parse_policy
 from auditor.judging.waivers import Waiver, apply_waivers
+from auditor.spec import SUBJECT_KEYS
 from auditor.spec.spec_file import text_digest
 
 POLICY = """\
@@ -168,6 +169,13 @@ def test_built_in_policies_say_why_of_every_limit(name):
     policy = load_policy(name).policy
     assert policy.id == name
     assert all(len(limit.why.split()) >= 6 for limit in policy.limits)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_no_attribute_of_a_user_is_taken_for_a_key_of_a_built_in_limit(name):
+    """An attribute of that name would be looked up in the limit, and the audit refused."""
+    stated = {key for limit in load_policy(name).policy.limits for key in limit.where.keys}
+    assert stated <= SUBJECT_KEYS
 
 
 def test_strict_is_nowhere_looser_than_default():
