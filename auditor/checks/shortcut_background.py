@@ -72,7 +72,8 @@ class Background(Check):
     the objects found as shot, the share that is still found under both. Then all but the objects is
     replaced, by the mean colour and by another image; `lost-on-other-backgrounds` is the share
     found as shot minus the share found under either. For class maps an object is a class in an
-    image: found where the model says that it is there. Boxes are widened by a tenth, and all fills
+    image: found where the model says that it is there, wherever it sees it; how often it does in
+    images that hold none is told beside it. Boxes are widened by a tenth, and all fills
     are made of pixels before the model scales them.
 
     Why it matters
@@ -106,9 +107,12 @@ class Background(Check):
             Words(
                 title="“{class}” still seen after it was painted over",
                 short="“{class}” seen where it is painted over",
-                sentence="Of {n} images in which {class} was seen, it still is in {value} when it "
-                "is painted over, whether with the mean colour ({by_mean:percent}) or with its "
-                "surroundings ({by_surroundings:percent}).",
+                sentence=(
+                    "Of {n} images in which {class} was seen, it still is in {value} when it is "
+                    "painted over, whether with the mean colour ({by_mean:percent}) or with its "
+                    "surroundings ({by_surroundings:percent}).",
+                    "Of the images that hold none it is seen in {where_none:percent}.",
+                ),
                 action="train with images of the same surroundings without {class}, and test again",
             ),
             Words(
@@ -231,10 +235,11 @@ def _painted(target: _Target, pairs: Sequence[Pair]) -> Result:
     if few is not None:
         return few
     found = [target.found(p.first) for p in (by_mean, by_surroundings)]
-    return replace(
-        by_mean.share(name, target.subject, found[0] & found[1]),
-        facts={"by_mean": float(found[0].mean()), "by_surroundings": float(found[1].mean())},
-    )
+    facts = {"by_mean": float(found[0].mean()), "by_surroundings": float(found[1].mean())}
+    none = ~target.there(pairs[0].second)
+    if none.any():
+        facts["where_none"] = float(target.found(pairs[0].second)[none].mean())
+    return replace(by_mean.share(name, target.subject, found[0] & found[1]), facts=facts)
 
 
 def _elsewhere(target: _Target, pairs: Sequence[Pair]) -> Result:

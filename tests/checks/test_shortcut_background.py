@@ -101,7 +101,9 @@ def test_a_class_that_is_seen_where_it_is_painted_over_is_named(worlds, seed):
     name = "found-painted-out:class=hole@test"
     assert value(found[name].estimate) > 0.7
     assert verdict(worlds, found) == "FAIL"
-    assert "in which hole was seen" in worlds.sentence(Background, found[name])
+    told = worlds.sentence(Background, found[name])
+    assert "in which hole was seen" in told
+    assert told.endswith("Of the images that hold none it is seen in 0%.")
     clean = worlds.measures(Background(), segmenter(worlds, seed=seed, painted=0.0))
     assert verdict(worlds, clean) == "PASS"
     assert interval(clean[name].estimate).high > 0
