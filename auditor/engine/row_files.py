@@ -1,8 +1,8 @@
 """Scored rows of a run, kept so that a later audit can be compared with it image by image.
 
 One file for each split and kind of row, beside what the sweep computed: which images, what bytes,
-which units and groups, what is true of each row and what the model answered. Named by the record's
-inputs and its start, so that the record finds its own rows and no other's.
+which units and groups, what is true of each row and what the model answered. Named by what the
+record was made from, so that it finds its own rows and no other's.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def write_rows(record: AuditRecord, gathered: Gathered) -> None:
     for (one, part, of), rows in gathered.scored.items():
         if one == Pass(one.split) and part == "sound" and of != "answer" and rows.known.any():
             path = _path(gathered.store, record, one.split, of)
-            gathered.store.write_table(path, _frame(rows.with_truth, gathered))
+            if not gathered.store.holds(path):
+                gathered.store.write_table(path, _frame(rows.with_truth, gathered))
 
 
 def read_rows(record: AuditRecord, folder: Path) -> KeptRows:
@@ -65,7 +66,7 @@ def read_rows(record: AuditRecord, folder: Path) -> KeptRows:
 
 def _path(store: Store, record: AuditRecord, split: str, of: RowKind) -> Path:
     come_from = record.provenance
-    key = key_of("rows", ROWS_VERSION, dict(come_from.inputs), come_from.started,
+    key = key_of("rows", ROWS_VERSION, come_from.auditor_version, dict(come_from.inputs),
                  record.spec.digest, split, of)  # fmt: skip
     return store.path("rows", key, ".parquet")
 

@@ -97,7 +97,7 @@ def test_rows_of_other_passes_are_not_kept(worlds, tmp_path, wanted, part):
 def test_another_record_finds_none_and_a_changed_file_is_none(worlds, tmp_path):
     record, found = kept(worlds, tmp_path, rows_of(worlds, ONE_HOT))
     assert found
-    come_from = dataclasses.replace(record.provenance, started="2020-01-01T00:00:00+00:00")
+    come_from = dataclasses.replace(record.provenance, inputs={"model": "another"})
     assert read_rows(dataclasses.replace(record, provenance=come_from), tmp_path) == {}
     assert read_rows(record, tmp_path / "elsewhere") == {}
     (file,) = (tmp_path / "store" / "rows").glob("*.parquet")
