@@ -2,7 +2,8 @@
 
 One file for each split and kind of row, beside what the sweep computed: which images, what bytes,
 which units and groups, what is true of each row and what the model answered. Named by what the
-record was made from, so that it finds its own rows and no other's.
+record was made from, so that it finds its own rows and no other's. Groups of special categories of
+personal data are left out.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ def _path(store: Store, record: AuditRecord, split: str, of: RowKind) -> Path:
 
 
 def _frame(rows: Rows, gathered: Gathered) -> pd.DataFrame:
+    # Of special categories of personal data nothing but counts leaves the memory.
+    attributes = [a for a in rows.attributes if not a.special_category]
     of_split = gathered.available.datasets[rows.split]
     digests = dict(zip(of_split.image_ids, gathered.splits[rows.split].digests, strict=True))
     numbers = pd.Series(rows.image_ids).groupby(rows.image_ids).cumcount().to_numpy()
@@ -82,7 +85,7 @@ def _frame(rows: Rows, gathered: Gathered) -> pd.DataFrame:
             "unit": rows.dataset.units if rows.dataset.has_units else "",
             "number": numbers if rows.numbers is None else rows.numbers,
             "right": rows.right,
-            **{f"attribute:{a.name}": rows.groups(a.name) for a in rows.attributes},
+            **{f"attribute:{a.name}": rows.groups(a.name) for a in attributes},
             **dict(_presence_columns(rows.presence)),
             **{f"amount:{name}": amount.values for name, amount in rows.amounts.items()},
             **{f"flag:{name}": values for name, values in rows.flags.items()},
@@ -93,7 +96,7 @@ def _frame(rows: Rows, gathered: Gathered) -> pd.DataFrame:
         "headline": rows.headline,
         "presence": _presence_kind(rows.presence),
         "has_units": rows.dataset.has_units,
-        "attributes": {a.name: [a.role, list(a.groups)] for a in rows.attributes},
+        "attributes": {a.name: [a.role, list(a.groups)] for a in attributes},
         "amounts": {n: [a.better, a.unit, [str(e) for e in a.span]]
                     for n, a in rows.amounts.items()},
     }  # fmt: skip

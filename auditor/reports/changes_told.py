@@ -152,7 +152,8 @@ class Told:
     def counted(self) -> tuple[NumberLine, ...]:
         """Counts that differ, which have no chance in them."""
         kept = (c for c in self.changes.numbers if c.way == "counted" and c.differs)
-        return tuple(self._number(c) for c in kept)
+        lines = (self._number(c) for c in kept)
+        return tuple(line for line in lines if line.before != line.after)
 
     @property
     def broken(self) -> tuple[VerdictLine, ...]:
