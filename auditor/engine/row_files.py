@@ -1,8 +1,9 @@
 """Scored rows of a run, kept so that a later audit can be compared with it image by image.
 
 One file for each split and kind of row, beside what the sweep computed: which images, what bytes,
-which units and groups, what is true of each row and what the model answered. Named by the record's
-inputs and its start, so that the record finds its own rows and no other's.
+which units and groups, what is true of each row and what the model answered. Named by what the
+record was made from, so that it finds its own rows and no other's. Groups of special categories of
+personal data are left out.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def write_rows(record: AuditRecord, gathered: Gathered) -> None:
     for (one, part, of), rows in gathered.scored.items():
         if one == Pass(one.split) and part == "sound" and of != "answer" and rows.known.any():
             path = _path(gathered.store, record, one.split, of)
-            gathered.store.write_table(path, _frame(rows.with_truth, gathered))
+            if not gathered.store.holds(path):
+                gathered.store.write_table(path, _frame(rows.with_truth, gathered))
 
 
 def read_rows(record: AuditRecord, folder: Path) -> KeptRows:
@@ -65,12 +67,14 @@ def read_rows(record: AuditRecord, folder: Path) -> KeptRows:
 
 def _path(store: Store, record: AuditRecord, split: str, of: RowKind) -> Path:
     come_from = record.provenance
-    key = key_of("rows", ROWS_VERSION, dict(come_from.inputs), come_from.started,
+    key = key_of("rows", ROWS_VERSION, come_from.auditor_version, dict(come_from.inputs),
                  record.spec.digest, split, of)  # fmt: skip
     return store.path("rows", key, ".parquet")
 
 
 def _frame(rows: Rows, gathered: Gathered) -> pd.DataFrame:
+    # Of special categories of personal data nothing but counts leaves the memory.
+    attributes = [a for a in rows.attributes if not a.special_category]
     of_split = gathered.available.datasets[rows.split]
     digests = dict(zip(of_split.image_ids, gathered.splits[rows.split].digests, strict=True))
     numbers = pd.Series(rows.image_ids).groupby(rows.image_ids).cumcount().to_numpy()
@@ -81,7 +85,7 @@ def _frame(rows: Rows, gathered: Gathered) -> pd.DataFrame:
             "unit": rows.dataset.units if rows.dataset.has_units else "",
             "number": numbers if rows.numbers is None else rows.numbers,
             "right": rows.right,
-            **{f"attribute:{a.name}": rows.groups(a.name) for a in rows.attributes},
+            **{f"attribute:{a.name}": rows.groups(a.name) for a in attributes},
             **dict(_presence_columns(rows.presence)),
             **{f"amount:{name}": amount.values for name, amount in rows.amounts.items()},
             **{f"flag:{name}": values for name, values in rows.flags.items()},
@@ -92,7 +96,7 @@ def _frame(rows: Rows, gathered: Gathered) -> pd.DataFrame:
         "headline": rows.headline,
         "presence": _presence_kind(rows.presence),
         "has_units": rows.dataset.has_units,
-        "attributes": {a.name: [a.role, list(a.groups)] for a in rows.attributes},
+        "attributes": {a.name: [a.role, list(a.groups)] for a in attributes},
         "amounts": {n: [a.better, a.unit, [str(e) for e in a.span]]
                     for n, a in rows.amounts.items()},
     }  # fmt: skip

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from auditor.changes.compare import Changes, NumberChange, VerdictChange
+from auditor.changes.compare import Changes, NumberChange, VerdictChange, Way
 from auditor.changes.inputs import InputChange
 from auditor.changes.limits import LimitChange
 from auditor.contract.numbers import number_texts, value_text, with_unit
@@ -126,17 +126,7 @@ class Told:
     @property
     def compared(self) -> str:
         """How many numbers were compared, and how."""
-        ways = Counter(change.way for change in self.changes.numbers)
-        idle = sum(c.way == "paired" and c.p is None for c in self.changes.numbers)
-        parts = [
-            f"{ways['paired']:,} image by image"
-            + (f" ({idle:,} of them without one answer that turned)" if idle else ""),
-            f"{ways['two samples']:,} as those of two samples",
-            f"{ways['counted']:,} counted without error",
-            f"{ways['timed']:,} timings",
-        ]
-        several = [p for p in parts if not p.startswith("0 ")]
-        return f"Of {len(self.changes.numbers):,} numbers that both have: {', '.join(several)}."
+        return _compared(self.changes)
 
     @property
     def sharing(self) -> tuple[str, ...]:
@@ -162,7 +152,8 @@ class Told:
     def counted(self) -> tuple[NumberLine, ...]:
         """Counts that differ, which have no chance in them."""
         kept = (c for c in self.changes.numbers if c.way == "counted" and c.differs)
-        return tuple(self._number(c) for c in kept)
+        lines = (self._number(c) for c in kept)
+        return tuple(line for line in lines if line.before != line.after)
 
     @property
     def broken(self) -> tuple[VerdictLine, ...]:
@@ -193,13 +184,7 @@ class Told:
     @property
     def one_sided(self) -> tuple[str, ...]:
         """How many findings only one audit has, by limit and verdict."""
-        new = Counter((c.limit, c.after) for c in self.changes.verdicts if c.is_new)
-        gone = Counter((c.limit, c.judged_anew) for c in self.changes.verdicts if c.is_gone)
-        return tuple(
-            f"Limit {limit}: {n:,} {what}, {_word(verdict)}."
-            for what, counts in (("only in the new audit", new), ("only in the old audit", gone))
-            for (limit, verdict), n in counts.items()
-        )
+        return tuple(_one_sided(self.changes))
 
     @property
     def inputs(self) -> tuple[InputChange, ...]:
@@ -274,6 +259,29 @@ class Told:
                     return order, finding
         other = self.order if result in self.changes.after.results_by_id else self._old_order
         return other, Finding(result, result.partition(":")[0])
+
+
+def _compared(changes: Changes) -> str:
+    ways = Counter(change.way for change in changes.numbers)
+    idle = sum(c.way == "paired" and c.p is None for c in changes.numbers)
+    said: dict[Way, str] = {
+        "paired": "image by image",
+        "two samples": "as those of two samples",
+        "counted": "counted without error",
+        "timed": "timings",
+    }
+    parts = [f"{ways[way]:,} {words}" for way, words in said.items() if ways[way]]
+    if idle:
+        parts[0] += f" ({idle:,} of them without one answer that turned)"
+    return f"Of {len(changes.numbers):,} numbers that both have: {', '.join(parts) or 'none'}."
+
+
+def _one_sided(changes: Changes) -> Iterator[str]:
+    new = Counter((c.limit, c.after) for c in changes.verdicts if c.is_new)
+    gone = Counter((c.limit, c.judged_anew) for c in changes.verdicts if c.is_gone)
+    for what, counts in (("only in the new audit", new), ("only in the old audit", gone)):
+        for (limit, verdict), n in counts.items():
+            yield f"Limit {limit}: {n:,} {what}, {_word(verdict)}."
 
 
 def _word(verdict: Verdict | None) -> str:

@@ -80,6 +80,17 @@ def test_what_is_kept_is_read_again(worlds, tmp_path, presence, of):
     assert (again.headline, again.of) == (rows.headline, of)
 
 
+def test_groups_of_special_categories_are_not_kept(worlds, tmp_path):
+    rows = rows_of(worlds, ONE_HOT)
+    (attribute,) = rows.dataset.attributes
+    special = dataclasses.replace(attribute, special_category=True)
+    dataset = dataclasses.replace(rows.dataset, attributes=(special,))
+    _, found = kept(worlds, tmp_path, dataclasses.replace(rows, dataset=dataset))
+    assert found["test", "image"].rows.attributes == ()
+    (file,) = (tmp_path / "store" / "rows").glob("*.parquet")
+    assert b"old" not in file.read_bytes()
+
+
 def test_rows_of_unknown_truth_are_left_out(worlds, tmp_path):
     known = np.array([True, False, True, True])
     _, found = kept(worlds, tmp_path, rows_of(worlds, ONE_HOT, known=known))
@@ -97,7 +108,7 @@ def test_rows_of_other_passes_are_not_kept(worlds, tmp_path, wanted, part):
 def test_another_record_finds_none_and_a_changed_file_is_none(worlds, tmp_path):
     record, found = kept(worlds, tmp_path, rows_of(worlds, ONE_HOT))
     assert found
-    come_from = dataclasses.replace(record.provenance, started="2020-01-01T00:00:00+00:00")
+    come_from = dataclasses.replace(record.provenance, inputs={"model": "another"})
     assert read_rows(dataclasses.replace(record, provenance=come_from), tmp_path) == {}
     assert read_rows(record, tmp_path / "elsewhere") == {}
     (file,) = (tmp_path / "store" / "rows").glob("*.parquet")
