@@ -83,6 +83,7 @@ class HalfPasses(CompressedPasses):
             return Unmet(
                 reason="The model is in half precision already.",
                 remedy="Nothing to do: the audit measures it as it will ship.",
+                applies=False,
             )
         return super().unmet(available)
 

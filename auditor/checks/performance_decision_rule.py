@@ -61,6 +61,7 @@ class ThresholdClass(Need):
                 reason=f"A model of the task {available.model.task} gives no scores to put a "
                 "threshold on.",
                 remedy="Nothing to do: this is asked of classifiers and detectors.",
+                applies=False,
             )
         if _threshold_classes(available.spec, available.model.classes):
             return None

@@ -41,6 +41,7 @@ class ObjectPlaces(Need):
                 "surroundings.",
                 remedy="Nothing to do: this is asked where boxes or class maps are annotated. "
                 "`shortcut/donor-swap` looks at the parts of classified images.",
+                applies=False,
             )
         return Truth().unmet(available)
 

@@ -114,7 +114,7 @@ class DonorSwap(Check):
         "accuracy-worth": Words(
             title="Accuracy that rests on the {component}",
             span=EITHER_WAY,
-            short="the {component} decides",
+            short="worth of the {component}",
             sentence=(
                 "Accuracy with the {component} of an image of the same class {this}; of another "
                 "class {other}; {gap}.",

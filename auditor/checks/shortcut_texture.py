@@ -71,6 +71,7 @@ class ShuffledAnswers(Need):
             reason="Shuffling the patches of an image tears what is to be found in it apart: no "
             "box or outline would be right.",
             remedy="Nothing to do: this is asked of classifiers only.",
+            applies=False,
         )
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
@@ -105,6 +106,7 @@ class CueConflictImages(LiveModel):
             return Unmet(
                 reason=f"A model of the task {available.model.task} gives no class to an image.",
                 remedy="Nothing to do: this is asked of classifiers only.",
+                applies=False,
             )
         return super().unmet(available)
 

@@ -27,10 +27,14 @@ class Available:
 
 @dataclass(frozen=True)
 class Unmet:
-    """Why a need is not met, and what would meet it; both plain sentences."""
+    """Why a need is not met, and what would meet it; both plain sentences.
+
+    `applies` is False where the check has no meaning for such a model, so that nothing is missed.
+    """
 
     reason: str
     remedy: str
+    applies: bool = True
 
 
 class NotMeasurableError(Exception):
@@ -106,6 +110,7 @@ class ClassScores(Predictions):
                 reason=f"A model of the task {available.model.task} gives no score for each class "
                 "of an image.",
                 remedy="Nothing to do: this is asked of classifiers only.",
+                applies=False,
             )
         return super().unmet(available)
 
@@ -119,6 +124,7 @@ class Boxes(Predictions):
             return Unmet(
                 reason=f"A model of the task {available.model.task} gives no boxes.",
                 remedy="Nothing to do: this is asked of detectors only.",
+                applies=False,
             )
         return super().unmet(available)
 
@@ -133,6 +139,7 @@ class Confidences(Need):
         return Unmet(
             reason="A class map says of no answer how sure the model is of it.",
             remedy="Nothing to do: this is asked of classifiers and detectors only.",
+            applies=False,
         )
 
 

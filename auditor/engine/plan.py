@@ -114,7 +114,9 @@ def _sort_checks(
             if not need.optional and (found := need.unmet(available)) is not None
         ]
         if unmet:
-            not_run.append(NotPlannedCheck(name, unmet[0].reason, unmet[0].remedy))
+            not_run.append(
+                NotPlannedCheck(name, unmet[0].reason, unmet[0].remedy, unmet[0].applies)
+            )
         else:
             checks.append(_configured(cls, parameters.get(name, {})))
     return tuple(checks), tuple(not_run)

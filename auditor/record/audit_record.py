@@ -104,11 +104,15 @@ class DatasetSummary:
 
 @dataclass(frozen=True)
 class NotPlannedCheck:
-    """A check that was not run, why, and what would make it run."""
+    """A check that was not run, why, and what would make it run.
+
+    `applies` is False where it has no meaning for such a model.
+    """
 
     check: str
     reason: str
     remedy: str
+    applies: bool = True
 
 
 @dataclass(frozen=True)

@@ -352,7 +352,7 @@ def _not_tested(record: AuditRecord, order: Ordered) -> str:
     by_group = [f for f in lacking if order.measure(f) is None and order.group(f)]
     groups = [shortened(order.group(f), 30) for f in by_group]
     names = [shortened(order.short(f), 48) for f in lacking if f not in by_group]
-    names += [order.telling.topic(n.check) for n in record.plan.not_run]
+    names += [order.telling.topic(n.check) for n in record.plan.not_run if n.applies]
     small = [f"too few images of {listed(groups, most=3)}"] if groups else []
     return "; ".join([*([listed(names, most=6)] if names else []), *small, *NEVER_TESTED])
 
