@@ -133,6 +133,16 @@ def signoff(
     ] = None,
     passphrase_env: PassphraseVariable = None,
     passphrase_fd: PassphraseDescriptor = None,
+    certificate: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--certificate", metavar="P12", help="Sign a copy of the PDF too (PAdES)."),
+    ] = None,
+    certificate_passphrase_env: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--certificate-passphrase-env", metavar="NAME", help="Variable that holds it."
+        ),
+    ] = None,
 ) -> None:
     """Record a person's decision on a signed folder, in a signed statement of its own.
 
@@ -141,8 +151,8 @@ def signoff(
     Example:  auditor signoff audit-out --as "Head of housing" --name "B. Dean" --decision reject
     --notes "too many missed" --key dean.pem --pub key.pub.pem
     """
-    from auditor.signing.bundle import write_sign_off
-    from auditor.signing.keys import private_key, public_key
+    from auditor.signing.bundle import Certificate, write_sign_off
+    from auditor.signing.keys import Passphrase, private_key, public_key
     from auditor.signing.verifying import sign_off_text
 
     trusted = [public_key(path) for path in pub or ()]
@@ -154,6 +164,9 @@ def signoff(
         notes=notes,
         key=private_key(key, _passphrase(passphrase_env, passphrase_fd)),
         trusted=trusted,
+        certificate=None
+        if certificate is None
+        else Certificate(certificate, Passphrase(variable=certificate_passphrase_env)),
     )
     typer.echo(f"{path}: {sign_off_text(said)}.")
 

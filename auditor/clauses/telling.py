@@ -56,15 +56,19 @@ def _row_lines(row: ClauseRow) -> Iterator[str]:
         yield f"      {part.status}: {names}{more}{text}"
 
 
+def _counted(clauses: tuple[str, ...]) -> str:
+    return f"{len(clauses)} clause{'s' if len(clauses) > 1 else ''}"
+
+
 def _missing_lines(table: ClauseTable) -> Iterator[str]:
     missing, lacking = still_missing(table), not_tested(table)
     yield from ("", f"Still missing: {len(missing)} statements. Each belongs in the declarations "
                 "file, with owner and date:")  # fmt: skip
     for key, clauses in missing.items():
-        yield f"  {key}: {table.asks[key]}  ({len(clauses)} clauses)"
+        yield f"  {key}: {table.asks[key]}  ({_counted(clauses)})"
     if lacking:
         yield from ("", "Not to be measured as the audit is specified (`auditor plan` says why):")
         for check, clauses in lacking.items():
-            yield f"  {check}  ({len(clauses)} clauses)"
+            yield f"  {check}  ({_counted(clauses)})"
     yield from ("", "A clause that does not apply is declared under  not-applicable:ID  with a "
                 "reason and an owner.")  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from auditor.clauses.table import shipped_clauses
 from auditor.errors import SpecError
 from auditor.judging.bounds import fault_of, floor_fault_of
 from auditor.judging.policy import BOUNDS, Bound, Policy, conditions, limits_of
@@ -66,7 +67,8 @@ def _parse(text: str, *, path: Path, above: tuple[Path, ...]) -> PolicyFile:
     base = _base(source, path.parent, above=(*above, path.resolve()))
     policy = validate(_filled_in(source, base), Policy)
     problems = [
-        *_removal_problems(policy, base), *_id_problems(policy, base), *_bound_problems(policy)
+        *_removal_problems(policy, base), *_id_problems(policy, base), *_bound_problems(policy),
+        *_clause_problems(policy),
     ]  # fmt: skip
     if problems:
         raise problems_error(source, problems)
@@ -171,6 +173,20 @@ def _bound_problems(policy: Policy) -> Iterator[Problem]:
                 yield Problem(("limits", i, *at, key), fault)
         if fault := floor_fault_of(limit):
             yield Problem(("limits", i, "and_difference_above"), fault)
+
+
+def _clause_problems(policy: Policy) -> Iterator[Problem]:
+    """Clauses of an instrument that is known here, and that it does not have."""
+    if not any(limit.clauses for limit in policy.limits):
+        return
+    table = shipped_clauses()
+    known = [clause.id for clause in table.clauses]
+    instruments = {instrument.id for instrument in table.instruments}
+    for i, limit in enumerate(policy.limits):
+        for j, name in enumerate(limit.clauses):
+            if name.partition("/")[0] in instruments and name not in known:
+                text = f"there is no clause {name!r}.{did_you_mean(name, known)}"
+                yield Problem(("limits", i, "clauses", j), text)
 
 
 def require_sensible_claims(file: SpecFile, policy: Policy) -> None:

@@ -98,7 +98,8 @@ def _all_changes(runs: Sequence[EarlierRun]) -> list[LimitChange]:
 
 
 def _told(changes: Sequence[LimitChange]) -> str:
-    return listed([_change(one) for one in changes], most=CHANGES, join="; ")
+    first = sorted(changes, key=lambda one: not (one.before and one.after))
+    return listed([_change(one) for one in first], most=CHANGES, join="; ")
 
 
 def _change(one: LimitChange) -> str:

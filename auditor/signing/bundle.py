@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,12 @@ from auditor.opening import shown_path, write_whole
 from auditor.record import AuditRecord
 from auditor.reports.signed_by import SignedBy
 from auditor.signing.envelope import seal
-from auditor.signing.keys import key_id
+from auditor.signing.keys import Passphrase, key_id
 from auditor.signing.manifest import (
     ENVELOPE,
     MANIFEST,
     SIGN_OFFS,
+    SIGNED_PDF,
     Manifest,
     digests,
     file_digest,
@@ -34,6 +36,15 @@ if TYPE_CHECKING:
         Ed25519PrivateKey,
         Ed25519PublicKey,
     )
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A PKCS #12 file with which the PDF is signed too, and where its passphrase comes from."""
+
+    path: Path
+    passphrase: Passphrase
+
 
 REPORTS = ("report.pdf", "report.html", "audit.json")
 """What a sign-off is about, beside the manifest: those of them that the bundle holds."""
@@ -131,11 +142,13 @@ def write_sign_off(
     notes: str,
     key: Ed25519PrivateKey,
     trusted: Sequence[Ed25519PublicKey] = (),
+    certificate: Certificate | None = None,
     now: datetime | None = None,
 ) -> tuple[Path, dict[str, Any]]:
     """Record what a person decided on the bundle as it is: the file, and what it says.
 
-    The bundle is verified first, with the `trusted` keys and the person's own.
+    The bundle is verified first, with the `trusted` keys and the person's own. With a `certificate`
+    a copy of the PDF, signed inside, lies beside the statement, which names its digest.
 
     Raises
     ------
@@ -155,8 +168,17 @@ def write_sign_off(
     named = {MANIFEST: file_digest(folder / MANIFEST)} | {
         name: manifest.files[name] for name in REPORTS if name in manifest.files
     }
-    same = same_name(person, manifest.signed_by.name) or own == manifest.signed_by.key_id
     stamp = _stamp(now)
+    stem = f"{stamp[:19].replace(':', '').replace('-', '')}Z-{own[:12]}"
+    path = folder / SIGN_OFFS / f"{stem}.dsse.json"
+    if path.exists():
+        raise DataError(f"{shown_path(path)} exists. Wait a second and sign off again.")
+    path.parent.mkdir(exist_ok=True)
+    if certificate is not None:
+        copy = path.with_name(f"{stem}{SIGNED_PDF}")
+        write_whole(copy, _signed_copy(folder, certificate, person, role, decision))
+        named[f"{SIGN_OFFS}/{copy.name}"] = file_digest(copy)
+    same = same_name(person, manifest.signed_by.name) or own == manifest.signed_by.key_id
     statement = sign_off(
         files=named,
         person=" ".join(person.split()),
@@ -168,13 +190,25 @@ def write_sign_off(
         same_person=same,
         verdict=record.verdict.value,
     )
-    name = f"{stamp[:19].replace(':', '').replace('-', '')}Z-{own[:12]}.dsse.json"
-    (folder / SIGN_OFFS).mkdir(exist_ok=True)
-    path = folder / SIGN_OFFS / name
-    if path.exists():
-        raise DataError(f"{shown_path(path)} exists. Wait a second and sign off again.")
     write_whole(path, seal(statement, key))
     return path, statement["predicate"]
+
+
+def _signed_copy(
+    folder: Path, certificate: Certificate, person: str, role: str, decision: Decision
+) -> bytes:
+    from auditor.signing.pades import signed_pdf
+
+    pdf = folder / "report.pdf"
+    if not pdf.is_file():
+        raise DataError("There is no report.pdf to sign. Leave --certificate out.")
+    return signed_pdf(
+        pdf.read_bytes(),
+        certificate=certificate.path,
+        passphrase=certificate.passphrase,
+        person=person,
+        reason=f"{decision}, as {role}",
+    )
 
 
 def _require_notes(decision: Decision, notes: str, record: AuditRecord) -> None:

@@ -19,6 +19,8 @@ SCHEMA = "auditor/manifest/v1"
 MANIFEST = "MANIFEST.json"
 ENVELOPE = "audit.intoto.dsse.json"
 SIGN_OFFS = "sign-off"
+SIGNED_PDF = ".report.pdf"
+"""Ends the name of a copy of the report that a person signed inside."""
 LEFT_OUT = ("store/",)
 """Folders that are no part of a bundle; the signed manifest names them."""
 MOST_BYTES = 20_000_000

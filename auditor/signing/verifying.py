@@ -21,6 +21,7 @@ from auditor.signing.manifest import (
     MANIFEST,
     MIXED,
     SIGN_OFFS,
+    SIGNED_PDF,
     Manifest,
     ManifestError,
     differences,
@@ -184,17 +185,38 @@ def _check_sign_offs(
 ) -> None:
     place = folder / SIGN_OFFS
     paths = sorted(place.iterdir()) if place.is_dir() and not place.is_symlink() else []
-    for path in paths:
+    named: set[str] = set()
+    for path in (path for path in paths if not path.name.endswith(SIGNED_PDF)):
         name = f"{SIGN_OFFS}/{path.name}"
         try:
             sealed = unseal(_bytes(path, MOST_BYTES), name=name, keys=keys)
+            named |= set(subjects(sealed.statement))
             found.checked.append(f"{name}: {_decided(folder, name, sealed, manifest)}")
         except UnknownKeyError as error:
             found.open_.append(str(error))
         except (EnvelopeError, OSError) as error:
             found.problems.append(str(error))
+    for path in (path for path in paths if path.name.endswith(SIGNED_PDF)):
+        _check_signed_copy(folder, path, named, found)
     if not paths:
         found.not_checked.append("Whether anybody decided on it: there is no sign-off.")
+
+
+def _check_signed_copy(folder: Path, path: Path, named: set[str], found: Found) -> None:
+    """A copy of the report that a person signed inside: it begins with the report, to the byte."""
+    name, report = f"{SIGN_OFFS}/{path.name}", folder / "report.pdf"
+    try:
+        begins = report.is_file() and _bytes(path, 10**9).startswith(report.read_bytes())
+    except (EnvelopeError, OSError) as error:
+        found.problems.append(str(error))
+        return
+    if not begins:
+        found.problems.append(f"{name} is no signed copy of report.pdf. Remove it.")
+    elif name not in named:
+        found.open_.append(f"{name} is named by no sign-off that was verified. Give its key.")
+    else:
+        found.checked.append(f"{name}: report.pdf, with a signature appended")
+        found.not_checked.append(f"{name}: the signature inside. Open it in a reader of PDF.")
 
 
 def _decided(folder: Path, name: str, sealed: Sealed, manifest: Manifest) -> str:

@@ -26,13 +26,19 @@ def _day(text: str) -> str:
     return text
 
 
+def _named(text: str) -> str:
+    if not text.strip():
+        raise ValueError(f"found {text!r}, expected the name of a person or an office; write it")
+    return text
+
+
 Day = Annotated[str, AfterValidator(_day)]
 
 
 class DeclarationOwner(SpecPart):
     """Who answers for a statement."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_named)]
     role: str | None = None
 
 

@@ -11,7 +11,7 @@ from auditor.clauses.telling import coverage_lines, table_lines
 from auditor.contract import check_classes
 from auditor.errors import SpecError
 from auditor.findings import EvidenceStatus
-from auditor.judging.policy_file import BUILT_IN, load_policy
+from auditor.judging.policy_file import BUILT_IN, load_policy, parse_policy
 from auditor.spec import Document
 
 TODAY = date(2026, 11, 29)
@@ -157,6 +157,25 @@ def test_the_clauses_that_built_in_policies_name_exist():
     for name in BUILT_IN:
         for limit in load_policy(name).policy.limits:
             assert known.issuperset(limit.clauses)
+
+
+def test_a_limit_that_names_a_clause_that_is_none_is_told_with_its_line():
+    text = """
+schema: auditor/policy/v1
+id: mine
+version: "1"
+owner: {name: A. Person}
+limits:
+  - id: gap
+    measure: bias/subgroup-gap:accuracy
+    at_least: -0.05
+    why: a reason
+    clauses: [ai-act/art-15-1, our-handbook/4, ai-act/art-15-9]
+"""
+    with pytest.raises(SpecError, match=r"policy\.yaml:11.*no clause 'ai-act/art-15-9'.*Did you"):
+        parse_policy(text, name="policy.yaml")
+    good = parse_policy(text.replace("15-9", "15-4"), name="policy.yaml")
+    assert good.policy.limits[0].clauses[1] == "our-handbook/4"
 
 
 def test_the_lines_for_a_terminal_say_what_is_missing_and_never_that_a_duty_is_met():

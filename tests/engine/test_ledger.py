@@ -114,12 +114,12 @@ def test_limits_approved_after_the_run_are_said(record, approved, said):
 def test_the_section_tells_changes_in_words(record):
     run = EarlierRun("2026-11-20T10:00:00+00:00", "run", "mine 1", "p" * 64, "m" * 64)
     added = LimitChange("new", "", "at least 1")
-    told = dataclasses.replace(record, earlier=(run,), limit_changes=(CHANGE, added))
+    told = dataclasses.replace(record, earlier=(run,), limit_changes=(added, CHANGE))
     view = history_view(told)
     said = " ".join(view.lines)
     assert "This is run 2 of this audit" in said
     assert "1 did not end" in said
     assert "gap was at most 0.05, severity blocking, and is at most 0.5" in said
-    assert "new was added (at least 1)" in said
+    assert said.index("new was added (at least 1)") > said.index("gap was at most")
     assert view.runs[0].verdict == "did not end"
     assert "no earlier run" in history_view(record).lines[0]

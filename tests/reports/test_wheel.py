@@ -51,10 +51,15 @@ def test_wheel_holds_every_template_and_font(unpacked, pattern):
     assert relative(unpacked / "auditor" / "templates", pattern) == expected
 
 
-def test_wheel_holds_every_policy_and_the_type_marker(unpacked):
-    expected = relative(ROOT / "auditor" / "policies", "*.yaml")
+@pytest.mark.parametrize("folder", ["policies", "clauses"])
+def test_wheel_holds_every_table_of_ours(unpacked, folder):
+    expected = relative(ROOT / "auditor" / folder, "*.yaml")
     assert expected
-    assert relative(unpacked / "auditor" / "policies", "*.yaml") == expected
+    assert relative(unpacked / "auditor" / folder, "*.yaml") == expected
+
+
+def test_wheel_holds_the_recipe_and_the_type_marker(unpacked):
+    assert (unpacked / "auditor" / "reports" / "verify_recipe.txt").is_file()
     assert (unpacked / "auditor" / "py.typed").is_file()
 
 

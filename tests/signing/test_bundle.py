@@ -13,18 +13,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509.oid import NameOID
 
-from auditor.errors import DataError
+from auditor.errors import DataError, MissingLibraryError
 from auditor.findings import LimitResult, Verdict
 from auditor.judging.judged_record import read_record
 from auditor.record.files import write_record
 from auditor.rendering import render
 from auditor.reports.signed_by import recipe
 from auditor.signing.attached import embedded_files
-from auditor.signing.bundle import record_to_sign, signer, write_sign_off, write_signature
+from auditor.signing.bundle import (
+    Certificate,
+    record_to_sign,
+    signer,
+    write_sign_off,
+    write_signature,
+)
 from auditor.signing.envelope import EnvelopeError, canonical, pre_authentication, seal, unseal
 from auditor.signing.keys import Passphrase, key_id, private_key, public_key
 from auditor.signing.manifest import is_plain, signer_of
@@ -39,12 +49,22 @@ NAMES = ("MANIFEST.json", "MODEL_CARD.md", "audit.intoto.dsse.json", "audit.json
 
 
 def pdf_with(data: bytes) -> bytes:
-    """As WeasyPrint's writer lays out an attachment."""
+    """A PDF of one empty page that carries a file, laid out as WeasyPrint's writer does it."""
     packed = zlib.compress(data)
-    head = (
-        b"%PDF-1.7\n1 0 obj\n<</Type /EmbeddedFile/Params <</Size 1>>/Filter /FlateDecode/Length "
+    objects = (
+        b"<</Type /Catalog/Pages 2 0 R>>",
+        b"<</Type /Pages/Kids [3 0 R]/Count 1>>",
+        b"<</Type /Page/Parent 2 0 R/MediaBox [0 0 9 9]>>",
+        b"<</Type /EmbeddedFile/Params <</Size 1>>/Filter /FlateDecode/Length %d>>\nstream\n%s\n"
+        b"endstream" % (len(packed), packed),
     )
-    return head + b"%d>>\nstream\n%s\nendstream\nendobj\n" % (len(packed), packed)
+    pdf, places = b"%PDF-1.7\n", []
+    for number, each in enumerate(objects, start=1):
+        places.append(len(pdf))
+        pdf += b"%d 0 obj\n%s\nendobj\n" % (number, each)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    end = b"trailer\n<</Size 5/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % len(pdf)
+    return pdf + b"xref\n0 5\n0000000000 65535 f \n" + table + end
 
 
 def unsigned(record, folder: Path) -> Path:
@@ -415,6 +435,61 @@ def test_nobody_signs_off_what_does_not_fit(bundle):
     (bundle / "report.html").write_text("other")
     with pytest.raises(DataError, match=r"cannot be signed off. report\.html is not the file"):
         decide(bundle)
+
+
+def certificate(path: Path, passphrase: bytes) -> Path:
+    """A PKCS #12 file with a key and a certificate of its own making."""
+    key = generate_private_key(SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "B. Dean")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2036, 1, 1, tzinfo=UTC))
+        .sign(key, hashes.SHA256())
+    )
+    how = pem.BestAvailableEncryption(passphrase)
+    path.write_bytes(pkcs12.serialize_key_and_certificates(b"dean", key, made, None, how))
+    return path
+
+
+def test_a_certificate_signs_a_copy_of_the_pdf_and_leaves_the_report_as_it_is(
+    bundle, tmp_path, monkeypatch
+):
+    pytest.importorskip("pyhanko", reason="PAdES needs pyHanko: pip install 'auditor[pades]'")
+    monkeypatch.setenv("WORDS", "open sesame")
+    by = Certificate(certificate(tmp_path / "dean.p12", b"open sesame"), Passphrase("WORDS"))
+    path, _ = decide(bundle, certificate=by)
+    signed = path.with_name(path.name.replace(".dsse.json", ".report.pdf"))
+    report = (bundle / "report.pdf").read_bytes()
+    assert signed.read_bytes().startswith(report)
+    assert b"/ETSI.CAdES.detached" in signed.read_bytes()
+    found = check(bundle, KEY, DEAN)
+    assert not found.problems
+    assert f"sign-off/{signed.name}: report.pdf, with a signature appended" in found.checked
+    assert any("the signature inside" in line for line in found.not_checked)
+    assert check(bundle).open_[-1].startswith(f"sign-off/{signed.name} is named by no sign-off")
+    signed.write_bytes(signed.read_bytes() + b"\n")
+    assert "is void" in check(bundle, KEY, DEAN).problems[0]
+    signed.write_bytes(b"another PDF")
+    assert f"sign-off/{signed.name} is no signed copy" in check(bundle, KEY, DEAN).problems[-1]
+    monkeypatch.setenv("WORDS", "wrong")
+    later = NOON.replace(hour=13)
+    for each in (bundle / "sign-off").iterdir():
+        each.unlink()
+    with pytest.raises(DataError, match=r"dean\.p12 cannot be opened with that passphrase"):
+        decide(bundle, certificate=by, now=later)
+
+
+def test_without_pyhanko_a_certificate_is_refused_with_the_remedy(bundle, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyhanko", None)
+    monkeypatch.setitem(sys.modules, "pyhanko.pdf_utils.incremental_writer", None)
+    with pytest.raises(MissingLibraryError, match="or leave --certificate out"):
+        decide(bundle, certificate=Certificate(tmp_path / "x.p12", Passphrase()))
+    assert not list((bundle / "sign-off").glob("*"))
 
 
 # Keys

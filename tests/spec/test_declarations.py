@@ -32,6 +32,7 @@ def test_declarations_are_read_with_owner_and_date(tmp_path):
     ("change", "says"),
     [
         (("owner: {name: A. Person, role: Head of housing}", ""), "owner"),
+        (("name: A. Person", 'name: " "'), "the name of a person or an office"),
         (("2026-10-01", "1 October"), "no date; write it as 2026-11-30"),
         (("statement:", "statment:"), "Did you mean 'statement'"),
     ],
