@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,6 @@ from auditor.data.annotation_files.coco import read_coco
 from auditor.data.annotations import ImageHeader, Reading, annotated
 from auditor.data.boxes import Boxes, Detections
 from auditor.models.heads.registry import read_answers
-from auditor.models.quantize import quantize_int8
 from auditor.scoring.detection_errors import AnswerKind, Judged, OperatingPoint, judged
 from auditor.scoring.matching import ranked
 from auditor.spec import InputSpec
@@ -207,14 +205,6 @@ def without_garnish(photos: Photos) -> Mask:
     return empty
 
 
-def eight_bits(model: Path, folder: Path) -> Path:
-    """The INT8 form that the audit measures, calibrated on a quarter of the training photos."""
-    target = folder / "int8.onnx"
-    frames = load("train").pixels[::4]
-    target.write_bytes(quantize_int8(model, calibration=frames, input=INPUT))
-    return target
-
-
 Lines = dict[str, Measured | float]
 
 
@@ -348,8 +338,7 @@ def measure(model: Path) -> Lines:
     lines |= lamp(there, said(model, there))
     lines |= logo(model, test, result)
     lines |= duplicates(model, test, result)
-    with tempfile.TemporaryDirectory() as folder:
-        lines |= compression(eight_bits(model, Path(folder)), test, result)
+    lines |= compression(KITCHEN / "model-int8.onnx", test, result)
     return lines | sound(test, result)
 
 
