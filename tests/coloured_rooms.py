@@ -30,6 +30,8 @@ data:
     building: {{role: condition}}
 claims:
   - {{measure: accuracy, at_least: {claim}, source: the team}}
+checks:                 # timings are repeated where others run beside
+  deployment/quantization: {{attempts: 1, blocks: 12}}
 policy: policy.yaml
 """
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 import auditor
 from auditor.data import soundness
-from auditor.engine import gather, shard
+from auditor.engine import shard, variants
 from auditor.engine.shard_files import BATCH
 from auditor.judging.volatile import volatile_free
 from auditor.models.contained import ContainedPredictor
@@ -40,7 +40,7 @@ def counted(monkeypatch):
         found["frames"] += len(frames)
         return predict(self, frames, **more)
 
-    for module in (shard, soundness, gather):
+    for module in (shard, soundness, variants):
         decode = module.decode
         monkeypatch.setattr(
             module, "decode",

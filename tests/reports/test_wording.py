@@ -32,7 +32,8 @@ STATISTICS = r"(?i)p-value|\bCI\b|confidence interval|\bHolm\b|significan|hypoth
 NEVER = (
     r"\b(AI[- ]Act|GDPR)[- ]?(compliant|ready|certified)",
     r"\bcompliant\b",
-    r"\bcertif(y|ied|icate)",
+    r"\bcertif(y|ied)",
+    r"\bcertificates? (of|that)\b",
     r"\b(un)?biased\b",
     r"\bguarantee",
     r"(?<!formerly )\b10\(5\)",
