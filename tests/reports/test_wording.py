@@ -33,7 +33,7 @@ NEVER = (
     r"\b(AI[- ]Act|GDPR)[- ]?(compliant|ready|certified)",
     r"\bcompliant\b",
     r"\bcertif(y|ied)",
-    r"\bcertificates? (of|that)\b",
+    r"\bcertificates? of\b",
     r"\b(un)?biased\b",
     r"\bguarantee",
     r"(?<!formerly )\b10\(5\)",
