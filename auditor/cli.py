@@ -13,6 +13,7 @@ import typer
 
 from auditor import __version__
 from auditor.cli_compare import compare
+from auditor.cli_explain import checks, explain
 from auditor.errors import AuditorError, SpecError
 from auditor.evidence_commands import COMMANDS
 from auditor.opening import FULL
@@ -304,31 +305,8 @@ def bench(
         typer.echo(line)
 
 
-@app.command()
-def explain(
-    check: Annotated[str, typer.Argument(metavar="CHECK", help="Such as bias/subgroup-gap.")],
-) -> None:
-    """Say what a check measures, why it matters and how it can mislead.
-
-    Example:  auditor explain bias/subgroup-gap
-    """
-    from auditor.catalogue import explain as explanation
-
-    typer.echo(explanation(check))
-
-
-@app.command()
-def checks() -> None:
-    """List all checks, one line each.
-
-    Example:  auditor checks
-    """
-    from auditor.catalogue import summaries
-
-    for line in summaries():
-        typer.echo(line)
-
-
+app.command()(explain)
+app.command()(checks)
 for evidence_command in COMMANDS:
     app.command()(evidence_command)
 

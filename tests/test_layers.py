@@ -33,6 +33,7 @@ LAYERS = (
         "rendering",
         "cli",
         "cli_compare",
+        "cli_explain",
         "__init__",
     ),
 )

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
+from auditor.checks.int8_calibrators import calibrators
 from auditor.comparing.forms import Form, FormPasses, form_results
 from auditor.contract import (
     EXPORTED,
@@ -26,9 +27,8 @@ from auditor.contract import (
 from auditor.contract.form_words import form_words
 from auditor.contract.words import FROM_0
 from auditor.errors import ModelError
-from auditor.findings import Column, Measure, Measured, Result, Subject, Table, Unmeasured
+from auditor.findings import Measure, Measured, Result, Subject, Unmeasured
 from auditor.models.contained import int8_notes
-from auditor.models.form_facts import QuantizationNotes
 from auditor.models.identity import machine_facts
 from auditor.models.inputs import tensor_shape
 from auditor.models.latency import (
@@ -213,7 +213,7 @@ class Quantization(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         yield from self._form(evidence, INT8)
-        yield from _calibrators(evidence)
+        yield from calibrators(evidence)
         if evidence.has(HALF):
             try:
                 yield from self._form(evidence, FP16)
@@ -344,42 +344,6 @@ class Quantization(Check):
 
 def _untimed(subject: Subject, reason: str, *, remedy: str) -> Unmeasured:
     return Unmeasured("speed-ratio", subject, reason, remedy, volatile=True)
-
-
-def _calibrators(evidence: Evidence) -> Iterator[Result]:
-    """Every calibrator that was tried, and which one's form was kept."""
-    notes = int8_notes(evidence.model_path(INT8))
-    split = "train" if evidence.spec.data.train is not None else "test"
-    for tried in notes.calibrators:
-        subject = Subject.of(split=split, variant=INT8, calibrator=tried.name)
-        if tried.noise is None:
-            remedy = "Nothing to do: the other calibrator's form was taken."
-            yield Unmeasured("calibrator-noise", subject, tried.failed, remedy)
-            continue
-        yield Measure(
-            name="calibrator-noise",
-            subject=subject,
-            estimate=Exact(tried.noise),
-            scale="ratio",
-            better="lower",
-            n=notes.held_out,
-            facts={"used": "used" if tried.chosen else "not used", "share": tried.noise},
-        )
-    if notes.calibrators:
-        yield _calibrator_table(notes)
-
-
-def _calibrator_table(notes: QuantizationNotes) -> Table:
-    counts = ("calibrator", "images for ranges", "images held out")
-    return Table(
-        id="deployment/quantization:calibrators",
-        title="Ways to choose the ranges of the INT8 form: the one of the least distance is used",
-        columns=(*map(Column, counts), Column("distance of outputs", "share"), Column("used")),
-        rows=tuple(
-            (tried.name, notes.calibrated, notes.held_out, tried.noise, tried.chosen)
-            for tried in notes.calibrators
-        ),
-    )
 
 
 def _size_ratio(evidence: Evidence, variant: str) -> Measure:
