@@ -32,7 +32,7 @@ class Size(Check):
     How it can mislead
     ------------------
     The file is not the memory that the model takes when it runs: activations and the runtime
-    come on top (``deployment/latency`` reports the peak where it times the model). The runtime
+    come on top (``deployment/memory`` measures the peak on a declared target). The runtime
     has to be shipped as well. Few parameters do not make a fast model,
     and few operations neither: memory can take longer than work. Weights that are 0 make a file or
     a run smaller only where the format and the runtime skip them, which most do not.
