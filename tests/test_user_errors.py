@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
-from coloured_rooms import QUICK, make_world
+from coloured_rooms import QUICK, TIMED_ONCE, make_world
 from PIL import Image
 
 import auditor
@@ -53,9 +53,9 @@ def refused(result, *says):
     [
         ("seed: 3", "seed: -3", "audit.seed"),
         ("at_least: 0.85", "at_least: 85", "write 91% as 0.91"),
-        ("policy: policy.yaml", "checks: {bias/subgroup-gpa: {}}", "Did you mean 'bias/subgroup-"),
-        ("policy: policy.yaml", "checks: {bias/subgroup-gap: {most: 3}}", "unknown parameter"),
-        ("policy: policy.yaml", "checks: {bias/subgroup-gap: {most_classes: lots}}", "'lots'"),
+        (TIMED_ONCE, "checks: {bias/subgroup-gpa: {}}", "Did you mean 'bias/subgroup-"),
+        (TIMED_ONCE, "checks: {bias/subgroup-gap: {most: 3}}", "unknown parameter"),
+        (TIMED_ONCE, "checks: {bias/subgroup-gap: {most_classes: lots}}", "'lots'"),
         ("policy: policy.yaml", "target: {name: a, latency: {p99_ms: -1}}", "more than 0"),
         ("policy: policy.yaml", "declarations: absent.yaml", "absent.yaml does not exist"),
         ("measure: accuracy", "measure: 'deployment/latncy:p99'", "deployment/latency"),

@@ -18,6 +18,7 @@ TIMES = "checks: {deployment/quantization: {budget_s: 0.5, attempts: 1, blocks: 
 def world(tmp_path):
     path = coloured_rooms.make_world(tmp_path / "rooms", sizes=(60, 40, 30))
     text = path.read_text().replace("policy: policy.yaml", "policy: default")
+    text = text.replace(coloured_rooms.TIMED_ONCE, "")
 
     def write(more, *, model="model.onnx"):
         path.write_text(text.replace("path: model.onnx", f"path: {model}") + more)
