@@ -73,12 +73,13 @@ def sign(
     """
     from auditor.engine.output import output_folder
     from auditor.rendering import render
-    from auditor.signing.bundle import record_to_sign, signer, write_signature
+    from auditor.signing.bundle import record_to_sign, require_signable, signer, write_signature
     from auditor.signing.keys import private_key
 
     record = record_to_sign(folder)
     secret = private_key(key, _passphrase(passphrase_env, passphrase_fd))
     who = signer(by, secret)
+    require_signable(folder, record)
     with output_folder(folder):
         render(record, folder, signed_by=who)
         manifest = write_signature(folder, record, by=who, key=secret)
@@ -101,18 +102,20 @@ def verify(
 
     Example:  auditor verify audit-out --pub key.pub.pem
     """
+    from auditor.opening import shown_line
     from auditor.signing.keys import public_key
     from auditor.signing.verifying import verify as verified
 
     found = verified(folder, keys=[public_key(path) for path in pub], model=model)
-    for line in found.checked:
-        typer.echo(f"fits         {line}")
-    for line in found.not_checked:
-        typer.echo(f"not checked  {line}")
-    for line in found.open_:
-        typer.echo(f"NOT CHECKED  {line}")
-    for line in found.problems:
-        typer.echo(f"DOES NOT FIT {line}")
+    for outcome, lines in (
+        ("fits", found.checked),
+        ("not checked", found.not_checked),
+        ("NOT CHECKED", found.open_),
+        ("DOES NOT FIT", found.problems),
+    ):
+        # Names and notes are of whoever wrote the folder: none may look like a line of ours.
+        for line in lines:
+            typer.echo(f"{outcome:12} {shown_line(line)}")
     if found.problems:
         raise typer.Exit(DOES_NOT_FIT)
     raise typer.Exit(NOT_DECIDED if found.open_ else 0)
@@ -151,6 +154,7 @@ def signoff(
     Example:  auditor signoff audit-out --as "Head of housing" --name "B. Dean" --decision reject
     --notes "too many missed" --key dean.pem --pub key.pub.pem
     """
+    from auditor.opening import shown_line
     from auditor.signing.bundle import Certificate, write_sign_off
     from auditor.signing.keys import Passphrase, private_key, public_key
     from auditor.signing.verifying import sign_off_text
@@ -168,7 +172,7 @@ def signoff(
         if certificate is None
         else Certificate(certificate, Passphrase(variable=certificate_passphrase_env)),
     )
-    typer.echo(f"{path}: {sign_off_text(said)}.")
+    typer.echo(shown_line(f"{path}: {sign_off_text(said)}."))
 
 
 def _passphrase(variable: str | None, descriptor: int | None) -> Passphrase:

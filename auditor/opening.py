@@ -93,6 +93,11 @@ def shown_path(path: Path) -> str:
     return text if len(text) <= 200 else f"{text[:100]}...{text[-60:]}"
 
 
+def shown_line(text: str) -> str:
+    """A text of somebody else as one line of a terminal: what is not printable is spelt out."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def shown_bytes(n: int) -> str:
     """A size for a message.
 

@@ -91,6 +91,31 @@ def test_an_edited_result_stops_an_audit_with_one_sentence(world, tmp_path, comm
     assert not (tmp_path / "out" / "audit.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [("model.onnx", "is a file of the audit"), ("emit.yaml", "is a file of the audit"),
+     ("", "is a folder"), ("model.onnx/bench.py", "cannot be written")],
+)  # fmt: skip
+def test_a_program_never_takes_the_place_of_what_is_audited(world, command, place, said):
+    model = world.with_name("model.onnx").read_bytes()
+    spec = world.with_name("emit.yaml")
+    code, _, error = command("bench", spec, "--emit", world.parent / place, "--force")
+    assert code == 2
+    assert said in error
+    assert world.with_name("model.onnx").read_bytes() == model
+
+
+@pytest.mark.parametrize("held", ["{", '{"issued": [{}]}', '{"issued": ["x"]}'])
+def test_without_a_place_for_its_nonce_no_program_is_written(tmp_path, command, held):
+    world = make_world(tmp_path / "world", sizes=(60, 40, 40))
+    world.with_name("bench-nonces.json").write_text(held)
+    spec = spec_with(world, "", name="emit.yaml")
+    code, _, error = command("bench", spec, "--emit", tmp_path / "bench.py")
+    assert code == 2
+    assert "cannot be read" in error
+    assert not (tmp_path / "bench.py").exists()
+
+
 def test_a_program_is_not_written_over_another(world, tmp_path):
     spec = spec_with(world, "", name="emit.yaml")
     (tmp_path / "bench.py").write_text("mine")

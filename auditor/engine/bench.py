@@ -8,7 +8,7 @@ from auditor.checks.device_request import device_request
 from auditor.checks.target_runs import Audited
 from auditor.engine.gather import load
 from auditor.errors import DataError
-from auditor.models.bench_file import emit_program
+from auditor.models.bench_file import NONCES, emit_program
 from auditor.spec.spec_file import read_spec
 
 
@@ -21,6 +21,7 @@ def emit(spec: str | Path, *, into: str | Path, force: bool = False) -> list[str
     if place.exists() and not force:
         raise DataError(f"{place} exists. Give another name, or say --force.")
     read = read_spec(Path(spec)).spec
+    _require_place(place, (Path(spec), read.resolve(read.model.path), read.folder / NONCES))
     without = read.model_copy(
         update={"target": read.target and read.target.model_copy(update={"bench": None})}
     )
@@ -37,3 +38,17 @@ def emit(spec: str | Path, *, into: str | Path, force: bool = False) -> list[str
         "Then name the bench.json that it writes in the audit spec, and audit again:",
         f"  target: {{name: {without.target.name}, bench: bench.json, ...}}",
     ]
+
+
+def _require_place(place: Path, inputs: tuple[Path, ...]) -> None:
+    """A program may replace an older one (`--force`), and nothing that the audit is made of."""
+    if place.is_dir():
+        raise DataError(f"--emit {place} is a folder. Give the name of a file, such as bench.py.")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"--emit {place} cannot be written ({error.strerror}). Give another name."
+        ) from error
+    if place.resolve() in {path.resolve() for path in inputs}:
+        raise DataError(f"--emit {place} is a file of the audit. Give another name.")

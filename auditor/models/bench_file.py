@@ -66,11 +66,11 @@ def emit_program(spec: AuditSpec, request: BenchRequest, *, into: Path) -> Path:
         "target": spec.target.name,
         "issued": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+    known = [*_issued(spec), issued]
     bench = {k: v for k, v in json.loads(request.as_json()).items() if k != "models"}
     into.parent.mkdir(parents=True, exist_ok=True)
     write_whole(into, device_program({**issued, "bench": bench}).encode("utf-8"))
     held = spec.folder / NONCES
-    known = [*_issued(spec), issued]
     write_whole(held, json.dumps({"issued": known}, indent=1).encode("utf-8"))
     return held
 
@@ -80,7 +80,8 @@ def _issued(spec: AuditSpec) -> list[dict[str, str]]:
     if not held.exists():
         return []
     try:
-        return list(json.loads(held.read_text(encoding="utf-8"))["issued"])
+        issued = json.loads(held.read_text(encoding="utf-8"))["issued"]
+        return [{**one, "nonce": str(one["nonce"])} for one in issued]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{held} cannot be read ({type(error).__name__}); it holds the nonces of the emitted "

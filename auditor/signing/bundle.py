@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,10 +17,12 @@ from auditor.opening import shown_path, write_whole
 from auditor.record import AuditRecord
 from auditor.reports.signed_by import SignedBy
 from auditor.signing.envelope import seal
+from auditor.signing.keys import MOST_BYTES as MOST_KEY_BYTES
 from auditor.signing.keys import Passphrase, key_id
 from auditor.signing.manifest import (
     ENVELOPE,
     MANIFEST,
+    REPORTS,
     SIGN_OFFS,
     SIGNED_PDF,
     Manifest,
@@ -28,7 +31,7 @@ from auditor.signing.manifest import (
     parse_manifest,
     walk,
 )
-from auditor.signing.statement import Decision, sign_off, test_result
+from auditor.signing.statement import Decision, sign_off, sign_off_stem, test_result
 from auditor.signing.verifying import verify
 
 if TYPE_CHECKING:
@@ -46,8 +49,7 @@ class Certificate:
     passphrase: Passphrase
 
 
-REPORTS = ("report.pdf", "report.html", "audit.json")
-"""What a sign-off is about, beside the manifest: those of them that the bundle holds."""
+_PRIVATE = re.compile(rb"^-----BEGIN [A-Z ]*PRIVATE KEY-----", re.MULTILINE)
 
 
 def signer(name: str, key: Ed25519PrivateKey) -> SignedBy:
@@ -72,6 +74,25 @@ def record_to_sign(folder: Path) -> AuditRecord:
     return record
 
 
+def require_signable(folder: Path, record: AuditRecord) -> tuple[str, ...]:
+    """The files that a bundle of the folder holds.
+
+    Raises
+    ------
+    DataError
+        When the folder holds what a bundle may not: links, a private key, tables of another audit.
+    """
+    found = walk(folder)
+    problems = [
+        *found.problems,
+        *_foreign_tables(folder, record),
+        *_private_keys(folder, found.files),
+    ]
+    if problems:
+        raise DataError(f"{shown_path(folder)} cannot be signed. {problems[0]}")
+    return found.files
+
+
 def write_signature(
     folder: Path,
     record: AuditRecord,
@@ -87,15 +108,8 @@ def write_signature(
     DataError
         When the folder holds what a bundle may not: links, a private key, tables of another audit.
     """
-    found = walk(folder)
-    problems = [
-        *found.problems,
-        *_foreign_tables(folder, record),
-        *_private_keys(folder, found.files),
-    ]
-    if problems:
-        raise DataError(f"{shown_path(folder)} cannot be signed. {problems[0]}")
-    manifest = Manifest(digests(folder, found.files), by, _stamp(now))
+    files = require_signable(folder, record)
+    manifest = Manifest(digests(folder, files), by, _stamp(now))
     write_whole(folder / MANIFEST, manifest.to_bytes())
     named = {MANIFEST: file_digest(folder / MANIFEST)} | {
         name: manifest.files[name] for name in REPORTS if name in manifest.files
@@ -125,8 +139,13 @@ def _private_keys(folder: Path, names: Sequence[str]) -> list[str]:
     return [
         f"{shown_path(Path(name))} holds a private key. Keep it elsewhere."
         for name in names
-        if name.endswith((".pem", ".key")) and b"PRIVATE KEY" in (folder / name).read_bytes()
+        if _is_private_key(folder / name)
     ]
+
+
+def _is_private_key(path: Path) -> bool:
+    """Whether a file of whatever name is a PEM file with a private key."""
+    return path.stat().st_size <= MOST_KEY_BYTES and bool(_PRIVATE.search(path.read_bytes()))
 
 
 def _stamp(now: datetime | None) -> str:
@@ -169,7 +188,7 @@ def write_sign_off(
         name: manifest.files[name] for name in REPORTS if name in manifest.files
     }
     stamp = _stamp(now)
-    stem = f"{stamp[:19].replace(':', '').replace('-', '')}Z-{own[:12]}"
+    stem = sign_off_stem(stamp, own)
     path = folder / SIGN_OFFS / f"{stem}.dsse.json"
     if path.exists():
         raise DataError(f"{shown_path(path)} exists. Wait a second and sign off again.")

@@ -80,8 +80,6 @@ def private_key(path: Path, passphrase: Passphrase) -> Ed25519PrivateKey:
 
     data = _read(path, what="--key")
     encrypted = b"ENCRYPTED" in data
-    if not encrypted:
-        _require_own(path)
     try:
         key = load_pem_private_key(data, passphrase.read(path) if encrypted else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -89,6 +87,8 @@ def private_key(path: Path, passphrase: Passphrase) -> Ed25519PrivateKey:
         raise DataError(f"--key: {path} {said}. {_private_remedy(encrypted)}") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise DataError(f"--key: {path} is no ed25519 key, which is expected here. {_REMEDY}")
+    if not encrypted:
+        _require_own(path)
     return key
 
 

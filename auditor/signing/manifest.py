@@ -19,6 +19,8 @@ SCHEMA = "auditor/manifest/v1"
 MANIFEST = "MANIFEST.json"
 ENVELOPE = "audit.intoto.dsse.json"
 SIGN_OFFS = "sign-off"
+REPORTS = ("report.pdf", "report.html", "audit.json")
+"""What statements name beside the manifest: those of them that the bundle holds."""
 SIGNED_PDF = ".report.pdf"
 """Ends the name of a copy of the report that a person signed inside."""
 LEFT_OUT = ("store/",)

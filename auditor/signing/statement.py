@@ -100,6 +100,11 @@ def sign_off(
     }
 
 
+def sign_off_stem(time: str, key_id: str) -> str:
+    """The name of a sign-off's file, without suffix: when (UTC, ISO 8601), and by which key."""
+    return f"{time[:19].replace(':', '').replace('-', '')}Z-{key_id[:12]}"
+
+
 def subjects(statement: Mapping[str, Any]) -> dict[str, str]:
     """Names and SHA-256 of what a statement is about; empty where it is about nothing."""
     found = statement.get("subject")

@@ -20,6 +20,7 @@ from auditor.signing.manifest import (
     LEFT_OUT,
     MANIFEST,
     MIXED,
+    REPORTS,
     SIGN_OFFS,
     SIGNED_PDF,
     Manifest,
@@ -29,7 +30,14 @@ from auditor.signing.manifest import (
     parse_manifest,
 )
 from auditor.signing.manifest import MOST_BYTES as MOST_MANIFEST
-from auditor.signing.statement import SIGN_OFF, STATEMENT, TEST_RESULT, subjects, test_result
+from auditor.signing.statement import (
+    SIGN_OFF,
+    STATEMENT,
+    TEST_RESULT,
+    sign_off_stem,
+    subjects,
+    test_result,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -132,7 +140,7 @@ def _check_record(folder: Path, sealed: Sealed, found: Found, model: Path | None
     except AuditorError as error:
         found.problems.append(str(error))
         return
-    named = {k: v for k, v in subjects(sealed.statement).items() if k in _own_names(folder)}
+    named = {k: v for k, v in subjects(sealed.statement).items() if k in (MANIFEST, *REPORTS)}
     if test_result(record, named) != sealed.statement:
         found.problems.append(f"{ENVELOPE} states another result than audit.json gives. {MIXED}.")
         return
@@ -140,10 +148,6 @@ def _check_record(folder: Path, sealed: Sealed, found: Found, model: Path | None
                          f"({record.verdict})")  # fmt: skip
     _check_pdf(folder, found)
     _check_model(record, found, model)
-
-
-def _own_names(folder: Path) -> frozenset[str]:
-    return frozenset(path.name for path in folder.iterdir())
 
 
 def _check_pdf(folder: Path, found: Found) -> None:
@@ -230,6 +234,10 @@ def _decided(folder: Path, name: str, sealed: Sealed, manifest: Manifest) -> str
         raise EnvelopeError(f"{name} is no sign-off. Remove it.") from error
     if statement.get("predicateType") != SIGN_OFF:
         raise EnvelopeError(f"{name} is no sign-off. Remove it.")
+    # A name is signed by nobody: another one may tell of another person, or count one twice.
+    own = f"{SIGN_OFFS}/{sign_off_stem(str(said['time']), sealed.key_id)}.dsse.json"
+    if name != own:
+        raise EnvelopeError(f"{name} is not the name of this sign-off. Rename it to {own}.")
     changed = next(_changed(folder, subjects(statement)), None)
     if changed is not None or not subjects(statement):
         raise EnvelopeError(

@@ -220,6 +220,12 @@ def test_a_signature_over_another_result_does_not_fit(bundle):
     assert "another kind of statement" in check(bundle).problems[0]
 
 
+def test_entries_named_as_what_the_statement_is_about_change_nothing(bundle):
+    (bundle / "model").mkdir()
+    (bundle / "data.test").write_text("x")
+    assert not check(sign(bundle)).problems
+
+
 def test_the_model_is_held_against_the_record(bundle, tmp_path):
     model = tmp_path / "model.onnx"
     model.write_bytes(b"not the model")
@@ -260,7 +266,11 @@ def test_what_must_not_be_signed_is_refused(worlds, tmp_path):
     (folder / "key.pem").write_text("-----BEGIN PRIVATE KEY-----")
     with pytest.raises(DataError, match=r"key\.pem holds a private key"):
         sign(folder)
-    (folder / "key.pem").unlink()
+    (folder / "key.pem").rename(folder / "id_ed25519")
+    with pytest.raises(DataError, match="id_ed25519 holds a private key"):
+        sign(folder)
+    (folder / "id_ed25519").write_text("It begins with -----BEGIN PRIVATE KEY-----")
+    sign(folder)
     (folder / "link").symlink_to("/etc/hostname")
     with pytest.raises(DataError, match="link is a link"):
         sign(folder)
@@ -414,6 +424,16 @@ def test_a_flipped_byte_in_a_sign_off_is_noticed(bundle):
     assert problem.startswith(f"sign-off/{path.name}")
 
 
+def test_a_sign_off_under_another_name_is_none(bundle):
+    path, _ = decide(bundle)
+    shutil.copy(path, path.with_name("approved by B. Dean.dsse.json"))
+    (problem,) = check(bundle, KEY, DEAN).problems
+    assert problem == (
+        "sign-off/approved by B. Dean.dsse.json is not the name of this sign-off. Rename it to "
+        f"sign-off/{path.name}."
+    )
+
+
 @pytest.mark.parametrize("changes", [{"person": "a. AUDITOR"}, {"key": KEY}])
 def test_that_author_and_approver_are_one_person_is_printed(bundle, changes):
     decide(bundle, **changes)
@@ -527,11 +547,16 @@ def test_keys_that_cannot_be_used_are_one_sentence_with_the_remedy(tmp_path, mon
     junk.chmod(0o600)
     curve = write_key(tmp_path / "curve.pem", generate_private_key(SECP256R1()))
     seen = write_key(tmp_path / "seen.pem", mode=0o644)
+    public = tmp_path / "key.pub.pem"
+    public.write_bytes(
+        KEY.public_key().public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo)
+    )
     for path, words, said in (
         (encrypted, Passphrase(variable="WRONG"), "cannot be opened with that passphrase"),
         (encrypted, Passphrase(variable="UNSET"), "which is not set"),
         (encrypted, Passphrase(descriptor=999), "cannot be read"),
         (junk, Passphrase(), "holds no private key"),
+        (public, Passphrase(), "holds no private key"),
         (curve, Passphrase(), "is no ed25519 key"),
         (seen, Passphrase(), "may be read by others. Run  chmod 600"),
         (tmp_path / "none.pem", Passphrase(), "does not exist. Make a pair of keys"),
@@ -580,12 +605,15 @@ def test_sign_verify_and_sign_off_at_the_command_line(command, worlds, tmp_path)
     assert "not checked  Who holds the key" in said
     code, said, error = command(
         "signoff", folder, "--as", "Head", "--name", "B. Dean", "--decision", "reject",
-        "--notes", "not yet", "--key", dean, *pub,
+        "--notes", "not yet\nfits         all", "--key", dean, *pub,
     )  # fmt: skip
     assert code == 0, error
     assert "rejected by B. Dean (Head)" in said
+    assert len(said.splitlines()) == 1
     assert command("verify", folder, *pub)[0] == 3
-    assert command("verify", folder, *pub, "--pub", tmp_path / "dean.pub.pem")[0] == 0
+    code, said, _ = command("verify", folder, *pub, "--pub", tmp_path / "dean.pub.pem")
+    assert code == 0
+    assert r"“not yet\nfits         all”" in said
     (folder / "report.html").write_text("other")
     code, said, _ = command("verify", folder, *pub, "--pub", tmp_path / "dean.pub.pem")
     assert code == 1
@@ -594,6 +622,11 @@ def test_sign_verify_and_sign_off_at_the_command_line(command, worlds, tmp_path)
                              "--passphrase-fd", "3")  # fmt: skip
     assert code == 2
     assert "Give one of them" in error
+    (folder / "link").symlink_to("/etc/hostname")
+    code, _, error = command("sign", folder, "--key", key, "--by", "Somebody else")
+    assert code == 2
+    assert "link is a link" in error
+    assert (folder / "report.html").read_text() == "other"
 
 
 def test_canonical_json_is_one_sequence_of_bytes():
