@@ -255,7 +255,7 @@ class FrameEvidence:
         return self.features
 
 
-def dataset_of(labels: np.ndarray, present: np.ndarray, *, name: str = "cue") -> Dataset:
+def dataset_of(labels: np.ndarray, present: np.ndarray, *, name: str = "planted") -> Dataset:
     """Images with the cue's presence as an attribute that should carry no weight."""
     n = len(labels)
     frame = pd.DataFrame(
@@ -282,7 +282,7 @@ def spec_of(seed: int, *, shortcuts: tuple[dict[str, Any], ...] = ()) -> AuditSp
             "audit": {"title": "A world", "seed": seed},
             "model": {"path": "m.onnx", "classes": CLASSES, "input": {"size": (SIDE, SIDE)}},
             "data": {"test": {"images": "images"},
-                     "attributes": {"cue": {"role": "nuisance"}}},
+                     "attributes": {"planted": {"role": "nuisance"}}},
             "shortcuts": shortcuts,
         }
     )  # fmt: skip
