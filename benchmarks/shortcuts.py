@@ -139,7 +139,8 @@ def verdict(check_id: str, found: Sequence[Result], limit_id: str) -> str:
         tuple(r for r in found if isinstance(r, Measure)),
         tuple(r for r in found if isinstance(r, Unmeasured)),
     )
-    made = judge([results], limits=limits, as_of=date(2026, 1, 1), attributes={"planted": "nuisance"})
+    roles = {"planted": "nuisance"}
+    made = judge([results], limits=limits, as_of=date(2026, 1, 1), attributes=roles)
     return made.limit_results[0].verdict.name
 
 
