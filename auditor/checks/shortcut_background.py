@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -46,20 +46,12 @@ class ObjectPlaces(Need):
         return Truth().unmet(available)
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
-        asked = _asked(available.spec)
+        asked = Background.asked(available.spec)
         views = asked.views(available.model.classes, available.spec)
         return tuple(Pass("test", view=view, sample=asked.sample) for view in views)
 
     def frame_splits(self, available: Available) -> tuple[str, ...]:
         return ("test",)
-
-
-def _asked(spec: AuditSpec) -> Background:
-    """The check as the spec has it: the passes that it needs depend on its parameters."""
-    stated: dict[str, Any] = dict(spec.checks.get(Background.id, {}))
-    if "objects" in stated:
-        stated["objects"] = tuple(stated["objects"])
-    return Background(**stated)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -27,7 +27,6 @@ from auditor.contract.words import EITHER_WAY
 from auditor.data.components import COMPONENTS, CellFromDonor, ComponentFromDonor
 from auditor.data.views import View
 from auditor.findings import Axis, Cell, Figure, Measure, Measured, Result, Subject, Table
-from auditor.spec import AuditSpec
 from auditor.stats import bound, value
 
 PART_OF_WHOLE = 0.5
@@ -48,17 +47,11 @@ class ExchangedComponents(Need):
         return found
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
-        asked = _asked(available.spec)
+        asked = DonorSwap.asked(available.spec)
         return tuple(Pass("test", view=view, sample=asked.sample) for view in asked.views)
 
     def frame_splits(self, available: Available) -> tuple[str, ...]:
         return ("test",)
-
-
-def _asked(spec: AuditSpec) -> DonorSwap:
-    """The check as the spec has it: the passes that it needs depend on its parameters."""
-    stated: dict[str, Any] = dict(spec.checks.get(DonorSwap.id, {}))
-    return DonorSwap(**stated)
 
 
 @dataclass(frozen=True)

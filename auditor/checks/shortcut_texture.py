@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -52,14 +52,6 @@ def _changes(grids: Sequence[int]) -> tuple[Change, ...]:
     )
 
 
-def _asked(spec: AuditSpec) -> Texture:
-    """The check as the spec has it: the passes that it needs depend on its parameters."""
-    stated: dict[str, Any] = dict(spec.checks.get(Texture.id, {}))
-    if "grids" in stated:
-        stated["grids"] = tuple(stated["grids"])
-    return Texture(**stated)
-
-
 @dataclass(frozen=True)
 class ShuffledAnswers(Need):
     """Answers to images whose patches are shuffled, of a model that answers whole images."""
@@ -75,7 +67,7 @@ class ShuffledAnswers(Need):
         )
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
-        asked = _asked(available.spec)
+        asked = Texture.asked(available.spec)
         changes = asked.shuffled(available.spec)
         return tuple(Pass("test", view=c.view, sample=asked.sample) for c in changes)
 
@@ -88,7 +80,7 @@ class FilteredAnswers(Need):
         return Predictions().unmet(available)
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
-        asked = _asked(available.spec)
+        asked = Texture.asked(available.spec)
         return tuple(Pass("test", view=c.view, sample=asked.sample) for c in asked.filtered)
 
 

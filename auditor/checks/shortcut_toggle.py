@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from auditor.checks.artefact_probes import Probe, added, exchanged, graded
 from auditor.checks.artefact_tables import (
@@ -32,7 +32,7 @@ from auditor.data.dataset import Dataset
 from auditor.data.views import Region, View
 from auditor.findings import Cell, Measure, Result, RowKind
 from auditor.scoring.rows import Rows
-from auditor.spec import AuditSpec, ShortcutSpec
+from auditor.spec import ShortcutSpec
 
 _NO_EXCHANGE = (
     "The images are of no one class, so that none could give the region of an artefact for another "
@@ -53,7 +53,7 @@ class Artefacts(Need):
     """
 
     def unmet(self, available: Available) -> Unmet | None:
-        looks = asked_of(available.spec).look_for > 0 and "test" in available.datasets
+        looks = Toggle.asked(available.spec).look_for > 0 and "test" in available.datasets
         if looks and _of_one_class(available.datasets["test"]):
             return None
         if not available.spec.shortcuts:
@@ -72,7 +72,7 @@ class Artefacts(Need):
     def passes(self, available: Available) -> tuple[Pass, ...]:
         probes = [views_of(s, spec=available.spec) for s in available.spec.shortcuts]
         exchanged = _of_one_class(available.datasets["test"])
-        sample = asked_of(available.spec).sample
+        sample = Toggle.asked(available.spec).sample
         return tuple(
             Pass("test", view=view, sample=sample)
             for views in probes
@@ -82,12 +82,6 @@ class Artefacts(Need):
 
     def frame_splits(self, available: Available) -> tuple[str, ...]:
         return ("test",)
-
-
-def asked_of(spec: AuditSpec) -> Toggle:
-    """The check as the spec has it: the passes that it needs depend on its parameters."""
-    stated: dict[str, Any] = dict(spec.checks.get(Toggle.id, {}))
-    return Toggle(**stated)
 
 
 @dataclass(frozen=True)

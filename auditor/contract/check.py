@@ -7,12 +7,13 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from auditor.contract.evidence import Evidence
 from auditor.contract.needs import Need
 from auditor.contract.words import Words
 from auditor.findings import Question, Result
+from auditor.spec import AuditSpec
 
 FAMILIES = ("auditor.checks", "auditor.bias", "auditor.shift")
 
@@ -50,6 +51,12 @@ class Check(ABC):
     def shown_id(cls, name: str, split: str) -> str:
         """The id of a figure or table about a split; those of the test data name none."""
         return f"{cls.id}:{name}" + ("" if split == "test" else f"@{split}")
+
+    @classmethod
+    def asked(cls, spec: AuditSpec) -> Self:
+        """The check with the parameters of `spec`, for a need whose passes depend on them."""
+        stated = spec.checks.get(cls.id, {})
+        return cls(**{n: tuple(v) if isinstance(v, list) else v for n, v in stated.items()})
 
     @abstractmethod
     def run(self, evidence: Evidence) -> Iterator[Result]:

@@ -27,7 +27,6 @@ from auditor.findings import Measure, Measured, Question, Result, Subject, Unmea
 from auditor.scoring.set_values import EmptySetError
 from auditor.shift.corruption_groups import lost_by_group
 from auditor.shift.corruption_tables import Curve, curve_figures, kind_table, severity_table
-from auditor.spec import AuditSpec
 from auditor.stats import mean
 
 Severity = Literal[1, 2, 3, 4, 5]
@@ -55,7 +54,7 @@ class CorruptedAnswers(Need):
         return Predictions().unmet(available)
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
-        asked = corruptions_of(available.spec)
+        asked = Corruptions.asked(available.spec)
         corrupted = [Pass("test", view=view, sample=asked.sample) for view in asked.views]
         declared = available.spec.target.conditions.places() if available.spec.target else ()
         return (
@@ -65,15 +64,6 @@ class CorruptedAnswers(Need):
                 for place in declared
             ),
         )
-
-
-def corruptions_of(spec: AuditSpec) -> Corruptions:
-    """The check as the spec has it: the passes that it needs depend on its parameters."""
-    stated: dict[str, Any] = dict(spec.checks.get(Corruptions.id, {}))
-    for name in ("kinds", "severities"):
-        if name in stated:
-            stated[name] = tuple(stated[name])
-    return Corruptions(**stated)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from auditor.comparing.by_group import measure_cells, side_cells
 from auditor.comparing.chief_loss import Chief, ChiefLoss, nothing_there
@@ -23,7 +23,6 @@ from auditor.contract.words import EITHER_WAY
 from auditor.data.views import Moved
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Measured, Result, Subject, Table
 from auditor.scoring.set_values import EmptySetError
-from auditor.spec import AuditSpec
 
 Move = Literal["shift", "turn", "smaller", "crop", "mirror"]
 
@@ -41,16 +40,8 @@ class MovedAnswers(Need):
         return Predictions().unmet(available)
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
-        asked = _asked(available.spec)
+        asked = Geometry.asked(available.spec)
         return tuple(Pass("test", view=view, sample=asked.sample) for view in asked.views)
-
-
-def _asked(spec: AuditSpec) -> Geometry:
-    """The check as the spec has it: the passes that it needs depend on its parameters."""
-    stated: dict[str, Any] = dict(spec.checks.get(Geometry.id, {}))
-    if "moves" in stated:
-        stated["moves"] = tuple(stated["moves"])
-    return Geometry(**stated)
 
 
 @dataclass(frozen=True)

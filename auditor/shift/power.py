@@ -14,7 +14,7 @@ from auditor.contract import Check, ClassScores, Embedding, Evidence, Need, Scan
 from auditor.contract.numbers import percent
 from auditor.findings import Cell, Column, Measure, Question, Result, Subject, Table
 from auditor.scoring.outcomes import Outcomes
-from auditor.shift.corruptions import CorruptedAnswers, corruptions_of
+from auditor.shift.corruptions import CorruptedAnswers, Corruptions
 from auditor.shift.sides import Sides, looks
 from auditor.stats import Rate
 from auditor.stats.noticed import noticed
@@ -234,7 +234,7 @@ def _properties(
 
 def _corrupted(evidence: Evidence) -> Iterator[tuple[str, str, Floats, Floats]]:
     """The mildest corruption of each kind, by the scores of the sample that was corrupted."""
-    asked = corruptions_of(evidence.spec)
+    asked = Corruptions.asked(evidence.spec)
     shot = evidence.answers("test")
     for kind in asked.kinds:
         view = min((v for v in asked.views if v.kind == kind), key=lambda v: v.severity)

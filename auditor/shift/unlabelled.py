@@ -15,7 +15,7 @@ from auditor.contract import ClassScores, Evidence
 from auditor.contract.passes import PassKeys
 from auditor.data.dataset import MISSING_GROUP, Dataset
 from auditor.findings import Measure, Measured, RowKind, Side, Subject, Unmeasured
-from auditor.shift.corruptions import corruptions_of
+from auditor.shift.corruptions import Corruptions
 from auditor.shift.sides import MIN_UNITS, Sides, copied
 from auditor.shift.simulated import (
     Answered,
@@ -284,7 +284,7 @@ def answered(evidence: Evidence, split: str, **asked: Unpack[PassKeys]) -> Answe
 
 
 def _sets(evidence: Evidence, here: Answered, rng: np.random.Generator) -> Iterator[Simulated]:
-    corruptions = corruptions_of(evidence.spec)
+    corruptions = Corruptions.asked(evidence.spec)
     yield from mixed_sets(here, size=min(len(here), corruptions.sample), rng=rng)
     for view in corruptions.views:
         found = answered(evidence, "test", view=view, sample=corruptions.sample)
