@@ -19,7 +19,7 @@ CLASSES = check_classes()
 FAMILY_FOLDERS = {family.split(".")[1] for family in FAMILIES}
 TABLE_OF_FAMILIES = "reports/families.py"
 ADVICE = {
-    "cli.py",  # the help of `auditor explain` gives an example
+    "cli_explain.py",  # the help of `auditor explain` gives an example
     "engine/evidence.py",  # where no image is left, which checks list those set apart
     "init_model.py",  # a comment in the spec that `auditor init` writes
     "models/guess.py",

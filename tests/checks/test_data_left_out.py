@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from coloured_rooms import POLICY, SPEC, make_world
+from coloured_rooms import POLICY, make_world
 
 import auditor
 from auditor.data.left_out import label_cause, lost_classes
@@ -21,7 +21,7 @@ PASSING = POLICY.partition("  - {id: groups")[0].replace(
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     path = make_world(tmp_path_factory.mktemp("worlds") / "rooms", sizes=(120, 24, 24))
-    spec = SPEC.format(claim=0.5).partition("claims:")[0] + "policy: policy.yaml\n"
+    spec = path.read_text().partition("claims:")[0] + "policy: policy.yaml\n"
     spec = spec.replace("  train: {manifest: train.csv, images: .}\n", "")
     path.write_text(spec.replace("  deployment: {manifest: deployment.csv, images: .}\n", ""))
     path.with_name("policy.yaml").write_text(PASSING)
