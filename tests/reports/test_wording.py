@@ -122,7 +122,7 @@ def measure(estimate, scale="share", unit="", **changes) -> Measure:
 
 
 def test_templates_never_say_what_no_tool_can_know():
-    for path in sorted(template_folder().glob("*.j2")):
+    for path in sorted(template_folder().rglob("*.j2")):
         assert not said_of(path.read_text()), path
 
 
