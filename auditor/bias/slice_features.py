@@ -5,13 +5,15 @@ from __future__ import annotations
 import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from auditor.data.dataset import MISSING_GROUP
+from auditor.data.dataset import MISSING_GROUP, Attribute, Dataset
 from auditor.data.scan import PROPERTY_NAMES
+from auditor.findings import RowKind
 from auditor.scoring.comparison import MIN_UNITS
 from auditor.scoring.outcomes import Outcomes
 
@@ -29,6 +31,54 @@ _PENALTY = 2.0
 """As if this many more images of each class had the mean of all."""
 _NARROW = 8
 """An embedding with fewer directions is little else than the answer."""
+
+
+class Looked(Protocol):
+    """Rows whose truth is known, among which failing groups are looked for.
+
+    Images beside a classifier's scores (`Outcomes`), or what a detector or segmenter is scored by
+    (`auditor.bias.slice_rows.ScoredRows`). `correct` (n,) bool, `confidence` (n,), `headline` the
+    name of the share of correct ones.
+    """
+
+    @property
+    def of(self) -> RowKind: ...
+
+    @property
+    def headline(self) -> str: ...
+
+    @property
+    def dataset(self) -> Dataset: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def image_ids(self) -> np.ndarray: ...
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]: ...
+
+    @property
+    def correct(self) -> np.ndarray: ...
+
+    @property
+    def confidence(self) -> np.ndarray: ...
+
+    @property
+    def alike(self) -> tuple[NDArray[np.int64], ...]:
+        """Codes of what rows that are alike share, (n,) each: the label, and the answer."""
+        ...
+
+    def groups(self, attribute: str) -> np.ndarray: ...
+
+    def of_class(self) -> tuple[tuple[str, str, NDArray[np.bool_]], ...]:
+        """What a row may be of, beside its groups: kind, words, and a mask over the rows."""
+        ...
+
+    def take(self, keep: np.ndarray) -> Self: ...
+
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -51,7 +101,7 @@ class Described:
     values: Floats
 
 
-def described(outcomes: Outcomes, scan: pd.DataFrame) -> Described:
+def described(outcomes: Looked, scan: pd.DataFrame) -> Described:
     """Groups of every attribute, and the properties of the images that vary.
 
     `scan` has one row an image, found by its id. Unknown properties get the median.
@@ -218,8 +268,8 @@ class Trait:
     member: NDArray[np.bool_]
 
 
-def traits(outcomes: Outcomes, told: Described) -> tuple[Trait, ...]:
-    """Groups, thirds of properties, labels and answers."""
+def traits(outcomes: Looked, told: Described) -> tuple[Trait, ...]:
+    """Groups, thirds of properties, and what the rows are of (labels; answers of a classifier)."""
     found: list[Trait] = []
     for feature, column in zip(told.features, told.values.T, strict=True):
         if feature.group is None:
@@ -228,7 +278,5 @@ def traits(outcomes: Outcomes, told: Described) -> tuple[Trait, ...]:
         else:
             words = f"{feature.group} ({feature.name})"
             found.append(Trait(feature.name, words, column > 0))
-    for index, label in enumerate(outcomes.classes):
-        found.append(Trait("label", f"label {label}", outcomes.labels == index))
-        found.append(Trait("answer", f"answer {label}", outcomes.predicted == index))
+    found += [Trait(*of) for of in outcomes.of_class()]
     return tuple(found)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.bias.slice_features import Described, Feature, Floats, margins
+from auditor.bias.slice_features import Described, Feature, Floats, Looked, margins
 from auditor.scoring.comparison import MIN_UNITS, count_units
 from auditor.scoring.outcomes import Outcomes
 from auditor.stats import mean_difference
@@ -77,20 +77,26 @@ class Errors:
     surprise: Floats
 
     @classmethod
-    def of(cls, outcomes: Outcomes, *, half: NDArray[np.bool_]) -> Errors:
-        """What is expected is learned on `half`."""
-        from sklearn.isotonic import IsotonicRegression
-
-        wrong, margin = ~outcomes.correct, margins(outcomes)
-        falling = IsotonicRegression(increasing=False, out_of_bounds="clip")
-        rate = falling.fit(margin[half], wrong[half]).predict(margin)
-        beyond = (wrong - rate) / np.sqrt(np.maximum(rate * (1 - rate), _LEAST_SPREAD))
-        by = (outcomes.labels, outcomes.predicted)
+    def of(cls, looked: Looked, *, half: NDArray[np.bool_]) -> Errors:
+        """What is expected is learned on `half`; without scores, an error is its own surprise."""
+        wrong = ~looked.correct
+        beyond = _unannounced(looked, wrong, half) if isinstance(looked, Outcomes) else wrong
         excess, surprise = (
-            np.mean([beyond_alike(values, of, half=half) for of in by], axis=0)
+            np.mean([beyond_alike(values, of, half=half) for of in looked.alike], axis=0)
             for values in (wrong, beyond)
         )
         return cls(excess, surprise)
+
+
+def _unannounced(outcomes: Outcomes, wrong: NDArray[np.bool_], half: NDArray[np.bool_]) -> Floats:
+    """Errors beyond those of images that the model is as sure of, in standard deviations, (n,)."""
+    from sklearn.isotonic import IsotonicRegression
+
+    margin = margins(outcomes)
+    falling = IsotonicRegression(increasing=False, out_of_bounds="clip")
+    rate = falling.fit(margin[half], wrong[half]).predict(margin)
+    beyond: Floats = (wrong - rate) / np.sqrt(np.maximum(rate * (1 - rate), _LEAST_SPREAD))
+    return beyond
 
 
 def candidates(

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from auditor.bias.slice_features import Described, Trait, described, seen_by_model, traits
-from auditor.bias.slice_search import Candidate, Errors, beyond_alike, candidates
-from auditor.bias.split_half import first_half
-from auditor.comparing.by_group import measure_cells, side_cells
-from auditor.contract import Check, ClassScores, Embedding, Evidence, Need, Scan, Truth, Words
-from auditor.contract.numbers import side_text
-from auditor.contract.words import EITHER_WAY, FROM_0
-from auditor.findings import (
-    Axis,
-    Cell,
-    Column,
-    Figure,
-    Measure,
-    Result,
-    Side,
-    Subject,
-    Table,
-    Unmeasured,
+from auditor.bias.slice_features import (
+    Described,
+    Looked,
+    Trait,
+    described,
+    seen_by_model,
+    traits,
 )
+from auditor.bias.slice_rows import ScoredRows
+from auditor.bias.slice_search import Candidate, Errors, beyond_alike, candidates
+from auditor.bias.slice_tables import MOST_TRAITS, slice_forest, slice_table, strongest
+from auditor.bias.split_half import first_half
+from auditor.contract import (
+    Check,
+    ClassScores,
+    Embedding,
+    Evidence,
+    Need,
+    Predictions,
+    Scan,
+    Truth,
+    Words,
+)
+from auditor.contract.quantity_words import NAMINGS
+from auditor.contract.words import EITHER_WAY, FROM_0
+from auditor.findings import Measure, Result, Side, Subject, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, count_units, worst_first
 from auditor.scoring.outcomes import Outcomes
 from auditor.stats import (
@@ -44,21 +51,39 @@ ALPHA = 0.05
 LEAST_UNITS = 4 * MIN_UNITS
 """Fewer units than this hold no slice and rest with ten each in both halves."""
 
-_EMBEDDING = Embedding(optional=True)
-_MOST_TRAITS, _LEAST_PHI = 3, 0.1
+_EMBEDDING, _SCORES = Embedding(optional=True), ClassScores(optional=True)
 _TRAIT = (
     "It goes with {{traits[{0}][trait]}}: {{traits[{0}][here]:percent}} of its images, "
     "{{traits[{0}][elsewhere]:percent}} of all others{{no_rule:if}}."
 )
 _SIZES = (
-    "accuracy {this}; all others {other}; {gap}; found on one half of the images, confirmed on the "
-    "other."
+    "{this}; all others {other}; {gap}; found on one half of the {rows}, confirmed on the other."
 )
+
+
+def _words(right: str, *, title: str, short: str, hundred: str) -> Words:
+    """Words for the share `right` in a found group; `hundred` completes "Of 100 images ..."."""
+    said = hundred.format("{here}")
+    return Words(
+        title=f"{title} in the found group {{slice}}",
+        span=EITHER_WAY,
+        short=short,
+        sentence=(
+            f"Slice {{slice}}, {{rule}}: {right} {_SIZES}",
+            "Slice {slice}, {rows} that look alike to the model{no_rule:if}: "
+            f"{right} {_SIZES}",
+            *(_TRAIT.format(place) for place in range(MOST_TRAITS)),
+        ),
+        hundred=f"Of 100 {{rows}} of the found group {{slice}} {said}; of 100 others, {{there}}.",
+        sides=("Found group", "All others"),
+        action="find out what the {rows} of the found group {slice} share, and train again "
+        "with more of them",
+    )
 
 
 @dataclass(frozen=True)
 class Slices(Check):
-    """Groups of images that fail more often and that nobody declared.
+    """Groups of images or objects that fail more often and that nobody declared.
 
     What it measures
     ----------------
@@ -70,7 +95,9 @@ class Slices(Check):
     compared with that of all other images. A candidate is confirmed when it is shown to be worse
     (5% for all candidates together, Holm, the likeliest with the largest part): overall, than
     others of the same label, and than others with the same answer. Only confirmed slices are
-    measured, on that other half; of the others there is only the count.
+    measured, on that other half; of the others there is only the count. Of a detector the objects
+    that should be found are looked through, of a segmenter its images; without a score for each
+    class there is no embedding to look in, and what is alike is of the same class.
 
     Why it matters
     --------------
@@ -84,13 +111,20 @@ class Slices(Check):
     again, or two mixed; its traits say so, and they are what goes with the slice, not its cause.
     Rules come from trees, which would split elsewhere on other images. Of slices that were just
     confirmed the gap is a little overstated. Slices of the embedding depend on what this model
-    sees: what it cannot tell apart is not found.
+    sees: what it cannot tell apart is not found. Where a detector says something that is not
+    there is not looked through.
     """
 
     id: ClassVar[str] = "bias/slices"
     topic: ClassVar[str] = "failing groups that nobody named"
     shown: ClassVar[Literal["folded", "open", "told"]] = "told"
-    needs: ClassVar[tuple[Need, ...]] = (ClassScores(), Truth(), Scan(), _EMBEDDING)
+    needs: ClassVar[tuple[Need, ...]] = (
+        Predictions(),
+        Truth(),
+        Scan(),
+        _SCORES,
+        _EMBEDDING,
+    )
     sources: ClassVar[tuple[str, ...]] = (
         "Eyuboglu et al. (2022), arXiv:2203.14960 (Domino)",
         "d'Eon et al. (2022), arXiv:2107.00758 (Spotlight)",
@@ -110,24 +144,24 @@ class Slices(Check):
                 "Candidates for failing slices: {candidates}; confirmed on the other half: "
                 "{confirmed}.",
                 "Of these, {repeated} repeat another one.",
-                "Looked through were {drawn} of {of_all} images, drawn at random.",
+                "Looked through were {drawn} of {of_all} {rows}, drawn at random.",
             ),
         ),
-        "accuracy": Words(
-            title="Accuracy in the found group {slice}",
-            span=EITHER_WAY,
+        "accuracy": _words(
+            "accuracy",
+            title="Accuracy",
             short="found group {slice}",
-            sentence=(
-                "Slice {slice}, {rule}: " + _SIZES,
-                "Slice {slice}, images that look alike to the model{no_rule:if}: " + _SIZES,
-                *(_TRAIT.format(place) for place in range(_MOST_TRAITS)),
-            ),
-            hundred="Of 100 images of the found group {slice} it answers {here} rightly; of 100 "
-            "others, {there}.",
-            sides=("Found group", "All others"),
-            action="find out what the images of the found group {slice} share, and train again "
-            "with more of them",
+            hundred="it answers {} rightly",
         ),
+        **{
+            name: _words(
+                NAMINGS[name].short,
+                title=NAMINGS[name].title,
+                short=f"found group {{slice}}: {NAMINGS[name].short}",
+                hundred=NAMINGS[name].hundred,
+            )
+            for name in ("objects-found", "images-right")
+        },
     }
 
     most_candidates: Annotated[
@@ -139,19 +173,20 @@ class Slices(Check):
     ] = 200_000
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
-        outcomes, rng = evidence.answers(), evidence.rng
-        labelled, owner = np.flatnonzero(outcomes.labelled), outcomes.dataset.unit_codes
+        rng = evidence.rng
+        everyone, truth_known = _looked(evidence)
+        labelled, owner = np.flatnonzero(truth_known), everyone.dataset.unit_codes
         at = whole_units(labelled, unit=owner, most=self.most_images, rng=rng)
-        known = outcomes.take(at)
+        known = everyone.take(at)
         unit = known.dataset.unit_codes
         found = count_units(np.ones(len(known), dtype=bool), unit)
         if found < LEAST_UNITS:
             yield _too_few(found, unit)
             return
-        half = first_half(len(known), unit=unit, stratum=known.labels, rng=rng)
+        half = first_half(len(known), unit=unit, stratum=known.alike[0], rng=rng)
         told = described(known, evidence.scan("test"))
         seen = None
-        if evidence.has(_EMBEDDING):
+        if isinstance(known, Outcomes) and evidence.has(_EMBEDDING):
             embedding = evidence.embedding("test")
             seen = seen_by_model(embedding, known, at=at, learn=np.flatnonzero(half), rng=rng)
         suspects = candidates(
@@ -183,27 +218,36 @@ class Slices(Check):
         measures = [_measure(other, one, number) for number, one in enumerate(distinct, start=1)]
         yield from measures
         if measures:
-            yield _table(other, measures)
-            yield _forest(measures)
+            yield slice_table(measures, n=len(other.looked))
+            yield slice_forest(measures)
+
+
+def _looked(evidence: Evidence) -> tuple[Looked, np.ndarray]:
+    """What groups are looked for among, and where its truth is known, (n,) bool."""
+    if evidence.has(_SCORES):
+        outcomes = evidence.answers()
+        return outcomes, outcomes.labelled
+    rows = evidence.scored(of=evidence.kinds[0])
+    return ScoredRows(rows), rows.known
 
 
 @dataclass(frozen=True)
 class _Other:
     """The half of the units that confirms, and the mask `keep` (n,) that it was taken by."""
 
-    outcomes: Outcomes
+    looked: Looked
     unit: np.ndarray | None
     traits: tuple[Trait, ...]
     keep: np.ndarray
 
     @classmethod
     def of(
-        cls, outcomes: Outcomes, told: Described, half: np.ndarray, unit: np.ndarray | None
+        cls, looked: Looked, told: Described, half: np.ndarray, unit: np.ndarray | None
     ) -> _Other:
         keep = ~half
-        rest = outcomes.take(keep)
+        rest = looked.take(keep)
         return cls(
-            outcomes=rest,
+            looked=rest,
             unit=None if unit is None else unit[keep],
             traits=traits(rest, Described(told.features, told.values[keep])),
             keep=keep,
@@ -211,10 +255,10 @@ class _Other:
 
     def p_worse(self, inside: np.ndarray) -> float:
         """P-value of "not worse than all others, than those of its labels, or of its answers"."""
-        wrong, everyone = ~self.outcomes.correct, np.ones(len(inside), dtype=bool)
+        wrong, everyone = ~self.looked.correct, np.ones(len(inside), dtype=bool)
         alike = (
             mean_difference(beyond_alike(wrong, of, half=everyone), member=inside, unit=self.unit)
-            for of in (self.outcomes.labels, self.outcomes.predicted)
+            for of in self.looked.alike
         )
         return max(
             p_value(self.gap(inside), limit=0, exceeds="below"),
@@ -222,18 +266,18 @@ class _Other:
         )
 
     def gap(self, inside: np.ndarray) -> RateDifference:
-        return rate_difference(self.outcomes.correct, member=inside, unit=self.unit)
+        return rate_difference(self.looked.correct, member=inside, unit=self.unit)
 
     def side(self, keep: np.ndarray) -> Side:
         """Accuracy over the images under a mask."""
         unit = None if self.unit is None else self.unit[keep]
-        return Side(rate(self.outcomes.correct[keep], unit=unit), int(keep.sum()))
+        return Side(rate(self.looked.correct[keep], unit=unit), int(keep.sum()))
 
     def is_worse_among(self, inside: np.ndarray, among: np.ndarray) -> bool:
         """Whether a slice's images under a mask are shown to be worse than the mask's others."""
         part = replace(
             self,
-            outcomes=self.outcomes.take(among),
+            looked=self.looked.take(among),
             unit=None if self.unit is None else self.unit[among],
         )
         own = inside[among]
@@ -292,52 +336,36 @@ def _count(other: _Other, distinct: list[_Slice], facts: dict[str, Any]) -> Meas
         unit="slices",
         least=0.0,
         better="lower",
-        n=len(other.outcomes),
+        n=len(other.looked),
+        of=other.looked.of,
         n_units=None if other.unit is None else len(np.unique(other.unit)),
         facts=facts,
     )
 
 
 def _measure(other: _Other, one: _Slice, number: int) -> Measure:
-    outcomes, unit, inside = other.outcomes, other.unit, one.inside
+    looked, unit, inside = other.looked, other.unit, one.inside
     return Measure(
-        name="accuracy",
+        name=looked.headline,
         subject=Subject.of(split="test", slice=str(number)),
         estimate=other.gap(inside),
         scale="difference",
         neutral=0.0,
         better="higher",
         n=int(inside.sum()),
+        of=looked.of,
         n_units=None if unit is None else count_units(inside, unit),
         sides=(other.side(inside), other.side(~inside)),
         examples=worst_first(
-            outcomes.image_ids, badness=outcomes.confidence, among=inside & ~outcomes.correct
+            looked.image_ids, badness=looked.confidence, among=inside & ~looked.correct
         ),
         facts={
             "rule": one.rule or None,
             "no_rule": not one.rule,
-            "traits": _strongest(other.traits, inside),
+            "traits": strongest(other.traits, inside),
             "p_confirmed": one.p,
         },
     )
-
-
-def _strongest(traits: tuple[Trait, ...], inside: np.ndarray) -> list[dict[str, Any]]:
-    """Traits that go with the slice most (phi coefficient), one of a kind, strongest first."""
-    found: list[dict[str, Any]] = []
-    for trait in traits:
-        here, elsewhere = float(trait.member[inside].mean()), float(trait.member[~inside].mean())
-        share, size = float(trait.member.mean()), float(inside.mean())
-        if not 0 < share < 1:
-            continue
-        phi = (here - elsewhere) * (size * (1 - size) / (share * (1 - share))) ** 0.5
-        found.append({"of": trait.name, "trait": trait.words, "here": here,
-                      "elsewhere": elsewhere, "phi": phi})  # fmt: skip
-    found.sort(key=lambda t: -t["phi"])
-    best: dict[str, dict[str, Any]] = {}
-    for trait_found in found:
-        best.setdefault(trait_found["of"], trait_found)
-    return [t for t in best.values() if t["phi"] >= _LEAST_PHI][:_MOST_TRAITS]
 
 
 def _too_few(found: int, unit: np.ndarray | None) -> Unmeasured:
@@ -348,49 +376,4 @@ def _too_few(found: int, unit: np.ndarray | None) -> Unmeasured:
         reason=f"The test data has {found} labelled {noun}; with fewer than {LEAST_UNITS} nothing "
         "can be looked for on one half and confirmed on the other.",
         remedy=f"Label test images of at least {LEAST_UNITS} {noun}; hundreds, to find much.",
-    )
-
-
-def _table(other: _Other, measures: list[Measure]) -> Table:
-    rows: list[tuple[Cell, ...]] = []
-    for number, measure in enumerate(measures, start=1):
-        own = side_cells(measure.sides[0]) if measure.sides else ()
-        traits = measure.facts["traits"] or [dict.fromkeys(("trait", "here", "elsewhere"))]
-        rows += [
-            (number, measure.facts["rule"], measure.n, t["trait"], *own,
-             *measure_cells(measure), t["here"], t["elsewhere"])
-            for t in traits
-        ]  # fmt: skip
-    names = ("slice", "rule", "images", "trait", "accuracy", "low", "high", "difference",
-             "difference low", "difference high", "share in the slice",
-             "share elsewhere")  # fmt: skip
-    return Table(
-        id="bias/slices:slices",
-        title=f"Confirmed slices on {len(other.outcomes):,} images, and what goes with them",
-        columns=tuple(Column(n, "share" if n in names[4:] else "") for n in names),
-        rows=tuple(rows),
-    )
-
-
-def _forest(measures: list[Measure]) -> Figure:
-    rows: list[Mapping[str, Cell]] = []
-    alt = []
-    for measure in measures:
-        here, _ = measure.sides or (None, None)
-        if here is None:
-            continue
-        label, (point, low, high) = f"slice {measure.subject.get('slice')}", side_cells(here)
-        rows.append({"label": label, "value": point, "low": low, "high": high, "n": here.n})
-        rule = measure.facts["rule"] or "images that look alike to the model"
-        alt.append(f"{label.capitalize()}, {rule}: {side_text(here)}")
-    return Figure(
-        id="bias/slices:accuracy",
-        kind="forest",
-        title="Accuracy of confirmed slices",
-        caption="Accuracy of each slice with its 95% interval, on the half of the images that had "
-        "no part in finding it.",
-        alt="; ".join(alt),
-        x=Axis("accuracy", "share"),
-        y=Axis("slice"),
-        rows=tuple(rows),
     )

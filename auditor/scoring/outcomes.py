@@ -33,6 +33,11 @@ class Outcomes:
         return "image"
 
     @property
+    def headline(self) -> str:
+        """The name of the share of correct images."""
+        return "accuracy"
+
+    @property
     def classes(self) -> tuple[str, ...]:
         return self.dataset.classes
 
@@ -83,6 +88,19 @@ class Outcomes:
         rows = np.arange(len(self))
         found = np.asarray(self.probabilities)[rows, np.maximum(self.labels, 0)].astype(float)
         return np.where(self.labelled, found, np.nan)
+
+    @property
+    def alike(self) -> tuple[np.ndarray, ...]:
+        """What images that are alike share, (n,) each: the label, and the answer."""
+        return (self.labels, self.predicted)
+
+    def of_class(self) -> tuple[tuple[str, str, np.ndarray], ...]:
+        """Images of each label and answer: kind, words, and a mask over the images."""
+        return tuple(
+            (kind, f"{kind} {name}", codes == index)
+            for index, name in enumerate(self.classes)
+            for kind, codes in (("label", self.labels), ("answer", self.predicted))
+        )
 
     def take(self, keep: np.ndarray) -> Outcomes:
         """The images at the positions (or under the mask) `keep`, in that order."""

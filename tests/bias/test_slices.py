@@ -164,7 +164,7 @@ def other_half(worlds, **kwargs):
 
 def test_a_hard_class_and_an_answer_often_wrong_are_not_worse_than_images_alike(worlds):
     other = other_half(worlds, plant="class")
-    for inside in (other.outcomes.labels == 1, other.outcomes.predicted == 0):
+    for inside in (other.looked.labels == 1, other.looked.predicted == 0):
         assert p_value(other.gap(inside), limit=0, exceeds="below") < 1e-4
         assert other.p_worse(inside) >= 0.5
 
