@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.comparing.by_group import measure_cells
+from auditor.comparing.interval_row import interval_row
 from auditor.contract import Evidence, Words
 from auditor.data.cue_conflict import CueConflicts, read_cue_conflicts
 from auditor.errors import DataError
@@ -98,10 +98,6 @@ def _bias(
 
 
 def _forest(measured: dict[str, Measure]) -> Figure:
-    rows = []
-    for name, measure in measured.items():
-        y, low, high = measure_cells(measure)
-        rows.append({"label": name, "value": y, "low": low, "high": high, "n": measure.n})
     return Figure(
         id="shortcut/texture:cue-conflict",
         kind="forest",
@@ -111,5 +107,5 @@ def _forest(measured: dict[str, Measure]) -> Figure:
         alt="; ".join(f"{name} {value(m.estimate):.0%}" for name, m in measured.items()),
         x=Axis("answered by shape", "share"),
         y=Axis("shape of"),
-        rows=tuple(rows),
+        rows=tuple(interval_row(name, m.estimate, n=m.n) for name, m in measured.items()),
     )

@@ -93,6 +93,59 @@ HALF = HalfPasses(optional=True)
 SURE = Confidences(optional=True)
 
 
+_WORDS: Mapping[str, Words | tuple[Words, ...]] = {
+    **form_words(),
+    "calibrator-noise": Words(
+        title="Distance of the {variant} form's outputs from the float ones, ranges by "
+        "{calibrator}",
+        span=FROM_0,
+        short="error of ranges by {calibrator}",
+        sentence=(
+            "With ranges by {calibrator} the {variant} form's outputs are off by "
+            "{share:percent} of what images change in them, on {n} images of the {split} data "
+            "({used}).",
+        ),
+    ),
+    "export-disagreement": Words(
+        title="Images that the ONNX form answers otherwise than the PyTorch model",
+        short="answers that change on export",
+        sentence="Written as ONNX, from which the compressed forms are made, the model answers "
+        "{value} of {n} images otherwise; scores move by at most {largest:.2g}.",
+        action="export the model so that it answers the same",
+    ),
+    "size-ratio": Words(
+        title="Size of the {variant} form against the model as given",
+        span=FROM_0,
+        short="size of {variant} form",
+        sentence="The {variant} file takes {megabytes:,.2f} MB, {point} the "
+        "{megabytes_as_given:,.2f} MB of the model as given.",
+        action="do not ship the {variant} form",
+    ),
+    "speed-ratio": Words(
+        title="Time of the model as given against the {variant} form",
+        span=FROM_0,
+        short="speed of {variant} form",
+        sentence=(
+            "On this machine ({processor}) the model as given takes {value} the time of "
+            "its {variant} form.",
+            "{slower:if}The {variant} form is slower here.",
+        ),
+        action="do not ship the {variant} form for its speed",
+    ),
+    "processor-ratio": Words(
+        title="Processor time of the model as given against the {variant} form",
+        span=FROM_0,
+        short="processor time of {variant} form",
+        sentence=(
+            "On this machine ({processor}) the model as given takes {value} the processor "
+            "time of its {variant} form.",
+            "{slower:if}The {variant} form is slower here.",
+        ),
+        action="do not ship the {variant} form for its speed",
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Quantization(Check):
     """What INT8 and FP16 forms of the model lose, in all and by every group; size and speed.
@@ -153,57 +206,7 @@ class Quantization(Check):
         "McNemar (1947), doi:10.1007/BF02295996",
     )
 
-    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = {
-        **form_words(),
-        "calibrator-noise": Words(
-            title="Distance of the {variant} form's outputs from the float ones, ranges by "
-            "{calibrator}",
-            span=FROM_0,
-            short="error of ranges by {calibrator}",
-            sentence=(
-                "With ranges by {calibrator} the {variant} form's outputs are off by "
-                "{share:percent} of what images change in them, on {n} images of the {split} data "
-                "({used}).",
-            ),
-        ),
-        "export-disagreement": Words(
-            title="Images that the ONNX form answers otherwise than the PyTorch model",
-            short="answers that change on export",
-            sentence="Written as ONNX, from which the compressed forms are made, the model answers "
-            "{value} of {n} images otherwise; scores move by at most {largest:.2g}.",
-            action="export the model so that it answers the same",
-        ),
-        "size-ratio": Words(
-            title="Size of the {variant} form against the model as given",
-            span=FROM_0,
-            short="size of {variant} form",
-            sentence="The {variant} file takes {megabytes:,.2f} MB, {point} the "
-            "{megabytes_as_given:,.2f} MB of the model as given.",
-            action="do not ship the {variant} form",
-        ),
-        "speed-ratio": Words(
-            title="Time of the model as given against the {variant} form",
-            span=FROM_0,
-            short="speed of {variant} form",
-            sentence=(
-                "On this machine ({processor}) the model as given takes {value} the time of "
-                "its {variant} form.",
-                "{slower:if}The {variant} form is slower here.",
-            ),
-            action="do not ship the {variant} form for its speed",
-        ),
-        "processor-ratio": Words(
-            title="Processor time of the model as given against the {variant} form",
-            span=FROM_0,
-            short="processor time of {variant} form",
-            sentence=(
-                "On this machine ({processor}) the model as given takes {value} the processor "
-                "time of its {variant} form.",
-                "{slower:if}The {variant} form is slower here.",
-            ),
-            action="do not ship the {variant} form for its speed",
-        ),
-    }
+    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = _WORDS
 
     blocks: Annotated[int, "Pairs of blocks that the two forms are timed in."] = 30
     block_runs: Annotated[int, "Runs a block holds."] = 10

@@ -98,16 +98,7 @@ def _parameters(count: int | None) -> Measured:
             reason="The number of weights cannot be read from this file.",
             remedy="Export the model to ONNX and audit that file.",
         )
-    return Measure(
-        name="parameters",
-        subject=Subject(),
-        estimate=Exact(count),
-        scale="amount",
-        unit="weights",
-        least=0.0,
-        better="none",
-        n=1,
-    )
+    return _counted("parameters", count, unit="weights")
 
 
 def _flops(count: int | None) -> Measured:
@@ -118,12 +109,16 @@ def _flops(count: int | None) -> Measured:
             reason="The work of some layer cannot be told from this file.",
             remedy="Export the model with fixed sizes, and audit that file.",
         )
+    return _counted("flops", count, unit="FLOPs")
+
+
+def _counted(name: str, count: int, *, unit: str) -> Measure:
     return Measure(
-        name="flops",
+        name=name,
         subject=Subject(),
         estimate=Exact(count),
         scale="amount",
-        unit="FLOPs",
+        unit=unit,
         least=0.0,
         better="none",
         n=1,

@@ -14,7 +14,7 @@ from auditor.checks.input_candidates import (
     candidates_for,
     class_orders,
 )
-from auditor.comparing.by_group import side_cells
+from auditor.comparing.interval_row import interval_row
 from auditor.contract import (
     Available,
     Check,
@@ -345,8 +345,7 @@ def input_words(given: InputSpec) -> str:
 
 def _entry(label: str, correct: np.ndarray, declared: Rows) -> dict[str, Cell]:
     n = len(declared)
-    point, low, high = side_cells(Side(rate(correct, unit=declared.units), n))
-    return {"label": label, "value": point, "low": low, "high": high, "n": n}
+    return interval_row(label, rate(correct, unit=declared.units), n=n)
 
 
 def _figure(trials: list[_Trial], declared: Rows) -> Figure:

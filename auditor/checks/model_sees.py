@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from auditor.comparing.same_truth import own_units, truth_strata
 from auditor.contract import Evidence
+from auditor.findings import Subject, Unmeasured
 from auditor.scoring.rows import Rows
 from auditor.stats.resampling import whole_units
 from auditor.stats.two_samples import pooled_components
@@ -84,4 +85,14 @@ def seen(
         unit=own_units(drawn),
         strata=truth_strata(drawn),
         of_all=len(known),
+    )
+
+
+def nothing_seen(name: str) -> Unmeasured:
+    """Why the measure `name` cannot be taken where nothing is `seen`."""
+    return Unmeasured(
+        name=name,
+        subject=Subject.of(split="test"),
+        reason="The embedding is the same for all labelled test images, or holds no numbers.",
+        remedy="Name the tensor before the last layer under `model.embedding`.",
     )

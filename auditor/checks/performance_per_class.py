@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 
 from auditor.comparing.by_group import measure_cells
+from auditor.comparing.interval_row import interval_row
 from auditor.contract import Check, Evidence, LabelledSplits, Need, Words
 from auditor.contract.numbers import percent
 from auditor.contract.quantity_words import plain_words
@@ -136,13 +137,8 @@ def _forest(
         f"{percent(value(lowest.estimate))}% of {lowest.n:,}.",
         x=Axis("recall", "share"),
         y=Axis("class"),
-        rows=tuple(_entry(name, m) for name, m in shown),
+        rows=tuple(interval_row(name, m.estimate, n=m.n) for name, m in shown),
     )
-
-
-def _entry(name: str, measure: Measure) -> dict[str, Cell]:
-    point, low, high = measure_cells(measure)
-    return {"label": name, "value": point, "low": low, "high": high, "n": measure.n}
 
 
 def _table(

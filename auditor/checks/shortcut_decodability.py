@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.checks.model_sees import Seen, seen
+from auditor.checks.model_sees import Seen, nothing_seen, seen
+from auditor.comparing.interval_row import interval_row
 from auditor.contract import Attributes, Check, Embedding, Evidence, Need, Predictions, Truth, Words
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.findings import (
@@ -109,7 +110,7 @@ class Decodability(Check):
         rng = evidence.rng
         looked = seen(evidence, most=self.most_images, rng=rng, by_label=True)
         if looked is None:
-            yield _nothing_seen()
+            yield nothing_seen("group-auc")
             return
         attributes = looked.rows.attributes
         found: list[Read] = []
@@ -225,11 +226,6 @@ def _table(found: list[Read]) -> Table:
 
 
 def _forest(found: list[Read]) -> Figure:
-    rows: list[dict[str, Cell]] = []
-    for read in found:
-        ends = interval(read.told)
-        rows.append({"label": read.attribute.name, "value": value(read.told), "low": ends.low,
-                     "high": ends.high, "n": len(read.looked.rows)})  # fmt: skip
     return Figure(
         id="shortcut/decodability:attributes",
         kind="forest",
@@ -240,16 +236,9 @@ def _forest(found: list[Read]) -> Figure:
         alt=f"{len(found)} attributes.",
         x=Axis("told apart", "share"),
         y=Axis("attribute"),
-        rows=tuple(rows),
-    )
-
-
-def _nothing_seen() -> Unmeasured:
-    return Unmeasured(
-        name="group-auc",
-        subject=Subject.of(split="test"),
-        reason="The embedding is the same for all labelled test images, or holds no numbers.",
-        remedy="Name the tensor before the last layer under `model.embedding`.",
+        rows=tuple(
+            interval_row(read.attribute.name, read.told, n=len(read.looked.rows)) for read in found
+        ),
     )
 
 

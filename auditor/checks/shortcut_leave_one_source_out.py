@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.checks.model_sees import Seen, seen
+from auditor.checks.model_sees import Seen, nothing_seen, seen
+from auditor.comparing.interval_row import interval_row
 from auditor.comparing.same_truth import present, told_classes
 from auditor.contract import (
     Available,
@@ -38,7 +39,7 @@ from auditor.findings import (
     Unmeasured,
 )
 from auditor.scoring.comparison import MIN_UNITS, count_units, too_few, worst_first
-from auditor.stats import interval, mean, value
+from auditor.stats import mean, value
 from auditor.stats.classifier_test import FOLDS, ridge
 from auditor.stats.out_of_fold import folds_of
 
@@ -137,7 +138,7 @@ class LeaveOneSourceOut(Check):
         rng = evidence.rng
         looked = seen(evidence, most=self.most_images, rng=rng)
         if looked is None:
-            yield _nothing_seen()
+            yield nothing_seen("accuracy-lost")
             return
         found: list[Measure] = []
         for attribute in (a for a in looked.rows.attributes if a.source):
@@ -331,11 +332,6 @@ def _table(found: list[Measure]) -> Table:
 
 
 def _forest(found: list[Measure]) -> Figure:
-    rows: list[dict[str, Cell]] = []
-    for measure in found:
-        ends = interval(measure.estimate)
-        rows.append({"label": measure.subject.keys[0][1], "value": value(measure.estimate),
-                     "low": ends.low, "high": ends.high, "n": measure.n})  # fmt: skip
     return Figure(
         id="shortcut/leave-one-source-out:lost",
         kind="forest",
@@ -346,14 +342,5 @@ def _forest(found: list[Measure]) -> Figure:
         alt=f"{len(found)} sources.",
         x=Axis("lost", "share"),
         y=Axis("source"),
-        rows=tuple(rows),
-    )
-
-
-def _nothing_seen() -> Unmeasured:
-    return Unmeasured(
-        name="accuracy-lost",
-        subject=Subject.of(split="test"),
-        reason="The embedding is the same for all labelled test images, or holds no numbers.",
-        remedy="Name the tensor before the last layer under `model.embedding`.",
+        rows=tuple(interval_row(m.subject.keys[0][1], m.estimate, n=m.n) for m in found),
     )

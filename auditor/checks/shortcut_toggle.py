@@ -84,6 +84,122 @@ class Artefacts(Need):
         return ("test",)
 
 
+_WORDS: Mapping[str, Words | tuple[Words, ...]] = {
+    "patches-found": Words(
+        title="Patches that recur in one class",
+        span=FROM_0,
+        short="patches found by looking",
+        sentence=(
+            "Looked through {n} images: no patch recurs at one place in many images of one "
+            "class and few others{none:if}.",
+            "Looked through {n} images: {point} that recur at one place in many images of one "
+            "class and few others; the first are probed{some:if}.",
+        ),
+    ),
+    "recurrence": Words(
+        title="How much more often images of “{class}” carry {artefact}",
+        span=EITHER_WAY,
+        short="{artefact} goes with “{class}”",
+        sentence=(
+            "Found by looking, not named: the same pixels at the {artefact_place} in {this} of "
+            "the images of {class} and {other} of the others.",
+            "They are on the images whose {carried_name} is {carried_group}.",
+        ),
+        sides=("Images of the class", "All others"),
+        action="find out where {artefact} comes from, and collect images of every class "
+        "with and without it",
+    ),
+    "declared-worth": Words(
+        title="Accuracy that rests on {artefact}",
+        span=EITHER_WAY,
+        short="{artefact} decides",
+        sentence="Accuracy with the {transform} of an image of the same class {this}; of "
+        "another class {other}; {gap}. It was declared to carry no weight.",
+        hundred="Of 100 images with the {transform} of an image of the same class it answers "
+        "{here} rightly; with that of another class, {there}.",
+        sides=("Same class", "Another class"),
+        action="train with {artefact} varied within every class, and test again",
+    ),
+    "accuracy-worth": Words(
+        title="Accuracy that rests on {artefact}",
+        span=EITHER_WAY,
+        short="{artefact} decides",
+        sentence=(
+            "Accuracy with the region of {artefact} from an image of the same class {this}; "
+            "from another class {other}; {gap}.",
+            "With a like region elsewhere from another class {placebo:percent}: {artefact} "
+            "carries more than such a region{carries:if}.",
+            "With a like region elsewhere from another class {placebo:percent}: that "
+            "{artefact} carries more than such a region is not shown{carries_no_more:if}.",
+            "No like region lies elsewhere, so whether {artefact} carries it or what else is "
+            "there is not known{no_placebo:if}.",
+        ),
+        hundred="Of 100 images with the {artefact} area of an image of the same class it "
+        "answers {here} rightly; with that of another class, {there}.",
+        sides=("Same class", "Another class"),
+        action="train without {artefact} in the pictures, and test again",
+    ),
+    "beyond-placebo": Words(
+        title="Accuracy that {artefact} is worth beyond a like region elsewhere",
+        span=EITHER_WAY,
+        short="{artefact} beyond its placebo",
+        sentence="Accuracy with a like region elsewhere from another class {this}; with that "
+        "of {artefact} {other}; {gap}.",
+        sides=("Like region elsewhere", "Region of the artefact"),
+        action="train without {artefact} in the pictures, and test again",
+    ),
+    "flip-rate": Words(
+        title="Answers that change with {artefact}",
+        short="{artefact} changes answers",
+        sentence="{value} of {n} images are answered differently when {artefact} comes from "
+        "another class.",
+        action="train without {artefact} in the pictures, and test again",
+    ),
+    "accuracy-lost": (
+        Words(
+            title="Accuracy lost when {artefact} is added",
+            span=EITHER_WAY,
+            short="accuracy lost by adding {artefact}",
+            sentence="Accuracy as shot {this}; with {artefact} added {other}; {gap}.",
+            sides=("As shot", "With it added"),
+            action="train without {artefact} in the pictures, and test again",
+            of="image",
+        ),
+        Words(
+            title="Objects found less when {artefact} is added",
+            span=EITHER_WAY,
+            short="objects lost by adding {artefact}",
+            sentence="Objects found as shot {this}; with {artefact} added {other}; {gap}.",
+            sides=("As shot", "With it added"),
+            action="train without {artefact} in the pictures, and test again",
+            of="object",
+        ),
+    ),
+    "answer-shift": (
+        Words(
+            title="“{class}” seen because of {artefact}{several:if}",
+            span=EITHER_WAY,
+            short="“{class}” seen because of {artefact}",
+            sentence="In {this} of the images without {class} it is seen once {artefact} is "
+            "added; as shot in {other}; {gap}.",
+            hundred="Of 100 images without “{class}”, it is seen in {here} once {artefact} is "
+            "added; as shot in {there}.",
+            sides=("With it added", "As shot"),
+            action="train without {artefact} in the pictures, and test again",
+        ),
+        Words(
+            title="Answers “{class}” won by {artefact}",
+            span=EITHER_WAY,
+            short="answers “{class}” won by {artefact}",
+            sentence="Of images of other classes {this} are answered {class} with {artefact} "
+            "added; as shot {other}; {gap}.",
+            sides=("With it added", "As shot"),
+            action="train without {artefact} in the pictures, and test again",
+        ),
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Toggle(Check):
     """What the region of a known artefact is worth to the model, with all else unchanged.
@@ -140,120 +256,7 @@ class Toggle(Check):
         "Li, Evtimov, Gordo et al. (2023), arXiv:2212.04825 (adding a watermark)",
         "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
     )
-    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = {
-        "patches-found": Words(
-            title="Patches that recur in one class",
-            span=FROM_0,
-            short="patches found by looking",
-            sentence=(
-                "Looked through {n} images: no patch recurs at one place in many images of one "
-                "class and few others{none:if}.",
-                "Looked through {n} images: {point} that recur at one place in many images of one "
-                "class and few others; the first are probed{some:if}.",
-            ),
-        ),
-        "recurrence": Words(
-            title="How much more often images of “{class}” carry {artefact}",
-            span=EITHER_WAY,
-            short="{artefact} goes with “{class}”",
-            sentence=(
-                "Found by looking, not named: the same pixels at the {artefact_place} in {this} of "
-                "the images of {class} and {other} of the others.",
-                "They are on the images whose {carried_name} is {carried_group}.",
-            ),
-            sides=("Images of the class", "All others"),
-            action="find out where {artefact} comes from, and collect images of every class "
-            "with and without it",
-        ),
-        "declared-worth": Words(
-            title="Accuracy that rests on {artefact}",
-            span=EITHER_WAY,
-            short="{artefact} decides",
-            sentence="Accuracy with the {transform} of an image of the same class {this}; of "
-            "another class {other}; {gap}. It was declared to carry no weight.",
-            hundred="Of 100 images with the {transform} of an image of the same class it answers "
-            "{here} rightly; with that of another class, {there}.",
-            sides=("Same class", "Another class"),
-            action="train with {artefact} varied within every class, and test again",
-        ),
-        "accuracy-worth": Words(
-            title="Accuracy that rests on {artefact}",
-            span=EITHER_WAY,
-            short="{artefact} decides",
-            sentence=(
-                "Accuracy with the region of {artefact} from an image of the same class {this}; "
-                "from another class {other}; {gap}.",
-                "With a like region elsewhere from another class {placebo:percent}: {artefact} "
-                "carries more than such a region{carries:if}.",
-                "With a like region elsewhere from another class {placebo:percent}: that "
-                "{artefact} carries more than such a region is not shown{carries_no_more:if}.",
-                "No like region lies elsewhere, so whether {artefact} carries it or what else is "
-                "there is not known{no_placebo:if}.",
-            ),
-            hundred="Of 100 images with the {artefact} area of an image of the same class it "
-            "answers {here} rightly; with that of another class, {there}.",
-            sides=("Same class", "Another class"),
-            action="train without {artefact} in the pictures, and test again",
-        ),
-        "beyond-placebo": Words(
-            title="Accuracy that {artefact} is worth beyond a like region elsewhere",
-            span=EITHER_WAY,
-            short="{artefact} beyond its placebo",
-            sentence="Accuracy with a like region elsewhere from another class {this}; with that "
-            "of {artefact} {other}; {gap}.",
-            sides=("Like region elsewhere", "Region of the artefact"),
-            action="train without {artefact} in the pictures, and test again",
-        ),
-        "flip-rate": Words(
-            title="Answers that change with {artefact}",
-            short="{artefact} changes answers",
-            sentence="{value} of {n} images are answered differently when {artefact} comes from "
-            "another class.",
-            action="train without {artefact} in the pictures, and test again",
-        ),
-        "accuracy-lost": (
-            Words(
-                title="Accuracy lost when {artefact} is added",
-                span=EITHER_WAY,
-                short="accuracy lost by adding {artefact}",
-                sentence="Accuracy as shot {this}; with {artefact} added {other}; {gap}.",
-                sides=("As shot", "With it added"),
-                action="train without {artefact} in the pictures, and test again",
-                of="image",
-            ),
-            Words(
-                title="Objects found less when {artefact} is added",
-                span=EITHER_WAY,
-                short="objects lost by adding {artefact}",
-                sentence="Objects found as shot {this}; with {artefact} added {other}; {gap}.",
-                sides=("As shot", "With it added"),
-                action="train without {artefact} in the pictures, and test again",
-                of="object",
-            ),
-        ),
-        "answer-shift": (
-            Words(
-                title="“{class}” seen because of {artefact}{several:if}",
-                span=EITHER_WAY,
-                short="“{class}” seen because of {artefact}",
-                sentence="In {this} of the images without {class} it is seen once {artefact} is "
-                "added; as shot in {other}; {gap}.",
-                hundred="Of 100 images without “{class}”, it is seen in {here} once {artefact} is "
-                "added; as shot in {there}.",
-                sides=("With it added", "As shot"),
-                action="train without {artefact} in the pictures, and test again",
-            ),
-            Words(
-                title="Answers “{class}” won by {artefact}",
-                span=EITHER_WAY,
-                short="answers “{class}” won by {artefact}",
-                sentence="Of images of other classes {this} are answered {class} with {artefact} "
-                "added; as shot {other}; {gap}.",
-                sides=("With it added", "As shot"),
-                action="train without {artefact} in the pictures, and test again",
-            ),
-        ),
-    }
+    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = _WORDS
 
     sample: Annotated[
         int, "Test images put through each view, taken by unit; 2,000 show half a point."

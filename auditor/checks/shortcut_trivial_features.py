@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from auditor.checks.association import aligned_minus_conflicting
 from auditor.checks.cue_skill import Followed, Looked, Told, told_by
 from auditor.checks.shortcut_grades import COLUMNS, MARGIN, Grade, graded_cells
+from auditor.comparing.interval_row import interval_row
 from auditor.comparing.same_truth import own_units, present, told_classes
 from auditor.contract import Check, Evidence, Need, Predictions, Scan, Truth, Words
 from auditor.contract.numbers import percent
@@ -314,11 +315,6 @@ def _by_class(found: list[Told], looked: Looked) -> Table:
 
 
 def _forest(found: list[Told]) -> Figure:
-    rows: list[dict[str, Cell]] = []
-    for told in found:
-        ends = interval(told.offered)
-        rows.append({"label": told.cue.name, "value": value(told.offered), "low": ends.low,
-                     "high": ends.high, "n": len(told.followed.unit)})  # fmt: skip
     highest = max(found, key=lambda told: told.offered.value)
     return Figure(
         id="shortcut/trivial-features:told",
@@ -329,7 +325,7 @@ def _forest(found: list[Told]) -> Figure:
         alt=f"Most is told by the {highest.cue.name}: {percent(value(highest.offered))}% of pairs.",
         x=Axis("told apart", "share"),
         y=Axis("cue"),
-        rows=tuple(rows),
+        rows=tuple(interval_row(t.cue.name, t.offered, n=len(t.followed.unit)) for t in found),
     )
 
 

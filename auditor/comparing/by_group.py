@@ -11,6 +11,7 @@ import numpy as np
 from auditor.comparing.adjustment import adjusted_table
 from auditor.comparing.against_rest import AgainstRest, against_rest
 from auditor.comparing.groups import Grouping
+from auditor.comparing.interval_row import interval_row
 from auditor.contract.numbers import percent
 from auditor.contract.quantity_words import NAMINGS, called
 from auditor.findings import (
@@ -245,9 +246,7 @@ def _entries(one: ByGroup) -> Iterator[dict[str, Cell]]:
         everyone = one.compared.side(np.ones(len(one.compared.grouping), dtype=bool))
         shown = {f"all {one.compared.grouping.rows.noun}": everyone} | shown
     for label, side in shown.items():
-        point, low, high = side_cells(side)
-        entry: dict[str, Cell] = {"label": label, "value": point, "low": low, "high": high}
-        yield entry | {"n": side.n} | ({"series": series} if series else {})
+        yield interval_row(label, side.estimate, n=side.n, series=series)
 
 
 def _series(entry: Mapping[str, Cell]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from auditor.comparing.interval_row import interval_row
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Subject, Table, Unmeasured
 from auditor.scoring.outcomes import Outcomes
 from auditor.shift.sides import Sides
@@ -171,11 +172,7 @@ class ClassMix:
         sides = {"from scores": self.by_scores, "from answers": self.by_answers}
         for series, shares in sides.items():
             for name, share in zip(self.classes, shares, strict=True):
-                ends = interval(share)
-                entries.append(
-                    {"label": name, "value": value(share), "low": ends.low, "high": ends.high,
-                     "n": len(self.there), "series": series}
-                )  # fmt: skip
+                entries.append(interval_row(name, share, n=len(self.there), series=series))
         test = {name: (self.test.labels == i).mean() for i, name in enumerate(self.classes)}
         told = ", ".join(f"{name} {100 * share:.0f}%" for name, share in test.items())
         return Figure(

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from auditor.comparing.by_group import measure_cells, side_cells
 from auditor.comparing.chief_loss import Chief, ChiefLoss, nothing_there
+from auditor.comparing.interval_row import interval_row
 from auditor.contract import (
     Available,
     Check,
@@ -161,9 +162,7 @@ def _figure(measured: Mapping[Moved, tuple[Measured, Measured]]) -> Figure:
     rows: list[dict[str, Cell]] = []
     for view, (kept, _) in measured.items():
         if isinstance(kept, Measure):
-            value, low, high = measure_cells(kept)
-            rows.append({"label": _called(view), "value": value, "low": low, "high": high,
-                         "n": kept.n})  # fmt: skip
+            rows.append(interval_row(_called(view), kept.estimate, n=kept.n))
     told = "; ".join(f"{row['label']} {float(row['value'] or 0):.0%}" for row in rows)
     return Figure(
         id="shift/geometry:moves",

@@ -16,6 +16,7 @@ from auditor.comparing.composition import (
     strangers,
 )
 from auditor.comparing.goodness_of_fit import fit_of_splits
+from auditor.comparing.interval_row import interval_row
 from auditor.contract import Attributes, Check, Evidence, Manifest, Need, Words
 from auditor.contract.words import EITHER_WAY
 from auditor.findings import (
@@ -311,11 +312,8 @@ def _forest(one: _Compared) -> Figure:
     entries: list[dict[str, Cell]] = []
     for series, side in (("test data", one.test), ("where it will run", one.there)):
         for group in one.present:
-            ends = interval(side.share(group))
-            entries.append(
-                {"label": group, "value": value(side.share(group)), "low": ends.low,
-                 "high": ends.high, "n": side.images_of[group], "series": series}
-            )  # fmt: skip
+            n = side.images_of[group]
+            entries.append(interval_row(group, side.share(group), n=n, series=series))
     gaps = {g: value(one.there.share(g)) - value(one.test.share(g)) for g in one.present}
     farthest = max(gaps, key=lambda g: abs(gaps[g]))
     return Figure(

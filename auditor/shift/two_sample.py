@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from auditor.comparing.interval_row import interval_row
 from auditor.findings import Axis, Cell, Figure, Measure, Subject
 from auditor.shift.sides import Sides
 from auditor.stats import Normal, auc, interval, value
@@ -141,10 +142,7 @@ HIGHER = "of a deployment image is higher than in a test image in {value} of pai
 
 def forest_of_areas(id: str, *, title: str, rows: Mapping[str, Shifted], quantity: str) -> Figure:
     """Areas with their intervals, 0.5 being no difference."""
-    entries: list[dict[str, Cell]] = []
-    for name, one in rows.items():
-        point, low, high = _area(one.area)
-        entries.append({"label": name, "value": point, "low": low, "high": high, "n": sum(one.n)})
+    entries = [interval_row(name, one.area, n=sum(one.n)) for name, one in rows.items()]
     farthest = max(rows, key=lambda name: abs(value(rows[name].area) - 0.5))
     split = rows[farthest].split
     return Figure(
