@@ -218,6 +218,11 @@ class FakeEvidence:
         kept = scores[known].reset_index(drop=True)
         return self._task.set_values(kept, dataset.classes)
 
+    def fixed_answer(self, split="test"):
+        dataset, scores = self._scores(split, {})
+        known = self.scored(split, of="image").known
+        return self._task.fixed_answer(scores[known].reset_index(drop=True), dataset.classes)
+
     def ranked(self, split="test"):
         dataset, scores = self._scores(split, {})
         scores = scores[scores["known"]].reset_index(drop=True)

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from auditor.contract import Check, ClassScores, Evidence, LabelledSplits, Need, Words
+from auditor.contract import Check, Evidence, FixedAnswer, LabelledSplits, Need, Words
+from auditor.contract.quantity_words import NAMINGS
 from auditor.contract.words import EITHER_WAY
-from auditor.findings import Measure, Result, Side, Subject
+from auditor.findings import Measure, Measured, Result, Side, Subject
 from auditor.scoring.comparison import worst_first
+from auditor.scoring.quantities import Quantity
 from auditor.scoring.rates import n_units, too_few_of
 from auditor.scoring.rows import Rows
-from auditor.stats import paired_difference, rate, value
+from auditor.stats import mean, paired_difference, rate, value
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,9 @@ class Baseline(Check):
     What it measures
     ----------------
     Accuracy minus the accuracy of one fixed answer, the commonest label among these images. Both
-    are taken on the same images, so the interval is that of a paired difference.
+    are taken on the same images, so the interval is that of a paired difference. Of a segmenter,
+    mean overlap (IoU) and right pixels, minus what they are where every pixel is answered with
+    the commonest class.
 
     Why it matters
     --------------
@@ -39,7 +43,7 @@ class Baseline(Check):
 
     id: ClassVar[str] = "performance/baseline"
     topic: ClassVar[str] = "whether it does better than one answer for all"
-    needs: ClassVar[tuple[Need, ...]] = (ClassScores(), LabelledSplits())
+    needs: ClassVar[tuple[Need, ...]] = (FixedAnswer(), LabelledSplits())
     words: ClassVar = {
         "gain": Words(
             title="Accuracy over always giving the commonest answer, {split} data",
@@ -51,7 +55,19 @@ class Baseline(Check):
             action="do not use it: a fixed answer does as well",
             headline="Always answering “{commonest}” would give {always:percent}.",
             headline_rank=3,
-        )
+        ),
+        **{
+            f"{name}-gain": Words(
+                title=f"{NAMINGS[name].title} over answering one class everywhere, {{split}} data",
+                span=EITHER_WAY,
+                short=f"{NAMINGS[name].short} beyond guessing",
+                sentence=f"{NAMINGS[name].title}: answering “{{commonest}}” everywhere would give "
+                "{other}; the model gives {this}, {gap}.",
+                sides=("The model", "One class everywhere"),
+                action="do not use it: one class everywhere does as well",
+            )
+            for name in ("mean-iou", "pixel-accuracy")
+        },
     }
     sources: ClassVar[tuple[str, ...]] = (
         "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
@@ -60,8 +76,40 @@ class Baseline(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         for split in evidence.labelled_splits():
             rows = evidence.scored(split).with_truth
-            of = f"the labelled {split} data"
-            yield too_few_of("gain", Subject.of(split=split), rows, of=of) or _gain(rows)
+            fixed = evidence.fixed_answer(split)
+            if fixed is None:
+                yield _few("gain", rows) or _gain(rows)
+                continue
+            own = {q.name: q for q in evidence.set_values(split) if not q.keys}
+            for always in fixed[1]:
+                name = f"{always.name}-gain"
+                yield _few(name, rows) or _gain_of_set(
+                    name, rows, own[always.name], always, commonest=fixed[0]
+                )
+
+
+def _few(name: str, rows: Rows) -> Measured | None:
+    of = f"the labelled {rows.split} data"
+    return too_few_of(name, Subject.of(split=rows.split), rows, of=of)
+
+
+def _gain_of_set(
+    name: str, rows: Rows, model: Quantity, always: Quantity, *, commonest: str
+) -> Measure:
+    """By the images' pseudo-observations: the difference of two values of one set."""
+    sides = [mean(q.values, unit=rows.unit_codes, span=q.span) for q in (model, always)]
+    return Measure(
+        name=name,
+        subject=Subject.of(split=rows.split),
+        estimate=mean(model.values - always.values, unit=rows.unit_codes, span=EITHER_WAY),
+        scale="difference",
+        neutral=0.0,
+        better="higher",
+        n=len(rows),
+        n_units=n_units(rows),
+        sides=(Side(sides[0], len(rows)), Side(sides[1], len(rows))),
+        facts={"commonest": commonest},
+    )
 
 
 def _gain(rows: Rows) -> Measure:

@@ -80,6 +80,13 @@ class Evidence(Protocol):
         """
         ...
 
+    def fixed_answer(self, split: str = "test") -> tuple[str, tuple[Quantity, ...]] | None:
+        """The commonest class, and what the set is worth where it is answered everywhere.
+
+        Quantities as of ``set_values``; None where rows say it, or where there is no such answer.
+        """
+        ...
+
     def answers(
         self, split: str = "test", *, part: str = "sound", **asked: Unpack[PassKeys]
     ) -> Outcomes:

@@ -181,11 +181,20 @@ class CheckEvidence(_Declared):
         self._require_pass(wanted)
         known = self.gathered.set_values
         if (wanted, part) not in known:
-            dataset, scores = self._scores(wanted, part)
-            annotated = self._task.rows(dataset, scores, of="image").known
-            scores = scores[annotated].reset_index(drop=True)
-            known[wanted, part] = self._task.set_values(scores, dataset.classes)
+            scores, classes = self._annotated(wanted, part)
+            known[wanted, part] = self._task.set_values(scores, classes)
         return known[wanted, part]
+
+    def fixed_answer(self, split: str = "test") -> tuple[str, tuple[Quantity, ...]] | None:
+        wanted = Pass(split)
+        self._require_pass(wanted)
+        return self._task.fixed_answer(*self._annotated(wanted, "sound"))
+
+    def _annotated(self, wanted: Pass, part: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+        """What the rows of annotated images are made of, and the classes."""
+        dataset, scores = self._scores(wanted, part)
+        known = self._task.rows(dataset, scores, of="image").known
+        return scores[known].reset_index(drop=True), dataset.classes
 
     def ranked(self, split: str = "test") -> RankedAnswers:
         wanted = Pass(split)

@@ -48,6 +48,16 @@ class Task(Protocol):
         """
         ...
 
+    def fixed_answer(
+        self, scores: pd.DataFrame, classes: tuple[str, ...]
+    ) -> tuple[str, tuple[Quantity, ...]] | None:
+        """The commonest class and what a set is worth where it is the answer everywhere.
+
+        Quantities as of `set_values`, by the same names. None where rows say it themselves, or no
+        answer is the same for every image.
+        """
+        ...
+
 
 TASKS: Mapping[str, Task] = {
     "classification": classification,

@@ -298,6 +298,13 @@ def set_values(scores: pd.DataFrame, classes: tuple[str, ...]) -> tuple[Quantity
     return tuple(found)
 
 
+def fixed_answer(
+    scores: pd.DataFrame, classes: tuple[str, ...]
+) -> tuple[str, tuple[Quantity, ...]] | None:
+    """None: no box is the same for every image."""
+    return None
+
+
 def _present(scores: pd.DataFrame) -> tuple[list[int], list[str]]:
     """Classes and sizes that some object is of."""
     counted = ~_flat(scores, "object_crowd", bool)
