@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Unpack
@@ -256,6 +256,16 @@ class CheckEvidence(_Declared):
         self._require_split(split)
         scan = self.gathered.scans[split]
         return scan[self._keep(split)].reset_index(drop=True) if part == "sound" else scan
+
+    def scan_of(self, split: str, image_ids: Sequence[str]) -> pd.DataFrame:
+        self._require_split(split)
+        scan = self.gathered.scans[split]
+        places = pd.Index(scan["image_id"]).get_indexer(pd.Index(image_ids))
+        rows, inverse = np.unique(places, return_inverse=True)
+        parts = self.gathered.splits[split].thumbnails(rows)
+        held = pd.Series([cell for part in parts for cell in part], dtype=object)
+        found = scan.iloc[places].reset_index(drop=True)
+        return found.assign(thumbnail=held.iloc[inverse].to_numpy())
 
     def manifest_report(self, split: str) -> ManifestReport:
         self._require_split(split)

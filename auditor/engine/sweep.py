@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from auditor.contract import Pass
 from auditor.data.annotations import ImageHeader
 from auditor.data.dataset import Dataset
 from auditor.data.donors import donor_rows
+from auditor.data.scan import SCAN_COLUMNS
 from auditor.engine.answer_files import answered
 from auditor.engine.sampling import sample_rows
 from auditor.engine.shard import run_shard
@@ -75,9 +78,20 @@ class SweptSplit:
     passes: tuple[SweptPass, ...]
     former: tuple[str, ...] = ()
 
+    @cached_property
     def scan(self) -> pd.DataFrame:
-        """One row an image, in manifest order."""
-        return pd.concat([pd.read_parquet(path) for path in self.scans], ignore_index=True)
+        """One row an image, in manifest order; without thumbnails, which are most of it."""
+        columns = [name for name in SCAN_COLUMNS if name != "thumbnail"]
+        parts = [pd.read_parquet(path, columns=columns) for path in self.scans]
+        return pd.concat(parts, ignore_index=True)
+
+    def thumbnails(self, rows: np.ndarray | None = None) -> Iterator[list[bytes]]:
+        """Thumbnails by shard, of all images or of some `rows` in rising order; b"" for none."""
+        for i, path in enumerate(self.scans):
+            mine = None if rows is None else rows[rows // SHARD == i] - i * SHARD
+            if mine is None or len(mine):
+                held = pq.read_table(path, columns=["thumbnail"]).column(0)
+                yield (held if mine is None else held.take(pa.array(mine))).to_pylist()
 
     def frame(self, row: int) -> np.ndarray:
         """The kept frame of a row, (h, w, 3) uint8."""
@@ -202,7 +216,7 @@ def _donors(
 ) -> np.ndarray | None:
     if sweep_pass.view.donor is None or earlier is None:
         return None
-    usable = earlier.scan()["readable"].to_numpy(dtype=bool)
+    usable = earlier.scan["readable"].to_numpy(dtype=bool)
     return donor_rows(dataset, sweep_pass.view.donor, usable=usable, seed=spec.audit.seed)
 
 

@@ -105,12 +105,22 @@ def test_each_image_gets_its_answer_and_broken_ones_none(rooms, worlds, tmp_path
     store = Store(tmp_path)
     result = swept(rooms, worlds, store)
     probabilities = assemble(result.passes[0], "predictions", store=store)
-    readable = result.scan()["readable"].to_numpy()
+    readable = result.scan["readable"].to_numpy()
     assert np.flatnonzero(~readable).tolist() == [3, 100, 299]
     assert np.isnan(probabilities[~readable]).all()
     wanted = np.array([brightness(i) / 255 for i in range(300)], dtype=np.float32)
     np.testing.assert_allclose(probabilities[readable, 1], wanted[readable], atol=1e-6)
-    assert result.scan()["image_id"].tolist() == rooms.image_ids.tolist()
+    assert result.scan["image_id"].tolist() == rooms.image_ids.tolist()
+
+
+def test_thumbnails_are_read_where_they_are_asked_for(rooms, worlds, tmp_path):
+    result = swept(rooms, worlds, Store(tmp_path))
+    assert "thumbnail" not in result.scan
+    every = [cell for part in result.thumbnails() for cell in part]
+    assert [len(cell) for cell in every[:5]] == [3072, 3072, 3072, 0, 3072]
+    some = np.array([2, 3, 255, 256, 298])
+    of_them = [cell for part in result.thumbnails(some) for cell in part]
+    assert of_them == [every[row] for row in some]
 
 
 def test_a_second_run_asks_the_model_nothing(rooms, worlds, tmp_path):
@@ -285,7 +295,7 @@ def test_an_image_that_is_broken_otherwise_is_told_so(worlds, own_rooms, tmp_pat
     model = BrightnessModel(worlds.facts())
     result = swept(own_rooms, worlds, store, model=model)
     assert model.frames_seen == 0
-    assert result.scan()["error"][100] == "the file is empty (0 bytes)"
+    assert result.scan["error"][100] == "the file is empty (0 bytes)"
 
 
 def test_a_model_that_looks_across_its_batch_gives_what_it_gives_from_nothing(
@@ -332,7 +342,7 @@ def test_late_passes_read_kept_frames_and_need_no_image_file(rooms, worlds, tmp_
     late = [Pass("test", view=OnlyDonor()), Pass("test", variant="int8")]
     second = swept(dataset, worlds, store, passes=late, keep=True, earlier=first)
     donated = assemble(second.passes[0], "predictions", store=store)
-    readable = first.scan()["readable"].to_numpy()
+    readable = first.scan["readable"].to_numpy()
     assert np.isfinite(donated[readable]).all()
     assert np.isnan(donated[~readable]).all()
     np.testing.assert_array_equal(first.frame(7), np.full((8, 8, 3), brightness(7), np.uint8))
