@@ -76,6 +76,9 @@ class Gathered:
     )
     """What rows of the last pass are made of, which is asked for once for each kind of row."""
 
+    orders: dict[str, np.ndarray] = field(default_factory=dict, compare=False)
+    """In which order samples take the images of a split, of those asked for so far."""
+
     def readable(self, split: str) -> np.ndarray:
         """Mask over a split's rows: images that could be decoded."""
         return self.scans[split]["readable"].to_numpy(dtype=bool)
@@ -297,8 +300,15 @@ class CheckEvidence(_Declared):
         available = self.gathered.available
         if not any(split in need.frame_splits(available) for need in self.check.needs):
             raise UndeclaredNeedError(f"{self.check.id} asks for frames of {split} undeclared")
-        order = nested_order(available.datasets[split], seed=self.spec.audit.seed)
+        order = self._order(split)
         return np.sort(order[self._keep(split)[order]][:sample])
+
+    def _order(self, split: str) -> np.ndarray:
+        known = self.gathered.orders
+        if split not in known:
+            dataset = self.gathered.available.datasets[split]
+            known[split] = nested_order(dataset, seed=self.spec.audit.seed)
+        return known[split]
 
     def _keep(self, split: str) -> np.ndarray:
         return self.gathered.soundness.keep(split)
@@ -309,9 +319,7 @@ class CheckEvidence(_Declared):
         mask = self._keep(wanted.split) if part == "sound" else self.gathered.readable(wanted.split)
         sound = self._keep(wanted.split)
         in_sample = np.zeros(len(dataset), dtype=bool)
-        in_sample[sample_rows(dataset, wanted.sample, seed=self.spec.audit.seed, sound=sound)] = (
-            True
-        )
+        in_sample[sample_rows(self._order(wanted.split), wanted.sample, sound=sound)] = True
         answered = np.ones(len(swept.rows), dtype=bool)
         if wanted.view.donor is not None:
             answered = swept.answered(self.spec.model.task)

@@ -21,8 +21,9 @@ from auditor.data.annotations import ImageHeader
 from auditor.data.dataset import Dataset
 from auditor.data.donors import donor_rows
 from auditor.data.scan import SCAN_COLUMNS
+from auditor.data.views import Donor
 from auditor.engine.answer_files import answered
-from auditor.engine.sampling import sample_rows
+from auditor.engine.sampling import nested_order, sample_rows
 from auditor.engine.shard import run_shard
 from auditor.engine.shard_files import PassWork, ShardFiles, ShardTask
 from auditor.engine.store import Store, key_of
@@ -123,13 +124,15 @@ def sweep_split(
 
     Samples are drawn among the `sound` images (n,) bool, None: among all.
     """
-    takes = [sample_rows(dataset, p.sample, seed=spec.audit.seed, sound=sound) for p in passes]
-    donors = [_donors(dataset, p, spec, earlier) for p in passes]
+    order = nested_order(dataset, seed=spec.audit.seed)
+    takes = [sample_rows(order, p.sample, sound=sound) for p in passes]
+    given = _donors(dataset, {p.view.donor for p in passes}, spec, earlier)
+    donors = [given.get(p.view.donor) for p in passes]
     former = _former_digests(dataset, store) if earlier is None else earlier.former
     starts = range(0, len(dataset), SHARD)
     shards = [range(start, min(start + SHARD, len(dataset))) for start in starts]
     # A pass over a sample has nothing in many shards of a large split, and no files there.
-    held = [[i for i, take in enumerate(takes) if _within(take, rows).any()] for rows in shards]
+    held = [[i for i, take in enumerate(takes) if len(_within(take, rows))] for rows in shards]
     tasks = [
         _task(dataset, rows, [passes[i] for i in own], [takes[i] for i in own],
               [donors[i] for i in own], spec=spec, keep_frames=keep_frames, earlier=earlier,
@@ -177,8 +180,9 @@ def _write_digests(dataset: Dataset, digests: tuple[str, ...], store: Store) -> 
 
 
 def _within(take: np.ndarray, rows: range) -> np.ndarray:
-    """Which of the rows taken lie in a shard."""
-    return np.asarray((take >= rows.start) & (take < rows.stop))
+    """Those of the rows taken, in rising order, that lie in a shard."""
+    start, stop = np.searchsorted(take, [rows.start, rows.stop])
+    return take[start:stop]
 
 
 def _files_of(
@@ -212,12 +216,17 @@ def assemble(swept: SweptPass, kind: str, *, store: Store) -> np.ndarray:
 
 
 def _donors(
-    dataset: Dataset, sweep_pass: Pass, spec: AuditSpec, earlier: SweptSplit | None
-) -> np.ndarray | None:
-    if sweep_pass.view.donor is None or earlier is None:
-        return None
+    dataset: Dataset, kinds: set[Donor | None], spec: AuditSpec, earlier: SweptSplit | None
+) -> dict[Donor | None, np.ndarray]:
+    """The row of each image's donor (n,), by kind of donor; {} where no frames were kept."""
+    if earlier is None:
+        return {}
     usable = earlier.scan["readable"].to_numpy(dtype=bool)
-    return donor_rows(dataset, sweep_pass.view.donor, usable=usable, seed=spec.audit.seed)
+    return {
+        kind: donor_rows(dataset, kind, usable=usable, seed=spec.audit.seed)
+        for kind in kinds
+        if kind is not None
+    }
 
 
 def _task(
@@ -235,7 +244,7 @@ def _task(
     part = dataset.frame.iloc[rows.start : rows.stop]
     work = []
     for sweep_pass, take, donated in zip(passes, takes, donors, strict=True):
-        mine = take[_within(take, rows)]
+        mine = _within(take, rows)
         from_whom = None if donated is None else donated[mine]
         work.append(
             PassWork(
