@@ -91,7 +91,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
         split: _sweep(loaded, split, loaded.plan.early, store=store, report=report)
         for split in datasets
     }
-    scans = {split: swept.scan for split, swept in first.items()}
+    scans = {split: swept.scan() for split, swept in first.items()}
     for split, scan in scans.items():
         _stop_if_unusable(split, scan, loaded.spec)
     soundness = _assessed(loaded, first, store=store)
@@ -141,7 +141,7 @@ def _assessed(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store) 
         parts = (part for split in swept.values() for part in split.thumbnails())
         found = assess(
             loaded.available.datasets,
-            {split: one.scan for split, one in swept.items()},
+            {split: one.scan() for split, one in swept.items()},
             near=data.duplicates.near,
             max_pixels=data.limits.max_pixels,
             white=white,
