@@ -19,7 +19,7 @@ import resource
 import tempfile
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from importlib.metadata import version
@@ -171,6 +171,9 @@ class ArrayEvidence:
 
     def scan(self, split: str, *, part: str = "sound") -> pd.DataFrame:
         return self.scans[split]
+
+    def scan_of(self, split: str, image_ids: Sequence[str]) -> pd.DataFrame:
+        return self.scans[split].set_index("image_id").loc[list(image_ids)].reset_index()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 python benchmarks/near_duplicates.py            # recall and false alarms (--real FOLDER adds
 python benchmarks/near_duplicates.py --cost     # real photos); CPU time by n
+python benchmarks/near_duplicates.py --trees    # pairs that random trees find of those there are
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,8 @@ from PIL import Image, ImageDraw
 from threadpoolctl import threadpool_limits
 
 from auditor.data.near_duplicates import Prints, near_pairs, prints
+from auditor.data.near_pairs import WHOLE, nearest, sketches
+from auditor.data.near_trees import nearest_in_trees
 from auditor.data.scan import THUMBNAIL, properties, thumbnail
 
 Pixels = np.ndarray
@@ -208,6 +212,32 @@ def cost(sizes: list[int]) -> None:
             print(f"{world:16}{n:8,}{spent:8.1f}{int(found.partly.sum()):17,}", flush=True)
 
 
+def trees(n: int) -> None:
+    """Of drawn photos, half of them changed a little, pairs by how far they lie apart."""
+    known, _ = thumbnails_of("photos", n)
+    changed = known.thumbnails[: n // 2].astype(np.float32)
+    strength = RNG.uniform(0, 40, len(changed))[:, None, None, None]
+    changed += strength * fields(len(changed), RNG, side=THUMBNAIL)[..., None] / 4
+    cells = np.concatenate([known.thumbnails[n // 2 :], np.clip(changed, 0, 255).astype(np.uint8)])
+    whole = sketches(np.concatenate([known.thumbnails[: n // 2], cells]), WHOLE)
+    found = []
+    for search in (
+        lambda: nearest(whole, whole, radius=0.2, most=9),
+        lambda: nearest_in_trees(whole, radius=0.2, most=9),
+    ):
+        begun = time.process_time()
+        with threadpool_limits(1):
+            one, other = search()
+        print(f"{time.process_time() - begun:.1f} CPU s, {int((one < other).sum()):,} pairs")
+        found.append(pd.MultiIndex.from_arrays([one[one < other], other[one < other]]))
+    pairs = found[0].to_frame(index=False).to_numpy()
+    apart = np.linalg.norm(whole[pairs[:, 0]] - whole[pairs[:, 1]], axis=1)
+    print("| apart | pairs | found by trees |\n|---|---|---|")
+    for low, high in itertools.pairwise((0, 0.05, 0.1, 0.15, 0.2)):
+        band = (apart > low) & (apart <= high)
+        print(f"| {low}-{high} | {band.sum():,} | {found[0][band].isin(found[1]).sum():,} |")
+
+
 def thumbnails_of(world: str, n: int) -> tuple[Prints, Callable[[int], Pixels]]:
     """Prints of n images, and their pixels: of 128 x 128, those of a scene with its noise."""
     rng = np.random.default_rng(0)
@@ -235,8 +265,11 @@ def main() -> None:
     parser.add_argument("--real", type=Path, help="folder of real photos (shared/data)")
     parser.add_argument("--seed", type=int, default=11, help="other images (0, 7: tuning)")
     parser.add_argument("--cost", nargs="*", type=int, help="sizes; 5000 20000 80000 if none")
+    parser.add_argument("--trees", type=int, nargs="?", const=40_000, help="photos (40,000)")
     args = parser.parse_args()
-    if args.cost is not None:
+    if args.trees is not None:
+        trees(args.trees)
+    elif args.cost is not None:
         cost(args.cost or [5_000, 20_000, 80_000])
     else:
         recall(args.real, args.seed)

@@ -8,7 +8,7 @@ its presence agrees with the label in (1 + rho) / 2 of them.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -243,6 +243,9 @@ class FrameEvidence:
             image_id=self.data.image_ids, readable=True, width=SIDE, height=SIDE, mode="RGB",
             format="PNG", bytes=1000,
         )  # fmt: skip
+
+    def scan_of(self, split: str, image_ids: Sequence[str]) -> pd.DataFrame:
+        return self.scan(split).set_index("image_id").loc[list(image_ids)].reset_index()
 
     def frames(self, split: str, *, sample: int) -> Frames:
         return self.shot[:sample]

@@ -275,6 +275,9 @@ class FakeEvidence:
     def scan(self, split, *, part="sound"):
         return self._part(self.scans, (split,), part)
 
+    def scan_of(self, split, image_ids):
+        return self.scan(split).set_index("image_id").loc[list(image_ids)].reset_index()
+
     def manifest_report(self, split):
         return self.manifest_reports[split]
 

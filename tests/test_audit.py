@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from coloured_rooms import POLICY, QUICK, make_world
+from threadpoolctl import threadpool_info, threadpool_limits
 from typer.testing import CliRunner
 
 import auditor
@@ -52,6 +53,20 @@ def test_an_unfair_world_fails_for_the_group_that_is_served_worse(unfair, tmp_pa
     failing = [f.id for f in record.findings if f.verdict == "FAIL" and f.limit == "groups"]
     assert failing == ["bias/subgroup-gap:accuracy:building=old@test"]
     assert verdicts(record)["better-than-guessing"] == "PASS"
+
+
+def test_linear_algebra_has_one_thread_from_the_first_image_on(fair, tmp_path, monkeypatch):
+    seen = []
+
+    def gathering(*_, **__):
+        seen.extend(p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas")
+        raise auditor.AuditorError("seen enough")
+
+    monkeypatch.setattr("auditor.engine.run.gather", gathering)
+    with threadpool_limits(limits=2), pytest.raises(auditor.AuditorError, match="seen enough"):
+        auditor.run(fair, out=tmp_path, only=QUICK)
+    assert seen
+    assert set(seen) == {1}
 
 
 def test_the_same_audit_twice_gives_the_same_record(audited, fair, tmp_path):

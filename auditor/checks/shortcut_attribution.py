@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -164,19 +166,22 @@ class Attribution(Check):
 
     def _occluded(self, evidence: Evidence, model: Predictor, looked: Looked, fill: Fill) -> Maps:
         confidence = evidence.spec.model.point.confidence
-        made: dict[int, NDArray[np.float64]] = {}
-        unanswered = 0
-        for at, frame in enumerate(looked.frames):
+
+        def map_of(frame: NDArray[np.uint8]) -> NDArray[np.float64] | None:
             shot = model.predict(frame[None])
             target = target_of(shot, confidence=confidence, grid=self.grid)
             if target is None:
-                unanswered += 1
-                continue
-            made[at] = occlusion_map(
+                return None
+            return occlusion_map(
                 model, frame, filled(frame, fill), grid=self.grid, score=target.scores,
                 before=target.before,
             )  # fmt: skip
-        return collected(OCCLUSION, fill, made, self.grid, unanswered)
+
+        # A model answers as many calls at once as there are cores.
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            maps = list(pool.map(map_of, looked.frames))
+        made = {at: one for at, one in enumerate(maps) if one is not None}
+        return collected(OCCLUSION, fill, made, self.grid, len(maps) - len(made))
 
     def _by_gradients(
         self, evidence: Evidence, model: Predictor, looked: Looked, fill: Fill

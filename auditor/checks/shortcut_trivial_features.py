@@ -178,12 +178,11 @@ class TrivialFeatures(Check):
         rows = evidence.scored("test", of="image").with_truth
         at = whole_units(np.arange(len(rows)), unit=rows.unit_codes, most=self.most_images, rng=rng)
         drawn = rows.take(at)
-        scan = evidence.scan("test").set_index("image_id").loc[list(drawn.image_ids)]
         classes = told_classes(drawn, most=self.most_classes)
         return Looked(
             rows=drawn,
             unit=own_units(drawn),
-            cues=cues(scan.reset_index()),
+            cues=cues(evidence.scan_of("test", list(drawn.image_ids))),
             classes=classes,
             truth=present(drawn, classes),
             of_all=len(rows),

@@ -29,6 +29,10 @@ sys.path[:] = {path!r}
 from auditor.containment.nursery import main
 main({at})
 """
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
+"""Each call has a thread, and its small matrices more of them make slower: where others want the
+cores too, by ten times."""
+
 _PATIENCE_S = 120
 """Seconds within which libraries are imported and a process is forked."""
 
@@ -178,6 +182,7 @@ class _Nursery:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            env={**os.environ, **_ENVIRONMENT},
         )
         theirs.close()
 

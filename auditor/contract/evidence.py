@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Unpack
 
@@ -105,7 +106,14 @@ class Evidence(Protocol):
         ...
 
     def scan(self, split: str, *, part: str = "sound") -> pd.DataFrame:
-        """One row an image: `auditor.data.scan.SCAN_COLUMNS`; as-given has unreadable ones too."""
+        """One row an image: `auditor.data.scan.SCAN_COLUMNS` without their thumbnails.
+
+        As-given has unreadable ones too.
+        """
+        ...
+
+    def scan_of(self, split: str, image_ids: Sequence[str]) -> pd.DataFrame:
+        """The rows of some images of a scan, in the order named, with their thumbnails."""
         ...
 
     def manifest_report(self, split: str) -> ManifestReport:

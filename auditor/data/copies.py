@@ -222,9 +222,28 @@ def _fit(x: np.ndarray, y: np.ndarray, *, gamma: float) -> tuple[float, float, f
         spread = weights @ np.square(powers - middle)
         gain = max(0.0, (weights * (powers - middle)) @ (y - level) / max(spread, 1e-9))
         apart = np.abs(gain * (powers - middle) + level - y)
-        typical = float(np.median(apart))
-        weights = (1 + (apart / max(0.004, 2 * typical)) ** 2) ** -2
+        typical = _quantiles(apart, 0.5)[0]
+        weights = _little_where_far(apart, max(0.004, 2 * typical))
     return typical, gamma, float(gain), float(level - gain * middle)
+
+
+def _little_where_far(apart: np.ndarray, scale: float) -> np.ndarray:
+    """Weights that fall as the fourth power of what lies apart beyond a scale."""
+    weights = np.square(apart / scale)
+    weights += 1
+    weights *= weights
+    return np.reciprocal(weights, out=weights)
+
+
+def _quantiles(values: np.ndarray, *shares: float) -> list[float]:
+    """Quantiles as numpy has them, all from one partial sort, and without its looking for NaN."""
+    places = [share * (len(values) - 1) for share in shares]
+    ends = [(int(at), min(int(at) + 1, len(values) - 1)) for at in places]
+    ordered = np.partition(values, sorted({end for both in ends for end in both}))
+    return [
+        float(ordered[low] + (at - low) * (ordered[high] - ordered[low]))
+        for at, (low, high) in zip(places, ends, strict=True)
+    ]
 
 
 def _at(image: np.ndarray, side: int) -> np.ndarray:
@@ -272,8 +291,8 @@ def _aligned(
                 light = np.polyfit(terms[4], wanted, 1)
             apart = np.abs(wanted - light @ terms[4:])
             # Edges that do not lie on each other yet differ much: they count at first.
-            scale = max(4.0, 2 * np.median(apart), np.quantile(apart, 0.95) / 2**k)
-            weights = (1 + (apart / scale) ** 2) ** -2
+            middle, high = _quantiles(apart, 0.5, 0.95)
+            weights = _little_where_far(apart, max(4.0, 2 * middle, high / 2**k))
             # A little of a ridge holds still what a flat image does not tell.
             ridge = np.diag([1e-3 * side**2] * 4 + [1e-3] * 2)
             found = np.linalg.solve(terms * weights @ terms.T + ridge, terms @ (weights * wanted))

@@ -22,8 +22,7 @@ def donor_rows(dataset: Dataset, kind: Donor, *, usable: np.ndarray, seed: int) 
     """
     rng = np.random.default_rng([seed, 0xD0, _STREAMS[kind]])
     labels = dataset.labels
-    units = dataset.units if dataset.units is not None else dataset.image_ids
-    _, unit_of = np.unique(units.astype(str), return_inverse=True)
+    unit_of = np.arange(len(dataset)) if dataset.unit_codes is None else dataset.unit_codes
     donors = np.full(len(dataset), -1)
     if kind == "any":
         everyone = np.flatnonzero(usable)

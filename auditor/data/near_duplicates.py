@@ -17,6 +17,7 @@ import pandas as pd
 
 from auditor.data.copies import LEAST_AGREEING, LEAST_GRAIN, Likeness, likeness, reduced
 from auditor.data.near_pairs import CROWD, SIDE, Candidates, candidates, turned
+from auditor.data.thumbnails import Thumbnails
 
 LEAST_CONTRAST = 4.0
 """Standard deviation of a thumbnail, in grey levels, below which it shows no pattern."""
@@ -30,7 +31,7 @@ MOST_CONFIRMED = 1000
 MOST_OF_CROWDS = 300
 """The same of images that have crowds of look-alikes, where few copies can be told."""
 
-_CACHED = 4096
+_CACHED, _AT_ONCE = 4096, 4096
 _BLOCKINESS = 0.1
 """Largest difference of the logarithms of blockiness of images that were compressed alike."""
 
@@ -46,23 +47,32 @@ Comparisons = dict[str, Likeness]
 
 
 @dataclass(frozen=True)
-class Prints:
-    """What images are recognised by, one row an image.
-
-    `files` and `pixels` are digests, "" where an image was unreadable; `thumbnails` are
-    (n, 32, 32, 3) uint8; `stored` numbers format and size; `comparable` (n,) bool says which show
-    a pattern.
-    """
+class Digests:
+    """What equal images are told by, (n,) each: digests, "" where an image was unreadable."""
 
     files: np.ndarray
     pixels: np.ndarray
-    thumbnails: np.ndarray
-    blockiness: np.ndarray
-    stored: np.ndarray
-    comparable: np.ndarray
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def take(self, rows: np.ndarray) -> Digests:
+        """Those of some images."""
+        return Digests(self.files[rows], self.pixels[rows])
+
+
+@dataclass(frozen=True)
+class Prints(Digests):
+    """What images are recognised by, one row an image.
+
+    `thumbnails` are (n, 32, 32, 3) uint8, 0 of unreadable images; `stored` numbers format and
+    size; `comparable` (n,) bool says which show a pattern.
+    """
+
+    thumbnails: Thumbnails
+    blockiness: np.ndarray
+    stored: np.ndarray
+    comparable: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -86,29 +96,35 @@ def no_pairs(n: int) -> NearPairs:
     return NearPairs(none, none, np.empty(0), np.zeros(n, dtype=bool))
 
 
-def prints(scan: pd.DataFrame) -> Prints:
-    """Prints of the images of a scan, in its order."""
+def prints(scan: pd.DataFrame, thumbnails: Thumbnails | None = None) -> Prints:
+    """Prints of the images of a scan, in its order; `thumbnails`: left out, the scan holds them."""
     readable = scan["readable"].to_numpy(dtype=bool)
-    cells = np.zeros((len(scan), SIDE, SIDE, 3), dtype=np.uint8)
-    if readable.any():
-        joined = b"".join(scan.loc[readable, "thumbnail"])
-        cells[readable] = np.frombuffer(joined, dtype=np.uint8).reshape(-1, SIDE, SIDE, 3)
+    cells = _thumbnails_of(scan, readable) if thumbnails is None else thumbnails
     digests = {
         column: np.where(readable, scan[column].to_numpy(dtype=object), "")
         for column in ("sha256", "pixel_sha256")
     }
-    contrast = np.array([cell.mean(axis=2).std() for cell in cells])
+    parts = (cells[at : at + _AT_ONCE] for at in range(0, len(cells), _AT_ONCE))
+    contrast = [part.mean(axis=3).std(axis=(1, 2)) for part in parts]
     return Prints(
         files=digests["sha256"],
         pixels=digests["pixel_sha256"],
         thumbnails=cells,
         blockiness=scan["blockiness"].to_numpy(dtype=float),
         stored=scan.groupby(["format", "width", "height"], dropna=False).ngroup().to_numpy(),
-        comparable=readable & (contrast >= LEAST_CONTRAST),
+        comparable=readable & (np.concatenate([*contrast, np.empty(0)]) >= LEAST_CONTRAST),
     )
 
 
-def exact_twins(given: Prints, others: Prints) -> tuple[np.ndarray, np.ndarray]:
+def _thumbnails_of(scan: pd.DataFrame, readable: np.ndarray) -> np.ndarray:
+    cells = np.zeros((len(scan), SIDE, SIDE, 3), dtype=np.uint8)
+    if readable.any():
+        joined = b"".join(scan.loc[readable, "thumbnail"])
+        cells[readable] = np.frombuffer(joined, dtype=np.uint8).reshape(-1, SIDE, SIDE, 3)
+    return cells
+
+
+def exact_twins(given: Digests, others: Digests) -> tuple[np.ndarray, np.ndarray]:
     """Of each image the first of `others` with the same pixels (-1), and the kind."""
     first = pd.Series(np.arange(len(others)), index=pd.Index(others.pixels, dtype=object))
     first = first[(first.index != "") & ~first.index.duplicated()]
@@ -125,7 +141,7 @@ def near_pairs(given: Prints, *, pixels: Pixels, known: Comparisons | None = Non
     rows = _distinct(given)
     if len(rows) < 2:
         return no_pairs(len(given))
-    found = candidates(given.thumbnails[rows])
+    found = candidates(given.thumbnails.take(rows, axis=0))
     chosen, partly = _chosen(found)
 
     looked, alike = _compared(given.pixels[rows], found, chosen, lambda at: pixels(int(rows[at])),

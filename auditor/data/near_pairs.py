@@ -10,13 +10,16 @@ makes a candidate a copy.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.fft import dct
 
+from auditor.data.near_trees import nearest_in_trees
 from auditor.data.scan import THUMBNAIL
+from auditor.data.thumbnails import Thumbnails
 
 SIDE = THUMBNAIL
 """Side of a thumbnail."""
@@ -52,6 +55,10 @@ _FEW = 3
 MOST_WINDOWED = 20_000
 """Above this number of images (20 s) no windows are tried: only whole images are compared."""
 
+MOST_COMPARED_WHOLE = 100_000
+"""Above this number of images those near each other are looked for in random trees, which can
+miss some (`auditor.data.near_trees`): comparing all takes time that grows as the square."""
+
 _RADIUS, _CORRELATION = 0.2, 0.95
 _WINDOW_RADIUS, _WINDOW_CORRELATION = 0.3, 0.9
 """How far descriptions may lie apart, and how much thumbnails of 16 x 16 must agree."""
@@ -65,6 +72,7 @@ _LEAST_AMPLITUDE = 4.0 * SIDE
 _BLOCK, _FIRST_CHUNK, _LONGEST_CHUNK = 256, 64, 4096
 _BOX_AXES = 8
 _GREYEST = 3
+_SKETCHED_AT_ONCE, _PAIRS_AT_ONCE = 4096, 1 << 18
 
 
 @dataclass(frozen=True)
@@ -100,12 +108,13 @@ def resampling(side: int, start: float, end: float) -> np.ndarray:
     return matrix
 
 
-def candidates(thumbnails: np.ndarray) -> Candidates:
+def candidates(given: Thumbnails) -> Candidates:
     """Pairs that may be copies, of thumbnails (n, 32, 32, 3) uint8, each pair once."""
+    thumbnails = given[:] if len(given) <= MOST_WINDOWED else given
     whole = sketches(thumbnails, WHOLE)
-    one, other = nearest(whole, whole, radius=_RADIUS, most=CROWD + 1, close=_CROWD_RADIUS)
+    one, other = _alike(whole)
     found = [_fitting(thumbnails, one, other, WHOLE, WHOLE, least=_CORRELATION)]
-    close = np.linalg.norm(whole[one] - whole[other], axis=1) <= _CROWD_RADIUS
+    close = _apart(whole, one, other) <= _CROWD_RADIUS
     crowded = np.bincount(one[close], minlength=len(whole)) >= CROWD + 1
     alone = np.flatnonzero(~crowded)
     searched = len(alone) > 1 and len(thumbnails) <= MOST_WINDOWED
@@ -119,9 +128,8 @@ def candidates(thumbnails: np.ndarray) -> Candidates:
                 thumbnails, alone[one], alone[other], window, theirs, least=_WINDOW_CORRELATION
             )
         )
-    grey = np.ptp(thumbnails, axis=3).max(axis=(1, 2)) <= _GREYEST
-    if searched and 0 < grey.sum() < len(grey):
-        found.append(_without_colour(thumbnails, grey))
+    if searched:
+        found += _without_colour(thumbnails[:])
     columns = [np.concatenate(parts) for parts in zip(*found, strict=True)]
     low, high = np.minimum(columns[0], columns[1]), np.maximum(columns[0], columns[1])
     # Of the ways in which two images were found that which fits best.
@@ -131,26 +139,47 @@ def candidates(thumbnails: np.ndarray) -> Candidates:
     return Candidates(one, other, turn, place, correlation, crowded)
 
 
-def _without_colour(thumbnails: np.ndarray, grey: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Pairs of a grey image and one in colour that look alike without it."""
+def _alike(whole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each image, itself among them, the nearest as a whole."""
+    if len(whole) > MOST_COMPARED_WHOLE:
+        return nearest_in_trees(whole, radius=_RADIUS, most=CROWD + 1)
+    return nearest(whole, whole, radius=_RADIUS, most=CROWD + 1, close=_CROWD_RADIUS)
+
+
+def _apart(whole: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Distances of pairs (n,), a part at a time: pairs are more than images."""
+    found = np.empty(len(one), dtype=whole.dtype)
+    for part in _slices(len(one), _PAIRS_AT_ONCE):
+        found[part] = np.linalg.norm(whole[one[part]] - whole[other[part]], axis=1)
+    return found
+
+
+def _without_colour(thumbnails: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """Pairs of a grey image and one in colour that look alike without it; [] without either."""
+    grey = np.ptp(thumbnails, axis=3).max(axis=(1, 2)) <= _GREYEST
     ours, theirs = np.flatnonzero(grey), np.flatnonzero(~grey)
+    if not len(ours) or not len(theirs):
+        return []
     plain = np.repeat(np.rint(thumbnails[theirs] @ GREY)[..., None], 3, axis=3)
     shown = (sketches(images, WHOLE) for images in (thumbnails[ours], plain))
     one, other = nearest(*shown, radius=_RADIUS, most=_FEW)
     pairs = ours[one], theirs[other]
-    return _fitting(thumbnails, *pairs, WHOLE, WHOLE, least=_CORRELATION)
+    return [_fitting(thumbnails, *pairs, WHOLE, WHOLE, least=_CORRELATION)]
 
 
-def sketches(thumbnails: np.ndarray, window: Window) -> np.ndarray:
+def sketches(thumbnails: Thumbnails, window: Window) -> np.ndarray:
     """Descriptions of a window of each thumbnail, (n, d) float32."""
     basis = dct(np.eye(SIDE), axis=0, norm="ortho")[:_FREQUENCIES].astype(np.float32)
     rows, columns = (basis @ resampling(SIDE, *ends) for ends in (window[:2], window[2:]))
-    found = np.empty((len(thumbnails), 3, _FREQUENCIES, _FREQUENCIES), dtype=np.float32)
-    for part in _slices(len(thumbnails), 4096):
-        colours = thumbnails[part].astype(np.float32)
-        grey = colours @ GREY
-        planes = np.stack([grey, colours[..., 2] - grey, colours[..., 0] - grey], axis=1)
-        found[part] = rows @ planes @ columns.T
+    parts = _slices(max(len(thumbnails), 1), _SKETCHED_AT_ONCE)
+    return np.concatenate([_sketched(thumbnails[part], rows, columns) for part in parts])
+
+
+def _sketched(thumbnails: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    colours = thumbnails.astype(np.float32)
+    grey = colours @ GREY
+    planes = np.stack([grey, colours[..., 2] - grey, colours[..., 0] - grey], axis=1)
+    found = rows @ planes @ columns.T
     u, v = np.triu_indices(_FREQUENCIES)
     grey = _regardless_of_turns(found[:, 0], u, v)[:, 1:] / np.sqrt(1 + np.hypot(u, v))[1:, None]
     amplitude = np.sqrt(np.square(grey).sum(axis=(1, 2)))
@@ -159,7 +188,8 @@ def sketches(thumbnails: np.ndarray, window: Window) -> np.ndarray:
     # A mean of colour keeps its sign.
     for plane, values in enumerate(colour, start=1):
         values[:, 0, 0] = found[:, plane, 0, 0]
-    flat = [part.reshape(len(part), -1) for part in (grey, *(_COLOUR * c for c in colour))]
+    parts = (grey, *(_COLOUR * c for c in colour))
+    flat = [part.reshape(len(part), math.prod(part.shape[1:])) for part in parts]
     sketch = np.concatenate(flat, axis=1) / np.maximum(amplitude, _LEAST_AMPLITUDE)[:, None]
     return np.ascontiguousarray(sketch, dtype=np.float32)
 
@@ -249,7 +279,7 @@ def _blocks(points: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _fitting(
-    thumbnails: np.ndarray,
+    thumbnails: Thumbnails,
     one: np.ndarray,
     other: np.ndarray,
     ours: Window,

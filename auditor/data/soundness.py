@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -27,6 +27,7 @@ from auditor.data.near_duplicates import (
     no_pairs,
     prints,
 )
+from auditor.data.thumbnails import Thumbnails
 from auditor.errors import DataError
 from auditor.spec import DicomSpec
 
@@ -133,6 +134,7 @@ def assess(
     white: float | None = None,
     dicom: DicomSpec | None = None,
     known: Comparisons | None = None,
+    thumbnails: Thumbnails | None = None,
 ) -> Soundness:
     """Find unreadable, duplicated and leaked images; scans are in the order of their datasets.
 
@@ -142,9 +144,10 @@ def assess(
     of copies that are not equal to the pixel: ``report``, ``set-apart`` or ``off``. Reported only
     are, whatever it says, those within one unit, and those of other units with other labels.
     `max_pixels`, `white` and `dicom` as of `auditor.data.images.decode`, `known` as of
-    `near_pairs`.
+    `near_pairs`; `thumbnails` of all images, split by split, where the scans hold none.
     """
-    seen = prints(pd.concat([scans[split] for split in datasets], ignore_index=True))
+    every = pd.concat([scans[split] for split in datasets], ignore_index=True)
+    seen = prints(every, thumbnails)
     starts = np.cumsum([0, *map(len, datasets.values())])
     places = {s: np.arange(a, b) for s, a, b in zip(datasets, starts[:-1], starts[1:], strict=True)}
     reader = _reader(datasets, partial(decode, max_pixels=max_pixels, white=white, dicom=dicom))
@@ -229,7 +232,7 @@ class _Known:
         How many have one does not depend on the order of images.
         """
         ours, theirs = self.places[split], self.places[others]
-        index, kind = exact_twins(self._part(ours), self._part(theirs))
+        index, kind = exact_twins(self.known.take(ours), self.known.take(theirs))
         near = self._nearest(ours, theirs)
         copies, gone = index >= 0, near["goes"].to_numpy() == 1
         if split == others:
@@ -251,9 +254,6 @@ class _Known:
             pd.Series(self._linked(mask)[self.first[rows]]).duplicated().to_numpy()
             for mask in (inside, inside & self.goes)
         )
-
-    def _part(self, rows: np.ndarray) -> Prints:
-        return Prints(**{f.name: getattr(self.known, f.name)[rows] for f in fields(Prints)})
 
     def _nearest(self, ours: np.ndarray, theirs: np.ndarray) -> pd.DataFrame:
         """Of each of ours the near copy among theirs: one that goes, else earlier, else nearest."""

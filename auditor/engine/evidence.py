@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Unpack
@@ -75,6 +75,9 @@ class Gathered:
         default_factory=dict, compare=False
     )
     """What rows of the last pass are made of, which is asked for once for each kind of row."""
+
+    orders: dict[str, np.ndarray] = field(default_factory=dict, compare=False)
+    """In which order samples take the images of a split, of those asked for so far."""
 
     def readable(self, split: str) -> np.ndarray:
         """Mask over a split's rows: images that could be decoded."""
@@ -266,6 +269,16 @@ class CheckEvidence(_Declared):
         scan = self.gathered.scans[split]
         return scan[self._keep(split)].reset_index(drop=True) if part == "sound" else scan
 
+    def scan_of(self, split: str, image_ids: Sequence[str]) -> pd.DataFrame:
+        self._require_split(split)
+        scan = self.gathered.scans[split]
+        places = pd.Index(scan["image_id"]).get_indexer(pd.Index(image_ids))
+        rows, inverse = np.unique(places, return_inverse=True)
+        parts = self.gathered.splits[split].thumbnails(rows)
+        held = pd.Series([cell for part in parts for cell in part], dtype=object)
+        found = scan.iloc[places].reset_index(drop=True)
+        return found.assign(thumbnail=held.iloc[inverse].to_numpy())
+
     def manifest_report(self, split: str) -> ManifestReport:
         self._require_split(split)
         return self.gathered.manifest_reports[split]
@@ -296,8 +309,15 @@ class CheckEvidence(_Declared):
         available = self.gathered.available
         if not any(split in need.frame_splits(available) for need in self.check.needs):
             raise UndeclaredNeedError(f"{self.check.id} asks for frames of {split} undeclared")
-        order = nested_order(available.datasets[split], seed=self.spec.audit.seed)
+        order = self._order(split)
         return np.sort(order[self._keep(split)[order]][:sample])
+
+    def _order(self, split: str) -> np.ndarray:
+        known = self.gathered.orders
+        if split not in known:
+            dataset = self.gathered.available.datasets[split]
+            known[split] = nested_order(dataset, seed=self.spec.audit.seed)
+        return known[split]
 
     def _keep(self, split: str) -> np.ndarray:
         return self.gathered.soundness.keep(split)
@@ -308,9 +328,7 @@ class CheckEvidence(_Declared):
         mask = self._keep(wanted.split) if part == "sound" else self.gathered.readable(wanted.split)
         sound = self._keep(wanted.split)
         in_sample = np.zeros(len(dataset), dtype=bool)
-        in_sample[sample_rows(dataset, wanted.sample, seed=self.spec.audit.seed, sound=sound)] = (
-            True
-        )
+        in_sample[sample_rows(self._order(wanted.split), wanted.sample, sound=sound)] = True
         answered = np.ones(len(swept.rows), dtype=bool)
         if wanted.view.donor is not None:
             answered = swept.answered(self.spec.model.task)

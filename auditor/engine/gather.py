@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,7 @@ from auditor.data.manifest import ReadDataset, read_datasets
 from auditor.data.near_duplicates import KIND_NAMES, NEAR
 from auditor.data.pooling import pool_small_groups
 from auditor.data.soundness import Soundness, assess
+from auditor.data.thumbnails import HeldThumbnails
 from auditor.engine.evidence import Gathered
 from auditor.engine.plan import Plan, make_plan
 from auditor.engine.sampling import nested_order
@@ -92,7 +94,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
     scans = {split: swept.scan() for split, swept in first.items()}
     for split, scan in scans.items():
         _stop_if_unusable(split, scan, loaded.spec)
-    soundness = _assessed(loaded, scans, store=store)
+    soundness = _assessed(loaded, first, store=store)
     _stop_if_too_few_left(soundness, loaded.spec)
     variants = make_variants(
         loaded.available, loaded.plan.variants, given=loaded.predictor, swept=first, store=store
@@ -127,7 +129,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
     )
 
 
-def _assessed(loaded: Loaded, scans: Mapping[str, pd.DataFrame], *, store: Store) -> Soundness:
+def _assessed(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store) -> Soundness:
     """What is set apart; comparisons that an earlier run made of the same pixels are kept."""
     data, white = loaded.spec.data, loaded.spec.model.input.range
     path = store.path("likeness", key_of("likeness", LIKENESS_VERSION), ".json")
@@ -135,15 +137,18 @@ def _assessed(loaded: Loaded, scans: Mapping[str, pd.DataFrame], *, store: Store
     if store.holds(path):
         held = json.loads(path.read_text(encoding="utf-8"))
     known = {pair: Likeness(**found) for pair, found in held.items()}
-    found = assess(
-        loaded.available.datasets,
-        scans,
-        near=data.duplicates.near,
-        max_pixels=data.limits.max_pixels,
-        white=white,
-        dicom=data.dicom,
-        known=known,
-    )
+    with tempfile.TemporaryFile(dir=store.folder) as file:
+        parts = (part for split in swept.values() for part in split.thumbnails())
+        found = assess(
+            loaded.available.datasets,
+            {split: one.scan() for split, one in swept.items()},
+            near=data.duplicates.near,
+            max_pixels=data.limits.max_pixels,
+            white=white,
+            dicom=data.dicom,
+            known=known,
+            thumbnails=HeldThumbnails.written(parts, file),
+        )
     if known.keys() != held.keys():
         with store.writing(path) as temporary:
             # Of images without noise a comparison holds NaN, which Python's JSON can.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from auditor.contract import Check, NotMeasurableError
 from auditor.engine.evidence import CheckEvidence, Gathered
+from auditor.engine.linear_algebra import one_blas_thread
 from auditor.findings import Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.record import CheckResults, keep_table
 from auditor.record.codec import encode
@@ -32,7 +32,7 @@ def run_checks(
 ) -> tuple[CheckRun, ...]:
     """Run checks one after the other, linear algebra on one thread so that results agree."""
     runs = []
-    with _one_blas_thread():
+    with one_blas_thread():
         for i, check in enumerate(checks):
             report("checks", i, len(checks))
             runs.append(_run(check, CheckEvidence(check, gathered)))
@@ -98,12 +98,3 @@ def _require_words(check: Check, result: Result) -> None:
     """Raise where a check yields what it has no words for: a report could not speak of it."""
     if isinstance(result, Measure | Unmeasured) and result.name not in check.words:
         raise RuntimeError(f"{check.id} yields {result.name!r}, which its words lack")
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    # scikit-learn's and numpy's results change with the number of BLAS threads.
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1):
-        yield

@@ -16,6 +16,7 @@ from auditor.data.views import AS_SHOT
 from auditor.engine.gather import CostEstimate, Loaded, cost_of, gather, load, pass_size
 from auditor.engine.kept import Asked, kept_run, note_run
 from auditor.engine.ledger import attempt_of, begin, begin_judging, end
+from auditor.engine.linear_algebra import one_blas_thread
 from auditor.engine.measure import run_checks
 from auditor.engine.named_files import (
     can_be_kept,
@@ -113,7 +114,8 @@ def audit_into(
     past = _note_attempt(folder, loaded, policy=policy_file, started=started)
     store = Store(folder / "store")
     store.remove_partial()
-    gathered = gather(loaded, store=store, report=_as_show(report))
+    with one_blas_thread():
+        gathered = gather(loaded, store=store, report=_as_show(report))
     runs = run_checks(loaded.plan.checks, gathered, report=report)
     provenance = collect_provenance(
         seed=file.spec.audit.seed,

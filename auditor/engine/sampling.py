@@ -14,22 +14,22 @@ def nested_order(dataset: Dataset, *, seed: int) -> np.ndarray:
     keep their images together, so that a sample of k images holds as few units as it must.
     """
     rng = np.random.default_rng([seed, 0x5A])
-    if dataset.units is None:
+    unit_of = dataset.unit_codes
+    if unit_of is None:
         return rng.permutation(len(dataset))
-    _, unit_of = np.unique(dataset.units.astype(str), return_inverse=True)
     rank = rng.permutation(unit_of.max() + 1) if len(unit_of) else unit_of
     return np.argsort(rank[unit_of], kind="stable")
 
 
 def sample_rows(
-    dataset: Dataset, size: int | None, *, seed: int, sound: np.ndarray | None = None
+    order: np.ndarray, size: int | None, *, sound: np.ndarray | None = None
 ) -> np.ndarray:
     """Row positions of a sample of `size` images (None: all), in manifest order.
 
-    A sample holds images of the mask `sound` (n,) alone, all of them where they are no more than
-    `size`: it is as large as was asked for however many are set apart.
+    `order` is the `nested_order` of the split. A sample holds images of the mask `sound` (n,)
+    alone, all of them where they are no more than `size`: it is as large as was asked for however
+    many are set apart.
     """
     if size is None:
-        return np.arange(len(dataset))
-    order = nested_order(dataset, seed=seed)
+        return np.arange(len(order))
     return np.sort((order if sound is None else order[sound[order]])[:size])

@@ -6,7 +6,7 @@ everything that they depend on. A thread pool drives it here; any executor may e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +51,7 @@ def run_shard(
 ) -> ShardFiles:
     """Compute what the store lacks for this shard; `kept` serves the frames of donors."""
     files = shard_files(task, store=store, predictors=predictors)
-    todo = _Todo.of(files, store)
+    todo = _Todo.of(files, store, described=task.kept is not None)
     if todo.any:
         renewal = renewal_of(task, files, store=store, predictors=predictors)
         try:
@@ -71,9 +71,10 @@ class _Todo:
     frames: bool
 
     @classmethod
-    def of(cls, files: ShardFiles, store: Store) -> _Todo:
+    def of(cls, files: ShardFiles, store: Store, *, described: bool) -> _Todo:
         frames = files.frames is not None and not store.holds(files.frames)
-        return cls(files.missing_passes(store), not store.holds(files.scan), frames)
+        scan = not described and not store.holds(files.scan)
+        return cls(files.missing_passes(store), scan, frames)
 
     @property
     def any(self) -> bool:
@@ -96,7 +97,7 @@ def _sweep(
         frames = None
         if todo.frames:
             frames = stack.enter_context(_frames_out(task, files, store, renewal))
-        for image in _images(task, files, todo, states, store, renewal):
+        for image in _images(task, files, todo, states, store, renewal, kept):
             if renewal is not None:
                 renewal.require_same(image.place, readable=image.readable)
             rows[image.place] = image.row or rows[image.place]
@@ -162,19 +163,22 @@ def _images(
     states: list[_PassState],
     store: Store,
     renewal: Renewal | None,
+    kept: KeptFrames | None,
 ) -> Iterator[_Image]:
     """The images that are asked for, in order: decoded, or from kept frames where those do."""
     described: Collection[int] = range(len(task.image_ids)) if renewal is None else renewal.changed
     decoded = set(described) if todo.scan or todo.frames else set()
     wanted = decoded.union(*(state.slot_of for state in states))
-    frames = _kept_frames(files, store, renewal)
+    frame_at = _kept_frames(task, files, store, renewal, kept)
     alike = {str(geometry_of(state.work.input)) for state in states} <= {
         str(geometry_of(task.frame_input))
     }
-    if frames is None or not alike:
+    if frame_at is None or not alike:
         decoded = wanted
     readable = np.ones(0, dtype=bool)
-    if wanted - decoded:
+    if wanted - decoded and task.kept is not None:
+        readable = np.array(task.kept.readable)
+    elif wanted - decoded:
         held = files.scan if renewal is None or store.holds(files.scan) else renewal.files.scan
         readable = readable_of(held)
     reader = ImageFiles()
@@ -182,17 +186,26 @@ def _images(
         if place in decoded:
             yield _decoded_image(task, place, reader)
         else:
-            assert frames is not None
-            frame = np.asarray(frames[place]) if readable[place] else None
+            assert frame_at is not None
+            frame = np.asarray(frame_at(place)) if readable[place] else None
             yield _Image(place, {}, kept=frame)
 
 
-def _kept_frames(files: ShardFiles, store: Store, renewal: Renewal | None) -> np.ndarray | None:
-    """Frames of the shard, else of its earlier sweep, which has all but the changed ones."""
+def _kept_frames(
+    task: ShardTask,
+    files: ShardFiles,
+    store: Store,
+    renewal: Renewal | None,
+    kept: KeptFrames | None,
+) -> Callable[[int], np.ndarray] | None:
+    """Frames of the shard by place, else of its earlier sweep, which has all but the changed."""
+    if task.kept is not None:
+        rows = task.kept.rows
+        return None if kept is None else lambda place: kept.frame(rows[place])
     earlier = None if renewal is None else renewal.files.frames
     for path in (files.frames, earlier):
         if path is not None and store.holds(path):
-            return store.read_array(path)
+            return store.read_array(path).__getitem__
     return None
 
 

@@ -53,6 +53,14 @@ class PassWork:
 
 
 @dataclass(frozen=True)
+class KeptRows:
+    """Of a shard's images whose frames are kept: their rows in the split, who is readable."""
+
+    rows: tuple[int, ...]
+    readable: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
 class ShardTask:
     """What to do with one shard: its images, the passes over it, what to keep."""
 
@@ -75,6 +83,8 @@ class ShardTask:
     dicom: DicomSpec | None = None
     former: tuple[str, ...] = ()
     """SHA-256 of each file as an earlier run had them, where one swept the same images."""
+    kept: KeptRows | None = None
+    """Of images that an earlier sweep of this run has described, and keeps the frames of."""
 
     def context_of(
         self, place: int, work: PassWork, *, donor: np.ndarray | None = None

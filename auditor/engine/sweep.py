@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from auditor.contract import Pass
 from auditor.data.annotations import ImageHeader
 from auditor.data.dataset import Dataset
 from auditor.data.donors import donor_rows
+from auditor.data.scan import SCAN_COLUMNS
+from auditor.data.views import Donor
 from auditor.engine.answer_files import answered
-from auditor.engine.sampling import sample_rows
+from auditor.engine.sampling import nested_order, sample_rows
 from auditor.engine.shard import run_shard
-from auditor.engine.shard_files import PassWork, ShardFiles, ShardTask
+from auditor.engine.shard_files import KeptRows, PassWork, ShardFiles, ShardTask
 from auditor.engine.store import Store, key_of
 from auditor.models.predictor import Predictor
 from auditor.spec import AuditSpec
 
 SHARD = 256
 """Images a shard: the unit of resuming, small enough that two threads share a small dataset."""
+
+SPARSE = 64
+"""A sample of fewer than one image in so many of its split is put together in shards of its own."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +83,22 @@ class SweptSplit:
     former: tuple[str, ...] = ()
 
     def scan(self) -> pd.DataFrame:
-        """One row an image, in manifest order."""
-        return pd.concat([pd.read_parquet(path) for path in self.scans], ignore_index=True)
+        """One row an image, in manifest order; without thumbnails, which are most of it."""
+        return self._scan
+
+    @cached_property
+    def _scan(self) -> pd.DataFrame:
+        columns = [name for name in SCAN_COLUMNS if name != "thumbnail"]
+        parts = [pd.read_parquet(path, columns=columns) for path in self.scans]
+        return pd.concat(parts, ignore_index=True)
+
+    def thumbnails(self, rows: np.ndarray | None = None) -> Iterator[list[bytes]]:
+        """Thumbnails by shard, of all images or of some `rows` in rising order; b"" for none."""
+        for i, path in enumerate(self.scans):
+            mine = None if rows is None else rows[rows // SHARD == i] - i * SHARD
+            if mine is None or len(mine):
+                held = pq.read_table(path, columns=["thumbnail"]).column(0)
+                yield (held if mine is None else held.take(pa.array(mine))).to_pylist()
 
     def frame(self, row: int) -> np.ndarray:
         """The kept frame of a row, (h, w, 3) uint8."""
@@ -109,29 +130,29 @@ def sweep_split(
 
     Samples are drawn among the `sound` images (n,) bool, None: among all.
     """
-    takes = [sample_rows(dataset, p.sample, seed=spec.audit.seed, sound=sound) for p in passes]
-    donors = [_donors(dataset, p, spec, earlier) for p in passes]
+    order = nested_order(dataset, seed=spec.audit.seed)
+    takes = [sample_rows(order, p.sample, sound=sound) for p in passes]
+    given = _donors(dataset, {p.view.donor for p in passes}, spec, earlier)
+    donors = [given.get(p.view.donor) for p in passes]
     former = _former_digests(dataset, store) if earlier is None else earlier.former
-    starts = range(0, len(dataset), SHARD)
-    shards = [range(start, min(start + SHARD, len(dataset))) for start in starts]
-    # A pass over a sample has nothing in many shards of a large split, and no files there.
-    held = [[i for i, take in enumerate(takes) if _within(take, rows).any()] for rows in shards]
+    shards = _shards(len(dataset), takes, kept=earlier is not None and keep_frames)
     tasks = [
-        _task(dataset, rows, [passes[i] for i in own], [takes[i] for i in own],
-              [donors[i] for i in own], spec=spec, keep_frames=keep_frames, earlier=earlier,
-              former=former)
-        for rows, own in zip(shards, held, strict=True)
+        _task(dataset, shard, [passes[i] for i in shard.passes], [takes[i] for i in shard.passes],
+              [donors[i] for i in shard.passes], spec=spec, keep_frames=keep_frames,
+              earlier=earlier, former=former)
+        for shard in shards
     ]  # fmt: skip
     files = _run_all(tasks, store=store, predictors=predictors, kept=earlier, report=report,
                      stage=f"{stage} {dataset.split}")  # fmt: skip
-    digests = tuple(d for f in files for d in f.digests)
-    if digests != former:
+    whole = [f for f, shard in zip(files, shards, strict=True) if not shard.sparse]
+    digests = tuple(d for f in whole for d in f.digests)
+    if earlier is None and digests != former:
         _write_digests(dataset, digests, store)
     return SweptSplit(
         split=dataset.split,
         digests=digests,
-        scans=tuple(f.scan for f in files),
-        frames=tuple(f.frames for f in files),
+        scans=tuple(f.scan for f in whole),
+        frames=tuple(f.frames for f in whole),
         passes=tuple(
             SweptPass(
                 sweep_pass=p,
@@ -141,7 +162,7 @@ def sweep_split(
                 scores=tuple(f.scores[at] for f, at in found),
             )
             for i, p in enumerate(passes)
-            for found in [_files_of(i, files, held)]
+            for found in [_files_of(i, files, shards)]
         ),
         former=former,
     )
@@ -162,16 +183,55 @@ def _write_digests(dataset: Dataset, digests: tuple[str, ...], store: Store) -> 
         temporary.write_text(json.dumps(digests), encoding="utf-8")
 
 
-def _within(take: np.ndarray, rows: range) -> np.ndarray:
-    """Which of the rows taken lie in a shard."""
-    return np.asarray((take >= rows.start) & (take < rows.stop))
+@dataclass(frozen=True)
+class _Shard:
+    """Rows of a split, in rising order, and which passes take any of them.
+
+    A `sparse` one holds the rows of a sample, wherever they lie: their frames are kept already.
+    """
+
+    rows: np.ndarray
+    passes: tuple[int, ...]
+    sparse: bool = False
+
+
+def _shards(n: int, takes: Sequence[np.ndarray], *, kept: bool) -> list[_Shard]:
+    """All rows in shards, each with the passes that take any; with `kept` frames sparse ones too.
+
+    A small sample of a large split has a few images in each of many shards: put together they
+    are fewer files, and whole batches.
+    """
+    apart = {i for i, take in enumerate(takes) if kept and 0 < len(take) * SPARSE < n}
+    found = []
+    for start in range(0, n, SHARD):
+        rows = np.arange(start, min(start + SHARD, n))
+        own = (i for i, take in enumerate(takes) if i not in apart and len(_within(take, rows)))
+        found.append(_Shard(rows, tuple(own)))
+    alike: dict[bytes, list[int]] = {}
+    for i in sorted(apart):
+        alike.setdefault(takes[i].tobytes(), []).append(i)
+    for group in alike.values():
+        take = takes[group[0]]
+        parts = (take[at : at + SHARD] for at in range(0, len(take), SHARD))
+        found += [_Shard(part, tuple(group), sparse=True) for part in parts]
+    return found
+
+
+def _within(take: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Those of the rows taken, in rising order, that lie between a shard's first and last."""
+    start, stop = np.searchsorted(take, [rows[0], rows[-1] + 1])
+    return take[start:stop]
 
 
 def _files_of(
-    which: int, files: Sequence[ShardFiles], held: Sequence[Sequence[int]]
+    which: int, files: Sequence[ShardFiles], shards: Sequence[_Shard]
 ) -> list[tuple[ShardFiles, int]]:
     """The shards that hold anything of a pass, and which of their passes it is."""
-    return [(f, own.index(which)) for f, own in zip(files, held, strict=True) if which in own]
+    return [
+        (f, shard.passes.index(which))
+        for f, shard in zip(files, shards, strict=True)
+        if which in shard.passes
+    ]
 
 
 def assemble(swept: SweptPass, kind: str, *, store: Store) -> np.ndarray:
@@ -198,17 +258,22 @@ def assemble(swept: SweptPass, kind: str, *, store: Store) -> np.ndarray:
 
 
 def _donors(
-    dataset: Dataset, sweep_pass: Pass, spec: AuditSpec, earlier: SweptSplit | None
-) -> np.ndarray | None:
-    if sweep_pass.view.donor is None or earlier is None:
-        return None
+    dataset: Dataset, kinds: set[Donor | None], spec: AuditSpec, earlier: SweptSplit | None
+) -> dict[Donor | None, np.ndarray]:
+    """The row of each image's donor (n,), by kind of donor; {} where no frames were kept."""
+    if earlier is None:
+        return {}
     usable = earlier.scan()["readable"].to_numpy(dtype=bool)
-    return donor_rows(dataset, sweep_pass.view.donor, usable=usable, seed=spec.audit.seed)
+    return {
+        kind: donor_rows(dataset, kind, usable=usable, seed=spec.audit.seed)
+        for kind in kinds
+        if kind is not None
+    }
 
 
 def _task(
     dataset: Dataset,
-    rows: range,
+    shard: _Shard,
     passes: Sequence[Pass],
     takes: Sequence[np.ndarray],
     donors: Sequence[np.ndarray | None],
@@ -218,17 +283,18 @@ def _task(
     earlier: SweptSplit | None,
     former: tuple[str, ...],
 ) -> ShardTask:
-    part = dataset.frame.iloc[rows.start : rows.stop]
+    rows = shard.rows
+    part = dataset.frame.iloc[rows]
     work = []
     for sweep_pass, take, donated in zip(passes, takes, donors, strict=True):
-        mine = take[_within(take, rows)]
+        mine = _within(take, rows)
         from_whom = None if donated is None else donated[mine]
         work.append(
             PassWork(
                 view=sweep_pass.view,
                 variant=sweep_pass.variant,
                 input=sweep_pass.input or spec.input_of(sweep_pass.variant),
-                places=mine - rows.start,
+                places=np.searchsorted(rows, mine),
                 embedding=sweep_pass.embedding,
                 donors=from_whom,
                 donor_digests=_digests_of(from_whom, () if earlier is None else earlier.digests),
@@ -243,21 +309,27 @@ def _task(
         headers=_headers(part),
         passes=tuple(work),
         frame_input=spec.model.input,
-        keep_frames=keep_frames,
+        keep_frames=keep_frames and not shard.sparse,
         seed=spec.audit.seed,
         max_pixels=spec.data.limits.max_pixels,
         dicom=spec.data.dicom,
         model=spec.model,
         classes=dataset.classes,
-        digests=earlier.digests[rows.start : rows.stop] if earlier is not None else (),
-        former=former[rows.start : rows.stop],
+        digests=() if earlier is None else tuple(earlier.digests[row] for row in rows),
+        former=tuple(former[row] for row in rows) if former and not shard.sparse else (),
+        kept=_kept(rows, earlier) if shard.sparse and earlier is not None else None,
     )
 
 
-def _truth(dataset: Dataset, rows: range) -> Any:
+def _kept(rows: np.ndarray, earlier: SweptSplit) -> KeptRows:
+    readable = earlier.scan()["readable"].to_numpy(dtype=bool)[rows]
+    return KeptRows(tuple(rows.tolist()), tuple(readable.tolist()))
+
+
+def _truth(dataset: Dataset, rows: np.ndarray) -> Any:
     if "width" not in dataset.frame:
-        return dataset.labels[rows.start : rows.stop]
-    return None if dataset.truth is None else dataset.truth.take(np.arange(rows.start, rows.stop))
+        return dataset.labels[rows]
+    return None if dataset.truth is None else dataset.truth.take(rows)
 
 
 def _headers(part: pd.DataFrame) -> tuple[ImageHeader, ...]:

@@ -82,6 +82,21 @@ def found_among(images, formats=None) -> set[tuple[int, int]]:
     return set(zip(found.one.tolist(), found.other.tolist(), strict=True))
 
 
+def test_in_many_images_copies_are_found_in_trees(monkeypatch):
+    asked = []
+    monkeypatch.setattr(pairs_module, "MOST_WINDOWED", 0)
+    monkeypatch.setattr(pairs_module, "MOST_COMPARED_WHOLE", 0)
+    search = pairs_module.nearest_in_trees
+    monkeypatch.setattr(
+        pairs_module, "nearest_in_trees", lambda *a, **k: asked.append(1) or search(*a, **k)
+    )
+    photos = [photo(seed) for seed in range(6)]
+    copies = [CHANGES["quality 30"](p) for p in photos]
+    formats = ["PNG"] * 6 + ["JPEG"] * 6
+    assert found_among([*photos, *copies], formats) == {(i, i + 6) for i in range(6)}
+    assert asked
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_copy_is_found_and_nothing_else(change):
     photos = [photo(seed) for seed in range(6)]

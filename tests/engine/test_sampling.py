@@ -12,14 +12,17 @@ def rooms(worlds):
 
 
 def test_samples_are_nested_and_in_manifest_order(rooms):
-    small, large = sample_rows(rooms, 20, seed=7), sample_rows(rooms, 60, seed=7)
+    small, large = (
+        sample_rows(nested_order(rooms, seed=7), 20),
+        sample_rows(nested_order(rooms, seed=7), 60),
+    )
     assert set(small) < set(large)
     assert (np.diff(large) > 0).all()
-    assert sample_rows(rooms, None, seed=7).tolist() == list(range(120))
+    assert sample_rows(nested_order(rooms, seed=7), None).tolist() == list(range(120))
 
 
 def test_a_sample_holds_whole_units(rooms):
-    rows = sample_rows(rooms, 40, seed=3)
+    rows = sample_rows(nested_order(rooms, seed=3), 40)
     assert len(set(rooms.units[rows])) == 10
 
 
@@ -30,8 +33,11 @@ def test_another_seed_takes_other_units(rooms):
 
 def test_a_sample_is_as_large_as_asked_for_among_the_sound(rooms):
     sound = np.arange(120) % 3 == 0
-    rows = sample_rows(rooms, 30, seed=7, sound=sound)
+    rows = sample_rows(nested_order(rooms, seed=7), 30, sound=sound)
     assert len(rows) == 30
     assert sound[rows].all()
-    assert set(rows) < set(sample_rows(rooms, 35, seed=7, sound=sound))
-    assert sample_rows(rooms, 200, seed=7, sound=sound).tolist() == np.flatnonzero(sound).tolist()
+    assert set(rows) < set(sample_rows(nested_order(rooms, seed=7), 35, sound=sound))
+    assert (
+        sample_rows(nested_order(rooms, seed=7), 200, sound=sound).tolist()
+        == np.flatnonzero(sound).tolist()
+    )

@@ -113,6 +113,16 @@ def test_each_image_gets_its_answer_and_broken_ones_none(rooms, worlds, tmp_path
     assert result.scan()["image_id"].tolist() == rooms.image_ids.tolist()
 
 
+def test_thumbnails_are_read_where_they_are_asked_for(rooms, worlds, tmp_path):
+    result = swept(rooms, worlds, Store(tmp_path))
+    assert "thumbnail" not in result.scan()
+    every = [cell for part in result.thumbnails() for cell in part]
+    assert [len(cell) for cell in every[:5]] == [3072, 3072, 3072, 0, 3072]
+    some = np.array([2, 3, 255, 256, 298])
+    of_them = [cell for part in result.thumbnails(some) for cell in part]
+    assert of_them == [every[row] for row in some]
+
+
 def test_a_second_run_asks_the_model_nothing(rooms, worlds, tmp_path):
     store = Store(tmp_path)
     swept(rooms, worlds, store)
@@ -367,6 +377,43 @@ def test_a_shard_without_an_image_of_a_sample_holds_no_file_of_its_pass(
     wanted = assemble(whole, "predictions", store=store)[part.rows]
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
     assert part.scored()["image_id"].tolist() == rooms.image_ids[part.rows].tolist()
+
+
+def test_a_small_sample_of_many_images_is_swept_in_shards_of_its_own(
+    rooms, worlds, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sweep_module, "SHARD", 10)
+    passes = [
+        Pass("test", view=OnlyDonor(), sample=35),
+        Pass("test", view=Moved("mirror"), sample=35),
+        Pass("test", variant="int8"),
+    ]
+    found = {}
+    for sparse in (1000, 8):
+        monkeypatch.setattr(sweep_module, "SPARSE", sparse)
+        store = Store(tmp_path / str(sparse))
+        first = swept(rooms, worlds, store, keep=True)
+        model = BrightnessModel(worlds.facts())
+        asked = {"store": store, "model": model, "passes": passes, "keep": True, "earlier": first}
+        found[sparse] = swept(rooms, worlds, **asked), store
+        seen = model.frames_seen
+        # A second run finds all of it.
+        swept(rooms, worlds, **asked)
+        assert model.frames_seen == seen
+    (spread, spread_store), (packed, packed_store) = found.values()
+    assert [len(p.answers) for p in packed.passes] == [4, 4, 30]
+    assert len(spread.passes[0].answers) > 15
+    for one, other in zip(spread.passes, packed.passes, strict=True):
+        assert one.rows.tolist() == other.rows.tolist()
+        answers = (
+            assemble(p, "predictions", store=store)
+            for p, store in ((one, spread_store), (other, packed_store))
+        )
+        np.testing.assert_allclose(*answers, rtol=1e-6)
+        assert one.scored().equals(other.scored())
+    assert (packed.digests, packed.former) == (spread.digests, spread.former)
+    # Frames were kept: none is described or kept again.
+    assert len(list((tmp_path / "8" / "scan").glob("*.parquet"))) == 30
 
 
 def test_views_of_a_frame_see_it_as_it_was_shot(rooms, worlds, tmp_path):

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from threadpoolctl import threadpool_info
 
 from auditor.containment import nursery
 from auditor.containment.process import ContainedProcess, Limits
@@ -22,6 +23,7 @@ from auditor.models.load import load_model
 from auditor.models.serving import open_model
 from auditor.spec import RunLimits
 
+ROOT = Path(__file__).parents[2]
 TRIES = "tests.models.test_contained:trying"
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel contains on Linux alone")
 
@@ -60,16 +62,22 @@ def trying():
         "take": take,
         "wait": wait,
         "thread": lambda path: threading.Thread(target=print).start(),
+        "blas": lambda path: blas_threads(),
     }
 
     def serve(message):
         try:
-            acts[message.values["act"]](message.values["on"])
+            found = acts[message.values["act"]](message.values["on"])
         except OSError as error:
             return {"refused": error.strerror}, ()
-        return {"refused": None}, ()
+        return {"refused": None, "found": found if isinstance(found, int) else None}, ()
 
     return serve
+
+
+def blas_threads():
+    found = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return max(found)
 
 
 def process(**limits):
@@ -124,6 +132,21 @@ def test_no_network_no_socket_and_no_signal_to_others(contained, tmp_path):
 def test_reading_and_threads_are_left(contained):
     assert refused(contained, "read", __file__) is None
     assert refused(contained, "thread", "") is None
+
+
+def test_its_linear_algebra_has_one_thread_whatever_the_machine_has():
+    code = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from tests.models.test_contained import process
+print(process().call({{"act": "blas", "on": ""}}).values["found"])
+"""
+    kept = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept | {"OPENBLAS_NUM_THREADS": "2"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == ["1"], done.stderr
 
 
 @on_linux

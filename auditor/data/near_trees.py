@@ -1,0 +1,93 @@
+"""Near points among very many: random trees put what is near into one leaf, all but sometimes.
+
+Points are halved again and again along random directions until few are left; those of a leaf are
+compared all with all. Two that lie close are parted by a tree seldom, and by all of several trees
+hardly ever, so that time grows with the number of points and little is missed (docs/duplicates.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+TREES = 8
+LEAF = 384
+"""Points of a leaf at most."""
+
+_AXES = 16
+_SAMPLE = 20_000
+
+
+def nearest_in_trees(
+    points: np.ndarray, *, radius: float, most: int, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of each of the points (n, d) its nearest within a radius, itself too; pairs (k,), (k,).
+
+    At most `most` of each point; in the order of the points, nearest first.
+    """
+    rng = np.random.default_rng(seed)
+    axes = _widest(points, rng)
+    found = np.empty((0, 2), dtype=np.int32), np.empty(0, dtype=np.float32)
+    for _ in range(TREES):
+        leaves = list(_leaves(points, axes, rng))
+        parts = [_within_leaf(points[leaf], leaf, radius**2, most) for leaf in leaves]
+        pairs = np.concatenate([found[0], *(pairs for pairs, _ in parts)])
+        apart = np.concatenate([found[1], *(apart for _, apart in parts)])
+        found = _nearest_of_each(pairs, apart, most)
+    return found[0][:, 0].astype(np.int64), found[0][:, 1].astype(np.int64)
+
+
+def _widest(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Directions (d, k) in which some of the points are spread most, as long as the spread."""
+    some = points[rng.permutation(len(points))[:_SAMPLE]].astype(np.float64)
+    spread, axes = np.linalg.eigh(np.cov(some.T))
+    widest: np.ndarray = (axes * np.sqrt(np.maximum(spread, 0)))[:, ::-1][:, :_AXES]
+    return widest.astype(np.float32)
+
+
+def _leaves(points: np.ndarray, axes: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Rows in leaves, halved at the median of a random direction, its own in each branch."""
+    waiting = [np.arange(len(points), dtype=np.int32)]
+    while waiting:
+        rows = waiting.pop()
+        if len(rows) <= LEAF:
+            yield rows
+            continue
+        along = points[rows] @ (axes @ rng.standard_normal(axes.shape[1]).astype(np.float32))
+        half = len(rows) // 2
+        order = np.argpartition(along, half)
+        waiting += [rows[order[:half]], rows[order[half:]]]
+
+
+def _within_leaf(
+    points: np.ndarray, rows: np.ndarray, bound: float, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (k, 2) of a leaf that lie within a squared distance, and those distances (k,)."""
+    squares = np.einsum("ij,ij->i", points, points)
+    apart = squares[:, None] + squares - 2 * (points @ points.T)
+    np.fill_diagonal(apart, 0)
+    near = apart <= bound
+    crowded = np.flatnonzero(near.sum(axis=1) > most)
+    if len(crowded):
+        nearest = np.argpartition(apart[crowded], most - 1, axis=1)[:, :most]
+        near[crowded] = False
+        near[crowded[:, None], nearest] = True
+    one, other = np.nonzero(near)
+    return np.stack([rows[one], rows[other]], axis=1), np.maximum(apart[one, other], 0)
+
+
+def _nearest_of_each(
+    pairs: np.ndarray, apart: np.ndarray, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each pair once, and of each first point no more than `most`."""
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    pairs, apart = pairs[order], apart[order]
+    fresh = np.ones(len(pairs), dtype=bool)
+    fresh[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    pairs, apart = pairs[fresh], apart[fresh]
+    order = np.lexsort((pairs[:, 1], apart, pairs[:, 0]))
+    pairs, apart = pairs[order], apart[order]
+    begins = np.searchsorted(pairs[:, 0], pairs[:, 0])
+    kept = np.arange(len(pairs)) - begins < most
+    return pairs[kept], apart[kept]
