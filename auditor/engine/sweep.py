@@ -1,11 +1,9 @@
-"""The sweep: every shard of every split through its passes, driven by a pool of threads."""
+"""The sweep: every shard of every split through its passes, driven by a `Runner`."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,8 +17,8 @@ from auditor.data.annotations import ImageHeader
 from auditor.data.dataset import Dataset
 from auditor.data.donors import donor_rows
 from auditor.engine.answer_files import answered
+from auditor.engine.runner import Report, Runner, Threads
 from auditor.engine.sampling import sample_rows
-from auditor.engine.shard import run_shard
 from auditor.engine.shard_files import PassWork, ShardFiles, ShardTask
 from auditor.engine.store import Store, key_of
 from auditor.models.predictor import Predictor
@@ -28,18 +26,6 @@ from auditor.spec import AuditSpec
 
 SHARD = 256
 """Images a shard: the unit of resuming, small enough that two threads share a small dataset."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a sweep stands: images done of all, and the pass or split being worked on."""
-
-    stage: str
-    done: int
-    total: int
-
-
-Report = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -62,6 +48,20 @@ class SweptPass:
 
 
 @dataclass(frozen=True)
+class FrameFiles:
+    """Where the kept frames of a split lie, shard by shard."""
+
+    split: str
+    paths: tuple[Path | None, ...]
+
+    def frame(self, row: int) -> np.ndarray:
+        """The kept frame of a row, (h, w, 3) uint8."""
+        path = self.paths[row // SHARD]
+        assert path is not None, f"frames of {self.split} were not kept"
+        return np.asarray(_frames_of(path, path.stat().st_ino)[row % SHARD])
+
+
+@dataclass(frozen=True)
 class SweptSplit:
     """A split whose images were all decoded: digests, scan files, kept frames, passes.
 
@@ -79,11 +79,14 @@ class SweptSplit:
         """One row an image, in manifest order."""
         return pd.concat([pd.read_parquet(path) for path in self.scans], ignore_index=True)
 
+    @property
+    def kept(self) -> FrameFiles:
+        """Its kept frames alone: what a worker elsewhere is sent of it."""
+        return FrameFiles(self.split, self.frames)
+
     def frame(self, row: int) -> np.ndarray:
         """The kept frame of a row, (h, w, 3) uint8."""
-        path = self.frames[row // SHARD]
-        assert path is not None, f"frames of {self.split} were not kept"
-        return np.asarray(_frames_of(path, path.stat().st_ino)[row % SHARD])
+        return self.kept.frame(row)
 
 
 @lru_cache(maxsize=64)
@@ -104,10 +107,12 @@ def sweep_split(
     earlier: SweptSplit | None = None,
     sound: np.ndarray | None = None,
     stage: str = "sweep",
+    runner: Runner | None = None,
 ) -> SweptSplit:
     """Run `passes` over a split; with `earlier`, passes may use its frames and readable images.
 
-    Samples are drawn among the `sound` images (n,) bool, None: among all.
+    Samples are drawn among the `sound` images (n,) bool, None: among all. `runner` drives the
+    shards, None: threads of this process.
     """
     takes = [sample_rows(dataset, p.sample, seed=spec.audit.seed, sound=sound) for p in passes]
     donors = [_donors(dataset, p, spec, earlier) for p in passes]
@@ -122,8 +127,10 @@ def sweep_split(
               former=former)
         for rows, own in zip(shards, held, strict=True)
     ]  # fmt: skip
-    files = _run_all(tasks, store=store, predictors=predictors, kept=earlier, report=report,
-                     stage=f"{stage} {dataset.split}")  # fmt: skip
+    files = (runner or Threads()).run(
+        tasks, store=store, predictors=predictors, kept=None if earlier is None else earlier.kept,
+        report=report, stage=f"{stage} {dataset.split}",
+    )  # fmt: skip
     digests = tuple(d for f in files for d in f.digests)
     if digests != former:
         _write_digests(dataset, digests, store)
@@ -271,44 +278,3 @@ def _digests_of(rows: np.ndarray | None, digests: tuple[str, ...]) -> tuple[str,
     if rows is None or not digests:
         return ()
     return tuple(digests[row] if row >= 0 else "" for row in rows)
-
-
-def _run_all(
-    tasks: Sequence[ShardTask],
-    *,
-    store: Store,
-    predictors: Mapping[str, Predictor],
-    kept: SweptSplit | None,
-    report: Report,
-    stage: str,
-) -> list[ShardFiles]:
-    """All shards' files in order; the first error cancels what has not begun and is raised."""
-    total = sum(len(task.image_ids) for task in tasks)
-    done = 0
-    report(Progress(stage, done, total))
-    with ThreadPoolExecutor(max_workers=worker_count()) as pool:
-        futures: list[Future[ShardFiles]] = [
-            pool.submit(run_shard, task, store=store, predictors=predictors, kept=kept)
-            for task in tasks
-        ]
-        size_of = {future: len(task.image_ids) for future, task in zip(futures, tasks, strict=True)}
-        waiting = set(futures)
-        try:
-            while waiting:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    future.result()
-                    done += size_of[future]
-                report(Progress(stage, done, total))
-        except BaseException:
-            # Those that have begun are finished and kept, also when somebody stops the run.
-            pool.shutdown(wait=True, cancel_futures=True)
-            kept_ones = (f for f in futures if not f.cancelled() and f.exception() is None)
-            report(Progress(stage, sum(size_of[f] for f in kept_ones), total))
-            raise
-    return [future.result() for future in futures]
-
-
-def worker_count() -> int:
-    """Threads to drive: the cores this process may use."""
-    return max(1, len(os.sched_getaffinity(0)))
