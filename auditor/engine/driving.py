@@ -56,7 +56,7 @@ def cluster_lines(loaded: Loaded, on: OnRay, cost: CostEstimate) -> list[str]:
         f"On Ray ({on.told}): {_n(workers, 'worker')} on {_n(nodes, 'node')}; "
         f"{_n(shards, 'shard')} of up to {SHARD} images, {busy} at a time: about {about} of "
         "sweeping; "
-        f"{1000 * cost.cpu_seconds / max(sum(sizes), 1):.0f} CPU-seconds per 1,000 images.",
+        f"{1000 * cost.cpu_seconds / max(sum(sizes), 1):.3g} CPU-seconds per 1,000 images.",
     ]
 
 

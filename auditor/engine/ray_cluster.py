@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ from auditor.models.bench.machine import cgroup_folders, number_in, threads_allo
 PATIENCE_S = 600.0
 """Seconds without any progress after which a cluster is taken to be stuck."""
 
-WORKER_BYTES = 700 * 10**6
+WORKER_BYTES = 500 * 10**6
 """Memory of a worker beside what its model takes, as measured (docs/scale.md)."""
 
 _SHARED = ("ray", "numpy", "pandas", "pyarrow", "pillow", "simplejpeg", "scipy", "onnx",
@@ -47,6 +48,7 @@ _OWN = {
     "RAY_worker_niceness": "0",
 }
 _KNOCK_S = 5.0
+_TRIAL_S = 60.0
 _PROBE_S = 120.0
 
 
@@ -167,6 +169,7 @@ def _joined(on: OnRay, address: str) -> Iterator[Cluster]:
     ray = _ray()
     if address.startswith("ray://"):
         _require_client()
+    _try_out(on, address)
     with _connection(ray, on, address=address):
         has = ray.cluster_resources()
         cpus = int(has.get("CPU", 0))
@@ -192,8 +195,8 @@ def _connection(ray: Any, on: OnRay, **asked: Any) -> Iterator[None]:
         ray.shutdown()
 
 
-def _not_usable(on: OnRay, error: Exception) -> str:
-    said = " ".join(str(error).split())[:300]
+def _not_usable(on: OnRay, error: Exception | str) -> str:
+    said = " ".join(str(error).split())[:300].rstrip(".")
     if on.address is None:
         return (
             f"Ray could not be started on this machine: {said}. See that /tmp has room and that "
@@ -254,6 +257,26 @@ def _knock(address: str) -> None:
             "Start it there (`ray start --head`) or correct the address; `--on ray` without "
             "RAY_ADDRESS starts one on this machine."
         ) from error
+
+
+def _try_out(on: OnRay, address: str) -> None:
+    """Raise ClusterError where no connection comes about.
+
+    Tried in a process of its own: what is no cluster, or another version's, holds Ray up for
+    minutes, or ends the process that asks.
+    """
+    code = f"import ray; ray.init({address!r}, log_to_driver=False, logging_level='CRITICAL')"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=_TRIAL_S
+        )
+    except subprocess.TimeoutExpired:
+        raise ClusterError(
+            _not_usable(on, f"no connection came about in {_TRIAL_S:.0f} s")
+        ) from None
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"the trial ended with {done.returncode}"]
+        raise ClusterError(_not_usable(on, lines[-1]))
 
 
 def _require_alike(found: Cluster, paths: Sequence[str]) -> None:

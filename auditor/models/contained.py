@@ -90,7 +90,9 @@ class ContainedPredictor:
     def of(cls, opening: Opening, *, file: Path | None = None) -> ContainedPredictor:
         """Opened as another was, of its file or of a copy of that."""
         asked = {f.name: getattr(opening, f.name) for f in fields(opening)}
-        return cls(**asked | {"file": file or opening.file})
+        asked["file"] = file or opening.file
+        require_model_file(asked["file"])
+        return cls(**asked)
 
     @property
     def contained_by(self) -> tuple[str, ...]:

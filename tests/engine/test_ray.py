@@ -134,13 +134,13 @@ def test_the_images_of_a_worker_that_is_killed_go_to_another_one(
 def test_a_cluster_that_does_not_get_on_ends_the_run_in_one_sentence(
     on, loaded, by_threads, hired, tmp_path
 ):
-    runner = on(1, patience=4)
+    runner = on(1, patience=3)
     end_one(runner, signal.SIGSTOP)
-    with pytest.raises(ClusterError, match="is stuck: for 4 s none of its 1 worker got on") as said:
+    with pytest.raises(ClusterError, match="is stuck: for 3 s none of its 1 worker got on") as said:
         gathered(loaded, tmp_path, runner)
     assert "What was done is kept." in str(said.value)
     assert "--patience" in str(said.value)
-    assert gathered(loaded, tmp_path, on(2)) == by_threads
+    assert gathered(loaded, tmp_path, Threads()) == by_threads
 
 
 def test_a_shard_that_ends_its_workers_ends_the_run(on, loaded, tmp_path, caplog):
