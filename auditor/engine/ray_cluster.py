@@ -106,13 +106,18 @@ def cluster(on: OnRay, *, model_bytes: int, paths: Sequence[str] = ()) -> Iterat
     Its nodes must have what this machine has: versions, and `paths`. Raises ClusterError where
     they do not, or where nothing answers, MissingLibraryError without the package ray.
     """
-    if on.address is None:
-        with _own(on, model_bytes) as found:
-            yield found
-        return
-    with _joined(on, on.address) as found:
-        _require_alike(found, paths)
-        yield found
+    places = list(sys.path)
+    try:
+        if on.address is None:
+            with _own(on, model_bytes) as found:
+                yield found
+        else:
+            with _joined(on, on.address) as found:
+                _require_alike(found, paths)
+                yield found
+    finally:
+        # Ray adds packages of its own, which a record would name as installed here.
+        sys.path[:] = places
 
 
 def own_workers(on: OnRay, *, model_bytes: int) -> int:
@@ -169,7 +174,8 @@ def _joined(on: OnRay, address: str) -> Iterator[Cluster]:
     ray = _ray()
     if address.startswith("ray://"):
         _require_client()
-    _try_out(on, address)
+    else:
+        _try_out(on, address)
     with _connection(ray, on, address=address):
         has = ray.cluster_resources()
         cpus = int(has.get("CPU", 0))
@@ -262,8 +268,8 @@ def _knock(address: str) -> None:
 def _try_out(on: OnRay, address: str) -> None:
     """Raise ClusterError where no connection comes about.
 
-    Tried in a process of its own: what is no cluster, or another version's, holds Ray up for
-    minutes, or ends the process that asks.
+    Tried in a process of its own: what is no cluster, or another version's, holds up whoever joins
+    it for minutes, or ends its process. (A client of ray:// gives up after half a minute.)
     """
     code = f"import ray; ray.init({address!r}, log_to_driver=False, logging_level='CRITICAL')"
     try:

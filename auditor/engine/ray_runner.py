@@ -18,7 +18,7 @@ from uuid import uuid4
 import numpy as np
 
 from auditor.engine.ray_cluster import Cluster, worker_bytes
-from auditor.engine.ray_worker import ShardWorker, SweepAt, WorkerFacts
+from auditor.engine.ray_worker import BESIDE, ShardWorker, SweepAt, WorkerFacts
 from auditor.engine.runner import Progress, Report
 from auditor.engine.shard import KeptFrames
 from auditor.engine.shard_files import ShardFiles, ShardTask
@@ -105,7 +105,7 @@ class RayRunner:
         gpus = min(1.0, self.cluster.gpus / self.workers) if self.devices else 0
         make = self.cluster.ray.remote(
             num_cpus=1, num_gpus=gpus, memory=worker_bytes(self.model_bytes), max_restarts=0,
-            max_task_retries=0, concurrency_groups={"beside": 1},
+            max_task_retries=0, concurrency_groups={BESIDE: 1},
         )(ShardWorker)  # fmt: skip
         return make.remote()
 
@@ -276,7 +276,7 @@ class _Sweep:
     def _moves(self, worker: _Worker) -> bool:
         """Whether a worker has answered since it was last looked at; asks it again."""
         if worker.pulse is None:
-            worker.pulse = worker.actor.pulse.options(concurrency_group="beside").remote()
+            worker.pulse = worker.actor.pulse.remote()
             return False
         if not self._ray.wait([worker.pulse], timeout=0)[0]:
             return False

@@ -21,6 +21,9 @@ from auditor.findings import ModelFacts
 from auditor.models.contained import ContainedPredictor, Opening
 from auditor.models.predictor import Prediction, Predictor
 
+BESIDE = "beside"
+"""Ray's name for what a worker answers beside its shard."""
+
 
 @dataclass(frozen=True)
 class SweepAt:
@@ -87,6 +90,10 @@ class ShardWorker:
     def pulse(self) -> int:
         """A number that grows while shards get on."""
         return self._steps.n
+
+
+# The mark of `ray.method`: it is answered while a shard is run, also to a ray:// client.
+ShardWorker.pulse.__ray_concurrency_group__ = BESIDE  # type: ignore[attr-defined]
 
 
 def _holds(mark: tuple[Path, str] | None) -> bool:

@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 import warnings
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 from coloured_rooms import QUICK, make_world
 
+from auditor.engine import ray_runner
 from auditor.engine.gather import gather, load
 from auditor.engine.ray_cluster import OnRay, cluster
 from auditor.engine.ray_runner import RayRunner, _Sweep
@@ -159,11 +159,25 @@ def test_a_shard_that_ends_its_workers_ends_the_run(on, loaded, tmp_path, caplog
     thread.start()
     with pytest.raises(
         ClusterError,
-        match="3 workers ended one after the other over images test/0000.png to test/0255.png of test",
+        match=r"3 workers ended one after the other over images test/0000\.png to test/0255\.png",
     ):
         gathered(loaded, tmp_path, runner)
     stop.set()
     thread.join()
+
+
+def test_a_worker_tells_that_it_gets_on_while_it_has_a_shard(on, loaded, tmp_path, monkeypatch):
+    runner, seen, moves = on(1), [], _Sweep._moves
+
+    def looked(sweep, worker):
+        moved = moves(sweep, worker)
+        seen.append((worker.place, moved))
+        return moved
+
+    monkeypatch.setattr(ray_runner, "_PULSE_S", 0.01)
+    monkeypatch.setattr(_Sweep, "_moves", looked)
+    gathered(loaded, tmp_path, runner)
+    assert (0, True) in seen
 
 
 def test_what_is_wrong_with_the_model_is_said_as_without_ray(on, loaded, tmp_path):
@@ -173,7 +187,7 @@ def test_what_is_wrong_with_the_model_is_said_as_without_ray(on, loaded, tmp_pat
     worker = next(runner.hired(1))
     made = worker.actor.prepare.remote(SweepAt(Store(tmp_path), None), {"gone": opening}, None)
     sweep = _Sweep(runner, [], lambda progress: None, stage="sweep")
-    with pytest.raises(ModelError, match="gone.onnx"):
+    with pytest.raises(ModelError, match=r"gone\.onnx"):
         sweep._take(worker, made)
 
 
