@@ -14,6 +14,7 @@ import typer
 from auditor import __version__
 from auditor.cli_compare import compare
 from auditor.cli_explain import checks, explain
+from auditor.cli_ray import On, Patience, Workers, on_ray
 from auditor.errors import AuditorError, SpecError
 from auditor.evidence_commands import COMMANDS
 from auditor.opening import FULL
@@ -147,6 +148,8 @@ def plan(
     spec: SpecPath,
     only: Only = None,
     trust_code: TrustCode = False,
+    on: On = None,
+    workers: Workers = None,
 ) -> None:
     """Print what will run, what will not and why, and how long it may take.
 
@@ -154,7 +157,8 @@ def plan(
     """
     from auditor.engine import run as engine
 
-    for line in engine.plan(spec, only=only or (), trust_code=trust_code):
+    asked = on_ray(on, workers=workers)
+    for line in engine.plan(spec, only=only or (), trust_code=trust_code, on=asked):
         typer.echo(line)
 
 
@@ -168,6 +172,9 @@ def run(
     again: Annotated[
         bool, typer.Option("--again", help="Measure anew, also where nothing has changed.")
     ] = False,
+    on: On = None,
+    workers: Workers = None,
+    patience: Patience = 600.0,
     quiet: Quiet = False,
 ) -> None:
     """Run the audit: measure, judge, write the record, render the report.
@@ -182,6 +189,7 @@ def run(
     from auditor.progress import progress
 
     done = _Done()
+    where = on_ray(on, workers=workers, patience=patience)
     asked = Asked.of(spec, only=only or (), policy=policy, trust_code=trust_code)
     try:
         with output_folder(out) as folder:
@@ -197,6 +205,7 @@ def run(
                     only=only or (),
                     policy=policy,
                     trust_code=trust_code,
+                    on=where,
                     report=done.beside(show),
                 )
             _render_and_finish(record, folder, asked=asked)

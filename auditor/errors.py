@@ -4,7 +4,8 @@ AuditorError              printed without traceback, exit code 2
 ├── SpecError             audit.yaml, a policy or declarations say something that cannot be
 ├── DataError             a manifest, an image folder or an image is not what was expected
 ├── ModelError            a model file cannot be loaded, or does not do what the spec says
-└── MissingLibraryError   a system library or an optional package is not installed
+├── MissingLibraryError   a system library or an optional package is not installed
+└── ClusterError          a Ray cluster cannot be had, or does not do what is needed
 
 Every message says what was found, what was expected, and what to do.
 """
@@ -30,3 +31,7 @@ class ModelError(AuditorError):
 
 class MissingLibraryError(AuditorError):
     """A system library or an optional package is not installed."""
+
+
+class ClusterError(AuditorError):
+    """A Ray cluster cannot be had, or its nodes do not do what is needed."""

@@ -34,6 +34,7 @@ LAYERS = (
         "cli",
         "cli_compare",
         "cli_explain",
+        "cli_ray",
         "__init__",
     ),
 )
@@ -47,6 +48,7 @@ HEAVY = {
     },
     "weasyprint": {"reports/pdf.py"},
     "great_expectations": {"data/expectations.py"},
+    "ray": set(),
 }
 LAZY_FRONT = {"__init__.py"}
 """Names its public names' homes, which it loads on first use; everything else imports downward."""

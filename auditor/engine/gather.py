@@ -27,9 +27,10 @@ from auditor.data.soundness import Soundness, assess
 from auditor.data.thumbnails import HeldThumbnails
 from auditor.engine.evidence import Gathered
 from auditor.engine.plan import Plan, make_plan
+from auditor.engine.runner import Report, Runner
 from auditor.engine.sampling import nested_order
 from auditor.engine.store import Store, key_of
-from auditor.engine.sweep import Report, SweptSplit, sweep_split, worker_count
+from auditor.engine.sweep import SweptSplit, sweep_split
 from auditor.engine.variants import decoded_frames, make_variants
 from auditor.errors import DataError
 from auditor.models.bench_file import read_bench
@@ -81,17 +82,17 @@ def _read(spec: AuditSpec, classes: tuple[str, ...]) -> dict[str, ReadDataset]:
     return with_annotators(read_annotated(spec.data, task), spec.data, task)
 
 
-def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
+def gather(loaded: Loaded, *, store: Store, report: Report, runner: Runner) -> Gathered:
     """Sweep all splits, assess soundness, make variants, sweep what was waiting for either.
 
     Raises DataError when more of a split than `data.limits.unreadable_share` is unreadable.
     """
     datasets = loaded.available.datasets
     first = {
-        split: _sweep(loaded, split, loaded.plan.early, store=store, report=report)
+        split: _sweep(loaded, split, loaded.plan.early, store=store, report=report, runner=runner)
         for split in datasets
     }
-    scans = {split: swept.scan() for split, swept in first.items()}
+    scans = {split: _scan_of(swept, datasets[split]) for split, swept in first.items()}
     for split, scan in scans.items():
         _stop_if_unusable(split, scan, loaded.spec)
     soundness = _assessed(loaded, first, store=store)
@@ -101,8 +102,8 @@ def gather(loaded: Loaded, *, store: Store, report: Report) -> Gathered:
     )
     late = tuple(p for p in loaded.plan.late if p.variant in variants.predictors)
     second = [
-        _sweep(loaded, split, late, store=store, report=report, earlier=first[split],
-               predictors=variants.predictors, sound=soundness.keep(split))
+        _sweep(loaded, split, late, store=store, report=report, runner=runner,
+               earlier=first[split], predictors=variants.predictors, sound=soundness.keep(split))
         for split in datasets
         if any(p.split == split for p in late)
     ]  # fmt: skip
@@ -181,6 +182,7 @@ def _sweep(
     *,
     store: Store,
     report: Report,
+    runner: Runner,
     earlier: SweptSplit | None = None,
     predictors: Mapping[str, Predictor] | None = None,
     sound: np.ndarray | None = None,
@@ -196,7 +198,15 @@ def _sweep(
         earlier=earlier,
         sound=sound,
         stage="decode and predict" if earlier is None else "predict variants and views",
+        runner=runner,
     )
+
+
+def _scan_of(swept: SweptSplit, dataset: Dataset) -> pd.DataFrame:
+    """What was found of every image: as many rows as the manifest has, in its order."""
+    scan = swept.scan()
+    assert scan["image_id"].tolist() == dataset.image_ids.tolist(), "a sweep lost rows"
+    return scan
 
 
 def _stop_if_unusable(split: str, scan: pd.DataFrame, spec: AuditSpec) -> None:
@@ -212,7 +222,7 @@ def _stop_if_unusable(split: str, scan: pd.DataFrame, spec: AuditSpec) -> None:
 
 
 def cost_of(loaded: Loaded, *, images: int = 16) -> CostEstimate:
-    """Time a few decodes and inferences and scale them to the plan; seconds over workers."""
+    """Time a few decodes and inferences and scale them to the plan."""
     dataset = loaded.available.datasets["test"]
     rows = nested_order(dataset, seed=loaded.spec.audit.seed)[:images]
     start = time.process_time()
@@ -225,17 +235,17 @@ def cost_of(loaded: Loaded, *, images: int = 16) -> CostEstimate:
     infer_seconds = (time.perf_counter() - start) / len(frames)
     decodes = sum(len(d) for d in loaded.available.datasets.values())
     inferences = sum(pass_size(p, loaded.available.datasets) for p in loaded.plan.passes)
-    seconds = (decodes * decode_seconds + inferences * infer_seconds) / worker_count()
-    return CostEstimate(decodes=decodes, inferences=inferences, seconds=seconds)
+    seconds = decodes * decode_seconds + inferences * infer_seconds
+    return CostEstimate(decodes=decodes, inferences=inferences, cpu_seconds=seconds)
 
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """Images to decode, images to put through the model, and an estimate of the sweep's time."""
+    """Images to decode, images to put through the model, and an estimate of the sweep's work."""
 
     decodes: int
     inferences: int
-    seconds: float
+    cpu_seconds: float
 
 
 def pass_size(sweep_pass: Pass, datasets: Mapping[str, Dataset]) -> int:

@@ -13,6 +13,7 @@ from auditor.contract import Pass
 from auditor.data.dataset import Dataset
 from auditor.data.scan import PROPERTY_NAMES
 from auditor.data.views import AS_SHOT
+from auditor.engine.driving import cluster_lines, driven
 from auditor.engine.gather import CostEstimate, Loaded, cost_of, gather, load, pass_size
 from auditor.engine.kept import Asked, kept_run, note_run
 from auditor.engine.ledger import attempt_of, begin, begin_judging, end
@@ -27,6 +28,7 @@ from auditor.engine.named_files import (
     with_images,
 )
 from auditor.engine.output import output_folder
+from auditor.engine.ray_cluster import OnRay
 from auditor.engine.recording import (
     check_texts,
     dataset_summaries,
@@ -35,8 +37,8 @@ from auditor.engine.recording import (
     plan_summary,
 )
 from auditor.engine.row_files import write_rows
+from auditor.engine.runner import Progress
 from auditor.engine.store import Store
-from auditor.engine.sweep import Progress
 from auditor.errors import DataError
 from auditor.judging.judged_record import (
     make_record,
@@ -48,6 +50,7 @@ from auditor.judging.judged_record import (
 )
 from auditor.judging.known_names import KnownNames, require_known_names
 from auditor.judging.policy_file import PolicyFile, load_policy, require_sensible_claims
+from auditor.models.bench.machine import threads_allowed
 from auditor.record import AuditRecord
 from auditor.record.clauses import ClauseTable
 from auditor.record.files import write_record
@@ -74,21 +77,28 @@ def run(
     policy: str | None = None,
     trust_code: bool = False,
     again: bool = False,
+    on: OnRay | None = None,
     report: Show = _silent,
 ) -> AuditRecord:
     """Audit what `spec` says; write ``audit.json`` and ``tables/`` under `out`.
 
     `only` names checks to run (all when empty); limits of checks left out are then not decided.
     `policy` overrides the spec's. Where the same was asked for before, and nothing has changed
-    since, that record is kept; `again` measures anew. Raises AuditorError for whatever the user can
-    correct.
+    since, that record is kept; `again` measures anew. `on` has Ray run the sweeps, with the same
+    results. Raises AuditorError for whatever the user can correct.
     """
     asked = Asked.of(spec, only=only, policy=policy, trust_code=trust_code)
     with output_folder(Path(out)) as folder:
         if not again and kept_run(folder, asked) is not None:
             return read_record(folder / "audit.json")
         return audit_into(
-            folder, spec=spec, only=only, policy=policy, trust_code=trust_code, report=report
+            folder,
+            spec=spec,
+            only=only,
+            policy=policy,
+            trust_code=trust_code,
+            on=on,
+            report=report,
         )
 
 
@@ -99,6 +109,7 @@ def audit_into(
     only: Sequence[str] = (),
     policy: str | None = None,
     trust_code: bool = False,
+    on: OnRay | None = None,
     report: Show = _silent,
 ) -> AuditRecord:
     """As `run`, anew, into a folder that the caller holds (`auditor.engine.output`)."""
@@ -114,8 +125,8 @@ def audit_into(
     past = _note_attempt(folder, loaded, policy=policy_file, started=started)
     store = Store(folder / "store")
     store.remove_partial()
-    with one_blas_thread():
-        gathered = gather(loaded, store=store, report=_as_show(report))
+    with one_blas_thread(), driven(loaded, on) as runner:
+        gathered = gather(loaded, store=store, report=_as_show(report), runner=runner)
     runs = run_checks(loaded.plan.checks, gathered, report=report)
     provenance = collect_provenance(
         seed=file.spec.audit.seed,
@@ -219,7 +230,13 @@ def _policy(given: str | None, spec: AuditSpec) -> PolicyFile:
     return load_policy(spec.policy, folder=spec.folder) if given is None else load_policy(given)
 
 
-def plan(spec: str | Path, *, only: Sequence[str] = (), trust_code: bool = False) -> list[str]:
+def plan(
+    spec: str | Path,
+    *,
+    only: Sequence[str] = (),
+    trust_code: bool = False,
+    on: OnRay | None = None,
+) -> list[str]:
     """What `run` would do: lines for a reader. Loads model and manifests, decodes a few images."""
     file = read_spec(Path(spec))
     policy_file = _policy(None, file.spec)
@@ -228,12 +245,14 @@ def plan(spec: str | Path, *, only: Sequence[str] = (), trust_code: bool = False
     loaded = load(file.spec, only=only, trust_code=trust_code)
     require_known_names(policy_file, _known_names(loaded), file)
     notes = [f"Model: {note}" for note in loaded.predictor.facts.notes]
+    cost = cost_of(loaded)
     lines = [
         *_head_lines(loaded.spec.model),
         *_row_lines(loaded),
         *_check_lines(loaded),
         "",
-        *_pass_lines(loaded, cost_of(loaded)),
+        *_pass_lines(loaded, cost),
+        *([] if on is None else cluster_lines(loaded, on, cost)),
     ]
     return [*notes, *lines]
 
@@ -335,8 +354,8 @@ def _pass_lines(loaded: Loaded, cost: CostEstimate) -> list[str]:
     datasets = loaded.available.datasets
     lines = [f"Passes ({len(loaded.plan.passes)}):"]
     lines += [f"  {line}" for line in _told_passes(loaded.plan.passes, datasets)]
-    minutes = cost.seconds / 60
-    about = f"{minutes:.1f} minutes" if minutes >= 1.5 else f"{max(cost.seconds, 1):.0f} seconds"
+    seconds = cost.cpu_seconds / threads_allowed()
+    about = f"{seconds / 60:.1f} minutes" if seconds >= 90 else f"{max(seconds, 1):.0f} seconds"
     lines += [
         "",
         f"{cost.decodes} images to decode, {cost.inferences} to put through the model: about "

@@ -1,11 +1,9 @@
-"""The sweep: every shard of every split through its passes, driven by a pool of threads."""
+"""The sweep: every shard of every split through its passes, driven by a `Runner`."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -23,8 +21,8 @@ from auditor.data.donors import donor_rows
 from auditor.data.scan import SCAN_COLUMNS
 from auditor.data.views import Donor
 from auditor.engine.answer_files import answered
+from auditor.engine.runner import Report, Runner, Threads
 from auditor.engine.sampling import nested_order, sample_rows
-from auditor.engine.shard import run_shard
 from auditor.engine.shard_files import KeptRows, PassWork, ShardFiles, ShardTask
 from auditor.engine.store import Store, key_of
 from auditor.models.predictor import Predictor
@@ -35,18 +33,6 @@ SHARD = 256
 
 SPARSE = 64
 """A sample of fewer than one image in so many of its split is put together in shards of its own."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a sweep stands: images done of all, and the pass or split being worked on."""
-
-    stage: str
-    done: int
-    total: int
-
-
-Report = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -66,6 +52,20 @@ class SweptPass:
     def scored(self) -> pd.DataFrame:
         """What the rows of the pass are made of, one line an image, in order."""
         return pd.concat([pd.read_parquet(path) for path in self.scores], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class FrameFiles:
+    """Where the kept frames of a split lie, shard by shard."""
+
+    split: str
+    paths: tuple[Path | None, ...]
+
+    def frame(self, row: int) -> np.ndarray:
+        """The kept frame of a row, (h, w, 3) uint8."""
+        path = self.paths[row // SHARD]
+        assert path is not None, f"frames of {self.split} were not kept"
+        return np.asarray(_frames_of(path, path.stat().st_ino)[row % SHARD])
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,14 @@ class SweptSplit:
                 held = pq.read_table(path, columns=["thumbnail"]).column(0)
                 yield (held if mine is None else held.take(pa.array(mine))).to_pylist()
 
+    @property
+    def kept(self) -> FrameFiles:
+        """Its kept frames alone: what a worker elsewhere is sent of it."""
+        return FrameFiles(self.split, self.frames)
+
     def frame(self, row: int) -> np.ndarray:
         """The kept frame of a row, (h, w, 3) uint8."""
-        path = self.frames[row // SHARD]
-        assert path is not None, f"frames of {self.split} were not kept"
-        return np.asarray(_frames_of(path, path.stat().st_ino)[row % SHARD])
+        return self.kept.frame(row)
 
 
 @lru_cache(maxsize=64)
@@ -125,10 +128,12 @@ def sweep_split(
     earlier: SweptSplit | None = None,
     sound: np.ndarray | None = None,
     stage: str = "sweep",
+    runner: Runner | None = None,
 ) -> SweptSplit:
     """Run `passes` over a split; with `earlier`, passes may use its frames and readable images.
 
-    Samples are drawn among the `sound` images (n,) bool, None: among all.
+    Samples are drawn among the `sound` images (n,) bool, None: among all. `runner` drives the
+    shards, None: threads of this process.
     """
     order = nested_order(dataset, seed=spec.audit.seed)
     takes = [sample_rows(order, p.sample, sound=sound) for p in passes]
@@ -142,8 +147,10 @@ def sweep_split(
               earlier=earlier, former=former)
         for shard in shards
     ]  # fmt: skip
-    files = _run_all(tasks, store=store, predictors=predictors, kept=earlier, report=report,
-                     stage=f"{stage} {dataset.split}")  # fmt: skip
+    files = (runner or Threads()).run(
+        tasks, store=store, predictors=predictors, kept=None if earlier is None else earlier.kept,
+        report=report, stage=f"{stage} {dataset.split}",
+    )  # fmt: skip
     whole = [f for f, shard in zip(files, shards, strict=True) if not shard.sparse]
     digests = tuple(d for f in whole for d in f.digests)
     if earlier is None and digests != former:
@@ -343,44 +350,3 @@ def _digests_of(rows: np.ndarray | None, digests: tuple[str, ...]) -> tuple[str,
     if rows is None or not digests:
         return ()
     return tuple(digests[row] if row >= 0 else "" for row in rows)
-
-
-def _run_all(
-    tasks: Sequence[ShardTask],
-    *,
-    store: Store,
-    predictors: Mapping[str, Predictor],
-    kept: SweptSplit | None,
-    report: Report,
-    stage: str,
-) -> list[ShardFiles]:
-    """All shards' files in order; the first error cancels what has not begun and is raised."""
-    total = sum(len(task.image_ids) for task in tasks)
-    done = 0
-    report(Progress(stage, done, total))
-    with ThreadPoolExecutor(max_workers=worker_count()) as pool:
-        futures: list[Future[ShardFiles]] = [
-            pool.submit(run_shard, task, store=store, predictors=predictors, kept=kept)
-            for task in tasks
-        ]
-        size_of = {future: len(task.image_ids) for future, task in zip(futures, tasks, strict=True)}
-        waiting = set(futures)
-        try:
-            while waiting:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    future.result()
-                    done += size_of[future]
-                report(Progress(stage, done, total))
-        except BaseException:
-            # Those that have begun are finished and kept, also when somebody stops the run.
-            pool.shutdown(wait=True, cancel_futures=True)
-            kept_ones = (f for f in futures if not f.cancelled() and f.exception() is None)
-            report(Progress(stage, sum(size_of[f] for f in kept_ones), total))
-            raise
-    return [future.result() for future in futures]
-
-
-def worker_count() -> int:
-    """Threads to drive: the cores this process may use."""
-    return max(1, len(os.sched_getaffinity(0)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 
@@ -25,6 +26,27 @@ from auditor.spec import InputSpec, ModelSpec, RunLimits, RuntimeSpec
 BATCH = 8
 """Images that `model.limits.seconds` are for."""
 
+_CPU = "CPUExecutionProvider"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """All that a model is opened by, so that another process can open the same."""
+
+    file: Path
+    model: ModelSpec
+    classes: tuple[str, ...]
+    renamed: Mapping[str, str | None]
+    folder: Path
+    trust_code: bool
+    runtime: RuntimeSpec | None
+
+    @property
+    def devices(self) -> bool:
+        """Whether it runs on more than the processor."""
+        others = self.runtime is not None and set(self.runtime.providers) != {_CPU}
+        return self.model.device != "cpu" or others
+
 
 class ContainedPredictor:
     """See `Predictor`; the process ends with this object."""
@@ -40,6 +62,9 @@ class ContainedPredictor:
         trust_code: bool,
         runtime: RuntimeSpec | None = None,
     ) -> None:
+        self.opening = Opening(
+            file, model, classes, dict(renamed), folder, trust_code=trust_code, runtime=runtime
+        )
         self._process = ContainedProcess(
             "auditor.models.serving:serving",
             preload=_imports(file),
@@ -60,6 +85,14 @@ class ContainedPredictor:
         self.facts: ModelFacts = decode(ModelFacts, opened["facts"])
         self.architecture: ArchitectureFacts = decode(ArchitectureFacts, opened["architecture"])
         self.digest = str(opened["digest"])
+
+    @classmethod
+    def of(cls, opening: Opening, *, file: Path | None = None) -> ContainedPredictor:
+        """Opened as another was, of its file or of a copy of that."""
+        asked = {f.name: getattr(opening, f.name) for f in fields(opening)}
+        asked["file"] = file or opening.file
+        require_model_file(asked["file"])
+        return cls(**asked)
 
     @property
     def contained_by(self) -> tuple[str, ...]:
@@ -209,7 +242,7 @@ def _quantizing(limits: Limits) -> ContainedProcess:
 
 def limits_for(file: Path, model: ModelSpec, runtime: RuntimeSpec | None = None) -> Limits:
     """What the process of a model's file may take, by the spec."""
-    elsewhere = runtime is not None and set(runtime.providers) != {"CPUExecutionProvider"}
+    elsewhere = runtime is not None and set(runtime.providers) != {_CPU}
     devices = model.device != "cpu" or elsewhere
     allowed = None if devices else _memory(file, model.limits)
     return Limits(allowed, model.limits.seconds, devices=devices)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from auditor.contract import AS_GIVEN, Pass
 from auditor.data.views import AS_SHOT, Corrupted, Moved, ViewContext
+from auditor.engine import runner as runner_module
 from auditor.engine import shard as shard_module
 from auditor.engine import sweep as sweep_module
 from auditor.engine.shard_files import BATCH
@@ -136,7 +137,7 @@ def test_a_second_run_asks_the_model_nothing(rooms, worlds, tmp_path):
 def test_killed_and_started_again_it_computes_the_rest_and_ends_the_same(
     rooms, worlds, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(sweep_module, "worker_count", lambda: 1)
+    monkeypatch.setattr(runner_module, "threads_allowed", lambda: 1)
     whole, broken = Store(tmp_path / "whole"), Store(tmp_path / "broken")
     swept(rooms, worlds, whole)
     with pytest.raises(KeyboardInterrupt):
@@ -191,7 +192,7 @@ def test_a_stored_file_that_was_changed_is_computed_again(rooms, worlds, tmp_pat
 def test_results_do_not_depend_on_the_number_of_threads(rooms, worlds, tmp_path, monkeypatch):
     stores = []
     for workers in (1, 4):
-        monkeypatch.setattr(sweep_module, "worker_count", lambda n=workers: n)
+        monkeypatch.setattr(runner_module, "threads_allowed", lambda n=workers: n)
         store = Store(tmp_path / str(workers))
         swept(rooms, worlds, store, passes=[Pass("test"), Pass("test", sample=64)], keep=True)
         stores.append(all_bytes(store))

@@ -47,7 +47,7 @@ def threads_allowed(root: Path = Path("/")) -> int:
 def _quotas(root: Path) -> list[float]:
     """Processors that each cgroup of this process allows, where it bounds them."""
     found = []
-    for folder in _cgroups(root):
+    for folder in cgroup_folders(root):
         words = first_line(folder / "cpu.max").split()
         if len(words) == 2 and words[0] != "max":
             found.append(float(words[0]) / float(words[1]))
@@ -57,7 +57,7 @@ def _quotas(root: Path) -> list[float]:
     return found
 
 
-def _cgroups(root: Path) -> list[Path]:
+def cgroup_folders(root: Path) -> list[Path]:
     """Folders of the cgroups of this process, the innermost first."""
     places = []
     try:
@@ -162,7 +162,9 @@ def memory() -> dict[str, Any]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Second choice, since on Linux it counts what the parent took. macOS counts in bytes.
     other = peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
-    cgroup = next((n for f in _cgroups(Path("/")) if (n := number_in(f / "memory.peak"))), None)
+    cgroup = next(
+        (n for f in cgroup_folders(Path("/")) if (n := number_in(f / "memory.peak"))), None
+    )
     return {
         "now_mb": kib["VmRSS"] * 1024 / 1e6 if "VmRSS" in kib else None,
         "peak_mb": kib["VmHWM"] * 1024 / 1e6 if "VmHWM" in kib else other,

@@ -1,0 +1,64 @@
+"""Who drives an audit's sweeps, threads or Ray, and what a plan says of the latter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from auditor.engine.gather import CostEstimate, Loaded
+from auditor.engine.ray_cluster import OnRay, cluster, own_workers
+from auditor.engine.ray_runner import RayRunner, travels
+from auditor.engine.runner import Runner, Threads
+from auditor.engine.sweep import SHARD
+
+
+@contextmanager
+def driven(loaded: Loaded, on: OnRay | None) -> Iterator[Runner]:
+    """A runner for the block; with `on` a cluster that has what the audit needs (ClusterError)."""
+    if on is None:
+        yield Threads()
+        return
+    size = loaded.predictor.facts.file_bytes
+    with cluster(on, model_bytes=size, paths=_needed(loaded)) as found:
+        yield RayRunner(found, _devices(loaded), size)
+
+
+def _devices(loaded: Loaded) -> bool:
+    """Whether any form of the model runs on more than the processor."""
+    variants = (v.runtime for v in loaded.spec.variants.values() if v.runtime is not None)
+    others = any(set(runtime.providers) != {"CPUExecutionProvider"} for runtime in variants)
+    return loaded.predictor.opening.devices or others
+
+
+def _needed(loaded: Loaded) -> list[str]:
+    """Paths that every node must see: the first image of each split; a model that cannot travel."""
+    datasets = loaded.available.datasets.values()
+    images = [str(dataset.frame["path"].iloc[0]) for dataset in datasets if len(dataset)]
+    own = loaded.predictor
+    return images if travels(own, own.opening) else [*images, str(own.opening.file.absolute())]
+
+
+def cluster_lines(loaded: Loaded, on: OnRay, cost: CostEstimate) -> list[str]:
+    """Where shards would run, how many, for how long and at what cost; joins a cluster for that."""
+    size = loaded.predictor.facts.file_bytes
+    if on.address is None:
+        workers, nodes = own_workers(on, model_bytes=size), 1
+    else:
+        with cluster(on, model_bytes=size, paths=_needed(loaded)) as found:
+            workers, nodes = found.workers, found.nodes
+    sizes = [len(dataset) for dataset in loaded.available.datasets.values()]
+    shards = sum(-(-n // SHARD) for n in sizes)
+    busy = min(workers, max(-(-n // SHARD) for n in sizes))
+    seconds = cost.cpu_seconds / busy
+    about = f"{seconds / 60:.1f} minutes" if seconds >= 90 else f"{max(seconds, 1):.0f} seconds"
+    return [
+        "",
+        f"On Ray ({on.told}): {_n(workers, 'worker')} on {_n(nodes, 'node')}; "
+        f"{_n(shards, 'shard')} of up to {SHARD} images, {busy} at a time: about {about} of "
+        "sweeping; "
+        f"{1000 * cost.cpu_seconds / max(sum(sizes), 1):.3g} CPU-seconds per 1,000 images.",
+    ]
+
+
+def _n(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

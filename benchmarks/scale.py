@@ -1,0 +1,207 @@
+"""What it costs to go beyond one machine; ratios in one run.
+
+    python benchmarks/scale.py --only ray [--images 1024] [--rounds 2] [--overhead 20000]
+
+`ray`: a sweep of photos (decode, describe, predict, score) by this machine's threads and by Ray's
+workers, each in a process of its own whose descendants are all counted:
+
+- two workers against one, through a resnet18, wall time from the first shard to the last (aim: at
+  least 1.7x);
+- CPU seconds of everything under Ray, its start included, against the thread pool's, through a net
+  of two layers (aim: at most 8% more at 20,000 images);
+- memory of a worker, for `WORKER_BYTES`; and what a model of many machines is made of: bytes of a
+  shard's task, CPU of the driver and bytes of the store a shard, decode and inference an image.
+
+`docs/scale.md` tells what was measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import json
+import os
+import pickle
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from sweep import dataset_of, export_resnet18, export_tiny, photos, spec_for
+
+CLASSES = tuple("abcdefghij")
+SIDES = {"resnet18": 224, "tiny": 64}
+
+
+def one_sweep(how: str, workers: int, images: int, model: Path, folder: Path) -> dict[str, float]:
+    """A sweep in this process: seconds from its first shard to its last, CPU of this process."""
+    from auditor.contract import AS_GIVEN, Pass
+    from auditor.engine.ray_cluster import OnRay, cluster
+    from auditor.engine.ray_runner import RayRunner
+    from auditor.engine.runner import Threads
+    from auditor.engine.store import Store
+    from auditor.engine.sweep import sweep_split
+    from auditor.models.load import load_model
+
+    spec = spec_for(model, SIDES[model.stem])
+    predictor = load_model(spec, classes=CLASSES)
+    sources = photos(folder, 100)
+    dataset = dataset_of([sources[i % len(sources)] for i in range(images)])
+    found: dict[str, float] = {}
+    clocks: list[float] = []
+
+    def swept(runner: object, store: Store) -> None:
+        start, cpu = time.perf_counter(), time.process_time()
+        sweep_split(
+            dataset, [Pass("test")], spec=spec, store=store, predictors={AS_GIVEN: predictor},
+            keep_frames=False, report=lambda p: clocks.append(time.perf_counter()), runner=runner,
+        )  # fmt: skip
+        found["wall"] = time.perf_counter() - start
+        found["driver_cpu"] = time.process_time() - cpu
+
+    store = Store(folder / f"{how}-{workers}-{os.getpid()}")
+    if how == "threads":
+        swept(Threads(workers), store)
+    else:
+        began = time.perf_counter()
+        with cluster(OnRay(workers=workers), model_bytes=model.stat().st_size) as held:
+            found["start"] = time.perf_counter() - began
+            runner = RayRunner(held, devices=False, model_bytes=model.stat().st_size)
+            # The workers have imported what they need before the clock of the sweep runs.
+            held.ray.get([w.actor.pulse.remote() for w in runner.hired(workers)])
+            swept(runner, store)
+            pids = [worker.facts.pid for worker in runner._workers if worker.facts]
+            found["worker_mb"] = max(map(memory_of, pids))
+    files = [path for path in store.folder.rglob("*") if path.is_file()]
+    found["store_bytes"] = sum(f.stat().st_size for f in files) / images
+    return found
+
+
+def memory_of(pid: int) -> float:
+    """Private and shared memory of a process and its descendants, MB (proportional set size)."""
+    total = 0.0
+    for process in (pid, *descendants(pid)):
+        text = Path(f"/proc/{process}/smaps_rollup").read_text()
+        total += float(text.split("Pss:")[1].split()[0]) / 1024
+    return total
+
+
+def descendants(pid: int) -> list[int]:
+    found = []
+    for child in Path(f"/proc/{pid}/task").glob("*/children"):
+        for each in map(int, child.read_text().split()):
+            found += [each, *descendants(each)]
+    return found
+
+
+def measured(how: str, workers: int, images: int, model: Path, folder: Path) -> dict[str, float]:
+    """`one_sweep` in a process of its own, with the CPU seconds of all its descendants."""
+    asked = [how, str(workers), str(images), str(model), str(folder)]
+    done = subprocess.run(
+        [sys.executable, __file__, "--reap", *asked], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def reap(asked: list[str]) -> None:
+    """Run `one_sweep` in a child, adopt whatever that leaves, and say what all of it took."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    done = subprocess.run(
+        [sys.executable, __file__, "--one", *asked], stdout=subprocess.PIPE, text=True, check=True
+    )
+    while True:
+        try:
+            os.wait()
+        except ChildProcessError:
+            break
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = json.loads(done.stdout.splitlines()[-1])
+    print(json.dumps(found | {"cpu": used.ru_utime + used.ru_stime}))
+
+
+def ray(given: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = export_resnet18(folder / "resnet18.onnx")
+        settings = [("threads", 1), ("threads", 2), ("ray", 1), ("ray", 2)]
+        found: dict[tuple[str, int], list[dict[str, float]]] = {s: [] for s in settings}
+        for _ in range(given.rounds):
+            for setting in settings:
+                found[setting].append(measured(*setting, given.images, model, folder))
+                print(setting, found[setting][-1], flush=True)
+        walls = {s: [one["wall"] for one in found[s]] for s in settings}
+        for how in ("threads", "ray"):
+            ratios = [a / b for a, b in zip(walls[how, 1], walls[how, 2], strict=True)]
+            told = ", ".join(f"{r:.2f}" for r in ratios)
+            print(f"{how}: two against one {statistics.median(ratios):.2f}x ({told}; aim 1.7)")
+        print(f"memory of a worker: {max(o['worker_mb'] for o in found['ray', 1]):.0f} MB")
+        if given.overhead:
+            # A small net: what Ray adds weighs most where inference weighs least.
+            overhead(given.overhead, export_tiny(folder / "tiny.onnx"), folder)
+    task_bytes()
+
+
+def overhead(images: int, model: Path, folder: Path) -> None:
+    """CPU seconds under Ray beside those of the thread pool, two at a time."""
+    threads = measured("threads", 2, images, model, folder)
+    under_ray = measured("ray", 2, images, model, folder)
+    print("threads", threads, "\nray", under_ray)
+    more = under_ray["cpu"] / threads["cpu"] - 1
+    print(f"Ray's CPU against the thread pool's at {images:,} images: {more:+.1%} (aim +8%)")
+
+
+def task_bytes() -> None:
+    """What travels for a shard of 256 images."""
+    from auditor.contract import Pass
+    from auditor.engine import sweep
+
+    spec = spec_for(Path("/data/models/resnet18.onnx"), 224)
+    paths = [Path(f"/data/photos/of/a/site/{i:09d}.jpg") for i in range(256)]
+    with tempfile.TemporaryDirectory() as name:
+        seen: list[int] = []
+
+        class Weighing:
+            workers = 1
+
+            def run(self, tasks: list[object], **_: object) -> list[object]:
+                seen.extend(len(pickle.dumps(task)) for task in tasks)
+                raise StopIteration
+
+        with contextlib.suppress(StopIteration):
+            sweep.sweep_split(
+                dataset_of(paths), [Pass("test")], spec=spec, store=sweep.Store(Path(name)),
+                predictors={}, keep_frames=False, report=lambda p: None, runner=Weighing(),
+            )  # fmt: skip
+    print(f"a shard's task: {seen[0]:,} bytes")
+
+
+PARTS = {"ray": ray}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=sorted(PARTS), action="append")
+    parser.add_argument("--images", type=int, default=1024)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--overhead", type=int, default=20_000, help="images; 0 leaves it out")
+    parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--reap", nargs=5, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.reap:
+        reap(given.reap)
+    elif given.one:
+        how, workers, images, model, folder = given.one
+        print(json.dumps(one_sweep(how, int(workers), int(images), Path(model), Path(folder))))
+    else:
+        for part in given.only or PARTS:
+            PARTS[part](given)
+
+
+if __name__ == "__main__":
+    main()

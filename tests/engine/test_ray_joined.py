@@ -1,0 +1,111 @@
+"""An audit in a Ray cluster that runs already, and nodes that have not what this machine has."""
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from coloured_rooms import make_world
+
+import auditor
+from auditor.judging.judged_record import read_record
+from auditor.judging.volatile import volatile_free
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("ray") is None or importlib.util.find_spec("grpc") is None,
+        reason="needs the packages ray and grpcio: install auditor[ray]",
+    ),
+]
+PACKAGE = Path(auditor.__file__).parent
+ONLY = ("performance/overall", "bias/subgroup-gap")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("joined") / "rooms", sizes=(300, 24, 24))
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """Of a cluster and its clients; their `auditor` is what lies in the folder on PYTHONPATH."""
+    own = {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+           "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}  # fmt: skip
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}
+    return kept | own | {"PYTHONPATH": str(tmp_path_factory.mktemp("node"))}
+
+
+@pytest.fixture(scope="module")
+def head(environment):
+    """The address of a cluster of one node, which finds its `auditor` on PYTHONPATH."""
+    node = Path(environment["PYTHONPATH"])
+    temporary = Path("/tmp") / f"ray-joined-{os.getpid()}"
+    ports = free_ports(2)
+    script = [sys.executable, "-m", "ray.scripts.scripts"]
+    start = [*script, "start", "--head", "--num-cpus=2", f"--port={ports[0]}",
+             f"--ray-client-server-port={ports[1]}", "--include-dashboard=false",
+             "--node-ip-address=127.0.0.1", f"--temp-dir={temporary}", "--block",
+             "--object-store-memory=100000000", "--disable-usage-stats"]  # fmt: skip
+    (node / "auditor").symlink_to(PACKAGE)
+    with (node / "log").open("w") as log:
+        process = subprocess.Popen(start, env=environment, cwd=node, stdout=log, stderr=log)
+    try:
+        until = time.monotonic() + 120
+        while not answers(ports[1]):
+            assert process.poll() is None, (node / "log").read_text()
+            assert time.monotonic() < until, (node / "log").read_text()
+            time.sleep(0.2)
+        yield f"ray://127.0.0.1:{ports[1]}"
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def free_ports(n):
+    # Below the ports that Ray gives to its workers.
+    candidates = range(7100 + os.getpid() % 1000, 9900)
+    return [port for port in candidates[: 10 * n] if not answers(port)][:n]
+
+
+def answers(port):
+    with socket.socket() as held:
+        return held.connect_ex(("127.0.0.1", port)) == 0
+
+
+def run(world, out, environment, *arguments):
+    """`auditor run` as a process of its own, of this working tree whatever a node has."""
+    command = [sys.executable, "-m", "auditor.cli", "run", str(world), "--out", str(out)]
+    only = [word for name in ONLY for word in ("--only", name)]
+    return subprocess.run(
+        [*command, *only, *arguments], capture_output=True, text=True, cwd=PACKAGE.parent,
+        env=environment | {"PYTHONPATH": str(PACKAGE.parent)}, timeout=300,
+    )  # fmt: skip
+
+
+def test_the_record_is_that_of_a_run_on_this_machine(world, head, environment, tmp_path):
+    auditor.run(world, out=tmp_path / "here", only=ONLY)
+    done = run(world, tmp_path / "there", environment, "--on", head)
+    assert done.returncode == 3, done.stderr
+    assert "decode and predict test on 2 workers: 300/300" in done.stderr
+    here, there = (read_record(tmp_path / name / "audit.json") for name in ("here", "there"))
+    assert volatile_free(here) == volatile_free(there)
+
+
+def test_nodes_with_another_version_are_told(world, head, environment, tmp_path):
+    node = Path(environment["PYTHONPATH"])
+    (node / "auditor").unlink()
+    (node / "auditor/engine").mkdir(parents=True)
+    (node / "auditor/__init__.py").touch()
+    (node / "auditor/engine/footprint.py").write_text("def code_digest():\n    return 'old'\n")
+    done = run(world, tmp_path / "out", environment, "--on", head)
+    assert done.returncode == 2
+    assert "Node 127.0.0.1 has another version of package auditor" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out/audit.json").exists()
