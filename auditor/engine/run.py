@@ -33,6 +33,7 @@ from auditor.engine.recording import (
     pass_facts,
     plan_summary,
 )
+from auditor.engine.remote_marks import named_urls, told_apart_by
 from auditor.engine.row_files import write_rows
 from auditor.engine.store import Store
 from auditor.engine.sweep import Progress
@@ -122,6 +123,7 @@ def audit_into(
         inputs=input_digests(loaded, gathered),
         trusted_code=loaded.predictor.facts.trusted_code,
         contained_by=loaded.predictor.contained_by,
+        remote=dict(named_urls(file.spec)),
     )
     record = make_record(
         spec=file,
@@ -228,6 +230,7 @@ def plan(spec: str | Path, *, only: Sequence[str] = (), trust_code: bool = False
     notes = [f"Model: {note}" for note in loaded.predictor.facts.notes]
     lines = [
         *_head_lines(loaded.spec.model),
+        *_remote_lines(loaded),
         *_row_lines(loaded),
         *_check_lines(loaded),
         "",
@@ -289,6 +292,14 @@ def _head_lines(model: ModelSpec) -> list[str]:
             f"from an overlap (IoU) of {point.overlap:g}"
         )
     return lines
+
+
+def _remote_lines(loaded: Loaded) -> Iterator[str]:
+    """What is read over the network, and how a change of it is seen."""
+    for key, url in named_urls(loaded.spec):
+        split = key.split(".")[1]
+        how = told_apart_by(loaded.available.datasets[split].frame["path"])
+        yield f"Over the network: {key}: {url}" + (f" ({how})" if key.endswith("images") else "")
 
 
 def _row_lines(loaded: Loaded) -> Iterator[str]:
