@@ -31,6 +31,7 @@ LAYERS = (
         "init_model",
         "progress",
         "rendering",
+        "store_command",
         "cli",
         "cli_compare",
         "cli_explain",

@@ -19,6 +19,7 @@ from auditor.remote.objects import Found, infos, listing
 from auditor.remote.urls import is_url, placed, shown_url
 from auditor.spec import AuditSpec
 
+_AT_ONCE = 1 << 20
 _SEVERAL = "/*"
 """Ends the key under which the names, or the objects, of a folder are marked."""
 
@@ -97,8 +98,11 @@ def _mark(url: str, found: Found | None) -> str:
         return ABSENT
     if found.mark:
         return _stated(found.size, found.mark, "")
+    digest = hashlib.sha256()
     with cache().opened(RemoteObject.of(url, found)) as file:
-        return _stated(found.size, "run ", hashlib.file_digest(file, "sha256").hexdigest())
+        while part := file.read(_AT_ONCE):
+            digest.update(part)
+    return _stated(found.size, "run ", digest.hexdigest())
 
 
 def _stated(size: int, mark: str, digest: str) -> str:

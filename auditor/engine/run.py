@@ -37,6 +37,7 @@ from auditor.engine.remote_marks import named_urls, told_apart_by
 from auditor.engine.row_files import write_rows
 from auditor.engine.store import Store
 from auditor.engine.sweep import Progress
+from auditor.engine.used_files import note_used
 from auditor.errors import DataError
 from auditor.judging.judged_record import (
     make_record,
@@ -55,6 +56,8 @@ from auditor.record.history import Past
 from auditor.record.provenance import collect_provenance
 from auditor.record.reasons import set_apart_text
 from auditor.record.tables import write_tables
+from auditor.remote.places import Place, place_at
+from auditor.remote.urls import is_url
 from auditor.spec import AuditSpec, Document, ModelSpec
 from auditor.spec.declarations import read_declarations, require_basis
 from auditor.spec.spec_file import read_spec
@@ -74,12 +77,14 @@ def run(
     policy: str | None = None,
     trust_code: bool = False,
     again: bool = False,
+    store: str | None = None,
     report: Show = _silent,
 ) -> AuditRecord:
     """Audit what `spec` says; write ``audit.json`` and ``tables/`` under `out`.
 
     `only` names checks to run (all when empty); limits of checks left out are then not decided.
-    `policy` overrides the spec's. Where the same was asked for before, and nothing has changed
+    `policy` overrides the spec's. `store` is the folder, or the URL, of a store that several runs
+    share; what it has is not computed. Where the same was asked for before, and nothing has changed
     since, that record is kept; `again` measures anew. Raises AuditorError for whatever the user can
     correct.
     """
@@ -88,8 +93,9 @@ def run(
         if not again and kept_run(folder, asked) is not None:
             return read_record(folder / "audit.json")
         return audit_into(
-            folder, spec=spec, only=only, policy=policy, trust_code=trust_code, report=report
-        )
+            folder, spec=spec, only=only, policy=policy, trust_code=trust_code, store=store,
+            report=report,
+        )  # fmt: skip
 
 
 def audit_into(
@@ -99,10 +105,12 @@ def audit_into(
     only: Sequence[str] = (),
     policy: str | None = None,
     trust_code: bool = False,
+    store: str | None = None,
     report: Show = _silent,
 ) -> AuditRecord:
     """As `run`, anew, into a folder that the caller holds (`auditor.engine.output`)."""
     started = datetime.now(UTC)
+    shared = None if store is None else place_at(store, named="--store")
     texts = marks_of_texts(Path(spec), policy=policy)
     file = read_spec(Path(spec))
     policy_file = _policy(policy, file.spec)
@@ -112,9 +120,9 @@ def audit_into(
     loaded = load(file.spec, only=only, trust_code=trust_code)
     require_known_names(policy_file, _known_names(loaded), file)
     past = _note_attempt(folder, loaded, policy=policy_file, started=started)
-    store = Store(folder / "store")
-    store.remove_partial()
-    gathered = gather(loaded, store=store, report=_as_show(report))
+    held = Store(folder / "store", shared)
+    held.remove_partial()
+    gathered = gather(loaded, store=held, report=_as_show(report))
     runs = run_checks(loaded.plan.checks, gathered, report=report)
     provenance = collect_provenance(
         seed=file.spec.audit.seed,
@@ -123,7 +131,7 @@ def audit_into(
         inputs=input_digests(loaded, gathered),
         trusted_code=loaded.predictor.facts.trusted_code,
         contained_by=loaded.predictor.contained_by,
-        remote=dict(named_urls(file.spec)),
+        remote=_remote(file.spec, shared),
     )
     record = make_record(
         spec=file,
@@ -139,6 +147,7 @@ def audit_into(
         past=past,
     )
     write_rows(record, gathered)
+    note_used(record, gathered)
     tables = write_tables([table for each in runs for table in each.tables], folder / "tables")
     written = (write_record(record, folder / "audit.json"), *tables)
     end(folder, record)
@@ -153,6 +162,12 @@ def audit_into(
             written=written,
         )
     return record
+
+
+def _remote(spec: AuditSpec, shared: Place | None) -> dict[str, str]:
+    """What was read over the network, and the store where it lies elsewhere."""
+    elsewhere = shared is not None and is_url(shared.shown)
+    return {**dict(named_urls(spec)), **({"store": shared.shown} if shared and elsewhere else {})}
 
 
 def _note_attempt(folder: Path, loaded: Loaded, *, policy: PolicyFile, started: datetime) -> Past:

@@ -122,8 +122,10 @@ def sweep_split(
               former=former)
         for rows, own in zip(shards, held, strict=True)
     ]  # fmt: skip
-    files = _run_all(tasks, store=store, predictors=predictors, kept=earlier, report=report,
-                     stage=f"{stage} {dataset.split}")  # fmt: skip
+    first = store.first_of(len(tasks))
+    files = _run_all([*tasks[first:], *tasks[:first]], store=store, predictors=predictors,
+                     kept=earlier, report=report, stage=f"{stage} {dataset.split}")  # fmt: skip
+    files = [*files[len(tasks) - first :], *files[: len(tasks) - first]]
     digests = tuple(d for f in files for d in f.digests)
     if digests != former:
         _write_digests(dataset, digests, store)

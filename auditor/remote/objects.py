@@ -11,6 +11,7 @@ import io
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -30,6 +31,7 @@ _EXTRAS = {
 }
 _ATTEMPTS, _PAUSE = 3, 0.5
 _SECONDS_TO_CONNECT, _SECONDS_OF_SILENCE = 15, 60
+_CUT_OFF = ("ClientPayloadError", "IncompleteReadError", "ResponseStreamingError")
 _NO_RETRIES = {"total_max_attempts": 1}
 """Of botocore: `_asked` tries again."""
 
@@ -189,8 +191,9 @@ def remove(url: str) -> None:
 def _asked(url: str, ask: Callable[[Any], Result]) -> Result:
     """Ask the file system of a URL; what may pass is tried again.
 
-    Raises FileNotFoundError, FileExistsError and PermissionError, whose `strerror` names no place;
-    DataError where the server could not be asked, so that nothing is known.
+    Raises FileNotFoundError, FileExistsError and PermissionError, and OSError for an object that is
+    not whole, whose `strerror` names no place; DataError where the server could not be asked, so
+    that nothing is known.
     """
     system = _system(url.partition("://")[0].lower())
     for attempt in range(1, _ATTEMPTS + 1):
@@ -198,7 +201,8 @@ def _asked(url: str, ask: Callable[[Any], Result]) -> Result:
             return ask(system)
         except Exception as error:  # noqa: BLE001 - each protocol's package has errors of its own
             failure = _failure(error, url)
-            if isinstance(failure, OSError) or attempt == _ATTEMPTS:
+            again = not isinstance(failure, OSError) or failure.errno == errno.EIO
+            if not again or attempt == _ATTEMPTS:
                 raise failure from None
             time.sleep(_PAUSE * attempt)
     raise AssertionError("unreachable")
@@ -215,6 +219,8 @@ def _failure(error: Exception, url: str) -> OSError | DataError:
         return PermissionError(errno.EACCES, f"the server refuses access ({status or 403})")
     if "Credential" in type(error).__name__:
         return PermissionError(errno.EACCES, "no credentials were found in the environment")
+    if type(error).__name__ in _CUT_OFF:
+        return OSError(errno.EIO, "the object ends before the size that its server states")
     said = f"status {status}" if status is not None else type(error).__name__
     return DataError(
         f"{shown_url(url)} could not be reached ({said}, tried {_ATTEMPTS} times). See to the "
@@ -275,7 +281,7 @@ def _found(info: Mapping[str, Any]) -> Found:
     return Found(
         size=-1 if size is None else int(size),
         mark=_mark(info),
-        modified=moment.timestamp() if hasattr(moment, "timestamp") else 0.0,
+        modified=moment.timestamp() if isinstance(moment, datetime) else 0.0,
     )
 
 
