@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import weakref
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
@@ -102,7 +103,7 @@ class ImageFiles:
 
     def __init__(self) -> None:
         self._held: _RowGroups | None = None
-        self._tar: tuple[str | RemoteObject, BinaryIO] | None = None
+        self._tar: _TarFile | None = None
 
     def read(self, path: str) -> bytes:
         """The bytes of an image; raises OSError, without a path in its `strerror`."""
@@ -140,11 +141,10 @@ class ImageFiles:
 
     def _of_span(self, shard: str | RemoteObject, start: int, size: int) -> bytes:
         _require_size(size)
-        if self._tar is None or self._tar[0] != shard:
-            self._tar = (shard, opened_file(shard))
-        file = self._tar[1]
-        file.seek(start)
-        found = file.read(size)
+        if self._tar is None or self._tar.of != shard:
+            self._tar = _TarFile(shard)
+        self._tar.file.seek(start)
+        found = self._tar.file.read(size)
         if len(found) != size:
             raise OSError(errno.EIO, f"its tar file ends after {len(found):,} of {size:,} bytes")
         return found
@@ -167,6 +167,15 @@ def _require_size(size: int) -> None:
         raise OSError(errno.EIO, f"has {shown_bytes(size)}, expected at most {most}")
 
 
+class _TarFile:
+    """A tar file that is open for as long as this is held."""
+
+    def __init__(self, shard: str | RemoteObject) -> None:
+        self.of = shard
+        self.file = opened_file(shard)
+        weakref.finalize(self, self.file.close)
+
+
 class _RowGroups:
     """A column of images of a Parquet file, one row group of it in memory."""
 
@@ -175,7 +184,9 @@ class _RowGroups:
         self._group, self._images = -1, pa.array([], pa.binary())
         try:
             # Without a buffer ahead: it would read all columns of the group.
-            file = manifest if isinstance(manifest, str) else opened_file(manifest)
+            file: str | BinaryIO = manifest if isinstance(manifest, str) else opened_file(manifest)
+            if not isinstance(file, str):
+                weakref.finalize(self, file.close)
             self._file = pq.ParquetFile(file, pre_buffer=False)
         except (pa.ArrowException, ValueError) as error:
             raise _unreadable() from error

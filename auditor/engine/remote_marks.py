@@ -14,7 +14,7 @@ from auditor.data.manifest_places import manifest_files
 from auditor.data.tar_shards import is_tar, shard_places
 from auditor.engine.footprint import ABSENT
 from auditor.errors import DataError
-from auditor.remote.cache import RemoteObject, cache
+from auditor.remote.cache import RemoteObject, cache, forget_unmarked
 from auditor.remote.objects import Found, infos, listing
 from auditor.remote.urls import is_url, placed, shown_url
 from auditor.spec import AuditSpec
@@ -54,7 +54,8 @@ def named_urls(spec: AuditSpec) -> Iterator[tuple[str, str]]:
 
 
 def marks_of_named(spec: AuditSpec) -> dict[str, str]:
-    """Of manifests, tar files, and the names in folders that can be listed."""
+    """Of manifests, tar files, and the names in folders that can be listed; read anew."""
+    forget_unmarked()
     wanted: dict[str, None] = {}
     for key, text in named_urls(spec):
         place = placed(spec.folder, text)
@@ -116,5 +117,6 @@ def _names(folder: str) -> str:
 
 def changed(before: Mapping[str, str]) -> str | None:
     """The first URL, shown without what is secret, whose mark is another; None where none is."""
+    forget_unmarked()
     now = marks(before)
     return next((shown_url(url) for url, mark in before.items() if now[url] != mark), None)

@@ -56,6 +56,7 @@ from auditor.record.history import Past
 from auditor.record.provenance import collect_provenance
 from auditor.record.reasons import set_apart_text
 from auditor.record.tables import write_tables
+from auditor.remote.cache import forget_unmarked
 from auditor.remote.places import Place, place_at
 from auditor.remote.urls import is_url
 from auditor.spec import AuditSpec, Document, ModelSpec
@@ -236,6 +237,7 @@ def _policy(given: str | None, spec: AuditSpec) -> PolicyFile:
 
 def plan(spec: str | Path, *, only: Sequence[str] = (), trust_code: bool = False) -> list[str]:
     """What `run` would do: lines for a reader. Loads model and manifests, decodes a few images."""
+    forget_unmarked()
     file = read_spec(Path(spec))
     policy_file = _policy(None, file.spec)
     require_sensible_claims(file, policy_file.policy)

@@ -44,6 +44,11 @@ def unmarked() -> str:
     return f"run {uuid.uuid4().hex}"
 
 
+def forget_unmarked() -> None:
+    """Begin to read objects without a mark anew: a run, or a look at what an earlier one read."""
+    unmarked.cache_clear()
+
+
 @dataclass
 class Cache:
     """A folder of copies that holds at most `most_bytes`."""

@@ -208,8 +208,11 @@ def _asked(url: str, ask: Callable[[Any], Result]) -> Result:
     raise AssertionError("unreachable")
 
 
-def _failure(error: Exception, url: str) -> OSError | DataError:
+def _failure(error: BaseException, url: str) -> OSError | DataError:
     """What went wrong, in words that hold no URL, header or key."""
+    if url.startswith("http") and isinstance(error, FileNotFoundError) and error.__cause__:
+        # Fsspec says so of whatever kept it from asking.
+        error = error.__cause__
     status = _status(error)
     if status == 404 or (status is None and isinstance(error, FileNotFoundError)):
         return FileNotFoundError(errno.ENOENT, "there is no such object (404)")
