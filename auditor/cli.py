@@ -19,6 +19,7 @@ from auditor.errors import AuditorError, SpecError
 from auditor.evidence_commands import COMMANDS
 from auditor.opening import FULL
 from auditor.spec.bounds import path_problem
+from auditor.store_command import store as shared_store
 
 if TYPE_CHECKING:
     from auditor.engine.kept import Asked, LastRun
@@ -73,6 +74,10 @@ Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for all 
 PolicyName = Annotated[
     Optional[str],  # noqa: UP045 - typer reads the annotation at run time
     typer.Option("--policy", metavar="NAME|FILE", help="default, strict, or a policy of yours."),
+]
+SharedStore = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads the annotation at run time
+    typer.Option("--store", metavar="DIR|URL", help="A store that several runs share."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
@@ -175,6 +180,7 @@ def run(
     on: On = None,
     workers: Workers = None,
     patience: Patience = 600.0,
+    store: SharedStore = None,
     quiet: Quiet = False,
 ) -> None:
     """Run the audit: measure, judge, write the record, render the report.
@@ -206,6 +212,7 @@ def run(
                     policy=policy,
                     trust_code=trust_code,
                     on=where,
+                    store=store,
                     report=done.beside(show),
                 )
             _render_and_finish(record, folder, asked=asked)
@@ -291,9 +298,6 @@ def report(
             typer.echo(path)
 
 
-app.command()(compare)
-
-
 @app.command()
 def bench(
     spec: SpecPath,
@@ -314,10 +318,8 @@ def bench(
         typer.echo(line)
 
 
-app.command()(explain)
-app.command()(checks)
-for evidence_command in COMMANDS:
-    app.command()(evidence_command)
+for command in (compare, explain, checks, shared_store, *COMMANDS):
+    app.command()(command)
 
 
 def _finish_kept(kept: LastRun, folder: Path) -> NoReturn:

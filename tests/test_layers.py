@@ -10,7 +10,7 @@ import auditor
 PACKAGE = Path(auditor.__file__).parent
 LAYERS = (
     ("errors",),
-    ("opening", "containment"),
+    ("opening", "containment", "remote"),
     ("stats",),
     ("findings", "spec"),
     ("record", "data"),
@@ -31,6 +31,7 @@ LAYERS = (
         "init_model",
         "progress",
         "rendering",
+        "store_command",
         "cli",
         "cli_compare",
         "cli_explain",

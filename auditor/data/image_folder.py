@@ -8,7 +8,7 @@ from pathlib import Path
 from auditor.data.images import is_image_name
 from auditor.errors import DataError
 
-_NOT_DATA = frozenset({"__MACOSX", "@eaDir"})
+NOT_DATA = frozenset({"__MACOSX", "@eaDir"})
 """Folders that archives and network drives add; hidden ones are not data either."""
 
 
@@ -39,7 +39,7 @@ def _listed(folder: Path, inside: str, named: str) -> tuple[list[str], list[str]
             "readable, or move it away."
         ) from error
     for entry in entries:
-        if entry.name.startswith(".") or entry.name in _NOT_DATA:
+        if entry.name.startswith(".") or entry.name in NOT_DATA:
             continue
         if not is_utf8(entry.name):
             raise DataError(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.column_guesses import NONE_GIVEN, GivenColumns
+from auditor.data.image_sources import Folder
 from auditor.data.manifest_table import ManifestTable
 from auditor.data.rows import AmbiguousNameError, Rows, locate
 from auditor.errors import DataError
@@ -72,7 +73,9 @@ def _holds(path: Path, table: ManifestTable, column: str, folder: Path) -> bool:
     given = np.flatnonzero(table.frame[column].notna().to_numpy(dtype=bool))
     rows = given[:: max(1, len(given) // _SAMPLE)]
     part = ManifestTable(table.frame.iloc[rows].reset_index(drop=True))
-    some = Rows(part, path.name, folder, path, rows + 1, np.zeros(len(rows), dtype=bool))
+    some = Rows(
+        part, path.name, Folder(folder), str(path), rows + 1, np.zeros(len(rows), dtype=bool)
+    )
     try:
         return bool(len(rows)) and bool(locate("test", some, column=column).there.any())
     except AmbiguousNameError:

@@ -12,7 +12,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
@@ -47,12 +47,7 @@ def read_manifest(path: Path, *, named: str) -> ManifestTable:
 
     Raises DataError for a file that cannot be read whole.
     """
-    suffix = path.suffix.lower()
-    if suffix not in MANIFEST_SUFFIXES:
-        raise DataError(
-            f"{named} ends in {suffix!r}; a manifest is one of {', '.join(MANIFEST_SUFFIXES)}. "
-            "Save it as CSV with one header line and one row an image."
-        )
+    suffix = manifest_suffix(path.name, named=named)
     parquet = suffix in PARQUET_SUFFIXES
     found = why_not(path, at_most=MOST_PARQUET_BYTES if parquet else MOST_BYTES)
     if found is not None:
@@ -61,15 +56,39 @@ def read_manifest(path: Path, *, named: str) -> ManifestTable:
             "of its rows."
         )
     if parquet:
-        table = read_parquet(path, named=named)
-    elif suffix in JSON_SUFFIXES:
-        try:
-            table = _from_json(_text(path, named), named)
-        except RecursionError as error:
-            raise DataError(f"{named} has values nested too deep. Flatten them.") from error
-    else:
-        text = _text(path, named)
+        return checked_table(read_parquet(path, named=named), named=named)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{named} cannot be read: {error.strerror}.") from error
+    return text_table(content, suffix, named=named)
+
+
+def manifest_suffix(name: str, *, named: str) -> str:
+    """The suffix of a manifest's name, in lower case; raises DataError where it is none."""
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix not in MANIFEST_SUFFIXES:
+        raise DataError(
+            f"{named} ends in {suffix!r}; a manifest is one of {', '.join(MANIFEST_SUFFIXES)}. "
+            "Save it as CSV with one header line and one row an image."
+        )
+    return suffix
+
+
+def text_table(content: bytes, suffix: str, *, named: str) -> ManifestTable:
+    """The bytes of a manifest of text, of the kind that its `suffix` says; as `read_manifest`."""
+    text = _text(content, named)
+    if suffix not in JSON_SUFFIXES:
         table = ManifestTable(_from_csv(text, named, spaces=suffix == ".txt"))
+        return checked_table(table, named=named)
+    try:
+        return checked_table(_from_json(text, named), named=named)
+    except RecursionError as error:
+        raise DataError(f"{named} has values nested too deep. Flatten them.") from error
+
+
+def checked_table(table: ManifestTable, *, named: str) -> ManifestTable:
+    """The table, where it is of a size that is read and holds text alone."""
     if len(table.frame) > MOST_ROWS:
         raise DataError(
             f"{named} has {len(table.frame):,} rows; a manifest has at most {MOST_ROWS:,}. Audit a "
@@ -79,11 +98,7 @@ def read_manifest(path: Path, *, named: str) -> ManifestTable:
     return table
 
 
-def _text(path: Path, named: str) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{named} cannot be read: {error.strerror}.") from error
+def _text(content: bytes, named: str) -> str:
     encoding = next((e for mark, e in _MARKS.items() if content.startswith(mark)), "utf-8")
     try:
         return content.decode(encoding)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -21,20 +22,21 @@ MOST_GROUP_BYTES = 1_000_000_000
 _BATCH = 256
 
 
-def read_parquet(path: Path, *, named: str) -> ManifestTable:
+def read_parquet(path: Path | BinaryIO, *, named: str) -> ManifestTable:
     """Read a Parquet file; raises DataError where that cannot be done."""
     try:
         with pq.ParquetFile(path) as file:
-            return _read(file, path, named)
+            return _read(file, named)
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
         # Libraries name the file as they opened it, and may go on to print what it holds.
-        said = str(error).replace(str(path), path.name).partition("\n")[0][:200]
+        said = str(error).partition("\n")[0][:200]
+        said = said.replace(str(path), path.name) if isinstance(path, Path) else said
         raise DataError(
             f"{named} cannot be read ({said}). Give a Parquet file with one row an image, or a CSV."
         ) from error
 
 
-def _read(file: pq.ParquetFile, path: Path, named: str) -> ManifestTable:
+def _read(file: pq.ParquetFile, named: str) -> ManifestTable:
     if file.metadata.num_rows > MOST_ROWS:
         raise DataError(
             f"{named} has {file.metadata.num_rows:,} rows; a manifest has at most {MOST_ROWS:,}. "
@@ -45,7 +47,7 @@ def _read(file: pq.ParquetFile, path: Path, named: str) -> ManifestTable:
     texts = [each.name for each in schema if each.name not in images]
     if len({name.strip() for name in schema.names}) < len(schema.names):
         raise DataError(f"{named} has two columns of one name. Give each a name of its own.")
-    table = pd.read_parquet(path, columns=texts)
+    table = file.read(columns=texts).to_pandas()
     if not isinstance(table.index, pd.RangeIndex):
         table = table.reset_index()
     frame = {str(name).strip(): _as_text(table[name]) for name in table.columns}

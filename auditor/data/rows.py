@@ -8,18 +8,20 @@ import os
 import posixpath
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from auditor.data.image_files import path_in_manifest
-from auditor.data.image_folder import files_in, image_names
+from auditor.data.image_sources import ImageSource, image_source
 from auditor.data.images import is_image_name
-from auditor.data.manifest_file import read_manifest
+from auditor.data.manifest_places import read_manifest_at
 from auditor.data.manifest_table import ManifestTable
+from auditor.data.tar_shards import is_tar
 from auditor.errors import DataError
+from auditor.remote.urls import is_url, placed, shown_url
 from auditor.spec import ColumnsSpec, DatasetSpec
 
 
@@ -31,17 +33,18 @@ class AmbiguousNameError(DataError):
 class Rows:
     """Rows as read: every value of `table.frame` str or missing.
 
-    `source` names where they came from, as the spec has it; `images` is the folder that image
-    names are relative to. `numbers` are the rows' numbers in the manifest, from 1, (n,).
-    `unplaced` marks rows whose split cannot be told: a column of `where` is empty, or differs from
-    what it asks for in capitals or spaces alone, (n,) bool. `elsewhere` maps the numbers of rows
-    that `where` does not take to what they have in its columns (its index and its values).
+    `source` names where they came from, as the spec has it; `images` is what image names are
+    relative to; `manifest` is its absolute path or URL. `numbers` are the rows' numbers in the
+    manifest, from 1, (n,). `unplaced` marks rows whose split cannot be told: a column of `where` is
+    empty, or differs from what it asks for in capitals or spaces alone, (n,) bool. `elsewhere` maps
+    the numbers of rows that `where` does not take to what they have in its columns (its index and
+    its values).
     """
 
     table: ManifestTable
     source: str
-    images: Path
-    manifest: Path | None
+    images: ImageSource
+    manifest: str | None
     numbers: np.ndarray
     unplaced: np.ndarray
     elsewhere: pd.Series = field(default_factory=lambda: pd.Series(dtype="str"))
@@ -78,10 +81,10 @@ def read_rows(split: str, spec: DatasetSpec, *, folder: Path, columns: ColumnsSp
 
     Raises DataError when manifest or image folder are absent, unreadable or empty.
     """
-    manifest = None if spec.manifest is None else folder / spec.manifest
-    images = _image_folder(split, spec, folder)
+    manifest = None if spec.manifest is None else placed(folder, spec.manifest)
+    images = _images(split, spec, folder)
     if manifest is None:
-        table = _rows_of_folder(split, images, columns)
+        table = images.rows(columns, named=f"data.{split}.images")
     else:
         table = _rows_of_manifest(split, str(spec.manifest), manifest)
     source = str(spec.manifest or spec.images)
@@ -101,17 +104,21 @@ def read_rows(split: str, spec: DatasetSpec, *, folder: Path, columns: ColumnsSp
     return _where(split, whole, spec) if spec.where else whole
 
 
-def _image_folder(split: str, spec: DatasetSpec, folder: Path) -> Path:
+def _images(split: str, spec: DatasetSpec, folder: Path) -> ImageSource:
+    named = f"data.{split}.images"
     if spec.images is None:
-        return (folder / str(spec.manifest)).parent
-    images = folder / spec.images
-    if not os.path.isdir(images):
+        # A folder of Parquet files is a manifest, and its images lie in it or beside them.
+        manifest = placed(folder, str(spec.manifest)).rstrip("/")
+        return image_source(manifest.rpartition("/")[0], named=named)
+    place = placed(folder, spec.images)
+    if not (is_url(place) or is_tar(place) or os.path.isdir(place)):
+        beside, name = os.path.split(place)
         raise DataError(
-            f"data.{split}.images: there is no folder {spec.images!r} (beside the audit spec). "
-            f"{_did_you_mean(images.name, _names_in(images.parent, folders=True))}"
+            f"{named}: there is no folder {spec.images!r} (beside the audit spec). "
+            f"{_did_you_mean(name, _names_in(Path(beside), folders=True))}"
             f"Give the folder that holds the images."
         )
-    return images
+    return image_source(place, named=named)
 
 
 def _where(split: str, rows: Rows, spec: DatasetSpec) -> Rows:
@@ -144,10 +151,10 @@ def _where(split: str, rows: Rows, spec: DatasetSpec) -> Rows:
     asked = table.frame.loc[~taken, list(spec.where)].fillna("")
     others = asked.iloc[:, 0].str.cat(asked.iloc[:, 1:], sep=" / ").to_numpy()
     return Rows(
-        table=ManifestTable(
+        table=replace(
+            table,
             frame=table.frame[taken].reset_index(drop=True),
             inside={name: held[taken] for name, held in table.inside.items()},
-            several=table.several,
         ),
         source=rows.source,
         images=rows.images,
@@ -190,24 +197,15 @@ def _names_in(folder: Path, *, folders: bool) -> list[str]:
     return sorted(e.name for e in os.scandir(folder) if os.path.isdir(e.path) == folders)
 
 
-def _rows_of_manifest(split: str, manifest: str, path: Path) -> ManifestTable:
-    if not os.path.isfile(path):
-        beside = _names_in(path.parent, folders=False)
+def _rows_of_manifest(split: str, manifest: str, place: str) -> ManifestTable:
+    if not is_url(place) and not os.path.exists(place):
+        beside, name = os.path.split(place)
         raise DataError(
             f"data.{split}.manifest: there is no file {manifest!r} (beside the audit spec). "
-            f"{_did_you_mean(path.name, beside)}Give a CSV or Parquet file with one row an image."
+            f"{_did_you_mean(name, _names_in(Path(beside), folders=False))}"
+            "Give a CSV or Parquet file with one row an image."
         )
-    return read_manifest(path, named=f"data.{split}.manifest: {manifest!r}")
-
-
-def _rows_of_folder(split: str, images: Path, columns: ColumnsSpec) -> ManifestTable:
-    """Images by class: the first folder on an image's path is its label."""
-    names = image_names(images, named=f"data.{split}.images")
-    labels = [name.partition("/")[0] if "/" in name else None for name in names]
-    frame = pd.DataFrame({columns.image: pd.Series(names, dtype="str")})
-    if isinstance(columns.label, str) and any(label is not None for label in labels):
-        frame[columns.label] = pd.Series(labels, dtype="str")
-    return ManifestTable(frame)
+    return read_manifest_at(place, named=f"data.{split}.manifest: {manifest!r}")
 
 
 @dataclass(frozen=True)
@@ -238,12 +236,10 @@ def locate(split: str, rows: Rows, *, column: str) -> Located:
     there = _find(split, rows, ids, inside)
     if not there.any():
         raise _none_there(split, rows, ids, column)
-    folder = f"{rows.images.absolute()}/"
-    paths = np.array([folder + name for name in ids], dtype=object)
-    for position in np.flatnonzero(inside):
-        assert rows.manifest is not None
-        row = int(rows.numbers[position]) - 1
-        paths[position] = path_in_manifest(rows.manifest, column, row)
+    paths = np.array([rows.images.path(name) for name in ids], dtype=object)
+    held = np.flatnonzero(inside)
+    for at, (part, row) in zip(held, rows.table.places_of(rows.numbers[held] - 1), strict=True):
+        paths[at] = path_in_manifest(part, column, row)
     return Located(ids=ids, there=there, paths=paths)
 
 
@@ -251,8 +247,9 @@ def _none_there(split: str, rows: Rows, ids: np.ndarray, column: str) -> DataErr
     first = next((str(name) for name in ids if name), "")
     if "://" in first:
         return DataError(
-            f"data.{split}: {rows.source!r} names images on the web ({first[:80]!r}); nothing is "
-            f"fetched. Download them, and write their paths in the column {column!r}."
+            f"data.{split}: {rows.source!r} names images by URL ({shown_url(first)[:80]!r}), and "
+            f"nothing is fetched that the spec does not name. Give the place that they have in "
+            f"common as `images` of data.{split}, or download them."
         )
     return DataError(
         f"data.{split}: none of the {len(ids):,} images of {rows.source!r} is there; the first "
@@ -262,9 +259,13 @@ def _none_there(split: str, rows: Rows, ids: np.ndarray, column: str) -> DataErr
 
 
 def _below(split: str, rows: Rows, name: str, *, row: int) -> str:
-    if "://" in name or ("\\" in name and os.path.isfile(rows.images / name)):
+    folder = rows.images.place
+    if is_url(folder) and name.startswith(f"{folder.rstrip('/')}/"):
+        name = name[len(folder.rstrip("/")) + 1 :]
+    if "://" in name or ("\\" in name and os.path.isfile(os.path.join(folder, name))):
         return name
-    folder = rows.images.absolute().as_posix()
+    if is_url(folder):
+        folder = "/images"
     joined = posixpath.normpath(posixpath.join(folder, name.replace("\\", "/")))
     inside = posixpath.relpath(joined, posixpath.normpath(folder))
     if inside == ".." or inside.startswith("../"):
@@ -278,13 +279,9 @@ def _below(split: str, rows: Rows, name: str, *, row: int) -> str:
 
 def _find(split: str, rows: Rows, ids: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Which images are there, (n,) bool; completes `ids` by the files' own names."""
-    # One listing a folder: asking file by file costs seconds for a million images.
     parts = [(name.rpartition("/")[0], name.rpartition("/")[2]) for name in ids]
-    files = {
-        parent: files_in(rows.images / parent, within=rows.images)
-        for parent in {p for p, _ in parts}
-    }
-    found = (name in files[parent] for parent, name in parts)
+    files = rows.images.files(ids[~inside].tolist())
+    found = (name in files.get(parent, ()) for parent, name in parts)
     there: np.ndarray = np.fromiter(found, dtype=bool, count=len(ids)) | inside
     absent = [i for i in np.flatnonzero(~there) if ids[i]]
     alike = {parent: _alike(files[parent]) for parent in {parts[i][0] for i in absent}}

@@ -13,7 +13,7 @@ import platform
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ABSENT = ""
@@ -32,13 +32,15 @@ class Footprint:
     """`files` maps paths to size and SHA-256 (`mark_of`), `folders` to a digest of their names.
 
     `code` is the digest of this package, `machine` that of everything else that results depend on:
-    Python, the versions of installed packages, system, processor, cores and memory.
+    Python, the versions of installed packages, system, processor, cores and memory. `remote` maps
+    URLs to what tells whether they are as they were (`auditor.engine.remote_marks`).
     """
 
     files: Mapping[str, str]
     folders: Mapping[str, str]
     code: str
     machine: str
+    remote: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, files: Iterable[Path], *, folders: Iterable[Path], apart: Path) -> Footprint:
@@ -67,7 +69,14 @@ class Footprint:
             return "the machine, or a package that is installed"
         changed = (path for path, mark in self.files.items() if mark_of(path, like=mark) != mark)
         others = (path for path, names in self.folders.items() if _names(path, apart) != names)
-        return next(changed, None) or next(others, None)
+        return next(changed, None) or next(others, None) or self._changed_elsewhere()
+
+    def _changed_elsewhere(self) -> str | None:
+        if not self.remote:
+            return None
+        from auditor.engine.remote_marks import changed
+
+        return changed(self.remote)
 
 
 def mark_of(path: str | Path, *, like: str | None = None) -> str:

@@ -10,13 +10,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from auditor.data.image_files import manifest_of
+from auditor.data.image_files import manifest_of, remote_of
 from auditor.data.images import is_image_name
+from auditor.data.tar_shards import is_tar, shard_places
 from auditor.engine.evidence import Gathered
 from auditor.engine.footprint import Footprint, mark_of, marked
+from auditor.engine.remote_marks import marks_of_images, marks_of_named
 from auditor.judging.policy_file import load_policy
 from auditor.models.stated import neighbour_places
 from auditor.record import AuditRecord
+from auditor.remote.urls import is_url, placed
 from auditor.spec import AuditSpec
 from auditor.spec.bounds import path_problem
 from auditor.spec.spec_file import read_spec
@@ -39,22 +42,29 @@ def footprint_of_named(spec: AuditSpec, *, texts: Mapping[str, str], out: Path) 
     To be taken before any of it is read: what is edited meanwhile is then a change to the next run.
     `texts` are the marks of what was read before (`marks_of_texts`).
     """
-    files = [*_named(spec), *_annotations(spec), *_cue_conflicts(spec), *_beside(spec)]
+    files = [*_named(spec), *_parts(spec), *_annotations(spec), *_cue_conflicts(spec)]
+    files += _beside(spec)
     found = Footprint.of(files, folders=_folders(spec), apart=out)
-    return replace(found, files={**found.files, **texts})
+    return replace(found, files={**found.files, **texts}, remote=marks_of_named(spec))
 
 
 def with_images(footprint: Footprint, gathered: Gathered) -> Footprint:
     """With the images that were read, each by the digest that it was read with."""
-    images = {
-        os.path.abspath(path): marked(path, digest)
-        for split, dataset in gathered.available.datasets.items()
-        for path, digest in zip(
-            dataset.frame["path"], gathered.splits[split].digests, strict=True
-        )
-        if manifest_of(path) is None
-    }  # fmt: skip
-    return replace(footprint, files={**images, **footprint.files})
+    images: dict[str, str] = {}
+    remote: dict[str, str] = {}
+    for split, dataset in gathered.available.datasets.items():
+        paths, digests = dataset.frame["path"], gathered.splits[split].digests
+        remote |= marks_of_images(paths, digests)
+        images |= {
+            os.path.abspath(path): marked(path, digest)
+            for path, digest in zip(paths, digests, strict=True)
+            if manifest_of(path) is None and remote_of(path) is None
+        }
+    return replace(
+        footprint,
+        files={**images, **footprint.files},
+        remote={**remote, **footprint.remote},
+    )
 
 
 def can_be_kept(record: AuditRecord, spec: AuditSpec, footprint: Footprint) -> bool:
@@ -110,7 +120,7 @@ def _texts(value: Any) -> Iterator[str]:
 def _named(spec: AuditSpec) -> Iterator[Path]:
     """Whatever the spec says that is, or might be, the path of a file."""
     for text in dict.fromkeys(_texts(spec.model_dump(mode="json"))):
-        if not path_problem(text):
+        if not path_problem(text) and not is_url(text):
             path = spec.resolve(text)
             if not path.is_dir():
                 yield path
@@ -123,8 +133,10 @@ def _folders(spec: AuditSpec) -> Iterator[Path]:
     for split in spec.data.splits:
         part = spec.data.split(split)
         assert part is not None
-        place = spec.resolve(part.images or str(part.manifest))
-        yield place if part.images is not None else place.parent
+        text = part.images or str(part.manifest)
+        if not is_url(text) and not is_tar(text):
+            place = spec.resolve(text)
+            yield place if part.images is not None or place.is_dir() else place.parent
         if part.annotations is not None and spec.resolve(part.annotations).is_dir():
             yield spec.resolve(part.annotations)
 
@@ -136,9 +148,23 @@ def _annotations(spec: AuditSpec) -> Iterator[Path]:
         assert part is not None
         if part.annotations is not None:
             yield from _files(spec.resolve(part.annotations))
-        if part.manifest is None:
-            found = _files(spec.resolve(str(part.images)))
+        place = str(part.images)
+        if part.manifest is None and not is_url(place):
+            found = _files(spec.resolve(place))
             yield from (path for path in found if not is_image_name(path.name))
+
+
+def _parts(spec: AuditSpec) -> Iterator[Path]:
+    """Tar files, and the files of folders that are manifests."""
+    for split in spec.data.splits:
+        part = spec.data.split(split)
+        assert part is not None
+        for text in filter(None, (part.images, part.manifest)):
+            place = placed(spec.folder, text)
+            if is_tar(text) and not is_url(text):
+                yield from map(Path, shard_places(place, named=f"data.{split}.images"))
+            elif text == part.manifest and os.path.isdir(place):
+                yield from _files(Path(place))
 
 
 def _cue_conflicts(spec: AuditSpec) -> Iterable[Path]:

@@ -36,9 +36,11 @@ from auditor.engine.recording import (
     pass_facts,
     plan_summary,
 )
+from auditor.engine.remote_marks import named_urls, told_apart_by
 from auditor.engine.row_files import write_rows
 from auditor.engine.runner import Progress
 from auditor.engine.store import Store
+from auditor.engine.used_files import note_used
 from auditor.errors import DataError
 from auditor.judging.judged_record import (
     make_record,
@@ -58,6 +60,9 @@ from auditor.record.history import Past
 from auditor.record.provenance import collect_provenance
 from auditor.record.reasons import set_apart_text
 from auditor.record.tables import write_tables
+from auditor.remote.cache import forget_unmarked
+from auditor.remote.places import Place, place_at
+from auditor.remote.urls import is_url
 from auditor.spec import AuditSpec, Document, ModelSpec
 from auditor.spec.declarations import read_declarations, require_basis
 from auditor.spec.spec_file import read_spec
@@ -78,12 +83,14 @@ def run(
     trust_code: bool = False,
     again: bool = False,
     on: OnRay | None = None,
+    store: str | None = None,
     report: Show = _silent,
 ) -> AuditRecord:
     """Audit what `spec` says; write ``audit.json`` and ``tables/`` under `out`.
 
     `only` names checks to run (all when empty); limits of checks left out are then not decided.
-    `policy` overrides the spec's. Where the same was asked for before, and nothing has changed
+    `policy` overrides the spec's. `store` is the folder, or the URL, of a store that several runs
+    share; what it has is not computed. Where the same was asked for before, and nothing has changed
     since, that record is kept; `again` measures anew. `on` has Ray run the sweeps, with the same
     results. Raises AuditorError for whatever the user can correct.
     """
@@ -92,14 +99,9 @@ def run(
         if not again and kept_run(folder, asked) is not None:
             return read_record(folder / "audit.json")
         return audit_into(
-            folder,
-            spec=spec,
-            only=only,
-            policy=policy,
-            trust_code=trust_code,
-            on=on,
+            folder, spec=spec, only=only, policy=policy, trust_code=trust_code, on=on, store=store,
             report=report,
-        )
+        )  # fmt: skip
 
 
 def audit_into(
@@ -110,10 +112,12 @@ def audit_into(
     policy: str | None = None,
     trust_code: bool = False,
     on: OnRay | None = None,
+    store: str | None = None,
     report: Show = _silent,
 ) -> AuditRecord:
     """As `run`, anew, into a folder that the caller holds (`auditor.engine.output`)."""
     started = datetime.now(UTC)
+    shared = None if store is None else place_at(store, named="--store")
     texts = marks_of_texts(Path(spec), policy=policy)
     file = read_spec(Path(spec))
     policy_file = _policy(policy, file.spec)
@@ -123,10 +127,10 @@ def audit_into(
     loaded = load(file.spec, only=only, trust_code=trust_code)
     require_known_names(policy_file, _known_names(loaded), file)
     past = _note_attempt(folder, loaded, policy=policy_file, started=started)
-    store = Store(folder / "store")
-    store.remove_partial()
+    held = Store(folder / "store", shared)
+    held.remove_partial()
     with one_blas_thread(), driven(loaded, on) as runner:
-        gathered = gather(loaded, store=store, report=_as_show(report), runner=runner)
+        gathered = gather(loaded, store=held, report=_as_show(report), runner=runner)
     runs = run_checks(loaded.plan.checks, gathered, report=report)
     provenance = collect_provenance(
         seed=file.spec.audit.seed,
@@ -135,6 +139,7 @@ def audit_into(
         inputs=input_digests(loaded, gathered),
         trusted_code=loaded.predictor.facts.trusted_code,
         contained_by=loaded.predictor.contained_by,
+        remote=_remote(file.spec, shared),
     )
     record = make_record(
         spec=file,
@@ -150,6 +155,7 @@ def audit_into(
         past=past,
     )
     write_rows(record, gathered)
+    note_used(record, gathered)
     tables = write_tables([table for each in runs for table in each.tables], folder / "tables")
     written = (write_record(record, folder / "audit.json"), *tables)
     end(folder, record)
@@ -164,6 +170,12 @@ def audit_into(
             written=written,
         )
     return record
+
+
+def _remote(spec: AuditSpec, shared: Place | None) -> dict[str, str]:
+    """What was read over the network, and the store where it lies elsewhere."""
+    elsewhere = shared is not None and is_url(shared.shown)
+    return {**dict(named_urls(spec)), **({"store": shared.shown} if shared and elsewhere else {})}
 
 
 def _note_attempt(folder: Path, loaded: Loaded, *, policy: PolicyFile, started: datetime) -> Past:
@@ -238,6 +250,7 @@ def plan(
     on: OnRay | None = None,
 ) -> list[str]:
     """What `run` would do: lines for a reader. Loads model and manifests, decodes a few images."""
+    forget_unmarked()
     file = read_spec(Path(spec))
     policy_file = _policy(None, file.spec)
     require_sensible_claims(file, policy_file.policy)
@@ -248,6 +261,7 @@ def plan(
     cost = cost_of(loaded)
     lines = [
         *_head_lines(loaded.spec.model),
+        *_remote_lines(loaded),
         *_row_lines(loaded),
         *_check_lines(loaded),
         "",
@@ -310,6 +324,14 @@ def _head_lines(model: ModelSpec) -> list[str]:
             f"from an overlap (IoU) of {point.overlap:g}"
         )
     return lines
+
+
+def _remote_lines(loaded: Loaded) -> Iterator[str]:
+    """What is read over the network, and how a change of it is seen."""
+    for key, url in named_urls(loaded.spec):
+        split = key.split(".")[1]
+        how = told_apart_by(loaded.available.datasets[split].frame["path"])
+        yield f"Over the network: {key}: {url}" + (f" ({how})" if key.endswith("images") else "")
 
 
 def _row_lines(loaded: Loaded) -> Iterator[str]:

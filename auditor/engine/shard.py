@@ -51,6 +51,23 @@ def run_shard(
 ) -> ShardFiles:
     """Compute what the store lacks for this shard; `kept` serves the frames of donors."""
     files = shard_files(task, store=store, predictors=predictors)
+    described = task.kept is not None
+    if not _Todo.of(files, store, described=described).any:
+        _score(task, files, store)
+        return files
+    with store.claimed(files.scan):
+        _complete(task, files, store, predictors, kept)
+    return files
+
+
+def _complete(
+    task: ShardTask,
+    files: ShardFiles,
+    store: Store,
+    predictors: Mapping[str, Predictor],
+    kept: KeptFrames | None,
+) -> None:
+    """Compute what is still missing."""
     todo = _Todo.of(files, store, described=task.kept is not None)
     if todo.any:
         renewal = renewal_of(task, files, store=store, predictors=predictors)
@@ -59,7 +76,6 @@ def run_shard(
         except ReadabilityChangedError:
             _sweep(task, files, todo, store, predictors, kept, None)
     _score(task, files, store)
-    return files
 
 
 @dataclass(frozen=True)

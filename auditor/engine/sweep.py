@@ -147,10 +147,8 @@ def sweep_split(
               earlier=earlier, former=former)
         for shard in shards
     ]  # fmt: skip
-    files = (runner or Threads()).run(
-        tasks, store=store, predictors=predictors, kept=None if earlier is None else earlier.kept,
-        report=report, stage=f"{stage} {dataset.split}",
-    )  # fmt: skip
+    files = _run_all(tasks, runner or Threads(), store=store, predictors=predictors,
+                     earlier=earlier, report=report, stage=f"{stage} {dataset.split}")  # fmt: skip
     whole = [f for f, shard in zip(files, shards, strict=True) if not shard.sparse]
     digests = tuple(d for f in whole for d in f.digests)
     if earlier is None and digests != former:
@@ -188,6 +186,25 @@ def _former_digests(dataset: Dataset, store: Store) -> tuple[str, ...]:
 def _write_digests(dataset: Dataset, digests: tuple[str, ...], store: Store) -> None:
     with store.writing(_digests_file(dataset, store)) as temporary:
         temporary.write_text(json.dumps(digests), encoding="utf-8")
+
+
+def _run_all(
+    tasks: Sequence[ShardTask],
+    runner: Runner,
+    *,
+    store: Store,
+    predictors: Mapping[str, Predictor],
+    earlier: SweptSplit | None,
+    report: Report,
+    stage: str,
+) -> list[ShardFiles]:
+    """All shards' files in the order of `tasks`; runs that share a store begin apart."""
+    first = store.first_of(len(tasks))
+    files = runner.run(
+        [*tasks[first:], *tasks[:first]], store=store, predictors=predictors,
+        kept=None if earlier is None else earlier.kept, report=report, stage=stage,
+    )  # fmt: skip
+    return [*files[len(tasks) - first :], *files[: len(tasks) - first]]
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,9 @@ class Provenance:
     contained_by: tuple[str, ...] | None = None
     """By what the model's process was contained (``seccomp``, ``landlock``, ``memory``); what the
     system lacks is missing. None where the record does not say."""
+    remote: Mapping[str, str] = field(default_factory=dict)
+    """What was read over the network: the URL, which holds no credentials, by its key in the
+    spec."""
 
 
 def collect_provenance(
@@ -53,6 +56,7 @@ def collect_provenance(
     accelerator: str | None = None,
     previous: str | None = None,
     contained_by: tuple[str, ...] | None = None,
+    remote: Mapping[str, str] | None = None,
 ) -> Provenance:
     """The provenance of this process; `started` and `finished` must carry a time zone."""
     from auditor import __version__
@@ -76,6 +80,7 @@ def collect_provenance(
         trusted_code=trusted_code,
         previous=previous,
         contained_by=contained_by,
+        remote=dict(remote or {}),
     )
 
 

@@ -345,6 +345,8 @@ def _environment(record: AuditRecord) -> Iterator[Entry]:
     yield Entry("processor", f"{found.cpu}, {found.cores} cores{memory}")
     if found.accelerator:
         yield Entry("accelerator", found.accelerator)
+    for key, url in _sorted(found.remote):
+        yield Entry(f"{key}, over the network", url)
     images = sum(each.images for each in record.passes)
     yield Entry("passes", f"{len(record.passes)} over {images:,} images; each in audit.json")
     kept = ("torch", "onnxruntime", "onnx", "numpy", "pillow", "pandas", "scikit-learn")

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from auditor.spec.bounds import (
     MOST_ATTRIBUTES,
     MOST_CLAIMS,
+    DataPlace,
     FilePath,
 )
 from auditor.spec.consequences_spec import ConsequencesSpec
@@ -112,12 +113,13 @@ class ColumnsSpec(SpecPart):
 class DatasetSpec(SpecPart):
     """A manifest with its image folder, or a folder of images by class.
 
-    Without `images` the names in a manifest are relative to its own folder. `where` takes the
+    Without `images` the names in a manifest are relative to its own folder. Both may be URLs;
+    a manifest may be a folder of Parquet files, `images` tar shards. `where` takes the
     rows of a manifest that have in each of its columns the value, or one of the values, given.
     """
 
-    manifest: FilePath | None = None
-    images: FilePath | None = None
+    manifest: DataPlace | None = None
+    images: DataPlace | None = None
     where: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     columns: ColumnsSpec | None = None
     annotations: FilePath | None = None

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from auditor.remote.urls import is_url, local_path, shown_url, url_problem
+
 MOST_SPEC_BYTES = 2_000_000
 """Size of a file of YAML; its reader takes seconds for one."""
 MOST_CLASSES = 100_000
@@ -32,12 +34,24 @@ def path_problem(text: str) -> str:
     return ""
 
 
-def _path(text: str) -> str:
-    problem = path_problem(text)
+def _place(text: str) -> str:
+    problem = url_problem(text) if is_url(text) else path_problem(text)
     if problem:
         raise ValueError(problem)
-    return text
+    return local_path(text) if text.lower().startswith("file://") else text
+
+
+def _path(text: str) -> str:
+    if is_url(text) and not text.lower().startswith("file://"):
+        raise ValueError(
+            f"found the URL {shown_url(text)!r}, expected a path: manifests and images alone are "
+            "read from elsewhere; copy the file to this disk"
+        )
+    return _place(text)
 
 
 FilePath = Annotated[str, AfterValidator(_path)]
 """A path, relative to the spec's folder, that a file system could hold."""
+
+DataPlace = Annotated[str, AfterValidator(_place)]
+"""A path as `FilePath`, or the URL of what is read over the network (`auditor.remote`)."""

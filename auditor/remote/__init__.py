@@ -1,0 +1,1 @@
+"""Bytes that lie elsewhere: which URLs are read, how, and what of them is kept on this disk."""

@@ -1,0 +1,297 @@
+"""Objects on other machines, one function a thing that is done with them; fsspec does it.
+
+Nothing here is imported, and no socket opened, before a URL of the spec or the command line is
+read. What a library says of an error may hold a signed URL, so that its own words are never told.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from auditor.errors import DataError, MissingLibraryError
+from auditor.remote.urls import shown_url
+
+Result = TypeVar("Result")
+
+_EXTRAS = {
+    "s3": "remote",
+    "http": "remote",
+    "https": "remote",
+    "gs": "gs",
+    "az": "az",
+    "abfs": "az",
+}
+_ATTEMPTS, _PAUSE = 3, 0.5
+_SECONDS_TO_CONNECT, _SECONDS_OF_SILENCE = 15, 60
+_CUT_OFF = ("ClientPayloadError", "IncompleteReadError", "ResponseStreamingError")
+_NO_RETRIES = {"total_max_attempts": 1}
+"""Of botocore: `_asked` tries again."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object that is there: its bytes, and a mark that any other content would not have.
+
+    The mark is the server's (a strong ETag, a generation); "" where it gives none, for a date is
+    none. `modified` is when it was written, in seconds since 1970, 0 where that is not told.
+    """
+
+    size: int
+    mark: str
+    modified: float = 0.0
+
+
+def info(url: str) -> Found | None:
+    """What is known of an object without reading it; None where there is none."""
+    try:
+        found = _asked(url, lambda system: system.info(url))
+    except FileNotFoundError:
+        return None
+    return None if found.get("type") == "directory" else _found(found)
+
+
+def infos(urls: Iterable[str]) -> dict[str, Found | None]:
+    """As `info` of each; of several in one folder the folder is listed, where that can be."""
+    found: dict[str, Found | None] = dict.fromkeys(urls)
+    by_folder: dict[str, list[str]] = {}
+    for url in found:
+        by_folder.setdefault(url.rpartition("/")[0], []).append(url)
+    single = [url for urls in by_folder.values() if len(urls) <= _FEW for url in urls]
+    for folder, inside in by_folder.items():
+        if len(inside) > _FEW and _lists(folder):
+            held = listing(folder, deep=False)
+            found |= {url: held.get(url[len(folder) + 1 :]) for url in inside}
+        elif len(inside) > _FEW:
+            single += inside
+    return found | dict(zip(single, _side_by_side(info, single), strict=True))
+
+
+_FEW, _AT_ONCE = 4, 16
+
+
+def _side_by_side(ask: Callable[[str], Result], urls: list[str]) -> list[Result]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        return list(pool.map(ask, urls))
+
+
+def _lists(url: str) -> bool:
+    return not url.startswith("http")
+
+
+def listing(place: str, *, deep: bool = True) -> dict[str, Found]:
+    """Every object below a place, or right in it, by its name there; {} where there is none.
+
+    Raises DataError of a web server, and what `info` raises.
+    """
+    if not _lists(place):
+        raise DataError(
+            f"{shown_url(place)}: a web server does not list its files. Give a manifest that names "
+            "the images below it."
+        )
+    try:
+        found = _asked(place, lambda system: _listed(system, place, deep))
+    except FileNotFoundError:
+        return {}
+    root = place.partition("://")[2].strip("/") + "/"
+    held: dict[str, Found] = {}
+    for each in found:
+        name = str(each["name"]).lstrip("/")
+        if each.get("type") != "directory" and name.startswith(root) and name != root:
+            held[name[len(root) :]] = _found(each)
+    return dict(sorted(held.items()))
+
+
+def _listed(system: Any, place: str, deep: bool) -> list[dict[str, Any]]:
+    if deep:
+        return list(system.find(place, detail=True).values())
+    return list(system.ls(place, detail=True))
+
+
+def read(url: str, *, start: int | None = None, stop: int | None = None) -> bytes:
+    """The bytes of an object, or those from `start` to before `stop`."""
+    return bytes(_asked(url, lambda system: system.cat_file(url, start=start, end=stop)))
+
+
+def download(url: str, into: Path) -> None:
+    """The bytes of an object in a file."""
+    _asked(url, lambda system: system.get_file(url, str(into)))
+
+
+def opened(url: str, size: int) -> BinaryIO:
+    """An object of `size` bytes as a file, of which only what is asked for is read."""
+    return io.BufferedReader(_Ranges(url, size), buffer_size=1 << 20)
+
+
+class _Ranges(io.RawIOBase):
+    """Reads by ranges, each asked for as everything else is here."""
+
+    def __init__(self, url: str, size: int) -> None:
+        self._url, self._size, self._at = url, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, room: Any) -> int:
+        stop = min(self._at + len(room), self._size)
+        if stop <= self._at:
+            return 0
+        found = read(self._url, start=self._at, stop=stop)
+        if len(found) != stop - self._at:
+            raise OSError(errno.EIO, "the server gave another range than was asked for")
+        room[: len(found)] = found
+        self._at = stop
+        return len(found)
+
+
+def upload(source: Path, url: str) -> None:
+    """Put a file there as one object, whole or not at all."""
+    _asked(url, lambda system: system.put_file(str(source), url))
+
+
+def write(url: str, content: bytes) -> None:
+    """Put bytes there as one object, whole or not at all."""
+    _asked(url, lambda system: system.pipe_file(url, content))
+
+
+def create(url: str, content: bytes) -> bool:
+    """As `write`, but where an object is there already False, and it stays as it is."""
+    try:
+        _asked(url, lambda system: system.pipe_file(url, content, mode="create"))
+    except FileExistsError:
+        return False
+    return True
+
+
+def remove(url: str) -> None:
+    """Remove an object, if it is there."""
+    try:
+        _asked(url, lambda system: system.rm_file(url))
+    except FileNotFoundError:
+        return
+
+
+def _asked(url: str, ask: Callable[[Any], Result]) -> Result:
+    """Ask the file system of a URL; what may pass is tried again.
+
+    Raises FileNotFoundError, FileExistsError and PermissionError, and OSError for an object that is
+    not whole, whose `strerror` names no place; DataError where the server could not be asked, so
+    that nothing is known.
+    """
+    system = _system(url.partition("://")[0].lower())
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return ask(system)
+        except Exception as error:  # noqa: BLE001 - each protocol's package has errors of its own
+            failure = _failure(error, url)
+            again = not isinstance(failure, OSError) or failure.errno == errno.EIO
+            if not again or attempt == _ATTEMPTS:
+                raise failure from None
+            time.sleep(_PAUSE * attempt)
+    raise AssertionError("unreachable")
+
+
+def _failure(error: BaseException, url: str) -> OSError | DataError:
+    """What went wrong, in words that hold no URL, header or key."""
+    if url.startswith("http") and isinstance(error, FileNotFoundError) and error.__cause__:
+        # Fsspec says so of whatever kept it from asking.
+        error = error.__cause__
+    status = _status(error)
+    if status == 404 or (status is None and isinstance(error, FileNotFoundError)):
+        return FileNotFoundError(errno.ENOENT, "there is no such object (404)")
+    if status in (409, 412) or isinstance(error, FileExistsError):
+        return FileExistsError(errno.EEXIST, "there is such an object already")
+    if status in (401, 403) or isinstance(error, PermissionError):
+        return PermissionError(errno.EACCES, f"the server refuses access ({status or 403})")
+    if "Credential" in type(error).__name__:
+        return PermissionError(errno.EACCES, "no credentials were found in the environment")
+    if type(error).__name__ in _CUT_OFF:
+        return OSError(errno.EIO, "the object ends before the size that its server states")
+    said = f"status {status}" if status is not None else type(error).__name__
+    return DataError(
+        f"{shown_url(url)} could not be reached ({said}, tried {_ATTEMPTS} times). See to the "
+        "network, and to the address and the credentials in the environment; what was finished is "
+        "kept, and the same command goes on from there."
+    )
+
+
+def _status(error: BaseException | None) -> int | None:
+    """The status of HTTP that an error, or its cause, stands for."""
+    while error is not None:
+        for said in (getattr(error, "status", None), _said_by_botocore(error)):
+            if isinstance(said, int):
+                return said
+        error = error.__cause__
+    return None
+
+
+def _said_by_botocore(error: BaseException) -> Any:
+    response = getattr(error, "response", None)
+    held = response.get("ResponseMetadata", {}) if isinstance(response, Mapping) else {}
+    return held.get("HTTPStatusCode")
+
+
+@lru_cache(maxsize=8)
+def _system(protocol: str) -> Any:
+    import fsspec
+
+    try:
+        kind = fsspec.get_filesystem_class(protocol)
+        return kind(**_options(protocol))
+    except ImportError as error:
+        extra = _EXTRAS.get(protocol, "remote")
+        raise MissingLibraryError(
+            f"{protocol}:// is read by a package that is not installed. Install it with `pip "
+            f"install 'auditor[{extra}]'`, or copy the files to this disk."
+        ) from error
+
+
+def _options(protocol: str) -> dict[str, Any]:
+    if protocol == "s3":
+        seconds = {"connect_timeout": _SECONDS_TO_CONNECT, "read_timeout": _SECONDS_OF_SILENCE}
+        return {"use_listings_cache": False, "config_kwargs": seconds | {"retries": _NO_RETRIES}}
+    if protocol.startswith("http"):
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=_SECONDS_TO_CONNECT, sock_read=_SECONDS_OF_SILENCE
+        )
+        # The environment names proxies, and a .netrc who one is.
+        return {"client_kwargs": {"timeout": timeout, "trust_env": True}}
+    return {}
+
+
+def _found(info: Mapping[str, Any]) -> Found:
+    size = info.get("size")
+    moment = info.get("LastModified") or info.get("last_modified") or info.get("created")
+    return Found(
+        size=-1 if size is None else int(size),
+        mark=_mark(info),
+        modified=moment.timestamp() if isinstance(moment, datetime) else 0.0,
+    )
+
+
+def _mark(info: Mapping[str, Any]) -> str:
+    for key in ("VersionId", "generation", "ETag", "etag"):
+        said = str(info.get(key) or "")
+        # A weak ETag is that of any content as good as this, not of these bytes.
+        if said and said != "null" and not said.startswith("W/"):
+            return f"{key.lower()} {said.strip(chr(34))}"
+    return ""

@@ -1,0 +1,106 @@
+import sys
+
+import fsspec
+import pytest
+from web_servers import forget, s3_server, serving
+
+from auditor.errors import DataError, MissingLibraryError
+from auditor.remote import objects
+
+
+@pytest.fixture
+def http(tmp_path, monkeypatch):
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed (extra `remote`)")
+    monkeypatch.setattr(objects, "_PAUSE", 0.0)
+    (tmp_path / "a.png").write_bytes(b"0123456789")
+    (tmp_path / "half.png").write_bytes(b"0123456789")
+    with serving(tmp_path) as (url, _):
+        yield url
+
+
+def test_what_a_web_server_says_of_a_file(http):
+    found = objects.info(f"{http}/a.png")
+    assert (found.size, found.mark) == (10, "")
+    assert objects.info(f"{http}/b.png") is None
+    assert objects.read(f"{http}/a.png") == b"0123456789"
+    assert objects.opened(f"{http}/a.png", 10).read() == b"0123456789"
+
+
+def test_a_url_without_right_and_one_that_is_cut_off_are_told_apart(http):
+    with pytest.raises(PermissionError) as refused:
+        objects.read(f"{http}/403.png")
+    assert refused.value.strerror == "the server refuses access (403)"
+    with pytest.raises(PermissionError, match="401"):
+        objects.info(f"{http}/401.png")
+    with pytest.raises(OSError, match="ends before the size") as cut:
+        objects.read(f"{http}/half.png")
+    assert "127.0.0.1" not in str(cut.value)
+    with pytest.raises(DataError, match=r"/500\.png could not be reached \(status 500, tried 3"):
+        objects.read(f"{http}/500.png")
+
+
+def test_a_server_that_is_not_there_is_not_a_file_that_is_not_there(http):
+    # Port 9 of the loopback discards nothing here: no one listens.
+    with pytest.raises(DataError, match="could not be reached") as failed:
+        objects.info("http://127.0.0.1:9/a.png")
+    assert "the same command goes on from there" in str(failed.value)
+
+
+def test_a_web_server_lists_nothing(http):
+    with pytest.raises(DataError, match=r"does not list its files\. Give a manifest"):
+        objects.listing(http)
+
+
+def test_marks_are_strong_etags_generations_and_versions_never_dates():
+    of = lambda **said: objects._mark(said)  # noqa: E731
+    assert of(ETag='"abc"') == "etag abc"
+    assert of(ETag='W/"abc"') == ""
+    assert of(generation="17", etag="x") == "generation 17"
+    assert of(VersionId="null", ETag="abc") == "etag abc"
+    assert of(**{"Last-Modified": "Mon, 30 Nov 2026 00:00:00 GMT"}) == ""
+
+
+def test_a_protocol_whose_package_is_missing_names_the_extra(monkeypatch):
+    # The package's attribute of this name is not the module.
+    registry = sys.modules["fsspec.registry"]
+    for protocol, extra in (("s3", "remote"), ("gs", "gs")):
+        package = {"s3": "s3fs", "gs": "gcsfs"}[protocol]
+        monkeypatch.setitem(sys.modules, package, None)
+        # Fsspec remembers those that it has loaded.
+        monkeypatch.delitem(registry._registry, protocol, raising=False)
+        forget()
+        with pytest.raises(MissingLibraryError) as missing:
+            objects.info(f"{protocol}://bucket/a.png")
+        assert f"pip install 'auditor[{extra}]'" in str(missing.value)
+
+
+def test_objects_are_listed_below_a_place_or_right_in_it():
+    memory = fsspec.filesystem("memory")
+    for name in ("a.png", "b/c.png", "b/d/e.png"):
+        memory.pipe_file(f"/listed/{name}", name.encode())
+    memory.pipe_file("/listed-not/x.png", b"x")
+    assert list(objects.listing("memory://listed")) == ["a.png", "b/c.png", "b/d/e.png"]
+    assert list(objects.listing("memory://listed/b", deep=False)) == ["c.png"]
+    assert objects.listing("memory://nowhere") == {}
+    urls = [f"memory://listed/{name}" for name in ("a.png", "z.png")]
+    assert [each and each.size for each in objects.infos(urls).values()] == [5, None]
+
+
+def test_an_object_is_created_once():
+    assert objects.create("memory://once/claim", b"first")
+    assert not objects.create("memory://once/claim", b"second")
+    assert objects.read("memory://once/claim") == b"first"
+
+
+def test_an_object_of_s3_is_created_once_and_removed(monkeypatch):
+    with s3_server(monkeypatch):
+        fsspec.filesystem("s3").mkdir("once")
+        assert objects.create("s3://once/claim", b"first")
+        assert not objects.create("s3://once/claim", b"second")
+        assert objects.read("s3://once/claim") == b"first"
+        assert objects.info("s3://once/claim").mark.startswith("etag ")
+        objects.remove("s3://once/claim")
+        objects.remove("s3://once/claim")
+        assert objects.info("s3://once/claim") is None
+        with pytest.raises(FileNotFoundError):
+            objects.read("s3://no-such-bucket/a")
