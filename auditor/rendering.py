@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auditor.errors import MissingLibraryError, SpecError
+from auditor.modelcard.bom import ml_bom
 from auditor.modelcard.card import model_card
+from auditor.modelcard.slices import slice_numbers, slice_table
 from auditor.opening import write_whole
 from auditor.record import AuditRecord
 from auditor.record.tables import write_tables
@@ -16,6 +18,7 @@ from auditor.reports.drawing.pictures import pictures
 from auditor.reports.drawing.svg import figure_file_name
 from auditor.reports.html import report_html
 from auditor.reports.junit import junit_xml
+from auditor.reports.ordering import ordered
 from auditor.reports.sarif import sarif_json
 from auditor.reports.signed_by import SignedBy
 from auditor.signing.manifest import signer_of
@@ -25,13 +28,14 @@ if TYPE_CHECKING:
 
 _TEXTS: Mapping[str, tuple[str, Callable[[AuditRecord, SignedBy | None], str]]] = {
     "card": ("MODEL_CARD.md", lambda record, by: model_card(record, signed_by=by)),
+    "bom": ("ml-bom.cdx.json", lambda record, by: ml_bom(record)),
     "csv": ("findings.csv", lambda record, by: BOM + findings_csv(record)),
     "junit": ("junit.xml", lambda record, by: junit_xml(record)),
     "sarif": ("findings.sarif", lambda record, by: sarif_json(record)),
 }
 """Renderings that are one text: the file of each, and what makes it."""
 
-FORMATS = ("html", "pdf", "card", "csv", "junit", "sarif", "figures")
+FORMATS = ("html", "pdf", "card", "bom", "csv", "junit", "sarif", "figures")
 
 
 def render(
@@ -43,10 +47,11 @@ def render(
 ) -> tuple[Path, ...]:
     """Write the report in each of `formats` under `out`, each file whole or not at all.
 
-    ``html`` report.html, ``pdf`` report.pdf, ``card`` MODEL_CARD.md, ``csv`` findings.csv and
-    the files of tables/, ``junit`` junit.xml, ``sarif`` findings.sarif, ``figures`` those of
-    figures/. `signed_by` says who signs the folder; of one that is signed, with this record, that
-    stays as it is. Returns what was written, the PDF last.
+    ``html`` report.html, ``pdf`` report.pdf, ``card`` MODEL_CARD.md and its table of slices,
+    ``bom`` ml-bom.cdx.json, ``csv`` findings.csv and the files of tables/, ``junit`` junit.xml,
+    ``sarif`` findings.sarif, ``figures`` those of figures/. `signed_by` says who signs the folder;
+    of one that is signed, with this record, that stays as it is. Returns what was written, the PDF
+    last.
 
     Raises
     ------
@@ -71,6 +76,8 @@ def render(
         for kind, (name, text_of) in _TEXTS.items()
         if kind in formats
     ]
+    if "card" in formats:
+        written += write_tables([slice_table(slice_numbers(ordered(record)))], folder / "tables")
     if "csv" in formats:
         written += write_tables(whole_tables(record), folder / "tables")
     if "figures" in formats:

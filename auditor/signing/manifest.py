@@ -124,6 +124,21 @@ def _entries(folder: Path, below: str) -> Iterator[tuple[str, int]]:
                 yield name, entry.stat(follow_symlinks=False).st_mode
 
 
+def files_beside(folder: Path) -> Iterator[str]:
+    """Regular files in the folders that no manifest lists: sign-offs, and what is left out.
+
+    They are handed on with a folder all the same.
+    """
+    for place in (f"{SIGN_OFFS}/", *LEFT_OUT):
+        below = folder / place
+        if below.is_dir() and not below.is_symlink():
+            for found, _, names in os.walk(below):
+                for name in names:
+                    path = Path(found) / name
+                    if stat.S_ISREG(path.lstat().st_mode):
+                        yield str(path.relative_to(folder))
+
+
 def is_plain(name: str) -> bool:
     """Whether a path names a file below its folder, in one way only."""
     path = PurePosixPath(name)

@@ -14,6 +14,7 @@ from auditor.spec.audit_spec import AuditSpec
 from auditor.spec.document import Document
 from auditor.spec.spec_file import read_text
 from auditor.spec.spec_part import SpecPart
+from auditor.spec.statement_keys import plain_key
 from auditor.spec.yaml_checked import validate
 from auditor.spec.yaml_source import load
 
@@ -108,17 +109,13 @@ def basis_key(attribute: str) -> str:
     >>> basis_key("room_type")
     'basis-room-type'
     """
-    return _plain(f"basis-{attribute}")
-
-
-def _plain(key: str) -> str:
-    return key.replace("_", "-").replace(" ", "-")
+    return plain_key(f"basis-{attribute}")
 
 
 def basis_of(document: Document | None, attribute: str) -> Declaration | None:
     """The declaration of an attribute's basis; of several, the one with the latest date."""
     wanted = basis_key(attribute)
-    found = [d for d in declarations_of(document) if _plain(d.key) == wanted]
+    found = [d for d in declarations_of(document) if plain_key(d.key) == wanted]
     return max(found, key=lambda d: d.date, default=None)
 
 
