@@ -26,6 +26,7 @@ from auditor.engine.named_files import (
     with_images,
 )
 from auditor.engine.output import output_folder
+from auditor.engine.privacy import under_pseudonyms
 from auditor.engine.recording import (
     check_texts,
     dataset_summaries,
@@ -55,7 +56,7 @@ from auditor.record.provenance import collect_provenance
 from auditor.record.reasons import set_apart_text
 from auditor.record.tables import write_tables
 from auditor.spec import AuditSpec, Document, ModelSpec
-from auditor.spec.declarations import read_declarations, require_basis
+from auditor.spec.declarations import read_declarations, require_basis, require_picture_basis
 from auditor.spec.spec_file import read_spec
 
 Show = Callable[[str, int, int], None]
@@ -109,6 +110,8 @@ def audit_into(
     declarations = _declarations(file.spec)
     footprint = footprint_of_named(file.spec, texts=texts, out=folder)
     loaded = load(file.spec, only=only, trust_code=trust_code)
+    private = under_pseudonyms(loaded, file, declarations, out=folder, as_of=started.date())
+    loaded, spec_file = private.loaded, private.file
     require_known_names(policy_file, _known_names(loaded), file)
     past = _note_attempt(folder, loaded, policy=policy_file, started=started)
     store = Store(folder / "store")
@@ -124,7 +127,7 @@ def audit_into(
         contained_by=loaded.predictor.contained_by,
     )
     record = make_record(
-        spec=file,
+        spec=spec_file,
         policy=policy_file,
         provenance=provenance,
         model=loaded.predictor.facts,
@@ -205,10 +208,11 @@ def judge_again(
 
 
 def _declarations(spec: AuditSpec) -> Document | None:
-    """The declarations, with a basis for every sensitive attribute (SpecError without)."""
-    declared = spec.declarations
+    """The declarations, with a basis for sensitive attributes and pictures (SpecError without)."""
+    declared, today = spec.declarations, datetime.now(UTC).date()
     found = None if declared is None else read_declarations(spec.resolve(declared))
-    require_basis(spec, found, as_of=datetime.now(UTC).date())
+    require_basis(spec, found, as_of=today)
+    require_picture_basis(spec, found, as_of=today)
     return found
 
 

@@ -66,7 +66,7 @@ def _require_name(option: str, text: str) -> None:
     unseen = sorted({c for c in " ".join(text.split()) if not c.isprintable()})
     if unseen:
         raise DataError(
-            f"{option} is {ascii(text)}, which holds {', '.join(map(ascii, unseen))}; expected a "
+            f"{option} is {text!a}, which holds {', '.join(map(ascii, unseen))}; expected a "
             "name of which every character is seen. Type it again without them."
         )
 
