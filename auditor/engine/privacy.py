@@ -86,8 +86,8 @@ def _pseudonyms(
     if holding_basis(spec, declarations, ANNOTATORS, as_of=as_of) is not None:
         return Pseudonyms(key)
     names = {*annotators_of(datasets.values()), *_stated(spec)}
-    # Without a key the order must still be the same in every run of the same audit.
-    return Pseudonyms(key, lettered(names, salt=key or spec.audit.title.encode()))
+    # Without a key the order must still be the same for every version of a system.
+    return Pseudonyms(key, lettered(names, salt=key or b""))
 
 
 def _stated(spec: AuditSpec) -> Iterator[str]:

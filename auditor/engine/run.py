@@ -26,6 +26,7 @@ from auditor.engine.named_files import (
     with_images,
 )
 from auditor.engine.output import output_folder
+from auditor.engine.pictures import with_pictures
 from auditor.engine.privacy import under_pseudonyms
 from auditor.engine.recording import (
     check_texts,
@@ -139,9 +140,11 @@ def audit_into(
         declarations=declarations,
         past=past,
     )
+    pictured = with_pictures(record, gathered, folder)
+    record = pictured.record
     write_rows(record, gathered)
     tables = write_tables([table for each in runs for table in each.tables], folder / "tables")
-    written = (write_record(record, folder / "audit.json"), *tables)
+    written = (write_record(record, folder / "audit.json"), *tables, *pictured.files)
     end(folder, record)
     if can_be_kept(record, file.spec, footprint):
         note_run(

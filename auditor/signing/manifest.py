@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from auditor.opening import shown_path
 from auditor.record import AuditRecord
 from auditor.record.files import record_digest
+from auditor.record.pictures import CONFIDENTIAL
 from auditor.reports.signed_by import SignedBy
 
 SCHEMA = "auditor/manifest/v1"
@@ -23,7 +24,7 @@ REPORTS = ("report.pdf", "report.html", "audit.json")
 """What statements name beside the manifest: those of them that the bundle holds."""
 SIGNED_PDF = ".report.pdf"
 """Ends the name of a copy of the report that a person signed inside."""
-LEFT_OUT = ("store/",)
+LEFT_OUT = ("store/", f"{CONFIDENTIAL}/")
 """Folders that are no part of a bundle; the signed manifest names them."""
 MOST_BYTES = 20_000_000
 MIXED = (

@@ -50,7 +50,7 @@ NEVER_CHECKED = (
     "nothing was changed since signing, and no more.",
     "Who holds the key, and when it was used: times are those that the signer stated.",
     "Whether a sign-off was removed from the folder.",
-    f"What lies in {LEFT_OUT[0]}: it is no part of the bundle.",
+    f"What lies in {' and '.join(LEFT_OUT)}: it is no part of the bundle.",
 )
 
 
