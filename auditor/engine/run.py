@@ -199,7 +199,9 @@ def judge_again(
     stated = None
     if declarations is not None:
         stated = read_declarations(Path(declarations))
-        require_basis(spec, stated, as_of=datetime.now(UTC).date())
+        today = datetime.now(UTC).date()
+        require_basis(spec, stated, as_of=today)
+        require_picture_basis(spec, stated, as_of=today)
     if out is None:
         return rejudge(found, policy=policy_file, declarations=stated)
     with output_folder(Path(out)) as folder:

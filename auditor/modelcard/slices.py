@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from auditor.contract.quantity_words import NAMINGS, called
+from auditor.contract.quantity_words import called
 from auditor.findings import Column, Measure, Table
 from auditor.reports.ordering import Ordered
 from auditor.stats import value
@@ -98,7 +98,7 @@ def _slice_number(measure: Measure, metric: str, order: Ordered) -> Iterator[Sli
         groups=tuple(sorted(groups.items())),
         label=subject.get("class") or "",
         kind=metric.replace("-", "_"),
-        name=called(measure.name) if measure.name in NAMINGS else measure.name,
+        name=called(measure.name),
         value=value((measure if side is None else side).estimate),
         low=ends.low,
         high=ends.high,

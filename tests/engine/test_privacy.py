@@ -1,7 +1,6 @@
 """Names in what is handed on: annotators under letters, images and units under keyed hashes."""
 
 import csv
-import json
 import re
 
 import numpy as np
@@ -11,6 +10,7 @@ from coloured_rooms import make_world
 
 import auditor
 from auditor.data.pseudonyms import Pseudonyms, lettered
+from auditor.engine.run import judge_again
 from auditor.findings import Measure
 from auditor.judging.judged_record import read_record
 from auditor.rendering import render
@@ -35,7 +35,7 @@ NAMES = ("ottoline", "xaver")
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """Rooms graded by two inspectors, with a missing file, a copy and a broken image."""
-    spec = make_world(tmp_path_factory.mktemp("worlds") / "private", sizes=(240, 60, 60))
+    spec = make_world(tmp_path_factory.mktemp("worlds") / "private", sizes=(180, 40, 40))
     for split in ("test", "train", "deployment"):
         path = spec.parent / f"{split}.csv"
         table = pd.read_csv(path)
@@ -135,12 +135,14 @@ def test_what_is_measured_stays_the_same(private, world, tmp_path):
 def test_the_same_key_gives_the_same_names_and_another_others(private, world, tmp_path):
     record, _ = private
     (world.parent / "other.key").write_text("b" * 32)
+    few = ("performance/overall",)
+    before = [m.examples for check, m in record.measures() if check in few]
     for key, same in (("secret.key", True), ("other.key", False)):
         more = f"privacy: {{images: pseudonyms, key: {key}}}\n"
         spec = spec_with(world, RATED, ATTRIBUTE, name="again.yaml", more=more)
-        again = auditor.run(spec, out=tmp_path / key, only=CHECKS)
-        shown = [m.examples for _, m in again.measures()]
-        assert (shown == [m.examples for _, m in record.measures()]) is same
+        again = auditor.run(spec, out=tmp_path / key, only=few)
+        after = [m.examples for check, m in again.measures() if check in few]
+        assert (after == before) is same
         assert read_record(tmp_path / key).spec.parsed == again.spec.parsed
 
 
@@ -215,9 +217,9 @@ def test_a_name_is_replaced_as_a_word_and_not_within_one():
     assert by.image("x.png") == "x.png"
 
 
-def test_the_record_of_a_hidden_spec_can_be_judged_again(private, command, tmp_path):
-    _, out = private
-    code, _, err = command("judge", out, "--out", tmp_path / "judged")
-    assert code in (0, 1, 3), err
-    parsed = json.loads((tmp_path / "judged" / "audit.json").read_text())
-    assert "ottoline" not in json.dumps(parsed).lower()
+def test_the_record_of_a_hidden_spec_can_be_judged_again(private, tmp_path):
+    record, out = private
+    judged = judge_again(out, policy="strict", out=tmp_path / "judged")
+    assert judged.policy.parsed["id"] == "strict"
+    assert judged.spec == record.spec
+    assert "ottoline" not in (tmp_path / "judged" / "audit.json").read_text().lower()
