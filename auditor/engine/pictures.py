@@ -102,9 +102,9 @@ def _with_examples(record: AuditRecord) -> list[Finding]:
 def _chosen(
     record: AuditRecord, datasets: Mapping[str, Dataset], *, most: int
 ) -> dict[str, tuple[Place, ...]]:
-    """The images of each finding: of the limits not met each the worst first, then others."""
+    """The images of each finding: of each limit not met one first, about people where one is."""
     found = _with_examples(record)
-    first = {f.limit: f.id for f in reversed(found)}
+    first = {f.limit: f.id for f in sorted(found[::-1], key=lambda f: _about_people(f, record))}
     found.sort(key=lambda f: first[f.limit] != f.id)
     chosen: dict[str, tuple[Place, ...]] = {}
     for finding in found:
@@ -113,6 +113,12 @@ def _chosen(
         if places and len(chosen) < FINDINGS:
             chosen[finding.id] = places
     return chosen
+
+
+def _about_people(finding: Finding, record: AuditRecord) -> bool:
+    stated = record.spec.parsed["data"]["attributes"]
+    keys = record.result(finding).subject.keys
+    return any(stated.get(name, {}).get("role") == "sensitive" for name, _ in keys)
 
 
 def _places(measure: Measure, datasets: Mapping[str, Dataset]) -> tuple[Place, ...]:

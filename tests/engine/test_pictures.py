@@ -1,8 +1,10 @@
 """Pictures of findings: on a declared ground alone, small, encoded anew, and in their place."""
 
 import base64
+import dataclasses
 import io
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -12,9 +14,12 @@ from PIL import Image
 
 import auditor
 from auditor.data.thumbnails import thumbnail
+from auditor.engine.pictures import _chosen
+from auditor.findings import Subject, Verdict, finding_id
 from auditor.judging.judged_record import read_record
 from auditor.rendering import render
 from auditor.reports.pictures_section import pictures_view
+from auditor.stats import RateDifference
 
 CHECKS = ("performance/overall", "performance/claims", "bias/subgroup-gap", "data/duplicates")
 BASIS = """declarations:
@@ -105,12 +110,43 @@ def test_the_worst_errors_of_each_finding_come_first(private):
     assert any("subgroup-gap" in of.finding for of in record.pictures.of)
 
 
+def test_of_one_limit_the_finding_about_people_has_pictures_first(private):
+    """Another group that fails the same limit by more does not take the place of people."""
+    record, _ = private
+    (failing,) = (f for f in record.findings if f.verdict is Verdict.FAIL and "gap" in f.id)
+    measure = record.measure(failing)
+    far = RateDifference(x=10.0, n=100.0, x_rest=99.0, n_rest=100.0)
+    other = dataclasses.replace(measure, subject=Subject.of(storey="top", split="test"),
+                                estimate=far)  # fmt: skip
+    name = finding_id(failing.check, other.name, other.subject)
+    results = tuple(
+        dataclasses.replace(r, measures=(other, *r.measures)) if r.check == failing.check else r
+        for r in record.results
+    )
+    for people, first in (("building", failing.id), ("storey", name)):
+        attributes = {a: {"role": "sensitive" if a == people else "condition"}
+                      for a in ("building", "storey")}  # fmt: skip
+        parsed = dict(record.spec.parsed)
+        parsed["data"] = parsed["data"] | {"attributes": attributes}
+        both = dataclasses.replace(
+            record,
+            spec=dataclasses.replace(record.spec, parsed=parsed),
+            results=results,
+            findings=(dataclasses.replace(failing, id=name), *record.findings),
+        )
+        shown = [i for i in _chosen(both, {"test": _Images(measure)}, most=2) if "gap" in i]
+        assert shown == [first, *({failing.id, name} - {first})]
+
+
+class _Images:
+    def __init__(self, measure):
+        self.image_ids = measure.examples
+
+
 def test_what_is_not_worst_first_is_called_examples(private):
     record, out = private
     view = pictures_view(record, out)
     assert {f.order for f in view.findings} == {"Worst first."}
-    import dataclasses
-
     plain = [dataclasses.replace(of, ranked=False) for of in record.pictures.of]
     pictures = dataclasses.replace(record.pictures, of=tuple(plain))
     view = pictures_view(dataclasses.replace(record, pictures=pictures), out)
@@ -135,8 +171,6 @@ def test_public_pictures_stand_in_the_report_with_an_alternative_text(world, tmp
 
 def test_a_changed_or_missing_picture_is_not_shown(private, tmp_path):
     record, out = private
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(out, copy)
     first, second, *_ = record.pictures.pictures
@@ -149,8 +183,6 @@ def test_a_changed_or_missing_picture_is_not_shown(private, tmp_path):
 
 
 def test_without_being_asked_for_no_picture_is_made_and_older_ones_go(world, private, tmp_path):
-    import shutil
-
     _, made = private
     out = tmp_path / "out"
     shutil.copytree(made, out)
