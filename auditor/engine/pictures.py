@@ -104,7 +104,9 @@ def _chosen(
 ) -> dict[str, tuple[Place, ...]]:
     """The images of each finding: of each limit not met one first, about people where one is."""
     found = _with_examples(record)
-    first = {f.limit: f.id for f in sorted(found[::-1], key=lambda f: _about_people(f, record))}
+    first: dict[str | None, str] = {}
+    for finding in sorted(found, key=lambda f: not _about_people(f, record)):
+        first.setdefault(finding.limit, finding.id)
     found.sort(key=lambda f: first[f.limit] != f.id)
     chosen: dict[str, tuple[Place, ...]] = {}
     for finding in found:
