@@ -273,7 +273,7 @@ def judge(
     judged = engine.judge_again(
         record, policy=policy, declarations=declarations, out=out, force=force
     )
-    _render_and_finish(judged, out)
+    _render_and_finish(judged, out, beside=record if record.is_dir() else record.parent)
 
 
 @app.command()
@@ -292,9 +292,9 @@ def report(
     from auditor.judging.judged_record import read_record, record_place
     from auditor.rendering import render
 
-    found = read_record(record)
-    with output_folder(out or record_place(record).parent) as folder:
-        for path in render(found, folder):
+    found, place = read_record(record), record_place(record).parent
+    with output_folder(out or place) as folder:
+        for path in render(found, folder, beside=place):
             typer.echo(path)
 
 
@@ -335,7 +335,11 @@ def _finish_kept(kept: LastRun, folder: Path) -> NoReturn:
 
 
 def _render_and_finish(
-    record: AuditRecord, out: Path | None, *, asked: Asked | None = None
+    record: AuditRecord,
+    out: Path | None,
+    *,
+    asked: Asked | None = None,
+    beside: Path | None = None,
 ) -> NoReturn:
     """Render, say the verdict, and note both where the record is that of a run (`asked`)."""
     from auditor.reports.summary import summary_lines
@@ -347,7 +351,7 @@ def _render_and_finish(
         from auditor.rendering import render
 
         try:
-            rendered = render(record, out)
+            rendered = render(record, out, beside=beside)
         except MissingLibraryError as error:
             # The HTML is written before the PDF is tried: the verdict is not lost.
             problem = str(error)

@@ -138,7 +138,8 @@ class Measure:
     image", "" for a bare number) from `least`. `neutral` is the value that means "no difference",
     None where there is none. `n` counts rows, `n_units` independent units, None where units do
     not apply; with `of_all` both count the whole split and not the subject alone. `sides` are
-    the two sides of a comparison, this one first. `examples` are image ids, worst first.
+    the two sides of a comparison, this one first. `examples` are image ids, worst first where they
+    are `ranked`, else in no order.
     `weight` is by how much a difference of the sides counts where a policy states one that
     matters (`and_difference_above`), beside a share of errors of average cost: more than 1 where
     the error is said to cost more, one over that cost where the sides are amounts of it.
@@ -163,6 +164,7 @@ class Measure:
     sides: tuple[Side, Side] | None = None
     adjusted: tuple[Alike, ...] = ()
     examples: tuple[str, ...] = ()
+    ranked: bool = True
     weight: float = 1.0
     volatile: bool = False
     searched: bool = False

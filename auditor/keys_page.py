@@ -1,4 +1,4 @@
-"""The keys of policies, waivers, declarations and forms of the model: the text of docs/keys.md."""
+"""The keys of policies, waivers, declarations and of parts of audit.yaml: docs/keys.md."""
 
 from __future__ import annotations
 
@@ -15,15 +15,22 @@ from auditor.judging.policy import Approval, Gate, Limit, Owner, Policy, Where
 from auditor.judging.waivers import Waiver
 from auditor.spec import RuntimeSpec, VariantSpec
 from auditor.spec.declarations import Day, Declaration, DeclarationOwner, Declarations
+from auditor.spec.handing_on import PicturesSpec, PrivacySpec, ReportSpec
+from auditor.spec.statement_keys import STATEMENTS
 
 PARTS: Mapping[str, tuple[type[BaseModel], ...]] = {
     "A policy": (Policy, Owner, Approval, Limit, Where, Gate),
     "A waiver, in a policy's list `waivers`": (Waiver,),
     "A file of declarations": (Declarations, Declaration, DeclarationOwner),
+    "What is handed on, in the mappings `privacy` and `report` of `audit.yaml`": (
+        PrivacySpec,
+        ReportSpec,
+        PicturesSpec,
+    ),
     "A form of the model, in the mapping `variants` of `audit.yaml`": (VariantSpec, RuntimeSpec),
 }
 
-_HEAD = """# Keys of policies, waivers, declarations and forms of the model
+_HEAD = """# Keys of policies, waivers, declarations, what is handed on, and forms of the model
 
 This page is made from the classes that read these files (`python -m auditor.keys_page >
 docs/keys.md`). A key that is not listed is an error, with its line and the nearest known one.
@@ -38,7 +45,22 @@ def render_keys() -> str:
         lines.append(f"## {title}\n")
         for cls in classes:
             lines += [f"### {cls.__name__}\n", f"{_about(cls)}\n", *_table(cls), ""]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join([*lines, *_statements()]).rstrip() + "\n"
+
+
+def _statements() -> Iterator[str]:
+    """What people are asked to state, under which keys, and where else it may stand."""
+    yield "## Statements\n"
+    yield (
+        "The `key` of a declaration. Under `audit.system` a statement may stand too, without owner "
+        "and date; `_` may stand for `-`. What is wanted reads MISSING where nobody stated it; "
+        "`auditor clauses audit.yaml` lists what else clauses ask for.\n"
+    )
+    yield from ("| key | also called | in `audit.yaml` | wanted |", "|---|---|---|---|")
+    for one in STATEMENTS:
+        also = ", ".join(f"`{name}`" for name in one.also) or "–"
+        place = f"`{one.place}`" if one.place else "`audit.system`"
+        yield f"| `{one.key}` ({one.name}) | {also} | {place} | {'yes' if one.wanted else 'no'} |"
 
 
 def _about(cls: type[BaseModel]) -> str:

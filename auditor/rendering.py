@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auditor.errors import MissingLibraryError, SpecError
+from auditor.modelcard.bom import ml_bom
 from auditor.modelcard.card import model_card
+from auditor.modelcard.slices import slice_numbers, slice_table
 from auditor.opening import write_whole
 from auditor.record import AuditRecord
+from auditor.record.pictures import CONFIDENTIAL, PAGE
 from auditor.record.tables import write_tables
 from auditor.reports.csv_tables import BOM, findings_csv, whole_tables
 from auditor.reports.drawing.pictures import pictures
 from auditor.reports.drawing.svg import figure_file_name
 from auditor.reports.html import report_html
 from auditor.reports.junit import junit_xml
+from auditor.reports.ordering import ordered
+from auditor.reports.pictures_section import PicturesView, pictures_html, pictures_view
 from auditor.reports.sarif import sarif_json
 from auditor.reports.signed_by import SignedBy
 from auditor.signing.manifest import signer_of
@@ -25,13 +30,14 @@ if TYPE_CHECKING:
 
 _TEXTS: Mapping[str, tuple[str, Callable[[AuditRecord, SignedBy | None], str]]] = {
     "card": ("MODEL_CARD.md", lambda record, by: model_card(record, signed_by=by)),
+    "bom": ("ml-bom.cdx.json", lambda record, by: ml_bom(record)),
     "csv": ("findings.csv", lambda record, by: BOM + findings_csv(record)),
     "junit": ("junit.xml", lambda record, by: junit_xml(record)),
     "sarif": ("findings.sarif", lambda record, by: sarif_json(record)),
 }
 """Renderings that are one text: the file of each, and what makes it."""
 
-FORMATS = ("html", "pdf", "card", "csv", "junit", "sarif", "figures")
+FORMATS = ("html", "pdf", "pictures", "card", "bom", "csv", "junit", "sarif", "figures")
 
 
 def render(
@@ -40,13 +46,17 @@ def render(
     *,
     formats: Collection[str] = FORMATS,
     signed_by: SignedBy | None = None,
+    beside: str | Path | None = None,
 ) -> tuple[Path, ...]:
     """Write the report in each of `formats` under `out`, each file whole or not at all.
 
-    ``html`` report.html, ``pdf`` report.pdf, ``card`` MODEL_CARD.md, ``csv`` findings.csv and
-    the files of tables/, ``junit`` junit.xml, ``sarif`` findings.sarif, ``figures`` those of
-    figures/. `signed_by` says who signs the folder; of one that is signed, with this record, that
-    stays as it is. Returns what was written, the PDF last.
+    ``html`` report.html, ``pdf`` report.pdf, ``pictures`` pictures.html (in confidential/ unless
+    the spec says that they are public; none where the record has none), ``card`` MODEL_CARD.md and
+    its table of slices, ``bom`` ml-bom.cdx.json, ``csv`` findings.csv and the files of tables/,
+    ``junit`` junit.xml, ``sarif`` findings.sarif, ``figures`` those of figures/. `signed_by` says
+    who signs the folder; of one that is signed, with this record, that stays as it is. `beside` is
+    the folder that holds the record's pictures, `out` where None. Returns what was written, the PDF
+    last.
 
     Raises
     ------
@@ -62,21 +72,27 @@ def render(
     folder.mkdir(parents=True, exist_ok=True)
     signed_by = signed_by or signer_of(folder, record)
     drawn = pictures(record) if {"html", "pdf", "figures"} & set(formats) else {}
+    photos = pictures_view(record, folder if beside is None else Path(beside))
+    public = photos if record.pictures is not None and record.pictures.public else None
     written: list[Path] = []
     if "html" in formats:
-        html = report_html(record, pictures=drawn, signed_by=signed_by)
+        html = report_html(record, pictures=drawn, signed_by=signed_by, photos=public)
         written.append(_write(folder / "report.html", html))
     written += [
         _write(folder / name, text_of(record, signed_by))
         for kind, (name, text_of) in _TEXTS.items()
         if kind in formats
     ]
+    if "pictures" in formats and photos is not None:
+        written.append(_write_photos(record, photos, folder))
+    if "card" in formats:
+        written += write_tables([slice_table(slice_numbers(ordered(record)))], folder / "tables")
     if "csv" in formats:
         written += write_tables(whole_tables(record), folder / "tables")
     if "figures" in formats:
         written += _write_figures(drawn, folder / "figures")
     if "pdf" in formats:
-        written.append(_write_pdf(record, drawn, folder / "report.pdf", signed_by))
+        written.append(_write_pdf(record, drawn, folder / "report.pdf", signed_by, public))
     return tuple(written)
 
 
@@ -96,12 +112,25 @@ def _write_figures(drawn: Mapping[str, str], folder: Path) -> list[Path]:
     return [_write(folder / figure_file_name(name), svg) for name, svg in drawn.items()]
 
 
+def _write_photos(record: AuditRecord, photos: PicturesView, folder: Path) -> Path:
+    public = record.pictures is not None and record.pictures.public
+    target = folder if public else folder / CONFIDENTIAL
+    target.mkdir(exist_ok=True)
+    return _write(target / PAGE, pictures_html(record, photos))
+
+
 def _write_pdf(
-    record: AuditRecord, drawn: Mapping[str, str], path: Path, signed_by: SignedBy | None
+    record: AuditRecord,
+    drawn: Mapping[str, str],
+    path: Path,
+    signed_by: SignedBy | None,
+    photos: PicturesView | None,
 ) -> Path:
     from auditor.reports.pdf import report_pdf
 
-    html = report_html(record, pictures=drawn, for_browser=False, signed_by=signed_by)
+    html = report_html(
+        record, pictures=drawn, for_browser=False, signed_by=signed_by, photos=photos
+    )
     try:
         return write_whole(path, report_pdf(html, record))
     except MissingLibraryError:

@@ -1,10 +1,12 @@
 """`auditor bench` to the end: emitted, run as on a device, taken in by an audit, or refused."""
 
 import json
+import shlex
 import subprocess
 import sys
 
 import pytest
+import yaml
 from coloured_rooms import make_world
 from typer.testing import CliRunner
 
@@ -49,6 +51,21 @@ def world(tmp_path_factory):
     assert ran.returncode == 0, ran.stderr
     world.with_name("bench.json").write_text((device / "bench.json").read_text())
     return world
+
+
+def test_the_lines_to_type_and_to_write_hold_for_any_name(world, tmp_path):
+    spec = spec_with(world, "", name="named.yaml")
+    said = "name: 'the \"kitchen, left}: #2'"
+    model = world.with_name("my model; ls.onnx")
+    model.write_bytes(world.with_name("model.onnx").read_bytes())
+    text = spec.read_text().replace("name: a tablet", said)
+    spec.write_text(text.replace("path: model.onnx", "path: my model; ls.onnx"))
+    done = run_command("bench", spec, "--emit", tmp_path / "my bench.py")
+    assert done.exit_code == 0, done.output
+    typed, _, written = done.output.splitlines()[-3:]
+    assert shlex.split(typed) == ["python", "my bench.py", "my model; ls.onnx"]
+    line = written.replace(", ...", "")
+    assert yaml.safe_load(line)["target"]["name"] == 'the "kitchen, left}: #2'
 
 
 def limit(record):

@@ -1,11 +1,13 @@
 """The housing lab's audit against the planted truth, flaw by flaw and in both directions."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
 
 import auditor
+from auditor.data.pseudonyms import lettered
 from auditor.findings import Verdict
 from auditor.reports.answers import answer_text
 from auditor.reports.ordering import ordered
@@ -110,7 +112,10 @@ def test_5_one_inspector_is_severe_about_dense_hangings_and_the_other_is_not(rec
     found = failed(record)
     severe = {i for i in found if i.startswith("bias/label-agreement:severity")}
     assert severe
-    assert all("annotator=birk" in i and "hangings=dense" in i for i in severe)
+    called = lettered(["ames", "birk"], salt=b"")
+    birk = quote(f"annotator={called['birk']}", safe="=")
+    assert all(birk in i and "hangings=dense" in i for i in severe)
+    assert "birk" not in record.canonical
 
 
 def test_6_family_and_accessible_rooms_are_missing_from_training(record):

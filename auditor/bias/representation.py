@@ -315,6 +315,7 @@ def _ratio(here: Composition, reference: Reference, group: str) -> Measure:
         of_all=True,
         sides=(here.side(group), reference.side(group)),
         examples=here.image_ids[group],
+        ranked=False,
         of=here.of,
         facts={
             "counted": here.noun,
@@ -340,6 +341,7 @@ def _unnamed(
         n=here.n_images,
         n_units=here.n_units,
         examples=here.image_ids[groups[0]],
+        ranked=False,
         of=here.of,
         facts={
             "counted": here.noun,
@@ -379,6 +381,7 @@ def _difference(here: Composition, there: Composition, group: str, name: str) ->
         n_units=(here.n_units or 0) + (there.n_units or 0) if known else None,
         sides=(here.side(group), there.side(group)),
         examples=here.image_ids[group],
+        ranked=False,
         of=here.of,
         facts={"counted": here.noun},
     )

@@ -105,6 +105,7 @@ def _measure(report: ManifestReport, split: str) -> Measure | Unmeasured:
         better="lower",
         n=report.n_rows,
         examples=tuple(dict.fromkeys(images))[:EXAMPLES],
+        ranked=False,
         facts={
             "failing": report.n_failing_rows,
             "set_apart": report.n_set_apart,

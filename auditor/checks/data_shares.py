@@ -43,6 +43,7 @@ def image_share(
         n=len(mask),
         n_units=None if units is None else n,
         examples=tuple(str(i) for i in dataset.image_ids[mask][:EXAMPLES]),
+        ranked=False,
         searched=searched,
         facts={"count": int(mask.sum()), **(facts or {})},
     )

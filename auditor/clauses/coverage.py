@@ -26,6 +26,8 @@ from auditor.record.clauses import (
 )
 from auditor.spec import Document
 from auditor.spec.declarations import Declaration, declarations_of, not_applicable
+from auditor.spec.statement_keys import known_key, plain_key
+from auditor.spec.statements import stated_in_spec
 
 PLANNED = "to be measured by this audit"
 
@@ -156,27 +158,23 @@ def _statement(wanted: Wanted, found: AtHand) -> tuple[bool, str]:
     if wanted.policy and found.policy.get("approved"):
         approved = found.policy["approved"]
         return True, f"the policy, approved by {approved['by']} on {approved['on']}"
-    if wanted.spec and _at(found.spec, wanted.spec):
-        return True, f"in the audit spec under {wanted.spec}, without owner and date"
+    place = stated_in_spec(wanted.key, found.spec)
+    if place:
+        return True, f"in the audit spec under {place}, without owner and date"
     if stated:
         last = max(stated, key=lambda d: d.expires or "")
         return False, f"{wanted.key} was declared until {last.expires} and is out of date"
     return False, ""
 
 
-def _same(first: str, second: str) -> bool:
-    return first.replace("_", "-").replace(" ", "-") == second
+def _same(first: str, key: str) -> bool:
+    """Whether what was declared under a key, or another name of it, is what is wanted."""
+    known = known_key(first)
+    return (plain_key(first) if known is None else known.key) == key
 
 
 def _by(found: Declaration) -> str:
     return f"{found.owner.role or found.owner.name}, {found.date}"
-
-
-def _at(data: Mapping[str, Any], place: str) -> Any:
-    value: Any = data
-    for key in place.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
 
 
 def still_missing(table: ClauseTable) -> dict[str, tuple[str, ...]]:

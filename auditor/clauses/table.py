@@ -33,13 +33,12 @@ class Instrument(SpecPart):
 class Wanted(SpecPart):
     """A statement that clauses ask a person for.
 
-    `spec` is the place in audit.yaml where it may stand too; `policy` says that a policy's
-    approval states it.
+    Where in audit.yaml it may stand too is in `auditor.spec.statements`; `policy` says that a
+    policy's approval states it.
     """
 
     key: str
     asks: str
-    spec: str | None = None
     policy: bool = False
 
 

@@ -186,6 +186,7 @@ def _of_group(naming: Naming, of: str) -> Words:
         column=naming.short + of,
         action="fix and test again for {group}",
         harm=naming.harm + of,
+        metric=naming.metric,
     )
 
 

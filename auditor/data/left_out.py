@@ -24,6 +24,8 @@ UNLABELLED = "unlabelled"
 UNANNOTATED = "unannotated"
 ELSEWHERE = "elsewhere"
 """Rows of a manifest that `where` takes into no split."""
+QUOTES_AN_IMAGE = "the first is "
+"""Begins a cause that names an image."""
 NOT_LOST = frozenset({ELSEWHERE, "repeated_row", "duplicate", "in_test"})
 """Reasons for which nothing is lost: another row, or another split, has the same photograph."""
 
@@ -92,7 +94,7 @@ def elsewhere(splits: Sequence[Rows]) -> tuple[SetApart, ...]:
 
 def _example(ids: np.ndarray) -> str:
     named = [str(name) for name in ids[:1] if name]
-    return f"the first is {named[0][-60:]!r}" if named else ""
+    return f"{QUOTES_AN_IMAGE}{named[0][-60:]!r}" if named else ""
 
 
 def label_cause(unknown: Mapping[str, int], classes: Sequence[str], *, seen: set[int]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 
 from auditor.checks.device_request import device_request
@@ -31,12 +33,14 @@ def emit(spec: str | Path, *, into: str | Path, force: bool = False) -> list[str
         raise DataError("The audit spec names no target. Say under `target` where it will run.")
     held = emit_program(without, device_request(audited, without.checks), into=place)
     model = Path(without.model.path).name
+    # As YAML within braces would need it, whatever the name holds.
+    name = json.dumps(without.target.name, ensure_ascii=False)
     return [
         f"Written: {place}, for {without.target.name}. Its nonce is kept in {held}.",
         f"Copy {place.name} and {model} there (Python, numpy and onnxruntime are all it needs):",
-        f"  python {place.name} {model}",
+        f"  python {shlex.quote(place.name)} {shlex.quote(model)}",
         "Then name the bench.json that it writes in the audit spec, and audit again:",
-        f"  target: {{name: {without.target.name}, bench: bench.json, ...}}",
+        f"  target: {{name: {name}, bench: bench.json, ...}}",
     ]
 
 

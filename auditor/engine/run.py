@@ -29,6 +29,8 @@ from auditor.engine.named_files import (
 )
 from auditor.engine.output import output_folder
 from auditor.engine.ray_cluster import OnRay
+from auditor.engine.pictures import with_pictures
+from auditor.engine.privacy import under_pseudonyms
 from auditor.engine.recording import (
     check_texts,
     dataset_summaries,
@@ -64,7 +66,7 @@ from auditor.remote.cache import forget_unmarked
 from auditor.remote.places import Place, place_at
 from auditor.remote.urls import is_url
 from auditor.spec import AuditSpec, Document, ModelSpec
-from auditor.spec.declarations import read_declarations, require_basis
+from auditor.spec.declarations import read_declarations, require_basis, require_picture_basis
 from auditor.spec.spec_file import read_spec
 
 Show = Callable[[str, int, int], None]
@@ -125,6 +127,8 @@ def audit_into(
     declarations = _declarations(file.spec)
     footprint = footprint_of_named(file.spec, texts=texts, out=folder)
     loaded = load(file.spec, only=only, trust_code=trust_code)
+    private = under_pseudonyms(loaded, file, declarations, out=folder, as_of=started.date())
+    loaded, spec_file = private.loaded, private.file
     require_known_names(policy_file, _known_names(loaded), file)
     past = _note_attempt(folder, loaded, policy=policy_file, started=started)
     held = Store(folder / "store", shared)
@@ -142,7 +146,7 @@ def audit_into(
         remote=_remote(file.spec, shared),
     )
     record = make_record(
-        spec=file,
+        spec=spec_file,
         policy=policy_file,
         provenance=provenance,
         model=loaded.predictor.facts,
@@ -154,10 +158,12 @@ def audit_into(
         declarations=declarations,
         past=past,
     )
+    pictured = with_pictures(record, gathered, folder)
+    record = pictured.record
     write_rows(record, gathered)
     note_used(record, gathered)
     tables = write_tables([table for each in runs for table in each.tables], folder / "tables")
-    written = (write_record(record, folder / "audit.json"), *tables)
+    written = (write_record(record, folder / "audit.json"), *tables, *pictured.files)
     end(folder, record)
     if can_be_kept(record, file.spec, footprint):
         note_run(
@@ -218,7 +224,9 @@ def judge_again(
     stated = None
     if declarations is not None:
         stated = read_declarations(Path(declarations))
-        require_basis(spec, stated, as_of=datetime.now(UTC).date())
+        today = datetime.now(UTC).date()
+        require_basis(spec, stated, as_of=today)
+        require_picture_basis(spec, stated, as_of=today)
     if out is None:
         return rejudge(found, policy=policy_file, declarations=stated)
     with output_folder(Path(out)) as folder:
@@ -230,10 +238,11 @@ def judge_again(
 
 
 def _declarations(spec: AuditSpec) -> Document | None:
-    """The declarations, with a basis for every sensitive attribute (SpecError without)."""
-    declared = spec.declarations
+    """The declarations, with a basis for sensitive attributes and pictures (SpecError without)."""
+    declared, today = spec.declarations, datetime.now(UTC).date()
     found = None if declared is None else read_declarations(spec.resolve(declared))
-    require_basis(spec, found, as_of=datetime.now(UTC).date())
+    require_basis(spec, found, as_of=today)
+    require_picture_basis(spec, found, as_of=today)
     return found
 
 

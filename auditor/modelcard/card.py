@@ -7,54 +7,72 @@ what people stated is marked as declared.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-import yaml
-
-from auditor.findings import Verdict
-from auditor.modelcard.slices import SliceNumber, slice_numbers
+from auditor.findings import EvidenceStatus
+from auditor.modelcard.front_matter import front_matter
+from auditor.modelcard.slices import TABLE, SliceNumber, slice_numbers
+from auditor.modelcard.story import story
 from auditor.record import AuditRecord
-from auditor.record.files import record_digest
-from auditor.reports.annex import CANNOT_TEST, declared
+from auditor.record.tables import table_file_name
+from auditor.reports.annex import CANNOT_TEST
 from auditor.reports.drawing.svg import xml_text
-from auditor.reports.finding_view import finding_view
 from auditor.reports.ordering import Ordered, ordered
-from auditor.reports.page_one import page_one
+from auditor.reports.page_one import why
 from auditor.reports.signed_by import SignedBy, signing_words
 from auditor.reports.templates import environment
-from auditor.reports.wording import AUDIT_WORDS, date_text
+from auditor.reports.wording import ALTERED, AUDIT_WORDS, date_text, left_out_text, shortened
+from auditor.spec.statements import Statement, statements
 
-_TASKS = {
-    "classification": "image-classification",
-    "detection": "object-detection",
-    "segmentation": "image-segmentation",
-    "instance-segmentation": "image-segmentation",
-}
-FINDINGS = 20
-"""Failures and open findings that the card lists; the report holds all."""
+SHOWN_GROUPS = 8
+"""Groups of an attribute in the card's table; the others are in the table of slices."""
+COLUMNS = 4
+"""Columns of numbers in a table of groups."""
+STATED = 600
+"""Characters of a statement; the report has it whole."""
+
+
+@dataclass(frozen=True)
+class GroupRows:
+    """A table of the card as Markdown texts; `more` rows are in the table of slices alone."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    more: int
 
 
 def model_card(record: AuditRecord, *, signed_by: SignedBy | None = None) -> str:
     """The card in Markdown; every measured number is the record's own."""
     order = ordered(record)
-    urgent = [f for f in order.findings if f.verdict not in (None, Verdict.PASS)]
+    numbers = slice_numbers(order)
+    stated = _stated(record)
     template = environment().get_template("card.md.j2")
     text = template.render(
         record=record,
-        front=_front_matter(record, order, signed_by),
+        front=front_matter(record, numbers, stated, signed_by),
         signing=signing_words(signed_by),
-        one=page_one(record, order),
+        policy=record.policy.parsed,
+        why=why(record, order),
+        altered=ALTERED if record.altered else "",
         verdict=AUDIT_WORDS[record.verdict],
         date=date_text(record.provenance.started),
-        stated={e.name: e for e in declared(record)},
-        numbers=slice_numbers(order),
-        findings=[finding_view(f, order) for f in urgent[:FINDINGS]],
-        more=max(len(urgent) - FINDINGS, 0),
-        not_run=[order.telling.topic(n.check) for n in record.plan.not_run],
+        stated=stated,
+        overall=tuple(_tables(numbers, order, rank=0)),
+        classes=tuple(_tables(numbers, order, rank=1)),
+        groups=tuple(_tables(numbers, order, rank=2)),
+        more=sum(number.rank > 2 for number in numbers),
+        table=f"tables/{table_file_name(TABLE)}",
+        story=story(order),
+        left_out={d.split: left_out_text(d, order.telling.units) for d in record.datasets},
+        attributes=tuple(_attributes(record, order)),
+        counted=order.telling.counted,
+        shown=order.telling.shown,
+        not_run=[order.telling.topic(n.check) for n in record.plan.not_run if n.applies],
         cannot_test=CANNOT_TEST,
         md=markdown,
-        share=share_text,
+        line=_line,
     )
     return xml_text(re.sub(r"\n{3,}", "\n\n", text))
 
@@ -67,73 +85,83 @@ def markdown(text: object) -> str:
 
 
 def share_text(number: SliceNumber) -> str:
-    """A share with its interval, as ``0.782 [0.751, 0.810]``."""
-    return f"{number.value:.3f} [{number.low:.3f}, {number.high:.3f}]"
+    """A share with its interval and what it counts, as ``0.782 [0.751, 0.810], n 1,200``."""
+    return f"{number.value:.3f} [{number.low:.3f}, {number.high:.3f}], n {number.n:,}"
 
 
-def _front_matter(record: AuditRecord, order: Ordered, signed_by: SignedBy | None) -> str:
-    system = record.spec.parsed["audit"].get("system") or {}
-    task = _TASKS[record.model.task]
-    front: dict[str, Any] = {
-        "pipeline_tag": task,
-        "tags": ["vision", "audited", record.model.format],
-        "license": str(system.get("license") or "other"),
-        "model-index": [{"name": record.title, "results": _results(order, task)}],
-        "audit": _audit_block(record, signed_by),
+def _stated(record: AuditRecord) -> dict[str, Statement]:
+    day = datetime.fromisoformat(record.provenance.started).date()
+    found = statements(record.spec.parsed, record.declarations, as_of=day)
+    return {one.key: one for one in reversed(found)}
+
+
+def _line(stated: Mapping[str, Statement], key: str) -> str:
+    """A statement with who makes it, from when and until when; or that nobody does."""
+    found = stated.get(key)
+    if found is None or found.status is EvidenceStatus.MISSING:
+        return "**MISSING**: nobody stated it."
+    text = markdown(shortened(found.text, STATED))
+    if not found.owner:
+        return f"{text} *(declared in the audit spec, without owner or date)*"
+    until = f", valid until {found.expires}" if found.expires else ""
+    late = " **Out of date when this audit ran.**" if found.expired else ""
+    return f"{text} *(declared by {markdown(found.owner)} on {found.date}{until})*{late}"
+
+
+def _attributes(record: AuditRecord, order: Ordered) -> Iterator[str]:
+    """Each attribute once: its role, its groups in a few words, its basis."""
+    seen: dict[str, str] = {}
+    for dataset in record.datasets:
+        for a in dataset.attributes:
+            names = [order.telling.shown_of(a.name, g.name) for g in a.groups]
+            more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+            basis = f". Basis *(declared)*: {markdown(a.basis)}" if a.basis else ""
+            listed = markdown(", ".join(shortened(n, 60) for n in names[:6]) + more)
+            name = markdown(order.telling.shown(a.name))
+            seen.setdefault(a.name, f"{name} ({a.role}): {listed}{basis}")
+    yield from seen.values()
+
+
+def _tables(numbers: Sequence[SliceNumber], order: Ordered, *, rank: int) -> Iterator[GroupRows]:
+    """Tables of the slices of a rank, one for each attribute (or one for all)."""
+    by: dict[str, list[SliceNumber]] = {}
+    for number in numbers:
+        if number.rank == rank and number.split != "train":
+            by.setdefault(number.groups[0][0] if number.groups else "", []).append(number)
+    for attribute, found in by.items():
+        yield _table(attribute, found, order)
+
+
+def _table(attribute: str, found: Sequence[SliceNumber], order: Ordered) -> GroupRows:
+    """Rows by group (class, metric); beside test data the data of where the model will run."""
+    by_metric = found[0].rank == 0
+    splits = [split for split in ("test", "deployment") if any(n.split == split for n in found)]
+    names = list(dict.fromkeys(n.name for n in found))
+    taken = {(n.name, n.split) for n in found}
+    pairs = [(name, split) for name in names for split in splits if (name, split) in taken]
+    if by_metric:
+        columns, rows = [("", split) for split in splits], names
+    else:
+        columns = pairs[:COLUMNS] if attribute else pairs
+        rows = list(dict.fromkeys(_row_name(n, order) for n in found))
+    cells = {
+        (n.name if by_metric else _row_name(n, order), "" if by_metric else n.name, n.split): n
+        for n in found
     }
-    text: str = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=1000)
-    return text
+    head = "metric" if by_metric else order.telling.shown(attribute) if attribute else "class"
+    shown = rows[:SHOWN_GROUPS]
+    return GroupRows(
+        columns=(markdown(head), *(markdown(", ".join(filter(None, c))) for c in columns)),
+        rows=tuple((markdown(r), *(_cell(cells.get((r, *c))) for c in columns)) for r in shown),
+        more=len(rows) - len(shown),
+    )
 
 
-def _results(order: Ordered, task: str) -> list[dict[str, Any]]:
-    """One entry a slice, each with a dataset config of its own, so that none overwrites another."""
-    test = order.record.dataset("test")
-    revision = test.digest if test else ""
-    by_slice: dict[str, list[SliceNumber]] = {}
-    for number in slice_numbers(order):
-        by_slice.setdefault(number.slice, []).append(number)
-    return [
-        {
-            "task": {"type": task},
-            "dataset": {
-                "type": "audit-test-data",
-                "name": "Test data of the audit, clean subset",
-                "config": name,
-                "split": "test",
-                "revision": revision,
-            },
-            "metrics": [_metric(number) for number in _distinct(numbers)],
-        }
-        for name, numbers in by_slice.items()
-    ]
+def _cell(number: SliceNumber | None) -> str:
+    return "not measured" if number is None else share_text(number)
 
 
-def _distinct(numbers: Sequence[SliceNumber]) -> list[SliceNumber]:
-    return list({number.kind: number for number in reversed(numbers)}.values())[::-1]
-
-
-def _metric(number: SliceNumber) -> Mapping[str, Any]:
-    args = {"slice": number.slice, "ci95": [number.low, number.high], "n": number.n}
-    return {
-        "type": number.kind,
-        "name": f"{number.name} ({number.slice})",
-        "value": number.value,
-        "args": args,
-    }
-
-
-def _audit_block(record: AuditRecord, signed_by: SignedBy | None) -> dict[str, Any]:
-    policy = record.policy
-    return {
-        "verdict": record.verdict.value,
-        "policy": {
-            "id": str(policy.parsed["id"]),
-            "version": str(policy.parsed["version"]),
-            "sha256": policy.digest,
-        },
-        "audit_json_sha256": record_digest(record),
-        "model_sha256": record.model.digest,
-        "auditor": record.provenance.auditor_version,
-        "date": record.provenance.started,
-        "signed": signed_by is not None and {"by": signed_by.name, "key": signed_by.key_id},
-    }
+def _row_name(number: SliceNumber, order: Ordered) -> str:
+    if number.groups:
+        return order.telling.shown_of(*number.groups[0])
+    return order.telling.shown(number.label)

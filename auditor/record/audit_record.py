@@ -27,6 +27,7 @@ from auditor.findings import (
 from auditor.record.clauses import ClauseTable
 from auditor.record.codec import encode, text_of
 from auditor.record.history import EarlierRun, LimitChange
+from auditor.record.pictures import PictureSet
 from auditor.record.provenance import Provenance
 from auditor.spec import Document
 
@@ -201,6 +202,7 @@ class AuditRecord:
     its digest: somebody changed it after the audit had written it. `clauses` is None in records of
     versions that shipped none. `earlier` are runs of the same audit before this one, the oldest
     first; `limit_changes` say how the policy's limits differ from those of the last of them.
+    `pictures` are thumbnails beside the record, None where none were asked for.
     """
 
     provenance: Provenance
@@ -223,6 +225,7 @@ class AuditRecord:
     clauses: ClauseTable | None = None
     earlier: tuple[EarlierRun, ...] = ()
     limit_changes: tuple[LimitChange, ...] = ()
+    pictures: PictureSet | None = None
 
     def __repr__(self) -> str:
         """One line: of thousands of values nobody reads all."""

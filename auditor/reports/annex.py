@@ -14,8 +14,7 @@ from auditor.record.files import record_digest
 from auditor.reports.chapters import is_open
 from auditor.reports.ordering import Ordered
 from auditor.reports.wording import listed
-from auditor.spec import NOTHING
-from auditor.spec.declarations import Declaration, declarations_of
+from auditor.spec.statements import plain_text, statements
 
 NOT_TESTED_ROWS = 40
 NAMES = 6
@@ -46,8 +45,6 @@ GLOSSARY = (
     ("Measured", "Computed by this audit from the named files."),
     ("Declared", "Stated by a person; repeated here, not tested."),
 )
-
-_WANTED = ("intended_use", "users", "out_of_scope", "owner", "contact", "monitoring")
 
 
 @dataclass(frozen=True)
@@ -142,58 +139,15 @@ def _attribute_entry(split: str, attribute: AttributeSummary) -> Entry:
 
 
 def declared(record: AuditRecord) -> Iterator[Entry]:
-    """Statements of people in the spec; what is wanted and absent is said to be missing."""
-    system: Mapping[str, Any] = record.spec.parsed["audit"].get("system") or {}
-    for name in dict.fromkeys([*_WANTED, *sorted(system)]):
-        yield _statement(name.replace("_", " "), system.get(name))
-    stated = record.spec.parsed.get("consequences") or {}
-    yield _statement("what happens when it is wrong", stated.get("when_wrong"))
-    yield _statement("way to object", stated.get("appeal"))
-    borne = [f"{_wrong_answer(label)}: {who}" for label, who in _sorted(stated.get("borne_by"))]
-    yield _statement("who bears a wrong answer", borne)
-    yield _statement("answers that harm", list(stated.get("adverse") or ()))
-    for i, claim in enumerate(record.spec.parsed.get("claims") or (), start=1):
-        bounds = [f"{k.replace('_', ' ')} {claim[k]:g}" for k in ("at_least", "at_most")
-                  if claim.get(k) is not None]  # fmt: skip
-        text = f"{claim['measure']} {' '.join(bounds)}, from: {claim['source']}"
-        yield _statement(f"claim {i}", text)
-    yield from (_declaration(found, record) for found in declarations_of(record.declarations))
-
-
-def _wrong_answer(label: str) -> str:
-    return "what is missed" if label == NOTHING else f"wrong “{label}”"
-
-
-def _declaration(found: Declaration, record: AuditRecord) -> Entry:
-    """A statement of the declarations file, with who makes it, from when and until when."""
-    owner = f"{found.owner.name}, {found.owner.role}" if found.owner.role else found.owner.name
-    until = f", valid until {found.expires}" if found.expires else ""
+    """Statements of people; what is wanted and absent is said to be missing."""
     day = datetime.fromisoformat(record.provenance.started).date()
-    late = " Out of date when this audit ran." if found.is_expired(as_of=day) else ""
-    text = f"{found.statement} Stated by {owner} on {found.date}{until}.{late}"
-    return _statement(found.key.replace("_", " "), text)
-
-
-def _statement(name: str, found: Any) -> Entry:
-    text = _plain(found)
-    if not text:
-        return Entry(name, "not stated", EvidenceStatus.MISSING)
-    return Entry(name, text, EvidenceStatus.DECLARED)
+    for found in statements(record.spec.parsed, record.declarations, as_of=day):
+        yield Entry(found.name, found.said or "not stated", found.status)
 
 
 def _sorted(found: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
     # audit.json sorts its keys: a record read back must render as the one that was written.
     return sorted((found or {}).items())
-
-
-def _plain(found: Any) -> str:
-    if found is None:
-        return ""
-    if isinstance(found, Mapping):
-        return "; ".join(f"{k}: {_plain(v)}" for k, v in _sorted(found))
-    if isinstance(found, list | tuple):
-        return "; ".join(_plain(v) for v in found)
-    return str(found)
 
 
 def _waivers(record: AuditRecord) -> Iterator[WaiverView]:
@@ -242,7 +196,7 @@ def _method(text: CheckText, order: Ordered) -> Method:
         decides=is_open(text.id, order),
         summary=text.summary,
         sections=tuple((name, paragraphs(body)) for name, body in text.sections),
-        parameters=tuple(Entry(k, _plain(v)) for k, v in _sorted(text.parameters)),
+        parameters=tuple(Entry(k, plain_text(v)) for k, v in _sorted(text.parameters)),
         sources=text.sources,
     )
 
@@ -291,13 +245,13 @@ def _reading(record: AuditRecord) -> Iterator[Entry]:
                 _sorted(classes["map"]))  # fmt: skip
         yield Entry("classes read as those of the data", ", ".join(read))
     if record.model.task == "segmentation" and classes["void"]:
-        yield Entry("pixels of no class", _plain(classes["void"]))
+        yield Entry("pixels of no class", plain_text(classes["void"]))
 
 
 def _settings(found: Any) -> str:
     if not isinstance(found, Mapping):
         return str(found)
-    said = ((key.replace("_", " "), _plain(value)) for key, value in _sorted(found))
+    said = ((key.replace("_", " "), plain_text(value)) for key, value in _sorted(found))
     return "; ".join(f"{key}: {text}" for key, text in said if text)
 
 

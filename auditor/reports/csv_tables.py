@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from auditor.findings import Cell, Finding, Measure, Table
+from auditor.findings import Cell, EvidenceStatus, Finding, Measure, Table
 from auditor.record import AuditRecord
 from auditor.record.files import record_digest
 from auditor.record.tables import csv_text
@@ -29,7 +29,9 @@ def findings_csv(record: AuditRecord) -> str:
     """Every finding in one row, worst first, numbers as they are in the record.
 
     `kind` tells verdicts from mere facts, which met no limit and come last. `low` and `high` are
-    the two-sided 95% interval; cells are empty where there is no number. Every row ends with the
+    the two-sided 95% interval; cells are empty where there is no number. `clauses` are those that
+    the limit cites; where it cites none, those of the record's clause table that the check's
+    results may serve. Every row ends with the
     digest of the record that it is from, so that a row copied elsewhere can still be traced.
     """
     order, digest = ordered(record), record_digest(record)
@@ -66,8 +68,19 @@ def _row(finding: Finding, order: Ordered) -> tuple[Cell, ...]:
         reason(finding, order),
         remedy(finding, order),
         "; ".join(measure.examples) if measure else None,
-        "; ".join(finding.clauses) or None,
+        "; ".join(finding.clauses or clauses_of(finding.check, order.record)) or None,
         finding.waived_by,
+    )
+
+
+def clauses_of(check: str, record: AuditRecord) -> tuple[str, ...]:
+    """Ids of the clauses of a record's table that the results of a check may serve."""
+    counted = (EvidenceStatus.MEASURED, EvidenceStatus.DERIVED)
+    return tuple(
+        row.id
+        for instrument in (record.clauses.instruments if record.clauses else ())
+        for row in instrument.rows
+        if any(part.status in counted and check in part.names for part in row.parts)
     )
 
 

@@ -43,7 +43,7 @@ class FindingView:
 
     `plain` is a sentence of hundreds, `needed` what would decide, `could_show` the smallest
     excess that the sample would have shown, `adjusted` the value among images alike in other
-    attributes.
+    attributes. `examples` are worst first where they are `ranked`.
     """
 
     number: int
@@ -61,6 +61,7 @@ class FindingView:
     needed: str
     could_show: str
     examples: tuple[str, ...]
+    ranked: bool
     waived_by: str
 
 
@@ -92,6 +93,7 @@ def finding_view(finding: Finding, order: Ordered) -> FindingView:
         needed=needed_text(finding.needed, order.telling) if undecided else "",
         could_show=could_show_text(finding, order),
         examples=tuple(dict.fromkeys(measure.examples)) if measure else (),
+        ranked=measure is None or measure.ranked,
         waived_by=finding.waived_by or "",
     )
 

@@ -18,6 +18,7 @@ from auditor.reports.limits_section import bare_views, glance, limit_views, met_
 from auditor.reports.matrix import matrix
 from auditor.reports.ordering import ordered
 from auditor.reports.page_one import RANGE_NOTE, page_one
+from auditor.reports.pictures_section import PicturesView
 from auditor.reports.signed_by import SignedBy, recipe, signing_words
 from auditor.reports.templates import environment, template_text
 
@@ -30,13 +31,14 @@ def report_html(
     pictures: Mapping[str, str],
     for_browser: bool = True,
     signed_by: SignedBy | None = None,
+    photos: PicturesView | None = None,
 ) -> str:
     """The whole report; `pictures` maps the ids of the record's figures to their SVG.
 
     `for_browser` adds what only browsers understand: dark colours, small screens, and what a
     reader may unfold; a printed report names the files that hold it. `signed_by` says who signs the
-    bundle that it is part of. Every text of the record is escaped: names of groups, classes and
-    images come from others.
+    bundle that it is part of; `photos` are pictures of findings, for public reports alone. Every
+    text of the record is escaped: names of groups, classes and images come from others.
     """
     order = ordered(record)
     groups = group_results(order)
@@ -64,6 +66,7 @@ def report_html(
             history=history_view(record),
             signing=signing_words(signed_by),
             recipe=recipe(),
+            photos=photos,
             forest_note=NOTE,
             folded=for_browser,
             css=template_text("report.css"),

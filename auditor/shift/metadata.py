@@ -252,6 +252,7 @@ class _Compared:
             n=self.there.n_images,
             n_units=self.there.n_units,
             examples=self.there.image_ids[lacking[0]] if lacking else (),
+            ranked=False,
             facts={
                 "counted": self.there.noun,
                 "of": self.there.n,

@@ -28,6 +28,7 @@ from auditor.signing.manifest import (
     Manifest,
     digests,
     file_digest,
+    files_beside,
     parse_manifest,
     walk,
 )
@@ -53,10 +54,21 @@ _PRIVATE = re.compile(rb"^-----BEGIN [A-Z ]*PRIVATE KEY-----", re.MULTILINE)
 
 
 def signer(name: str, key: Ed25519PrivateKey) -> SignedBy:
-    """Who signs; raises DataError where the name names nobody."""
-    if not has_letters(name):
-        raise DataError(f"--by is {name!r}; expected the name of who signs. Give it in letters.")
+    """Who signs; raises DataError where the name names nobody, or cannot be printed as it is."""
+    _require_name("--by", name)
     return SignedBy(" ".join(name.split()), key_id(key.public_key()))
+
+
+def _require_name(option: str, text: str) -> None:
+    """A name with letters, of which a terminal and a page show every character."""
+    if not has_letters(text):
+        raise DataError(f"{option} is {text!r}; expected a name. Give it in letters.")
+    unseen = sorted({c for c in " ".join(text.split()) if not c.isprintable()})
+    if unseen:
+        raise DataError(
+            f"{option} is {text!a}, which holds {', '.join(map(ascii, unseen))}; expected a "
+            "name of which every character is seen. Type it again without them."
+        )
 
 
 def record_to_sign(folder: Path) -> AuditRecord:
@@ -86,7 +98,7 @@ def require_signable(folder: Path, record: AuditRecord) -> tuple[str, ...]:
     problems = [
         *found.problems,
         *_foreign_tables(folder, record),
-        *_private_keys(folder, found.files),
+        *_private_keys(folder, (*found.files, *files_beside(folder))),
     ]
     if problems:
         raise DataError(f"{shown_path(folder)} cannot be signed. {problems[0]}")
@@ -175,8 +187,7 @@ def write_sign_off(
         When the bundle is not whole or not signed, a name is none, or a decision needs notes.
     """
     for option, text in (("--name", person), ("--as", role)):
-        if not has_letters(text):
-            raise DataError(f"{option} is {text!r}; expected a name. Give it in letters.")
+        _require_name(option, text)
     found = verify(folder, keys=[*trusted, key.public_key()])
     if found.problems:
         raise DataError(f"{shown_path(folder)} cannot be signed off. {found.problems[0]}")

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from auditor.opening import shown_path
 from auditor.record import AuditRecord
 from auditor.record.files import record_digest
+from auditor.record.pictures import CONFIDENTIAL
 from auditor.reports.signed_by import SignedBy
 
 SCHEMA = "auditor/manifest/v1"
@@ -23,7 +24,7 @@ REPORTS = ("report.pdf", "report.html", "audit.json")
 """What statements name beside the manifest: those of them that the bundle holds."""
 SIGNED_PDF = ".report.pdf"
 """Ends the name of a copy of the report that a person signed inside."""
-LEFT_OUT = ("store/",)
+LEFT_OUT = ("store/", f"{CONFIDENTIAL}/")
 """Folders that are no part of a bundle; the signed manifest names them."""
 MOST_BYTES = 20_000_000
 MIXED = (
@@ -122,6 +123,21 @@ def _entries(folder: Path, below: str) -> Iterator[tuple[str, int]]:
                     yield from _entries(Path(entry.path), f"{name}/")
             else:
                 yield name, entry.stat(follow_symlinks=False).st_mode
+
+
+def files_beside(folder: Path) -> Iterator[str]:
+    """Regular files in the folders that no manifest lists: sign-offs, and what is left out.
+
+    They are handed on with a folder all the same.
+    """
+    for place in (f"{SIGN_OFFS}/", *LEFT_OUT):
+        below = folder / place
+        if below.is_dir() and not below.is_symlink():
+            for found, _, names in os.walk(below):
+                for name in names:
+                    path = Path(found) / name
+                    if stat.S_ISREG(path.lstat().st_mode):
+                        yield str(path.relative_to(folder))
 
 
 def is_plain(name: str) -> bool:

@@ -50,7 +50,7 @@ NEVER_CHECKED = (
     "nothing was changed since signing, and no more.",
     "Who holds the key, and when it was used: times are those that the signer stated.",
     "Whether a sign-off was removed from the folder.",
-    f"What lies in {LEFT_OUT[0]}: it is no part of the bundle.",
+    f"What lies in {' and '.join(LEFT_OUT)}: it is no part of the bundle.",
 )
 
 
@@ -220,7 +220,10 @@ def _check_signed_copy(folder: Path, path: Path, named: set[str], found: Found) 
         found.open_.append(f"{name} is named by no sign-off that was verified. Give its key.")
     else:
         found.checked.append(f"{name}: report.pdf, with a signature appended")
-        found.not_checked.append(f"{name}: the signature inside. Open it in a reader of PDF.")
+        found.not_checked.append(
+            f"{name}: the person's signature inside the PDF (PAdES), its certificate and its time. "
+            "This command does not look inside; open it in a reader of PDF that checks signatures."
+        )
 
 
 def _decided(folder: Path, name: str, sealed: Sealed, manifest: Manifest) -> str:

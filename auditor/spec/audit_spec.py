@@ -18,6 +18,7 @@ from auditor.spec.bounds import (
 )
 from auditor.spec.consequences_spec import ConsequencesSpec
 from auditor.spec.cue_conflict_spec import CueConflictSpec
+from auditor.spec.handing_on import PrivacySpec, ReportSpec
 from auditor.spec.model_spec import InputSpec, ModelSpec
 from auditor.spec.spec_part import Fraction, SpecPart
 from auditor.spec.target import TargetSpec
@@ -372,6 +373,8 @@ class AuditSpec(SpecPart):
     """Other forms of the model, by name: what would ship in its place, or how it would run."""
     policy: FilePath = "default"
     declarations: FilePath | None = None
+    privacy: PrivacySpec = PrivacySpec()
+    report: ReportSpec = ReportSpec()
     display: dict[str, str] = Field(default_factory=dict)
     """What readers are shown in place of a name of an attribute, a group or a class."""
     checks: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -12,8 +12,10 @@ from pydantic import AfterValidator
 from auditor.errors import SpecError
 from auditor.spec.audit_spec import AuditSpec
 from auditor.spec.document import Document
+from auditor.spec.handing_on import PICTURES
 from auditor.spec.spec_file import read_text
 from auditor.spec.spec_part import SpecPart
+from auditor.spec.statement_keys import plain_key
 from auditor.spec.yaml_checked import validate
 from auditor.spec.yaml_source import load
 
@@ -108,17 +110,13 @@ def basis_key(attribute: str) -> str:
     >>> basis_key("room_type")
     'basis-room-type'
     """
-    return _plain(f"basis-{attribute}")
-
-
-def _plain(key: str) -> str:
-    return key.replace("_", "-").replace(" ", "-")
+    return plain_key(f"basis-{attribute}")
 
 
 def basis_of(document: Document | None, attribute: str) -> Declaration | None:
     """The declaration of an attribute's basis; of several, the one with the latest date."""
     wanted = basis_key(attribute)
-    found = [d for d in declarations_of(document) if _plain(d.key) == wanted]
+    found = [d for d in declarations_of(document) if plain_key(d.key) == wanted]
     return max(found, key=lambda d: d.date, default=None)
 
 
@@ -149,6 +147,48 @@ def require_basis(spec: AuditSpec, document: Document | None, *, as_of: datetime
                 f"attribute {name} is used with no other basis. Have {found.owner.name} declare "
                 "it again with a later date, or take the attribute out of data.attributes."
             )
+
+
+def holding_basis(
+    spec: AuditSpec, document: Document | None, about: str, *, as_of: datetime.date
+) -> Declaration | None:
+    """The basis declared for what is no attribute (``annotators``, ``pictures``); None for none.
+
+    Raises SpecError for one that says nothing, or has expired: a name or a picture that somebody
+    meant to show is neither shown nor hidden in silence.
+    """
+    found = basis_of(document, about)
+    if found is None:
+        return None
+    if not found.statement.strip():
+        raise SpecError(
+            f"{spec.declarations}: {found.key} has no statement; a ground was expected. Write it, "
+            "or take the declaration out."
+        )
+    if found.is_expired(as_of=as_of):
+        raise SpecError(
+            f"{spec.declarations}: {found.key} expired on {found.expires}. Have "
+            f"{found.owner.name} declare it again with a later date, or take the declaration out."
+        )
+    return found
+
+
+def require_picture_basis(
+    spec: AuditSpec, document: Document | None, *, as_of: datetime.date
+) -> Declaration | None:
+    """The basis of pictures; None where none are asked for, SpecError where it is lacking."""
+    if spec.report.pictures is None:
+        return None
+    found = holding_basis(spec, document, PICTURES, as_of=as_of)
+    if found is None:
+        place = spec.declarations or "a declarations.yaml that the spec names with `declarations:`"
+        raise SpecError(
+            "report.pictures asks for photos in what is handed on, and nobody declares on what "
+            "ground; a named person's statement was expected (consent, or that the pictures are "
+            f"synthetic). Add a declaration with the key {basis_key(PICTURES)} to {place}, with "
+            "statement, owner and date; or take report.pictures out."
+        )
+    return found
 
 
 def _no_basis(spec: AuditSpec, names: list[str]) -> str:

@@ -13,6 +13,7 @@ from auditor.spec.audit_spec import AuditSpec, ClaimSpec, DataSpec
 from auditor.spec.bounds import MOST_SPEC_BYTES
 from auditor.spec.consequences_spec import NOTHING
 from auditor.spec.model_spec import ClassCount, Task
+from auditor.spec.statement_keys import misspelt
 from auditor.spec.yaml_checked import validate
 from auditor.spec.yaml_source import Problem, did_you_mean, load, problems_error
 
@@ -95,11 +96,23 @@ def least_classes(task: Task) -> int:
 
 def spec_problems(spec: AuditSpec) -> Iterator[Problem]:
     """What one part of a spec says that another contradicts."""
+    yield from _system_problems(spec)
     yield from _annotation_problems(spec)
     classes = known_classes(spec)
     yield from () if classes is None else class_problems(spec, classes)
     yield from _claim_problems(spec)
     yield from _shortcut_problems(spec)
+
+
+def _system_problems(spec: AuditSpec) -> Iterator[Problem]:
+    """Statements under a name that nobody asks for, though it is like one that is."""
+    for name in spec.audit.system:
+        meant = misspelt(name)
+        if meant:
+            text = f"found {name!r}, which nobody asks for. Did you mean {meant!r}? Write that; a "
+            yield Problem(
+                ("audit", "system", name), f"{text}key of your own needs a name less like it."
+            )
 
 
 def _annotation_problems(spec: AuditSpec) -> Iterator[Problem]:

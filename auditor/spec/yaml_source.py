@@ -99,6 +99,12 @@ def load(text: str, *, name: str) -> Source:
         raise SpecError(f"{name}: the values are nested too deep. Flatten them.") from error
     if root is None:
         raise SpecError(f"{name} is empty. `auditor init MODEL DATA` writes one to begin with.")
+    if isinstance(root, yaml.ScalarNode):
+        # Nothing of it is repeated: it may be a key or a password, given by mistake.
+        raise SpecError(
+            f"{name}:1: found one text and no keys, expected a mapping of keys and values. Give a "
+            "file of YAML; `auditor init MODEL DATA` writes an audit.yaml to begin with."
+        )
     walk = _Walk(name)
     data = walk.value(root, (), ())
     return Source(name=name, data=data, lines=walk.lines)

@@ -152,11 +152,24 @@ def test_a_table_that_contradicts_itself_is_refused(old, new, said):
         parse_clauses(text.replace(old, new))
 
 
-def test_the_clauses_that_built_in_policies_name_exist():
+def test_every_limit_of_a_built_in_policy_cites_clauses_that_exist():
     known = {clause.id for clause in shipped_clauses().clauses}
     for name in BUILT_IN:
         for limit in load_policy(name).policy.limits:
+            assert limit.clauses, limit.id
             assert known.issuperset(limit.clauses)
+
+
+def test_a_limit_cites_nothing_that_its_measure_does_not_serve():
+    """Where a cited clause names what measures it, the limit's check is one that does."""
+    loose = {"performance", "bias", "shift", "shortcut", "deployment", "data", "model"}
+    clauses = {clause.id: clause for clause in shipped_clauses().clauses}
+    for limit in load_policy("default").policy.limits:
+        check = limit.measure.partition(":")[0]
+        patterns = [p for c in limit.clauses for p in clauses[c].measured_by]
+        family = check.partition("/")[0]
+        assert family in loose
+        assert any(p.partition("/")[0] == family for p in patterns), limit.id
 
 
 def test_a_limit_that_names_a_clause_that_is_none_is_told_with_its_line():

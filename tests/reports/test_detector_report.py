@@ -194,9 +194,9 @@ def test_the_card_names_the_task_and_what_was_found_and_loads_where_cards_are_re
     front = yaml.safe_load(text.split("---")[1])
     assert front["pipeline_tag"] == "object-detection"
     by_slice = {r["dataset"]["config"]: r["metrics"] for r in front["model-index"][0]["results"]}
-    overall = {m["type"]: m for m in by_slice["all"]}
+    overall = {m["type"]: m for m in by_slice["test: all"]}
     assert overall["objects_found"]["value"] == pytest.approx(84 / 120)
-    assert overall["objects_found"]["name"] == "objects found (all)"
+    assert overall["objects_found"]["name"] == "objects found (test: all)"
     assert overall["answers_right"]["value"] == pytest.approx(84 / 130)
     assert 0 < overall["average_precision"]["value"] <= 1
     hub = pytest.importorskip("huggingface_hub")

@@ -211,6 +211,20 @@ def test_clauses_of_a_limit_reach_every_export(failing):
     assert result["properties"]["clauses"] == list(clauses)
 
 
+def test_where_a_limit_cites_no_clause_those_of_the_table_that_its_check_serves_are_listed(failing):
+    bare = tuple(dataclasses.replace(f, clauses=()) for f in failing.findings)
+    record = dataclasses.replace(failing, findings=bare)
+    rows = list(csv.DictReader(io.StringIO(findings_csv(record))))
+    gaps = {row["clauses"] for row in rows if row["id"].startswith("bias/subgroup-gap")}
+    assert len(gaps) == 1
+    listed = gaps.pop().split("; ")
+    assert {"ai-act/art-10-2-f", "nist-ai-rmf/measure-2-11"} <= set(listed)
+    assert "ai-act/art-15-4" not in listed
+    without = dataclasses.replace(record, clauses=None)
+    rows = list(csv.DictReader(io.StringIO(findings_csv(without))))
+    assert {row["clauses"] for row in rows} == {""}
+
+
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
 def test_no_cell_begins_as_a_formula_does(start):
     (_, (cell, number)) = csv.reader(io.StringIO(csv_text(["a", "b"], [(f"{start}1+1", -0.5)])))

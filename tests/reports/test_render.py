@@ -41,13 +41,21 @@ def test_the_same_record_read_back_gives_the_same_bytes(failing, rendered, tmp_p
 
 
 def test_one_format_writes_one_file(failing, tmp_path):
-    assert render(failing, tmp_path, formats=["card"]) == (tmp_path / "MODEL_CARD.md",)
-    assert set(contents(tmp_path)) == {(tmp_path / "MODEL_CARD.md").relative_to(tmp_path)}
+    assert render(failing, tmp_path, formats=["bom"]) == (tmp_path / "ml-bom.cdx.json",)
+    assert set(contents(tmp_path)) == {(tmp_path / "ml-bom.cdx.json").relative_to(tmp_path)}
+
+
+def test_a_card_comes_with_its_table_of_slices(failing, tmp_path):
+    found = render(failing, tmp_path, formats=["card"])
+    assert [p.relative_to(tmp_path).as_posix() for p in found] == [
+        "MODEL_CARD.md", "tables/card-slices.csv"
+    ]  # fmt: skip
+    assert len(found[1].read_text().splitlines()) > 20
 
 
 def test_an_unknown_format_is_an_error_that_lists_the_known_ones(failing, tmp_path):
     with pytest.raises(
-        SpecError, match=r"'docx'\. Expected any of html, pdf, card, csv, junit, sarif, figures"
+        SpecError, match=r"'docx'\. Expected any of html, pdf, pictures, card, bom, csv"
     ):
         render(failing, tmp_path, formats=["docx"])
 

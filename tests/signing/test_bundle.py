@@ -269,6 +269,13 @@ def test_what_must_not_be_signed_is_refused(worlds, tmp_path):
     (folder / "key.pem").rename(folder / "id_ed25519")
     with pytest.raises(DataError, match="id_ed25519 holds a private key"):
         sign(folder)
+    for place in ("sign-off", "store/deep"):
+        (folder / place).mkdir(parents=True)
+        (folder / "id_ed25519").rename(folder / place / "id_ed25519")
+        with pytest.raises(DataError, match=f"{place}/id_ed25519 holds a private key"):
+            sign(folder)
+        (folder / place / "id_ed25519").rename(folder / "id_ed25519")
+        (folder / place).rmdir()
     (folder / "id_ed25519").write_text("It begins with -----BEGIN PRIVATE KEY-----")
     sign(folder)
     (folder / "link").symlink_to("/etc/hostname")
@@ -283,6 +290,19 @@ def test_what_must_not_be_signed_is_refused(worlds, tmp_path):
         record_to_sign(tmp_path / "nowhere")
     with pytest.raises(DataError, match="--by is ' '"):
         signer(" ", KEY)
+
+
+@pytest.mark.parametrize("name", ["A. Auditor\x1b[31m", "A.\u202eAuditor", "A\x00", "A\x08B"])
+def test_a_name_with_characters_that_nobody_sees_signs_nothing(bundle, name):
+    for option, named in (
+        ("--by", lambda: signer(name, KEY)),
+        ("--name", lambda: decide(bundle, person=name)),
+        ("--as", lambda: decide(bundle, role=name)),
+    ):
+        with pytest.raises(DataError, match=f"{option} is .*every character is seen") as caught:
+            named()
+        assert str(caught.value).isprintable()
+    assert signer("Ána  Núñez-Ó’Brien 李", KEY).name == "Ána Núñez-Ó’Brien 李"
 
 
 def test_an_older_or_broken_record_is_one_sentence(bundle):
@@ -490,7 +510,7 @@ def test_a_certificate_signs_a_copy_of_the_pdf_and_leaves_the_report_as_it_is(
     found = check(bundle, KEY, DEAN)
     assert not found.problems
     assert f"sign-off/{signed.name}: report.pdf, with a signature appended" in found.checked
-    assert any("the signature inside" in line for line in found.not_checked)
+    assert any(signed.name in line and "does not look inside" in line for line in found.not_checked)
     assert check(bundle).open_[-1].startswith(f"sign-off/{signed.name} is named by no sign-off")
     signed.write_bytes(signed.read_bytes() + b"\n")
     assert "is void" in check(bundle, KEY, DEAN).problems[0]

@@ -217,3 +217,21 @@ def test_a_union_of_models_reports_the_nearest_branch():
     assert errors_of("side: {left: x}", Holder) == (
         "audit.yaml:1: side.left: found the text 'x', expected a whole number."
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "secretpassword123",
+        "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIsecret\n",
+        "42",
+        "'x y'",
+    ],
+)
+def test_a_file_that_is_one_text_is_refused_and_nothing_of_it_repeated(text):
+    with pytest.raises(SpecError) as caught:
+        load(text, name="key.pem")
+    assert str(caught.value) == (
+        "key.pem:1: found one text and no keys, expected a mapping of keys and values. Give a file "
+        "of YAML; `auditor init MODEL DATA` writes an audit.yaml to begin with."
+    )

@@ -1,0 +1,169 @@
+"""Pseudonyms for images, units and annotators, put in place of their names once data are read.
+
+Nothing is measured, judged or written before: what comes after knows no other name. A pseudonym of
+an image is the start of a keyed hash (HMAC-SHA256), so that equal names have equal ones in every
+split and every audit with the same key, and nobody without it can try names out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
+
+from auditor.data.dataset import Attribute, Dataset
+from auditor.data.expectations import ManifestReport
+from auditor.data.left_out import QUOTES_AN_IMAGE
+from auditor.spec import DataSpec
+
+_LENGTH = 16
+"""Hexadecimal digits: of a million names two are the same once in 37 million audits."""
+
+
+@dataclass(frozen=True)
+class Pseudonyms:
+    """What stands for which name.
+
+    `key` is None where images and units keep their names; `annotators` maps names to pseudonyms,
+    empty where a basis to name them is declared.
+    """
+
+    key: bytes | None = None
+    annotators: Mapping[str, str] = field(default_factory=dict)
+
+    def image(self, name: str) -> str:
+        return self._keyed("image", name)
+
+    def unit(self, name: str) -> str:
+        return self._keyed("unit", name)
+
+    def annotator(self, name: str) -> str:
+        return self.annotators.get(name, name)
+
+    def told(self, text: str) -> str:
+        """A text with the pseudonyms of the annotators whose names stand in it, as whole words."""
+        for name in sorted(self.annotators, key=len, reverse=True):
+            text = re.sub(
+                rf"(?<![^\W_]){re.escape(name)}(?![^\W_])",
+                self.annotators[name].replace("\\", r"\\"),
+                text,
+                flags=re.IGNORECASE,
+            )
+        return text
+
+    def _keyed(self, kind: str, name: str) -> str:
+        if self.key is None or not name:
+            return name
+        found = hmac.new(self.key, f"{kind}\0{name}".encode(errors="surrogatepass"), "sha256")
+        return f"{kind}-{found.hexdigest()[:_LENGTH]}"
+
+
+def annotators_of(datasets: Iterable[Dataset]) -> tuple[str, ...]:
+    """The names of all who labelled or drew, sorted, each once."""
+    names: set[str] = set()
+    for dataset in datasets:
+        names |= {*dataset.annotators, *dataset.drawn_by}
+        names |= set(dataset.frame["annotator"].astype(str))
+    return tuple(sorted(names - {""}))
+
+
+def lettered(names: Iterable[str], *, salt: bytes) -> dict[str, str]:
+    """``annotator A``, ``annotator B``, ... for each name, in an order that tells nothing.
+
+    It is the order of their hashes with `salt`: the same names have the same letters as long as
+    the salt is the same. With a salt that others know, they can find out whose letter it is from a
+    list of names; with a secret key they cannot.
+    """
+
+    def hashed(name: str) -> bytes:
+        return hmac.new(salt, name.encode(errors="surrogatepass"), hashlib.sha256).digest()
+
+    return {
+        name: f"annotator {_letters(i)}" for i, name in enumerate(sorted(set(names), key=hashed))
+    }
+
+
+def _letters(number: int) -> str:
+    """A, B, ... Z, AA, AB, ..."""
+    first, last = divmod(number, 26)
+    return (_letters(first - 1) if first else "") + chr(ord("A") + last)
+
+
+def renamed(dataset: Dataset, by: Pseudonyms, *, columns: Iterable[str] = ()) -> Dataset:
+    """A split under its pseudonyms; `columns` are attributes whose groups are annotators."""
+    frame = dataset.frame.assign(annotator=_mapped(dataset.frame["annotator"], by.annotator))
+    if by.key is not None:
+        frame = frame.assign(
+            image_id=_mapped(frame["image_id"], by.image), unit=_mapped(frame["unit"], by.unit)
+        )
+    named = {f"rating:{name}": f"rating:{by.annotator(name)}" for name in dataset.annotators}
+    hidden = set(columns)
+    for name in hidden & {a.name for a in dataset.attributes}:
+        frame[f"attribute:{name}"] = _mapped(frame[f"attribute:{name}"], by.annotator)
+    return replace(
+        dataset,
+        frame=frame.rename(columns=named),
+        annotators=tuple(map(by.annotator, dataset.annotators)),
+        drawn_by={by.annotator(name): drawn for name, drawn in dataset.drawn_by.items()},
+        attributes=tuple(_attribute(a, by) if a.name in hidden else a for a in dataset.attributes),
+    )
+
+
+def _attribute(attribute: Attribute, by: Pseudonyms) -> Attribute:
+    shares = attribute.population
+    return replace(
+        attribute,
+        groups=tuple(map(by.annotator, attribute.groups)),
+        population=None if shares is None else {by.annotator(k): v for k, v in shares.items()},
+    )
+
+
+def _mapped(column: pd.Series, to: object) -> pd.Series:
+    assert callable(to)
+    names = column.astype(str)
+    return names.map({name: to(name) for name in names.unique()}).astype("str")
+
+
+def annotator_attributes(data: DataSpec, split: str) -> tuple[str, ...]:
+    """The attributes of a split whose groups are its annotators."""
+    own = data.split(split)
+    stated = own.columns if own is not None and own.columns is not None else data.columns
+    column = stated.annotator or data.columns.annotator
+    return tuple(
+        name
+        for name, attribute in data.attributes.items()
+        if column is not None and (attribute.column or name) == column
+    )
+
+
+def renamed_report(
+    report: ManifestReport, by: Pseudonyms, *, secret: Iterable[str]
+) -> ManifestReport:
+    """What is wrong with a manifest, told under pseudonyms.
+
+    `secret` are the columns of image, unit and annotator, whose values are not repeated.
+    """
+    failing = report.failing.copy()
+    if len(failing):
+        if by.key is not None:
+            hidden = failing["column"].isin(list(secret))
+            failing["value"] = failing["value"].mask(hidden, "(not repeated)")
+        failing["image"] = [by.image(str(name)) for name in failing["image"]]
+        for column in ("column", "expectation", "value"):
+            failing[column] = [by.told(str(text)) for text in failing[column]]
+    results = tuple(
+        replace(r, name=by.told(r.name), column=by.told(r.column), sentence=by.told(r.sentence))
+        for r in report.results
+    )
+    left_out = tuple(replace(one, cause=_cause(one.cause, by)) for one in report.counts.left_out)
+    counts = replace(report.counts, left_out=left_out)
+    return replace(report, failing=failing, results=results, counts=counts)
+
+
+def _cause(text: str, by: Pseudonyms) -> str:
+    """A cause that quotes an image is left out: it may be one whose name is not known whole."""
+    return "" if by.key is not None and text.startswith(QUOTES_AN_IMAGE) else by.told(text)

@@ -1,0 +1,173 @@
+"""Thumbnails of the images that findings rest on, where the spec asks for them.
+
+They are made when the audit is run, for a renderer sees neither the data nor the model, and lie in
+a folder beside the record: ``pictures/`` where they are public, ``confidential/``, which no bundle
+holds, where they are not. The record has the digest of each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from auditor.contract import Pass
+from auditor.data.dataset import Dataset
+from auditor.data.image_files import ImageFiles
+from auditor.data.images import UnreadableImageError, decode
+from auditor.data.bare_thumbnail import Thumbnail, thumbnail
+from auditor.engine.evidence import Gathered
+from auditor.findings import Finding, Measure, Verdict
+from auditor.judging.verdicts import worst
+from auditor.opening import write_whole
+from auditor.record import AuditRecord
+from auditor.record.pictures import CONFIDENTIAL, PAGE, PUBLIC, Picture, PictureSet, PicturesOf
+from auditor.scoring.presence import OneHot
+from auditor.spec import AuditSpec
+from auditor.spec.declarations import basis_text, require_picture_basis
+from auditor.spec.handing_on import PicturesSpec
+
+FINDINGS = 12
+"""Findings that have pictures, the worst of each limit first."""
+
+Place = tuple[str, str]
+"""A split, and the id of an image in it."""
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """A record with its pictures, and the files that were written for them."""
+
+    record: AuditRecord
+    files: tuple[Path, ...]
+
+
+def with_pictures(record: AuditRecord, gathered: Gathered, folder: Path) -> Pictured:
+    """The record with thumbnails of its worst findings; as it is where none are asked for.
+
+    Those of an earlier run are removed from the folder in either case.
+    """
+    _clear(folder)
+    spec = gathered.available.spec
+    asked = spec.report.pictures
+    day = datetime.fromisoformat(record.provenance.started).date()
+    basis = require_picture_basis(spec, record.declarations, as_of=day)
+    if asked is None or basis is None:
+        return Pictured(record, ())
+    chosen = _chosen(record, gathered.available.datasets, most=asked.most)
+    places = list(dict.fromkeys(p for shown in chosen.values() for p in shown))
+    found = PictureSet(
+        basis=basis_text(basis),
+        public=asked.public,
+        blurred=len(asked.blur),
+        pictures=(),
+        of=tuple(
+            PicturesOf(name, tuple(map(places.index, shown)), _measure(record, name).ranked)
+            for name, shown in chosen.items()
+        ),
+        more=len(_with_examples(record)) - len(chosen),
+    )
+    target = folder / found.folder
+    target.mkdir(exist_ok=True)
+    kept = [_kept(p, n, gathered, asked, target) for n, p in enumerate(places, start=1)]
+    said = replace(found, pictures=tuple(kept))
+    files = tuple(target / one.file for one in kept if one.file)
+    return Pictured(replace(record, pictures=said), files)
+
+
+def _clear(folder: Path) -> None:
+    for place in (folder / PUBLIC, folder / CONFIDENTIAL):
+        for path in place.glob("[0-9][0-9][0-9].jpg") if not place.is_symlink() else ():
+            path.unlink()
+    for page in (folder / PAGE, folder / CONFIDENTIAL / PAGE):
+        page.unlink(missing_ok=True)
+
+
+def _measure(record: AuditRecord, name: str) -> Measure:
+    finding = record.finding(name)
+    measure = record.measure(finding) if finding is not None else None
+    assert measure is not None
+    return measure
+
+
+def _with_examples(record: AuditRecord) -> list[Finding]:
+    """Findings that failed or lean worse and rest on images, in the order to read them."""
+    every = worst(record, k=max(len(record.findings), 1))
+    wrong = (f for f in every if f.verdict is Verdict.FAIL or f.leaning == "worse")
+    return [f for f in wrong if (m := record.measure(f)) is not None and m.examples]
+
+
+def _chosen(
+    record: AuditRecord, datasets: Mapping[str, Dataset], *, most: int
+) -> dict[str, tuple[Place, ...]]:
+    """The images of each finding: of each limit not met one first, about people where one is."""
+    found = _with_examples(record)
+    first: dict[str | None, str] = {}
+    for finding in sorted(found, key=lambda f: not _about_people(f, record)):
+        first.setdefault(finding.limit, finding.id)
+    found.sort(key=lambda f: first[f.limit] != f.id)
+    chosen: dict[str, tuple[Place, ...]] = {}
+    for finding in found:
+        measure = _measure(record, finding.id)
+        places = _places(measure, datasets)[:most]
+        if places and len(chosen) < FINDINGS:
+            chosen[finding.id] = places
+    return chosen
+
+
+def _about_people(finding: Finding, record: AuditRecord) -> bool:
+    stated = record.spec.parsed["data"]["attributes"]
+    keys = record.result(finding).subject.keys
+    return any(stated.get(name, {}).get("role") == "sensitive" for name, _ in keys)
+
+
+def _places(measure: Measure, datasets: Mapping[str, Dataset]) -> tuple[Place, ...]:
+    """Where the examples are: in the measure's own split, else in the first that has them."""
+    own = [split for split in datasets if split == measure.subject.split]
+    known = {split: set(datasets[split].image_ids) for split in (*own, *datasets)}
+    at = ((next((s for s in known if i in known[s]), ""), i) for i in measure.examples)
+    return tuple(dict.fromkeys(place for place in at if place[0]))
+
+
+def _kept(
+    place: Place, number: int, gathered: Gathered, asked: PicturesSpec, target: Path
+) -> Picture:
+    split, image = place
+    dataset = gathered.available.datasets[split]
+    row = int((dataset.image_ids == image).argmax())
+    label, answer = _said(place, gathered)
+    made = _made(str(dataset.frame["path"].iloc[row]), gathered.available.spec, asked)
+    if made is None:
+        return Picture(image, split, "", "", 0, 0, label, answer)
+    path = write_whole(target / f"{number:03}.jpg", made.content)
+    digest = hashlib.sha256(made.content).hexdigest()
+    return Picture(image, split, path.name, digest, made.width, made.height, label, answer)
+
+
+def _made(path: str, spec: AuditSpec, asked: PicturesSpec) -> Thumbnail | None:
+    try:
+        decoded = decode(
+            ImageFiles().read(path),
+            max_pixels=spec.data.limits.max_pixels,
+            white=spec.model.input.range,
+            dicom=spec.data.dicom,
+        )
+    except (UnreadableImageError, OSError):
+        return None
+    return thumbnail(decoded.pixels, side=asked.side, blur=asked.blur)
+
+
+def _said(place: Place, gathered: Gathered) -> tuple[str, str]:
+    """The class that is true of an image, and the one answered; empty where there is no one."""
+    split, image = place
+    for part in ("sound", "as-given"):
+        rows = gathered.scored.get((Pass(split), part, "image"))
+        if rows is not None and isinstance(rows.presence, OneHot):
+            at = (rows.image_ids == image).nonzero()[0]
+            if len(at):
+                codes = (rows.presence.truth[at[0]], rows.presence.answers[at[0]])
+                label, answer = ("" if i < 0 else rows.presence.classes[i] for i in codes)
+                return label, answer
+    return "", ""

@@ -1,0 +1,230 @@
+"""Pictures of findings: on a declared ground alone, small, encoded anew, and in their place."""
+
+import base64
+import dataclasses
+import io
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from coloured_rooms import make_world
+from PIL import Image
+
+import auditor
+from auditor.data.bare_thumbnail import thumbnail
+from auditor.engine.pictures import _chosen
+from auditor.findings import Subject, Verdict, finding_id
+from auditor.judging.judged_record import read_record
+from auditor.rendering import render
+from auditor.reports.pictures_section import pictures_view
+from auditor.stats import RateDifference
+
+CHECKS = ("performance/overall", "performance/claims", "bias/subgroup-gap", "data/duplicates")
+BASIS = """declarations:
+  - {key: basis-pictures, statement: The photos are noise., owner: {name: A. Person, role: owner},
+     date: 2026-01-10, expires: EXPIRES}
+"""
+FORMATS = ("html", "pictures", "card")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Rooms as JPEG files with EXIF (a place, a name), turned by it, larger than a thumbnail."""
+    spec = make_world(
+        tmp_path_factory.mktemp("worlds") / "pictured", sizes=(300, 60, 60), wrong_in_old=0.6
+    )
+    path = spec.parent / "test.csv"
+    table = pd.read_csv(path)
+    for place, name in enumerate(table["file"]):
+        image = Image.open(spec.parent / name).convert("RGB").resize((96, 80))
+        exif = Image.Exif()
+        exif[0x010F] = "Maker of Secrets"
+        exif[0x0112] = 6 if place % 2 else 1
+        image.save((spec.parent / name).with_suffix(".jpg"), quality=95, exif=exif)
+    table["file"] = table["file"].str.replace(".png", ".jpg")
+    table.to_csv(path, index=False)
+    return spec
+
+
+def spec_with(world, report, *, name, expires="2099-01-10"):
+    (world.parent / "people.yaml").write_text(BASIS.replace("EXPIRES", expires))
+    path = world.with_name(name)
+    path.write_text(f"{world.read_text()}declarations: people.yaml\nreport: {report}\n")
+    return path
+
+
+def pictured(world, out, report, name):
+    record = auditor.run(spec_with(world, report, name=name), out=out, only=CHECKS)
+    render(record, out, formats=FORMATS)
+    return record
+
+
+@pytest.fixture(scope="module")
+def private(world, tmp_path_factory):
+    out = tmp_path_factory.mktemp("private") / "out"
+    return pictured(world, out, "{pictures: {most: 3, side: 48}}", "private.yaml"), out
+
+
+def images_of(page):
+    found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page.read_text())
+    return [base64.b64decode(data) for data in found]
+
+
+def test_pictures_lie_in_a_confidential_page_and_nowhere_else(private):
+    record, out = private
+    assert (out / "confidential" / "pictures.html").exists()
+    shown = images_of(out / "confidential" / "pictures.html")
+    assert shown
+    assert not images_of(out / "report.html")
+    assert "img-src" not in (out / "report.html").read_text()
+    assert not (out / "pictures.html").exists()
+    page = (out / "confidential" / "pictures.html").read_text()
+    assert "Confidential: photos are personal data" in page
+    assert "The photos are noise. Declared by A. Person, owner, 2026-01-10" in page
+    assert read_record(out).pictures == record.pictures
+
+
+def test_they_are_small_and_hold_pixels_alone(private):
+    record, out = private
+    for data in images_of(out / "confidential" / "pictures.html"):
+        assert b"Secrets" not in data
+        assert b"Exif" not in data
+        image = Image.open(io.BytesIO(data))
+        assert not image.getexif()
+        assert not {"exif", "icc_profile", "comment"} & image.info.keys()
+        assert max(image.size) == 48
+    sizes = {(p.width, p.height) for p in record.pictures.pictures}
+    assert {(48, 40), (40, 48)} == sizes, "turned as the EXIF said"
+
+
+def test_the_worst_errors_of_each_finding_come_first(private):
+    record, _ = private
+    for of in record.pictures.of:
+        measure = record.measure(record.finding(of.finding))
+        shown = [record.pictures.pictures[i] for i in of.pictures]
+        assert tuple(p.image for p in shown) == tuple(dict.fromkeys(measure.examples))[:3]
+        assert all(p.label and p.answer and p.label != p.answer for p in shown)
+        assert of.ranked is measure.ranked
+    assert any("subgroup-gap" in of.finding for of in record.pictures.of)
+
+
+def test_of_one_limit_the_finding_about_people_has_pictures_first(private):
+    """Another group that fails the same limit by more does not take the place of people."""
+    record, _ = private
+    (failing,) = (f for f in record.findings if f.verdict is Verdict.FAIL and "gap" in f.id)
+    measure = record.measure(failing)
+    far = RateDifference(x=10.0, n=100.0, x_rest=99.0, n_rest=100.0)
+    other = dataclasses.replace(measure, subject=Subject.of(storey="top", split="test"),
+                                estimate=far)  # fmt: skip
+    name = finding_id(failing.check, other.name, other.subject)
+    results = tuple(
+        dataclasses.replace(r, measures=(other, *r.measures)) if r.check == failing.check else r
+        for r in record.results
+    )
+    for people, first in (("building", failing.id), ("storey", name)):
+        attributes = {a: {"role": "sensitive" if a == people else "condition"}
+                      for a in ("building", "storey")}  # fmt: skip
+        parsed = dict(record.spec.parsed)
+        parsed["data"] = parsed["data"] | {"attributes": attributes}
+        both = dataclasses.replace(
+            record,
+            spec=dataclasses.replace(record.spec, parsed=parsed),
+            results=results,
+            findings=(dataclasses.replace(failing, id=name), *record.findings),
+        )
+        shown = [i for i in _chosen(both, {"test": _Images(measure)}, most=2) if "gap" in i]
+        assert shown == [first, *({failing.id, name} - {first})]
+
+
+class _Images:
+    def __init__(self, measure):
+        self.image_ids = measure.examples
+
+
+def test_what_is_not_worst_first_is_called_examples(private):
+    record, out = private
+    view = pictures_view(record, out)
+    assert {f.order for f in view.findings} == {"Worst first."}
+    plain = [dataclasses.replace(of, ranked=False) for of in record.pictures.of]
+    pictures = dataclasses.replace(record.pictures, of=tuple(plain))
+    view = pictures_view(dataclasses.replace(record, pictures=pictures), out)
+    assert {f.order for f in view.findings} == {"Examples, in no order."}
+
+
+def test_public_pictures_stand_in_the_report_with_an_alternative_text(world, tmp_path):
+    out = tmp_path / "out"
+    record = pictured(world, out, "{pictures: {most: 1, public: true}}", "public.yaml")
+    page = (out / "report.html").read_text()
+    assert len(images_of(out / "report.html")) == sum(len(o.pictures) for o in record.pictures.of)
+    assert "img-src data:" in page
+    for tag in re.findall(r"<img [^>]*>", page):
+        assert re.search(r'alt="Photo test/\d+\.jpg, test data: labelled “\w+”', tag), tag[-200:]
+    assert (out / "pictures.html").exists()
+    assert "Confidential" not in (out / "pictures.html").read_text()
+    assert not list((out / "confidential").glob("*")) if (out / "confidential").exists() else True
+    before = page
+    render(read_record(out), tmp_path / "elsewhere", formats=("html",), beside=out)
+    assert (tmp_path / "elsewhere" / "report.html").read_text() == before
+
+
+def test_a_changed_or_missing_picture_is_not_shown(private, tmp_path):
+    record, out = private
+    copy = tmp_path / "copy"
+    shutil.copytree(out, copy)
+    first, second, *_ = record.pictures.pictures
+    (copy / "confidential" / first.file).write_bytes(b"another picture")
+    (copy / "confidential" / second.file).unlink()
+    render(record, copy, formats=("pictures",))
+    page = (copy / "confidential" / "pictures.html").read_text()
+    assert f"{first.file} is not the picture that the audit made" in page
+    assert f"{second.file} is not beside the record" in page
+
+
+def test_without_being_asked_for_no_picture_is_made_and_older_ones_go(world, private, tmp_path):
+    _, made = private
+    out = tmp_path / "out"
+    shutil.copytree(made, out)
+    record = auditor.run(world, out=out, only=CHECKS)
+    render(record, out, formats=FORMATS)
+    assert record.pictures is None
+    assert not list(out.rglob("*.jpg"))
+    assert not list(out.rglob("pictures.html"))
+
+
+@pytest.mark.parametrize(
+    ("report", "expires", "says"),
+    [
+        ("{pictures: {}}", "2026-01-11", "basis-pictures expired on 2026-01-11"),
+        ("{pictures: {blur: [[0.5, 0, 0.5, 1]]}}", "2099-01-10", "is empty; give [x0, y0, x1, y1]"),
+        ("{picture: {}}", "2099-01-10", "Did you mean 'pictures'?"),
+    ],
+)
+def test_what_does_not_hold_is_refused(world, command, tmp_path, report, expires, says):
+    spec = spec_with(world, report, name="refused.yaml", expires=expires)
+    code, _, said = command("run", spec, "--out", tmp_path / "out")
+    assert code == 2
+    assert says in " ".join(said.split())
+
+
+def test_without_a_declared_ground_nothing_is_read(world, command, tmp_path, monkeypatch):
+    monkeypatch.setattr("auditor.engine.run.load", lambda *_, **__: pytest.fail("data were read"))
+    path = world.with_name("groundless.yaml")
+    path.write_text(f"{world.read_text()}report: {{pictures: {{}}}}\n")
+    code, _, said = command("run", path, "--out", tmp_path / "out")
+    assert code == 2
+    assert "report.pictures asks for photos" in said
+    assert "Add a declaration with the key basis-pictures" in " ".join(said.split())
+
+
+def test_a_blurred_region_keeps_nothing_that_could_be_told():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    region = (0.25, 0.25, 0.75, 0.75)
+    hidden = np.asarray(Image.open(io.BytesIO(thumbnail(pixels, side=160, blur=[region]).content)))
+    plain = np.asarray(Image.open(io.BytesIO(thumbnail(pixels, side=160).content)))
+    inside = (slice(34, 86), slice(44, 116))
+    assert hidden[inside].std() < 12 < 40 < plain[inside].std()
+    outside = (slice(0, 24), slice(0, 160))
+    assert abs(hidden[outside].astype(int) - plain[outside].astype(int)).mean() < 8

@@ -1,0 +1,225 @@
+"""Names in what is handed on: annotators under letters, images and units under keyed hashes."""
+
+import csv
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from coloured_rooms import make_world
+
+import auditor
+from auditor.data.pseudonyms import Pseudonyms, lettered
+from auditor.engine.run import judge_again
+from auditor.findings import Measure
+from auditor.judging.judged_record import read_record
+from auditor.rendering import render
+from auditor.stats import value
+
+CHECKS = ("data/manifest", "data/images", "data/duplicates", "data/left-out", "data/leakage",
+          "performance/overall", "bias/subgroup-gap", "bias/label-agreement")  # fmt: skip
+RATED = (
+    "columns: {image: file, label: label, unit: room}",
+    "columns: {image: file, label: label, unit: room, annotator: inspector,\n"
+    "    ratings: {ottoline: grade_ottoline, Xaver: by_xaver}, gold: expert}",
+)
+ATTRIBUTE = (
+    "building: {role: condition}",
+    "building: {role: condition}\n    inspector: {role: condition}",
+)
+TEXTS = ("audit.json", "findings.csv", "MODEL_CARD.md", "ml-bom.cdx.json", "report.html",
+         "runs.jsonl", "junit.xml", "findings.sarif")  # fmt: skip
+NAMES = ("ottoline", "xaver")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Rooms graded by two inspectors, with a missing file, a copy and a broken image."""
+    spec = make_world(tmp_path_factory.mktemp("worlds") / "private", sizes=(180, 40, 40))
+    for split in ("test", "train", "deployment"):
+        path = spec.parent / f"{split}.csv"
+        table = pd.read_csv(path)
+        rng = np.random.default_rng(len(split))
+        flip = {"red": "blue", "blue": "red"}
+        other = np.where(rng.random(len(table)) < 0.2, table["label"].map(flip), table["label"])
+        table["inspector"] = np.where(rng.random(len(table)) < 0.5, "ottoline", "Xaver")
+        table["grade_ottoline"], table["by_xaver"] = table["label"], other
+        table["expert"] = table["label"]
+        if split == "test":
+            table.loc[5, "by_xaver"] = "green"
+            table.loc[len(table)] = table.loc[0].to_dict() | {"file": "test/gone.png"}
+            first, second = (spec.parent / table.loc[i, "file"] for i in (10, 40))
+            second.write_bytes(first.read_bytes())
+            (spec.parent / table.loc[7, "file"]).write_bytes(b"no image")
+        table.to_csv(path, index=False)
+    (spec.parent / "secret.key").write_text("a" * 32)
+    return spec
+
+
+def spec_with(world, *changes, name, more=""):
+    text = world.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path = world.with_name(name)
+    path.write_text(f"{text}consequences: {{adverse: [red]}}\n{more}")
+    return path
+
+
+def audited(spec, out):
+    record = auditor.run(spec, out=out, only=CHECKS)
+    render(record, out, formats=("html", "card", "bom", "csv", "junit", "sarif"))
+    return record
+
+
+def handed_on(out):
+    """Every text below a folder but those of its store."""
+    files = [p for p in out.rglob("*") if p.is_file() and "store" not in p.relative_to(out).parts]
+    assert {p.name for p in files} >= set(TEXTS)
+    return {str(p.relative_to(out)): p.read_text(encoding="utf-8") for p in files}
+
+
+@pytest.fixture(scope="module")
+def private(world, tmp_path_factory):
+    out = tmp_path_factory.mktemp("private") / "out"
+    more = "privacy: {images: pseudonyms, key: secret.key}\n"
+    record = audited(spec_with(world, RATED, ATTRIBUTE, name="private.yaml", more=more), out)
+    return record, out
+
+
+def test_no_annotator_is_named_in_anything_that_is_handed_on(private):
+    record, out = private
+    for name, text in handed_on(out).items():
+        for person in NAMES:
+            assert person not in text.lower(), (name, person)
+    said = {m.subject.get("annotator") for _, m in record.measures()} - {None}
+    assert said == {"annotator A", "annotator B"}
+    groups = {m.subject.get("inspector") for _, m in record.measures()} - {None}
+    assert groups == {"annotator A", "annotator B"}
+    assert record.spec.parsed["data"]["columns"]["ratings"].keys() == {"annotator A", "annotator B"}
+    assert "annotator B’s" in (out / "report.html").read_text()
+
+
+def test_no_image_and_no_unit_is_named_in_anything_that_is_handed_on(private, world):
+    record, out = private
+    tables = [pd.read_csv(world.parent / f"{s}.csv") for s in ("test", "train", "deployment")]
+    names = {str(n) for t in tables for c in ("file", "room") for n in t[c]}
+    stems = re.compile(r"(?:test|train|deployment)[-/]\d+")
+    for name, text in handed_on(out).items():
+        assert not stems.search(text), (name, stems.search(text))
+        assert "gone.png" not in text, name
+    rows = csv.DictReader((out / "store" / "pseudonyms.csv").read_text().splitlines())
+    kept = {row["name"]: row["pseudonym"] for row in rows}
+    assert names - {"test/gone.png"} <= kept.keys()
+    assert len(set(kept.values())) == len(kept)
+    shown = {i for _, m in record.measures() for i in m.examples}
+    assert shown
+    assert shown - {"", Pseudonyms(b"a" * 32).image("test/gone.png")} <= set(kept.values())
+    assert (out / "store" / "pseudonyms.csv").stat().st_mode & 0o077 == 0
+
+
+def test_what_is_measured_stays_the_same(private, world, tmp_path):
+    named = audited(spec_with(world, RATED, ATTRIBUTE, name="named.yaml"), tmp_path / "out")
+    other, _ = private
+    before, after = (
+        {i: value(m.estimate) for i, m in r.results_by_id.items() if isinstance(m, Measure)
+         if not {"annotator", "inspector"} & dict(m.subject.keys).keys()}
+        for r in (named, other)
+    )  # fmt: skip
+    assert len(before) > 20
+    assert before == pytest.approx(after, nan_ok=True)
+    assert any("test/" in i for _, m in named.measures() for i in m.examples)
+    assert named.spec.digest != other.spec.digest
+
+
+def test_the_same_key_gives_the_same_names_and_another_others(private, world, tmp_path):
+    record, _ = private
+    (world.parent / "other.key").write_text("b" * 32)
+    few = ("performance/overall",)
+    before = [m.examples for check, m in record.measures() if check in few]
+    for key, same in (("secret.key", True), ("other.key", False)):
+        more = f"privacy: {{images: pseudonyms, key: {key}}}\n"
+        spec = spec_with(world, RATED, ATTRIBUTE, name="again.yaml", more=more)
+        again = auditor.run(spec, out=tmp_path / key, only=few)
+        after = [m.examples for check, m in again.measures() if check in few]
+        assert (after == before) is same
+        assert read_record(tmp_path / key).spec.parsed == again.spec.parsed
+
+
+BASIS = """declarations:
+  - {key: basis-annotators, statement: Both agreed to be named., owner: {name: A. Person},
+     date: 2026-01-10, expires: 2099-01-10}
+"""
+
+
+def test_a_declared_basis_lets_annotators_be_named(world, tmp_path):
+    (world.parent / "people.yaml").write_text(BASIS)
+    declared = ("policy: policy.yaml", "policy: policy.yaml\ndeclarations: people.yaml")
+    record = auditor.run(
+        spec_with(world, RATED, declared, name="named.yaml"), out=tmp_path, only=CHECKS
+    )
+    assert {m.subject.get("annotator") for _, m in record.measures()} - {None} == {
+        "ottoline", "Xaver"
+    }  # fmt: skip
+    assert record.spec.text == world.with_name("named.yaml").read_text()
+
+
+def test_a_basis_that_has_expired_neither_names_nor_hides_in_silence(world, command, tmp_path):
+    (world.parent / "people.yaml").write_text(BASIS.replace("2099", "2026"))
+    declared = ("policy: policy.yaml", "policy: policy.yaml\ndeclarations: people.yaml")
+    code, _, said = command(
+        "run", spec_with(world, RATED, declared, name="old.yaml"), "--out", tmp_path / "out"
+    )
+    assert code == 2
+    assert "basis-annotators expired on 2026-01-10" in said
+    assert "declare it again with a later date" in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    ("privacy", "says"),
+    [
+        ("{images: pseudonyms}", "need a secret key; make one with openssl rand -hex 32"),
+        ("{images: pseudonyms, key: none.key}", "privacy.key: {folder}/none.key does not exist. "
+         "Make one with openssl rand -hex 32 > none.key"),
+        ("{images: pseudonyms, key: short.key}", "short.key holds 5 bytes, expected 16 or more"),
+        ("{images: pseudonyms, key: out/own.key}", "out/own.key lies in --out {folder}/out"),
+        ("{images: hidden}", "privacy.images"),
+    ],
+)  # fmt: skip
+def test_a_key_that_hides_nothing_is_refused(world, command, privacy, says):
+    (world.parent / "short.key").write_text("short")
+    out = world.parent / "out"
+    out.mkdir(exist_ok=True)
+    (out / "own.key").write_text("a" * 32)
+    spec = spec_with(world, name="bad.yaml", more=f"privacy: {privacy}\n")
+    code, _, said = command("run", spec, "--out", out)
+    assert code == 2
+    assert says.format(folder=world.parent) in " ".join(said.split())
+    assert not (out / "audit.json").exists()
+
+
+def test_letters_stay_with_their_names_and_are_not_those_of_the_alphabet():
+    names = [f"person {i}" for i in range(40)]
+    first = lettered(names, salt=b"audit")
+    assert first == lettered(reversed(names), salt=b"audit") != lettered(names, salt=b"other")
+    assert sorted(first.values(), key=lambda n: (len(n), n))[25:28] == [
+        "annotator Z", "annotator AA", "annotator AB"
+    ]  # fmt: skip
+    assert list(first.values()) == [first[n] for n in first]
+    assert [first[n] for n in names] != sorted(first.values(), key=lambda n: (len(n), n))
+
+
+def test_a_name_is_replaced_as_a_word_and_not_within_one():
+    by = Pseudonyms(annotators={"ann": "annotator A", "ann lee": "annotator B"})
+    assert by.told("Ann annotates grade_ann, by ANN LEE") == (
+        "annotator A annotates grade_annotator A, by annotator B"
+    )
+    assert by.image("x.png") == "x.png"
+
+
+def test_the_record_of_a_hidden_spec_can_be_judged_again(private, tmp_path):
+    record, out = private
+    judged = judge_again(out, policy="strict", out=tmp_path / "judged")
+    assert judged.policy.parsed["id"] == "strict"
+    assert judged.spec == record.spec
+    assert "ottoline" not in (tmp_path / "judged" / "audit.json").read_text().lower()
