@@ -14,10 +14,10 @@ from datetime import datetime
 from pathlib import Path
 
 from auditor.contract import Pass
+from auditor.data.bare_thumbnail import Thumbnail, thumbnail
 from auditor.data.dataset import Dataset
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import UnreadableImageError, decode
-from auditor.data.bare_thumbnail import Thumbnail, thumbnail
 from auditor.engine.evidence import Gathered
 from auditor.findings import Finding, Measure, Verdict
 from auditor.judging.verdicts import worst

@@ -28,9 +28,9 @@ from auditor.engine.named_files import (
     with_images,
 )
 from auditor.engine.output import output_folder
-from auditor.engine.ray_cluster import OnRay
 from auditor.engine.pictures import with_pictures
 from auditor.engine.privacy import under_pseudonyms
+from auditor.engine.ray_cluster import OnRay
 from auditor.engine.recording import (
     check_texts,
     dataset_summaries,
