@@ -14,6 +14,16 @@ import typer
 from auditor import __version__
 from auditor.cli_compare import compare
 from auditor.cli_explain import checks, explain
+from auditor.cli_options import (
+    Only,
+    Out,
+    PolicyName,
+    Quiet,
+    RecordPath,
+    SharedStore,
+    SpecPath,
+    TrustCode,
+)
 from auditor.cli_ray import On, Patience, Workers, on_ray
 from auditor.errors import AuditorError, SpecError
 from auditor.evidence_commands import COMMANDS
@@ -49,37 +59,6 @@ app = typer.Typer(
     "4 internal error, 130 stopped.\n\n"
     "Begin with:  auditor init model.onnx photos/  then  auditor run audit.yaml",
 )
-
-SpecPath = Annotated[Path, typer.Argument(metavar="AUDIT.YAML", help="The audit spec.")]
-RecordPath = Annotated[
-    Path, typer.Argument(metavar="AUDIT.JSON", help="The record of an audit, or its folder.")
-]
-Only = Annotated[
-    Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
-    typer.Option(
-        "--only",
-        metavar="ID|FAMILY",
-        help="Run only this check, or this family of checks (bias); may be given several times.",
-    ),
-]
-TrustCode = Annotated[
-    bool,
-    typer.Option(
-        "--trust-code",
-        help="Run the model author's own code (module:function architectures, .pt2 files). "
-        "The record and page one say so.",
-    ),
-]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for all outputs.")]
-PolicyName = Annotated[
-    Optional[str],  # noqa: UP045 - typer reads the annotation at run time
-    typer.Option("--policy", metavar="NAME|FILE", help="default, strict, or a policy of yours."),
-]
-SharedStore = Annotated[
-    Optional[str],  # noqa: UP045 - typer reads the annotation at run time
-    typer.Option("--store", metavar="DIR|URL", help="A store that several runs share."),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
 
 def _given(option: str, text: str, *, metavar: str = "COLUMN") -> Any:

@@ -35,6 +35,7 @@ LAYERS = (
         "cli",
         "cli_compare",
         "cli_explain",
+        "cli_options",
         "cli_ray",
         "__init__",
     ),
