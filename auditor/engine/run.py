@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from auditor.clauses.coverage import AtHand, clause_table
-from auditor.contract import Pass
-from auditor.data.dataset import Dataset
 from auditor.data.scan import PROPERTY_NAMES
-from auditor.data.views import AS_SHOT
-from auditor.engine.driving import cluster_lines, driven
-from auditor.engine.gather import CostEstimate, Loaded, cost_of, gather, load, pass_size
+from auditor.engine.driving import driven
+from auditor.engine.gather import Gathered, Loaded, gather, load
 from auditor.engine.kept import Asked, kept_run, note_run
 from auditor.engine.ledger import attempt_of, begin, begin_judging, end
 from auditor.engine.linear_algebra import one_blas_thread
-from auditor.engine.measure import run_checks
+from auditor.engine.measure import CheckRun, run_checks
 from auditor.engine.named_files import (
     can_be_kept,
     footprint_of_named,
@@ -29,6 +24,7 @@ from auditor.engine.named_files import (
 )
 from auditor.engine.output import output_folder
 from auditor.engine.pictures import with_pictures
+from auditor.engine.plan_lines import plan_lines
 from auditor.engine.privacy import under_pseudonyms
 from auditor.engine.ray_cluster import OnRay
 from auditor.engine.recording import (
@@ -38,7 +34,7 @@ from auditor.engine.recording import (
     pass_facts,
     plan_summary,
 )
-from auditor.engine.remote_marks import named_urls, told_apart_by
+from auditor.engine.remote_marks import named_urls
 from auditor.engine.row_files import write_rows
 from auditor.engine.runner import Progress
 from auditor.engine.store import Store
@@ -54,20 +50,18 @@ from auditor.judging.judged_record import (
 )
 from auditor.judging.known_names import KnownNames, require_known_names
 from auditor.judging.policy_file import PolicyFile, load_policy, require_sensible_claims
-from auditor.models.bench.machine import threads_allowed
 from auditor.record import AuditRecord
 from auditor.record.clauses import ClauseTable
 from auditor.record.files import write_record
 from auditor.record.history import Past
 from auditor.record.provenance import collect_provenance
-from auditor.record.reasons import set_apart_text
 from auditor.record.tables import write_tables
 from auditor.remote.cache import forget_unmarked
 from auditor.remote.places import Place, place_at
 from auditor.remote.urls import is_url
-from auditor.spec import AuditSpec, Document, ModelSpec
+from auditor.spec import AuditSpec, Document
 from auditor.spec.declarations import read_declarations, require_basis, require_picture_basis
-from auditor.spec.spec_file import read_spec
+from auditor.spec.spec_file import SpecFile, read_spec
 
 Show = Callable[[str, int, int], None]
 
@@ -136,28 +130,10 @@ def audit_into(
     with one_blas_thread(), driven(loaded, on) as runner:
         gathered = gather(loaded, store=held, report=_as_show(report), runner=runner)
     runs = run_checks(loaded.plan.checks, gathered, report=report)
-    provenance = collect_provenance(
-        seed=file.spec.audit.seed,
-        started=started,
-        finished=datetime.now(UTC),
-        inputs=input_digests(loaded, gathered),
-        trusted_code=loaded.predictor.facts.trusted_code,
-        contained_by=loaded.predictor.contained_by,
-        remote=_remote(file.spec, shared),
-    )
-    record = make_record(
-        spec=spec_file,
-        policy=policy_file,
-        provenance=provenance,
-        model=loaded.predictor.facts,
-        datasets=dataset_summaries(gathered, declarations),
-        plan=plan_summary(loaded),
-        passes=pass_facts(loaded),
-        results=tuple(each.results for each in runs),
-        check_texts=check_texts(loaded.plan.checks),
-        declarations=declarations,
-        past=past,
-    )
+    record = _record_of(
+        loaded, gathered, runs, spec=spec_file, policy=policy_file, declarations=declarations,
+        past=past, started=started, remote=_remote(file.spec, shared),
+    )  # fmt: skip
     pictured = with_pictures(record, gathered, folder)
     record = pictured.record
     write_rows(record, gathered)
@@ -176,6 +152,42 @@ def audit_into(
             written=written,
         )
     return record
+
+
+def _record_of(
+    loaded: Loaded,
+    gathered: Gathered,
+    runs: Sequence[CheckRun],
+    *,
+    spec: SpecFile,
+    policy: PolicyFile,
+    declarations: Document | None,
+    past: Past,
+    started: datetime,
+    remote: dict[str, str],
+) -> AuditRecord:
+    provenance = collect_provenance(
+        seed=loaded.spec.audit.seed,
+        started=started,
+        finished=datetime.now(UTC),
+        inputs=input_digests(loaded, gathered),
+        trusted_code=loaded.predictor.facts.trusted_code,
+        contained_by=loaded.predictor.contained_by,
+        remote=remote,
+    )
+    return make_record(
+        spec=spec,
+        policy=policy,
+        provenance=provenance,
+        model=loaded.predictor.facts,
+        datasets=dataset_summaries(gathered, declarations),
+        plan=plan_summary(loaded),
+        passes=pass_facts(loaded),
+        results=tuple(each.results for each in runs),
+        check_texts=check_texts(loaded.plan.checks),
+        declarations=declarations,
+        past=past,
+    )
 
 
 def _remote(spec: AuditSpec, shared: Place | None) -> dict[str, str]:
@@ -266,18 +278,7 @@ def plan(
     _declarations(file.spec)
     loaded = load(file.spec, only=only, trust_code=trust_code)
     require_known_names(policy_file, _known_names(loaded), file)
-    notes = [f"Model: {note}" for note in loaded.predictor.facts.notes]
-    cost = cost_of(loaded)
-    lines = [
-        *_head_lines(loaded.spec.model),
-        *_remote_lines(loaded),
-        *_row_lines(loaded),
-        *_check_lines(loaded),
-        "",
-        *_pass_lines(loaded, cost),
-        *([] if on is None else cluster_lines(loaded, on, cost)),
-    ]
-    return [*notes, *lines]
+    return plan_lines(loaded, on=on)
 
 
 def clauses_before(spec: str | Path, *, trust_code: bool = False) -> ClauseTable:
@@ -317,80 +318,3 @@ def _known_names(loaded: Loaded) -> KnownNames:
             seen.setdefault(attribute.name, set()).update(dataset.groups(attribute.name))
     classes = loaded.available.datasets["test"].classes
     return KnownNames(loaded.spec, classes, groups, seen, others=PROPERTY_NAMES)
-
-
-def _head_lines(model: ModelSpec) -> list[str]:
-    """How a detector's or segmenter's outputs are read, defaults included."""
-    if model.head is None:
-        return []
-    stated = model.head.model_dump(mode="json")
-    told = ", ".join(f"{key}: {json.dumps(v)}" for key, v in stated.items() if v not in ({}, ""))
-    lines = [f"Output ({model.task}): {told}"]
-    if model.gives_boxes:
-        point = model.point
-        lines.append(
-            f"Operating point: boxes count from a score of {point.confidence:g}, and are right "
-            f"from an overlap (IoU) of {point.overlap:g}"
-        )
-    return lines
-
-
-def _remote_lines(loaded: Loaded) -> Iterator[str]:
-    """What is read over the network, and how a change of it is seen."""
-    for key, url in named_urls(loaded.spec):
-        split = key.split(".")[1]
-        how = told_apart_by(loaded.available.datasets[split].frame["path"])
-        yield f"Over the network: {key}: {url}" + (f" ({how})" if key.endswith("images") else "")
-
-
-def _row_lines(loaded: Loaded) -> Iterator[str]:
-    """The rows of each split, and those that are left out by reason, as far as reading tells."""
-    for split, report in loaded.manifest_reports.items():
-        images = len(loaded.available.datasets[split])
-        yield f"{split}: {report.n_rows:,} rows, {images:,} images"
-        for one in report.counts.left_out:
-            cause = f" ({one.cause})" if one.cause else ""
-            yield f"  left out: {one.n:,} {set_apart_text(one.reason)}{cause}"
-    yield ""
-
-
-def _check_lines(loaded: Loaded) -> list[str]:
-    plan = loaded.plan
-    lines = [f"Will run ({len(plan.checks)}):"]
-    lines += [f"  {check.id}" for check in plan.checks]
-    lines += ["", f"Will not run ({len(plan.not_run)}):"]
-    for left_out in plan.not_run:
-        lines += [f"  {left_out.check}: {left_out.reason}", f"      {left_out.remedy}"]
-    return lines
-
-
-_FEW_VIEWS = 8
-"""Views of one sample that are told one by one; of more their number."""
-
-
-def _told_passes(passes: Sequence[Pass], datasets: Mapping[str, Dataset]) -> Iterator[str]:
-    """A line for each pass; one for many views of the same sample."""
-    alike: dict[Pass, list[Pass]] = {}
-    for one in passes:
-        alike.setdefault(replace(one, view=AS_SHOT), []).append(one)
-    for group in alike.values():
-        if len(group) <= _FEW_VIEWS:
-            yield from (f"{one}: {pass_size(one, datasets)} images" for one in group)
-        else:
-            images = sum(pass_size(one, datasets) for one in group)
-            yield f"{group[0]} and {len(group) - 1} other views: {images:,} images in all"
-
-
-def _pass_lines(loaded: Loaded, cost: CostEstimate) -> list[str]:
-    datasets = loaded.available.datasets
-    lines = [f"Passes ({len(loaded.plan.passes)}):"]
-    lines += [f"  {line}" for line in _told_passes(loaded.plan.passes, datasets)]
-    seconds = cost.cpu_seconds / threads_allowed()
-    about = f"{seconds / 60:.1f} minutes" if seconds >= 90 else f"{max(seconds, 1):.0f} seconds"
-    lines += [
-        "",
-        f"{cost.decodes} images to decode, {cost.inferences} to put through the model: about "
-        f"{about} of sweeping on this machine, without what an earlier run has kept; the checks "
-        "on the target hardware come on top.",
-    ]
-    return lines

@@ -10,7 +10,7 @@ from auditor.contract import Available
 from auditor.data.corruptions import KINDS
 from auditor.data.views import UnderCondition
 from auditor.engine.plan import make_plan
-from auditor.engine.run import _told_passes
+from auditor.engine.plan_lines import _told_passes
 from auditor.errors import SpecError
 from auditor.findings import Figure, Table, Unmeasured
 from auditor.judging.policy_file import load_policy
