@@ -26,7 +26,7 @@ from auditor.engine.named_files import (
     with_images,
 )
 from auditor.engine.output import output_folder
-from auditor.engine.pictures import with_pictures
+from auditor.engine.pictures import regions_to_blur, with_pictures
 from auditor.engine.privacy import under_pseudonyms
 from auditor.engine.recording import (
     check_texts,
@@ -114,6 +114,7 @@ def audit_into(
     private = under_pseudonyms(loaded, file, declarations, out=folder, as_of=started.date())
     loaded, spec_file = private.loaded, private.file
     require_known_names(policy_file, _known_names(loaded), file)
+    blur = regions_to_blur(file.spec)
     past = _note_attempt(folder, loaded, policy=policy_file, started=started)
     store = Store(folder / "store")
     store.remove_partial()
@@ -140,7 +141,7 @@ def audit_into(
         declarations=declarations,
         past=past,
     )
-    pictured = with_pictures(record, gathered, folder)
+    pictured = with_pictures(record, gathered, folder, blur=blur)
     record = pictured.record
     write_rows(record, gathered)
     tables = write_tables([table for each in runs for table in each.tables], folder / "tables")

@@ -9,7 +9,7 @@ import pytest
 from coloured_rooms import make_world
 
 import auditor
-from auditor.data.pseudonyms import Pseudonyms, lettered
+from auditor.data.pseudonyms import Pseudonyms, lettered, renamed
 from auditor.engine.run import judge_again
 from auditor.findings import Measure
 from auditor.judging.judged_record import read_record
@@ -207,6 +207,22 @@ def test_letters_stay_with_their_names_and_are_not_those_of_the_alphabet():
     ]  # fmt: skip
     assert list(first.values()) == [first[n] for n in first]
     assert [first[n] for n in names] != sorted(first.values(), key=lambda n: (len(n), n))
+
+
+def test_a_split_is_renamed_whole(worlds):
+    """Units too, which few outputs print: equal names stay equal, in every split."""
+    given = worlds.dataset(
+        [0, 1, 0, 1], units=["r1", "r1", "r2", ""], annotator=["b", "a", "b", ""]
+    )
+    by = Pseudonyms(b"k" * 16, {"a": "annotator A", "b": "annotator B"})
+    found = renamed(given, by)
+    assert found.frame["annotator"].tolist() == ["annotator B", "annotator A", "annotator B", ""]
+    units = found.frame["unit"].tolist()
+    assert units == [by.unit("r1"), by.unit("r1"), by.unit("r2"), ""]
+    assert len({*units, *found.image_ids}) == 3 + len(given)
+    assert not {*units, *found.image_ids} & {*given.frame["unit"], *given.image_ids} - {""}
+    assert (found.frame["path"] == given.frame["path"]).all()
+    assert renamed(given, Pseudonyms()).frame.equals(given.frame)
 
 
 def test_a_name_is_replaced_as_a_word_and_not_within_one():
