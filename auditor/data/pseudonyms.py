@@ -88,6 +88,11 @@ def lettered(names: Iterable[str], *, salt: bytes) -> dict[str, str]:
     }
 
 
+def is_pseudonym(name: str) -> bool:
+    """Whether a name is what `lettered` gives, or stands for all annotators but one."""
+    return name == "others" or re.fullmatch(r"annotator [A-Z]+", name) is not None
+
+
 def _letters(number: int) -> str:
     """A, B, ... Z, AA, AB, ..."""
     first, last = divmod(number, 26)

@@ -27,7 +27,7 @@ from auditor.engine.named_files import (
 )
 from auditor.engine.output import output_folder
 from auditor.engine.pictures import regions_to_blur, with_pictures
-from auditor.engine.privacy import under_pseudonyms
+from auditor.engine.privacy import require_names_allowed, under_pseudonyms
 from auditor.engine.recording import (
     check_texts,
     dataset_summaries,
@@ -203,6 +203,7 @@ def judge_again(
         today = datetime.now(UTC).date()
         require_basis(spec, stated, as_of=today)
         require_picture_basis(spec, stated, as_of=today)
+        require_names_allowed(found, stated, as_of=today)
     if out is None:
         return rejudge(found, policy=policy_file, declarations=stated)
     with output_folder(Path(out)) as folder:

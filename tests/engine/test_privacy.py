@@ -11,6 +11,7 @@ from coloured_rooms import make_world
 import auditor
 from auditor.data.pseudonyms import Pseudonyms, lettered, renamed
 from auditor.engine.run import judge_again
+from auditor.errors import SpecError
 from auditor.findings import Measure
 from auditor.judging.judged_record import read_record
 from auditor.rendering import render
@@ -162,6 +163,14 @@ def test_a_declared_basis_lets_annotators_be_named(world, tmp_path):
         "ottoline", "Xaver"
     }  # fmt: skip
     assert record.spec.text == world.with_name("named.yaml").read_text()
+    (tmp_path / "none.yaml").write_text("declarations: []\n")
+    with pytest.raises(SpecError) as caught:
+        judge_again(tmp_path, declarations=tmp_path / "none.yaml")
+    assert str(caught.value) == (
+        "none.yaml has no basis-annotators, and the record names annotators (2 of them); a "
+        "judgement cannot take names out. Declare the basis, or run the audit again with these "
+        "declarations."
+    )
 
 
 def test_a_basis_that_has_expired_neither_names_nor_hides_in_silence(world, command, tmp_path):
@@ -238,4 +247,6 @@ def test_the_record_of_a_hidden_spec_can_be_judged_again(private, tmp_path):
     judged = judge_again(out, policy="strict", out=tmp_path / "judged")
     assert judged.policy.parsed["id"] == "strict"
     assert judged.spec == record.spec
+    (tmp_path / "none.yaml").write_text("declarations: []\n")
+    assert judge_again(out, declarations=tmp_path / "none.yaml").findings
     assert "ottoline" not in (tmp_path / "judged" / "audit.json").read_text().lower()
