@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auditor.errors import MissingLibraryError, SpecError
+from auditor.errors import MissingLibraryError, RenderingError, SpecError
 from auditor.modelcard.card import model_card
 from auditor.opening import write_whole
 from auditor.record import AuditRecord
@@ -14,8 +15,10 @@ from auditor.record.tables import write_tables
 from auditor.reports.csv_tables import BOM, findings_csv, whole_tables
 from auditor.reports.drawing.pictures import pictures
 from auditor.reports.drawing.svg import figure_file_name
+from auditor.reports.glyphs import missing_glyphs
 from auditor.reports.html import report_html
 from auditor.reports.junit import junit_xml
+from auditor.reports.pdf_apart import pdf_apart
 from auditor.reports.sarif import sarif_json
 from auditor.reports.signed_by import SignedBy
 from auditor.signing.manifest import signer_of
@@ -54,6 +57,8 @@ def render(
         When a format is unknown.
     MissingLibraryError
         When a library for the PDF is not installed; all other files are then written.
+    RenderingError
+        When laying out the PDF failed or took too much; all other files are then written.
     """
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown:
@@ -99,15 +104,18 @@ def _write_figures(drawn: Mapping[str, str], folder: Path) -> list[Path]:
 def _write_pdf(
     record: AuditRecord, drawn: Mapping[str, str], path: Path, signed_by: SignedBy | None
 ) -> Path:
-    from auditor.reports.pdf import report_pdf
-
     html = report_html(record, pictures=drawn, for_browser=False, signed_by=signed_by)
     try:
-        return write_whole(path, report_pdf(html, record))
-    except MissingLibraryError:
+        made = pdf_apart(html, record)
+    except (MissingLibraryError, RenderingError):
         # A PDF of an earlier record beside a new HTML would be taken for this one.
         path.unlink(missing_ok=True)
         raise
+    notice = missing_glyphs(made.missing)
+    if notice:
+        # On stderr unless a program that uses auditor says otherwise; never in the record.
+        logging.getLogger("auditor").warning("auditor: %s", notice)
+    return write_whole(path, made.data)
 
 
 def _write(path: Path, text: str) -> Path:

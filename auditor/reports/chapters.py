@@ -18,8 +18,8 @@ from auditor.stats import Exact, Rate, value
 FACTS = 8
 """Results without a limit, of all images, that a check names in its line."""
 
-ROWS = 200
-FIGURES = 30
+ROWS = 120
+FIGURES = 8
 NUMBERS = 6
 OPEN_TABLE_ROWS = 8
 OPEN_TABLE_COLUMNS = 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from auditor.record import AuditRecord
@@ -10,7 +9,9 @@ from auditor.record.reasons import set_apart_text
 from auditor.reports.annex import annex
 from auditor.reports.chapters import chapters, figure_view
 from auditor.reports.clauses_section import CLAUSES_NOTE, clauses_view, missing_line
+from auditor.reports.drawing.looks import dark_rules
 from auditor.reports.drawing.svg import xml_text
+from auditor.reports.finish import finished
 from auditor.reports.group_forest import NOTE, group_forests
 from auditor.reports.group_results import group_results
 from auditor.reports.history_section import history_view
@@ -18,6 +19,7 @@ from auditor.reports.limits_section import bare_views, glance, limit_views, met_
 from auditor.reports.matrix import matrix
 from auditor.reports.ordering import ordered
 from auditor.reports.page_one import RANGE_NOTE, page_one
+from auditor.reports.sieve import families_of, sieve
 from auditor.reports.signed_by import SignedBy, recipe, signing_words
 from auditor.reports.templates import environment, template_text
 
@@ -67,11 +69,19 @@ def report_html(
             forest_note=NOTE,
             folded=for_browser,
             css=template_text("report.css"),
-            browser_css=template_text("browser.css") if for_browser else "",
+            browser_css=_browser_css() if for_browser else "",
+            sieve=sieve(families),
+            families_of=families_of,
             footer=FOOTER,
             range_note=RANGE_NOTE,
             set_apart=set_apart_text,
             units=order.telling.units,
         )
     )
-    return xml_text(re.sub(r"\n\s*\n+", "\n", text))
+    return finished(xml_text(text), for_browser=for_browser)
+
+
+def _browser_css() -> str:
+    """The looks that only browsers understand, with the pictures' colours on a dark page."""
+    rules = dark_rules(paper="var(--paper)")
+    return template_text("browser.css").replace("/* pictures on a dark page */", rules)

@@ -15,7 +15,7 @@ from auditor.reports.html import FOOTER, report_html
 from auditor.reports.ordering import ordered
 from auditor.reports.reasons import reason
 
-VOID = {"meta", "img", "br", "hr", "link"}
+VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
 class Page(HTMLParser):
