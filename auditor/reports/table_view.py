@@ -53,9 +53,9 @@ def _row(row: Sequence[Cell], columns: Sequence[Column]) -> tuple[str, ...]:
 
 
 def cell_text(cell: Cell, column: Column) -> str:
-    """A cell as it is printed: shares in per cent, numbers with three figures, nothing for None."""
-    if cell is None:
-        return ""
+    """A cell as it is printed: shares in per cent, numbers with three figures, a dash for None."""
+    if cell is None or cell == "":
+        return "–"
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, int):
