@@ -12,7 +12,7 @@ _UNTOUCHED = re.compile(
     r"(<title\b.*?</title>|<style\b.*?</style>|<svg\b.*?</svg>|<[^>]*>)", re.DOTALL
 )
 _RIGHT_TO_LEFT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
-_RUN = re.compile(f"[{_RIGHT_TO_LEFT}](?:[^\\n<>&]*[{_RIGHT_TO_LEFT}])?")
+_RUN = re.compile(f"[{_RIGHT_TO_LEFT}](?:[^\\n<>&,;:.()·%]*[{_RIGHT_TO_LEFT}])?")
 _BLANK_LINES = re.compile(r"\n\s*\n+")
 
 
