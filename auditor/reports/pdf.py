@@ -67,8 +67,14 @@ def made_pdf(html: str, enclosed: Enclosed, *, attach: bool = True) -> MadePdf:
         with warnings.catch_warnings():
             # WeasyPrint 70 leaves its colour profile open until it is collected.
             warnings.simplefilter("ignore", ResourceWarning)
-            data: bytes = document.write_pdf(**options)
+            data: bytes = document.write_pdf(finisher=_list_once, **options)
     return MadePdf(data, tuple(sorted(missing)))
+
+
+def _list_once(document: Any, pdf: Any) -> None:
+    """WeasyPrint 70 names each attachment twice (its issue 2917); an archive may refuse that."""
+    if "AF" in pdf.catalog:
+        pdf.catalog["AF"][:] = dict.fromkeys(pdf.catalog["AF"])
 
 
 @contextmanager

@@ -123,6 +123,8 @@ def test_it_is_tagged_archival_and_carries_the_record(small):
     assert any(b"/EmbeddedFile" in data for data in (with_record, *unpacked))
     assert not any(b"/EmbeddedFile" in data for data in (without, *streams(without)))
     assert to_json(small).encode() in unpacked
+    (attached,) = re.findall(rb"/AF ?\[([^\]]*)\]", b" ".join((with_record, *unpacked)))
+    assert attached.count(b"R") == 1
 
 
 def test_every_picture_is_a_figure_with_its_words_and_in_the_bundled_fonts(small):
