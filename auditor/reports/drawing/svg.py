@@ -22,7 +22,8 @@ SHADE = "#20262c"
 SIZE, SMALL = 8.5, 7.5
 """Sizes of letters, in points."""
 
-_FAMILY = "Auditor Sans,system-ui,Segoe UI,Helvetica Neue,Arial,sans-serif"
+FAMILY = "Auditor Sans,system-ui,Segoe UI,Helvetica Neue,Arial,sans-serif"
+NAMESPACE = 'xmlns="http://www.w3.org/2000/svg"'
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """What turns the order of all that follows: in a name it makes the rest of a line read as a lie."""
@@ -74,9 +75,9 @@ class Picture:
         """The picture as an SVG document, `WIDTH` wide and transparent."""
         size = f"{short(WIDTH)} {short(height)}"
         defs = f"<defs>{''.join(self._patterns.values())}</defs>" if self._patterns else ""
-        look = _attributes({"font_family": _FAMILY, "font_size": SIZE, "fill": INK})
+        look = _attributes({"font_family": FAMILY, "font_size": SIZE, "fill": INK})
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{short(WIDTH)}pt" '
+            f'<svg {NAMESPACE} width="{short(WIDTH)}pt" '
             f'height="{short(height)}pt" viewBox="0 0 {size}" role="img" '
             f'aria-labelledby="{self._prefix}title"{look}>'
             f'<title id="{self._prefix}title">{escape(xml_text(self._name))}</title>'
