@@ -12,7 +12,7 @@ from auditor.modelcard.card import model_card
 from auditor.opening import write_whole
 from auditor.record import AuditRecord
 from auditor.record.tables import write_tables
-from auditor.reports.csv_tables import BOM, findings_csv, whole_tables
+from auditor.reports.csv_tables import BOM, action_plan_csv, findings_csv, whole_tables
 from auditor.reports.drawing.pictures import pictures
 from auditor.reports.drawing.svg import figure_file_name
 from auditor.reports.glyphs import missing_glyphs
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _TEXTS: Mapping[str, tuple[str, Callable[[AuditRecord, SignedBy | None], str]]] = {
     "card": ("MODEL_CARD.md", lambda record, by: model_card(record, signed_by=by)),
     "csv": ("findings.csv", lambda record, by: BOM + findings_csv(record)),
+    "plan": ("action-plan.csv", lambda record, by: BOM + action_plan_csv(record)),
     "junit": ("junit.xml", lambda record, by: junit_xml(record)),
     "sarif": ("findings.sarif", lambda record, by: sarif_json(record)),
 }
@@ -46,9 +47,9 @@ def render(
 ) -> tuple[Path, ...]:
     """Write the report in each of `formats` under `out`, each file whole or not at all.
 
-    ``html`` report.html, ``pdf`` report.pdf, ``card`` MODEL_CARD.md, ``csv`` findings.csv and
-    the files of tables/, ``junit`` junit.xml, ``sarif`` findings.sarif, ``figures`` those of
-    figures/. `signed_by` says who signs the folder; of one that is signed, with this record, that
+    ``html`` report.html, ``pdf`` report.pdf, ``card`` MODEL_CARD.md, ``csv`` findings.csv,
+    action-plan.csv and the files of tables/, ``junit`` junit.xml, ``sarif`` findings.sarif,
+    ``figures`` those of figures/. `signed_by` says who signs the folder; of one that is signed, with this record, that
     stays as it is. Returns what was written, the PDF last.
 
     Raises
@@ -74,7 +75,7 @@ def render(
     written += [
         _write(folder / name, text_of(record, signed_by))
         for kind, (name, text_of) in _TEXTS.items()
-        if kind in formats
+        if kind in formats or (kind == "plan" and "csv" in formats)
     ]
     if "csv" in formats:
         written += write_tables(whole_tables(record), folder / "tables")

@@ -13,6 +13,7 @@ from auditor.reports.limits_section import LimitView
 VERDICTS = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_RUN, Verdict.PASS, None)
 
 _ITEM = ":is(.card, tr, .run-in)"
+_HOLDER = ".limit, section > details:has(> table.rows)"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def _by_verdict(styles: Sequence[str]) -> list[str]:
     return [
         *(f"body:has(#show-{s}:not(:checked)) main {_ITEM}.{s} {{ display: none; }}"
           for s in styles),
-        f"body:has({boxes}:not(:checked)) :is(.limit, .check):not({left}) {{ display: none; }}",
+        f"body:has({boxes}:not(:checked)) :is({_HOLDER}):not({left}) {{ display: none; }}",
         f"body:has({boxes}:not(:checked), #only-all:not(:checked)) .filtered {{ display: block; }}",
     ]  # fmt: skip
 
