@@ -46,8 +46,8 @@ def render(
 
     ``html`` report.html, ``pdf`` report.pdf, ``card`` MODEL_CARD.md, ``csv`` findings.csv,
     action-plan.csv and the files of tables/, ``junit`` junit.xml, ``sarif`` findings.sarif,
-    ``figures`` those of figures/. `signed_by` says who signs the folder; of one that is signed, with this record, that
-    stays as it is. Returns what was written, the PDF last.
+    ``figures`` those of figures/. `signed_by` says who signs the folder; of one that is signed,
+    with this record, that stays as it is. Returns what was written, the PDF last.
 
     Raises
     ------
