@@ -43,13 +43,18 @@ def shown_words(text: str, telling: Telling) -> str:
     whole = telling.display.get(text)
     if whole is not None:
         return whole
-    for name in telling.attributes:
+    for name in sorted(telling.attributes):
         if f" ({name})" in text:
-            text = re.sub(
-                rf"([\w.-]+) \({re.escape(name)}\)",
-                lambda found, key=name: telling.named(key, found[1]),
-                text,
-            )
+            text = _groups_named(text, name, telling)
         if name in telling.display and not name.isalpha():
             text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", telling.shown(name), text)
     return text
+
+
+def _groups_named(text: str, attribute: str, telling: Telling) -> str:
+    """A text with ``old (phone)`` as that group is named where it stands alone."""
+
+    def named(found: re.Match[str]) -> str:
+        return telling.named(attribute, found[1])
+
+    return re.sub(rf"([\w.-]+) \({re.escape(attribute)}\)", named, text)
