@@ -35,7 +35,7 @@ def finished(page: str, *, for_browser: bool) -> str:
 
 def _reachable(found: re.Match[str]) -> str:
     wide = found["head"].count('scope="col"') > MOST_COLUMNS and "matrix" not in found["attributes"]
-    return found[0].replace("<table", '<table tabindex="0"', 1) if wide else found[0]
+    return f'<table{found["attributes"]} tabindex="0">{found["head"]}' if wide else found[0]
 
 
 def _isolated(page: str) -> str:

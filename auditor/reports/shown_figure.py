@@ -9,6 +9,9 @@ from dataclasses import replace
 from auditor.findings import Axis, Cell, Figure
 from auditor.reports.telling import Telling
 
+_PAIRS = re.compile(r"[\w-]+=[^=,]+(?:, [\w-]+=[^=,]+)*")
+"""How checks write a group of several attributes."""
+
 
 def shown_figure(figure: Figure, telling: Telling) -> Figure:
     """A figure whose words name attributes, groups and classes as readers are shown them."""
@@ -43,12 +46,23 @@ def shown_words(text: str, telling: Telling) -> str:
     whole = telling.display.get(text)
     if whole is not None:
         return whole
+    if _PAIRS.fullmatch(text):
+        pairs = [(key, said) for key, _, said in (p.partition("=") for p in text.split(", "))]
+        if {key for key, _ in pairs} <= {"class", *telling.attributes}:
+            return ", ".join(_named(key, said, telling) for key, said in pairs)
     for name in sorted(telling.attributes):
         if f" ({name})" in text:
             text = _groups_named(text, name, telling)
         if name in telling.display and not name.isalpha():
             text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", telling.shown(name), text)
     return text
+
+
+def _named(key: str, said: str, telling: Telling) -> str:
+    """A pair of a subject: ``phone=old`` as that group is named, ``class=serious`` in quotes."""
+    if key in telling.attributes:
+        return telling.named(key, said)
+    return f"“{telling.shown_of(key, said)}”"
 
 
 def _groups_named(text: str, attribute: str, telling: Telling) -> str:

@@ -77,6 +77,13 @@ def test_no_cell_is_blank(page, hostile):
         assert not blank, blank[:3]
 
 
+def test_no_group_is_printed_as_its_key(page):
+    plain = re.sub(r"<(code|style|pre)\b.*?</\1>", "", page, flags=re.DOTALL)
+    texts = re.findall(r">([^<]+)<", plain)
+    assert len(texts) > 1000
+    assert not [t for t in texts if re.search(r"\b(household|building|phone|class)=", t)]
+
+
 def test_right_to_left_names_are_kept_apart_from_the_numbers_beside_them(page):
     assert re.search(r"<bdi>בניין דרום</bdi> 12", page)
     for part in re.findall(

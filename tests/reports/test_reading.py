@@ -273,7 +273,7 @@ def test_clauses_are_counted_in_print_and_told_one_by_one_in_the_browser(page, p
     assert page.count('<table class="clauses">') == len(failing.clauses.instruments)
     assert '<table class="clauses">' not in printed
     for text in (page, printed):
-        (table,) = re.findall(r'<table class="instruments">.*?</table>', text, flags=re.DOTALL)
+        (table,) = re.findall(r'<table class="instruments"[^>]*>.*?</table>', text, flags=re.DOTALL)
         counts = [int(n) for n in re.findall(r"</th><td>(\d+)</td>", table)]
         assert sum(counts) == len(rows)
 
@@ -310,6 +310,9 @@ def test_names_of_the_data_are_shown_as_readers_know_them():
         "Too few to compare: new (phone) and accessible rooms in room_types."
     )
     assert shown_words("Call by phone.", TELLING) == "Call by phone."
+    assert shown_words("class=serious, phone=old", TELLING) == "“serious”, old phones"
+    assert shown_words("room_type=accessible", TELLING) == "accessible rooms"
+    assert shown_words("x=1 and y", TELLING) == "x=1 and y"
 
 
 def test_a_failure_reads_the_same_wherever_the_verdict_is_told(failing, page, printed):
