@@ -13,10 +13,13 @@ from auditor.record import AttributeSummary, AuditRecord, CheckText, DatasetSumm
 from auditor.record.files import record_digest
 from auditor.reports.chapters import is_open
 from auditor.reports.ordering import Ordered
+from auditor.reports.reasons import reason, remedy
 from auditor.reports.wording import listed
+from auditor.spec import NOTHING
 from auditor.spec.statements import plain_text, statements
 
 NOT_TESTED_ROWS = 40
+PRINTED_ROWS = 14
 NAMES = 6
 CANNOT_TEST = (
     "Whether the declared statements are true.",
@@ -93,10 +96,20 @@ class Method:
 
 
 @dataclass(frozen=True)
+class Costs:
+    """What each answer to each true class is declared to cost, printed; `unit` is what it is in."""
+
+    unit: str
+    answers: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True)
 class Annex:
     data: tuple[DatasetSummary, ...]
     attributes: tuple[Entry, ...]
     declared: tuple[Entry, ...]
+    costs: Costs | None
     waivers: tuple[WaiverView, ...]
     not_tested: tuple[NotTested, ...]
     not_tested_more: int
@@ -108,18 +121,20 @@ class Annex:
     glossary: tuple[tuple[str, str], ...]
 
 
-def annex(record: AuditRecord, order: Ordered) -> Annex:
-    """Everything behind the findings, from a record alone."""
+def annex(record: AuditRecord, order: Ordered, *, folded: bool = True) -> Annex:
+    """Everything behind the findings, from a record alone; less of it where it cannot be folded."""
     lacking = _merged(_not_tested(record, order))
+    most = NOT_TESTED_ROWS if folded else PRINTED_ROWS
     return Annex(
         data=record.datasets,
         attributes=tuple(
             _attribute_entry(d.split, a) for d in record.datasets for a in d.attributes
         ),
         declared=tuple(declared(record)),
+        costs=_costs(record),
         waivers=tuple(_waivers(record)),
-        not_tested=tuple(lacking[:NOT_TESTED_ROWS]),
-        not_tested_more=max(len(lacking) - NOT_TESTED_ROWS, 0),
+        not_tested=tuple(lacking[:most]),
+        not_tested_more=max(len(lacking) - most, 0),
         cannot_test=CANNOT_TEST,
         methods=tuple(_method(text, order) for text in record.check_texts),
         model=tuple(_model(record)),
@@ -143,6 +158,42 @@ def declared(record: AuditRecord) -> Iterator[Entry]:
     day = datetime.fromisoformat(record.provenance.started).date()
     for found in statements(record.spec.parsed, record.declarations, as_of=day):
         yield Entry(found.name, found.said or "not stated", found.status)
+
+
+def policy_owner(record: AuditRecord) -> str:
+    """Who answers for the policy, with the office."""
+    owner = record.policy.parsed.get("owner") or {}
+    name, role = owner.get("name") or "not named", owner.get("role")
+    return f"{name}, {role}" if role else str(name)
+
+
+def _costs(record: AuditRecord) -> Costs | None:
+    """The matrix of costs that the spec declares; None where it declares none."""
+    stated = (record.spec.parsed.get("consequences") or {}).get("costs") or {}
+    matrix: Mapping[str, Mapping[str, float]] = stated.get("matrix") or {}
+    if not matrix:
+        return None
+    used = {*matrix, *(answer for costs in matrix.values() for answer in costs)}
+    known = [c for c in record.spec.parsed["model"].get("classes") or () if c in used]
+    names = [*known, *sorted(used - set(known))]
+    shown = (record.spec.parsed.get("display") or {}).get
+
+    def cell(true: str, answer: str) -> str:
+        cost = (matrix.get(true) or {}).get(answer)
+        return ("right" if true == answer else "–") if cost is None else f"{cost:,g}"
+
+    return Costs(
+        unit=str(stated.get("unit") or "no unit stated"),
+        answers=tuple(_class_name(shown(name, name)) for name in names),
+        rows=tuple(
+            (_class_name(shown(true, true)), tuple(cell(true, answer) for answer in names))
+            for true in names
+        ),
+    )
+
+
+def _class_name(name: str) -> str:
+    return "nothing" if name == NOTHING else name
 
 
 def _sorted(found: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
@@ -176,7 +227,8 @@ def _not_tested(record: AuditRecord, order: Ordered) -> Iterator[NotTested]:
     for finding in order.findings:
         found = order.result(finding)
         if isinstance(found, Unmeasured):
-            yield NotTested(order.title(finding), found.reason, found.remedy, finding.check)
+            said = reason(finding, order), remedy(finding, order)
+            yield NotTested(order.title(finding), *said, finding.check)
 
 
 def _merged(every: Iterable[NotTested]) -> list[NotTested]:
