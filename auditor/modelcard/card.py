@@ -20,9 +20,9 @@ from auditor.record.tables import table_file_name
 from auditor.reports.annex import CANNOT_TEST
 from auditor.reports.drawing.svg import xml_text
 from auditor.reports.ordering import Ordered, ordered
-from auditor.reports.page_one import why
 from auditor.reports.signed_by import SignedBy, signing_words
 from auditor.reports.templates import environment
+from auditor.reports.why import why
 from auditor.reports.wording import ALTERED, AUDIT_WORDS, date_text, left_out_text, shortened
 from auditor.spec.statements import Statement, statements
 
