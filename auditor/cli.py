@@ -326,12 +326,12 @@ def _render_and_finish(
     rendered: tuple[Path, ...] = ()
     problem = ""
     if out is not None:
-        from auditor.errors import MissingLibraryError
+        from auditor.errors import MissingLibraryError, RenderingError
         from auditor.rendering import render
 
         try:
             rendered = render(record, out, beside=beside)
-        except MissingLibraryError as error:
+        except (MissingLibraryError, RenderingError) as error:
             # The HTML is written before the PDF is tried: the verdict is not lost.
             problem = str(error)
     shown = [path for path in rendered if path.suffix in (".html", ".pdf")]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auditor.errors import MissingLibraryError, SpecError
+from auditor.errors import MissingLibraryError, RenderingError, SpecError
 from auditor.modelcard.bom import ml_bom
 from auditor.modelcard.card import model_card
 from auditor.modelcard.slices import slice_numbers, slice_table
@@ -14,12 +15,14 @@ from auditor.opening import write_whole
 from auditor.record import AuditRecord
 from auditor.record.pictures import CONFIDENTIAL, PAGE
 from auditor.record.tables import write_tables
-from auditor.reports.csv_tables import BOM, findings_csv, whole_tables
+from auditor.reports.csv_tables import BOM, action_plan_csv, findings_csv, whole_tables
 from auditor.reports.drawing.pictures import pictures
 from auditor.reports.drawing.svg import figure_file_name
+from auditor.reports.glyphs import missing_glyphs
 from auditor.reports.html import report_html
 from auditor.reports.junit import junit_xml
 from auditor.reports.ordering import ordered
+from auditor.reports.pdf_apart import pdf_apart
 from auditor.reports.pictures_section import PicturesView, pictures_html, pictures_view
 from auditor.reports.sarif import sarif_json
 from auditor.reports.signed_by import SignedBy
@@ -32,6 +35,7 @@ _TEXTS: Mapping[str, tuple[str, Callable[[AuditRecord, SignedBy | None], str]]] 
     "card": ("MODEL_CARD.md", lambda record, by: model_card(record, signed_by=by)),
     "bom": ("ml-bom.cdx.json", lambda record, by: ml_bom(record)),
     "csv": ("findings.csv", lambda record, by: BOM + findings_csv(record)),
+    "plan": ("action-plan.csv", lambda record, by: BOM + action_plan_csv(record)),
     "junit": ("junit.xml", lambda record, by: junit_xml(record)),
     "sarif": ("findings.sarif", lambda record, by: sarif_json(record)),
 }
@@ -52,11 +56,11 @@ def render(
 
     ``html`` report.html, ``pdf`` report.pdf, ``pictures`` pictures.html (in confidential/ unless
     the spec says that they are public; none where the record has none), ``card`` MODEL_CARD.md and
-    its table of slices, ``bom`` ml-bom.cdx.json, ``csv`` findings.csv and the files of tables/,
-    ``junit`` junit.xml, ``sarif`` findings.sarif, ``figures`` those of figures/. `signed_by` says
-    who signs the folder; of one that is signed, with this record, that stays as it is. `beside` is
-    the folder that holds the record's pictures, `out` where None. Returns what was written, the PDF
-    last.
+    its table of slices, ``bom`` ml-bom.cdx.json, ``csv`` findings.csv, action-plan.csv and the
+    files of tables/, ``junit`` junit.xml, ``sarif`` findings.sarif, ``figures`` those of figures/.
+    `signed_by` says who signs the folder; of one that is signed, with this record, that stays as it
+    is. `beside` is the folder that holds the record's pictures, `out` where None. Returns what was
+    written, the PDF last.
 
     Raises
     ------
@@ -64,6 +68,8 @@ def render(
         When a format is unknown.
     MissingLibraryError
         When a library for the PDF is not installed; all other files are then written.
+    RenderingError
+        When laying out the PDF failed or took too much; all other files are then written.
     """
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown:
@@ -81,7 +87,7 @@ def render(
     written += [
         _write(folder / name, text_of(record, signed_by))
         for kind, (name, text_of) in _TEXTS.items()
-        if kind in formats
+        if kind in formats or (kind == "plan" and "csv" in formats)
     ]
     if "pictures" in formats and photos is not None:
         written.append(_write_photos(record, photos, folder))
@@ -126,17 +132,20 @@ def _write_pdf(
     signed_by: SignedBy | None,
     photos: PicturesView | None,
 ) -> Path:
-    from auditor.reports.pdf import report_pdf
-
     html = report_html(
         record, pictures=drawn, for_browser=False, signed_by=signed_by, photos=photos
     )
     try:
-        return write_whole(path, report_pdf(html, record))
-    except MissingLibraryError:
+        made = pdf_apart(html, record)
+    except (MissingLibraryError, RenderingError):
         # A PDF of an earlier record beside a new HTML would be taken for this one.
         path.unlink(missing_ok=True)
         raise
+    notice = missing_glyphs(made.missing)
+    if notice:
+        # On stderr unless a program that uses auditor says otherwise; never in the record.
+        logging.getLogger("auditor").warning("auditor: %s", notice)
+    return write_whole(path, made.data)
 
 
 def _write(path: Path, text: str) -> Path:

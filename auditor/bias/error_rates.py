@@ -40,6 +40,7 @@ def _wrongly_called(*, points: str = "") -> tuple[Words, ...]:
         "of 100 others, in {there}.",
         column=f"“{{class}}” seen where none is{points}",
         action=_ACTION,
+        among="{rows} without “{class}”",
         harm="more “{class}” seen where there is none",
         harm_rank=0,
         span=EITHER_WAY if points else FROM_0,
@@ -54,6 +55,7 @@ def _wrongly_called(*, points: str = "") -> tuple[Words, ...]:
         "of 100 others, {there}.",
         column=f"wrongly called “{{class}}”{points}",
         action=_ACTION,
+        among="{rows} that are not “{class}”",
         harm="wrongly called “{class}”",
         harm_rank=0,
         span=EITHER_WAY if points else FROM_0,
@@ -72,6 +74,7 @@ def _missed(*, points: str = "") -> tuple[Words, ...]:
         hundred="Of 100 “{class}” {rows} of {group}, {here} are missed; of 100 others, {there}.",
         column=f"“{{class}}” missed{points}",
         action=_ACTION,
+        among="“{class}” {rows}",
         harm="“{class}” missed",
         harm_rank=0,
         span=EITHER_WAY if points else FROM_0,
@@ -93,6 +96,7 @@ def _missed(*, points: str = "") -> tuple[Words, ...]:
         hundred="Of 100 images of {group} with “{class}”, it is missed in {here}; of 100 others, "
         "in {there}.",
         action="fix and test again for {group}",
+        among="{rows} with “{class}”",
         harm="“{class}” missed in more images",
     )
     rare = Words("Missed cases{in_where}: {group}, against all others", "{group}: missed cases")

@@ -194,6 +194,7 @@ class LabelAgreement(Check):
                 hundred="Of 100 images of {group}, {annotator} grades {here} more severely than "
                 "the expert; of 100 others, {there}.",
                 gap=_GAP,
+                compared="Difference on balance",
                 column="{annotator}’s severity",
                 action="have others than {annotator} label {group} again, and train again",
             ),
@@ -204,6 +205,7 @@ class LabelAgreement(Check):
                 hundred="Of 100 images of {group}, {here} are labelled more severely than the "
                 "expert does; of 100 others, {there}.",
                 gap=_GAP,
+                compared="Difference on balance",
                 column="severity of labels",
                 action="have {group} labelled again, and train again",
             ),
@@ -220,6 +222,7 @@ class LabelAgreement(Check):
                     _ASSIGNED,
                 ),
                 gap=_GAP,
+                compared="Difference on balance",
                 action="have {group} labelled by further annotators, and train again",
             ),
             Words("How severely annotators label, against each other", "severity of annotators"),

@@ -92,6 +92,7 @@ class SubgroupGap(Check):
             hundred="Of 100 “{class}” {rows} of {group} it finds {here}; of 100 others, {there}.",
             column="“{class}” found",
             action="fix and test again for {group}",
+            among="“{class}” {rows}",
             harm="fewer “{class}” found",
             metric="recall",
         ),

@@ -47,6 +47,7 @@ _WRONGLY_CALLED = Words(
     short="wrongly called “{class}”",
     sentence="Wrongly called “{class}”, {split} data: {count} of {n} = {value}.",
     action="a person reviews each “{class}”",
+    among="{place} that are not “{class}”",
     harm="wrongly called “{class}”",
     harm_rank=2,
 )
@@ -55,6 +56,7 @@ _SEEN = replace(
     title="Images in which “{class}” is seen and is not there, {split} data{holds_several:if}",
     short="“{class}” seen where there is none",
     sentence="“{class}” seen in images without it, {split} data: {count} of {n} = {value}.",
+    among="{place} without “{class}”",
     harm="“{class}” seen where there is none",
 )
 _MISSED = Words(
@@ -62,6 +64,7 @@ _MISSED = Words(
     short="“{class}” missed",
     sentence="“{class}” missed, {split} data: {count} of {n} = {value}.",
     action="train with more images of “{class}”, and test again",
+    among="“{class}” {place}",
     harm="“{class}” missed",
     harm_rank=1,
 )
@@ -142,6 +145,7 @@ class Consequences(Check):
                 _MISSED,
                 title="“{class}” objects that are missed, {split} data",
                 action="train with more objects of class “{class}”, and test again",
+                among="“{class}” objects in {place}",
                 of="object",
             ),
             _MISSED,

@@ -57,6 +57,7 @@ class PerClass(Check):
             short="“{class}” found",
             sentence="“{class}” found, {split} data: {count} of {n} = {value}.",
             action="train with more images of “{class}”, and test again",
+            among="“{class}” {rows}",
             metric="recall",
         ),
         "precision": Words(
@@ -64,6 +65,7 @@ class PerClass(Check):
             short="“{class}” answers right",
             sentence="Answers “{class}” that are right, {split} data: {count} of {n} = {value}.",
             action="train with more images that are taken for “{class}”, and test again",
+            among="{rows} called “{class}”",
             metric="precision",
         ),
         **{name: words for name, words in plain_words().items() if name in ("ap-50-95", "iou")},

@@ -127,6 +127,7 @@ class Metadata(Check):
             hundred="Of 100 images whose {attribute} goes with the label it answers {here} "
             "rightly; of 100 where they disagree, {there}.",
             sides=("Goes with the label", "Disagrees with it"),
+            compared="Difference, adjusted for label",
             action="train without {attribute} in the pictures, and test again",
         ),
         "found-worth": Words(
@@ -141,6 +142,7 @@ class Metadata(Check):
             hundred="Of 100 objects whose {attribute} goes with their class it finds {here}; of "
             "100 where they disagree, {there}.",
             sides=("Goes with the class", "Disagrees with it"),
+            compared="Difference, adjusted for class",
             action="train without {attribute} in the pictures, and test again",
         ),
         "presence-worth": Words(
@@ -156,6 +158,7 @@ class Metadata(Check):
             hundred="Of 100 images whose {attribute} goes with {class} being there, or not, it is "
             "right about {here}; of 100 where they disagree, about {there}.",
             sides=("Goes with the class", "Disagrees with it"),
+            compared="Difference, adjusted for class",
             action="train without {attribute} in the pictures, and test again",
         ),
     }

@@ -123,6 +123,7 @@ class TrivialFeatures(Check):
             hundred="Of 100 images whose {cue} would suggest their label it answers {here} "
             "rightly; of 100 where another, {there}.",
             sides=_SIDES,
+            compared="Difference, adjusted for label",
             action="change the {cue} of images and see whether answers change with it",
         ),
         "presence-worth": Words(
@@ -132,6 +133,7 @@ class TrivialFeatures(Check):
             sentence="How often a class is rightly said to be there, or not: where the {cue} "
             "would suggest so {this}; where the contrary {other}; {gap}. " + _ASSOCIATION,
             sides=_SIDES,
+            compared="Difference, adjusted for label",
             action="change the {cue} of images and see whether answers change with it",
         ),
     }

@@ -11,16 +11,18 @@ from auditor.stats import ENDLESS, Exact, value
 NO_END = "no end"
 
 
-def percent(share: float) -> str:
+def percent(share: float, *, finely: bool = False) -> str:
     """A share in per cent without its sign, with a decimal where it is within 1% of an end.
+
+    `finely` has a decimal up to 10%: of two shares whose ratio is told.
 
     Examples
     --------
-    >>> percent(0.1273), percent(0.004), percent(-0.0001)
-    ('13', '0.4', '0')
+    >>> percent(0.1273), percent(0.004), percent(-0.0001), percent(0.024, finely=True)
+    ('13', '0.4', '0', '2.4')
     """
     shown = 100 * share
-    near_end = 0.05 <= abs(shown) < 0.95 or 99.05 < shown <= 99.95
+    near_end = 0.05 <= abs(shown) < (9.95 if finely else 0.95) or 99.05 < shown <= 99.95
     return minus(f"{shown:.1f}" if near_end else f"{shown:.0f}")
 
 
@@ -112,15 +114,22 @@ def value_text(measure: Measure, *, exact: bool = False) -> str:
     return f"{with_unit(text, measure.scale, measure.unit)} [{low}, {high}]"
 
 
-def side_text(side: Side) -> str:
-    """One side of a comparison, as ``13% [8, 20] of 110``; a stated one has no range."""
+def side_text(side: Side, *, finely: bool = False) -> str:
+    """One side of a comparison, as ``13% [8, 20] of 110``; a stated one has no range.
+
+    `finely` as of `percent`; the ends of the range stay as they are.
+    """
     point, of = value(side.estimate), "" if side.n is None else f" of {side.n:,}"
-    if side.n is None or isinstance(side.estimate, Exact):
-        (text,) = number_texts([point], side.scale)
-        return f"{with_unit(text, side.scale, side.unit)}{of}"
-    ends = side.interval
-    text, low, high = number_texts([point, ends.low, ends.high], side.scale)
-    return f"{with_unit(text, side.scale, side.unit)} [{low}, {high}]{of}"
+    stated = side.n is None or isinstance(side.estimate, Exact)
+    numbers = [point] if stated else [point, side.interval.low, side.interval.high]
+    text, *ends = number_texts(numbers, side.scale)
+    if finely and side.scale == "share":
+        text = percent(point, finely=True)
+    said = with_unit(text, side.scale, side.unit)
+    if stated:
+        return f"{said}{of}"
+    low, high = ends
+    return f"{said} [{low}, {high}]{of}"
 
 
 def gap_text(

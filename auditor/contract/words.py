@@ -54,6 +54,8 @@ class Words:
     `headline_rank`; `answer` the part of the answer to the check's question when a limit on it
     fails, those of the lowest `answer_rank` first. `when` keeps the words to values above or below
     the neutral one, `of` to measures of such rows.
+    `among` says of whom a share is (``{rows} that are not “{class}”``; empty: of all), `compared`
+    what the value makes of the sides where it is not their plain difference or ratio.
     `ratio` says that it is one of two sides, for which a limit may state `and_difference_above`.
     """
 
@@ -76,3 +78,5 @@ class Words:
     of: RowKind | None = None
     span: tuple[float, float] = (0.0, 1.0)
     ratio: bool = False
+    among: str = ""
+    compared: str = ""

@@ -14,7 +14,7 @@ from auditor.spec.handing_on import Region
 
 _CELLS = 3
 """A blurred region is so many cells wide and high: nothing in it can be told."""
-_QUALITY = 85
+_QUALITY = 75
 
 
 @dataclass(frozen=True)

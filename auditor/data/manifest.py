@@ -84,7 +84,7 @@ def read_dataset(
     """
     spec = data.split(split)
     assert spec is not None
-    columns = _columns(data, split)
+    columns = split_columns(data, split)
     rows = read_rows(split, spec, folder=folder, columns=columns)
     rows, columns = _one_label_column(split, rows, columns)
     plan = _plan(split, rows, data, columns)
@@ -111,7 +111,7 @@ def read_dataset(
     return ReadDataset(dataset, report, edges, rows)
 
 
-def _columns(data: DataSpec, split: str) -> ColumnsSpec:
+def split_columns(data: DataSpec, split: str) -> ColumnsSpec:
     """The split's columns; those that it does not name are the data's."""
     spec = data.split(split)
     own = spec.columns if spec is not None else None

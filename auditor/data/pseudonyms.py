@@ -18,6 +18,7 @@ import pandas as pd
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.expectations import ManifestReport
 from auditor.data.left_out import QUOTES_AN_IMAGE
+from auditor.data.manifest import split_columns
 from auditor.spec import DataSpec
 
 _LENGTH = 16
@@ -87,6 +88,11 @@ def lettered(names: Iterable[str], *, salt: bytes) -> dict[str, str]:
     }
 
 
+def is_pseudonym(name: str) -> bool:
+    """Whether a name is what `lettered` gives, or stands for all annotators but one."""
+    return name == "others" or re.fullmatch(r"annotator [A-Z]+", name) is not None
+
+
 def _letters(number: int) -> str:
     """A, B, ... Z, AA, AB, ..."""
     first, last = divmod(number, 26)
@@ -130,9 +136,7 @@ def _mapped(column: pd.Series, to: object) -> pd.Series:
 
 def annotator_attributes(data: DataSpec, split: str) -> tuple[str, ...]:
     """The attributes of a split whose groups are its annotators."""
-    own = data.split(split)
-    stated = own.columns if own is not None and own.columns is not None else data.columns
-    column = stated.annotator or data.columns.annotator
+    column = split_columns(data, split).annotator
     return tuple(
         name
         for name, attribute in data.attributes.items()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from auditor.contract import Pass
 from auditor.data.bare_thumbnail import Thumbnail, thumbnail
+from auditor.data.blurred import blurred_regions
 from auditor.data.dataset import Dataset
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import UnreadableImageError, decode
@@ -27,7 +28,7 @@ from auditor.record.pictures import CONFIDENTIAL, PAGE, PUBLIC, Picture, Picture
 from auditor.scoring.presence import OneHot
 from auditor.spec import AuditSpec
 from auditor.spec.declarations import basis_text, require_picture_basis
-from auditor.spec.handing_on import PicturesSpec
+from auditor.spec.handing_on import Region
 
 FINDINGS = 12
 """Findings that have pictures, the worst of each limit first."""
@@ -44,10 +45,28 @@ class Pictured:
     files: tuple[Path, ...]
 
 
-def with_pictures(record: AuditRecord, gathered: Gathered, folder: Path) -> Pictured:
+def regions_to_blur(spec: AuditSpec) -> Mapping[str, tuple[Region, ...]]:
+    """Regions of each image by its path, beside those of every image; none where none are asked.
+
+    To be asked before the audit, which would else end in an error of a cell.
+    """
+    asked = spec.report.pictures
+    if asked is None or asked.blur_column is None:
+        return {}
+    return blurred_regions(spec.data, folder=spec.folder, column=asked.blur_column)
+
+
+def with_pictures(
+    record: AuditRecord,
+    gathered: Gathered,
+    folder: Path,
+    *,
+    blur: Mapping[str, tuple[Region, ...]],
+) -> Pictured:
     """The record with thumbnails of its worst findings; as it is where none are asked for.
 
-    Those of an earlier run are removed from the folder in either case.
+    `blur` are regions by the path of an image (`regions_to_blur`). Pictures of an earlier run are
+    removed from the folder in either case.
     """
     _clear(folder)
     spec = gathered.available.spec
@@ -61,7 +80,7 @@ def with_pictures(record: AuditRecord, gathered: Gathered, folder: Path) -> Pict
     found = PictureSet(
         basis=basis_text(basis),
         public=asked.public,
-        blurred=len(asked.blur),
+        blurred=bool(asked.blur) or asked.blur_column is not None,
         pictures=(),
         of=tuple(
             PicturesOf(name, tuple(map(places.index, shown)), _measure(record, name).ranked)
@@ -71,7 +90,7 @@ def with_pictures(record: AuditRecord, gathered: Gathered, folder: Path) -> Pict
     )
     target = folder / found.folder
     target.mkdir(exist_ok=True)
-    kept = [_kept(p, n, gathered, asked, target) for n, p in enumerate(places, start=1)]
+    kept = [_kept(p, n, gathered, blur, target) for n, p in enumerate(places, start=1)]
     said = replace(found, pictures=tuple(kept))
     files = tuple(target / one.file for one in kept if one.file)
     return Pictured(replace(record, pictures=said), files)
@@ -132,13 +151,17 @@ def _places(measure: Measure, datasets: Mapping[str, Dataset]) -> tuple[Place, .
 
 
 def _kept(
-    place: Place, number: int, gathered: Gathered, asked: PicturesSpec, target: Path
+    place: Place,
+    number: int,
+    gathered: Gathered,
+    blur: Mapping[str, tuple[Region, ...]],
+    target: Path,
 ) -> Picture:
     split, image = place
     dataset = gathered.available.datasets[split]
     row = int((dataset.image_ids == image).argmax())
     label, answer = _said(place, gathered)
-    made = _made(str(dataset.frame["path"].iloc[row]), gathered.available.spec, asked)
+    made = _made(str(dataset.frame["path"].iloc[row]), gathered.available.spec, blur)
     if made is None:
         return Picture(image, split, "", "", 0, 0, label, answer)
     path = write_whole(target / f"{number:03}.jpg", made.content)
@@ -146,7 +169,10 @@ def _kept(
     return Picture(image, split, path.name, digest, made.width, made.height, label, answer)
 
 
-def _made(path: str, spec: AuditSpec, asked: PicturesSpec) -> Thumbnail | None:
+def _made(path: str, spec: AuditSpec, blur: Mapping[str, tuple[Region, ...]]) -> Thumbnail | None:
+    asked = spec.report.pictures
+    assert asked is not None
+    own = blur[path] if asked.blur_column is not None else ()
     try:
         decoded = decode(
             ImageFiles().read(path),
@@ -156,7 +182,7 @@ def _made(path: str, spec: AuditSpec, asked: PicturesSpec) -> Thumbnail | None:
         )
     except (UnreadableImageError, OSError):
         return None
-    return thumbnail(decoded.pixels, side=asked.side, blur=asked.blur)
+    return thumbnail(decoded.pixels, side=asked.side, blur=(*asked.blur, *own))
 
 
 def _said(place: Place, gathered: Gathered) -> tuple[str, str]:

@@ -23,15 +23,18 @@ from auditor.data.pseudonyms import (
     Pseudonyms,
     annotator_attributes,
     annotators_of,
+    is_pseudonym,
     lettered,
     renamed,
     renamed_report,
 )
 from auditor.engine.gather import Loaded
 from auditor.errors import SpecError
+from auditor.judging.judged_record import spec_of
 from auditor.opening import require_file, write_whole
+from auditor.record import AuditRecord
 from auditor.spec import AuditSpec, Document
-from auditor.spec.declarations import holding_basis
+from auditor.spec.declarations import basis_key, holding_basis
 from auditor.spec.handing_on import ANNOTATORS
 from auditor.spec.spec_file import SpecFile
 
@@ -72,6 +75,23 @@ def under_pseudonyms(
     told = _file(file, by)
     available = replace(loaded.available, spec=told.spec, datasets=named)
     return Private(replace(loaded, available=available, manifest_reports=reports), told)
+
+
+def require_names_allowed(record: AuditRecord, declarations: Document, *, as_of: date) -> None:
+    """Raise SpecError where a record names annotators, and declarations no longer say why it may.
+
+    A judgement measures nothing again, so that it cannot take the names out.
+    """
+    if holding_basis(spec_of(record), declarations, ANNOTATORS, as_of=as_of) is not None:
+        return
+    said = {m.subject.get("annotator") for _, m in record.measures()}
+    named = sorted(name for name in said if name and not is_pseudonym(name))
+    if named:
+        raise SpecError(
+            f"{declarations.name} has no {basis_key(ANNOTATORS)}, and the record names annotators "
+            f"({len(named)} of them); a judgement cannot take names out. Declare the basis, or run "
+            "the audit again with these declarations."
+        )
 
 
 def _pseudonyms(

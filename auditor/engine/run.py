@@ -24,9 +24,9 @@ from auditor.engine.named_files import (
     with_images,
 )
 from auditor.engine.output import output_folder
-from auditor.engine.pictures import with_pictures
+from auditor.engine.pictures import regions_to_blur, with_pictures
 from auditor.engine.plan_lines import plan_lines
-from auditor.engine.privacy import under_pseudonyms
+from auditor.engine.privacy import require_names_allowed, under_pseudonyms
 from auditor.engine.ray_cluster import OnRay
 from auditor.engine.recording import (
     check_texts,
@@ -125,6 +125,7 @@ def audit_into(
     private = under_pseudonyms(loaded, file, declarations, out=folder, as_of=started.date())
     loaded, spec_file = private.loaded, private.file
     require_known_names(policy_file, _known_names(loaded), file)
+    blur = regions_to_blur(file.spec)
     past = _note_attempt(folder, loaded, policy=policy_file, started=started)
     held = Store(folder / "store", shared)
     held.remove_partial()
@@ -135,7 +136,7 @@ def audit_into(
         loaded, gathered, runs, spec=spec_file, policy=policy_file, declarations=declarations,
         past=past, started=started, remote=_remote(file.spec, shared),
     )  # fmt: skip
-    pictured = with_pictures(record, gathered, folder)
+    pictured = with_pictures(record, gathered, folder, blur=blur)
     record = pictured.record
     write_rows(record, gathered)
     note_used(record, gathered)
@@ -240,6 +241,7 @@ def judge_again(
         today = datetime.now(UTC).date()
         require_basis(spec, stated, as_of=today)
         require_picture_basis(spec, stated, as_of=today)
+        require_names_allowed(found, stated, as_of=today)
     if out is None:
         return rejudge(found, policy=policy_file, declarations=stated)
     with output_folder(Path(out)) as folder:

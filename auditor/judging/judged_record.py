@@ -215,8 +215,28 @@ def _require_sense(record: AuditRecord, *, name: str) -> None:
             f"{name} is not a record of an audit: its spec or its limits are not whole. Was it "
             "edited by hand? Run the audit again."
         ) from error
+    lacking = _named_but_not_there(record)
+    if lacking:
+        raise DataError(
+            f"{name} is not a record of an audit: {lacking}. Was it edited by hand? Run the audit "
+            "again."
+        )
     if follows is not record.verdict:
         raise DataError(
             f"{name} says {record.verdict}, but its limits give {follows}. Was it edited by hand? "
             "Run the audit again, or judge an unedited record by another policy."
         )
+
+
+def _named_but_not_there(record: AuditRecord) -> str:
+    """The first thing that a part of the record names and that is not in it; empty for none."""
+    known = {finding.id for finding in record.findings}
+    for finding in record.findings:
+        if finding.result not in record.results_by_id:
+            return f"the finding {finding.id!r} is on a measure that is not among its results"
+    for limit in record.limit_results:
+        for identifier in limit.findings:
+            if identifier not in known:
+                named = f"names a finding {identifier!r}, which is not there"
+                return f"the limit {limit.limit.get('id')!r} {named}"
+    return ""

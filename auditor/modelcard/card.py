@@ -20,9 +20,9 @@ from auditor.record.tables import table_file_name
 from auditor.reports.annex import CANNOT_TEST
 from auditor.reports.drawing.svg import xml_text
 from auditor.reports.ordering import Ordered, ordered
-from auditor.reports.page_one import why
 from auditor.reports.signed_by import SignedBy, signing_words
 from auditor.reports.templates import environment
+from auditor.reports.why import why
 from auditor.reports.wording import ALTERED, AUDIT_WORDS, date_text, left_out_text, shortened
 from auditor.spec.statements import Statement, statements
 
@@ -30,8 +30,13 @@ SHOWN_GROUPS = 8
 """Groups of an attribute in the card's table; the others are in the table of slices."""
 COLUMNS = 4
 """Columns of numbers in a table of groups."""
+NAME = 80
+"""Characters of a group's name in a table."""
 STATED = 600
 """Characters of a statement; the report has it whole."""
+
+_TURNS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Characters that turn the direction of what follows them, beyond the text that holds them."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,8 @@ def model_card(record: AuditRecord, *, signed_by: SignedBy | None = None) -> str
 
 
 def markdown(text: object) -> str:
-    """A text that means itself in Markdown and HTML, in one line."""
-    line = " ".join(str(text).split())
+    """A text that means itself in Markdown and HTML, in one line and in its own direction."""
+    line = _TURNS.sub("", " ".join(str(text).split()))
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", line)
 
@@ -152,7 +157,10 @@ def _table(attribute: str, found: Sequence[SliceNumber], order: Ordered) -> Grou
     shown = rows[:SHOWN_GROUPS]
     return GroupRows(
         columns=(markdown(head), *(markdown(", ".join(filter(None, c))) for c in columns)),
-        rows=tuple((markdown(r), *(_cell(cells.get((r, *c))) for c in columns)) for r in shown),
+        rows=tuple(
+            (markdown(shortened(r, NAME)), *(_cell(cells.get((r, *c))) for c in columns))
+            for r in shown
+        ),
         more=len(rows) - len(shown),
     )
 

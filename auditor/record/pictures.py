@@ -45,13 +45,13 @@ class PicturesOf:
 class PictureSet:
     """All pictures of an audit. `basis` says on what ground they are shown, and who declares it.
 
-    `blurred` counts the regions that were made unrecognisable in each, `more` the findings that
+    `blurred` says that declared regions were made unrecognisable, `more` counts the findings that
     have examples and no pictures.
     """
 
     basis: str
     public: bool
-    blurred: int
+    blurred: bool
     pictures: tuple[Picture, ...]
     of: tuple[PicturesOf, ...]
     more: int = 0

@@ -12,11 +12,14 @@ from auditor.findings import EvidenceStatus, Unmeasured, Verdict
 from auditor.record import AttributeSummary, AuditRecord, CheckText, DatasetSummary
 from auditor.record.files import record_digest
 from auditor.reports.chapters import is_open
+from auditor.reports.costs import Costs, costs
 from auditor.reports.ordering import Ordered
+from auditor.reports.reasons import reason, remedy
 from auditor.reports.wording import listed
 from auditor.spec.statements import plain_text, statements
 
 NOT_TESTED_ROWS = 40
+PRINTED_ROWS = 14
 NAMES = 6
 CANNOT_TEST = (
     "Whether the declared statements are true.",
@@ -97,6 +100,7 @@ class Annex:
     data: tuple[DatasetSummary, ...]
     attributes: tuple[Entry, ...]
     declared: tuple[Entry, ...]
+    costs: Costs | None
     waivers: tuple[WaiverView, ...]
     not_tested: tuple[NotTested, ...]
     not_tested_more: int
@@ -108,18 +112,20 @@ class Annex:
     glossary: tuple[tuple[str, str], ...]
 
 
-def annex(record: AuditRecord, order: Ordered) -> Annex:
-    """Everything behind the findings, from a record alone."""
+def annex(record: AuditRecord, order: Ordered, *, folded: bool = True) -> Annex:
+    """Everything behind the findings, from a record alone; less of it where it cannot be folded."""
     lacking = _merged(_not_tested(record, order))
+    most = NOT_TESTED_ROWS if folded else PRINTED_ROWS
     return Annex(
         data=record.datasets,
         attributes=tuple(
-            _attribute_entry(d.split, a) for d in record.datasets for a in d.attributes
+            _attribute_entry(d.split, a, order) for d in record.datasets for a in d.attributes
         ),
         declared=tuple(declared(record)),
+        costs=costs(record),
         waivers=tuple(_waivers(record)),
-        not_tested=tuple(lacking[:NOT_TESTED_ROWS]),
-        not_tested_more=max(len(lacking) - NOT_TESTED_ROWS, 0),
+        not_tested=tuple(lacking[:most]),
+        not_tested_more=max(len(lacking) - most, 0),
         cannot_test=CANNOT_TEST,
         methods=tuple(_method(text, order) for text in record.check_texts),
         model=tuple(_model(record)),
@@ -129,12 +135,13 @@ def annex(record: AuditRecord, order: Ordered) -> Annex:
     )
 
 
-def _attribute_entry(split: str, attribute: AttributeSummary) -> Entry:
+def _attribute_entry(split: str, attribute: AttributeSummary, order: Ordered) -> Entry:
     groups = sorted(attribute.groups, key=lambda g: -g.n_sound)
-    shown = [f"{g.name}: {g.n_sound:,} of {g.n:,}" for g in groups[:12]]
+    named = order.telling.shown_of
+    shown = [f"{named(attribute.name, g.name)}: {g.n_sound:,} of {g.n:,}" for g in groups[:12]]
     more = [f"and {len(groups) - 12} more groups"] if len(groups) > 12 else []
     missing = [f"without a value: {attribute.missing:,}"] if attribute.missing else []
-    name = f"{attribute.name} ({attribute.role}), {split} data"
+    name = f"{order.telling.shown(attribute.name)} ({attribute.role}), {split} data"
     return Entry(name, "; ".join([*shown, *more, *missing]), EvidenceStatus.MEASURED)
 
 
@@ -143,6 +150,13 @@ def declared(record: AuditRecord) -> Iterator[Entry]:
     day = datetime.fromisoformat(record.provenance.started).date()
     for found in statements(record.spec.parsed, record.declarations, as_of=day):
         yield Entry(found.name, found.said or "not stated", found.status)
+
+
+def policy_owner(record: AuditRecord) -> str:
+    """Who answers for the policy, with the office."""
+    owner = record.policy.parsed.get("owner") or {}
+    name, role = owner.get("name") or "not named", owner.get("role")
+    return f"{name}, {role}" if role else str(name)
 
 
 def _sorted(found: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
@@ -176,7 +190,8 @@ def _not_tested(record: AuditRecord, order: Ordered) -> Iterator[NotTested]:
     for finding in order.findings:
         found = order.result(finding)
         if isinstance(found, Unmeasured):
-            yield NotTested(order.title(finding), found.reason, found.remedy, finding.check)
+            said = reason(finding, order), remedy(finding, order)
+            yield NotTested(order.title(finding), *said, finding.check)
 
 
 def _merged(every: Iterable[NotTested]) -> list[NotTested]:

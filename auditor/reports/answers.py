@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from auditor.contract.numbers import percent
 from auditor.findings import Finding, Measure, Question, Unmeasured
 from auditor.judging.questions import under_represented
 from auditor.record import Answer
 from auditor.reports.ordering import Ordered
+from auditor.spec.declarations import declarations_of
 from auditor.stats import value
+
+OVERSIGHT = "oversight"
+"""The declaration that says who looks at an answer before it takes effect."""
 
 NAMES = 3
 """Groups, classes or measures that an answer names at most."""
@@ -34,10 +40,11 @@ _OTHERWISE = {
 
 @dataclass(frozen=True)
 class AnswerText:
-    """An answer in a few words, and a plain sentence or two why."""
+    """An answer in a few words, a plain sentence or two why, and what is declared of it."""
 
     answer: str
     why: str
+    declared: str = ""
 
 
 def answer_text(answer: Answer, order: Ordered) -> AnswerText:
@@ -46,7 +53,7 @@ def answer_text(answer: Answer, order: Ordered) -> AnswerText:
     short = _OTHERWISE.get((answer.question, kind)) or _SHORT.get(kind, "")
     if answer.question is Question.WRONG:
         stated = order.record.spec.parsed["consequences"].get("when_wrong")
-        return AnswerText(stated or "Not stated", _wrong(answer, order))
+        return AnswerText(stated or "Not stated", _wrong(answer, order), _oversight(order))
     return AnswerText(short, _why(answer, order))
 
 
@@ -95,7 +102,8 @@ def _broken(question: Question, findings: Sequence[Finding], order: Ordered) -> 
         return _shares(findings, order)
     if rest and not said:
         said.append(f"they differ in {names(rest, order)}")
-    text = "; ".join(said)
+    more = len(said) - NAMES
+    text = "; ".join(said[:NAMES]) + (f"; and {more} more" if more > 0 else "")
     return f"{text[:1].upper()}{text[1:]}."
 
 
@@ -107,8 +115,19 @@ def _shares(findings: Sequence[Finding], order: Ordered) -> str:
         measure = order.measure(finding)
         if measure is not None and measure.neutral is not None:
             (few if value(measure.estimate) < measure.neutral else many).append(finding)
+    # The worst first: whose share is the smallest, or the largest, part of what is due.
+    few.sort(key=lambda f: _part_of_due(f, order))
+    many.sort(key=lambda f: -_part_of_due(f, order))
     parts = [("Too few of", few), ("Too many of", many)]
     return " ".join(f"{words}: {_listed_shares(some, order)}." for words, some in parts if some)
+
+
+def _part_of_due(finding: Finding, order: Ordered) -> float:
+    measure = order.measure(finding)
+    if measure is None or measure.sides is None:
+        return 1.0
+    found, due = (value(side.estimate) for side in measure.sides)
+    return found / due if due else math.inf
 
 
 def _listed_shares(findings: Sequence[Finding], order: Ordered) -> str:
@@ -127,7 +146,7 @@ def _under_represented(order: Ordered) -> Iterator[str]:
     few = under_represented(train) if train else ()
     # Fewest first: a record read back has its groups in another order.
     for one in sorted(few, key=lambda one: (one.found / one.due, one.group)):
-        shares = f"{percent(one.found)}% of training images, {percent(one.due)}% of people"
+        shares = f"{percent(one.found)}% of training images where {percent(one.due)}% are due"
         yield f"{order.telling.shown_of(one.attribute, one.group)} ({shares})"
 
 
@@ -153,6 +172,18 @@ def _wrong(answer: Answer, order: Ordered) -> str:
             break
     parts.append(f"Way to object: {(stated.get('appeal') or 'not stated').rstrip('.')}.")
     return " ".join(parts)
+
+
+def _oversight(order: Ordered) -> str:
+    """Whether a person looks before an answer takes effect, as far as somebody declares it."""
+    stated = [d for d in declarations_of(order.record.declarations) if d.key == OVERSIGHT]
+    if not stated:
+        return ""
+    latest = max(stated, key=lambda d: d.date)
+    day = datetime.fromisoformat(order.record.provenance.started).date()
+    late = ", out of date" if latest.is_expired(as_of=day) else ""
+    statement = " ".join(latest.statement.split())
+    return f"{statement} ({latest.owner.name}, {latest.date}{late})"
 
 
 def _not_measured(answer: Answer, order: Ordered) -> str:

@@ -1,26 +1,32 @@
-"""Chapters by family: each check in a few lines, with all that it found folded behind them."""
+"""Chapters by family: what follows, a table of the checks, a picture or two, all else folded."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from auditor.contract.numbers import value_text
+from auditor.contract.quantity_words import called
 from auditor.findings import Figure, Finding, Measure, Verdict
-from auditor.record import AuditRecord, CheckResults
+from auditor.record import AuditRecord, CheckResults, KeptTable
 from auditor.reports.drawing.svg import figure_file_name
 from auditor.reports.families import CHAPTERS, FAMILY_TITLES
 from auditor.reports.finding_view import FindingView, Mark, finding_view, mark
 from auditor.reports.ordering import Ordered
+from auditor.reports.references import Ref, check_anchor, references
+from auditor.reports.shown_figure import shown_figure
 from auditor.reports.table_view import TableView, table_view
 from auditor.stats import Exact, Rate, value
 
-FACTS = 8
-"""Results without a limit, of all images, that a check names in its line."""
+FACTS = 3
+"""Results of a check that its row in the chapter's table names."""
 
-ROWS = 200
-FIGURES = 30
-NUMBERS = 6
+PICTURES = 2
+"""Pictures that a chapter shows open."""
+
+ROWS = 120
+FIGURES = 8
 OPEN_TABLE_ROWS = 8
 OPEN_TABLE_COLUMNS = 8
 
@@ -40,58 +46,35 @@ class FigureView:
 
 @dataclass(frozen=True)
 class Judged:
-    """Findings of a check with one verdict: how many, and the numbers of the first."""
+    """Findings of a check with one verdict: how many, and where the first of them stand."""
 
     mark: Mark
     n: int
-    numbers: str
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A result without a limit, in a few words."""
-
-    number: int
-    name: str
-    value: str
+    refs: tuple[Ref, ...]
 
 
 @dataclass(frozen=True)
 class CheckView:
-    """A check's results: what is open to the eye, and what is folded.
+    """A check's results: its row in the chapter's table, and what a browser unfolds.
 
-    Open: `judged` counts its findings by verdict, `facts` are results of all images that no limit
-    is on, `told` the sentences of groups that it found, `figures` and `tables` explain a failure.
-    Folded: `rows` are all its findings (`more` are left to findings.csv), `folded_figures` and
-    `folded_tables` the rest.
+    `measured` are its gravest findings and its first facts, in a few words each, `more` counts the
+    others; `rows` are its findings (`more_rows` are left to findings.csv), then its pictures and
+    tables.
     """
 
     id: str
+    anchor: str
     title: str
     summary: str
     crashed: bool
     judged: tuple[Judged, ...]
-    facts: tuple[Fact, ...]
-    more_facts: int
-    told: tuple[str, ...]
-    figures: tuple[FigureView, ...]
-    tables: tuple[TableView, ...]
-    rows: tuple[FindingView, ...]
+    measured: tuple[str, ...]
     more: int
-    by_group: int
-    folded_figures: tuple[FigureView, ...]
+    rows: tuple[FindingView, ...]
+    more_rows: int
+    figures: tuple[FigureView, ...]
     more_figures: int
-    folded_tables: tuple[TableView, ...]
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """A family's checks; `unseen` says which faults of its kind those that ran could not show."""
-
-    key: str
-    title: str
-    checks: tuple[CheckView, ...]
-    unseen: tuple[Unseen, ...] = ()
+    tables: tuple[TableView, ...]
 
 
 @dataclass(frozen=True)
@@ -102,36 +85,127 @@ class Unseen:
     text: str
 
 
+@dataclass(frozen=True)
+class Chapter:
+    """A family's checks: what follows from them, a table, a picture or two, methods and limits.
+
+    `unseen` says which faults of its kind those that ran could not show, and how what decided can
+    mislead. `tables` are small ones of checks that explain themselves by them; `figure_count` and
+    `table_count` count all that its checks made.
+    """
+
+    key: str
+    title: str
+    consequence: tuple[str, ...]
+    checks: tuple[CheckView, ...]
+    figures: tuple[FigureView, ...]
+    tables: tuple[TableView, ...]
+    unseen: tuple[Unseen, ...]
+    figure_count: int
+    table_count: int
+
+
 def chapters(
-    record: AuditRecord, order: Ordered, *, pictures: Mapping[str, str], folded: bool = True
+    record: AuditRecord, order: Ordered, *, pictures: Mapping[str, str]
 ) -> tuple[Chapter, ...]:
     """Chapters in order; families without results have none. `pictures` maps ids to SVG.
 
-    Without `folded` the checks have no rows: a printed page cannot unfold them.
-
-    In a chapter the checks of which something failed come first, then those of which something
-    is not decided, then those that passed, then information.
+    In a chapter the checks that explain the whole come first, then those of which something failed,
+    then those of which something is not decided, then those that passed, then information.
     """
     families = dict.fromkeys([*CHAPTERS, *(r.check.split("/")[0] for r in record.results)])
     found = []
     for family in families:
         results = [r for r in record.results if r.check.startswith(f"{family}/")]
-        results.sort(key=lambda r: _weight(r.check, order))
+        results.sort(key=lambda r: (_place(r.check, order), _weight(r.check, order)))
         if results:
-            checks = tuple(_check_view(r, record, order, pictures, folded) for r in results)
-            name = FAMILY_TITLES.get(family, family.capitalize())
-            unseen = tuple(_unseen(results, record, order))
-            found.append(Chapter(key=family, title=name, checks=checks, unseen=unseen))
+            found.append(_chapter(family, results, record, order, pictures))
     return tuple(found)
+
+
+def _chapter(
+    family: str,
+    results: Sequence[CheckResults],
+    record: AuditRecord,
+    order: Ordered,
+    pictures: Mapping[str, str],
+) -> Chapter:
+    explained = [r for r in results if _is_explained(r.check, order)]
+    shown = [r.figures[0] for r in explained if r.figures][:PICTURES]
+    small = [table for r in explained for table in r.tables if _is_small(table)]
+    return Chapter(
+        key=family,
+        title=FAMILY_TITLES.get(family, family.capitalize()),
+        consequence=tuple(_consequence(family, order)),
+        checks=tuple(_check_view(r, record, order, pictures) for r in results),
+        figures=tuple(figure_view(f, pictures, order) for f in shown),
+        tables=tuple(table_view(t, order.telling) for t in small[:1]) if not shown else (),
+        unseen=tuple(_unseen(results, record, order)),
+        figure_count=sum(len(r.figures) for r in results),
+        table_count=sum(len(r.tables) for r in results),
+    )
+
+
+def _consequence(family: str, order: Ordered) -> Iterator[str]:
+    """What the limits of a family come to, and the gravest of it in a sentence."""
+    limits = [
+        r for r in order.limits
+        if any(order.by_id[i].check.startswith(f"{family}/") for i in r.findings)
+    ]  # fmt: skip
+    if not limits:
+        yield "The policy sets no limit on anything here: it is told for information."
+        return
+    failed = sum(r.verdict is Verdict.FAIL for r in limits)
+    undecided = sum(r.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN) for r in limits)
+    parts = [
+        f"{n} {words}"
+        for n, words in ((failed, "not met"), (undecided, "not decided"),
+                         (len(limits) - failed - undecided, "met"))
+        if n
+    ]  # fmt: skip
+    count = f"Of {len(limits)} limits here" if len(limits) > 1 else "Of the one limit here"
+    yield f"{count}: {', '.join(parts)}."
+    gravest = next((f for f in order.findings if f.check.startswith(f"{family}/")
+                    and (f.verdict is Verdict.FAIL or f.leaning == "worse")), None)  # fmt: skip
+    measure = None if gravest is None else order.measure(gravest)
+    if gravest is not None and measure is not None:
+        hundred = order.filled(order.words(gravest).hundred, gravest)
+        yield hundred or f"{order.title(gravest)}: {value_text(measure)}."
 
 
 def _unseen(
     results: Sequence[CheckResults], record: AuditRecord, order: Ordered
 ) -> Iterator[Unseen]:
-    texts = {text.id: text.cannot_see for text in record.check_texts}
-    for check in (r.check for r in results if r.traceback is None and texts.get(r.check)):
-        topic = order.telling.topic(check)
-        yield Unseen(topic[:1].upper() + topic[1:], texts[check])
+    texts = {text.id: text for text in record.check_texts}
+    for check in (r.check for r in results if r.traceback is None and r.check in texts):
+        text = texts[check]
+        said = [text.cannot_see] if text.cannot_see else []
+        if is_open(check, order):
+            body = next((b for name, b in text.sections if name == "How it can mislead"), "")
+            said.append(_first_sentence(body))
+        if any(said):
+            yield Unseen(_capital(order.telling.topic(check)), " ".join(filter(None, said)))
+
+
+def _first_sentence(body: str) -> str:
+    line = " ".join(body.split())
+    found = re.match(r".*?[.:](?= [A-Z]|$)", line)
+    return found[0] if found else line
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _leads(check: str, order: Ordered) -> bool:
+    return order.telling.shows(check) == "open"
+
+
+def _place(check: str, order: Ordered) -> int:
+    """0 for the check that has the headline, 1 for what explains the whole, 2 for the rest."""
+    if not _leads(check, order):
+        return 2
+    return 0 if order.telling.has_headline(check) else 1
 
 
 def _weight(check: str, order: Ordered) -> int:
@@ -146,37 +220,25 @@ def is_open(check: str, order: Ordered) -> bool:
 
 
 def _check_view(
-    result: CheckResults,
-    record: AuditRecord,
-    order: Ordered,
-    pictures: Mapping[str, str],
-    folded: bool,
+    result: CheckResults, record: AuditRecord, order: Ordered, pictures: Mapping[str, str]
 ) -> CheckView:
     text = next((t for t in record.check_texts if t.id == result.check), None)
-    findings = [f for f in order.findings if f.check == result.check]
-    name = order.telling.topic(result.check)
-    facts = tuple(_facts([f for f in findings if _is_fact(f, order)], order))
-    shown = 1 if _is_explained(result.check, order) else 0
-    figures = [figure_view(f, pictures) for f in result.figures[: FIGURES + shown]]
-    tables = [table_view(table) for table in result.tables]
-    opened = [t for t in tables if shown and _is_small(t)]
+    findings = [f for f in order.reading if f.check == result.check]
+    measured = tuple(dict.fromkeys(_measured(result.check, findings, order)))
     return CheckView(
         id=result.check,
-        title=name[:1].upper() + name[1:],
+        anchor=check_anchor(result.check),
+        title=_capital(order.telling.topic(result.check)),
         summary=text.summary if text else "",
         crashed=result.traceback is not None,
         judged=tuple(_judged(findings, order)),
-        facts=facts[:FACTS],
-        more_facts=max(len(facts) - FACTS, 0),
-        told=tuple(_told(findings, order)) if order.telling.shows(result.check) == "told" else (),
-        figures=tuple(figures[:shown]),
-        tables=tuple(opened),
-        rows=tuple(finding_view(f, order) for f in findings[:ROWS] if folded),
-        more=max(len(findings) - ROWS, 0),
-        by_group=sum(bool(order.group(f)) for f in findings if f.verdict is None),
-        folded_figures=tuple(figures[shown:]),
-        more_figures=max(len(result.figures) - len(figures), 0),
-        folded_tables=tuple(t for t in tables if t not in opened),
+        measured=measured[:FACTS],
+        more=max(len(findings) - min(len(measured), FACTS), 0),
+        rows=tuple(finding_view(f, order) for f in findings[:ROWS]),
+        more_rows=max(len(findings) - ROWS, 0),
+        figures=tuple(figure_view(f, pictures, order) for f in result.figures[:FIGURES]),
+        more_figures=max(len(result.figures) - FIGURES, 0),
+        tables=tuple(table_view(table, order.telling) for table in result.tables),
     )
 
 
@@ -185,28 +247,65 @@ def _is_explained(check: str, order: Ordered) -> bool:
 
     Pictures of groups are never shown here: the picture of each attribute has their intervals.
     """
-    shown = order.telling.shows(check) == "open"
-    return shown or (is_open(check, order) and not check.startswith("bias/"))
+    return _leads(check, order) or (is_open(check, order) and not check.startswith("bias/"))
 
 
-def _is_small(table: TableView) -> bool:
-    return table.total <= OPEN_TABLE_ROWS and table.all_columns <= OPEN_TABLE_COLUMNS
+def _is_small(table: KeptTable) -> bool:
+    return table.total <= OPEN_TABLE_ROWS and len(table.columns) <= OPEN_TABLE_COLUMNS
 
 
 def _judged(findings: Sequence[Finding], order: Ordered) -> Iterator[Judged]:
     for verdict in _WEIGHTS:
-        same = [order.numbers[f.id] for f in findings if f.verdict is verdict]
+        same = [f.id for f in findings if f.verdict is verdict]
         if same:
-            more = f" and {len(same) - NUMBERS} more" if len(same) > NUMBERS else ""
-            numbers = ", ".join(str(n) for n in same[:NUMBERS]) + more
-            yield Judged(mark(verdict), len(same), numbers)
+            yield Judged(mark(verdict), len(same), references(same, order, most=3))
+
+
+def _measured(check: str, findings: Sequence[Finding], order: Ordered) -> Iterator[str]:
+    """What a check found in a few words: its gravest findings with a limit, then facts of all.
+
+    A check that compares nothing by group tells its first sentences instead.
+    """
+    judged = [f for f in findings if f.limit and order.measure(f) is not None]
+    judged.sort(key=lambda f: _WEIGHTS.get(f.verdict or Verdict.PASS, 3))
+    if order.telling.shows(check) == "told" and not judged:
+        yield from _told(findings, order)
+        return
+    for finding in judged:
+        measure = order.measure(finding)
+        if measure is not None:
+            yield f"{_fact_name(finding, order)} {value_text(measure)}"
+    yield from _facts([f for f in findings if _is_fact(f, order)], order)
+    yield from _by_group([f for f in findings if f.verdict is None and order.group(f)], order)
 
 
 def _told(findings: Sequence[Finding], order: Ordered) -> list[str]:
-    """The sentences of a check's first comparisons; of all that it found where it compares none."""
+    """The sentence of a check's first comparison; of its first result where it compares none."""
     found = [(f.check, m) for f in findings if (m := order.measure(f))]
     compared = [(check, m) for check, m in found if m.sides is not None]
-    return [order.telling.sentence(check, m) for check, m in (compared or found)[:NUMBERS]]
+    return [order.telling.sentence(check, m) for check, m in (compared or found)[:1]]
+
+
+def _by_group(findings: Sequence[Finding], order: Ordered) -> Iterator[str]:
+    """How many comparisons without a limit lie wholly on the worse side, and the first of them."""
+    measured = [(f, m) for f in findings if (m := order.measure(f)) and m.neutral is not None]
+    worse = [(f, m) for f, m in measured if _is_worse(m)]
+    if not measured:
+        return
+    first = f", such as {order.short(worse[0][0])} {value_text(worse[0][1])}" if worse else ""
+    yield (
+        f"{len(measured)} comparisons by group, {len(worse) or 'none'} of them with the whole "
+        f"range on the worse side (some by luck){first}"
+    )
+
+
+def _is_worse(measure: Measure) -> bool:
+    neutral, ends = measure.neutral or 0.0, measure.interval
+    return (
+        ends.low > neutral
+        if measure.better == "lower"
+        else (ends.high < neutral and measure.better == "higher")
+    )
 
 
 def _is_fact(finding: Finding, order: Ordered) -> bool:
@@ -214,7 +313,7 @@ def _is_fact(finding: Finding, order: Ordered) -> bool:
     return finding.verdict is None and measured and not order.group(finding)
 
 
-def _facts(findings: Sequence[Finding], order: Ordered) -> Iterator[Fact]:
+def _facts(findings: Sequence[Finding], order: Ordered) -> Iterator[str]:
     """Results in a few words; those that are zero in several kinds are one."""
     zero: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -228,12 +327,10 @@ def _facts(findings: Sequence[Finding], order: Ordered) -> Iterator[Fact]:
         same = zero.get(measure.name, []) if _is_zero(measure) else []
         if same and finding is not same[0]:
             continue
-        number = order.numbers[finding.id]
         if len(same) > 1:
-            kinds = f"{measure.name.replace('-', ' ')}, {len(same)} kinds"
-            yield Fact(number, kinds, "none found")
+            yield f"{called(measure.name)}, {len(same)} kinds: none found"
         else:
-            yield Fact(number, _fact_name(finding, order), value_text(measure))
+            yield f"{_fact_name(finding, order)} {value_text(measure)}"
 
 
 def _fact_name(finding: Finding, order: Ordered) -> str:
@@ -248,12 +345,13 @@ def _is_zero(measure: Measure) -> bool:
     return exact and measure.scale == "share" and value(measure.estimate) == 0
 
 
-def figure_view(figure: Figure, pictures: Mapping[str, str]) -> FigureView:
+def figure_view(figure: Figure, pictures: Mapping[str, str], order: Ordered) -> FigureView:
     """A picture as it stands in the page; `pictures` maps ids to SVG."""
+    svg, figure = pictures[figure.id], shown_figure(figure, order.telling)
     return FigureView(
         title=figure.title,
         caption=figure.caption,
         alt=figure.alt,
-        svg=pictures[figure.id],
+        svg=svg,
         file=figure_file_name(figure.id),
     )

@@ -16,6 +16,15 @@ CLAUSES_NOTE = (
     "do” is the most that measurements can do for a clause; no row says that a duty is met, and "
     "what is missing stays for a person to state. The law may have changed since it was looked up."
 )
+COUNTED = (
+    ("Measured here", (EvidenceStatus.MEASURED, EvidenceStatus.DERIVED)),
+    ("Declared", (EvidenceStatus.DECLARED,)),
+    ("Not tested", (EvidenceStatus.NOT_TESTED,)),
+    ("Statement missing", (EvidenceStatus.MISSING,)),
+    ("Said not to apply", (EvidenceStatus.NOT_APPLICABLE,)),
+)
+"""What a printed report counts of the clauses: a heading, and the statuses under it."""
+
 _ROUTES = {
     "annex_iii": "systems of Annex III",
     "annex_i": "systems of Annex I",
@@ -43,10 +52,13 @@ class ClauseView:
 
 @dataclass(frozen=True)
 class InstrumentView:
+    """An instrument's clauses; `counts` has how many of them hold something of each `COUNTED`."""
+
     name: str
     about: str
     note: str
     rows: tuple[ClauseView, ...]
+    counts: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,10 @@ def _instrument(one: InstrumentText) -> InstrumentView:
         f"Applies from: {_dates(one.applies_from)}.",
         note=one.note,
         rows=tuple(_row(row, one) for row in one.rows),
+        counts=tuple(
+            sum(any(part.status in kinds for part in row.parts) for row in one.rows)
+            for _, kinds in COUNTED
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from auditor.findings import Cell, EvidenceStatus, Finding, Measure, Table
 from auditor.record import AuditRecord
 from auditor.record.files import record_digest
 from auditor.record.tables import csv_text
+from auditor.reports.action_plan import PLAN_COLUMNS, plan_rows
 from auditor.reports.ordering import Ordered, ordered
 from auditor.reports.reasons import reason, remedy
 from auditor.stats import value
@@ -22,11 +23,12 @@ _COLUMNS = (
     "bound value", "value", "low", "high", "unit", "images", "units", "reason", "remedy",
     "examples", "clauses", "waived by", "record sha256",
 )  # fmt: skip
+_MEASURED = (EvidenceStatus.MEASURED, EvidenceStatus.DERIVED)
 _BOUNDS = ("at_least", "at_most", "above", "below")
 
 
 def findings_csv(record: AuditRecord) -> str:
-    """Every finding in one row, worst first, numbers as they are in the record.
+    """Every finding in one row, as a report numbers them; numbers as they are in the record.
 
     `kind` tells verdicts from mere facts, which met no limit and come last. `low` and `high` are
     the two-sided 95% interval; cells are empty where there is no number. `clauses` are those that
@@ -35,7 +37,26 @@ def findings_csv(record: AuditRecord) -> str:
     digest of the record that it is from, so that a row copied elsewhere can still be traced.
     """
     order, digest = ordered(record), record_digest(record)
-    return csv_text(_COLUMNS, ((*_row(f, order), digest) for f in order.findings))
+    clauses = measure_clauses(record)
+    return csv_text(_COLUMNS, ((*_row(f, order, clauses), digest) for f in order.reading))
+
+
+def action_plan_csv(record: AuditRecord) -> str:
+    """The action plan, a row for each finding that asks for something, with its remedy."""
+    return csv_text(PLAN_COLUMNS, plan_rows(ordered(record), record_digest(record)))
+
+
+def measure_clauses(record: AuditRecord) -> Mapping[str, tuple[str, ...]]:
+    """The clauses of the record's table that each check serves as evidence, by its id."""
+    found: dict[str, list[str]] = {}
+    for instrument in record.clauses.instruments if record.clauses else ():
+        for row in instrument.rows:
+            for part in row.parts:
+                for name in part.names:
+                    check = name.partition(":")[0]
+                    if part.status in _MEASURED and row.id not in found.setdefault(check, []):
+                        found[check].append(row.id)
+    return {check: tuple(clauses) for check, clauses in found.items()}
 
 
 def whole_tables(record: AuditRecord) -> Iterator[Table]:
@@ -46,7 +67,9 @@ def whole_tables(record: AuditRecord) -> Iterator[Table]:
                 yield Table(kept.id, kept.title, kept.columns, kept.rows)
 
 
-def _row(finding: Finding, order: Ordered) -> tuple[Cell, ...]:
+def _row(
+    finding: Finding, order: Ordered, clauses: Mapping[str, tuple[str, ...]]
+) -> tuple[Cell, ...]:
     measure = order.measure(finding)
     limit = order.limit_of(finding)
     bound = next((name for name in _BOUNDS if limit.get(name) is not None), None)
@@ -68,19 +91,8 @@ def _row(finding: Finding, order: Ordered) -> tuple[Cell, ...]:
         reason(finding, order),
         remedy(finding, order),
         "; ".join(measure.examples) if measure else None,
-        "; ".join(finding.clauses or clauses_of(finding.check, order.record)) or None,
+        "; ".join(finding.clauses or clauses.get(finding.check, ())) or None,
         finding.waived_by,
-    )
-
-
-def clauses_of(check: str, record: AuditRecord) -> tuple[str, ...]:
-    """Ids of the clauses of a record's table that the results of a check may serve."""
-    counted = (EvidenceStatus.MEASURED, EvidenceStatus.DERIVED)
-    return tuple(
-        row.id
-        for instrument in (record.clauses.instruments if record.clauses else ())
-        for row in instrument.rows
-        if any(part.status in counted and check in part.names for part in row.parts)
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from auditor.contract import Words
-from auditor.contract.numbers import number_texts, side_text, value_text
+from auditor.contract.numbers import number_texts, percent, points, side_text, times, value_text
 from auditor.findings import Finding, Measure, Verdict
+from auditor.reports.alike import alike_clause
 from auditor.reports.ordering import Ordered
-from auditor.reports.reasons import could_show_text, needed_text, reason, remedy
+from auditor.reports.reasons import could_show_text, judgement, needed_text, reason, remedy
 from auditor.reports.telling import Telling
 from auditor.reports.wording import VERDICT_WORDS, symbol, verdict_word
+from auditor.stats import value
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Comparison:
 class FindingView:
     """A finding as texts; one that does not apply is empty.
 
-    `plain` is a sentence of hundreds, `needed` what would decide, `could_show` the smallest
+    `plain` is a sentence of hundreds, `judged` the reason without the numbers of a comparison,
+    which stand in its boxes; `needed` what would decide, `could_show` the smallest
     excess that the sample would have shown, `adjusted` the value among images alike in other
     attributes. `examples` are worst first where they are `ranked`.
     """
@@ -57,6 +61,7 @@ class FindingView:
     comparison: Comparison | None
     adjusted: tuple[str, ...]
     reason: str
+    judged: str
     remedy: str
     needed: str
     could_show: str
@@ -89,6 +94,7 @@ def finding_view(finding: Finding, order: Ordered) -> FindingView:
         comparison=_comparison(measure, order.words(finding)) if measure else None,
         adjusted=tuple(_adjusted(measure, order.telling)) if measure else (),
         reason=reason(finding, order),
+        judged=_judged(finding, measure, order),
         remedy=remedy(finding, order),
         needed=needed_text(finding.needed, order.telling) if undecided else "",
         could_show=could_show_text(finding, order),
@@ -96,6 +102,17 @@ def finding_view(finding: Finding, order: Ordered) -> FindingView:
         ranked=measure is None or measure.ranked,
         waived_by=finding.waived_by or "",
     )
+
+
+def _judged(finding: Finding, measure: Measure | None, order: Ordered) -> str:
+    """The reason of a finding, less what the boxes of its comparison say."""
+    if measure is None or measure.sides is None:
+        return reason(finding, order)
+    words = order.words(finding)
+    more = () if isinstance(words.sentence, str) else words.sentence[1:]
+    said = order.filled(more, finding)
+    alike = alike_clause(measure, order.telling.shown, gap=words.gap)
+    return " ".join(filter(None, (said, alike, judgement(finding, order))))
 
 
 def size_text(measure: Measure, telling: Telling) -> str:
@@ -128,9 +145,31 @@ def _comparison(measure: Measure, words: Words) -> Comparison | None:
     """The two sides of a comparison, None where a measure has none."""
     if measure.sides is None:
         return None
-    here, there = (side_text(side) for side in measure.sides)
-    kind = "Ratio" if measure.scale == "ratio" else "Difference"
+    here, there = (side_text(side, finely=measure.scale == "ratio") for side in measure.sides)
+    kind = words.compared or _kind(measure)
     return Comparison(words.sides[0], here, words.sides[1], there, kind=kind)
+
+
+def _kind(measure: Measure) -> str:
+    """What a value makes of its sides; says so where a reader who redoes it gets another."""
+    kind = "Ratio" if measure.scale == "ratio" else "Difference"
+    if measure.sides is None or any(side.scale != "share" for side in measure.sides):
+        return kind
+    exact = [value(side.estimate) for side in measure.sides]
+    if not _made_of(exact, measure):
+        return f"{kind}, adjusted"
+    printed = [percent(share, finely=measure.scale == "ratio") for share in exact]
+    shown = [float(text.replace("−", "-")) / 100 for text in printed]
+    return kind if _made_of(shown, measure) else f"{kind} before rounding"
+
+
+def _made_of(sides: Sequence[float], measure: Measure) -> bool:
+    """Whether the difference, or ratio, of two sides is printed as the value is."""
+    (here, there), point = sides, value(measure.estimate)
+    if measure.scale == "ratio":
+        same = here / there if there else math.inf
+        return times(same) == times(point)
+    return points(abs(here - there)) == points(abs(point))
 
 
 def _adjusted(measure: Measure, telling: Telling) -> Iterator[str]:

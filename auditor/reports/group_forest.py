@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,8 +19,14 @@ NOTE = (
 )
 """How to read the pictures; their captions say only what is their own."""
 
+WORST_NOTE = "lines are 95% intervals, dashed the limit, dotted as for all others."
+
 PANELS = 4
 GROUPS = 16
+WORST = 4
+"""Groups in the picture of page one."""
+
+WORST_ID = "worst-served"
 
 
 @dataclass(frozen=True)
@@ -52,15 +59,12 @@ class Panel:
 class GroupForest:
     """The panels of an attribute; `groups` labels their rows, `more_groups` are not drawn."""
 
+    id: str
     attribute: str
     role: str
     groups: tuple[str, ...]
     panels: tuple[Panel, ...]
     more_groups: int
-
-    @property
-    def id(self) -> str:
-        return f"groups:{self.attribute}"
 
     @property
     def figure(self) -> Figure:
@@ -74,7 +78,9 @@ class GroupForest:
         return Figure(
             id=self.id,
             kind="forest",
-            title=f"Groups of {self.attribute} against all others",
+            title=f"Groups of {self.attribute} against all others"
+            if self.id != WORST_ID
+            else "Groups served worst, against all others",
             caption=f"{self.more_groups} more groups in findings.csv." if self.more_groups else "",
             alt=self._alt(),
             x=Axis("against all others"),
@@ -104,6 +110,57 @@ def group_forests(results: GroupResults, order: Ordered) -> tuple[GroupForest, .
     return tuple(forest for forest in found if forest.panels)
 
 
+def worst_served(results: GroupResults, order: Ordered) -> tuple[GroupForest, ...]:
+    """The groups shown to be served worst, of all attributes, in one picture; none where none is.
+
+    Its panels are the two measures of how groups are served of which most failed.
+    """
+    places = {finding.id: place for place, finding in enumerate(order.findings)}
+    hurt = [
+        (table, group, column.key, finding)
+        for column in results.columns
+        if column.served and column.judged
+        for table in results.tables
+        for group in table.groups
+        if (finding := table.findings.get((group, column.key))) is not None
+        and (finding.verdict is Verdict.FAIL or finding.leaning == "worse")
+        and order.measure(finding) is not None
+    ]
+    hurt.sort(key=lambda one: (one[3].verdict is not Verdict.FAIL, places[one[3].id]))
+    rows = list(dict.fromkeys((table.attribute.name, group) for table, group, _, _ in hurt))
+    counts = Counter(key for _, _, key, _ in hurt)
+    columns = [c for c in results.columns if counts[c.key]]
+    columns = sorted(columns, key=lambda c: (-counts[c.key], c.rank))[:2]
+    tables = {table.attribute.name: table for table in results.tables}
+    findings = {
+        (f"{attribute}={group}", column.key): finding
+        for attribute, group in rows[:WORST]
+        for column in columns
+        if (finding := tables[attribute].findings.get((group, column.key))) is not None
+    }
+    measures = {
+        place: measure
+        for place, finding in findings.items()
+        if (measure := order.measure(finding)) is not None
+        and math.isfinite(value(measure.estimate))
+    }
+    shown = [f"{attribute}={group}" for attribute, group in rows[:WORST]]
+    drawn = [c for c in columns if any((g, c.key) in measures for g in shown)]
+    if not drawn:
+        return ()
+    names = (order.telling.named(attribute, group) for attribute, group in rows[:WORST])
+    return (
+        GroupForest(
+            id=WORST_ID,
+            attribute="all attributes",
+            role="",
+            groups=tuple(names),
+            panels=tuple(_panel(findings, c, shown, measures, order) for c in drawn),
+            more_groups=max(len(rows) - WORST, 0),
+        ),
+    )
+
+
 def _forest(table: GroupTable, columns: Sequence[GroupColumn], order: Ordered) -> GroupForest:
     measures = {
         place: measure
@@ -116,12 +173,18 @@ def _forest(table: GroupTable, columns: Sequence[GroupColumn], order: Ordered) -
     drawn = [c for c in columns if c in chosen]
     groups = [g for g in table.groups if any((g, c.key) in measures for c in drawn)]
     sizes = {group.name: group.n_sound for group in table.attribute.groups}
-    shown, name = groups[:GROUPS], order.telling.shown
+    shown, attribute = groups[:GROUPS], table.attribute.name
+    name, named = order.telling.shown, order.telling.shown_of
+    labels = [
+        f"{named(attribute, g)} ({sizes[g]:,})" if g in sizes else named(attribute, g)
+        for g in shown
+    ]
     return GroupForest(
-        attribute=name(table.attribute.name),
+        id=f"groups:{name(attribute)}",
+        attribute=name(attribute),
         role=table.attribute.role,
-        groups=tuple(f"{name(g)} ({sizes[g]:,})" if g in sizes else name(g) for g in shown),
-        panels=tuple(_panel(table, column, shown, measures, order) for column in drawn),
+        groups=tuple(labels),
+        panels=tuple(_panel(table.findings, column, shown, measures, order) for column in drawn),
         more_groups=len(groups) - len(shown),
     )
 
@@ -136,13 +199,13 @@ def _chosen(table: GroupTable, columns: Sequence[GroupColumn]) -> list[GroupColu
 
 
 def _panel(
-    table: GroupTable,
+    found: Mapping[tuple[str, str], Finding],
     column: GroupColumn,
     groups: Sequence[str],
     measures: Mapping[tuple[str, str], Measure],
     order: Ordered,
 ) -> Panel:
-    findings = [table.findings.get((group, column.key)) for group in groups]
+    findings = [found.get((group, column.key)) for group in groups]
     first = next(m for (_, key), m in measures.items() if key == column.key)
     times = 100.0 if first.scale in ("share", "difference") else 1.0
     limit = next((bound_of(order.limit_of(f)) for f in findings if f is not None and f.limit), None)

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from auditor.record import AuditRecord
 from auditor.record.reasons import set_apart_text
-from auditor.reports.annex import annex
+from auditor.reports.action_plan import action_plan, left_out_of_plan
+from auditor.reports.annex import annex, policy_owner
 from auditor.reports.chapters import chapters, figure_view
-from auditor.reports.clauses_section import CLAUSES_NOTE, clauses_view, missing_line
+from auditor.reports.clauses_section import CLAUSES_NOTE, COUNTED, clauses_view, missing_line
+from auditor.reports.drawing.looks import dark_rules
 from auditor.reports.drawing.svg import xml_text
-from auditor.reports.group_forest import NOTE, group_forests
+from auditor.reports.finish import finished
+from auditor.reports.group_forest import NOTE, WORST_NOTE, group_forests, worst_served
 from auditor.reports.group_results import group_results
 from auditor.reports.history_section import history_view
-from auditor.reports.limits_section import bare_views, glance, limit_views, met_views
+from auditor.reports.limits_section import (
+    BROWSED,
+    PRINTED,
+    bare_views,
+    glance,
+    limit_views,
+    met_views,
+)
 from auditor.reports.matrix import matrix
 from auditor.reports.ordering import ordered
 from auditor.reports.page_one import RANGE_NOTE, page_one
 from auditor.reports.pictures_section import PicturesView
+from auditor.reports.references import anchors
+from auditor.reports.sieve import families_of, sieve
 from auditor.reports.signed_by import SignedBy, recipe, signing_words
 from auditor.reports.templates import environment, template_text
 
@@ -43,25 +54,35 @@ def report_html(
     order = ordered(record)
     groups = group_results(order)
     forests = group_forests(groups, order)
+    worst = worst_served(groups, order)
     clauses = clauses_view(record)
-    families = chapters(record, order, pictures=pictures, folded=for_browser)
+    families = chapters(record, order, pictures=pictures)
+    limits = limit_views(order, BROWSED if for_browser else PRINTED)
+    bare, met = bare_views(order), met_views(order)
+    ran = [check.id for family in families for check in family.checks]
     text = (
         environment()
         .get_template("report.html.j2")
         .render(
             record=record,
             one=page_one(record, order),
-            open_limits=limit_views(order),
+            worst=figure_view(worst[0].figure, pictures, order) if worst else None,
+            worst_note=WORST_NOTE,
+            plan=action_plan(order),
+            plan_left_out=left_out_of_plan(order),
+            policy_owner=policy_owner(record),
+            open_limits=limits,
             glance=glance(order),
-            bare_limits=bare_views(order),
-            met_limits=met_views(order),
+            bare_limits=bare,
+            met_limits=met,
+            anchor=anchors(order, (*limits, *bare, *met), ran),
             matrix=matrix(groups, order),
-            forests=[figure_view(forest.figure, pictures) for forest in forests],
+            forests=[figure_view(forest.figure, pictures, order) for forest in forests],
             chapters=families,
-            unfolded={row.number for f in families for check in f.checks for row in check.rows},
-            annex=annex(record, order),
+            annex=annex(record, order, folded=for_browser),
             clauses=clauses,
             clauses_note=CLAUSES_NOTE,
+            counted=COUNTED,
             clauses_missing=missing_line(clauses),
             history=history_view(record),
             signing=signing_words(signed_by),
@@ -70,11 +91,19 @@ def report_html(
             forest_note=NOTE,
             folded=for_browser,
             css=template_text("report.css"),
-            browser_css=template_text("browser.css") if for_browser else "",
+            browser_css=_browser_css() if for_browser else "",
+            sieve=sieve(families),
+            families_of=families_of,
             footer=FOOTER,
             range_note=RANGE_NOTE,
             set_apart=set_apart_text,
             units=order.telling.units,
         )
     )
-    return xml_text(re.sub(r"\n\s*\n+", "\n", text))
+    return finished(xml_text(text), for_browser=for_browser)
+
+
+def _browser_css() -> str:
+    """The looks that only browsers understand, with the pictures' colours on a dark page."""
+    rules = dark_rules(paper="var(--paper)")
+    return template_text("browser.css").replace("/* pictures on a dark page */", rules)

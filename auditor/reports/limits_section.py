@@ -13,14 +13,23 @@ from auditor.reports.ordering import Ordered
 from auditor.reports.reasons import limit_text, summary
 from auditor.reports.wording import VERDICT_WORDS
 
-FAILURES = {"blocking": 12, "advisory": 3}
-"""Failures of a limit that are told at length, by the limit's severity."""
 
-OPEN_ROWS = 40
-"""Findings of a limit that are neither told at length nor passed, as rows of a table."""
+@dataclass(frozen=True)
+class Room:
+    """How many findings of a limit are told, the others are counted.
 
-PASSED_ROWS = 60
-"""Passed findings of a limit that are named; the others are counted."""
+    `failures` at length, by the limit's severity (of those that lean worse, too, where `leaning`);
+    `rows` that are neither told at length nor passed, in a table; `passed` by name.
+    """
+
+    failures: Mapping[str, int]
+    leaning: bool
+    rows: int
+    passed: int
+
+
+BROWSED = Room({"blocking": 12, "advisory": 3}, leaning=True, rows=40, passed=60)
+PRINTED = Room({"blocking": 4, "advisory": 2}, leaning=False, rows=3, passed=0)
 
 
 @dataclass(frozen=True)
@@ -28,10 +37,12 @@ class LimitView:
     """A limit with its findings: `cards` at length, `rows` in short, `passed` folded.
 
     `more` and `more_passed` count what is left to findings.csv; `sides` heads the columns of the
-    rows that compare two sides; `alone` says that the limit met one finding, told under its name.
+    rows that compare two sides; `alone` says that the limit met one finding, told under its name,
+    of `value`. `anchor` is the place of the limit in a page, `numbers` those of its first findings.
     """
 
     id: str
+    anchor: str
     title: str
     mark: Mark
     severity: str
@@ -48,6 +59,14 @@ class LimitView:
     passed: tuple[FindingView, ...]
     more_passed: int
     alone: bool
+    value: str
+    numbers: str
+
+    @property
+    def told(self) -> frozenset[int]:
+        """The numbers of the findings that have a place of their own."""
+        shown = (*self.cards, *self.rows, *self.passed)
+        return frozenset(view.number for view in shown)
 
 
 @dataclass(frozen=True)
@@ -80,38 +99,39 @@ def glance(order: Ordered) -> Glance:
     return Glance(marks=tuple(mark(verdict) for verdict in verdicts), rows=rows)
 
 
-def limit_views(order: Ordered) -> tuple[LimitView, ...]:
+def limit_views(order: Ordered, room: Room = BROWSED) -> tuple[LimitView, ...]:
     """Every limit that is not met although something was measured, blocking ones first."""
     open_ones = [r for r in order.limits if r.verdict is not Verdict.PASS and r.findings]
-    return tuple(limit_view(result, order) for result in open_ones)
+    return tuple(limit_view(result, order, room) for result in open_ones)
 
 
 def bare_views(order: Ordered) -> tuple[LimitView, ...]:
     """Every limit of which nothing was measured at all."""
     bare = [r for r in order.limits if r.verdict is not Verdict.PASS and not r.findings]
-    return tuple(limit_view(result, order) for result in bare)
+    return tuple(limit_view(result, order, BROWSED) for result in bare)
 
 
 def met_views(order: Ordered) -> tuple[LimitView, ...]:
-    """Every limit that is met."""
+    """Every limit that is met, each in a row that tells none of its findings apart."""
     met = [r for r in order.limits if r.verdict is Verdict.PASS]
-    return tuple(limit_view(result, order) for result in met)
+    return tuple(limit_view(result, order, PRINTED) for result in met)
 
 
-def limit_view(result: LimitResult, order: Ordered) -> LimitView:
-    """A limit with its findings, worst first."""
-    findings = order.of(result.findings)
+def limit_view(result: LimitResult, order: Ordered, room: Room) -> LimitView:
+    """A limit with its findings as they are read, so many told as there is room for."""
+    findings = tuple(sorted(order.of(result.findings), key=lambda f: order.numbers[f.id]))
     passed = [f for f in findings if f.verdict is Verdict.PASS]
-    told = _told(findings, str(result.limit["severity"]))
+    told = _told(findings, str(result.limit["severity"]), room)
     named = {f.id for f in (*told, *passed)}
     rest = [f for f in findings if f.id not in named]
     word = f"{VERDICT_WORDS[result.verdict]}, waived" if result.waived_by else None
     several = len({_label(f, order) for f in findings} - {""}) > 1
-    rows = tuple(_row(f, order, several=several) for f in rest[:OPEN_ROWS])
+    rows = tuple(_row(f, order, several=several) for f in rest[: room.rows])
     sides = next((f.comparison for f in rows if f.comparison), None)
     return LimitView(
         id=str(result.limit["id"]),
-        title=_limit_title(result.limit, findings, order),
+        anchor=f"limit-{order.limits.index(result) + 1}",
+        title=limit_title(result.limit, findings, order),
         mark=mark(result.verdict, word),
         severity=str(result.limit["severity"]),
         stated=stated(result.limit, findings, order),
@@ -122,11 +142,13 @@ def limit_view(result: LimitResult, order: Ordered) -> LimitView:
         waived_by=result.waived_by or "",
         cards=tuple(finding_view(f, order) for f in told),
         rows=rows,
-        more=max(len(rest) - OPEN_ROWS, 0),
+        more=max(len(rest) - room.rows, 0),
         sides=(sides.here_name, sides.there_name) if sides else None,
-        passed=tuple(_row(f, order, several=several) for f in passed[:PASSED_ROWS]),
-        more_passed=max(len(passed) - PASSED_ROWS, 0),
+        passed=tuple(_row(f, order, several=several) for f in passed[: room.passed]),
+        more_passed=max(len(passed) - room.passed, 0),
         alone=len(findings) == 1,
+        value=finding_view(findings[0], order).value if len(findings) == 1 else "",
+        numbers=number_range([order.numbers[f.id] for f in findings]),
     )
 
 
@@ -155,15 +177,30 @@ def stated(limit: Mapping[str, Any], findings: tuple[Finding, ...], order: Order
     return limit_text(limit, measure)
 
 
-def _told(findings: tuple[Finding, ...], severity: str) -> tuple[Finding, ...]:
-    """What failed or leans worse, the worst first; all that a limit met where that is one."""
-    urgent = [f for f in findings if f.verdict is Verdict.FAIL or f.leaning == "worse"]
+def _told(findings: tuple[Finding, ...], severity: str, room: Room) -> tuple[Finding, ...]:
+    """What failed, or leans worse, the worst first; all that a limit met where that is one."""
+    urgent = [f for f in findings if f.verdict is Verdict.FAIL
+              or (room.leaning and f.leaning == "worse")]  # fmt: skip
     if len(findings) == 1 and findings[0].verdict is not Verdict.PASS:
         return findings
-    return tuple(urgent[: FAILURES[severity]])
+    return tuple(urgent[: room.failures[severity]])
 
 
-def _limit_title(limit: Mapping[str, Any], findings: tuple[Finding, ...], order: Ordered) -> str:
+def number_range(numbers: Sequence[int]) -> str:
+    """Numbers that follow each other, as ``12`` or ``12–48``; empty for none.
+
+    Examples
+    --------
+    >>> number_range([7]), number_range([7, 8, 9]), number_range([])
+    ('7', '7–9', '')
+    """
+    if not numbers:
+        return ""
+    first, last = min(numbers), max(numbers)
+    return str(first) if first == last else f"{first}–{last}"
+
+
+def limit_title(limit: Mapping[str, Any], findings: tuple[Finding, ...], order: Ordered) -> str:
     """What a limit is about: its only finding's title, else the topic of its check."""
     if len(findings) == 1:
         return order.title(findings[0])

@@ -12,15 +12,16 @@ from auditor.contract.words import Text
 from auditor.findings import Finding, LimitResult, Measure, Measured, Question, Verdict
 from auditor.judging.verdicts import worst
 from auditor.record import AuditRecord
+from auditor.reports.families import CHAPTERS
 from auditor.reports.telling import Telling, telling
 
 
 @dataclass(frozen=True)
 class Ordered:
-    """Findings worst first, numbered from 1: what failed, what is open, what passed, the rest.
+    """Findings worst first: what failed, what is open, what passed, the rest.
 
     Of one limit and verdict, groups of people come before circumstances. `telling` has the words
-    for them.
+    for them. They are numbered as they are read (`reading`).
     """
 
     record: AuditRecord
@@ -30,8 +31,22 @@ class Ordered:
 
     @cached_property
     def numbers(self) -> Mapping[str, int]:
-        """The number of each finding by its id."""
-        return {finding.id: n for n, finding in enumerate(self.findings, start=1)}
+        """The number of each finding by its id, from 1 in the order of `reading`."""
+        return {finding.id: n for n, finding in enumerate(self.reading, start=1)}
+
+    @cached_property
+    def reading(self) -> tuple[Finding, ...]:
+        """Findings as a report tells them: limit by limit, then those of no limit by chapter."""
+        limits = {str(result.limit["id"]): place for place, result in enumerate(self.limits)}
+        families = {family: place for place, family in enumerate(CHAPTERS)}
+
+        def place(finding: Finding) -> tuple[int, int]:
+            if finding.limit in limits:
+                return limits[finding.limit], urgency(finding)
+            family = finding.check.partition("/")[0]
+            return len(limits), families.get(family, len(families))
+
+        return tuple(sorted(self.findings, key=place))
 
     @cached_property
     def by_id(self) -> Mapping[str, Finding]:
@@ -70,6 +85,11 @@ class Ordered:
         """A template of a finding's words filled; empty where a field is lacking."""
         return self.telling.filled(text, self.result(finding), gap=self.words(finding).gap) or ""
 
+    def filled_for(self, text: Text, finding: Finding, *, group: str) -> str:
+        """As `filled`, said of another group, or of several at once."""
+        result, gap = self.result(finding), self.words(finding).gap
+        return self.telling.filled(text, result, gap=gap, group=group) or ""
+
     def group(self, finding: Finding) -> str:
         """The group that a finding is about, empty for all images."""
         return self.telling.group(self.result(finding).subject)
@@ -84,9 +104,18 @@ class Ordered:
         return {text.id: text.question for text in self.record.check_texts}
 
     def of(self, identifiers: Iterable[str]) -> tuple[Finding, ...]:
-        """The findings of these ids, in order."""
+        """The findings of these ids, worst first."""
         wanted = set(identifiers)
         return tuple(finding for finding in self.findings if finding.id in wanted)
+
+
+def urgency(finding: Finding) -> int:
+    """0 for what failed, 1 for what leans worse, 2 for what else is open, 3 for what passed."""
+    if finding.verdict is Verdict.FAIL:
+        return 0
+    if finding.verdict is Verdict.PASS:
+        return 3
+    return 1 if finding.leaning == "worse" else 2
 
 
 def ordered(record: AuditRecord) -> Ordered:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from auditor.contract import Words
-from auditor.contract.numbers import value_text
-from auditor.findings import Finding, LimitResult, Measure, Question, Verdict
-from auditor.judging.verdicts import could_fail
+from auditor.findings import Verdict
 from auditor.record import AuditRecord
-from auditor.record.reasons import set_apart_text
+from auditor.record.files import record_digest
+from auditor.reports.action_plan import Task, action_plan
 from auditor.reports.answers import answer_text
-from auditor.reports.ordering import Ordered, is_about_people
-from auditor.reports.reasons import action, is_within_reach, limit_text, needed_text
+from auditor.reports.harms import Harm, harms, of_everyone
+from auditor.reports.ordering import Ordered
+from auditor.reports.reasons import is_within_reach, needed_text
+from auditor.reports.references import Ref, references
+from auditor.reports.why import asks_nothing, stops, why
 from auditor.reports.wording import (
     ALTERED,
     AUDIT_WORDS,
@@ -22,40 +23,48 @@ from auditor.reports.wording import (
     listed,
     shortened,
 )
-from auditor.stats import value
 
 RANGE_NOTE = "Brackets hold the range in which the true figure plausibly lies."
 NEVER_TESTED = ("who watches it in use", "what happens when it fails")
 """What this version has no check for; page one says so in every report."""
 
+ID_LENGTH = 12
+"""Figures of the record's digest that name an audit in print."""
 
-@dataclass(frozen=True)
-class Harm:
-    """Who is hurt: what goes wrong, and for whom how often."""
-
-    what: str
-    figures: str
+STEPS = 4
+"""Steps before release, and limits of a list, that page one has room for."""
 
 
 @dataclass(frozen=True)
 class QuestionLine:
-    """One of the four questions, with the numbers of the findings that its answer rests on."""
+    """One of the four questions, with the findings that its answer rests on.
+
+    `declared` is what somebody stated that decides the answer, with who did.
+    """
 
     question: str
     answer: str
     why: str
-    findings: str
+    declared: str
+    refs: tuple[Ref, ...]
 
 
 @dataclass(frozen=True)
 class PageOne:
-    """The lines of page one, top to bottom; an empty text is a line left out."""
+    """The lines of page one, top to bottom; an empty text is a line left out.
+
+    `more_steps` and `more_open` count what of `before_release` and `not_decided` only the action
+    plan has.
+    """
 
     heading: str
+    audit_id: str
     verdict: str
     word: str
     policy: str
+    counts: str
     altered: str
+    scope: str
     why: str
     headline: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -63,7 +72,9 @@ class PageOne:
     questions: tuple[QuestionLine, ...]
     worst: tuple[str, ...]
     before_release: tuple[str, ...]
+    more_steps: int
     not_decided: tuple[str, ...]
+    more_open: int
     not_tested: str
     notes: tuple[str, ...]
 
@@ -71,114 +82,63 @@ class PageOne:
 def page_one(record: AuditRecord, order: Ordered) -> PageOne:
     """The lines of page one, from a record alone."""
     policy = record.policy.parsed
+    steps = _before_release(record, order)
+    undecided = _not_decided(order)
     return PageOne(
         heading=f"{shortened(record.title, 90)} – audit of {date_text(record.provenance.started)}",
+        audit_id=audit_id(record),
         verdict=record.verdict.value,
         word=AUDIT_WORDS[record.verdict],
         policy=shortened(f"“{policy['id']}” version {policy['version']}", 60),
+        counts=counts(order),
         altered=ALTERED if record.altered else "",
+        scope=_scope(record, order),
         why=shortened(why(record, order), 230),
         headline=headline(order),
         left_out=left_out(order),
-        harms=_harms(order),
+        harms=harms(order),
         questions=_questions(order),
         worst=_worst(order),
-        before_release=_before_release(record, order),
-        not_decided=_not_decided(order),
+        before_release=steps[:STEPS],
+        more_steps=max(len(steps) - STEPS, 0),
+        not_decided=undecided[:3],
+        more_open=max(len(undecided) - 3, 0),
         not_tested=_not_tested(record, order),
         notes=_notes(record, order),
     )
 
 
-def why(record: AuditRecord, order: Ordered) -> str:
-    """One sentence that says why the verdict is what it is."""
-    failed = [r for r in order.limits if _stops(r)]
-    if record.verdict is Verdict.FAIL:
-        return _claim_sentence(record, order) or _failure_sentence(order, failed)
-    decided = [r for r in order.limits if r.verdict is Verdict.PASS]
-    if record.verdict in (Verdict.PASS, Verdict.PASS_WITH_WAIVERS):
-        waived = [r for r in order.limits if r.waived_by]
-        kept = f"{len(decided)} of {len(order.limits)} limits are met"
-        return f"{kept}; {len(waived)} failed and are waived." if waived else f"{kept}."
-    if _asks_nothing(record):
-        return (
-            f"The policy asks nothing of the model: of its {len(order.limits)} limits none is "
-            "blocking, required and could have failed."
-        )
-    lacking = [r for r in order.limits if r.limit["required"] and r.verdict is not Verdict.PASS]
-    names = listed([_limit_name(r, order) for r in lacking], most=3)
-    return (
-        f"No limit is shown to be broken, but {len(lacking)} of {len(order.limits)} could not be "
-        f"decided: {names}."
-    )
+def audit_id(record: AuditRecord) -> str:
+    """What names an audit in print: the first figures of its record's digest."""
+    return record_digest(record)[:ID_LENGTH]
 
 
-def _asks_nothing(record: AuditRecord) -> bool:
-    """Whether nothing stands open, and yet no limit had to be met and could have failed."""
-    if any(r.limit["required"] and r.verdict is not Verdict.PASS for r in record.limit_results):
-        return False
-    known = {finding.id: finding for finding in record.findings}
-    return not any(could_fail(r, known) for r in record.limit_results)
+def counts(order: Ordered) -> str:
+    """How many blocking limits are not met, and not decided, of how many: ``12 of 17 ...``."""
+    blocking = [r for r in order.limits if r.limit["severity"] == "blocking"]
+    if not blocking:
+        return "the policy has no blocking limit"
+    failed = sum(r.verdict is Verdict.FAIL for r in blocking)
+    undecided = sum(r.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN) for r in blocking)
+    waived = sum(r.verdict is Verdict.FAIL and r.waived_by is not None for r in blocking)
+    limits = f"{len(blocking)} blocking limit{'s' if len(blocking) > 1 else ''}"
+    said = [
+        f"{failed} of {limits} not met" if failed else f"none of {limits} shown to be broken",
+        f"{waived} of them waived" if waived else "",
+        f"{undecided} not decided" if undecided else "",
+    ]
+    return ", ".join(part for part in said if part)
 
 
-def _stops(result: LimitResult) -> bool:
-    """Whether a limit alone makes the audit fail."""
-    blocking = result.limit["severity"] == "blocking"
-    return blocking and result.verdict is Verdict.FAIL and result.waived_by is None
-
-
-def _claim_sentence(record: AuditRecord, order: Ordered) -> str:
-    for result in order.limits:
-        name = str(result.limit["id"])
-        stated = result.limit.get("at_least")
-        if not _stops(result) or not name.startswith("claim:") or stated is None:
-            continue
-        measured = _first_measure(order, result.findings)
-        given = _first_measure(order, _findings_of(order, f"{name}:as-given"))
-        if measured is None:
-            continue
-        claimed = f"{100 * float(stated):.3g}%" if measured.scale == "share" else f"{stated:g}"
-        if given is not None and value(given.estimate) >= float(stated) > value(measured.estimate):
-            return f"The claimed {claimed} rests on {_set_apart(record, order)}."
-        return f"The claimed {claimed} does not hold: measured {value_text(measured)}."
-    return ""
-
-
-def _first_measure(order: Ordered, identifiers: Sequence[str]) -> Measure | None:
-    return next((m for f in order.of(identifiers) if (m := order.measure(f))), None)
-
-
-def _findings_of(order: Ordered, limit: str) -> Sequence[str]:
-    return next((r.findings for r in order.limits if r.limit["id"] == limit), ())
-
-
-def _set_apart(record: AuditRecord, order: Ordered) -> str:
-    """What the clean subset lacks, named by the commonest reason."""
-    test = record.dataset("test")
-    commonest = max(test.set_apart, key=lambda part: part.n) if test and test.set_apart else None
-    if commonest is None:
-        return "images that should not be in the test data"
-    return set_apart_text(commonest.reason, order.telling.units)
-
-
-def _failure_sentence(order: Ordered, failed: Sequence[LimitResult]) -> str:
-    worst = next(f for f in order.findings if f.limit in {r.limit["id"] for r in failed})
-    measure = order.measure(worst)
-    limit = limit_text(order.limit_of(worst), measure)
-    count = f"{len(failed)} of {len(order.limits)} limits are not met"
-    exact = bool(order.limit_of(worst).get("exact"))
-    figure = value_text(measure, exact=exact) if measure else "not measured"
-    start = f"{count}. Worst" if len(failed) > 1 else "One limit is not met"
-    return f"{start}: {order.title(worst)}: {figure}; the limit is {limit}."
-
-
-def _limit_name(result: LimitResult, order: Ordered) -> str:
-    found = next(iter(order.of(result.findings)), None)
-    if found is not None:
-        several = len(result.findings) > 1
-        return order.telling.topic(found.check) if several else order.short(found)
-    measure = str(result.limit.get("measure", result.limit["id"]))
-    return order.telling.topic(measure.partition(":")[0])
+def _scope(record: AuditRecord, order: Ordered) -> str:
+    """What was looked at: images of each split that was measured on, and which model file."""
+    parts = []
+    for data in record.datasets:
+        of = f" of {data.n:,}" if data.n_sound != data.n else ""
+        parts.append(f"{data.n_sound:,}{of} {data.split} images")
+    name = str(record.spec.parsed["model"].get("path") or "the model").rpartition("/")[2]
+    parts.append(f"model {shortened(name, 40)}, SHA-256 {record.model.digest[:ID_LENGTH]}")
+    return f"Scope: {'; '.join(parts)}."
 
 
 def headline(order: Ordered) -> tuple[str, ...]:
@@ -187,7 +147,7 @@ def headline(order: Ordered) -> tuple[str, ...]:
     Of the data that do not lead only how often it is right is told.
     """
     lines: list[tuple[bool, int, str]] = []
-    for check, measure in _of_everyone(order):
+    for check, measure in of_everyone(order):
         words = order.telling.words(check, measure)
         text = order.telling.filled(words.headline, measure)
         if text:
@@ -207,105 +167,18 @@ def left_out(order: Ordered) -> tuple[str, ...]:
     return tuple(shortened(text, 260) for text in told if text)
 
 
-def _of_everyone(order: Ordered) -> Iterator[tuple[str, Measure]]:
-    """Measures of all images that it was not trained on, and of the model as given."""
-    for check, measure in order.record.measures():
-        subject = measure.subject
-        of_all = not order.telling.group_keys(subject) and subject.split != "train"
-        if of_all and subject.variant in (None, "as-given"):
-            yield check, measure
-
-
-def _harms(order: Ordered) -> tuple[Harm, ...]:
-    """At most four: groups shown to be served worse, and adverse answers over everyone.
-
-    Where the model will run comes before the test data.
-    """
-    hurt = [
-        f
-        for f in order.findings
-        if order.answers(f, Question.MEASURED)
-        and order.measure(f) is not None
-        and (f.verdict is Verdict.FAIL or f.leaning == "worse")
-    ]
-    hurt.sort(key=lambda f: (order.words(f).harm_rank, not is_about_people(f, order.record)))
-    harms = [_group_harm(f, order) for f in _each_once(hurt, order)[:2]]
-    if not hurt:
-        harms.append(_nobody_shown(order))
-    everyone = [
-        (words, m)
-        for check, m in _of_everyone(order)
-        if (words := order.telling.words(check, m)).harm
-        and order.questions.get(check) is not Question.MEASURED
-        and not m.sides
-    ]
-    everyone.sort(key=lambda pair: (pair[0].harm_rank, pair[1].subject.split == "test"))
-    for words, measure in everyone[:2]:
-        what = order.telling.filled(words.harm, measure) or ""
-        where = order.telling.place(measure.subject.split)
-        rows = where if measure.of == "image" else f"{measure.of}s in {where}"
-        harms.append(Harm(shortened(what, 50), f"{value_text(measure)} of {measure.n:,} {rows}"))
-    return tuple(harms)
-
-
-def _each_once(hurt: Sequence[Finding], order: Ordered) -> list[Finding]:
-    """The first finding of each harm to each group: a gap may fail as a ratio and as points."""
-    first: dict[object, Finding] = {}
-    for finding in hurt:
-        what = order.filled(order.words(finding).harm, finding) or finding.id
-        first.setdefault((what, order.result(finding).subject), finding)
-    return list(first.values())
-
-
-def _group_harm(finding: Finding, order: Ordered) -> Harm:
-    measure = order.measure(finding)
-    if measure is None:
-        raise ValueError(f"finding {finding.id} has no measure")
-    words = order.words(finding)
-    what = order.filled(words.harm, finding)
-    sides = order.filled("{this};", finding), order.filled("{other}; {gap}", finding)
-    if what and all(sides) and order.group(finding):
-        whom = f"{shortened(order.group(finding), 60)}{order.filled('{in_where}', finding)}"
-        said = f"{whom}: {sides[0]} {words.sides[1].lower()} {sides[1]}"
-    else:
-        # The first sentence says whom it hurts; what it stays so among is for the finding.
-        said = order.filled(words.sentence, finding) or value_text(measure)
-    allowed = limit_text(order.limit_of(finding), measure)
-    bound = f"; the limit is {allowed}" if allowed else ""
-    what = what or order.short(finding)
-    return Harm(shortened(what, 50), f"{shortened(said, 190).rstrip('.')}{bound}")
-
-
-def _nobody_shown(order: Ordered) -> Harm:
-    tested = [f for f in order.findings
-              if order.answers(f, Question.MEASURED) and order.measure(f)]  # fmt: skip
-    if not tested:
-        return Harm("Not tested", "no result by group of people or of circumstances")
-    open_ones = sum(f.verdict is Verdict.INCONCLUSIVE for f in tested)
-    said = f"{len(tested)} comparisons of groups; none shown to be worse than the limits allow"
-    return Harm("No group shown", f"{said}, {open_ones} not decided" if open_ones else said)
-
-
 def _questions(order: Ordered) -> tuple[QuestionLine, ...]:
     return tuple(
         QuestionLine(
             question=answer.question.value,
-            answer=shortened(told.answer, 80),
-            why=shortened(told.why, 190),
-            findings=_numbers((*answer.findings, *answer.undecided), order),
+            answer=shortened(told.answer, 160),
+            why=shortened(told.why, 260),
+            declared=shortened(told.declared, 260),
+            refs=references((*answer.findings, *answer.undecided), order),
         )
         for answer in order.record.answers
         for told in [answer_text(answer, order)]
     )
-
-
-def _numbers(identifiers: Sequence[str], order: Ordered) -> str:
-    """References such as ``→ findings 4, 7``; at most four numbers."""
-    numbers = sorted(order.numbers[i] for i in identifiers if i in order.numbers)
-    if not numbers:
-        return ""
-    word = "finding" if len(numbers) == 1 else "findings"
-    return f"→ {word} {listed([str(n) for n in numbers], most=4)}"
 
 
 def _worst(order: Ordered) -> tuple[str, ...]:
@@ -318,33 +191,31 @@ def _worst(order: Ordered) -> tuple[str, ...]:
 
 
 def _before_release(record: AuditRecord, order: Ordered) -> tuple[str, ...]:
-    failed = {r.limit["id"] for r in order.limits if _stops(r)}
-    actions = dict.fromkeys(
-        shortened(action(f, order), 110)
-        for f in order.findings
-        if f.limit in failed and f.verdict is Verdict.FAIL
-    )
-    # "fix for A" says nothing beside "fix for A; a person reviews".
-    steps = tuple(a for a in actions if not any(b != a and b.startswith(a) for b in actions))[:4]
+    """What the action plan says of the blocking failures that nobody waived, each step once."""
+    failed = {str(r.limit["id"]) for r in order.limits if stops(r)}
+    steps = [_step(t) for t in action_plan(order) if t.limit in failed and t.is_failure]
     if steps:
-        return steps
+        return tuple(dict.fromkeys(steps))
     if record.verdict is Verdict.INCONCLUSIVE:
-        if _asks_nothing(record):
+        if asks_nothing(record):
             return ("state what the model must meet: a limit that is blocking and required",)
         return ("decide what is not decided",)
     return ("nothing that the policy asks for",)
 
 
+def _step(task: Task) -> str:
+    text = task.remedy.rstrip(".")
+    return shortened(text[:1].lower() + text[1:], 150)
+
+
 def _not_decided(order: Ordered) -> tuple[str, ...]:
     undecided = [f for f in order.findings if f.verdict is Verdict.INCONCLUSIVE]
     undecided.sort(key=lambda f: (f.leaning != "worse", not is_within_reach(f)))
-    lines = [
+    return tuple(
         f"{shortened(order.short(f), 70)}{', leaning worse' if f.leaning == 'worse' else ''}: "
         f"{needed_text(f.needed, order.telling)}{' would decide' if is_within_reach(f) else ''}"
-        for f in undecided[:3]
-    ]
-    more = len(undecided) - len(lines)
-    return (*lines, f"and {more} more") if more > 0 else tuple(lines)
+        for f in undecided
+    )
 
 
 def _not_tested(record: AuditRecord, order: Ordered) -> str:
@@ -357,12 +228,26 @@ def _not_tested(record: AuditRecord, order: Ordered) -> str:
     return "; ".join([*([listed(names, most=6)] if names else []), *small, *NEVER_TESTED])
 
 
+def _machine(record: AuditRecord) -> str:
+    """Which machine was timed, and who says that it stands for the target."""
+    timed = [m for _, m in record.measures() if m.volatile and m.facts.get("processor")]
+    target = record.spec.parsed.get("target") or {}
+    if not timed:
+        return "Times hold for the machine that is named beside them, and for it alone."
+    machines = listed(sorted({str(m.facts["processor"]) for m in timed}), most=2, join=" and ")
+    said = f"Times were taken on {machines}, and hold for it alone"
+    who, name = target.get("said_by"), target.get("name")
+    if target.get("this_machine") and name:
+        said += f"; {who or 'the spec'} declares that it stands for {name}"
+    return f"{shortened(said, 260)}."
+
+
 def _notes(record: AuditRecord, order: Ordered) -> tuple[str, ...]:
     notes = []
     if record.provenance.trusted_code or record.model.trusted_code:
         notes.append("The model authors’ own code was run during this audit.")
     if any(f.limit and (m := order.measure(f)) and m.volatile for f in record.findings):
-        notes.append("Times hold for the machine that is named beside them, and for it alone.")
+        notes.append(_machine(record))
     if record.policy.parsed.get("approved") is None:
         notes.append("The policy names no approval.")
     return tuple(notes)

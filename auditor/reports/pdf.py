@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -14,8 +16,6 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from auditor.errors import MissingLibraryError
-from auditor.record import AuditRecord
-from auditor.record.files import record_digest, to_json
 from auditor.reports.templates import font_data_uri
 
 VARIANT = "pdf/a-3a"
@@ -28,8 +28,25 @@ _FACES = (
 )
 
 
-def report_pdf(html: str, record: AuditRecord, *, attach: bool = True) -> bytes:
-    """The page that `report_html` made, as PDF; equal records give equal bytes.
+@dataclass(frozen=True)
+class Enclosed:
+    """What a PDF carries: the record as JSON, its SHA-256, and when the audit began (ISO 8601)."""
+
+    record: str
+    digest: str
+    started: str
+
+
+@dataclass(frozen=True)
+class MadePdf:
+    """A PDF, and the characters for which no font on this machine has a shape, in order."""
+
+    data: bytes
+    missing: tuple[str, ...]
+
+
+def made_pdf(html: str, enclosed: Enclosed, *, attach: bool = True) -> MadePdf:
+    """The page that `report_html` made, as PDF; equal pages and records give equal bytes.
 
     `attach` puts ``audit.json`` into the file. Nothing is fetched: addresses other than
     ``data:`` are refused.
@@ -42,15 +59,41 @@ def report_pdf(html: str, record: AuditRecord, *, attach: bool = True) -> bytes:
     weasyprint = _weasyprint()
     options = {
         "pdf_variant": VARIANT,
-        "pdf_identifier": record_digest(record)[:32].encode("ascii"),
-        "attachments": [_attachment(weasyprint, record)] if attach else None,
+        "pdf_identifier": enclosed.digest[:32].encode("ascii"),
+        "attachments": [_attachment(weasyprint, enclosed)] if attach else None,
     }
-    document = laid_out(html, **options)
-    with warnings.catch_warnings():
-        # WeasyPrint 70 leaves its colour profile open until it is collected.
-        warnings.simplefilter("ignore", ResourceWarning)
-        pdf: bytes = document.write_pdf(**options)
-    return pdf
+    with _missing_shapes() as missing:
+        document = laid_out(html, **options)
+        with warnings.catch_warnings():
+            # WeasyPrint 70 leaves its colour profile open until it is collected.
+            warnings.simplefilter("ignore", ResourceWarning)
+            data: bytes = document.write_pdf(finisher=_list_once, **options)
+    return MadePdf(data, tuple(sorted(missing)))
+
+
+def _list_once(document: Any, pdf: Any) -> None:
+    """WeasyPrint 70 names each attachment twice (its issue 2917); an archive may refuse that."""
+    if "AF" in pdf.catalog:
+        pdf.catalog["AF"][:] = dict.fromkeys(pdf.catalog["AF"])
+
+
+@contextmanager
+def _missing_shapes() -> Iterator[set[str]]:
+    """The characters that WeasyPrint says it drew an empty box for; it says so in its log alone."""
+    found: set[str] = set()
+
+    def note(record: logging.LogRecord) -> bool:
+        if str(record.msg).startswith(".notdef glyph") and isinstance(record.args, tuple):
+            found.add(str(record.args[0]))
+            return False
+        return True
+
+    logger = logging.getLogger("weasyprint")
+    logger.addFilter(note)
+    try:
+        yield found
+    finally:
+        logger.removeFilter(note)
 
 
 def laid_out(html: str, **options: Any) -> Any:
@@ -119,10 +162,10 @@ def _weasyprint() -> Any:
     return weasyprint
 
 
-def _attachment(weasyprint: Any, record: AuditRecord) -> Any:
-    when = datetime.fromisoformat(record.provenance.started)
+def _attachment(weasyprint: Any, enclosed: Enclosed) -> Any:
+    when = datetime.fromisoformat(enclosed.started)
     return weasyprint.Attachment(
-        string=to_json(record).encode("utf-8", errors="backslashreplace"),
+        string=enclosed.record.encode("utf-8", errors="backslashreplace"),
         name="audit.json",
         description="The record of the audit that this report was made from",
         relationship="Data",

@@ -20,6 +20,7 @@ from auditor.judging.floor import Floor, floor_of
 from auditor.judging.needed import MIN_UNITS, counted, size
 from auditor.record.audit_record import NotPlannedCheck
 from auditor.reports.ordering import Ordered
+from auditor.reports.shown_figure import shown_words
 from auditor.reports.telling import Telling
 from auditor.stats import Exact, bound
 
@@ -94,20 +95,25 @@ def reason(finding: Finding, order: Ordered) -> str:
     """Why a finding has its verdict, beginning with what was measured."""
     result = order.result(finding)
     if isinstance(result, Unmeasured):
-        return result.reason
+        return shown_words(result.reason, order.telling)
     said = order.telling.sentence(finding.check, result)
-    limit = order.limit_of(finding)
-    if finding.verdict is None or not limit:
-        return said
+    return " ".join(filter(None, (said, judgement(finding, order))))
+
+
+def judgement(finding: Finding, order: Ordered) -> str:
+    """What a finding's limit makes of its measure; empty where no limit applies."""
+    result, limit = order.result(finding), order.limit_of(finding)
+    if isinstance(result, Unmeasured) or finding.verdict is None or not limit:
+        return ""
     if finding.verdict is Verdict.NOT_RUN:
         have = how_many(size(result), counted(result), order.telling)
-        return f"{said} Only {have}: fewer than {MIN_UNITS} are not judged."
+        return f"Only {have}: fewer than {MIN_UNITS} are not judged."
     if finding.gating is not None:
-        return f"{said} {_gate_sentence(finding, order)}"
+        return _gate_sentence(finding, order)
     stated = f"The limit is {limit_text(limit, result)}."
     if result.unlabelled and finding.verdict is Verdict.INCONCLUSIVE:
-        return f"{said} {stated} An estimate without labels meets no limit."
-    return f"{said} {stated} {_verdict_sentence(finding, result, limit)}"
+        return f"{stated} An estimate without labels meets no limit."
+    return f"{stated} {_verdict_sentence(finding, result, limit)}"
 
 
 def _verdict_sentence(finding: Finding, measure: Measure, limit: Mapping[str, Any]) -> str:
@@ -196,11 +202,9 @@ def needed_text(needed: Needed | None, telling: Telling) -> str:
     """What would decide a finding, in a few words: ``about 60 more rooms``."""
     if needed is None:
         return ""
-    if needed.more is None:
+    if needed.more is None or needed.more > MILLION:
         return "the value lies at the limit"
     what = telling.units if needed.counted == "units" else needed.counted
-    if needed.more > MILLION:
-        return f"more than a million {what}"
     return f"a few more {what}" if needed.more < 5 else f"about {_rounded(needed.more)} more {what}"
 
 
@@ -228,26 +232,28 @@ def what_would_decide(finding: Finding, order: Ordered) -> str:
         return "Labels of the images that are listed would decide."
     if finding.gating is not None or needed is None:
         return "More images, chosen so that attribute and label disagree, would decide."
-    if needed.more is None:
-        return "The value lies at the limit: no number of images decides it. Set another limit."
+    if not is_within_reach(finding):
+        return (
+            "The value lies at the limit: no number of images that anyone can collect decides it. "
+            "Set another limit, or accept that it stays open."
+        )
     text = needed_text(needed, order.telling)
     group = "" if needed.of_all else order.group(finding)
     of = f" of {group}" if group else ""
-    if not is_within_reach(finding):
-        return f"{text[:1].upper()}{text[1:]}{of} would be needed: the value is too near the limit."
-    alike = ", and the rest in proportion," if needed.both_sides else ""
-    return f"{text[:1].upper()}{text[1:]}{of}{alike} would decide it, if what was seen holds."
+    among = order.filled(order.words(finding).among, finding)
+    rows = f"{',' if of else ''} with {among}" if among else ""
+    alike = ", and the rest in proportion," if needed.both_sides else "," if of and among else ""
+    return f"{text[:1].upper()}{text[1:]}{of}{rows}{alike} would decide it, if what was seen holds."
 
 
 def remedy(finding: Finding, order: Ordered) -> str:
     """What to do about a finding; empty where nothing is asked."""
     result = order.result(finding)
     if isinstance(result, Unmeasured):
-        return result.remedy
+        return shown_words(result.remedy, order.telling)
     match finding.verdict:
         case Verdict.FAIL:
-            text = action(finding, order)
-            return f"{text[:1].upper()}{text[1:]}."
+            return sentence(action(finding, order))
         case Verdict.INCONCLUSIVE:
             return what_would_decide(finding, order)
         case Verdict.NOT_RUN:
@@ -255,6 +261,14 @@ def remedy(finding: Finding, order: Ordered) -> str:
             group = order.group(finding)
             return f"Add at least {more}{f' of {group}' if group else ''}."
     return ""
+
+
+def sentence(text: str) -> str:
+    """A text as a sentence: its first letter large, a stop at its end; an empty one stays so."""
+    text = text.strip()
+    if not text:
+        return ""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"
 
 
 def action(finding: Finding, order: Ordered) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from auditor.findings import Finding, LimitResult, Verdict
 from auditor.record import AuditRecord
 from auditor.reports.ordering import Ordered, ordered
-from auditor.reports.page_one import headline, left_out, why
+from auditor.reports.page_one import headline, left_out
 from auditor.reports.reasons import reason
+from auditor.reports.why import why
 from auditor.reports.wording import ALTERED
 
 VERDICT_SENTENCES = {

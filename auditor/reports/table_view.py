@@ -9,6 +9,8 @@ from auditor.contract.numbers import minus
 from auditor.findings import Cell, Column
 from auditor.record import KeptTable
 from auditor.record.tables import table_file_name
+from auditor.reports.shown_figure import shown_words
+from auditor.reports.telling import Telling
 
 ROWS = 10
 COLUMNS = 10
@@ -30,13 +32,16 @@ class TableView:
         return self.all_columns - len(self.columns)
 
 
-def table_view(table: KeptTable) -> TableView:
-    """A table's first `ROWS` rows and `COLUMNS` columns."""
+def table_view(table: KeptTable, telling: Telling) -> TableView:
+    """A table's first `ROWS` rows and `COLUMNS` columns, with names as readers are shown them."""
     columns = table.columns[:COLUMNS]
     return TableView(
-        title=table.title,
-        columns=tuple(_heading(column) for column in columns),
-        rows=tuple(_row(row[:COLUMNS], columns) for row in table.rows[:ROWS]),
+        title=shown_words(table.title, telling),
+        columns=tuple(shown_words(_heading(column), telling) for column in columns),
+        rows=tuple(
+            tuple(shown_words(cell, telling) for cell in _row(row[:COLUMNS], columns))
+            for row in table.rows[:ROWS]
+        ),
         total=table.total,
         all_columns=len(table.columns),
         file=table_file_name(table.id),
@@ -53,9 +58,9 @@ def _row(row: Sequence[Cell], columns: Sequence[Column]) -> tuple[str, ...]:
 
 
 def cell_text(cell: Cell, column: Column) -> str:
-    """A cell as it is printed: shares in per cent, numbers with three figures, nothing for None."""
-    if cell is None:
-        return ""
+    """A cell as it is printed: shares in per cent, numbers with three figures, a dash for None."""
+    if cell is None or cell == "":
+        return "–"
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, int):

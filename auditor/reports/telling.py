@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,9 @@ from auditor.contract.numbers import (
 )
 from auditor.contract.quantity_words import called
 from auditor.contract.words import Text
-from auditor.findings import Alike, Measure, Measured, Question, Side, Subject
+from auditor.findings import Measure, Measured, Question, Side, Subject
 from auditor.record import AuditRecord
+from auditor.reports.alike import alike_clause
 from auditor.spec import AuditSpec, UnitColumn
 from auditor.stats import value
 
@@ -64,6 +65,12 @@ class Telling:
         known = self.checks.get(check)
         return known.shown if known else "folded"
 
+    def has_headline(self, check: str) -> bool:
+        """Whether a check measures what stands on top of page one."""
+        known = self.checks.get(check)
+        every = known.words.values() if known else ()
+        return any(w.headline for one in every for w in ((one,) if isinstance(one, Words) else one))
+
     def question(self, check: str) -> Question | None:
         """Which of the four questions a check answers."""
         known = self.checks.get(check)
@@ -101,6 +108,10 @@ class Telling:
             for key, said in self.group_keys(subject).items()
         ]
 
+    def named(self, attribute: str, group: str) -> str:
+        """One group as it is named where it stands alone."""
+        return self.group(Subject.about({attribute: group}))
+
     def title(self, check: str, result: Measured) -> str:
         """The heading of a finding."""
         text = self.filled(self.words(check, result).title, result)
@@ -116,7 +127,7 @@ class Telling:
         words = self.words(check, measure)
         text = self.filled(words.sentence, measure, gap=words.gap)
         text = text or f"{self.title(check, measure)}: {value_text(measure)}, {self.size(measure)}."
-        clause = alike_clause(measure, self, gap=words.gap)
+        clause = alike_clause(measure, self.shown, gap=words.gap)
         return f"{text} {clause}" if clause else text
 
     def size(self, result: Measure) -> str:
@@ -130,12 +141,20 @@ class Telling:
         return f"{n:,} {self.unit if n == 1 else self.units}"
 
     def filled(
-        self, text: Text, result: Measured, *, gap: tuple[str, str] = PLAIN.gap
+        self,
+        text: Text,
+        result: Measured,
+        *,
+        gap: tuple[str, str] = PLAIN.gap,
+        group: str | None = None,
     ) -> str | None:
-        """A template filled; None where it is empty or a field is lacking. `gap` as of `Words`."""
+        """A template filled; None where it is empty or a field is lacking. `gap` as of `Words`.
+
+        `group` is said in place of the group that the result is about.
+        """
         if not text:
             return None
-        fields = _Fields(self, result, gap)
+        fields = _Fields(self, result, gap, group)
         if isinstance(text, str):
             return fields.fill(text)
         parts = [filled for part in text if (filled := fields.fill(part)) is not None]
@@ -212,8 +231,11 @@ def _applies(words: Words, result: Measured) -> bool:
 class _Fields(string.Formatter):
     """The fields of one result's templates."""
 
-    def __init__(self, telling: Telling, result: Measured, gap: tuple[str, str]) -> None:
+    def __init__(
+        self, telling: Telling, result: Measured, gap: tuple[str, str], group: str | None
+    ) -> None:
         self.telling, self.result, self.gap = telling, result, gap
+        self.group = telling.group(result.subject) if group is None else group
 
     def fill(self, template: str) -> str | None:
         """The template filled, None where a field is lacking."""
@@ -233,8 +255,7 @@ class _Fields(string.Formatter):
         return found
 
     def _subject(self, key: str) -> Any:
-        subject, telling = self.result.subject, self.telling
-        group = telling.group(subject)
+        subject, telling, group = self.result.subject, self.telling, self.group
         known: dict[str, Any] = {name: telling.shown_of(name, said) for name, said in subject.keys}
         known |= {
             "group": group,
@@ -278,7 +299,9 @@ class _Fields(string.Formatter):
         if measure.sides is None:
             return None
         side = measure.sides[0 if key in ("this", "here") else 1]
-        return side_text(side) if key in ("this", "other") else _of_hundred(side)
+        if key in ("here", "there"):
+            return _of_hundred(side)
+        return side_text(side, finely=measure.scale == "ratio")
 
     def _named(self, one: Any) -> str:
         """A name as readers are shown it; several in one place stand together."""
@@ -322,71 +345,3 @@ def _of_hundred(side: Side) -> str | None:
 def listed_with_and(names: Sequence[str]) -> str:
     """Names in a line, as ``a, b and c``."""
     return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])
-
-
-_TURNS = {
-    "explained": "Explained by",
-    "reversed": "Turned round by",
-    "hidden": "A gap is hidden by",
-}
-
-
-def alike_clause(measure: Measure, telling: Telling, *, gap: tuple[str, str] = PLAIN.gap) -> str:
-    """What stays of a gap among images alike; empty where no gap is shown, or hidden."""
-    turned = [a for a in measure.adjusted if a.reading in _TURNS]
-    if turned:
-        most = max(turned, key=lambda a: abs((a.value or 0.0) - value(measure.estimate)))
-        name = telling.shown(most.condition)
-        said = _alike_gap(most, measure, gap)
-        number = f": {said} among images of the same {name}" if said else ""
-        return f"{_TURNS[most.reading]} {name}{number}."
-    return _stays(measure, telling, gap)
-
-
-def _stays(measure: Measure, telling: Telling, gap: tuple[str, str]) -> str:
-    remains = [a for a in measure.adjusted if a.reading == "remains"]
-    unsure = [a for a in measure.adjusted if a.reading in ("open", "not comparable")]
-    if not remains and (not unsure or not _is_shown(measure)):
-        return ""
-    parts = []
-    if remains:
-        said = _alike_gap(remains[0], measure, gap) if len(remains) == 1 else ""
-        number = f" ({said})" if said else ""
-        parts.append(f"It stays so among images of the same {_either(remains, telling)}{number}")
-    if unsure:
-        said = f"whether {_either(unsure, telling)} explains it cannot be told"
-        parts.append(said if parts else f"W{said[1:]}")
-    return f"{'; '.join(parts)}."
-
-
-def _is_shown(measure: Measure) -> bool:
-    ends, neutral = measure.interval, measure.neutral or 0.0
-    return not ends.low <= neutral <= ends.high
-
-
-def _alike_gap(alike: Alike, measure: Measure, gap: tuple[str, str]) -> str:
-    """The gap among images alike; empty where there is none on the measure's scale."""
-    if alike.value is None or alike.low is None or alike.high is None:
-        return ""
-    return gap_text(alike.value, alike.low, alike.high, measure, words=gap)
-
-
-def alike_sentences(
-    measure: Measure, telling: Telling, *, gap: tuple[str, str] = PLAIN.gap
-) -> Iterator[str]:
-    """A sentence for each condition that a comparison was adjusted for."""
-    for alike in measure.adjusted:
-        name = telling.shown(alike.condition)
-        said = _alike_gap(alike, measure, gap)
-        if alike.reading == "not comparable":
-            yield f"Too little to compare among images of the same {name}."
-        elif said:
-            yield (
-                f"Among images of the same {name}: {said}, from {alike.n:,} images and "
-                f"{alike.n_rest:,} others."
-            )
-
-
-def _either(alike: Sequence[Alike], telling: Telling) -> str:
-    names = [telling.shown(a.condition) for a in alike]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -41,7 +43,7 @@ def environment() -> Environment:
     """Jinja as all reports use it: escaping on, and an unknown name is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    found = Environment(
         loader=FileSystemLoader(template_folder()),
         autoescape=lambda name: name is not None and ".html" in name,
         undefined=StrictUndefined,
@@ -49,3 +51,18 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    found.filters["prose"] = prose
+    return found
+
+
+def prose(text: str, *, emphasis: bool = False) -> Markup:
+    """A text with what stands between backticks as code, and all else escaped.
+
+    `emphasis` also reads ``*word*``, as docstrings have it; names from outside may hold stars.
+    """
+    from markupsafe import Markup, escape
+
+    said = re.sub(r"(`{1,2})([^`]+)\1", r"<code>\2</code>", str(escape(text)))
+    if emphasis:
+        said = re.sub(r"(?<![\w*])\*([^*\s][^*]*)\*(?![\w*])", r"<em>\1</em>", said)
+    return Markup(said)

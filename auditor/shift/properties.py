@@ -202,8 +202,8 @@ class Properties(Check):
         yield forest_of_areas(
             self.shown_id("areas", names.shown),
             title=f"Properties of {names.of} images against test images",
-            rows=found,
-            quantity="property",
+            rows={_noun(name): one for name, one in found.items()},
+            quantity="property of the image",
         )
         if split == "deployment":
             for name in _most_shifted(found)[: self.most_histograms]:
@@ -304,7 +304,7 @@ def _any(
             "p": min(one.adjusted for one in found.values()),
             "shifted": [_noun(name) for name in _most_shifted(found)],
             "most_shifted": [_noun(name) for name in _most_shifted(found)[:3]],
-            "constant": constant,
+            "constant": [_noun(name) for name in constant],
             "n_test": len(ours),
         },
     )
@@ -317,7 +317,7 @@ def _most_shifted(found: Mapping[str, Shifted]) -> list[str]:
 
 
 def _table(id: str, found: Mapping[str, Shifted], names: _Names) -> Table:
-    rows: list[tuple[Cell, ...]] = [(name, *one.cells) for name, one in found.items()]
+    rows: list[tuple[Cell, ...]] = [(_noun(name), *one.cells) for name, one in found.items()]
     split = next(iter(found.values())).split
     return Table(
         id=id,

@@ -48,6 +48,9 @@ class PicturesSpec(SpecPart):
     """Pixels of a picture's longer side."""
     blur: Annotated[tuple[Region, ...], Field(max_length=20)] = ()
     """Regions that are made unrecognisable in every picture: x0, y0, x1, y1, as fractions."""
+    blur_column: str | None = None
+    """A column of the manifests with such regions of each image (faces, plates), written as
+    `x0 y0 x1 y1; x0 y0 x1 y1`."""
 
     @model_validator(mode="after")
     def _regions_have_area(self) -> Self:

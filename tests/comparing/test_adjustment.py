@@ -17,7 +17,7 @@ from auditor.bias.subgroup_gap import SubgroupGap
 from auditor.comparing.adjustment import Reading, adjusted_difference, reading_of
 from auditor.comparing.groups import groupings
 from auditor.findings import Table
-from auditor.reports.telling import Telling, alike_sentences
+from auditor.reports.alike import alike_sentences
 from auditor.stats import (
     Adjusted,
     Interval,
@@ -77,7 +77,7 @@ def world(
 def alike_of(measure, condition, *, gap=("lower", "higher")):
     """What a report says of a comparison among images alike in a condition."""
     alone = replace(measure, adjusted=(adjusted(measure)[condition],))
-    (sentence,) = alike_sentences(alone, Telling({}), gap=gap)
+    (sentence,) = alike_sentences(alone, str, gap=gap)
     return sentence
 
 

@@ -218,6 +218,65 @@ def test_without_a_declared_ground_nothing_is_read(world, command, tmp_path, mon
     assert "Add a declaration with the key basis-pictures" in " ".join(said.split())
 
 
+@pytest.fixture
+def faces(world):
+    """A column of regions: the left half of every image, written in one of two ways."""
+    tables = {}
+    for split in ("test", "train", "deployment"):
+        path = world.parent / f"{split}.csv"
+        tables[path] = path.read_text()
+        table = pd.read_csv(path)
+        table["faces"] = np.where(table.index % 2 == 0, "0 0 0.5 1", "0,0,.5,.5; 0 .5 .5 1")
+        table.to_csv(path, index=False)
+    yield world
+    for path, text in tables.items():
+        path.write_text(text)
+
+
+def test_regions_that_the_manifest_names_are_blurred_in_their_image(faces, tmp_path):
+    out = tmp_path / "out"
+    record = pictured(
+        faces, out, "{pictures: {most: 2, side: 96, blur_column: faces}}", "faces.yaml"
+    )
+    assert record.pictures.blurred
+    page = out / "confidential" / "pictures.html"
+    assert "Declared regions are blurred" in page.read_text()
+    halves = [np.asarray(Image.open(io.BytesIO(d))).astype(float) for d in images_of(page)]
+    assert len(halves) > 2
+    for pixels in halves:
+        middle = pixels.shape[1] // 2
+        steps = [np.abs(np.diff(half, axis=0)).mean()
+                 for half in (pixels[:, : middle - 8], pixels[:, middle + 8 :])]  # fmt: skip
+        assert steps[0] < steps[1] / 3
+
+
+@pytest.mark.parametrize(
+    "cell", ["0 0 1", "0.5 0 0.2 1", "a b c d", "0 0 2 1", "0 0 1 1; nan 0 1 1"]
+)
+def test_a_cell_that_is_no_region_stops_before_the_audit(faces, command, tmp_path, cell):
+    path = faces.parent / "deployment.csv"
+    table = pd.read_csv(path)
+    table.loc[2, "faces"] = cell
+    table.to_csv(path, index=False)
+    spec = spec_with(faces, "{pictures: {blur_column: faces}}", name="cell.yaml")
+    code, _, said = command("run", spec, "--out", tmp_path / "out")
+    said = " ".join(said.split())
+    assert code == 2
+    assert "data.deployment: 'deployment.csv', row 3, column 'faces': found" in said
+    assert "expected a region to blur as x0 y0 x1 y1" in said
+    assert "Correct the cell" in said
+    assert not (tmp_path / "out" / "audit.json").exists()
+
+
+def test_a_split_without_the_column_is_refused(faces, command, tmp_path):
+    path = faces.parent / "train.csv"
+    pd.read_csv(path).drop(columns="faces").to_csv(path, index=False)
+    spec = spec_with(faces, "{pictures: {blur_column: faces}}", name="column.yaml")
+    code, _, said = command("run", spec, "--out", tmp_path / "out")
+    assert code == 2
+    assert "has no column 'faces' (report.pictures.blur_column)" in " ".join(said.split())
+
+
 def test_a_blurred_region_keeps_nothing_that_could_be_told():
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 255, (120, 160, 3), dtype=np.uint8)

@@ -9,8 +9,9 @@ import pytest
 from coloured_rooms import make_world
 
 import auditor
-from auditor.data.pseudonyms import Pseudonyms, lettered
+from auditor.data.pseudonyms import Pseudonyms, lettered, renamed
 from auditor.engine.run import judge_again
+from auditor.errors import SpecError
 from auditor.findings import Measure
 from auditor.judging.judged_record import read_record
 from auditor.rendering import render
@@ -162,6 +163,14 @@ def test_a_declared_basis_lets_annotators_be_named(world, tmp_path):
         "ottoline", "Xaver"
     }  # fmt: skip
     assert record.spec.text == world.with_name("named.yaml").read_text()
+    (tmp_path / "none.yaml").write_text("declarations: []\n")
+    with pytest.raises(SpecError) as caught:
+        judge_again(tmp_path, declarations=tmp_path / "none.yaml")
+    assert str(caught.value) == (
+        "none.yaml has no basis-annotators, and the record names annotators (2 of them); a "
+        "judgement cannot take names out. Declare the basis, or run the audit again with these "
+        "declarations."
+    )
 
 
 def test_a_basis_that_has_expired_neither_names_nor_hides_in_silence(world, command, tmp_path):
@@ -209,6 +218,22 @@ def test_letters_stay_with_their_names_and_are_not_those_of_the_alphabet():
     assert [first[n] for n in names] != sorted(first.values(), key=lambda n: (len(n), n))
 
 
+def test_a_split_is_renamed_whole(worlds):
+    """Units too, which few outputs print: equal names stay equal, in every split."""
+    given = worlds.dataset(
+        [0, 1, 0, 1], units=["r1", "r1", "r2", ""], annotator=["b", "a", "b", ""]
+    )
+    by = Pseudonyms(b"k" * 16, {"a": "annotator A", "b": "annotator B"})
+    found = renamed(given, by)
+    assert found.frame["annotator"].tolist() == ["annotator B", "annotator A", "annotator B", ""]
+    units = found.frame["unit"].tolist()
+    assert units == [by.unit("r1"), by.unit("r1"), by.unit("r2"), ""]
+    assert len({*units, *found.image_ids}) == 3 + len(given)
+    assert not {*units, *found.image_ids} & {*given.frame["unit"], *given.image_ids} - {""}
+    assert (found.frame["path"] == given.frame["path"]).all()
+    assert renamed(given, Pseudonyms()).frame.equals(given.frame)
+
+
 def test_a_name_is_replaced_as_a_word_and_not_within_one():
     by = Pseudonyms(annotators={"ann": "annotator A", "ann lee": "annotator B"})
     assert by.told("Ann annotates grade_ann, by ANN LEE") == (
@@ -222,4 +247,6 @@ def test_the_record_of_a_hidden_spec_can_be_judged_again(private, tmp_path):
     judged = judge_again(out, policy="strict", out=tmp_path / "judged")
     assert judged.policy.parsed["id"] == "strict"
     assert judged.spec == record.spec
+    (tmp_path / "none.yaml").write_text("declarations: []\n")
+    assert judge_again(out, declarations=tmp_path / "none.yaml").findings
     assert "ottoline" not in (tmp_path / "judged" / "audit.json").read_text().lower()

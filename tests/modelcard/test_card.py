@@ -222,6 +222,20 @@ def test_names_from_outside_neither_break_tables_nor_become_html(card, housing):
     assert markdown("a|b*c_d`e<f>[g]\n# h") == r"a\|b\*c\_d\`e&lt;f&gt;\[g\] \# h"
 
 
+def test_endless_names_are_cut_and_none_turns_the_text_after_it(failing):
+    long, turned = "n" * 300, "\u202egnorw"
+    display = {"accessible": long, "single": f"{long}s", "old": turned, "family": "شقة عائلية"}
+    parsed = dict(failing.spec.parsed) | {"display": display}
+    spec = dataclasses.replace(failing.spec, parsed=parsed)
+    body = model_card(dataclasses.replace(failing, spec=spec)).split("---\n", 2)[2]
+    rows = [line for line in body.splitlines() if line.startswith("|")]
+    assert "\u202e" not in body
+    assert any("gnorw" in row for row in rows)
+    assert any("شقة عائلية" in row for row in rows)
+    assert max(map(len, rows)) < 400
+    assert sum(row.startswith("| " + "n" * 70) and "…" in row for row in rows) == 2
+
+
 def test_hostile_titles_stay_yaml(failing):
     title = 'x: "y"\n---\n- {a: !!python/object:os.system}'
     parsed = dict(failing.spec.parsed)

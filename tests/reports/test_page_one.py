@@ -4,15 +4,24 @@ import dataclasses
 import re
 from collections import defaultdict
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
 
-from auditor.findings import Subject, Verdict
+from auditor.findings import Finding, Measure, Question, Side, Subject, Verdict
 from auditor.record import AuditRecord
+from auditor.record.files import record_digest
+from auditor.reports.action_plan import action_plan
+from auditor.reports.answers import _shares
+from auditor.reports.drawing.figures import group_forest_svg
+from auditor.reports.group_forest import worst_served
+from auditor.reports.group_results import group_results
 from auditor.reports.html import report_html
 from auditor.reports.ordering import ordered
 from auditor.reports.page_one import page_one
 from auditor.reports.pdf import laid_out
+from auditor.spec import Document
+from auditor.stats import Exact, Rate
 
 STATISTICS = r"(?i)p-value|\bCI\b|confidence interval|\bHolm\b|significan|hypothes|standard error"
 SMALLEST = 8.5
@@ -20,7 +29,10 @@ HEADLINES = (("performance/overall", "accuracy"), ("performance/baseline", "gain
 
 
 def pictures(record):
-    return defaultdict(lambda: "<svg/>")
+    """The picture of page one as it is drawn; all others empty."""
+    order = ordered(record)
+    drawn = {f.id: group_forest_svg(f) for f in worst_served(group_results(order), order)}
+    return defaultdict(lambda: "<svg/>", drawn)
 
 
 def one(record: AuditRecord):
@@ -66,7 +78,10 @@ def test_the_headline_is_the_sound_accuracy_beside_always_guessing(failing):
 def test_who_is_hurt_names_the_group_its_rate_and_the_limit(failing):
     first = one(failing).harms[0]
     assert first.what == "wrongly called “serious”"
-    assert re.match(r"accessible \(household\): \d+% \[.+\] of \d+; all others ", first.figures)
+    said = (
+        r"accessible \(household\): \d+% \[.+\] of \d+ images that are not “serious”; all others "
+    )
+    assert re.match(said, first.figures)
     assert " times as often [" in first.figures
     assert first.figures.endswith("the limit is at most 1.25 times, or at most 2.5 points more")
 
@@ -79,7 +94,7 @@ def test_a_harm_to_a_group_is_told_once_though_two_limits_are_broken(failing):
 def test_adverse_answers_over_everyone_are_told_with_their_images(failing, clean):
     for record in (failing, clean):
         told = {harm.what: harm.figures for harm in one(record).harms}
-        assert re.match(r"\S+% \[.+\] of \d+ ", told["“serious” missed"])
+        assert re.match(r"\S+% \[.+\] of \d+ “serious” ", told["“serious” missed"])
         assert not any(what.startswith("errors furthest apart") for what in told)
 
 
@@ -126,10 +141,12 @@ def test_the_four_questions_point_to_findings_that_exist(failing):
     page = page_one(failing, order)
     assert len(page.questions) == 4
     for question, answer in zip(page.questions, failing.answers, strict=True):
-        assert bool(question.findings) == bool(answer.findings)
+        assert bool(question.refs) == bool(answer.findings)
         decisive = (*answer.findings, *answer.undecided)
-        for number in re.findall(r"\d+", question.findings.split(" and ")[0]):
-            assert order.findings[int(number) - 1].id in decisive
+        for ref in question.refs:
+            assert ref.target in decisive or ref.target in {order.by_id[i].check for i in decisive}
+            if ref.text.isdigit():
+                assert order.reading[int(ref.text) - 1].id == ref.target
 
 
 def test_the_five_worst_failed_or_are_open_and_none_is_waived(failing):
@@ -162,7 +179,7 @@ def test_code_that_was_run_and_times_that_count_are_told(failing):
     provenance = dataclasses.replace(failing.provenance, trusted_code=True)
     notes = one(dataclasses.replace(failing, provenance=provenance)).notes
     assert any("own code was run" in note for note in notes)
-    assert any("Times hold for the machine" in note for note in notes)
+    assert any("Times were taken on A processor, and hold for it alone" in n for n in notes)
 
 
 @pytest.mark.parametrize("which", ["failing", "clean", "crowded"])
@@ -176,6 +193,152 @@ def test_every_line_of_the_pattern_is_there(failing):
                  "Not tested", "Decision:", "Unsigned: a change would go unnoticed. Run by:",
                  "Measured against a policy; not a legal opinion."):  # fmt: skip
         assert line in text, line
+
+
+def test_it_counts_the_blocking_limits_that_are_not_met(failing, clean):
+    blocking = [r for r in failing.limit_results if r.limit["severity"] == "blocking"]
+    failed = [r for r in blocking if r.verdict is Verdict.FAIL]
+    assert one(failing).counts.startswith(f"{len(failed)} of {len(blocking)} blocking limits not")
+    waived = sum(r.waived_by is not None for r in failed)
+    assert (f"{waived} of them waived" in one(failing).counts) == bool(waived)
+    assert one(clean).counts.startswith("none of ")
+    assert " not decided" in one(clean).counts
+    assert f"{one(failing).counts}." in plain(section(failing))
+
+
+def test_it_names_the_audit_its_scope_and_its_model(failing):
+    page = one(failing)
+    assert record_digest(failing).startswith(page.audit_id)
+    assert len(page.audit_id) == 12
+    assert "750 of 1,000 test images; 1,000 train images; model model.onnx" in page.scope
+    assert f"Audit {page.audit_id}" in re.sub(r" +", " ", plain(section(failing)))
+
+
+def test_every_page_after_the_first_has_the_audits_id_in_its_head(failing):
+    whole = report_html(failing, pictures=pictures(failing), for_browser=False)
+    pages = laid_out(whole).pages
+    assert len(pages) > 5
+    for page in pages[1:]:
+        heads = [b for b in page._page_box.children if getattr(b, "at_keyword", "") == "@top-left"]
+        text = "".join(getattr(b, "text", "") for box in heads for b in box.descendants())
+        assert f"audit {one(failing).audit_id}" in text
+
+
+def test_what_has_no_room_is_counted_and_leads_to_the_action_plan(failing):
+    page, text = one(failing), section(failing)
+    stated = [t for t in action_plan(ordered(failing)) if t.is_failure and t.severity == "blocking"]
+    told = len(page.before_release) + page.more_steps
+    assert page.more_steps
+    assert told <= len(stated)
+    assert f'<a href="#action-plan">and {page.more_steps} more: action plan</a>' in text
+    undecided = sum(f.verdict is Verdict.INCONCLUSIVE for f in failing.findings)
+    assert len(page.not_decided) + page.more_open == undecided
+    assert f'<a href="#action-plan">and {page.more_open} more: action plan</a>' in text
+
+
+def with_failures(record: AuditRecord) -> AuditRecord:
+    """The record with every judged comparison of groups not met."""
+    order = ordered(record)
+    findings = tuple(
+        dataclasses.replace(f, verdict=Verdict.FAIL)
+        if f.limit and order.answers(f, Question.MEASURED) and order.measure(f) else f
+        for f in record.findings
+    )  # fmt: skip
+    return dataclasses.replace(record, findings=findings)
+
+
+def test_groups_that_page_one_does_not_name_are_counted(failing):
+    record = with_failures(failing)
+    order = ordered(record)
+    hurt = [f for f in order.findings
+            if order.answers(f, Question.MEASURED) and f.verdict is Verdict.FAIL]  # fmt: skip
+    once = {(order.filled(order.words(f).harm, f), order.result(f).subject) for f in hurt}
+    assert len(once) > 3
+    further = next(h for h in one(record).harms if h.what == "and further")
+    assert further.figures.startswith(f"{len(once) - 2} more of ")
+    assert further.refs
+    assert all(h.what != "and further" for h in one(failing).harms)
+
+
+def test_the_group_whose_share_lacks_most_is_named_first():
+    found = {"family": 0.03, "old": 0.03, "accessible": 0.04}
+    due = {"family": 0.15, "old": 0.61, "accessible": 0.10}
+    measures = {
+        group: Measure(
+            "share-ratio", Subject.of(split="train", group=group), Rate(3, 100), "ratio", "higher",
+            n=100, neutral=1.0, sides=(Side(Exact(found[group])), Side(Exact(due[group]))),
+        )
+        for group in found
+    }  # fmt: skip
+    order = SimpleNamespace(measure=lambda f: measures[f.id], group=lambda f: f.id)
+    said = _shares([Finding(group, "bias/representation") for group in found], order)
+    assert said == (
+        "Too few of: old: 3% where 61% are due; family: 3% where 15% are due; "
+        "accessible: 4% where 10% are due."
+    )
+
+
+def test_a_harm_that_nobody_suffered_is_not_told(failing):
+    name = "missed-adverse-rate"
+    results = tuple(
+        dataclasses.replace(
+            result,
+            measures=tuple(
+                dataclasses.replace(m, estimate=Rate(0, m.n)) if m.name == name else m
+                for m in result.measures
+            ),
+        )
+        for result in failing.results
+    )
+    told = {harm.what for harm in one(dataclasses.replace(failing, results=results)).harms}
+    assert "“serious” missed" not in told
+    assert "“serious” missed" in {harm.what for harm in one(failing).harms}
+
+
+def declared(record: AuditRecord, **changed) -> AuditRecord:
+    """The record with a declaration that nobody looks at an answer."""
+    stated = {
+        "key": "oversight", "statement": "Notices are sent without a person looking.",
+        "owner": {"name": "Head of housing", "role": None}, "date": "2026-09-14",
+        "expires": None, "evidence_ref": None,
+    }  # fmt: skip
+    parsed = {"declarations": [stated | changed]}
+    return dataclasses.replace(record, declarations=Document("d.yaml", "", "0" * 64, parsed))
+
+
+def test_what_is_decided_without_a_person_looking_stands_at_question_four(failing):
+    last = one(declared(failing)).questions[3]
+    assert last.declared == (
+        "Notices are sent without a person looking. (Head of housing, 2026-09-14)"
+    )
+    text = plain(section(declared(failing)))
+    assert "declared Notices are sent without a person looking." in text
+    late = one(declared(failing, expires="2026-10-01")).questions[3].declared
+    assert late.endswith("(Head of housing, 2026-09-14, out of date)")
+    assert one(failing).questions[3].declared == ""
+    assert one(declared(failing, key="data-collection")).questions[3].declared == ""
+
+
+def test_one_picture_has_the_groups_served_worst_with_their_limits(failing):
+    order = ordered(failing)
+    (picture,) = worst_served(group_results(order), order)
+    first = order.telling.named("household", "accessible")
+    assert first in picture.groups
+    assert len(picture.groups) == 1
+    record = with_failures(failing)
+    (more,) = worst_served(group_results(ordered(record)), ordered(record))
+    assert len(more.groups) == 4
+    assert more.more_groups
+    assert all(panel.limit is not None for panel in picture.panels)
+    styles = {row.style for panel in picture.panels for row in panel.rows if row}
+    assert "fail" in styles
+    assert section(failing).count("<svg") == 1
+
+
+def test_no_picture_is_drawn_where_no_group_is_shown_to_be_served_worse(clean):
+    nobody = tuple(dataclasses.replace(f, verdict=None, leaning=None) for f in clean.findings)
+    order = ordered(dataclasses.replace(clean, findings=nobody))
+    assert worst_served(group_results(order), order) == ()
 
 
 def longest(record: AuditRecord) -> AuditRecord:

@@ -84,7 +84,7 @@ def test_what_is_open_says_how_far_it_may_be_and_what_would_decide(order):
         (Needed(3, "units"), "a few more rooms"),
         (Needed(61, "units"), "about 61 more rooms"),
         (Needed(1_234, "images"), "about 1,300 more images"),
-        (Needed(2_000_000, "images"), "more than a million images"),
+        (Needed(2_000_000, "images"), "the value lies at the limit"),
     ],
 )
 def test_what_is_needed_is_rounded_upwards(order, needed, text):

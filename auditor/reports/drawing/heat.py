@@ -1,4 +1,4 @@
-"""A table of values as shades of grey, each cell with its number where there is room."""
+"""A table of values as shades of one colour, each cell with its number where there is room."""
 
 from __future__ import annotations
 
@@ -11,7 +11,19 @@ from auditor.reports.drawing.axes import centred, left_out, row_names, turned
 from auditor.reports.drawing.intervals import MAX_ROWS
 from auditor.reports.drawing.lettering import text_width, widest
 from auditor.reports.drawing.rows import Row, label, number
-from auditor.reports.drawing.svg import INK, RULE, SIZE, SMALL, WIDTH, Picture, box, short
+from auditor.reports.drawing.svg import (
+    INK,
+    PAPER,
+    RULE,
+    SHADE,
+    SIZE,
+    SMALL,
+    WIDTH,
+    Look,
+    Picture,
+    box,
+    short,
+)
 
 _NAME = 24
 _SLANT = math.radians(35)
@@ -20,7 +32,7 @@ _RIGHT = WIDTH - 10
 _TALLEST = 560.0
 _SHADES = 24
 _DARK = 0.55
-"""Below this lightness letters are white."""
+"""Above this cover letters have the colour of the page."""
 
 
 @dataclass(frozen=True)
@@ -111,21 +123,20 @@ def _cells(picture: Picture, grid: _Grid, cells: Sequence[Row]) -> None:
         left, top = grid.left + x * grid.wide, _TOP + y * grid.tall
         shapes.setdefault(depth, []).append(box(left, top, left + grid.wide, top + grid.tall))
         middle = (left + grid.wide / 2, top + grid.tall / 2 + 0.35 * SMALL)
-        written[_lightness(depth) < _DARK].append((*middle, _cell_text(cell)))
+        written[_shade(depth) > _DARK].append((*middle, _cell_text(cell)))
     for depth, boxes in sorted(shapes.items()):
-        grey = (
-            f"#{round(255 * _lightness(depth)):02x}" + f"{round(255 * _lightness(depth)):02x}" * 2
-        )
-        picture.path(boxes, fill=grey, stroke=RULE, stroke_width=0.5)
+        look: Look = {"stroke": RULE, "stroke_width": 0.5}
+        picture.path(boxes, fill=SHADE, fill_opacity=f"{_shade(depth):.2f}", **look)
     every = [text for several in written.values() for _, _, text in several]
     if widest(every, SMALL) <= grid.wide - 2 and grid.tall >= SMALL:
         for is_dark, several in written.items():
-            ink = "#ffffff" if is_dark else INK
+            ink = PAPER if is_dark else INK
             picture.texts(several, font_size=SMALL, text_anchor="middle", fill=ink)
 
 
-def _lightness(depth: int) -> float:
-    return 1 - 0.8 * depth / _SHADES
+def _shade(depth: int) -> float:
+    """How much of the shade covers the page; the page's own colour shows through the rest."""
+    return 0.8 * depth / _SHADES
 
 
 def _cell_text(cell: Row) -> str:

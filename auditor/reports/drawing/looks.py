@@ -6,9 +6,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from auditor.reports.drawing.svg import Look, Picture, Point, short
+from auditor.reports.drawing.svg import (
+    INK,
+    PAPER,
+    RULE,
+    SHADE,
+    SOFT,
+    Look,
+    Picture,
+    Point,
+    joined,
+    short,
+)
 
 DASHED, DOTTED = "4 2", "1 2"
+_TINT: Look = {"fill_opacity": ".35"}
+"""Areas are see-through rather than pale: a pale colour would glare on a dark page."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,24 @@ VERDICTS = {
     "none": VerdictStyle("#5c6773", "bar", True, "· no limit"),
 }
 
+_ON_DARK = {
+    INK: "#e6eaee", SOFT: "#a8b2bc", RULE: "#414b55", SHADE: "#a9b7c4",
+    "#1f4e79": "#7db4e6", "#c05a12": "#f0964e", "#3f7d4e": "#7cc48d", "#7a3b78": "#cf92cd",
+    "#8a6d00": "#d9b93f", "#0f7f8a": "#56c3ce", "#b03060": "#ee83a8",
+    "#9c1c1c": "#ff9d94", "#7a5200": "#f0c569", "#1d6b3a": "#86d7a3",
+}  # fmt: skip
+"""What a colour of a picture becomes on a dark page, about as far from it as it is from white."""
+
+
+def dark_rules(*, paper: str) -> str:
+    """Style rules that give the pictures of a page colours for a dark ground, `paper`."""
+    return "\n".join(
+        f'.picture [{look}="{light}"] {{ {look}: {dark}; }}'
+        for light, dark in {**_ON_DARK, PAPER: paper}.items()
+        for look in ("fill", "stroke")
+    )
+
+
 _SHAPES: dict[str, Sequence[Point]] = {
     "square": ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
     "triangle": ((0, -1.1), (1.1, 0.9), (-1.1, 0.9)),
@@ -82,7 +113,7 @@ def markers(shape: str, places: Iterable[Point], radius: float) -> str:
         return "".join(f"M{short(x - radius)} {short(y)}{arcs}" for x, y in places)
     corners = [(radius * x, radius * y) for x, y in _SHAPES[shape]]
     turns = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(corners)]
-    sides = "l" + " ".join(f"{x:.2f} {y:.2f}" for x, y in turns) + "z"
+    sides = "l" + joined(_hundredths(part) for turn in turns for part in turn) + "z"
     (dx, dy) = corners[0]
     return "".join(f"M{short(x + dx)} {short(y + dy)}{sides}" for x, y in places)
 
@@ -90,16 +121,16 @@ def markers(shape: str, places: Iterable[Point], radius: float) -> str:
 def filling(picture: Picture, style: Style, *, clear: bool = False) -> Look:
     """The look of an area of a series: edge, tint and hatch; `clear` leaves the tint out."""
     edge: Look = {"stroke": style.colour, "stroke_width": 0.8}
-    under = "none" if clear else tint(style.colour)
     if not style.hatch:
-        return {**edge, "fill": under}
-    ground = "" if clear else f'<path d="M0 0H6V6H0z" fill="{under}"/>'
+        return {**edge, "fill": "none"} if clear else {**edge, "fill": style.colour, **_TINT}
+    under = f'fill="{style.colour}" fill-opacity="{_TINT["fill_opacity"]}"'
+    ground = "" if clear else f'<path d="M0 0H6V6H0z" {under}/>'
     lines = f'<path d="{style.hatch}" fill="none" stroke="{style.colour}" stroke-width=".7"/>'
     name = f"{'clear' if clear else 'hatch'}{STYLES.index(style)}"
     return {**edge, "fill": picture.pattern(name, 6, ground + lines)}
 
 
-def tint(colour: str) -> str:
-    """A light shade of a colour such as ``#1f4e79``."""
-    parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return "#" + "".join(f"{round(0.65 * 255 + 0.35 * part):02x}" for part in parts)
+def _hundredths(length: float) -> str:
+    """A length to a hundredth of a point: the corners of a marker are close to each other."""
+    text = f"{length:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text

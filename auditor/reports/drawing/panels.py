@@ -11,7 +11,7 @@ from auditor.reports.drawing.lettering import fitted, widest, wrapped
 from auditor.reports.drawing.looks import DASHED, DOTTED, VERDICTS, markers
 from auditor.reports.drawing.rows import label
 from auditor.reports.drawing.scales import Scale, spread
-from auditor.reports.drawing.svg import INK, SMALL, SOFT, WIDTH, Picture, across, down
+from auditor.reports.drawing.svg import INK, PAPER, SMALL, SOFT, WIDTH, Picture, across, down
 from auditor.reports.group_forest import GroupForest, Panel, PanelRow
 
 _ROW = 13.7
@@ -107,5 +107,5 @@ def _draw_rows(
 
 def _mark(picture: Picture, style: str, points: Sequence[tuple[float, float]]) -> None:
     look = VERDICTS[style]
-    fill = look.colour if look.filled else "#ffffff"
+    fill = look.colour if look.filled else PAPER
     picture.path(markers(look.marker, points, 2.9), fill=fill, stroke=look.colour)

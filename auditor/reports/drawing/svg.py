@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from xml.sax.saxutils import escape
 
 from auditor.findings import Figure
@@ -15,12 +16,17 @@ from auditor.findings import Figure
 WIDTH = 497.0
 """Of every picture, in points: the text width of an A4 page."""
 
-INK, SOFT, RULE = "#1d2733", "#5c6773", "#c3cad1"
+INK, SOFT, RULE, PAPER = "#1d2733", "#5c6773", "#c3cad1", "#ffffff"
+SHADE = "#20262c"
+"""Of the cells of a heat map, more or less of it."""
 SIZE, SMALL = 8.5, 7.5
 """Sizes of letters, in points."""
 
-_FAMILY = "Auditor Sans,system-ui,Segoe UI,Helvetica Neue,Arial,sans-serif"
+FAMILY = "Auditor Sans,system-ui,Segoe UI,Helvetica Neue,Arial,sans-serif"
+NAMESPACE = 'xmlns="http://www.w3.org/2000/svg"'
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""What turns the order of all that follows: in a name it makes the rest of a line read as a lie."""
 
 Point = tuple[float, float]
 Look = dict[str, str | float]
@@ -69,9 +75,9 @@ class Picture:
         """The picture as an SVG document, `WIDTH` wide and transparent."""
         size = f"{short(WIDTH)} {short(height)}"
         defs = f"<defs>{''.join(self._patterns.values())}</defs>" if self._patterns else ""
-        look = _attributes({"font_family": _FAMILY, "font_size": SIZE, "fill": INK})
+        look = _attributes({"font_family": FAMILY, "font_size": SIZE, "fill": INK})
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{short(WIDTH)}pt" '
+            f'<svg {NAMESPACE} width="{short(WIDTH)}pt" '
             f'height="{short(height)}pt" viewBox="0 0 {size}" role="img" '
             f'aria-labelledby="{self._prefix}title"{look}>'
             f'<title id="{self._prefix}title">{escape(xml_text(self._name))}</title>'
@@ -110,13 +116,23 @@ def box(left: float, top: float, right: float, bottom: float) -> str:
 
 def through(points: Iterable[Point]) -> str:
     """The step of a path that draws a line through points."""
-    places = [f"{short(x)} {short(y)}" for x, y in points]
-    return f"M{'L'.join(places)}" if places else ""
+    # Steps from point to point, counted in tenths so that no rounding adds up: shorter by a third.
+    tenths = [(round(10 * x), round(10 * y)) for x, y in points]
+    if not tenths:
+        return ""
+    (x, y), steps = tenths[0], pairwise(tenths)
+    turns = [part / 10 for a, b in steps for part in (b[0] - a[0], b[1] - a[1])]
+    return f"M{short(x / 10)} {short(y / 10)}" + (f"l{joined(map(short, turns))}" if turns else "")
+
+
+def joined(numbers: Iterable[str]) -> str:
+    """Numbers of a path side by side: a minus sign parts two of them as well as a space does."""
+    return " ".join(numbers).replace(" -", "-")
 
 
 def xml_text(text: str) -> str:
-    """`text` with what XML cannot hold (control characters, lone surrogates) replaced."""
-    return _NOT_XML.sub("\ufffd", text)
+    """`text` with control characters, lone surrogates and marks that turn its order replaced."""
+    return _TURNING.sub("\ufffd", _NOT_XML.sub("\ufffd", text))
 
 
 def figure_file_name(figure_id: str) -> str:

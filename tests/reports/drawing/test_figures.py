@@ -177,7 +177,7 @@ def test_rows_beyond_the_most_are_left_out_and_height_stops_growing():
 
 def test_bars_are_as_long_as_their_values():
     rows = [{"label": "a", "value": 0.2}, {"label": "b", "value": 0.5}]
-    path = re.search(r'<path d="([^"]+)" fill="#b1c1d0"', svg(figure("bars", rows)))[1]
+    path = re.search(r'<path d="([^"]+)" fill="#1f4e79" stroke=', svg(figure("bars", rows)))[1]
     found = re.findall(r"M([\d.]+) [\d.]+H([\d.]+)V", path)
     spans = [float(end) - float(start) for start, end in found]
     assert spans[1] / spans[0] == pytest.approx(2.5, abs=0.01)

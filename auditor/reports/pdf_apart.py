@@ -1,0 +1,133 @@
+"""The PDF in a process of its own: a crash or an endless layout costs the PDF, not the report."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from auditor.errors import MissingLibraryError, RenderingError
+from auditor.record import AuditRecord
+from auditor.record.files import record_digest, to_json
+from auditor.reports.pdf import Enclosed, MadePdf
+
+SECONDS = 180
+"""Of computing; a report of 2,000 findings takes 12."""
+
+MEMORY_BYTES = 3 * 10**9
+"""Of private memory; a report of 2,000 findings takes a tenth."""
+
+_WAIT = 5
+"""Times as long may pass as may be computed: other work may hold the processors."""
+
+_LACKING = 3
+"""The status with which the process says that a library is missing."""
+
+_PROGRAM = """
+import sys
+sys.path[:] = {path!r}
+from auditor.reports.pdf_apart import in_child
+sys.exit(in_child(sys.argv[1], seconds={seconds}, memory_bytes={memory}))
+"""
+
+
+def enclosed(record: AuditRecord) -> Enclosed:
+    """What a PDF of a record carries."""
+    return Enclosed(to_json(record), record_digest(record), record.provenance.started)
+
+
+def pdf_apart(
+    html: str, record: AuditRecord, *, seconds: int = SECONDS, memory_bytes: int = MEMORY_BYTES
+) -> MadePdf:
+    """`made_pdf` in a process of its own that may compute so long and take so much memory.
+
+    Raises
+    ------
+    MissingLibraryError
+        When Pango or HarfBuzz are not installed.
+    RenderingError
+        When the process crashed, or went beyond what it may use.
+    """
+    with TemporaryDirectory(prefix="auditor-pdf-") as name:
+        folder = Path(name)
+        _write(folder / "page.html", html)
+        _write(folder / "enclosed.json", json.dumps(asdict(enclosed(record))))
+        path = [os.path.abspath(entry) for entry in sys.path]
+        program = _PROGRAM.format(path=path, seconds=seconds, memory=memory_bytes)
+        try:
+            # -P: files of the folder it is started in must not hide modules.
+            done = subprocess.run(
+                [sys.executable, "-P", "-c", program, name],
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                timeout=_WAIT * seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise _refusal(_too_long(seconds)) from error
+        if done.returncode == _LACKING:
+            raise MissingLibraryError((folder / "lacking.txt").read_text(encoding="utf-8"))
+        if done.returncode != 0:
+            said = done.stderr.decode("utf-8", errors="replace")
+            raise _refusal(_why(done.returncode, said, seconds, memory_bytes))
+        missing = json.loads((folder / "missing.json").read_text(encoding="utf-8"))
+        return MadePdf((folder / "report.pdf").read_bytes(), tuple(missing))
+
+
+def in_child(name: str, *, seconds: int, memory_bytes: int) -> int:
+    """Make the PDF of what lies in a folder, and leave it there; the status to end with."""
+    from auditor.reports.pdf import made_pdf
+
+    _bound(seconds, memory_bytes)
+    folder = Path(name)
+    carried = Enclosed(**json.loads((folder / "enclosed.json").read_text(encoding="utf-8")))
+    try:
+        made = made_pdf((folder / "page.html").read_text(encoding="utf-8"), carried)
+    except MissingLibraryError as error:
+        _write(folder / "lacking.txt", str(error))
+        return _LACKING
+    (folder / "report.pdf").write_bytes(made.data)
+    _write(folder / "missing.json", json.dumps(made.missing))
+    return 0
+
+
+def _bound(seconds: int, memory_bytes: int) -> None:
+    """Have the system end this process where it goes beyond; not on Windows, which cannot."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_bytes(text.encode("utf-8", errors="backslashreplace"))
+
+
+def _why(status: int, said: str, seconds: int, memory_bytes: int) -> str:
+    ended_by = -status if status < 0 else 0
+    if sys.platform != "win32" and ended_by in (signal.SIGXCPU, signal.SIGKILL):
+        return _too_long(seconds)
+    last = said.strip().splitlines()[-1] if said.strip() else ""
+    if last.startswith("MemoryError"):
+        return f"laying it out needed more than {memory_bytes / 1e9:g} GB of memory"
+    return f"laying it out failed ({last or f'it ended with status {status}'})"
+
+
+def _too_long(seconds: int) -> str:
+    return f"laying it out took more than {seconds} seconds of computing"
+
+
+def _refusal(why: str) -> RenderingError:
+    return RenderingError(
+        f"report.pdf was not made: {why}. report.html is written and holds all of it: print that, "
+        "or make the audit smaller (fewer groups) and run `auditor report` again."
+    )
