@@ -117,15 +117,14 @@ def value_text(measure: Measure, *, exact: bool = False) -> str:
 def side_text(side: Side, *, finely: bool = False) -> str:
     """One side of a comparison, as ``13% [8, 20] of 110``; a stated one has no range.
 
-    `finely` as of `percent`.
+    `finely` as of `percent`; the ends of the range stay as they are.
     """
     point, of = value(side.estimate), "" if side.n is None else f" of {side.n:,}"
     stated = side.n is None or isinstance(side.estimate, Exact)
     numbers = [point] if stated else [point, side.interval.low, side.interval.high]
+    text, *ends = number_texts(numbers, side.scale)
     if finely and side.scale == "share":
-        text, *ends = (percent(n, finely=True) for n in numbers)
-    else:
-        text, *ends = number_texts(numbers, side.scale)
+        text = percent(point, finely=True)
     said = with_unit(text, side.scale, side.unit)
     if stated:
         return f"{said}{of}"

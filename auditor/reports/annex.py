@@ -12,6 +12,7 @@ from auditor.findings import EvidenceStatus, Unmeasured, Verdict
 from auditor.record import AttributeSummary, AuditRecord, CheckText, DatasetSummary
 from auditor.record.files import record_digest
 from auditor.reports.chapters import is_open
+from auditor.reports.costs import Costs, costs
 from auditor.reports.ordering import Ordered
 from auditor.reports.reasons import reason, remedy
 from auditor.reports.wording import listed
@@ -98,15 +99,6 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Costs:
-    """What each answer to each true class is declared to cost, printed; `unit` is what it is in."""
-
-    unit: str
-    answers: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
-
-
-@dataclass(frozen=True)
 class Annex:
     data: tuple[DatasetSummary, ...]
     attributes: tuple[Entry, ...]
@@ -130,10 +122,10 @@ def annex(record: AuditRecord, order: Ordered, *, folded: bool = True) -> Annex:
     return Annex(
         data=record.datasets,
         attributes=tuple(
-            _attribute_entry(d.split, a) for d in record.datasets for a in d.attributes
+            _attribute_entry(d.split, a, order) for d in record.datasets for a in d.attributes
         ),
         declared=tuple(declared(record)),
-        costs=_costs(record),
+        costs=costs(record),
         waivers=tuple(_waivers(record)),
         not_tested=tuple(lacking[:most]),
         not_tested_more=max(len(lacking) - most, 0),
@@ -146,12 +138,13 @@ def annex(record: AuditRecord, order: Ordered, *, folded: bool = True) -> Annex:
     )
 
 
-def _attribute_entry(split: str, attribute: AttributeSummary) -> Entry:
+def _attribute_entry(split: str, attribute: AttributeSummary, order: Ordered) -> Entry:
     groups = sorted(attribute.groups, key=lambda g: -g.n_sound)
-    shown = [f"{g.name}: {g.n_sound:,} of {g.n:,}" for g in groups[:12]]
+    named = order.telling.shown_of
+    shown = [f"{named(attribute.name, g.name)}: {g.n_sound:,} of {g.n:,}" for g in groups[:12]]
     more = [f"and {len(groups) - 12} more groups"] if len(groups) > 12 else []
     missing = [f"without a value: {attribute.missing:,}"] if attribute.missing else []
-    name = f"{attribute.name} ({attribute.role}), {split} data"
+    name = f"{order.telling.shown(attribute.name)} ({attribute.role}), {split} data"
     return Entry(name, "; ".join([*shown, *more, *missing]), EvidenceStatus.MEASURED)
 
 
@@ -179,35 +172,6 @@ def policy_owner(record: AuditRecord) -> str:
     owner = record.policy.parsed.get("owner") or {}
     name, role = owner.get("name") or "not named", owner.get("role")
     return f"{name}, {role}" if role else str(name)
-
-
-def _costs(record: AuditRecord) -> Costs | None:
-    """The matrix of costs that the spec declares; None where it declares none."""
-    stated = (record.spec.parsed.get("consequences") or {}).get("costs") or {}
-    matrix: Mapping[str, Mapping[str, float]] = stated.get("matrix") or {}
-    if not matrix:
-        return None
-    used = {*matrix, *(answer for costs in matrix.values() for answer in costs)}
-    known = [c for c in record.spec.parsed["model"].get("classes") or () if c in used]
-    names = [*known, *sorted(used - set(known))]
-    shown = (record.spec.parsed.get("display") or {}).get
-
-    def cell(true: str, answer: str) -> str:
-        cost = (matrix.get(true) or {}).get(answer)
-        return ("right" if true == answer else "–") if cost is None else f"{cost:,g}"
-
-    return Costs(
-        unit=str(stated.get("unit") or "no unit stated"),
-        answers=tuple(_class_name(shown(name, name)) for name in names),
-        rows=tuple(
-            (_class_name(shown(true, true)), tuple(cell(true, answer) for answer in names))
-            for true in names
-        ),
-    )
-
-
-def _class_name(name: str) -> str:
-    return "nothing" if name == NOTHING else name
 
 
 def _wrong_answer(label: str) -> str:

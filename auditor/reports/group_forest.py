@@ -173,12 +173,17 @@ def _forest(table: GroupTable, columns: Sequence[GroupColumn], order: Ordered) -
     drawn = [c for c in columns if c in chosen]
     groups = [g for g in table.groups if any((g, c.key) in measures for c in drawn)]
     sizes = {group.name: group.n_sound for group in table.attribute.groups}
-    shown, name = groups[:GROUPS], order.telling.shown
+    shown, attribute = groups[:GROUPS], table.attribute.name
+    name, named = order.telling.shown, order.telling.shown_of
+    labels = [
+        f"{named(attribute, g)} ({sizes[g]:,})" if g in sizes else named(attribute, g)
+        for g in shown
+    ]
     return GroupForest(
-        id=f"groups:{name(table.attribute.name)}",
-        attribute=name(table.attribute.name),
+        id=f"groups:{name(attribute)}",
+        attribute=name(attribute),
         role=table.attribute.role,
-        groups=tuple(f"{name(g)} ({sizes[g]:,})" if g in sizes else name(g) for g in shown),
+        groups=tuple(labels),
         panels=tuple(_panel(table.findings, column, shown, measures, order) for column in drawn),
         more_groups=len(groups) - len(shown),
     )

@@ -11,6 +11,7 @@ from auditor.reports.ordering import Ordered, is_about_people
 from auditor.reports.reasons import limit_text
 from auditor.reports.references import Ref, references
 from auditor.reports.wording import shortened
+from auditor.stats import value
 
 GROUPS = 2
 """Groups that page one names; the others are counted."""
@@ -63,6 +64,7 @@ def harms(order: Ordered) -> tuple[Harm, ...]:
         if (words := order.telling.words(check, m)).harm
         and order.questions.get(check) is not Question.MEASURED
         and not m.sides
+        and value(m.estimate) > 0
     ]
     everyone.sort(key=lambda pair: (pair[0].harm_rank, pair[1].subject.split == "test"))
     for words, measure in everyone[:2]:

@@ -171,7 +171,7 @@ def _questions(order: Ordered) -> tuple[QuestionLine, ...]:
     return tuple(
         QuestionLine(
             question=answer.question.value,
-            answer=shortened(told.answer, 80),
+            answer=shortened(told.answer, 160),
             why=shortened(told.why, 260),
             declared=shortened(told.declared, 260),
             refs=references((*answer.findings, *answer.undecided), order),

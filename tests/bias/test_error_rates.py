@@ -135,7 +135,7 @@ def test_the_sentence_is_that_of_page_one(worlds):
         "false-positive-ratio:class=b,household=accessible@test"
     ]
     assert worlds.sentence(ErrorRates, measure) == (
-        "Wrongly called b, accessible (household): 13% [8, 20] of 110; all others 4% [3, 6] of "
+        "Wrongly called b, accessible (household): 13% [8, 20] of 110; all others 3.9% [3, 6] of "
         "560; 3.2 times as often [1.7, 6.0]."
     )
     ends = interval(measure.estimate)

@@ -278,6 +278,23 @@ def test_the_group_whose_share_lacks_most_is_named_first():
     )
 
 
+def test_a_harm_that_nobody_suffered_is_not_told(failing):
+    name = "missed-adverse-rate"
+    results = tuple(
+        dataclasses.replace(
+            result,
+            measures=tuple(
+                dataclasses.replace(m, estimate=Rate(0, m.n)) if m.name == name else m
+                for m in result.measures
+            ),
+        )
+        for result in failing.results
+    )
+    told = {harm.what for harm in one(dataclasses.replace(failing, results=results)).harms}
+    assert "“serious” missed" not in told
+    assert "“serious” missed" in {harm.what for harm in one(failing).harms}
+
+
 def declared(record: AuditRecord, **changed) -> AuditRecord:
     """The record with a declaration that nobody looks at an answer."""
     stated = {

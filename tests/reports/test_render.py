@@ -63,9 +63,9 @@ def test_a_table_that_the_record_holds_in_part_is_not_overwritten(failing, tmp_p
 def test_findings_csv_has_every_finding_with_the_records_numbers(failing):
     rows = list(csv.DictReader(io.StringIO(findings_csv(failing))))
     order = ordered(failing)
-    assert [row["id"] for row in rows] == [f.id for f in order.findings]
-    assert {f.id for f in order.findings} == {f.id for f in failing.findings}
-    for row, finding in zip(rows, order.findings, strict=True):
+    assert [row["id"] for row in rows] == [f.id for f in order.reading]
+    assert {f.id for f in order.reading} == {f.id for f in failing.findings}
+    for row, finding in zip(rows, order.reading, strict=True):
         measure = failing.measure(finding)
         if measure is None:
             assert row["value"] == ""

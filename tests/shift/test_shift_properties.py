@@ -168,6 +168,16 @@ def test_all_equal_images_are_not_measured(worlds):
     assert "the same in all" in result.reason
 
 
+def test_pictures_and_tables_name_properties_in_words(worlds):
+    results = list(Properties().run(world(worlds, seed=0, shift={"p1": 0.9})))
+    areas = [r for r in results if isinstance(r, Figure) and r.kind == "forest"]
+    labels = {str(row["label"]) for figure in areas for row in figure.rows}
+    cells = {str(row[0]) for r in results if isinstance(r, Table) for row in r.rows}
+    assert {"dark parts", "overexposure", "share of red"} <= labels == cells
+    assert not any("_" in said or said in ("p1", "p99", "std") for said in labels)
+    assert all("_" not in figure.y.label for figure in areas)
+
+
 def test_histograms_of_the_most_shifted_and_a_table_of_all(worlds):
     evidence = world(worlds, seed=0, shift={"mean": -2.0, "noise": 1.0, "std": 1.5, "p1": 0.9})
     results = list(Properties().run(evidence))
