@@ -133,7 +133,7 @@ def test_a_chapter_has_what_follows_one_table_and_boxes_of_methods_and_limits(pr
         assert part.count('<table class="checks">') == 1
         assert part.count("<figure>") == len(chapter.figures) <= 2
         assert part.count('<p class="consequence">') == 1
-        assert '<aside class="box" aria-label="Methods of this chapter">' in part
+        assert f'<aside class="box" aria-label="Methods: {chapter.title}">' in part
         assert ("Limits: what these checks" in part) == bool(chapter.unseen)
         for check in chapter.checks:
             assert check.title in unescape(part)

@@ -56,7 +56,8 @@ def panels(*, names=("a", "b"), limit=1.25, low=0.5) -> GroupForest:
     rows = tuple(PanelRow(1.1 + i, low, math.inf, styles[i]) for i in range(len(names)))
     ratio = Panel("wrongly called “serious”", "times", True, 1.0, limit, rows)
     points = Panel(LONG, "points", False, 0.0, -5.0, (None, *rows[1:]))
-    return GroupForest("household", "sensitive", tuple(names), (ratio, points, ratio, points), 0)
+    four = (ratio, points, ratio, points)
+    return GroupForest("groups:household", "household", "sensitive", tuple(names), four, 0)
 
 
 def ids(text):
@@ -216,7 +217,8 @@ def test_an_interval_that_leaves_its_panel_ends_in_an_arrow():
     endless, ended = panels(names=["a"]), panels(names=["a"])
     panel = endless.panels[0]
     rows = tuple(PanelRow(1.1, 0.9, 1.3, "fail") for _ in panel.rows)
-    ended = GroupForest("a", "condition", ("a",), (Panel("t", "times", True, 1, 1.25, rows),), 0)
+    ratio = Panel("t", "times", True, 1, 1.25, rows)
+    ended = GroupForest("groups:a", "a", "condition", ("a",), (ratio,), 0)
     assert arrows(ended) == 0
     assert arrows(endless) == 2
 
