@@ -142,7 +142,9 @@ def test_page_one_says_what_is_found_and_for_whom_less(page):
     assert "of 120 objects found." in one
     assert "Of its 130 answers on test images 65% [" in one
     assert "Always answering" not in one
-    assert "“cup” objects missed dark (light): 90% [76, 96] of 40 “cup” objects; all others 0%" in one
+    assert (
+        "“cup” objects missed dark (light): 90% [76, 96] of 40 “cup” objects; all others 0%" in one
+    )
     # Every image is annotated: nothing was left out for want of a label.
     assert "Left out" not in one
 
