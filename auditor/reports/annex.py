@@ -20,7 +20,7 @@ from auditor.spec import NOTHING
 from auditor.spec.declarations import Declaration, declarations_of
 
 NOT_TESTED_ROWS = 40
-PRINTED_ROWS = 14
+PRINTED_ROWS = 9
 NAMES = 6
 CANNOT_TEST = (
     "Whether the declared statements are true.",
