@@ -19,7 +19,7 @@ from auditor.reports.wording import listed
 from auditor.spec.statements import plain_text, statements
 
 NOT_TESTED_ROWS = 40
-PRINTED_ROWS = 14
+PRINTED_ROWS = 9
 NAMES = 6
 CANNOT_TEST = (
     "Whether the declared statements are true.",

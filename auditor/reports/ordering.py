@@ -13,6 +13,7 @@ from auditor.findings import Finding, LimitResult, Measure, Measured, Question, 
 from auditor.judging.verdicts import worst
 from auditor.record import AuditRecord
 from auditor.reports.families import CHAPTERS
+from auditor.reports.shown_figure import shown_words
 from auditor.reports.telling import Telling, telling
 
 
@@ -75,11 +76,13 @@ class Ordered:
 
     def title(self, finding: Finding) -> str:
         """A finding's heading in plain words."""
-        return self.telling.title(finding.check, self.result(finding))
+        text = self.telling.title(finding.check, self.result(finding))
+        return shown_words(text, self.telling)
 
     def short(self, finding: Finding) -> str:
         """A finding in a few words, for a list."""
-        return self.telling.short(finding.check, self.result(finding))
+        text = self.telling.short(finding.check, self.result(finding))
+        return shown_words(text, self.telling)
 
     def filled(self, text: Text, finding: Finding) -> str:
         """A template of a finding's words filled; empty where a field is lacking."""

@@ -221,7 +221,7 @@ def _not_decided(order: Ordered) -> tuple[str, ...]:
 def _not_tested(record: AuditRecord, order: Ordered) -> str:
     lacking = [f for f in order.findings if f.verdict is Verdict.NOT_RUN]
     by_group = [f for f in lacking if order.measure(f) is None and order.group(f)]
-    groups = [shortened(order.group(f), 30) for f in by_group]
+    groups = [shortened(order.group(f), 60) for f in by_group]
     names = [shortened(order.short(f), 48) for f in lacking if f not in by_group]
     names += [order.telling.topic(n.check) for n in record.plan.not_run if n.applies]
     small = [f"too few images of {listed(groups, most=3)}"] if groups else []

@@ -74,6 +74,7 @@ def test_failures_of_several_groups_are_one_row_whose_remedy_names_each(failing)
     for finding in named:
         assert order.group(finding) in task.remedy
     assert task.remedy.startswith("Fix and test again for ")
+    assert task.remedy.lower().count("fix and test again") == 1
 
 
 def test_who_acts_is_what_somebody_declared_and_else_left_blank(failing, plan):
