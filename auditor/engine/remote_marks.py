@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from auditor.data.image_files import remote_of
 from auditor.data.manifest_places import manifest_files
 from auditor.data.tar_shards import is_tar, shard_places
-from auditor.engine.footprint import ABSENT
 from auditor.errors import DataError
 from auditor.remote.cache import RemoteObject, cache, forget_unmarked
 from auditor.remote.objects import Found, infos, listing
 from auditor.remote.urls import is_url, placed, shown_url
 from auditor.spec import AuditSpec
+
+_ABSENT = ""
+"""In place of a mark: there is no such object."""
 
 _AT_ONCE = 1 << 20
 _SEVERAL = "/*"
@@ -96,7 +98,7 @@ def _is_of_run(mark: str) -> bool:
 
 def _mark(url: str, found: Found | None) -> str:
     if found is None:
-        return ABSENT
+        return _ABSENT
     if found.mark:
         return _stated(found.size, found.mark, "")
     digest = hashlib.sha256()
