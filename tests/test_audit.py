@@ -84,7 +84,11 @@ def test_a_second_run_over_the_same_store_computes_nothing_and_says_the_same(aud
 
 
 def times_of_answers(out):
-    found = (p for p in (out / "store").rglob("*") if p.is_file() and p.parent.name != "last-run")
+    found = (
+        p
+        for p in (out / "store").rglob("*")
+        if p.is_file() and p.parent.name not in ("last-run", "used")
+    )
     return {path: path.stat().st_mtime_ns for path in found}
 
 
@@ -233,7 +237,9 @@ def test_killed_by_the_system_and_started_again_it_ends_with_the_same_bytes(fair
     records = [auditor.run(fair, out=out, only=(only,)) for out in (broken, whole)]
     assert volatile_free(records[0]) == volatile_free(records[1])
     assert not left.exists()
-    stored = (p for p in (whole / "store").rglob("*.*") if p.parent.name != "last-run")
+    stored = (
+        p for p in (whole / "store").rglob("*.*") if p.parent.name not in ("last-run", "used")
+    )
     for path in stored:
         assert (broken / path.relative_to(whole)).read_bytes() == path.read_bytes()
 
