@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
+from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
 
 import typer
 
@@ -24,7 +24,7 @@ from auditor.cli_options import (
     SpecPath,
     TrustCode,
 )
-from auditor.cli_ray import On, Patience, Workers, on_ray
+from auditor.cli_ray import On, Patience, Workers, given, on_ray
 from auditor.errors import AuditorError, SpecError
 from auditor.evidence_commands import COMMANDS
 from auditor.opening import FULL
@@ -61,10 +61,6 @@ app = typer.Typer(
 )
 
 
-def _given(option: str, text: str, *, metavar: str = "COLUMN") -> Any:
-    return typer.Option(option, metavar=metavar, help=text)
-
-
 def _say_version(asked: bool) -> None:
     if asked:
         typer.echo(f"auditor {__version__}")
@@ -87,22 +83,22 @@ def init(
     out: Annotated[Path, typer.Option("--out", help="Where to write.")] = Path("audit.yaml"),
     images: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads the annotation at run time
-        _given("--images", "Image folder of a manifest, when not beside it.", metavar="DIR"),
+        given("--images", "Image folder of a manifest, when not beside it.", metavar="DIR"),
     ] = None,
-    image: Annotated[Optional[str], _given("--image", "Column of images.")] = None,  # noqa: UP045
-    label: Annotated[Optional[str], _given("--label", "Column of labels.")] = None,  # noqa: UP045
-    unit: Annotated[Optional[str], _given("--unit", "Column of units.")] = None,  # noqa: UP045
+    image: Annotated[Optional[str], given("--image", "Column of images.")] = None,  # noqa: UP045
+    label: Annotated[Optional[str], given("--label", "Column of labels.")] = None,  # noqa: UP045
+    unit: Annotated[Optional[str], given("--unit", "Column of units.")] = None,  # noqa: UP045
     train: Annotated[
         Optional[Path],  # noqa: UP045
-        _given("--train", "Training data: a manifest or a folder.", metavar="PATH"),
+        given("--train", "Training data: a manifest or a folder.", metavar="PATH"),
     ] = None,
     deployment: Annotated[
         Optional[Path],  # noqa: UP045
-        _given("--deployment", "Data from where it will run.", metavar="PATH"),
+        given("--deployment", "Data from where it will run.", metavar="PATH"),
     ] = None,
     output_name: Annotated[
         Optional[str],  # noqa: UP045
-        _given("--output-name", "Which output holds the class scores.", metavar="NAME"),
+        given("--output-name", "Which output holds the class scores.", metavar="NAME"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
@@ -141,8 +137,8 @@ def plan(
     """
     from auditor.engine import run as engine
 
-    asked = on_ray(on, workers=workers)
-    for line in engine.plan(spec, only=only or (), trust_code=trust_code, on=asked):
+    ray = on_ray(on, workers=workers)
+    for line in engine.plan(spec, only=only or (), trust_code=trust_code, on=ray):
         typer.echo(line)
 
 
@@ -173,8 +169,7 @@ def run(
     from auditor.engine.output import output_folder
     from auditor.progress import progress
 
-    done = _Done()
-    where = on_ray(on, workers=workers, patience=patience)
+    done, where = _Done(), on_ray(on, workers=workers, patience=patience)
     asked = Asked.of(spec, only=only or (), policy=policy, trust_code=trust_code)
     try:
         with output_folder(out) as folder:

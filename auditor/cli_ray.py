@@ -1,8 +1,8 @@
-"""Where the sweeps of a run are driven: the options of `auditor run` and `auditor plan` for Ray."""
+"""Options of the command line: where the sweeps of a run are driven, and plain ones."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -30,6 +30,11 @@ Patience = Annotated[
         "--patience", metavar="SECONDS", help="With --on: give up when nothing has got on so long."
     ),
 ]
+
+
+def given(option: str, text: str, *, metavar: str = "COLUMN") -> Any:
+    """An option of one line of help."""
+    return typer.Option(option, metavar=metavar, help=text)
 
 
 def on_ray(on: str | None, *, workers: int | None, patience: float = 600.0) -> OnRay | None:

@@ -192,7 +192,8 @@ def _joined(on: OnRay, address: str) -> Iterator[Cluster]:
 def _connection(ray: Any, on: OnRay, **asked: Any) -> Iterator[None]:
     try:
         ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **asked)
-    except (OSError, RuntimeError, ValueError, AssertionError, ray.exceptions.RayError) as error:
+    except Exception as error:
+        # Of a node that starts too slowly Ray says so in an Exception of no other kind.
         ray.shutdown()
         raise ClusterError(_not_usable(on, error)) from error
     try:

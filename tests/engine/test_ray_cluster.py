@@ -3,6 +3,7 @@
 import builtins
 import os
 import socket
+import types
 
 import pytest
 from coloured_rooms import make_world
@@ -74,6 +75,18 @@ def test_ray_that_was_imported_before_is_told(command, world, monkeypatch):
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     monkeypatch.setitem(ray_cluster.sys.modules, "ray", builtins)
     assert "ray was imported by this program before" in said(command, world, "--on", "ray")
+
+
+def test_a_start_that_fails_is_one_sentence(command, world, monkeypatch):
+    def init(**asked):
+        raise Exception("The current node timed out during startup.")
+
+    stand_in = types.SimpleNamespace(init=init, shutdown=lambda: None)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray_cluster, "_own_ray", lambda: stand_in)
+    err = said(command, world, "--on", "ray")
+    assert "Ray could not be started on this machine: The current node timed out" in err
+    assert "or run the audit without --on." in err
 
 
 def test_ray_address_names_the_cluster_of_plain_ray(monkeypatch):
