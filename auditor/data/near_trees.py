@@ -42,8 +42,8 @@ def _widest(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Directions (d, k) in which some of the points are spread most, as long as the spread."""
     some = points[rng.permutation(len(points))[:_SAMPLE]].astype(np.float64)
     spread, axes = np.linalg.eigh(np.cov(some.T))
-    widest: np.ndarray = (axes * np.sqrt(np.maximum(spread, 0)))[:, ::-1][:, :_AXES]
-    return widest.astype(np.float32)
+    widest = axes[:, ::-1][:, :_AXES] * np.sqrt(np.maximum(spread[::-1][:_AXES], 0))
+    return np.asarray(widest, dtype=np.float32)
 
 
 def _leaves(points: np.ndarray, axes: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -54,7 +54,8 @@ def _leaves(points: np.ndarray, axes: np.ndarray, rng: np.random.Generator) -> I
         if len(rows) <= LEAF:
             yield rows
             continue
-        along = points[rows] @ (axes @ rng.standard_normal(axes.shape[1]).astype(np.float32))
+        direction = axes @ np.asarray(rng.standard_normal(axes.shape[1]), dtype=np.float32)
+        along: np.ndarray = points[rows] @ direction
         half = len(rows) // 2
         order = np.argpartition(along, half)
         waiting += [rows[order[:half]], rows[order[half:]]]

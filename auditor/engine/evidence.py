@@ -276,7 +276,7 @@ class CheckEvidence(_Declared):
         rows, inverse = np.unique(places, return_inverse=True)
         parts = self.gathered.splits[split].thumbnails(rows)
         held = pd.Series([cell for part in parts for cell in part], dtype=object)
-        found = scan.iloc[places].reset_index(drop=True)
+        found: pd.DataFrame = scan.iloc[places].reset_index(drop=True)
         return found.assign(thumbnail=held.iloc[inverse].to_numpy())
 
     def manifest_report(self, split: str) -> ManifestReport:
