@@ -6,7 +6,7 @@ SET_APART = {
     "conflicting_label": "images that are there with two labels",
     "in_test": "images that are also test images",
     "seen_image": "images that the model had already seen",
-    "seen_unit": "{units} that the model had already seen",
+    "seen_unit": "images of {units} that the model had already seen",
     "unplaced": "rows whose split cannot be told",
     "unnamed": "rows that name no image",
     "absent": "images whose file is not there",

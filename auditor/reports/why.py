@@ -83,7 +83,7 @@ def _set_apart(record: AuditRecord, order: Ordered) -> str:
     commonest = max(test.set_apart, key=lambda part: part.n) if test and test.set_apart else None
     if commonest is None:
         return "images that should not be in the test data"
-    return set_apart_text(commonest.reason, order.telling.units)
+    return set_apart_text(commonest.reason, order.telling.units).removeprefix("images of ")
 
 
 def _failure_sentence(order: Ordered, failed: Sequence[LimitResult]) -> str:

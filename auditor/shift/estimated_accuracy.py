@@ -129,6 +129,10 @@ class EstimatedAccuracy(Check):
         int, "Of more deployment images, so many in whole units drawn at random are used."
     ] = 2000
 
+    most_known: Annotated[
+        int, "Of more test answers, so many in whole units drawn at random are learned from."
+    ] = 20_000
+
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rng = evidence.rng
         sides = Sides.of(evidence, rng=rng)
@@ -138,7 +142,9 @@ class EstimatedAccuracy(Check):
             yield few
             return
         label = self._to_label(evidence, images, rng)
-        found = Unlabelled.of(evidence, sides, images, most=self.most_images, rng=rng)
+        found = Unlabelled.of(
+            evidence, sides, images, most=self.most_images, most_known=self.most_known, rng=rng
+        )
         lacking = found.lacking(NAME)
         if lacking is None:
             told = [found.loss(NAME, part, labels=len(label.rows)) for part in found.parts]

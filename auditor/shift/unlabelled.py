@@ -112,16 +112,20 @@ class Unlabelled:
 
     @classmethod
     def of(
-        cls, evidence: Evidence, sides: Sides, images: Flags, *, most: int, rng: np.random.Generator
+        cls, evidence: Evidence, sides: Sides, images: Flags, *, most: int, most_known: int,
+        rng: np.random.Generator,
     ) -> Unlabelled:  # fmt: skip
+        """From at most `most` deployment images and `most_known` test answers, in whole units."""
         here = answered(evidence, "test")
         here, there = here.take(here.known), answered(evidence, "deployment")
         data = evidence.dataset("deployment")
         kept = whole_units(np.flatnonzero(images), unit=sides.there.unit, most=most, rng=rng)
         of_there = Answers.of(there, data, sides.there.unit)
         sets = list(_sets(evidence, here, rng))
+        of_here = Answers.of(here, evidence.dataset("test"), sides.here.unit)
+        known = whole_units(np.arange(len(here)), unit=of_here.unit, most=most_known, rng=rng)
         return cls(
-            here=Answers.of(here, evidence.dataset("test"), sides.here.unit),
+            here=of_here.take(np.isin(np.arange(len(here)), known)),
             there=of_there.take(there.among(data.image_ids[kept])),
             labelled=of_there.take(there.known),
             sets=tuple(sets),

@@ -235,7 +235,7 @@ def test_whatever_is_set_apart_has_words():
     found = Soundness({"test": RoleSoundness(**masks)}, units_compared=True).summary()["test"]
     of_rows = {*ROW_REASONS, UNLABELLED, UNANNOTATED, ELSEWHERE}
     assert found.keys() - {"images", "sound"} | of_rows == SET_APART.keys()
-    assert set_apart_text("seen_unit", "rooms") == "rooms that the model had already seen"
+    assert set_apart_text("seen_unit", "rooms") == "images of rooms that the model had already seen"
     assert set_apart_text("of_a_later_version", "rooms") == "of a later version"
 
 

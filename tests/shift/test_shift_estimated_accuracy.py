@@ -83,6 +83,16 @@ def test_the_truth_lies_in_the_interval(worlds, seed, blur):
     assert "Only labels tell: those of 120 images drawn at random" in said
 
 
+def test_of_more_test_answers_some_are_learned_from(worlds):
+    """In whole units; what it says stays true, and with as many as there are nothing changes."""
+    evidence = world(worlds, seed=3, blur=0.4, n=(600, 300), copies=2)
+    every = worlds.measures(CHECK, evidence)[NAME]
+    assert worlds.measures(EstimatedAccuracy(most_known=1200), evidence)[NAME] == every
+    some = worlds.measures(EstimatedAccuracy(most_known=500), evidence)[NAME]
+    assert some.facts["right_test"] != every.facts["right_test"]
+    assert some.facts["low"] <= right(evidence) <= some.facts["high"]
+
+
 def test_no_limit_is_met_by_an_estimate_and_one_may_be_broken(worlds):
     verdicts = {}
     for blur in (0.0, 0.7):
