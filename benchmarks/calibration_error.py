@@ -4,8 +4,8 @@
 
 Six worlds whose true error (root mean square) is exactly the limit, 0.05: over- and under-confident
 alike everywhere, in one half, in two steps, near certainty, near guessing. For each and for 100 to
-1,000 images: the share of samples in which "at most 0.05" is judged FAIL, and PASS. Both may be 0.05
-by design; the aim is at most 0.06. About six minutes.
+1,000 images: the share of samples in which "at most 0.05" is judged FAIL, and PASS. Both may be
+0.05 by design; the aim is at most 0.06. About six minutes.
 """
 
 import argparse
