@@ -10,6 +10,7 @@ from auditor.clauses.coverage import AtHand, clause_table
 from auditor.data.scan import PROPERTY_NAMES
 from auditor.engine.driving import driven
 from auditor.engine.evidence import Gathered
+from auditor.engine.footprint import Footprint
 from auditor.engine.gather import Loaded, gather, load
 from auditor.engine.kept import Asked, kept_run, note_run
 from auditor.engine.ledger import attempt_of, begin, begin_judging, end
@@ -144,16 +145,24 @@ def audit_into(
     written = (write_record(record, folder / "audit.json"), *tables, *pictured.files)
     end(folder, record)
     if can_be_kept(record, file.spec, footprint):
-        note_run(
-            folder,
-            Asked.of(spec, only=only, policy=policy, trust_code=trust_code),
-            footprint=with_images(footprint, gathered),
-            started=record.provenance.started,
-            until=judged_until(record),
-            untimed=untimed(record),
-            written=written,
-        )
+        asked = Asked.of(spec, only=only, policy=policy, trust_code=trust_code)
+        _note_run(folder, asked, record, with_images(footprint, gathered), written)
     return record
+
+
+def _note_run(
+    folder: Path, asked: Asked, record: AuditRecord, footprint: Footprint, written: Sequence[Path]
+) -> None:
+    """Note what the record rests on, so that the same, asked for again, is kept."""
+    note_run(
+        folder,
+        asked,
+        footprint=footprint,
+        started=record.provenance.started,
+        until=judged_until(record),
+        untimed=untimed(record),
+        written=written,
+    )
 
 
 def _record_of(

@@ -159,17 +159,21 @@ def sweep_split(
         scans=tuple(f.scan for f in whole),
         frames=tuple(f.frames for f in whole),
         passes=tuple(
-            SweptPass(
-                sweep_pass=p,
-                rows=takes[i],
-                answers=tuple(f.answers[at] for f, at in found),
-                embeddings=tuple(f.embeddings[at] for f, at in found),
-                scores=tuple(f.scores[at] for f, at in found),
-            )
-            for i, p in enumerate(passes)
-            for found in [_files_of(i, files, shards)]
+            _swept(p, takes[i], _files_of(i, files, shards)) for i, p in enumerate(passes)
         ),
         former=former,
+    )
+
+
+def _swept(
+    sweep_pass: Pass, rows: np.ndarray, found: Sequence[tuple[ShardFiles, int]]
+) -> SweptPass:
+    return SweptPass(
+        sweep_pass=sweep_pass,
+        rows=rows,
+        answers=tuple(f.answers[at] for f, at in found),
+        embeddings=tuple(f.embeddings[at] for f, at in found),
+        scores=tuple(f.scores[at] for f, at in found),
     )
 
 

@@ -82,6 +82,27 @@ def quantize_int8(model_path: Path, *, calibration: np.ndarray, input: InputSpec
     _refuse_what_cannot_be_quantised(graph, model_path)
     reduced = needs_reduced_range(cpu_flags(), machine=platform.machine())
     fit, held = calibration[::2], calibration[1::2] if len(calibration) > 1 else calibration
+    forms, tried = _forms(graph, fit, held, input=input, reduced=reduced)
+    best = _best(tried)
+    if not is_quantised(OnnxGraph(forms[best.name])):
+        raise ModelError(
+            f"{model_path.name}: onnxruntime quantised no layer of it, expected at least one. "
+            f"{_EXPORT}"
+        )
+    notes = QuantizationNotes(
+        said=_notes(tried, best, len(fit), len(held), opset=graph.opset, reduced=reduced),
+        calibrators=tuple(replace(t, chosen=t is best) for t in tried),
+        calibrated=len(fit),
+        held_out=len(held),
+    )
+    onnx.helper.set_model_props(forms[best.name], {_NOTES_KEY: json.dumps(encode(notes))})
+    return bytes(forms[best.name].SerializeToString(deterministic=True))
+
+
+def _forms(
+    graph: OnnxGraph, fit: np.ndarray, held: np.ndarray, *, input: InputSpec, reduced: bool
+) -> tuple[dict[str, onnx.ModelProto], list[Calibrator]]:
+    """The form that each calibrator gives, by its name, and how far off its outputs are."""
     forms: dict[str, onnx.ModelProto] = {}
     tried = []
     with tempfile.TemporaryDirectory(prefix="auditor-int8-") as folder:
@@ -99,20 +120,7 @@ def quantize_int8(model_path: Path, *, calibration: np.ndarray, input: InputSpec
                 continue
             forms[name] = made
             tried.append(Calibrator(name, noise_of(found, reference)))
-    best = _best(tried)
-    if not is_quantised(OnnxGraph(forms[best.name])):
-        raise ModelError(
-            f"{model_path.name}: onnxruntime quantised no layer of it, expected at least one. "
-            f"{_EXPORT}"
-        )
-    notes = QuantizationNotes(
-        said=_notes(tried, best, len(fit), len(held), opset=graph.opset, reduced=reduced),
-        calibrators=tuple(replace(t, chosen=t is best) for t in tried),
-        calibrated=len(fit),
-        held_out=len(held),
-    )
-    onnx.helper.set_model_props(forms[best.name], {_NOTES_KEY: json.dumps(encode(notes))})
-    return bytes(forms[best.name].SerializeToString(deterministic=True))
+    return forms, tried
 
 
 def _best(tried: list[Calibrator]) -> Calibrator:

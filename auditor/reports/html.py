@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from auditor.record import AuditRecord
 from auditor.record.reasons import set_apart_text
 from auditor.reports.action_plan import action_plan, left_out_of_plan
 from auditor.reports.annex import annex, policy_owner
-from auditor.reports.chapters import chapters, figure_view
+from auditor.reports.chapters import Chapter, chapters, figure_view
 from auditor.reports.clauses_section import CLAUSES_NOTE, COUNTED, clauses_view, missing_line
 from auditor.reports.drawing.looks import dark_rules
 from auditor.reports.drawing.svg import xml_text
@@ -19,13 +20,14 @@ from auditor.reports.history_section import history_view
 from auditor.reports.limits_section import (
     BROWSED,
     PRINTED,
+    Room,
     bare_views,
     glance,
     limit_views,
     met_views,
 )
 from auditor.reports.matrix import matrix
-from auditor.reports.ordering import ordered
+from auditor.reports.ordering import Ordered, ordered
 from auditor.reports.page_one import RANGE_NOTE, page_one
 from auditor.reports.pictures_section import PicturesView
 from auditor.reports.references import anchors
@@ -52,43 +54,25 @@ def report_html(
     text of the record is escaped: names of groups, classes and images come from others.
     """
     order = ordered(record)
-    groups = group_results(order)
-    forests = group_forests(groups, order)
-    worst = worst_served(groups, order)
-    clauses = clauses_view(record)
     families = chapters(record, order, pictures=pictures)
-    limits = limit_views(order, BROWSED if for_browser else PRINTED)
-    bare, met = bare_views(order), met_views(order)
-    ran = [check.id for family in families for check in family.checks]
     text = (
         environment()
         .get_template("report.html.j2")
         .render(
             record=record,
             one=page_one(record, order),
-            worst=figure_view(worst[0].figure, pictures, order) if worst else None,
-            worst_note=WORST_NOTE,
             plan=action_plan(order),
             plan_left_out=left_out_of_plan(order),
             policy_owner=policy_owner(record),
-            open_limits=limits,
-            glance=glance(order),
-            bare_limits=bare,
-            met_limits=met,
-            anchor=anchors(order, (*limits, *bare, *met), ran),
-            matrix=matrix(groups, order),
-            forests=[figure_view(forest.figure, pictures, order) for forest in forests],
+            **_limits(order, families, BROWSED if for_browser else PRINTED),
+            **_groups(order, pictures),
             chapters=families,
             annex=annex(record, order, folded=for_browser),
-            clauses=clauses,
-            clauses_note=CLAUSES_NOTE,
-            counted=COUNTED,
-            clauses_missing=missing_line(clauses),
+            **_clauses(record),
             history=history_view(record),
             signing=signing_words(signed_by),
             recipe=recipe(),
             photos=photos,
-            forest_note=NOTE,
             folded=for_browser,
             css=template_text("report.css"),
             browser_css=_browser_css() if for_browser else "",
@@ -101,6 +85,43 @@ def report_html(
         )
     )
     return finished(xml_text(text), for_browser=for_browser)
+
+
+def _limits(order: Ordered, families: Sequence[Chapter], room: Room) -> dict[str, Any]:
+    """Findings by limit, and the anchors that links to findings and checks reach."""
+    limits, bare, met = limit_views(order, room), bare_views(order), met_views(order)
+    ran = [check.id for family in families for check in family.checks]
+    return {
+        "open_limits": limits,
+        "glance": glance(order),
+        "bare_limits": bare,
+        "met_limits": met,
+        "anchor": anchors(order, (*limits, *bare, *met), ran),
+    }
+
+
+def _groups(order: Ordered, pictures: Mapping[str, str]) -> dict[str, Any]:
+    """Every group at a glance, and the picture of page one."""
+    groups = group_results(order)
+    worst = worst_served(groups, order)
+    return {
+        "worst": figure_view(worst[0].figure, pictures, order) if worst else None,
+        "worst_note": WORST_NOTE,
+        "matrix": matrix(groups, order),
+        "forests": [figure_view(forest.figure, pictures, order)
+                    for forest in group_forests(groups, order)],
+        "forest_note": NOTE,
+    }  # fmt: skip
+
+
+def _clauses(record: AuditRecord) -> dict[str, Any]:
+    found = clauses_view(record)
+    return {
+        "clauses": found,
+        "clauses_note": CLAUSES_NOTE,
+        "counted": COUNTED,
+        "clauses_missing": missing_line(found),
+    }
 
 
 def _browser_css() -> str:

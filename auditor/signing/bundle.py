@@ -199,13 +199,9 @@ def write_sign_off(
         name: manifest.files[name] for name in REPORTS if name in manifest.files
     }
     stamp = _stamp(now)
-    stem = sign_off_stem(stamp, own)
-    path = folder / SIGN_OFFS / f"{stem}.dsse.json"
-    if path.exists():
-        raise DataError(f"{shown_path(path)} exists. Wait a second and sign off again.")
-    path.parent.mkdir(exist_ok=True)
+    path = _sign_off_place(folder, sign_off_stem(stamp, own))
     if certificate is not None:
-        copy = path.with_name(f"{stem}{SIGNED_PDF}")
+        copy = path.with_name(f"{sign_off_stem(stamp, own)}{SIGNED_PDF}")
         write_whole(copy, _signed_copy(folder, certificate, person, role, decision))
         named[f"{SIGN_OFFS}/{copy.name}"] = file_digest(copy)
     same = same_name(person, manifest.signed_by.name) or own == manifest.signed_by.key_id
@@ -222,6 +218,15 @@ def write_sign_off(
     )
     write_whole(path, seal(statement, key))
     return path, statement["predicate"]
+
+
+def _sign_off_place(folder: Path, stem: str) -> Path:
+    """Where a statement will lie; DataError where there is one already."""
+    path = folder / SIGN_OFFS / f"{stem}.dsse.json"
+    if path.exists():
+        raise DataError(f"{shown_path(path)} exists. Wait a second and sign off again.")
+    path.parent.mkdir(exist_ok=True)
+    return path
 
 
 def _signed_copy(
