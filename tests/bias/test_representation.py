@@ -384,7 +384,7 @@ def test_sentences_and_remedies_can_be_repeated(worlds):
     found = worlds.measures(Representation(), worlds.evidence().add(train).add(test))
     scarce = found["share-ratio:household=accessible@train"]
     assert worlds.sentence(Representation, scarce) == (
-        "accessible (household): 5% [3, 9] of 200 train images; due: 10% (the declared "
+        "accessible (household): 5.0% [3, 9] of 200 train images; due: 10% (the declared "
         "population); its share is 0.50 times [0.24, 0.90] what it should be. 12 images more "
         "would bring it there, if the declared population is right."
     )

@@ -251,16 +251,14 @@ def outlying(n=24):
     return images
 
 
-@pytest.mark.parametrize(
-    ("calibration", "best"), [(frames(24), "MinMax"), (outlying(), None)], ids=["even", "outlying"]
-)
-def test_the_calibrator_whose_outputs_lie_nearest_is_kept(tmp_path, calibration, best):
+@pytest.mark.parametrize("calibration", [frames(24), outlying()], ids=["even", "outlying"])
+def test_the_calibrator_whose_outputs_lie_nearest_is_kept(tmp_path, calibration):
+    """Which one that is depends on the processor: one without VNNI keeps seven bits of a weight."""
     path, made = quantise(classifier(), tmp_path, calibration=calibration)
     notes = quantization_notes(made)
     assert [one.name for one in notes.calibrators] == ["MinMax", "Percentile"]
     (chosen,) = [one for one in notes.calibrators if one.chosen]
     assert chosen.noise == min(one.noise for one in notes.calibrators)
-    assert best in (None, chosen.name)
     held = calibration[1::2]
     reference = answers(path, held).astype(np.float64)
     off = (answers(made, held) - reference) ** 2
