@@ -274,7 +274,7 @@ def _measured(check: str, findings: Sequence[Finding], order: Ordered) -> Iterat
     for finding in judged:
         measure = order.measure(finding)
         if measure is not None:
-            yield f"{_fact_name(finding, order)} {value_text(measure)}"
+            yield _fact(finding, measure, order)
     yield from _facts([f for f in findings if _is_fact(f, order)], order)
     yield from _by_group([f for f in findings if f.verdict is None and order.group(f)], order)
 
@@ -330,7 +330,13 @@ def _facts(findings: Sequence[Finding], order: Ordered) -> Iterator[str]:
         if len(same) > 1:
             yield f"{called(measure.name)}, {len(same)} kinds: none found"
         else:
-            yield f"{_fact_name(finding, order)} {value_text(measure)}"
+            yield _fact(finding, measure, order)
+
+
+def _fact(finding: Finding, measure: Measure, order: Ordered) -> str:
+    """A result's name and value; a unit that is the name itself is said once."""
+    name, told = _fact_name(finding, order), value_text(measure)
+    return f"{name} {told.removesuffix(f' {measure.unit}') if measure.unit == name else told}"
 
 
 def _fact_name(finding: Finding, order: Ordered) -> str:

@@ -10,11 +10,14 @@ from auditor.findings import Finding, Measure, Question, Verdict
 from auditor.reports.ordering import Ordered, is_about_people
 from auditor.reports.reasons import limit_text
 from auditor.reports.references import Ref, references
-from auditor.reports.wording import shortened
+from auditor.reports.wording import listed, shortened
 from auditor.stats import value
 
 GROUPS = 2
-"""Groups that page one names; the others are counted."""
+"""Groups that page one tells figures of; the others are named and counted."""
+
+NAMED = 3
+"""Groups that the line on all others names."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +80,16 @@ def harms(order: Ordered) -> tuple[Harm, ...]:
 
 
 def _further(hurt: Sequence[Finding], order: Ordered) -> Iterator[Harm]:
-    """The groups that page one has no room for, counted, with a way to them."""
-    groups = {order.group(f) or order.short(f) for f in hurt}
+    """The groups that page one has no room for, named, their results counted, with a way there."""
+    groups = [shortened(order.group(f) or order.short(f), 60) for f in hurt]
     if hurt:
         failed = sum(f.verdict is Verdict.FAIL for f in hurt)
-        said = [f"{failed} not met" if failed else "", f"{len(hurt) - failed} leaning worse"]
-        count = f"{len(hurt)} more of {len(groups)} group{'s' if len(groups) > 1 else ''}"
+        said = [f"{failed} beyond the limit", f"{len(hurt) - failed} leaning worse"]
+        results = f"{len(hurt)} more result{'s' if len(hurt) > 1 else ''}"
         parts = [part for part in said if part and not part.startswith("0 ")]
+        whom = listed(groups, most=NAMED)
         refs = references((f.id for f in hurt), order)
-        yield Harm("and further", f"{count} ({', '.join(parts)})", refs)
+        yield Harm("also worse", f"{whom}: {results}, {' and '.join(parts)}", refs)
 
 
 def _each_once(hurt: Sequence[Finding], order: Ordered) -> list[Finding]:
