@@ -12,6 +12,7 @@ from auditor.findings import Figure, Finding, Measure, Verdict
 from auditor.record import AuditRecord, CheckResults, KeptTable
 from auditor.reports.drawing.svg import figure_file_name
 from auditor.reports.families import CHAPTERS, FAMILY_TITLES
+from auditor.reports.figure_limits import with_limits
 from auditor.reports.finding_view import FindingView, Mark, finding_view, mark
 from auditor.reports.ordering import Ordered
 from auditor.reports.references import Ref, check_anchor, references
@@ -353,7 +354,8 @@ def _is_zero(measure: Measure) -> bool:
 
 def figure_view(figure: Figure, pictures: Mapping[str, str], order: Ordered) -> FigureView:
     """A picture as it stands in the page; `pictures` maps ids to SVG."""
-    svg, figure = pictures[figure.id], shown_figure(figure, order.telling)
+    svg = pictures[figure.id]
+    figure = shown_figure(with_limits(figure, order), order.telling)
     return FigureView(
         title=figure.title,
         caption=figure.caption,
