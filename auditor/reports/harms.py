@@ -57,8 +57,10 @@ def harms(order: Ordered) -> tuple[Harm, ...]:
         )
     )  # fmt: skip
     once = _each_once(hurt, order)
-    found = [_group_harm(f, order) for f in once[:GROUPS]]
-    found += _further(once[GROUPS:], order)
+    told = _alike([(f, _group_harm(f, order)) for f in once], order)[:GROUPS]
+    found = [harm for _, harm in told]
+    named = {f.id for same, _ in told for f in same}
+    found += _further([f for f in once if f.id not in named], order)
     if not hurt:
         found.append(_nobody_shown(order))
     everyone = [
@@ -77,6 +79,27 @@ def harms(order: Ordered) -> tuple[Harm, ...]:
         rows = among or (where if measure.of == "image" else f"{measure.of}s in {where}")
         found.append(Harm(shortened(what, 50), f"{value_text(measure)} of {measure.n:,} {rows}"))
     return tuple(found)
+
+
+def _alike(
+    told: Sequence[tuple[Finding, Harm]], order: Ordered
+) -> list[tuple[list[Finding], Harm]]:
+    """Harms with the same figures for two groups are one: where two attributes go together."""
+    found: dict[tuple[str, str], list[tuple[Finding, Harm]]] = {}
+    for finding, harm in told:
+        figures = harm.figures.partition(": ")[2] or harm.figures
+        found.setdefault((harm.what, figures), []).append((finding, harm))
+    return [([f for f, _ in same], _of_all(same, order)) for same in found.values()]
+
+
+def _of_all(same: Sequence[tuple[Finding, Harm]], order: Ordered) -> Harm:
+    (first, harm), *others = same
+    names = [shortened(order.group(f), 60) for f, _ in others]
+    group = shortened(order.group(first), 60)
+    if not names or not harm.figures.startswith(group):
+        return harm
+    likewise = f"{group}, and likewise {listed(names, most=NAMED)}"
+    return Harm(harm.what, f"{likewise}{harm.figures.removeprefix(group)}", harm.refs)
 
 
 def _further(hurt: Sequence[Finding], order: Ordered) -> Iterator[Harm]:

@@ -159,7 +159,7 @@ def test_sentences_count_objects_and_answers_not_images(page):
 
 
 def test_kinds_of_errors_stand_by_class_and_by_group(page):
-    assert "Precision against recall" in page
+    assert "Boxes that are right against objects that are found" in page
     assert "Answers that say an object twice, test data 34%" in page
     assert "Objects found for south (kitchen), dark (light), against all others" in page
     assert "cup 80 44 88 36 44 0 0 0 0" in page
