@@ -59,7 +59,6 @@ class LeftOut(Check):
             sentence=(
                 "{lost} of {n} {split} rows are not measured.",
                 "The commonest reason: {most} {commonest:apart}.",
-                "Likely cause: {cause}.",
             ),
             action="see why {split} rows are left out, and mend them",
         ),
@@ -108,8 +107,7 @@ def _share(evidence: Evidence, split: str, left_out: tuple[SetApart, ...]) -> Me
         facts={
             "lost": sum(lost.values()),
             "most": lost.get(most, 0),
-            "commonest": most,
-            "cause": cause,
+            "commonest": [most, cause] if most else [],
             "by_reason": {one.reason: one.n for one in left_out},
         },
     )

@@ -135,7 +135,7 @@ def called(name: str) -> str:
     """What the measure of a name is called in a few words, where its own words do not serve."""
     quantity = name.removesuffix("-lost")
     if quantity in _PLAIN:
-        return _PLAIN[quantity] + (" lost" if quantity != name else "")
+        return _PLAIN[quantity] + (": lost" if quantity != name else "")
     if quantity not in NAMINGS:
         return name.replace("-", " ")
     return NAMINGS[quantity].short + (" lost" if quantity != name else "")

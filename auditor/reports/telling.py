@@ -314,6 +314,11 @@ class _Fields(string.Formatter):
         names = one if isinstance(one, list | tuple) else [one]
         return " with ".join(self.telling.shown(str(name)) for name in names)
 
+    def _set_apart(self, found: Sequence[str]) -> str:
+        """Why images were set apart, with the likely cause where one is known."""
+        reason, cause = found
+        return f"{set_apart_text(reason, self.telling.units)}{f' ({cause})' if cause else ''}"
+
     @property
     def _row(self) -> str:
         return self.result.of if isinstance(self.result, Measure) else "image"
@@ -325,7 +330,7 @@ class _Fields(string.Formatter):
             "if": lambda v: "",
             "times": times,
             "units": self.telling.counted,
-            "apart": lambda v: set_apart_text(v, self.telling.units),
+            "apart": self._set_apart,
             "noun": lambda v: self.telling.units if v == "units" else v,
             "rows": lambda v: f"{v:,} {self._row}{'' if v == 1 else 's'}",
         }

@@ -222,6 +222,6 @@ def test_images_that_nobody_annotated_are_counted_as_left_out(record, kitchen):
     assert "Left out of 80 test rows: 4 images without annotations that fit" in one
     told = "\n".join(summary_lines(found))
     assert (
-        "4 of 80 test rows are not measured, for the commonest reason 4 images without "
+        "4 of 80 test rows are not measured. The commonest reason: 4 images without "
         "annotations that fit (the first is '00.png')."
     ) in told
