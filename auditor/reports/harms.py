@@ -130,7 +130,7 @@ def _group_harm(finding: Finding, order: Ordered) -> Harm:
         raise ValueError(f"finding {finding.id} has no measure")
     words = order.words(finding)
     what = order.filled(words.harm, finding)
-    among = order.filled(words.among, finding)
+    among = order.filled(words.among, finding) or f"{measure.of}s"
     this = order.filled("{this}", finding)
     sides = (this and f"{this}{f' {among}' if among else ''};",
              order.filled("{other}; {gap}", finding))  # fmt: skip

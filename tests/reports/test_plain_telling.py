@@ -2,16 +2,19 @@
 
 import dataclasses
 import re
+from collections import defaultdict
 
 import pytest
 
 from auditor.contract.quantity_words import called
 from auditor.findings import Measure, Subject, Verdict
 from auditor.reports.chapters import _fact
-from auditor.reports.harms import Harm, _alike
+from auditor.reports.harms import Harm, _alike, _group_harm
+from auditor.reports.html import report_html
 from auditor.reports.ordering import ordered
 from auditor.reports.reasons import more_of
 from auditor.reports.telling import Telling
+from auditor.reports.templates import template_text
 from auditor.reports.why import _measured_text
 from auditor.spec.statements import _name
 from auditor.stats import Exact, Rate
@@ -85,3 +88,24 @@ def test_harms_with_the_same_figures_are_told_once(grouped):
 def test_what_is_not_undecided_asks_for_no_more(grouped):
     order, findings = grouped
     assert all(more_of(f, order) is None for f in findings if f.verdict is not Verdict.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize("table", ["plan", "checks", "clauses"])
+def test_on_a_phone_each_cell_of_a_stacked_row_says_what_it_is(failing, table):
+    """Below the width of a tablet rows are blocks, and the heads of columns are not seen."""
+    page = report_html(failing, pictures=defaultdict(lambda: "<svg/>"))
+    (row,) = re.findall(rf'<table class="{table} stack"[^>]*>.*?<thead>(.*?)</thead>', page, re.S)[
+        :1
+    ]
+    heads = re.findall(r"<th [^>]*>(.*?)</th>", row)
+    labels = template_text("browser.css")
+    named = {int(n) for n in re.findall(rf"\.{table} td:nth-child\((\d)\)::before", labels)}
+    names_the_row = {"plan": 2, "checks": 1, "clauses": 1}[table]
+    assert named == set(range(1, len(heads) + 1)) - {names_the_row}
+
+
+def test_a_harm_says_of_what_its_shares_are(grouped):
+    order, findings = grouped
+    for finding in findings:
+        harm = _group_harm(finding, order) if order.measure(finding) else None
+        assert harm is None or not re.search(r"\] of [\d,]+;", harm.figures.partition("others")[0])
