@@ -146,7 +146,8 @@ def property_words(name: str) -> str:
     >>> property_words("mean"), property_words("red_ratio")
     ('brightness', 'red ratio')
     """
-    own = {"mean": "brightness", "std": "contrast", "p1": "darkest grey", "p99": "lightest grey"}
+    own = {"mean": "brightness", "std": "contrast", "p1": "darkest grey", "p99": "lightest grey",
+           "bytes": "file size in bytes"}  # fmt: skip
     return own.get(name, name.replace("_", " "))
 
 

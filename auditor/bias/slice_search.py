@@ -221,13 +221,25 @@ def _conditions(tree: object) -> dict[int, tuple[_Condition, ...]]:
     return paths
 
 
+def _figures(number: float) -> str:
+    """Three figures of a number, never with an exponent.
+
+    Examples
+    --------
+    >>> _figures(3012.4), _figures(61.27), _figures(0.1234)
+    ('3,010', '61.3', '0.123')
+    """
+    shown = float(f"{number:.3g}")
+    return f"{shown:,.0f}" if abs(shown) >= 100 else f"{shown:g}"
+
+
 def _rule(path: tuple[_Condition, ...], features: tuple[Feature, ...]) -> str:
     """A path in words, such as ``brightness at most 61 and old (building)``."""
     parts: dict[tuple[int, bool], str] = {}
     for step in path:
         feature = features[step.column]
         if feature.group is None:
-            words = f"{feature.name} {'above' if step.above else 'at most'} {step.at:.3g}"
+            words = f"{feature.name} {'above' if step.above else 'at most'} {_figures(step.at)}"
         else:
             group = feature.group if step.above else feature.other or f"not {feature.group}"
             words = f"{group} ({feature.name})"

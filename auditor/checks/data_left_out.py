@@ -56,8 +56,10 @@ class LeftOut(Check):
         "largest-share": Words(
             title="Rows left out for one reason, {split} data",
             short="{split} rows left out",
-            sentence="{lost} of {n} {split} rows are not measured, "
-            "for the commonest reason {most}.",
+            sentence=(
+                "{lost} of {n} {split} rows are not measured.",
+                "The commonest reason: {most} {commonest:apart}.",
+            ),
             action="see why {split} rows are left out, and mend them",
         ),
         "lost-classes": Words(
@@ -104,9 +106,8 @@ def _share(evidence: Evidence, split: str, left_out: tuple[SetApart, ...]) -> Me
         n=n,
         facts={
             "lost": sum(lost.values()),
-            "most": f"{lost[most]:,} {set_apart_text(most)}{cause and f' ({cause})'}"
-            if most
-            else "0",
+            "most": lost.get(most, 0),
+            "commonest": [most, cause] if most else [],
             "by_reason": {one.reason: one.n for one in left_out},
         },
     )

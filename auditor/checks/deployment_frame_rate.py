@@ -88,7 +88,7 @@ class FrameRate(Check):
     """
 
     id: ClassVar[str] = "deployment/frame-rate"
-    topic: ClassVar[str] = "frames a second"
+    topic: ClassVar[str] = "how many frames a second it keeps up with"
     shown: ClassVar[Literal["folded", "open", "told"]] = "told"
     words: ClassVar = {
         FRAMES_PER_SECOND: on_target(

@@ -58,7 +58,7 @@ class Identity(Check):
     """
 
     id: ClassVar[str] = "deployment/identity"
-    topic: ClassVar[str] = "the same model"
+    topic: ClassVar[str] = "whether the target runs the same model"
     shown: ClassVar[Literal["folded", "open", "told"]] = "told"
     words: ClassVar = {
         DIFFERENCE: on_target(

@@ -110,7 +110,7 @@ class Variants(Check):
     """
 
     id: ClassVar[str] = "deployment/variants"
-    topic: ClassVar[str] = "other forms of the model"
+    topic: ClassVar[str] = "what other forms of the model lose"
     needs: ClassVar[tuple[Need, ...]] = (NamedForms(), Predictions(), LiveModel(), GROUPS, SURE)
     sources: ClassVar[tuple[str, ...]] = (
         "Yan et al. (2021), arXiv:2011.09161 (negative flips)",

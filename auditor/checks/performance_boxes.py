@@ -121,10 +121,11 @@ def _curve(ranked: RankedAnswers, split: str, *, most: int) -> Figure:
     return Figure(
         id=BoxFaults.shown_id("curve", split),
         kind="line",
-        title=f"Precision against recall, {split} data",
+        title=f"Boxes that are right against objects that are found, {split} data",
         caption="Each point is a confidence from which boxes could count: the share of objects "
         "that is found then, and the share of boxes that is right, over all classes.",
-        alt=f"Precision against recall; with all boxes {best}% of {n:,} objects are found.",
+        alt="Boxes that are right against objects found; "
+        f"with all boxes {best}% of {n:,} objects are found.",
         x=Axis("objects found", "share"),
         y=Axis("boxes that are right", "share"),
         rows=rows,

@@ -55,6 +55,7 @@ class PerClass(Check):
         "recall": Words(
             title="Share of “{class}” that is found, {split} data",
             short="“{class}” found",
+            column="share of “{class}” found",
             sentence="“{class}” found, {split} data: {count} of {n} = {value}.",
             action="train with more images of “{class}”, and test again",
             among="“{class}” {rows}",
@@ -63,6 +64,7 @@ class PerClass(Check):
         "precision": Words(
             title="Share of “{class}” answers that are right, {split} data",
             short="“{class}” answers right",
+            column="share of “{class}” answers right",
             sentence="Answers “{class}” that are right, {split} data: {count} of {n} = {value}.",
             action="train with more images that are taken for “{class}”, and test again",
             among="{rows} called “{class}”",
@@ -133,11 +135,11 @@ def _forest(
         id=PerClass.shown_id("recall", split),
         kind="forest",
         title=f"Share of each class that is found, {split} data",
-        caption=f"Recall with its 95% interval, lowest first: {len(shown)} of {len(classes)} "
+        caption=f"The share with its 95% interval, lowest first: {len(shown)} of {len(classes)} "
         f"classes. Classes with fewer than {MIN_UNITS} units are left out.",
-        alt=f"Intervals of recall for {len(shown)} classes. Lowest is {worst}: "
+        alt=f"Intervals of the share found for {len(shown)} classes. Lowest is {worst}: "
         f"{percent(value(lowest.estimate))}% of {lowest.n:,}.",
-        x=Axis("recall", "share"),
+        x=Axis("share of the class that is found", "share"),
         y=Axis("class"),
         rows=tuple(interval_row(name, m.estimate, n=m.n) for name, m in shown),
     )

@@ -286,7 +286,7 @@ def _map(cells: Sequence[tuple[_Part, Measure]], grid: int) -> Iterator[Figure]:
             "value": max(value(worth.estimate), 0.0),
             "text": points(value(worth.estimate)),
         }
-        for part, worth in cells
+        for part, worth in sorted(cells, key=lambda found: found[0].cell or 0)
         if part.cell is not None
     )
     low = bound(best[1].estimate, side="low")

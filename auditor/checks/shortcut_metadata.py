@@ -43,7 +43,7 @@ from auditor.stats import rate
 
 _SCORES = ClassScores(optional=True)
 _WORST = (
-    "Lowest of {cells} cells is {worst[label]} with {attribute} {worst[group]}: "
+    "Lowest of {cells} combinations: {worst[label]}, where {attribute} is {worst[group]}: "
     "{worst[share]:percent} ({worst[low]:percent} to {worst[high]:percent}) of {worst[n]:,}."
 )
 
@@ -124,7 +124,7 @@ class Metadata(Check):
                 "{other}; among images of the same label {gap}.",
                 _WORST,
             ),
-            hundred="Of 100 images whose {attribute} goes with the label it answers {here} "
+            hundred="Of 100 images where {attribute} goes with the label it answers {here} "
             "rightly; of 100 where they disagree, {there}.",
             sides=("Goes with the label", "Disagrees with it"),
             compared="Difference, adjusted for label",
@@ -139,7 +139,7 @@ class Metadata(Check):
                 "{other}; among objects of the same class {gap}.",
                 _WORST,
             ),
-            hundred="Of 100 objects whose {attribute} goes with their class it finds {here}; of "
+            hundred="Of 100 objects where {attribute} goes with their class it finds {here}; of "
             "100 where they disagree, {there}.",
             sides=("Goes with the class", "Disagrees with it"),
             compared="Difference, adjusted for class",
@@ -155,7 +155,7 @@ class Metadata(Check):
                 "in it {gap}.",
                 _WORST,
             ),
-            hundred="Of 100 images whose {attribute} goes with {class} being there, or not, it is "
+            hundred="Of 100 images where {attribute} goes with {class} being there, or not, it is "
             "right about {here}; of 100 where they disagree, about {there}.",
             sides=("Goes with the class", "Disagrees with it"),
             compared="Difference, adjusted for class",

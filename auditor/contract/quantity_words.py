@@ -127,9 +127,15 @@ _OF_CLASS = {"ap-50-95", "iou"}
 """Quantities that classes have, too."""
 
 
+_PLAIN = {"recall": "share of each class found", "precision": "share of answers right, by class"}
+"""What statisticians' names say to others."""
+
+
 def called(name: str) -> str:
     """What the measure of a name is called in a few words, where its own words do not serve."""
     quantity = name.removesuffix("-lost")
+    if quantity in _PLAIN:
+        return _PLAIN[quantity] + (": lost" if quantity != name else "")
     if quantity not in NAMINGS:
         return name.replace("-", " ")
     return NAMINGS[quantity].short + (" lost" if quantity != name else "")

@@ -144,8 +144,10 @@ def _spec_problems(names: KnownNames) -> Iterator[Problem]:
             if fault:
                 yield Problem(("shortcuts", i, "carried_by", name), fault)
     shown = set(_shown(names))
+    # Groups of objects are in the annotations, or are bins of what they hold: none is known here.
+    of_objects = {name for name, a in spec.data.attributes.items() if a.of == "object"}
     for name in spec.display:
-        if name not in shown:
+        if name not in shown and not ("=" in name and name.partition("=")[0] in of_objects):
             text = f"there is no attribute, group or class {name!r}.{did_you_mean(name, shown)}"
             yield Problem(("display", name), text)
 

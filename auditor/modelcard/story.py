@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditor.findings import Finding, LimitResult, Verdict
+from auditor.reports.action_plan import together
 from auditor.reports.ordering import Ordered
-from auditor.reports.reasons import action, limit_text
+from auditor.reports.reasons import limit_text
 from auditor.reports.wording import listed, shortened
 
 MOST = 12
@@ -84,7 +85,12 @@ def _told(result: LimitResult, order: Ordered) -> Iterator[Told]:
                                     ""), 320),
         bound=limit_text(result.limit, measure),
         also=listed([shortened(name, 60) for name in others], most=3, join="; "),
-        remedy=action(first, order),
+        remedy=_step(together(failed, order)),
         blocking=result.limit["severity"] == "blocking",
         why=str(result.limit.get("why") or ""),
     )  # fmt: skip
+
+
+def _step(remedy: str) -> str:
+    """A remedy as a step in a list: what the action plan says, without a stop."""
+    return f"{remedy[:1].lower()}{remedy[1:]}".rstrip(".")

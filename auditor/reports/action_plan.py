@@ -10,7 +10,7 @@ from auditor.record import AuditRecord
 from auditor.reports.finding_view import Mark, finding_view, mark
 from auditor.reports.limits_section import limit_title, stated
 from auditor.reports.ordering import Ordered
-from auditor.reports.reasons import is_within_reach, remedy, sentence
+from auditor.reports.reasons import is_within_reach, more_of, remedy, sentence
 from auditor.reports.references import Ref, references
 from auditor.reports.wording import VERDICT_WORDS, listed
 
@@ -89,14 +89,15 @@ def _is_open(result: LimitResult) -> bool:
 
 def _task(number: int, result: LimitResult, findings: tuple[Finding, ...], order: Ordered) -> Task:
     every = order.of(result.findings)
+    title = limit_title(result.limit, every, order)
     verdict = _verdict(result, findings)
     bound = stated(result.limit, every, order)
     owner, due = _owner(result, findings, order.record)
     waived = any(f.waived_by for f in findings)
     return Task(
         number=number,
-        what=limit_title(result.limit, every, order),
-        groups=_groups(findings, order) if len(every) > 1 else "",
+        what=title,
+        groups=_groups(findings, title, order) if len(every) > 1 else "",
         mark=mark(verdict, f"{VERDICT_WORDS[verdict]}, waived" if waived else None),
         severity=str(result.limit["severity"]),
         why=_why(result, findings, bound, order),
@@ -118,8 +119,15 @@ def _verdict(result: LimitResult, findings: Sequence[Finding]) -> Verdict:
     return result.verdict
 
 
-def _groups(findings: Sequence[Finding], order: Ordered) -> str:
-    names = [finding_view(f, order).subject for f in findings]
+def _groups(findings: Sequence[Finding], title: str, order: Ordered) -> str:
+    """Whom findings are about, without the class or the data that the title has said of all."""
+    names = []
+    for finding in findings:
+        name, subject = finding_view(finding, order).subject, order.result(finding).subject
+        label = order.telling.shown_of("class", subject.get("class") or "")
+        for said in (f"“{label}”", f"{subject.split} data"):
+            name = name.replace(f", {said}", "") if said in title else name
+        names.append(name)
     return listed(names, most=GROUPS, join="; ")
 
 
@@ -147,17 +155,36 @@ def _remedy(result: LimitResult, findings: Sequence[Finding], order: Ordered) ->
         return sentence(next(lacking, "Have it measured: the audit measured nothing for it."))
     failed = [f for f in findings if f.verdict is Verdict.FAIL]
     if failed:
-        return _together(failed, order)
+        return together(failed, order)
     # What can be decided with the least comes first.
     reach = sorted(findings, key=lambda f: (not is_within_reach(f), _more(f)))
-    return _first(list(dict.fromkeys(sentence(remedy(f, order)) for f in reach)))
+    return _asked_at_once(reach, order) or _first(_each_once(reach, order))
+
+
+def _each_once(findings: Sequence[Finding], order: Ordered) -> list[str]:
+    return list(dict.fromkeys(sentence(remedy(f, order)) for f in findings))
+
+
+def _asked_at_once(reach: Sequence[Finding], order: Ordered) -> str:
+    """What would decide several groups, in one sentence; empty where they ask for unlike things."""
+    asked = [(f, more_of(f, order)) for f in reach]
+    kinds = [more.kind for _, more in asked if more is not None]
+    if not kinds:
+        return ""
+    same = [(f, more) for f, more in asked if more is not None and more.kind == kinds[0]]
+    told = dict.fromkeys(more.of_group for _, more in same[:REMEDIES] if more is not None)
+    if len(told) < 2:
+        return ""
+    left = len(_each_once(reach, order)) - len(_each_once([f for f, _ in same[:REMEDIES]], order))
+    more = f" And {left} more: action-plan.csv." if left > 0 else ""
+    return f"{kinds[0]}: {'; '.join(told)}.{more}"
 
 
 def _more(finding: Finding) -> int:
     return finding.needed.more or 0 if finding.needed else 0
 
 
-def _together(failed: Sequence[Finding], order: Ordered) -> str:
+def together(failed: Sequence[Finding], order: Ordered) -> str:
     """One sentence for failures whose actions are the same but for the group."""
     groups = list(dict.fromkeys(g for f in failed if (g := order.group(f))))
     if len(groups) > 1:
@@ -165,7 +192,7 @@ def _together(failed: Sequence[Finding], order: Ordered) -> str:
         joined = {order.filled_for(order.words(f).action, f, group=named) for f in failed}
         if len(joined) == 1 and (text := joined.pop()):
             return sentence(text)
-    return _first(list(dict.fromkeys(sentence(remedy(f, order)) for f in failed)))
+    return _first(_each_once(failed, order))
 
 
 def _first(remedies: list[str]) -> str:

@@ -12,6 +12,7 @@ from auditor.findings import Figure, Finding, Measure, Verdict
 from auditor.record import AuditRecord, CheckResults, KeptTable
 from auditor.reports.drawing.svg import figure_file_name
 from auditor.reports.families import CHAPTERS, FAMILY_TITLES
+from auditor.reports.figure_limits import with_limits
 from auditor.reports.finding_view import FindingView, Mark, finding_view, mark
 from auditor.reports.ordering import Ordered
 from auditor.reports.references import Ref, check_anchor, references
@@ -274,7 +275,7 @@ def _measured(check: str, findings: Sequence[Finding], order: Ordered) -> Iterat
     for finding in judged:
         measure = order.measure(finding)
         if measure is not None:
-            yield f"{_fact_name(finding, order)} {value_text(measure)}"
+            yield _fact(finding, measure, order)
     yield from _facts([f for f in findings if _is_fact(f, order)], order)
     yield from _by_group([f for f in findings if f.verdict is None and order.group(f)], order)
 
@@ -330,7 +331,13 @@ def _facts(findings: Sequence[Finding], order: Ordered) -> Iterator[str]:
         if len(same) > 1:
             yield f"{called(measure.name)}, {len(same)} kinds: none found"
         else:
-            yield f"{_fact_name(finding, order)} {value_text(measure)}"
+            yield _fact(finding, measure, order)
+
+
+def _fact(finding: Finding, measure: Measure, order: Ordered) -> str:
+    """A result's name and value; a unit that is the name itself is said once."""
+    name, told = _fact_name(finding, order), value_text(measure)
+    return f"{name} {told.removesuffix(f' {measure.unit}') if measure.unit == name else told}"
 
 
 def _fact_name(finding: Finding, order: Ordered) -> str:
@@ -347,7 +354,8 @@ def _is_zero(measure: Measure) -> bool:
 
 def figure_view(figure: Figure, pictures: Mapping[str, str], order: Ordered) -> FigureView:
     """A picture as it stands in the page; `pictures` maps ids to SVG."""
-    svg, figure = pictures[figure.id], shown_figure(figure, order.telling)
+    svg = pictures[figure.id]
+    figure = shown_figure(with_limits(figure, order), order.telling)
     return FigureView(
         title=figure.title,
         caption=figure.caption,

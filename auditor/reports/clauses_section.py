@@ -70,6 +70,15 @@ class ClausesView:
     missing: tuple[tuple[str, str], ...]
 
 
+def clause_name(identifier: str, record: AuditRecord) -> str:
+    """A clause as a reader knows it, ``EU AI Act, Article 10(2)``; an unknown one by its id."""
+    for instrument in record.clauses.instruments if record.clauses else ():
+        for row in instrument.rows:
+            if row.id == identifier:
+                return f"{instrument.name.partition(',')[0]}, {row.title}"
+    return identifier
+
+
 def clauses_view(record: AuditRecord) -> ClausesView | None:
     """The table to print; None for a record of a version that shipped no clauses."""
     table = record.clauses

@@ -10,11 +10,14 @@ from auditor.findings import Finding, Measure, Question, Verdict
 from auditor.reports.ordering import Ordered, is_about_people
 from auditor.reports.reasons import limit_text
 from auditor.reports.references import Ref, references
-from auditor.reports.wording import shortened
+from auditor.reports.wording import listed, shortened
 from auditor.stats import value
 
 GROUPS = 2
-"""Groups that page one names; the others are counted."""
+"""Groups that page one tells figures of; the others are named and counted."""
+
+NAMED = 3
+"""Groups that the line on all others names."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,10 @@ def harms(order: Ordered) -> tuple[Harm, ...]:
         )
     )  # fmt: skip
     once = _each_once(hurt, order)
-    found = [_group_harm(f, order) for f in once[:GROUPS]]
-    found += _further(once[GROUPS:], order)
+    told = _alike([(f, _group_harm(f, order)) for f in once], order)[:GROUPS]
+    found = [harm for _, harm in told]
+    named = {f.id for same, _ in told for f in same}
+    found += _further([f for f in once if f.id not in named], order)
     if not hurt:
         found.append(_nobody_shown(order))
     everyone = [
@@ -76,16 +81,38 @@ def harms(order: Ordered) -> tuple[Harm, ...]:
     return tuple(found)
 
 
+def _alike(
+    told: Sequence[tuple[Finding, Harm]], order: Ordered
+) -> list[tuple[list[Finding], Harm]]:
+    """Harms with the same figures for two groups are one: where two attributes go together."""
+    found: dict[tuple[str, str], list[tuple[Finding, Harm]]] = {}
+    for finding, harm in told:
+        figures = harm.figures.partition(": ")[2] or harm.figures
+        found.setdefault((harm.what, figures), []).append((finding, harm))
+    return [([f for f, _ in same], _of_all(same, order)) for same in found.values()]
+
+
+def _of_all(same: Sequence[tuple[Finding, Harm]], order: Ordered) -> Harm:
+    (first, harm), *others = same
+    names = [shortened(order.group(f), 60) for f, _ in others]
+    group = shortened(order.group(first), 60)
+    if not names or not harm.figures.startswith(group):
+        return harm
+    likewise = f"{group}, and likewise {listed(names, most=NAMED)}"
+    return Harm(harm.what, f"{likewise}{harm.figures.removeprefix(group)}", harm.refs)
+
+
 def _further(hurt: Sequence[Finding], order: Ordered) -> Iterator[Harm]:
-    """The groups that page one has no room for, counted, with a way to them."""
-    groups = {order.group(f) or order.short(f) for f in hurt}
+    """The groups that page one has no room for, named, their results counted, with a way there."""
+    groups = [shortened(order.group(f) or order.short(f), 60) for f in hurt]
     if hurt:
         failed = sum(f.verdict is Verdict.FAIL for f in hurt)
-        said = [f"{failed} not met" if failed else "", f"{len(hurt) - failed} leaning worse"]
-        count = f"{len(hurt)} more of {len(groups)} group{'s' if len(groups) > 1 else ''}"
+        said = [f"{failed} beyond the limit", f"{len(hurt) - failed} leaning worse"]
+        results = f"{len(hurt)} more result{'s' if len(hurt) > 1 else ''}"
         parts = [part for part in said if part and not part.startswith("0 ")]
+        whom = listed(groups, most=NAMED)
         refs = references((f.id for f in hurt), order)
-        yield Harm("and further", f"{count} ({', '.join(parts)})", refs)
+        yield Harm("also worse", f"{whom}: {results}, {' and '.join(parts)}", refs)
 
 
 def _each_once(hurt: Sequence[Finding], order: Ordered) -> list[Finding]:
@@ -103,7 +130,7 @@ def _group_harm(finding: Finding, order: Ordered) -> Harm:
         raise ValueError(f"finding {finding.id} has no measure")
     words = order.words(finding)
     what = order.filled(words.harm, finding)
-    among = order.filled(words.among, finding)
+    among = order.filled(words.among, finding) or f"{measure.of}s"
     this = order.filled("{this}", finding)
     sides = (this and f"{this}{f' {among}' if among else ''};",
              order.filled("{other}; {gap}", finding))  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 from auditor.contract.quantity_words import called
 from auditor.findings import Finding, LimitResult, Verdict
+from auditor.reports.clauses_section import clause_name
 from auditor.reports.finding_view import FindingView, Mark, finding_view, mark
 from auditor.reports.ordering import Ordered
 from auditor.reports.reasons import limit_text, summary
@@ -138,7 +139,7 @@ def limit_view(result: LimitResult, order: Ordered, room: Room) -> LimitView:
         why=str(result.limit.get("why", "")).rstrip("."),
         counted=_counted(findings),
         reason=summary(result, order),
-        clauses=tuple(str(c) for c in result.limit.get("clauses", ())),
+        clauses=tuple(clause_name(str(c), order.record) for c in result.limit.get("clauses", ())),
         waived_by=result.waived_by or "",
         cards=tuple(finding_view(f, order) for f in told),
         rows=rows,

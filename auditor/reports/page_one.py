@@ -224,8 +224,10 @@ def _not_tested(record: AuditRecord, order: Ordered) -> str:
     groups = [shortened(order.group(f), 60) for f in by_group]
     names = [shortened(order.short(f), 48) for f in lacking if f not in by_group]
     names += [order.telling.topic(n.check) for n in record.plan.not_run if n.applies]
-    small = [f"too few images of {listed(groups, most=3)}"] if groups else []
-    return "; ".join([*([listed(names, most=6)] if names else []), *small, *NEVER_TESTED])
+    small = [f"too few to tell: {listed(groups, most=3)}"] if groups else []
+    # What is not tested is told with commas ("who labelled, and how"): they do not part it.
+    named = [listed(names, most=6, join="; ")] if names else []
+    return "; ".join([*named, *small, *NEVER_TESTED])
 
 
 def _machine(record: AuditRecord) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from auditor.contract.numbers import minus, number_text, number_texts, with_unit
@@ -244,6 +245,28 @@ def what_would_decide(finding: Finding, order: Ordered) -> str:
     rows = f"{',' if of else ''} with {among}" if among else ""
     alike = ", and the rest in proportion," if needed.both_sides else "," if of and among else ""
     return f"{text[:1].upper()}{text[1:]}{of}{rows}{alike} would decide it, if what was seen holds."
+
+
+@dataclass(frozen=True)
+class More:
+    """What more of a group would decide: the words that groups share, and those of the group."""
+
+    kind: str
+    of_group: str
+
+
+def more_of(finding: Finding, order: Ordered) -> More | None:
+    """What more of its group would decide a finding; None where that is not what decides it."""
+    needed, group = finding.needed, order.group(finding)
+    reached = is_within_reach(finding) and finding.gating is None and finding.verdict
+    if needed is None or needed.of_all or not group or reached is not Verdict.INCONCLUSIVE:
+        return None
+    number, _, what = needed_text(needed, order.telling).partition(" more ")
+    among = order.filled(order.words(finding).among, finding)
+    rows = f" with {among}" if among else ""
+    alike = f"{',' if rows else ''} and of the rest in proportion," if needed.both_sides else ""
+    kind = f"More {what}{rows}{alike} would decide, if what was seen holds"
+    return More(kind, f"{number} of {group}{order.filled('{in_where}', finding)}")
 
 
 def remedy(finding: Finding, order: Ordered) -> str:

@@ -50,7 +50,7 @@ def table_view(table: KeptTable, telling: Telling) -> TableView:
 
 def _heading(column: Column) -> str:
     unit = "%" if column.unit == "share" else column.unit
-    return f"{column.name} ({unit})" if unit else column.name
+    return f"{column.name} ({unit})" if unit and unit not in column.name else column.name
 
 
 def _row(row: Sequence[Cell], columns: Sequence[Column]) -> tuple[str, ...]:

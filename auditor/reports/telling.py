@@ -23,6 +23,7 @@ from auditor.contract.quantity_words import called
 from auditor.contract.words import Text
 from auditor.findings import Measure, Measured, Question, Side, Subject
 from auditor.record import AuditRecord
+from auditor.record.reasons import set_apart_text
 from auditor.reports.alike import alike_clause
 from auditor.spec import AuditSpec, UnitColumn
 from auditor.stats import value
@@ -169,16 +170,21 @@ class Telling:
 
     def about(self, subject: Subject) -> str:
         """What a subject is about in a few words; empty for all test images."""
-        parts = [
-            PARTS.get(said, said) if key == "part"
-            else f"{self.shown(key)}: {self.shown_of(key, said)}"
-            for key, said in subject.keys
-        ]  # fmt: skip
+        parts = [self._about(key, said) for key, said in subject.keys]
         if subject.split not in (None, "test"):
             parts.append(f"{subject.split} data")
         if subject.variant not in (None, "as-given"):
             parts.append(f"{subject.variant} version")
         return "; ".join(parts)
+
+    def _about(self, key: str, said: str) -> str:
+        """One key of a subject: a class in quotes as everywhere, an artefact by its name."""
+        shown = self.shown_of(key, said)
+        if key == "part":
+            return PARTS.get(said, said)
+        if key in self.attributes or key not in ("class", "artefact"):
+            return f"{self.shown(key)}: {shown}"
+        return f"“{shown}”" if key == "class" else shown
 
 
 def telling(record: AuditRecord) -> Telling:
@@ -308,6 +314,11 @@ class _Fields(string.Formatter):
         names = one if isinstance(one, list | tuple) else [one]
         return " with ".join(self.telling.shown(str(name)) for name in names)
 
+    def _set_apart(self, found: Sequence[str]) -> str:
+        """Why images were set apart, with the likely cause where one is known."""
+        reason, cause = found
+        return f"{set_apart_text(reason, self.telling.units)}{f' ({cause})' if cause else ''}"
+
     @property
     def _row(self) -> str:
         return self.result.of if isinstance(self.result, Measure) else "image"
@@ -319,6 +330,7 @@ class _Fields(string.Formatter):
             "if": lambda v: "",
             "times": times,
             "units": self.telling.counted,
+            "apart": self._set_apart,
             "noun": lambda v: self.telling.units if v == "units" else v,
             "rows": lambda v: f"{v:,} {self._row}{'' if v == 1 else 's'}",
         }

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auditor.contract.numbers import value_text
+from auditor.contract.numbers import percent, value_text
 from auditor.findings import LimitResult, Measure, Verdict
 from auditor.judging.verdicts import could_fail
 from auditor.record import AuditRecord
 from auditor.record.reasons import set_apart_text
 from auditor.reports.ordering import Ordered
 from auditor.reports.reasons import limit_text
-from auditor.reports.wording import listed
-from auditor.stats import value
+from auditor.reports.wording import listed, shortened
+from auditor.stats import Exact, value
 
 
 def why(record: AuditRecord, order: Ordered) -> str:
@@ -65,8 +65,27 @@ def _claim_sentence(record: AuditRecord, order: Ordered) -> str:
         claimed = f"{100 * float(stated):.3g}%" if measured.scale == "share" else f"{stated:g}"
         if given is not None and value(given.estimate) >= float(stated) > value(measured.estimate):
             return f"The claimed {claimed} rests on {_set_apart(record, order)}."
-        return f"The claimed {claimed} does not hold: measured {value_text(measured)}."
+        what = _claimed_name(result, order)
+        told = _measured_text(measured, float(stated))
+        return f"The claimed {claimed}{what} does not hold: measured {told}."
     return ""
+
+
+def _claimed_name(result: LimitResult, order: Ordered) -> str:
+    """What was claimed, as `` (objects found)``; nothing where no finding says it."""
+    found = next((f for f in order.of(result.findings) if order.measure(f)), None)
+    name = order.short(found).removeprefix("the claimed ") if found else ""
+    return f" ({shortened(name, 60)})" if name else ""
+
+
+def _measured_text(measure: Measure, stated: float) -> str:
+    """The value with its range; a digit more where an end is else printed as what is claimed."""
+    ends, point = measure.interval, value(measure.estimate)
+    near = measure.scale == "share" and percent(stated) in (percent(ends.low), percent(ends.high))
+    if not near or isinstance(measure.estimate, Exact):
+        return value_text(measure)
+    low, high = (f"{100 * end:.1f}" for end in (ends.low, ends.high))
+    return f"{100 * point:.1f}% [{low}, {high}]"
 
 
 def _first_measure(order: Ordered, identifiers: Sequence[str]) -> Measure | None:

@@ -76,7 +76,7 @@ class AccuracyLost(Check):
                 "run, {there}.",
                 sides=("Test data", "Where it will run"),
                 action="label images from where it will run, and train and test with them",
-                answer="accuracy lost there: {point}",
+                answer="fewer right answers there: {there} of 100, {here} in the test",
                 of="image",
             ),
             Words(
@@ -88,7 +88,7 @@ class AccuracyLost(Check):
                 "{there}.",
                 sides=("Test data", "Where it will run"),
                 action="annotate images from where it will run, and train and test with them",
-                answer="found less there: {point}",
+                answer="fewer objects are found there: {there} of 100, {here} in the test",
                 of="object",
             ),
         ),

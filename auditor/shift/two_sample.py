@@ -153,7 +153,7 @@ def forest_of_areas(id: str, *, title: str, rows: Mapping[str, Shifted], quantit
         "all pairs, with 95% intervals. 50% is no difference.",
         alt=f"Intervals for {len(entries)} rows; farthest from 50%: {farthest} at "
         f"{100 * value(rows[farthest].area):.0f}%.",
-        x=Axis(f"P(test < {split})", "probability"),
+        x=Axis(f"pairs where {_A[split]} image has more", "share"),
         y=Axis(quantity),
         rows=tuple(entries),
     )

@@ -104,7 +104,7 @@ def _declared(found: Declaration, as_of: date, key: StatementKey | None = None) 
     owner = f"{found.owner.name}, {found.owner.role}" if found.owner.role else found.owner.name
     return Statement(
         plain_key(found.key) if key is None else key.key,
-        found.key.replace("_", " ") if key is None else key.name,
+        _name(found.key) if key is None else key.name,
         " ".join(found.statement.split()),
         EvidenceStatus.DECLARED,
         owner,
@@ -112,6 +112,12 @@ def _declared(found: Declaration, as_of: date, key: StatementKey | None = None) 
         found.expires or "",
         found.is_expired(as_of=as_of),
     )
+
+
+def _name(key: str) -> str:
+    """A declaration's key as a reader is shown it: ``basis for room type``."""
+    words = plain_key(key).replace("-", " ")
+    return f"basis for {words.removeprefix('basis ')}" if words.startswith("basis ") else words
 
 
 def _in_spec(key: str, name: str, found: Any) -> Statement:

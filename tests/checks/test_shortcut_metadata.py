@@ -298,7 +298,7 @@ def test_the_worst_cell_is_told_with_an_interval_for_the_least_of_all(worlds):
     known = rate_of(worst["share"], worst["n"])
     assert worst["high"] - worst["low"] > known.high - known.low
     said = worlds.sentence(Metadata, worth)
-    assert "Lowest of 4 cells is" in said
+    assert "Lowest of 4 combinations: " in said
     assert f"of {worst['n']}." in said
 
 

@@ -136,6 +136,15 @@ def test_names_in_a_spec(worlds, changes, said):
     assert said in str(caught.value)
 
 
+def test_groups_of_objects_may_be_displayed(worlds):
+    """They are in the annotations, or are bins: the manifest has none of them."""
+    of_objects = {"size": {"role": "condition", "of": "object"}}
+    data = {**population(old=0.5, new=0.5), "attributes": of_objects}
+    known = names(worlds, seen={}, data=data, display={"size=small": "small things"})
+    policy = parse_policy(limit("where: {}"), name="mine.yaml")
+    require_known_names(policy, known, SpecFile(known.spec, "audit.yaml", "{a: b}", "0"))
+
+
 def test_a_group_that_no_image_shows_may_have_a_share(worlds):
     known = names(
         worlds, seen={"building": ("old", "new")}, data=population(old=0.4, new=0.4, ruin=0.2),

@@ -159,7 +159,7 @@ def test_sentences_count_objects_and_answers_not_images(page):
 
 
 def test_kinds_of_errors_stand_by_class_and_by_group(page):
-    assert "Precision against recall" in page
+    assert "Boxes that are right against objects that are found" in page
     assert "Answers that say an object twice, test data 34%" in page
     assert "Objects found for south (kitchen), dark (light), against all others" in page
     assert "cup 80 44 88 36 44 0 0 0 0" in page
@@ -222,6 +222,6 @@ def test_images_that_nobody_annotated_are_counted_as_left_out(record, kitchen):
     assert "Left out of 80 test rows: 4 images without annotations that fit" in one
     told = "\n".join(summary_lines(found))
     assert (
-        "4 of 80 test rows are not measured, for the commonest reason 4 images without "
+        "4 of 80 test rows are not measured. The commonest reason: 4 images without "
         "annotations that fit (the first is '00.png')."
     ) in told

@@ -5,7 +5,7 @@ import re
 
 from auditor.judging.judged_record import from_json
 from auditor.record.files import to_json
-from auditor.reports.clauses_section import clauses_view
+from auditor.reports.clauses_section import clause_name, clauses_view
 from auditor.reports.html import report_html
 
 
@@ -54,3 +54,12 @@ def test_texts_of_declarations_are_escaped(worlds):
     text = page(dataclasses.replace(worlds.record(), clauses=changed))
     assert "<script>" not in text
     assert "&lt;script&gt;alert(1)" in text
+
+
+def test_a_limit_names_its_clauses_as_readers_know_them(failing):
+    instrument = failing.clauses.instruments[0]
+    row = instrument.rows[0]
+    told = clause_name(row.id, failing)
+    assert told.endswith(f", {row.title}")
+    assert row.id not in told
+    assert clause_name("own/rule-4", failing) == "own/rule-4"

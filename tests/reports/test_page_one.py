@@ -254,10 +254,13 @@ def test_groups_that_page_one_does_not_name_are_counted(failing):
             if order.answers(f, Question.MEASURED) and f.verdict is Verdict.FAIL]  # fmt: skip
     once = {(order.filled(order.words(f).harm, f), order.result(f).subject) for f in hurt}
     assert len(once) > 3
-    further = next(h for h in one(record).harms if h.what == "and further")
-    assert further.figures.startswith(f"{len(once) - 2} more of ")
+    further = next(h for h in one(record).harms if h.what == "also worse")
+    # Their groups are named, and what is counted says what it is: "7 more of 5 groups" did not.
+    assert f": {len(once) - 2} more results, {len(once) - 2} beyond the limit" in further.figures
+    first = further.figures.split(":")[0].removeprefix("the ").split(", ")[0]
+    assert any(first in order.group(f) for f in hurt)
     assert further.refs
-    assert all(h.what != "and further" for h in one(failing).harms)
+    assert all(h.what != "also worse" for h in one(failing).harms)
 
 
 def test_the_group_whose_share_lacks_most_is_named_first():

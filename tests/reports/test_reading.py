@@ -130,7 +130,7 @@ def test_a_chapter_has_what_follows_one_table_and_boxes_of_methods_and_limits(pr
     found = chapters(failing, ordered(failing), pictures=defaultdict(lambda: "<svg/>"))
     assert len(parts) == len(found) > 3
     for part, chapter in zip(parts, found, strict=True):
-        assert part.count('<table class="checks">') == 1
+        assert part.count('<table class="checks stack">') == 1
         assert part.count("<figure>") == len(chapter.figures) <= 2
         assert part.count('<p class="consequence">') == 1
         assert f'<aside class="box" aria-label="Methods: {chapter.title}">' in part
@@ -270,11 +270,13 @@ def test_costs_and_the_owner_of_the_policy_are_printed(page, printed, failing):
 
 def test_clauses_are_counted_in_print_and_told_one_by_one_in_the_browser(page, printed, failing):
     rows = [row for one in failing.clauses.instruments for row in one.rows]
-    assert page.count('<table class="clauses">') == len(failing.clauses.instruments)
-    assert '<table class="clauses">' not in printed
+    assert page.count('<table class="clauses stack">') == len(failing.clauses.instruments)
+    assert '<table class="clauses stack">' not in printed
     for text in (page, printed):
-        (table,) = re.findall(r'<table class="instruments"[^>]*>.*?</table>', text, flags=re.DOTALL)
-        counts = [int(n) for n in re.findall(r"</th><td>(\d+)</td>", table)]
+        (table,) = re.findall(
+            r'<table class="instruments stack"[^>]*>.*?</table>', text, flags=re.DOTALL
+        )
+        counts = [int(n) for n in re.findall(r"</th><td[^>]*>(\d+)</td>", table)]
         assert sum(counts) == len(rows)
 
 

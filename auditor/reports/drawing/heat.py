@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from auditor.findings import Figure
@@ -58,8 +59,8 @@ class _Grid:
 
 def heat(picture: Picture, figure: Figure) -> float:
     """Draw a cell for each row and column; returns the picture's height."""
-    every = list(dict.fromkeys(str(cell.get("row")) for cell in figure.rows))
-    columns = list(dict.fromkeys(str(cell.get("column")) for cell in figure.rows))[:MAX_ROWS]
+    every = _in_order(str(cell.get("row")) for cell in figure.rows)
+    columns = _in_order(str(cell.get("column")) for cell in figure.rows)[:MAX_ROWS]
     names = [label(text, length=_NAME) for text in every[:MAX_ROWS]]
     heads = [label(text, length=_NAME) for text in columns]
     grid = _grid(names, heads, every[:MAX_ROWS], columns)
@@ -71,6 +72,13 @@ def heat(picture: Picture, figure: Figure) -> float:
     more = len(every) - len(grid.rows)
     left_out(picture, more, under + 26)
     return under + (30 if more > 0 else 17)
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Names as they first come; places of a picture (``row 1``, ``row 2``) as they lie in it."""
+    once = list(dict.fromkeys(names))
+    placed = [re.fullmatch(r"(?:row|column) (\d+)", name) for name in once]
+    return once if None in placed else sorted(once, key=lambda name: int(name.split()[1]))
 
 
 def _grid(

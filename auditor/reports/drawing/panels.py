@@ -18,21 +18,33 @@ _ROW = 13.7
 _TOP = 24.0
 _BETWEEN = 14.0
 _TICKS = 7.0
+_LINE = 9.0
 
 
 def panels(picture: Picture, forest: GroupForest) -> float:
     """Draw the groups of an attribute against all others; returns the picture's height."""
     names = [fitted(label(group, length=26), 170) for group in forest.groups]
-    left, bottom = widest(names) + 14, _TOP + _ROW * len(names)
-    places = [_TOP + _ROW * (i + 0.5) for i in range(len(names))]
-    row_names(picture, names, left - 8, places)
+    left = widest(names) + 14
     wide = (WIDTH - 8 - left - _BETWEEN * (len(forest.panels) - 1)) / len(forest.panels)
-    for place, panel in enumerate(forest.panels):
+    titles = [_title(panel, wide) for panel in forest.panels]
+    top = _TOP + _LINE * max(max(map(len, titles), default=0) - 2, 0)
+    bottom, places = top + _ROW * len(names), [top + _ROW * (i + 0.5) for i in range(len(names))]
+    row_names(picture, names, left - 8, places)
+    for place, (panel, title) in enumerate(zip(forest.panels, titles, strict=True)):
         start = left + place * (wide + _BETWEEN)
-        _draw_panel(picture, panel, Area(start, _TOP, start + wide, bottom), places)
+        area = Area(start, top, start + wide, bottom)
+        middle = (area.left + area.right) / 2
+        lines = [(middle, top - 5 - _LINE * i, text) for i, text in enumerate(reversed(title))]
+        picture.texts(lines, font_size=SMALL, font_weight="bold", text_anchor="middle")
+        _draw_panel(picture, panel, area, places)
     found = {row.style for panel in forest.panels for row in panel.rows if row is not None}
     entries = [_entry(picture, name) for name in VERDICTS if name in found]
     return bottom + 26 + legend(picture, entries, bottom + 31, size=SMALL)
+
+
+def _title(panel: Panel, wide: float) -> list[str]:
+    """What a panel shows, in three lines at most, so that no name of a class is cut."""
+    return wrapped(label(panel.title, length=60), wide + 8, SMALL, lines=3, bold=True)
 
 
 def _entry(picture: Picture, name: str) -> Entry:
@@ -42,11 +54,6 @@ def _entry(picture: Picture, name: str) -> Entry:
 def _draw_panel(picture: Picture, panel: Panel, area: Area, places: Sequence[float]) -> None:
     ends = _span(panel)
     scale = Scale(ends.low, ends.high, area.left, area.right, log=panel.ratio)
-    middle = (area.left + area.right) / 2
-    title = wrapped(label(panel.title, length=40), area.right - area.left + 8, SMALL, lines=2,
-                    bold=True)  # fmt: skip
-    lines = [(middle, area.top - 5 - 9 * i, text) for i, text in enumerate(reversed(title))]
-    picture.texts(lines, font_size=SMALL, font_weight="bold", text_anchor="middle")
     x_axis(picture, scale, area, panel.unit, size=_TICKS)
     _upright(picture, panel.neutral, scale, area, stroke=SOFT, stroke_dasharray=DOTTED)
     _upright(picture, panel.limit, scale, area, stroke=INK, stroke_dasharray=DASHED,

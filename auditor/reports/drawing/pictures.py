@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from auditor.record import AuditRecord
 from auditor.reports.drawing.figures import group_forest_svg, svg
+from auditor.reports.figure_limits import with_limits
 from auditor.reports.group_forest import group_forests, worst_served
 from auditor.reports.group_results import group_results
 from auditor.reports.ordering import ordered
@@ -14,7 +15,7 @@ def pictures(record: AuditRecord) -> dict[str, str]:
     """SVG documents by id: the record’s figures, the groups of each attribute, the worst served."""
     order = ordered(record)
     found = {
-        figure.id: svg(shown_figure(figure, order.telling))
+        figure.id: svg(shown_figure(with_limits(figure, order), order.telling))
         for result in record.results
         for figure in result.figures
     }

@@ -249,3 +249,14 @@ def test_file_names_are_plain_and_distinct():
     a, b = figure_file_name("bias/x:a/../β"), figure_file_name("bias/x:a-..-γ")
     assert a != b
     assert re.fullmatch(r"[\w.-]+\.svg", a, flags=re.ASCII)
+
+
+def test_the_places_of_a_picture_are_drawn_where_they_lie():
+    """A check tells them by what they are worth: row 4 came above row 1."""
+    cells = tuple(
+        {"row": f"row {r}", "column": f"column {c}", "value": 1.0, "text": f"{r}{c}"}
+        for r, c in ((10, 3), (2, 1), (10, 1), (2, 3))
+    )
+    drawn = svg(Figure("a", "heat", "t", "c", "alt", Axis("x"), Axis("y"), cells))
+    names = re.findall(r"(?:row|column) \d+", drawn)
+    assert names == ["row 2", "row 10", "column 1", "column 3"]

@@ -1,0 +1,111 @@
+"""What readers stumbled over: counts of units, repeated names, figures that seem to contradict."""
+
+import dataclasses
+import re
+from collections import defaultdict
+
+import pytest
+
+from auditor.contract.quantity_words import called
+from auditor.findings import Measure, Subject, Verdict
+from auditor.reports.chapters import _fact
+from auditor.reports.harms import Harm, _alike, _group_harm
+from auditor.reports.html import report_html
+from auditor.reports.ordering import ordered
+from auditor.reports.reasons import more_of
+from auditor.reports.telling import Telling
+from auditor.reports.templates import template_text
+from auditor.reports.why import _measured_text
+from auditor.spec.statements import _name
+from auditor.stats import Exact, Rate
+
+ROOMS = Telling(checks={}, attributes=frozenset({"size"}), unit="room", units="rooms")
+
+
+def measure(estimate, name="largest-share", **changes):
+    stated = {"scale": "share", "better": "lower"} | changes
+    return Measure(name, Subject.of(split="test"), estimate, **stated)
+
+
+def test_what_was_left_out_are_images_of_units_with_the_cause():
+    found = measure(Exact(0.6), n=10, facts={"commonest": ["seen_unit", "the first is 'a.png'"]})
+    assert ROOMS.filled("{commonest:apart}", found) == (
+        "images of rooms that the model had already seen (the first is 'a.png')"
+    )
+    nothing = dataclasses.replace(found, facts={"commonest": []})
+    assert ROOMS.filled("{commonest:apart}", nothing) is None
+
+
+def test_a_subject_is_told_without_the_names_of_its_keys():
+    about = ROOMS.about(Subject.about({"artefact": "logo", "class": "garnish"}, split="test"))
+    assert about == "logo; “garnish”"
+    assert ROOMS.about(Subject.of(split="test", size="small")) == "size: small"
+
+
+def test_a_range_that_would_end_in_what_is_claimed_has_a_digit_more():
+    """ "The claimed 97% does not hold: measured 95% [93, 97]" seemed to say that it may."""
+    found = measure(Rate(951, 1000), name="accuracy", n=1000)
+    assert f"{found.interval.high:.2f}" == "0.96"
+    assert re.fullmatch(r"95\.1% \[93\.\d, 96\.\d\]", _measured_text(found, 0.96))
+    assert re.fullmatch(r"95% \[\d\d, 96\]", _measured_text(found, 0.99))
+
+
+def test_a_unit_that_is_the_name_itself_is_said_once(failing):
+    order = ordered(failing)
+    finding = next(f for f in order.findings if order.measure(f) and not order.group(f))
+    name = order.short(finding)
+    counted = measure(Exact(12), n=1, scale="amount", unit=name)
+    assert _fact(finding, counted, order).count(name) == 1
+
+
+def test_names_of_statements_and_of_measures_are_words():
+    assert _name("basis-room_type") == "basis for room type"
+    assert called("recall") == "share of each class found"
+    assert called("recall-lost") == "share of each class found: lost"
+
+
+@pytest.fixture
+def grouped(failing):
+    order = ordered(failing)
+    found = {order.group(f): f for f in order.findings if order.group(f)}
+    return order, list(found.values())[:3]
+
+
+def test_harms_with_the_same_figures_are_told_once(grouped):
+    order, findings = grouped
+    said = ["14% of 70; others 100%", "14% of 70; others 100%", "20% of 10; others 50%"]
+    told = [
+        (f, Harm("fewer found", f"{order.group(f)}: {figures}"))
+        for f, figures in zip(findings, said, strict=True)
+    ]
+    found = _alike(told, order)
+    first, second = (order.group(f) for f in findings[:2])
+    assert [len(same) for same, _ in found] == [2, 1]
+    assert found[0][1].figures == f"{first}, and likewise {second}: {said[0]}"
+    assert found[1][1] == told[2][1]
+
+
+def test_what_is_not_undecided_asks_for_no_more(grouped):
+    order, findings = grouped
+    assert all(more_of(f, order) is None for f in findings if f.verdict is not Verdict.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize("table", ["plan", "checks", "clauses"])
+def test_on_a_phone_each_cell_of_a_stacked_row_says_what_it_is(failing, table):
+    """Below the width of a tablet rows are blocks, and the heads of columns are not seen."""
+    page = report_html(failing, pictures=defaultdict(lambda: "<svg/>"))
+    (row,) = re.findall(rf'<table class="{table} stack"[^>]*>.*?<thead>(.*?)</thead>', page, re.S)[
+        :1
+    ]
+    heads = re.findall(r"<th [^>]*>(.*?)</th>", row)
+    labels = template_text("browser.css")
+    named = {int(n) for n in re.findall(rf"\.{table} td:nth-child\((\d)\)::before", labels)}
+    names_the_row = {"plan": 2, "checks": 1, "clauses": 1}[table]
+    assert named == set(range(1, len(heads) + 1)) - {names_the_row}
+
+
+def test_a_harm_says_of_what_its_shares_are(grouped):
+    order, findings = grouped
+    for finding in findings:
+        harm = _group_harm(finding, order) if order.measure(finding) else None
+        assert harm is None or not re.search(r"\] of [\d,]+;", harm.figures.partition("others")[0])
