@@ -250,3 +250,30 @@ def test_the_record_of_a_hidden_spec_can_be_judged_again(private, tmp_path):
     (tmp_path / "none.yaml").write_text("declarations: []\n")
     assert judge_again(out, declarations=tmp_path / "none.yaml").findings
     assert "ottoline" not in (tmp_path / "judged" / "audit.json").read_text().lower()
+
+
+def test_groups_and_rows_that_are_named_as_units_or_images_have_pseudonyms(world, tmp_path):
+    """The column of units may be an attribute as well, or say which rows a split takes."""
+    of = {s: sorted(set(pd.read_csv(world.parent / f"{s}.csv")["room"]))
+          for s in ("train", "test", "deployment")}  # fmt: skip
+    rooms = [*of["train"][:12], *of["test"], *of["deployment"]]
+    unit = Pseudonyms(b"a" * 32).unit
+    shares = ", ".join(f"{room}: {1 / len(rooms)}" for room in rooms)
+    changes = (
+        ("train: {manifest: train.csv, images: .}",
+         f"train: {{manifest: train.csv, images: ., where: {{room: [{', '.join(rooms[:12])}]}}}}"),
+        ("building: {role: condition}",
+         f"chamber: {{role: condition, column: room, population: {{{shares}}}}}\n"
+         "    shot: {role: nuisance, column: file}"),
+    )  # fmt: skip
+    more = "privacy: {images: pseudonyms, key: secret.key}\n"
+    spec = spec_with(world, *changes, name="units.yaml", more=more)
+    record = audited(spec, tmp_path / "out")
+    stems = re.compile(r"(?:test|train|deployment)[-/]\d+")
+    for name, text in handed_on(tmp_path / "out").items():
+        assert not stems.search(text), (name, stems.search(text))
+    data = record.spec.parsed["data"]
+    assert data["train"]["where"]["room"] == [unit(room) for room in rooms[:12]]
+    assert data["attributes"]["chamber"]["population"].keys() == set(map(unit, rooms))
+    shown = (tmp_path / "out" / "tables" / "bias-subgroup-gap-groups.csv").read_text()
+    assert unit(of["test"][0]) in shown
