@@ -47,10 +47,14 @@ _HEAD = "# Names are pseudonyms here, and comments are left out.\n"
 
 @dataclass(frozen=True)
 class Private:
-    """What was loaded, and its spec, under the names that may leave."""
+    """What was loaded, and its spec, under the names that may leave.
+
+    `written` is the file that says who and what is meant, () where all keep their names.
+    """
 
     loaded: Loaded
     file: SpecFile
+    written: tuple[Path, ...] = ()
 
 
 def under_pseudonyms(
@@ -64,7 +68,7 @@ def under_pseudonyms(
     by = _pseudonyms(datasets, file.spec, declarations, out=out, as_of=as_of)
     if by == Pseudonyms():
         return Private(loaded, file)
-    _write_map(out / "store", datasets, by)
+    written = _write_map(out / "store", datasets, by)
     data = file.spec.data
     named = {
         split: renamed(dataset, by, groups=named_groups(data, split, by))
@@ -78,7 +82,8 @@ def under_pseudonyms(
     }
     told = _file(file, by)
     available = replace(loaded.available, spec=told.spec, datasets=named)
-    return Private(replace(loaded, available=available, manifest_reports=reports), told)
+    loaded = replace(loaded, available=available, manifest_reports=reports)
+    return Private(loaded, told, (written,))
 
 
 def require_names_allowed(record: AuditRecord, declarations: Document, *, as_of: date) -> None:
@@ -203,8 +208,8 @@ def _told(value: Any, by: Pseudonyms) -> Any:
     return [_told(v, by) for v in value] if isinstance(value, list) else value
 
 
-def _write_map(store: Path, datasets: Mapping[str, Dataset], by: Pseudonyms) -> None:
-    """Who is who, readable by its owner alone."""
+def _write_map(store: Path, datasets: Mapping[str, Dataset], by: Pseudonyms) -> Path:
+    """Who is who, readable by its owner alone; returns where."""
     rows = {("annotator", name, said) for name, said in by.annotators.items()}
     if by.key is not None:
         for dataset in datasets.values():
@@ -219,3 +224,4 @@ def _write_map(store: Path, datasets: Mapping[str, Dataset], by: Pseudonyms) -> 
     store.mkdir(exist_ok=True)
     path = write_whole(store / MAP, text.getvalue().encode("utf-8", errors="backslashreplace"))
     os.chmod(path, 0o600)
+    return path

@@ -277,3 +277,17 @@ def test_groups_and_rows_that_are_named_as_units_or_images_have_pseudonyms(world
     assert data["attributes"]["chamber"]["population"].keys() == set(map(unit, rooms))
     shown = (tmp_path / "out" / "tables" / "bias-subgroup-gap-groups.csv").read_text()
     assert unit(of["test"][0]) in shown
+
+
+def test_a_run_asked_for_again_writes_who_is_meant_where_that_is_gone_or_changed(world, tmp_path):
+    more = "privacy: {images: pseudonyms, key: secret.key}\n"
+    spec, out = spec_with(world, RATED, name="again.yaml", more=more), tmp_path / "out"
+    only = ("data/left-out",)
+    auditor.run(spec, out=out, only=only)
+    said = (out / "store" / "pseudonyms.csv").read_bytes()
+    (out / "store" / "pseudonyms.csv").write_bytes(said.replace(b"annotator A", b"annotator C"))
+    auditor.run(spec, out=out, only=only)
+    assert (out / "store" / "pseudonyms.csv").read_bytes() == said
+    (out / "store" / "pseudonyms.csv").unlink()
+    auditor.run(spec, out=out, only=only)
+    assert (out / "store" / "pseudonyms.csv").read_bytes() == said
