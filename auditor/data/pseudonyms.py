@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from auditor.data.dataset import Attribute, Dataset
-from auditor.data.expectations import ManifestReport
+from auditor.data.expectations import ExpectationResult, ManifestReport
 from auditor.data.left_out import QUOTES_AN_IMAGE, QUOTES_ROWS
 from auditor.data.manifest import split_columns
 from auditor.spec import DataSpec
@@ -178,7 +178,13 @@ def renamed_report(
         for column in ("column", "expectation", "value"):
             failing[column] = [by.told(str(text)) for text in failing[column]]
     results = tuple(
-        replace(r, name=by.told(r.name), column=by.told(r.column), sentence=by.told(r.sentence))
+        replace(
+            r,
+            name=by.told(r.name),
+            column=by.told(r.column),
+            sentence=by.told(r.sentence if by.key is None else _unquoted(r)),
+            quoted="",
+        )
         for r in report.results
     )
     # The image quoted may be one whose name is not known whole.
@@ -188,6 +194,10 @@ def renamed_report(
     )
     counts = replace(report.counts, left_out=left_out)
     return replace(report, failing=failing, results=results, counts=counts)
+
+
+def _unquoted(result: ExpectationResult) -> str:
+    return result.sentence.replace(result.quoted, "") if result.quoted else result.sentence
 
 
 def _cause(text: str, by: Pseudonyms, quoting: tuple[str, ...]) -> str:

@@ -9,7 +9,10 @@ import pytest
 from coloured_rooms import make_world
 
 import auditor
-from auditor.data.pseudonyms import Pseudonyms, lettered, renamed
+from auditor.data.annotate import result_of
+from auditor.data.annotations import Failing
+from auditor.data.expectations import FAILING_COLUMNS, ManifestReport
+from auditor.data.pseudonyms import Pseudonyms, lettered, renamed, renamed_report
 from auditor.engine.run import judge_again
 from auditor.errors import SpecError
 from auditor.findings import Measure
@@ -291,3 +294,19 @@ def test_a_run_asked_for_again_writes_who_is_meant_where_that_is_gone_or_changed
     (out / "store" / "pseudonyms.csv").unlink()
     auditor.run(spec, out=out, only=only)
     assert (out / "store" / "pseudonyms.csv").read_bytes() == said
+
+
+def test_images_that_annotations_name_in_vain_are_not_quoted():
+    """What is wrong with annotations names images, files and objects; classes are no secret."""
+    amiss = (
+        Failing("a class map can be read", 2, ("masks/zoe.png", "zoe.png, object 3")),
+        Failing("a class is one of the model's", 1, ("shed",), of_images=False),
+    )
+    given = ManifestReport(2, tuple(map(result_of, amiss)), pd.DataFrame(columns=FAILING_COLUMNS))
+    hidden = renamed_report(given, Pseudonyms(b"a" * 32), secret=())
+    assert [r.sentence for r in hidden.results] == [
+        "annotations: a class map can be read; 2 fail it and are left out.",
+        "annotations: a class is one of the model's; 1 fail it and are left out (shed).",
+    ]
+    named = renamed_report(given, Pseudonyms(), secret=())
+    assert named.results[0].sentence.endswith("left out (masks/zoe.png, zoe.png, object 3).")
