@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,11 @@ from auditor.data.annotations import Failing
 from auditor.data.expectations import FAILING_COLUMNS, ManifestReport
 from auditor.data.pseudonyms import Pseudonyms, lettered, renamed, renamed_report
 from auditor.engine.run import judge_again
-from auditor.errors import SpecError
+from auditor.errors import DataError, SpecError
 from auditor.findings import Measure
 from auditor.judging.judged_record import read_record
 from auditor.rendering import render
+from auditor.signing.bundle import require_signable
 from auditor.stats import value
 
 CHECKS = ("data/manifest", "data/images", "data/duplicates", "data/left-out", "data/leakage",
@@ -328,3 +330,13 @@ def test_tables_and_figures_of_a_run_under_names_do_not_stay_beside_one_under_ps
     assert "data-duplicates-test.csv" not in left
     assert {"notes.txt", "card-slices.csv"} <= left
     assert {p.name for p in (tmp_path / "figures").iterdir()} < figures
+
+
+@pytest.mark.parametrize("name", ["secret.key", "tables/pseudonyms.csv"])
+def test_what_tells_who_is_meant_is_not_signed(private, tmp_path, name):
+    record, out = private
+    folder = shutil.copytree(out, tmp_path / "signed")
+    require_signable(folder, record)
+    (folder / name).write_text("a" * 32)
+    with pytest.raises(DataError, match="tells what the pseudonyms stand for"):
+        require_signable(folder, record)
