@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from auditor.errors import MissingLibraryError, RenderingError, SpecError
 from auditor.modelcard.bom import ml_bom
 from auditor.modelcard.card import model_card
+from auditor.modelcard.slices import TABLE as SLICES
 from auditor.modelcard.slices import slice_numbers, slice_table
 from auditor.opening import write_whole
 from auditor.record import AuditRecord
 from auditor.record.pictures import CONFIDENTIAL, PAGE
-from auditor.record.tables import write_tables
+from auditor.record.tables import table_file_name, write_tables
 from auditor.reports.csv_tables import BOM, action_plan_csv, findings_csv, whole_tables
 from auditor.reports.drawing.pictures import pictures
 from auditor.reports.drawing.svg import figure_file_name
@@ -57,7 +58,8 @@ def render(
     ``html`` report.html, ``pdf`` report.pdf, ``pictures`` pictures.html (in confidential/ unless
     the spec says that they are public; none where the record has none), ``card`` MODEL_CARD.md and
     its table of slices, ``bom`` ml-bom.cdx.json, ``csv`` findings.csv, action-plan.csv and the
-    files of tables/, ``junit`` junit.xml, ``sarif`` findings.sarif, ``figures`` those of figures/.
+    files of tables/, ``junit`` junit.xml, ``sarif`` findings.sarif, ``figures`` those of figures/;
+    tables and figures of another audit are removed there.
     `signed_by` says who signs the folder; of one that is signed, with this record, that stays as it
     is. `beside` is the folder that holds the record's pictures, `out` where None. Returns what was
     written, the PDF last.
@@ -95,11 +97,25 @@ def render(
         written += write_tables([slice_table(slice_numbers(ordered(record)))], folder / "tables")
     if "csv" in formats:
         written += write_tables(whole_tables(record), folder / "tables")
+        _remove_others(folder / "tables", _table_names(record), suffix=".csv")
     if "figures" in formats:
         written += _write_figures(drawn, folder / "figures")
+        _remove_others(folder / "figures", set(map(figure_file_name, drawn)), suffix=".svg")
     if "pdf" in formats:
         written.append(_write_pdf(record, drawn, folder / "report.pdf", signed_by, public))
     return tuple(written)
+
+
+def _table_names(record: AuditRecord) -> set[str]:
+    ids = (table.id for each in record.results for table in each.tables)
+    return set(map(table_file_name, (*ids, SLICES)))
+
+
+def _remove_others(folder: Path, names: Collection[str], *, suffix: str) -> None:
+    """Remove what an earlier audit left: it would be handed on, and signed, as of this one."""
+    for path in folder.glob(f"*{suffix}"):
+        if path.name not in names and path.is_file() and not path.is_symlink():
+            path.unlink()
 
 
 def render_changes(changes: Changes, lines: Sequence[str], out: Path) -> Path:

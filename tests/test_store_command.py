@@ -1,3 +1,5 @@
+import hashlib
+import json
 import os
 import shutil
 import time
@@ -161,3 +163,41 @@ def test_a_judged_record_keeps_what_its_audit_used(copy, command):
                              copy / "judged", "--dry-run")  # fmt: skip
     assert code == 0, err
     assert "Kept for the named records" in out
+
+
+@pytest.mark.parametrize("note", [b'{"title": 1, "started": 2, "files": 3}', b"[" * 99_999, b""])
+def test_a_note_that_others_changed_keeps_and_loses_nothing(copy, command, note):
+    store = copy / "store"
+    held = json.loads(next((store / "used").glob("*.json")).read_text())
+    forged = json.dumps(held | {"files": []}).encode()
+    for content in (note, forged):
+        for path in (store / "used").glob("*.json"):
+            path.write_bytes(content)
+        before = names(store)
+        code, out, err = command("store", "--usage", store)
+        assert (code, "used by" in out) == (0, False), err
+        code, _, err = command("store", "--prune", store, "--keep-records", copy / "out-first")
+        assert code == 2
+        assert "or its note was changed. Nothing was removed" in " ".join(err.split())
+        assert names(store) == before
+    for path in (store / "used").glob("*.json"):
+        path.write_bytes(note)
+        digest = hashlib.sha256(note).hexdigest()
+        path.with_name(f"{path.name}.sha256").write_text(f"{digest}  {path.name}\n")
+    assert command("store", "--usage", store)[0] == 0
+    assert command("store", "--prune", store, "--keep-records", copy / "out-first")[0] == 2
+
+
+def test_files_of_others_that_are_named_by_their_digest_are_not_of_a_store(copy, command):
+    theirs = copy / "store" / "blobs" / ("c" * 64)
+    theirs.parent.mkdir()
+    theirs.write_bytes(b"weights")
+    os.utime(theirs, (0, 0))
+    code, _, err = command("store", "--prune", copy / "store", "--older-than", "1d")
+    assert code == 0, err
+    assert theirs.exists()
+    (copy / "hub").mkdir()
+    shutil.move(theirs.parent, copy / "hub" / "blobs")
+    code, _, err = command("store", "--prune", copy / "hub", "--older-than", "1d")
+    assert (code, "holds nothing that an audit stored" in err) == (2, True)
+    assert (copy / "hub" / "blobs" / theirs.name).exists()

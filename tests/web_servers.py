@@ -1,6 +1,7 @@
 """Servers on this machine's loopback: plain HTTP with faults on demand, and one that speaks S3."""
 
 import contextlib
+import gzip
 import http.server
 import os
 import threading
@@ -12,7 +13,10 @@ from auditor.remote import cache, objects
 
 
 class FaultyFiles(http.server.SimpleHTTPRequestHandler):
-    """Files of a folder; a name that begins with a status is answered by it, ``half`` is cut."""
+    """Files of a folder; a name that begins with a status is answered by it, ``half`` is cut.
+
+    ``endless`` goes on without a stated size; ``bomb`` is of the size of its file, and sends more.
+    """
 
     etags = False
     asked: list[str] = []  # noqa: RUF012 - of the class that `serving` makes
@@ -23,7 +27,20 @@ class FaultyFiles(http.server.SimpleHTTPRequestHandler):
         if name[:3] in ("401", "403", "500"):
             self.send_error(int(name[:3]))
             return None
+        if "endless" in name or ("bomb" in name and self.command == "GET"):
+            self._flood(packed="bomb" in name)
+            return None
         return super().send_head()
+
+    def _flood(self, *, packed):
+        self.send_response(200)
+        if packed:
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        part = gzip.compress(bytes(1 << 20)) if packed else bytes(1 << 16)
+        with contextlib.suppress(OSError):
+            for _ in range(400 if self.command == "GET" else 0):
+                self.wfile.write(part)
 
     def end_headers(self):
         path = Path(self.translate_path(self.path))

@@ -68,7 +68,7 @@ def _told(dataset: DatasetSummary | None) -> dict[str, str]:
         "images": f"{dataset.n:,}",
         "images without those set apart": f"{dataset.n_sound:,}",
         "manifest (SHA-256)": dataset.digest[:12],
-        "bytes of the images (SHA-256)": (dataset.images_digest or "")[:12],
+        "names and bytes of the images (SHA-256)": (dataset.images_digest or "")[:12],
     }
 
 

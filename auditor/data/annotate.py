@@ -339,18 +339,19 @@ def _require(path: Path, named: str) -> None:
 def left_out_classes(counts: Mapping[str, int], what: str) -> Failing:
     names = tuple(f"{name} ({n})" if n > 1 else name for name, n in counts.items())
     return Failing(f"a class of the {what} is one of the model's", sum(counts.values()),
-                   names[:MAX_LISTED])  # fmt: skip
+                   names[:MAX_LISTED], of_images=False)  # fmt: skip
 
 
 def result_of(failing: Failing) -> ExpectationResult:
     shown = ", ".join(failing.examples)
     more = ", ..." if failing.count > len(failing.examples) == MAX_LISTED else ""
     done = "left out" if failing.left_out else "used as they are"
+    named = f" ({shown}{more})"
     return ExpectationResult(
         name=failing.rule,
         column=ANNOTATIONS,
         success=False,
         n_failing=failing.count,
-        sentence=f"{ANNOTATIONS}: {failing.rule}; {failing.count:,} fail it and are {done} "
-        f"({shown}{more}).",
+        sentence=f"{ANNOTATIONS}: {failing.rule}; {failing.count:,} fail it and are {done}{named}.",
+        quoted=named if failing.of_images else "",
     )

@@ -46,13 +46,15 @@ class ImageHeader:
 class Failing:
     """What of the annotations does not hold: a sentence's rule, how often, and names of some.
 
-    `left_out` says that these are not used; else they are used as they are.
+    `left_out` says that these are not used; else they are used as they are. `of_images` says that
+    the names are of images and what is in them, not of classes.
     """
 
     rule: str
     count: int
     examples: tuple[str, ...]
     left_out: bool = True
+    of_images: bool = True
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ class ExpectationResult:
     """What came of an expectation; `failing` holds row positions from 0, sorted.
 
     Where a share of failing rows is allowed and was not exceeded, `success` is True, `n_failing`
-    still counts them, and `failing` is empty.
+    still counts them, and `failing` is empty. `quoted` is the part of `sentence` that names images,
+    or files and objects by them.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ExpectationResult:
     n_failing: int
     sentence: str
     failing: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    quoted: str = ""
 
 
 @dataclass(frozen=True)

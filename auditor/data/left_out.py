@@ -24,8 +24,8 @@ UNLABELLED = "unlabelled"
 UNANNOTATED = "unannotated"
 ELSEWHERE = "elsewhere"
 """Rows of a manifest that `where` takes into no split."""
-QUOTES_AN_IMAGE = "the first is "
-"""Begins a cause that names an image."""
+QUOTES_AN_IMAGE, QUOTES_ROWS = "the first is ", "they have "
+"""Begins a cause that names an image; one that says what rows hold."""
 NOT_LOST = frozenset({ELSEWHERE, "repeated_row", "duplicate", "in_test"})
 """Reasons for which nothing is lost: another row, or another split, has the same photograph."""
 
@@ -89,7 +89,7 @@ def elsewhere(splits: Sequence[Rows]) -> tuple[SetApart, ...]:
         return ()
     values = first.value_counts()
     cause = ", ".join(f"{value!r} ({n:,} rows)" for value, n in values.head(3).items())
-    return (SetApart(ELSEWHERE, len(first), f"they have {cause}"),)
+    return (SetApart(ELSEWHERE, len(first), f"{QUOTES_ROWS}{cause}"),)
 
 
 def _example(ids: np.ndarray) -> str:

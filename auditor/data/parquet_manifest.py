@@ -19,6 +19,9 @@ from auditor.errors import DataError
 MOST_GROUP_BYTES = 1_000_000_000
 """Bytes of images that a row group may hold: one is in memory at a time in each thread."""
 
+MOST_TEXT_BYTES = 1_000_000_000
+"""Bytes of text that the columns of a manifest may hold together, written out."""
+
 _BATCH = 256
 
 
@@ -26,6 +29,7 @@ def read_parquet(path: Path | BinaryIO, *, named: str) -> ManifestTable:
     """Read a Parquet file; raises DataError where that cannot be done."""
     try:
         with pq.ParquetFile(path) as file:
+            _refuse_much_text(path, file, named)
             return _read(file, named)
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
         # Libraries name the file as they opened it, and may go on to print what it holds.
@@ -122,6 +126,37 @@ def _refuse_large_groups(file: pq.ParquetFile, name: str, named: str) -> None:
                 f"{MOST_GROUP_BYTES:,} are read at a time. Write it with smaller row groups, as "
                 "`table.to_parquet(path, row_group_size=100)`."
             )
+
+
+def _refuse_much_text(path: Path | BinaryIO, file: pq.ParquetFile, named: str) -> None:
+    """Count what columns of text come to, before any is written out.
+
+    A text that is stored once and named by a million rows takes no room in the file. It is counted
+    where so much could come of it, and read as it is stored for that.
+    """
+    texts = [e.name for e in file.schema_arrow if _is_text(e.type)]
+    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+    most = sum(group.num_rows * group.total_byte_size for group in groups)
+    if not texts or most <= MOST_TEXT_BYTES or file.metadata.num_rows > MOST_ROWS:
+        return
+    stored, total = pq.ParquetFile(path, read_dictionary=texts), 0
+    for at in range(len(groups)):
+        columns = stored.read_row_group(at, columns=texts).columns
+        for chunk in (chunk for column in columns for chunk in column.chunks):
+            lengths = pc.binary_length(chunk.dictionary)
+            total += pc.sum(pc.cast(pc.take(lengths, chunk.indices), pa.int64())).as_py() or 0
+    if isinstance(path, Path):
+        stored.close()
+    if total > MOST_TEXT_BYTES:
+        raise DataError(
+            f"{named} holds {total:,} bytes of text; a manifest holds at most {MOST_TEXT_BYTES:,}. "
+            "Leave out columns that the audit spec does not name."
+        )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _as_text(values: pd.Series) -> pd.Series:

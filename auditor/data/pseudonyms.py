@@ -10,19 +10,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
 from auditor.data.dataset import Attribute, Dataset
-from auditor.data.expectations import ManifestReport
-from auditor.data.left_out import QUOTES_AN_IMAGE
+from auditor.data.expectations import ExpectationResult, ManifestReport
+from auditor.data.left_out import QUOTES_AN_IMAGE, QUOTES_ROWS
 from auditor.data.manifest import split_columns
 from auditor.spec import DataSpec
 
 _LENGTH = 16
 """Hexadecimal digits: of a million names two are the same once in 37 million audits."""
+
+
+Naming = Callable[[str], str]
+"""From a name to what stands for it."""
 
 
 @dataclass(frozen=True)
@@ -99,57 +103,71 @@ def _letters(number: int) -> str:
     return (_letters(first - 1) if first else "") + chr(ord("A") + last)
 
 
-def renamed(dataset: Dataset, by: Pseudonyms, *, columns: Iterable[str] = ()) -> Dataset:
-    """A split under its pseudonyms; `columns` are attributes whose groups are annotators."""
+def renamed(
+    dataset: Dataset, by: Pseudonyms, *, groups: Mapping[str, Naming] | None = None
+) -> Dataset:
+    """A split under its pseudonyms; `groups` are attributes whose groups are names as well."""
     frame = dataset.frame.assign(annotator=_mapped(dataset.frame["annotator"], by.annotator))
     if by.key is not None:
         frame = frame.assign(
             image_id=_mapped(frame["image_id"], by.image), unit=_mapped(frame["unit"], by.unit)
         )
     named = {f"rating:{name}": f"rating:{by.annotator(name)}" for name in dataset.annotators}
-    hidden = set(columns)
-    for name in hidden & {a.name for a in dataset.attributes}:
-        frame[f"attribute:{name}"] = _mapped(frame[f"attribute:{name}"], by.annotator)
+    # Bins of a number that is in a name, too, are none.
+    by_name = {a.name: a for a in dataset.attributes if not a.numeric}
+    hidden = {name: to for name, to in (groups or {}).items() if name in by_name}
+    for name, to in hidden.items():
+        frame[f"attribute:{name}"] = _mapped(frame[f"attribute:{name}"], to)
     return replace(
         dataset,
         frame=frame.rename(columns=named),
         annotators=tuple(map(by.annotator, dataset.annotators)),
         drawn_by={by.annotator(name): drawn for name, drawn in dataset.drawn_by.items()},
-        attributes=tuple(_attribute(a, by) if a.name in hidden else a for a in dataset.attributes),
+        attributes=tuple(
+            _attribute(a, hidden[a.name]) if a.name in hidden else a for a in dataset.attributes
+        ),
     )
 
 
-def _attribute(attribute: Attribute, by: Pseudonyms) -> Attribute:
+def _attribute(attribute: Attribute, to: Naming) -> Attribute:
     shares = attribute.population
     return replace(
         attribute,
-        groups=tuple(map(by.annotator, attribute.groups)),
-        population=None if shares is None else {by.annotator(k): v for k, v in shares.items()},
+        groups=tuple(map(to, attribute.groups)),
+        population=None if shares is None else {to(k): v for k, v in shares.items()},
     )
 
 
-def _mapped(column: pd.Series, to: object) -> pd.Series:
-    assert callable(to)
+def _mapped(column: pd.Series, to: Naming) -> pd.Series:
     names = column.astype(str)
     return names.map({name: to(name) for name in names.unique()}).astype("str")
 
 
-def annotator_attributes(data: DataSpec, split: str) -> tuple[str, ...]:
-    """The attributes of a split whose groups are its annotators."""
-    column = split_columns(data, split).annotator
-    return tuple(
-        name
-        for name, attribute in data.attributes.items()
-        if column is not None and (attribute.column or name) == column
-    )
+def named_columns(data: DataSpec, split: str, by: Pseudonyms) -> dict[str, Naming]:
+    """The columns of a split that hold names of images, units or annotators."""
+    columns = split_columns(data, split)
+    named: dict[str, Naming] = {columns.image: by.image}
+    if columns.unit_column is not None:
+        named[columns.unit_column.column] = by.unit
+    if columns.annotator is not None:
+        named[columns.annotator] = by.annotator
+    return named
+
+
+def named_groups(data: DataSpec, split: str, by: Pseudonyms) -> dict[str, Naming]:
+    """The attributes of a split whose groups are such names."""
+    named = named_columns(data, split, by)
+    columns = {n: a.column or n for n, a in data.attributes.items() if a.of == "image"}
+    return {name: named[column] for name, column in columns.items() if column in named}
 
 
 def renamed_report(
-    report: ManifestReport, by: Pseudonyms, *, secret: Iterable[str]
+    report: ManifestReport, by: Pseudonyms, *, secret: Iterable[str], rows_quoted: bool = True
 ) -> ManifestReport:
     """What is wrong with a manifest, told under pseudonyms.
 
-    `secret` are the columns of image, unit and annotator, whose values are not repeated.
+    `secret` are the columns of image, unit and annotator, whose values are not repeated;
+    `rows_quoted` says that by none of them rows are taken or left.
     """
     failing = report.failing.copy()
     if len(failing):
@@ -160,14 +178,27 @@ def renamed_report(
         for column in ("column", "expectation", "value"):
             failing[column] = [by.told(str(text)) for text in failing[column]]
     results = tuple(
-        replace(r, name=by.told(r.name), column=by.told(r.column), sentence=by.told(r.sentence))
+        replace(
+            r,
+            name=by.told(r.name),
+            column=by.told(r.column),
+            sentence=by.told(r.sentence if by.key is None else _unquoted(r)),
+            quoted="",
+        )
         for r in report.results
     )
-    left_out = tuple(replace(one, cause=_cause(one.cause, by)) for one in report.counts.left_out)
+    # The image quoted may be one whose name is not known whole.
+    quoting = (QUOTES_AN_IMAGE, *(() if rows_quoted else (QUOTES_ROWS,)))
+    left_out = tuple(
+        replace(one, cause=_cause(one.cause, by, quoting)) for one in report.counts.left_out
+    )
     counts = replace(report.counts, left_out=left_out)
     return replace(report, failing=failing, results=results, counts=counts)
 
 
-def _cause(text: str, by: Pseudonyms) -> str:
-    """A cause that quotes an image is left out: it may be one whose name is not known whole."""
-    return "" if by.key is not None and text.startswith(QUOTES_AN_IMAGE) else by.told(text)
+def _unquoted(result: ExpectationResult) -> str:
+    return result.sentence.replace(result.quoted, "") if result.quoted else result.sentence
+
+
+def _cause(text: str, by: Pseudonyms, quoting: tuple[str, ...]) -> str:
+    return "" if by.key is not None and text.startswith(quoting) else by.told(text)

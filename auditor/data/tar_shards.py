@@ -131,9 +131,11 @@ def _members(file: str | RemoteObject, number: int, told: str) -> Iterator[Membe
     try:
         with opened_file(file) as opened:
             yield from _members_of(opened, number, told)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+        # Of a header that nobody writes `tarfile` raises what its numbers happen to lead to.
+        said = error if isinstance(error, tarfile.TarError) else "a header that makes no sense"
         raise DataError(
-            f"{told} is no whole tar file ({error}). Copy it again; nothing of it was used."
+            f"{told} is no whole tar file ({said}). Copy it again; nothing of it was used."
         ) from error
     except OSError as error:
         raise DataError(
@@ -143,9 +145,14 @@ def _members(file: str | RemoteObject, number: int, told: str) -> Iterator[Membe
 
 def _members_of(opened: BinaryIO, number: int, told: str) -> Iterator[Member]:
     with tarfile.open(fileobj=opened, mode="r:", tarinfo=_Bounded) as tar:
+        before = -1
         while (found := tar.next()) is not None:
             # Its list of members would grow with the file.
             tar.members = []  # type: ignore[attr-defined]
+            if found.size < 0 or tar.offset <= before:
+                # With a size below nothing the next member would be one that was read: no end.
+                raise tarfile.ReadError(f"a member of {found.size:,} bytes")
+            before = tar.offset
             name = found.name.removeprefix("./")
             _require_inside(name, told)
             if found.isreg() and not found.issparse():
@@ -159,7 +166,7 @@ class _Bounded(tarfile.TarInfo):
     """Refuses long names and other headers of a size that would fill the memory."""
 
     def _proc_member(self, tar: tarfile.TarFile) -> Any:
-        if self.type in _HEADERS and self.size > _MOST_HEADER:
+        if self.type in _HEADERS and not 0 <= self.size <= _MOST_HEADER:
             raise tarfile.ReadError(f"a header of {self.size:,} bytes")
         return super()._proc_member(tar)  # type: ignore[misc]
 

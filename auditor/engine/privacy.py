@@ -20,11 +20,13 @@ import yaml
 
 from auditor.data.dataset import Dataset
 from auditor.data.pseudonyms import (
+    Naming,
     Pseudonyms,
-    annotator_attributes,
     annotators_of,
     is_pseudonym,
     lettered,
+    named_columns,
+    named_groups,
     renamed,
     renamed_report,
 )
@@ -33,22 +35,26 @@ from auditor.errors import SpecError
 from auditor.judging.judged_record import spec_of
 from auditor.opening import require_file, write_whole
 from auditor.record import AuditRecord
-from auditor.spec import AuditSpec, Document
+from auditor.spec import AuditSpec, DataSpec, Document
 from auditor.spec.declarations import basis_key, holding_basis
 from auditor.spec.handing_on import ANNOTATORS
 from auditor.spec.spec_file import SpecFile
 
 LEAST_KEY, MOST_KEY = 16, 10_000
 MAP = "pseudonyms.csv"
-_HEAD = "# Names of annotators are pseudonyms here, and comments are left out.\n"
+_HEAD = "# Names are pseudonyms here, and comments are left out.\n"
 
 
 @dataclass(frozen=True)
 class Private:
-    """What was loaded, and its spec, under the names that may leave."""
+    """What was loaded, and its spec, under the names that may leave.
+
+    `written` is the file that says who and what is meant, () where all keep their names.
+    """
 
     loaded: Loaded
     file: SpecFile
+    written: tuple[Path, ...] = ()
 
 
 def under_pseudonyms(
@@ -62,19 +68,22 @@ def under_pseudonyms(
     by = _pseudonyms(datasets, file.spec, declarations, out=out, as_of=as_of)
     if by == Pseudonyms():
         return Private(loaded, file)
-    _write_map(out / "store", datasets, by)
+    written = _write_map(out / "store", datasets, by)
     data = file.spec.data
     named = {
-        split: renamed(dataset, by, columns=annotator_attributes(data, split))
+        split: renamed(dataset, by, groups=named_groups(data, split, by))
         for split, dataset in datasets.items()
     }
+    secret = _secret_columns(file.spec)
+    quoted = not any(secret & part.where.keys() for s in data.splits if (part := data.split(s)))
     reports = {
-        split: renamed_report(report, by, secret=_secret_columns(file.spec))
+        split: renamed_report(report, by, secret=secret, rows_quoted=quoted)
         for split, report in loaded.manifest_reports.items()
     }
     told = _file(file, by)
     available = replace(loaded.available, spec=told.spec, datasets=named)
-    return Private(replace(loaded, available=available, manifest_reports=reports), told)
+    loaded = replace(loaded, available=available, manifest_reports=reports)
+    return Private(loaded, told, (written,))
 
 
 def require_names_allowed(record: AuditRecord, declarations: Document, *, as_of: date) -> None:
@@ -152,31 +161,43 @@ def _secret_columns(spec: AuditSpec) -> set[str]:
 
 def _file(file: SpecFile, by: Pseudonyms) -> SpecFile:
     """The spec as the record keeps it; its digest stays that of the file as it was written."""
-    if not by.annotators:
-        return file
     parsed = file.spec.model_dump(mode="json")
-    parsed["data"] = _data(parsed["data"], by)
-    parsed["display"] = _told(parsed["display"], by)
-    spec = AuditSpec.model_validate(parsed, strict=False)
-    text = _HEAD + yaml.safe_dump(parsed, sort_keys=False, allow_unicode=True)
+    told = parsed | {"data": _data(parsed["data"], file.spec.data, by)}
+    if not by.annotators and told == parsed:
+        return file
+    told["display"] = _told(parsed["display"], by)
+    spec = AuditSpec.model_validate(told, strict=False)
+    text = _HEAD + yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
     return replace(file, spec=spec.model_copy(update={"folder": file.spec.folder}), text=text)
 
 
-def _data(data: dict[str, Any], by: Pseudonyms) -> dict[str, Any]:
-    """Columns, what annotators drew, and attributes that are annotators, with pseudonyms."""
+def _data(data: dict[str, Any], spec: DataSpec, by: Pseudonyms) -> dict[str, Any]:
+    """With pseudonyms in columns, what annotators drew, rows taken, and groups that are names."""
     told = data | {"columns": _told(data["columns"], by)}
-    for split in ("test", "train", "deployment"):
-        own = data[split]
-        if own is not None:
-            drawn = _told(own["annotations_by"], by)
-            columns = own["columns"] and _told(own["columns"], by)
-            told[split] = own | {"annotations_by": drawn, "columns": columns}
-    column = data["columns"]["annotator"]
+    groups: dict[str, Naming] = {}
+    for split in spec.splits:
+        own, named = data[split], named_columns(spec, split, by)
+        drawn = _told(own["annotations_by"], by)
+        columns = own["columns"] and _told(own["columns"], by)
+        where = {c: _by(named[c], v) if c in named else v for c, v in own["where"].items()}
+        told[split] = own | {"annotations_by": drawn, "columns": columns, "where": where}
+        groups |= named_groups(spec, split, by)
     told["attributes"] = {
-        name: _told(a, by) if column is not None and (a["column"] or name) == column else a
+        name: a | {key: _by(groups[name], a[key]) for key in ("population", "values")}
+        if name in groups
+        else a
         for name, a in data["attributes"].items()
     }
     return told
+
+
+def _by(to: Naming, value: Any) -> Any:
+    """A name, the names of a list, or those that a mapping has a value for."""
+    if isinstance(value, Mapping):
+        return {to(str(k)): v for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [to(str(v)) for v in value]
+    return None if value is None else to(str(value))
 
 
 def _told(value: Any, by: Pseudonyms) -> Any:
@@ -187,8 +208,8 @@ def _told(value: Any, by: Pseudonyms) -> Any:
     return [_told(v, by) for v in value] if isinstance(value, list) else value
 
 
-def _write_map(store: Path, datasets: Mapping[str, Dataset], by: Pseudonyms) -> None:
-    """Who is who, readable by its owner alone."""
+def _write_map(store: Path, datasets: Mapping[str, Dataset], by: Pseudonyms) -> Path:
+    """Who is who, readable by its owner alone; returns where."""
     rows = {("annotator", name, said) for name, said in by.annotators.items()}
     if by.key is not None:
         for dataset in datasets.values():
@@ -203,3 +224,4 @@ def _write_map(store: Path, datasets: Mapping[str, Dataset], by: Pseudonyms) -> 
     store.mkdir(exist_ok=True)
     path = write_whole(store / MAP, text.getvalue().encode("utf-8", errors="backslashreplace"))
     os.chmod(path, 0o600)
+    return path

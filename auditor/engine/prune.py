@@ -5,6 +5,7 @@ Only files that a store writes are looked at, by their names; whatever else lies
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,8 +30,12 @@ NOTES = frozenset({"last-run", "digests", "likeness"})
 LEFTOVERS_AFTER_S = 86_400.0
 """Age of a claim, or of a half-written file, from which nobody is writing it any more."""
 
-_FILE = re.compile(r"([a-z-]+)/([0-9a-f]{64})(\.[a-z.0-9]+)?")
-_PART = re.compile(r"[a-z-]+/\..+\.part")
+_KINDS = "|".join(
+    sorted({*SHARED_KINDS, *NOTES, CLAIMS, "rows", "variants", "seen"})
+    + [f"{kind}-whole" for kind in sorted(SHARED_KINDS)]
+)
+_FILE = re.compile(rf"({_KINDS})/([0-9a-f]{{64}})(\.[a-z.0-9]+)?")
+_PART = re.compile(rf"({_KINDS})/\..+\.part")
 _AGE = re.compile(r"(\d+)([dhw])")
 _SECONDS = {"h": 3_600, "d": 86_400, "w": 604_800}
 
@@ -129,9 +134,17 @@ def _runs(place: Place, found: Iterable[Stored]) -> Iterator[dict[str, Any]]:
     for each in found:
         if each.kind == USED:
             try:
-                yield parsed(place.read(each.name) or b"")
+                yield _note(place, each.name)
             except ValueError:
                 continue
+
+
+def _note(place: Place, name: str) -> dict[str, Any]:
+    """A run's note as it was written; raises ValueError where it is none, or was changed."""
+    content, stated = place.read(name) or b"", place.read(name + DIGEST) or b""
+    if hashlib.sha256(content).hexdigest().encode() != stated.partition(b" ")[0]:
+        raise ValueError("not as its digest states")
+    return parsed(content)
 
 
 def age_of(text: str) -> float:
@@ -169,14 +182,14 @@ def _needed(place: Place, keep: Sequence[Path]) -> set[str]:
     needed: set[str] = set()
     for given in keep:
         name = f"{USED}/{key_of_record(read_record(given))}.json"
-        content = place.read(name)
         try:
-            needed |= {name, *parsed(content or b"")["files"]}
+            needed |= {name, *_note(place, name)["files"]}
         except ValueError:
             raise DataError(
                 f"{place.shown} does not say which of its files the record {given} was made from: "
-                "it used another store, or one of an earlier version. Nothing was removed; leave "
-                "it out of --keep-records, or give the store that it used."
+                "it used another store, or one of an earlier version, or its note was changed. "
+                "Nothing was removed; leave it out of --keep-records, or give the store that it "
+                "used."
             ) from None
     return needed
 

@@ -142,7 +142,8 @@ def audit_into(
     write_rows(record, gathered)
     note_used(record, gathered)
     tables = write_tables([table for each in runs for table in each.tables], folder / "tables")
-    written = (write_record(record, folder / "audit.json"), *tables, *pictured.files)
+    written = (write_record(record, folder / "audit.json"), *tables, *pictured.files,
+               *private.written)  # fmt: skip
     end(folder, record)
     if can_be_kept(record, file.spec, footprint):
         asked = Asked.of(spec, only=only, policy=policy, trust_code=trust_code)

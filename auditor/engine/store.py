@@ -89,9 +89,16 @@ class Store:
         """Whether `path` is there as it was written, by its digest (read once a run).
 
         A file that is not is removed, so that it is computed anew, and named in a warning. What
-        only the shared store has is brought here.
+        only the shared store has is brought here; what only this folder has, from a run without
+        it, is put there.
         """
-        return path in self._checked or self._holds_itself(path) or self._brought(path)
+        if path in self._checked:
+            return True
+        if not self._holds_itself(path):
+            return self._brought(path)
+        if self.shared is not None and path.parent.name in SHARED_KINDS:
+            self._share(path, self.shared, anew=False)
+        return True
 
     def claimed(self, path: Path) -> AbstractContextManager[None]:
         """While another run of the shared store computes what `path` stands for, wait for it."""
@@ -116,10 +123,11 @@ class Store:
         path.unlink()
         return False
 
-    def _share(self, path: Path, shared: Place) -> None:
+    def _share(self, path: Path, shared: Place, *, anew: bool = True) -> None:
+        """Put a file there: `anew` also where another is, which was not whole."""
         name = self.name_of(path)
-        stated = _digest_file(path).read_bytes()
-        if shared.read(f"{name}{DIGEST}") != stated:
+        stated, there = _digest_file(path).read_bytes(), shared.read(f"{name}{DIGEST}")
+        if there is None or (anew and there != stated):
             shared.put(path, name)
             # Put last, as here: an object without its digest is one whose writer was killed.
             shared.write(f"{name}{DIGEST}", stated)

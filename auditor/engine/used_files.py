@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,16 @@ def _swept(gathered: Gathered) -> Iterator[Path]:
 
 def parsed(content: bytes) -> dict[str, Any]:
     """A note as it was written; raises ValueError where it is none."""
-    found = json.loads(content)
-    if not isinstance(found, dict) or not {"title", "started", "files"} <= found.keys():
+    try:
+        found = json.loads(content)
+    except RecursionError as error:
+        raise ValueError("not a note of a run") from error
+    told = found if isinstance(found, dict) else {}
+    files = told.get("files")
+    if not (
+        isinstance(files, list)
+        and all(isinstance(each, str) for each in (told.get("title"), told.get("started"), *files))
+    ):
         raise ValueError("not a note of a run")
-    return found
+    datetime.fromisoformat(told["started"])
+    return told

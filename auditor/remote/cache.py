@@ -23,6 +23,8 @@ from auditor.errors import SpecError
 from auditor.remote import objects
 
 DEFAULT_GB = 20.0
+MOST_UNSTATED = 1_000_000_000
+"""Bytes that are held in memory of an object whose server does not say how many it has."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,10 @@ class Cache:
             found = path.read_bytes()
             _touch(path)
             return found
+        most = wanted.size if wanted.size >= 0 else MOST_UNSTATED
+        content = _whole(objects.read(wanted.url, most=most), wanted)
         if not self._keeps(wanted.size):
-            return _whole(objects.read(wanted.url), wanted)
-        content = _whole(objects.read(wanted.url), wanted)
+            return content
         with self._putting(path) as part:
             part.write_bytes(content)
         return content
@@ -83,7 +86,8 @@ class Cache:
             if not self._keeps(wanted.size):
                 break
             with self._putting(path) as part:
-                objects.download(wanted.url, part)
+                room = wanted.size if wanted.size >= 0 else self.most_bytes // 2
+                objects.download(wanted.url, part, most=room)
                 _require_whole(part.stat().st_size, wanted)
         return objects.opened(wanted.url, wanted.size)
 

@@ -117,14 +117,58 @@ def _listed(system: Any, place: str, deep: bool) -> list[dict[str, Any]]:
     return list(system.ls(place, detail=True))
 
 
-def read(url: str, *, start: int | None = None, stop: int | None = None) -> bytes:
-    """The bytes of an object, or those from `start` to before `stop`."""
-    return bytes(_asked(url, lambda system: system.cat_file(url, start=start, end=stop)))
+def read(url: str, *, start: int | None = None, stop: int | None = None, most: int = -1) -> bytes:
+    """The bytes of an object, or those from `start` to before `stop`.
+
+    Of a web server, which may send what it likes, at most `most` bytes (-1: any number) and no more
+    than were asked for are taken; raises OSError where there are more.
+    """
+    if _lists(url):
+        return bytes(_asked(url, lambda system: system.cat_file(url, start=start, end=stop)))
+    headers = {} if start is None or stop is None else {"Range": f"bytes={start}-{stop - 1}"}
+    bound = most if start is None or stop is None else stop - start
+    told = _ANOTHER_RANGE if headers else _TOO_MUCH
+
+    def taken(system: Any) -> bytes:
+        with io.BytesIO() as held:
+            system.get_file(url, _Bounded(held, bound, told), headers=headers)
+            return held.getvalue()
+
+    return _asked(url, taken)
 
 
-def download(url: str, into: Path) -> None:
-    """The bytes of an object in a file."""
-    _asked(url, lambda system: system.get_file(url, str(into)))
+def download(url: str, into: Path, *, most: int = -1) -> None:
+    """The bytes of an object in a file; `most` as in `read`."""
+    if _lists(url):
+        _asked(url, lambda system: system.get_file(url, str(into)))
+        return
+
+    def taken(system: Any) -> None:
+        with into.open("wb") as file:
+            system.get_file(url, _Bounded(file, most, _TOO_MUCH))
+
+    _asked(url, taken)
+
+
+_TOO_MUCH = "the server sends more bytes than it states, or than are taken"
+_ANOTHER_RANGE = "the server gave another range than was asked for"
+
+
+class _TooLargeError(Exception):
+    """A server sends more than it stated, or than is taken."""
+
+
+class _Bounded(io.RawIOBase):
+    """A file that takes so many bytes, and refuses the next with what is to be told."""
+
+    def __init__(self, file: BinaryIO, most: int, told: str) -> None:
+        self._file, self._most, self._told, self._taken = file, most, told, 0
+
+    def write(self, content: Any) -> int:
+        self._taken += len(content)
+        if 0 <= self._most < self._taken:
+            raise _TooLargeError(self._told)
+        return self._file.write(content)
 
 
 def opened(url: str, size: int) -> BinaryIO:
@@ -155,7 +199,7 @@ class _Ranges(io.RawIOBase):
             return 0
         found = read(self._url, start=self._at, stop=stop)
         if len(found) != stop - self._at:
-            raise OSError(errno.EIO, "the server gave another range than was asked for")
+            raise OSError(errno.EIO, _ANOTHER_RANGE)
         room[: len(found)] = found
         self._at = stop
         return len(found)
@@ -222,6 +266,8 @@ def _failure(error: BaseException, url: str) -> OSError | DataError:
         return PermissionError(errno.EACCES, f"the server refuses access ({status or 403})")
     if "Credential" in type(error).__name__:
         return PermissionError(errno.EACCES, "no credentials were found in the environment")
+    if isinstance(error, _TooLargeError):
+        return OSError(errno.EFBIG, str(error))
     if type(error).__name__ in _CUT_OFF:
         return OSError(errno.EIO, "the object ends before the size that its server states")
     said = f"status {status}" if status is not None else type(error).__name__

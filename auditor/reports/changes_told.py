@@ -358,7 +358,9 @@ def _cautions(changes: Changes) -> Iterator[str]:
 def _sharing(changes: Changes) -> Iterator[str]:
     for (split, kind), shared in sorted(changes.shared.items()):
         if not len(shared.pair):
-            yield f"{split}: no {kind} is in both, so they are compared as two samples."
+            # Under pseudonyms, or another key for them, the same image has another name.
+            what = f"no {kind} has the same name and the same bytes in both"
+            yield f"{split}: {what}, so they are compared as two samples."
             continue
         of = max(len(shared.before.rows), len(shared.after.rows))
         text = f"{split}: {len(shared.pair):,} of {of:,} {kind}s are in both, to the byte"

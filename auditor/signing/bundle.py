@@ -99,6 +99,7 @@ def require_signable(folder: Path, record: AuditRecord) -> tuple[str, ...]:
         *found.problems,
         *_foreign_tables(folder, record),
         *_private_keys(folder, (*found.files, *files_beside(folder))),
+        *_who_is_who(found.files, record),
     ]
     if problems:
         raise DataError(f"{shown_path(folder)} cannot be signed. {problems[0]}")
@@ -144,6 +145,17 @@ def _foreign_tables(folder: Path, record: AuditRecord) -> list[str]:
         f"{name} is not the table of audit.json. Run the audit into an empty folder."
         for name, digest in known.items()
         if (folder / name).is_file() and file_digest(folder / name) != digest
+    ]
+
+
+def _who_is_who(names: Sequence[str], record: AuditRecord) -> list[str]:
+    """Files that would tell whoever gets the folder which image a pseudonym stands for."""
+    key = record.spec.parsed.get("privacy", {}).get("key")
+    telling = {"pseudonyms.csv", Path(key).name} if key else {"pseudonyms.csv"}
+    return [
+        f"{shown_path(Path(name))} tells what the pseudonyms stand for. Keep it elsewhere."
+        for name in names
+        if Path(name).name in telling
     ]
 
 

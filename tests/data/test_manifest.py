@@ -336,6 +336,19 @@ def test_a_byte_order_mark_is_no_part_of_a_column(folder):
     assert len(folder.read()["test"].dataset) == 4
 
 
+def test_a_text_that_a_parquet_file_holds_once_counts_wherever_it_stands(folder, monkeypatch):
+    table = folder.rows(n=40)
+    table["note"] = "a" * 50_000
+    table.to_parquet(folder.path / "test.parquet")
+    assert (folder.path / "test.parquet").stat().st_size < 50_000
+    split = {"manifest": "test.parquet", "images": "images"}
+    monkeypatch.setattr("auditor.data.parquet_manifest.MOST_TEXT_BYTES", 2_000_000)
+    said = folder.error(test=split)
+    assert "holds 2,00" in said
+    assert "bytes of text; a manifest holds at most" in said
+    assert "Leave out columns that the audit spec does not name." in said
+
+
 def test_a_broken_parquet_file(folder):
     folder.rows()
     (folder.path / "test.parquet").write_bytes(b"PAR1 no")

@@ -176,3 +176,39 @@ def test_what_stands_beside_an_image_is_a_label_and_an_object(tmp_path, files, s
     write_tar(tmp_path / "a.tar", files)
     with pytest.raises(DataError, match=says):
         rows_of(tmp_path, "a.tar")
+
+
+def header(name, *, kind=tarfile.REGTYPE, size=0):
+    """A header, also of a size that `tarfile` writes for nobody."""
+    told = tarfile.TarInfo(name)
+    told.type = kind
+    content = bytearray(told.tobuf(tarfile.GNU_FORMAT))
+    content[124:136] = size.to_bytes(12, "big", signed=True) if size < 0 else b"%011o\0" % size
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content)
+    return bytes(content)
+
+
+def extended(key, value):
+    said = f" {key}={value}\n"
+    length = len(said) + len(str(len(said) + 3))
+    said = f"{length}{said}".encode()
+    return header("x", kind=tarfile.XHDTYPE, size=len(said)) + said.ljust(512, b"\0")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        header("a", kind=b"Z", size=-512),
+        extended("size", -1536) + header("a", kind=b"Z"),
+        header("a", kind=tarfile.DIRTYPE, size=-512),
+        header("long", kind=tarfile.GNUTYPE_LONGNAME, size=-512) + header("2.png"),
+        extended("size", 10**30) + header("2.png"),
+        extended("GNU.sparse.map", "1,x") + header("2.png"),
+        header("long", kind=tarfile.GNUTYPE_LONGNAME) * 2000 + header("2.png"),
+    ],
+    ids=["back to itself", "extended", "folder", "name", "endless", "sparse", "nested"],
+)
+def test_headers_that_lead_back_or_nowhere_are_refused_and_come_to_an_end(tmp_path, content):
+    (tmp_path / "a.tar").write_bytes(header("1.png") + content + bytes(1024))
+    assert "is no whole tar file" in refused(tmp_path / "a.tar")

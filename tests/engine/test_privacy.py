@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -9,12 +10,16 @@ import pytest
 from coloured_rooms import make_world
 
 import auditor
-from auditor.data.pseudonyms import Pseudonyms, lettered, renamed
+from auditor.data.annotate import result_of
+from auditor.data.annotations import Failing
+from auditor.data.expectations import FAILING_COLUMNS, ManifestReport
+from auditor.data.pseudonyms import Pseudonyms, lettered, renamed, renamed_report
 from auditor.engine.run import judge_again
-from auditor.errors import SpecError
+from auditor.errors import DataError, SpecError
 from auditor.findings import Measure
 from auditor.judging.judged_record import read_record
 from auditor.rendering import render
+from auditor.signing.bundle import require_signable
 from auditor.stats import value
 
 CHECKS = ("data/manifest", "data/images", "data/duplicates", "data/left-out", "data/leakage",
@@ -250,3 +255,88 @@ def test_the_record_of_a_hidden_spec_can_be_judged_again(private, tmp_path):
     (tmp_path / "none.yaml").write_text("declarations: []\n")
     assert judge_again(out, declarations=tmp_path / "none.yaml").findings
     assert "ottoline" not in (tmp_path / "judged" / "audit.json").read_text().lower()
+
+
+def test_groups_and_rows_that_are_named_as_units_or_images_have_pseudonyms(world, tmp_path):
+    """The column of units may be an attribute as well, or say which rows a split takes."""
+    of = {s: sorted(set(pd.read_csv(world.parent / f"{s}.csv")["room"]))
+          for s in ("train", "test", "deployment")}  # fmt: skip
+    rooms = [*of["train"][:12], *of["test"], *of["deployment"]]
+    unit = Pseudonyms(b"a" * 32).unit
+    shares = ", ".join(f"{room}: {1 / len(rooms)}" for room in rooms)
+    changes = (
+        ("train: {manifest: train.csv, images: .}",
+         f"train: {{manifest: train.csv, images: ., where: {{room: [{', '.join(rooms[:12])}]}}}}"),
+        ("building: {role: condition}",
+         f"chamber: {{role: condition, column: room, population: {{{shares}}}}}\n"
+         "    shot: {role: nuisance, column: file}"),
+    )  # fmt: skip
+    more = "privacy: {images: pseudonyms, key: secret.key}\n"
+    spec = spec_with(world, *changes, name="units.yaml", more=more)
+    record = audited(spec, tmp_path / "out")
+    stems = re.compile(r"(?:test|train|deployment)[-/]\d+")
+    for name, text in handed_on(tmp_path / "out").items():
+        assert not stems.search(text), (name, stems.search(text))
+    data = record.spec.parsed["data"]
+    assert data["train"]["where"]["room"] == [unit(room) for room in rooms[:12]]
+    assert data["attributes"]["chamber"]["population"].keys() == set(map(unit, rooms))
+    shown = (tmp_path / "out" / "tables" / "bias-subgroup-gap-groups.csv").read_text()
+    assert unit(of["test"][0]) in shown
+
+
+def test_a_run_asked_for_again_writes_who_is_meant_where_that_is_gone_or_changed(world, tmp_path):
+    more = "privacy: {images: pseudonyms, key: secret.key}\n"
+    spec, out = spec_with(world, RATED, name="again.yaml", more=more), tmp_path / "out"
+    only = ("data/left-out",)
+    auditor.run(spec, out=out, only=only)
+    said = (out / "store" / "pseudonyms.csv").read_bytes()
+    (out / "store" / "pseudonyms.csv").write_bytes(said.replace(b"annotator A", b"annotator C"))
+    auditor.run(spec, out=out, only=only)
+    assert (out / "store" / "pseudonyms.csv").read_bytes() == said
+    (out / "store" / "pseudonyms.csv").unlink()
+    auditor.run(spec, out=out, only=only)
+    assert (out / "store" / "pseudonyms.csv").read_bytes() == said
+
+
+def test_images_that_annotations_name_in_vain_are_not_quoted():
+    """What is wrong with annotations names images, files and objects; classes are no secret."""
+    amiss = (
+        Failing("a class map can be read", 2, ("masks/zoe.png", "zoe.png, object 3")),
+        Failing("a class is one of the model's", 1, ("shed",), of_images=False),
+    )
+    given = ManifestReport(2, tuple(map(result_of, amiss)), pd.DataFrame(columns=FAILING_COLUMNS))
+    hidden = renamed_report(given, Pseudonyms(b"a" * 32), secret=())
+    assert [r.sentence for r in hidden.results] == [
+        "annotations: a class map can be read; 2 fail it and are left out.",
+        "annotations: a class is one of the model's; 1 fail it and are left out (shed).",
+    ]
+    named = renamed_report(given, Pseudonyms(), secret=())
+    assert named.results[0].sentence.endswith("left out (masks/zoe.png, zoe.png, object 3).")
+
+
+def test_tables_and_figures_of_a_run_under_names_do_not_stay_beside_one_under_pseudonyms(
+    world, tmp_path
+):
+    named = spec_with(world, name="named.yaml")
+    render(auditor.run(named, out=tmp_path, only=CHECKS), tmp_path, formats=("csv", "figures"))
+    assert "test/" in (tmp_path / "tables" / "data-duplicates-test.csv").read_text()
+    figures = {p.name for p in (tmp_path / "figures").iterdir()}
+    (tmp_path / "tables" / "notes.txt").write_text("mine")
+    more = "privacy: {images: pseudonyms, key: secret.key}\n"
+    hidden = spec_with(world, name="hidden.yaml", more=more)
+    record = auditor.run(hidden, out=tmp_path, only=("performance/overall",))
+    render(record, tmp_path, formats=("card", "csv", "figures"))
+    left = {p.name for p in (tmp_path / "tables").iterdir()}
+    assert "data-duplicates-test.csv" not in left
+    assert {"notes.txt", "card-slices.csv"} <= left
+    assert {p.name for p in (tmp_path / "figures").iterdir()} < figures
+
+
+@pytest.mark.parametrize("name", ["secret.key", "tables/pseudonyms.csv"])
+def test_what_tells_who_is_meant_is_not_signed(private, tmp_path, name):
+    record, out = private
+    folder = shutil.copytree(out, tmp_path / "signed")
+    require_signable(folder, record)
+    (folder / name).write_text("a" * 32)
+    with pytest.raises(DataError, match="tells what the pseudonyms stand for"):
+        require_signable(folder, record)

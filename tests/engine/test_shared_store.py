@@ -60,6 +60,21 @@ def test_what_was_put_there_once_is_not_put_again(place, tmp_path, monkeypatch):
     other.write_array(other.path("scores", KEY), np.arange(5))
 
 
+def test_what_a_folder_held_before_it_had_a_shared_store_is_put_there(place, tmp_path):
+    alone = Store(tmp_path / "one" / "store")
+    for kind in ("scores", "rows"):
+        alone.write_array(alone.path(kind, KEY), np.arange(5))
+    one, other = two(place, tmp_path)
+    assert one.holds(one.path("rows", KEY))
+    assert one.holds(one.path("scores", KEY))
+    assert sorted(place.files()) == [f"scores/{KEY}.npy", f"scores/{KEY}.npy.sha256"]
+    assert other.holds(other.path("scores", KEY))
+    # What is there already stays as it is: a folder says nothing about what another run put there.
+    place.write(f"scores/{KEY}.npy.sha256", b"another")
+    assert Store(tmp_path / "one" / "store", place).holds(one.path("scores", KEY))
+    assert place.read(f"scores/{KEY}.npy.sha256") == b"another"
+
+
 @pytest.mark.parametrize("damage", ["cut", "no digest", "no object"])
 def test_a_half_written_object_is_no_hit_and_is_mended(place, tmp_path, damage, caplog):
     one, other = two(place, tmp_path)

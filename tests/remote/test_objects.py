@@ -6,6 +6,7 @@ from web_servers import forget, s3_server, serving
 
 from auditor.errors import DataError, MissingLibraryError
 from auditor.remote import objects
+from auditor.remote.cache import Cache, RemoteObject
 
 
 @pytest.fixture
@@ -24,6 +25,24 @@ def test_what_a_web_server_says_of_a_file(http):
     assert objects.info(f"{http}/b.png") is None
     assert objects.read(f"{http}/a.png") == b"0123456789"
     assert objects.opened(f"{http}/a.png", 10).read() == b"0123456789"
+
+
+def test_a_server_that_sends_more_than_it_states_is_not_listened_to(http, tmp_path, monkeypatch):
+    (tmp_path / "bomb.png").write_bytes(b"0123456789")
+    kept = Cache(tmp_path / "cache", 1_000_000_000)
+    monkeypatch.setattr("auditor.remote.cache.MOST_UNSTATED", 1_000_000)
+    for name in ("endless", "bomb"):
+        url = f"{http}/{name}.png"
+        found = objects.info(url)
+        wanted = RemoteObject.of(url, found)
+        assert found.size == (10 if name == "bomb" else -1)
+        with pytest.raises(OSError, match="sends more bytes than it states"):
+            kept.content(wanted)
+        with pytest.raises(OSError, match="sends more bytes than it states"):
+            Cache(tmp_path / "cache", 2_000_000).opened(wanted)
+        with pytest.raises(OSError, match="another range than was asked for"):
+            objects.opened(url, 1 << 30).read(5)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
 
 def test_a_url_without_right_and_one_that_is_cut_off_are_told_apart(http):
