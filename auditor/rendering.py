@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from auditor.contract import check_classes
 from auditor.errors import MissingLibraryError, RenderingError, SpecError
 from auditor.modelcard.bom import ml_bom
 from auditor.modelcard.card import model_card
@@ -112,9 +113,14 @@ def _table_names(record: AuditRecord) -> set[str]:
 
 
 def _remove_others(folder: Path, names: Collection[str], *, suffix: str) -> None:
-    """Remove what an earlier audit left: it would be handed on, and signed, as of this one."""
+    """Remove what an earlier audit left: it would be handed on, and signed, as of this one.
+
+    Only files that are called as a check's are, for others may keep theirs in such a folder.
+    """
+    ours = tuple(f"{name.replace('/', '-')}-" for name in check_classes())
     for path in folder.glob(f"*{suffix}"):
-        if path.name not in names and path.is_file() and not path.is_symlink():
+        mine = path.name in names or not path.name.startswith(ours)
+        if not mine and path.is_file() and not path.is_symlink():
             path.unlink()
 
 

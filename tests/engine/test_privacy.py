@@ -321,14 +321,15 @@ def test_tables_and_figures_of_a_run_under_names_do_not_stay_beside_one_under_ps
     render(auditor.run(named, out=tmp_path, only=CHECKS), tmp_path, formats=("csv", "figures"))
     assert "test/" in (tmp_path / "tables" / "data-duplicates-test.csv").read_text()
     figures = {p.name for p in (tmp_path / "figures").iterdir()}
-    (tmp_path / "tables" / "notes.txt").write_text("mine")
+    for mine in ("notes.txt", "data.csv", "sales-2026.csv"):
+        (tmp_path / "tables" / mine).write_text("mine")
     more = "privacy: {images: pseudonyms, key: secret.key}\n"
     hidden = spec_with(world, name="hidden.yaml", more=more)
     record = auditor.run(hidden, out=tmp_path, only=("performance/overall",))
     render(record, tmp_path, formats=("card", "csv", "figures"))
     left = {p.name for p in (tmp_path / "tables").iterdir()}
     assert "data-duplicates-test.csv" not in left
-    assert {"notes.txt", "card-slices.csv"} <= left
+    assert {"notes.txt", "data.csv", "sales-2026.csv", "card-slices.csv"} <= left
     assert {p.name for p in (tmp_path / "figures").iterdir()} < figures
 
 
