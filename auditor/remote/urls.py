@@ -37,7 +37,9 @@ def shown_url(text: str) -> str:
 def url_problem(text: str) -> str:
     """Why a URL is not read, without what is secret in it; "" where it is."""
     found = f"found the URL {shown_url(text)!r}"
-    protocol = text.partition("://")[0].lower()
+    protocol = text.partition("://")[0]
+    if protocol != protocol.lower():
+        return f"{found} with capital letters before `://`; write {protocol.lower()}://"
     if protocol != "file" and protocol not in PROTOCOLS:
         known = ", ".join(f"{name}://" for name in ("file", *PROTOCOLS[:-1]))
         return f"{found}, expected one of {known}; copy the files to one of these, or to this disk"

@@ -20,6 +20,7 @@ SECRETS = ("hunter2", "AKIA-key", "X-Amz-Signature", "deadbeef", "marian")
         ("s3:///photos", "names no place"),
         ("file://host/photos", "names no place"),
         ("s3://bucket/../other", "`..`"),
+        ("S3://bucket/photos", "write s3://"),
     ],
 )  # fmt: skip
 def test_a_url_that_is_not_read_is_refused_without_its_secrets(url, says):
