@@ -35,8 +35,8 @@ HERE = "here-"
 """What names begin with of times on the machine of an audit that is not the target."""
 
 WHO_SAYS = (
-    " That the audit ran there is declared by {said_by}.",
-    " Measured there on {measured_on}, by the program that the audit emitted.",
+    "That the audit ran there is declared by {said_by}.",
+    "Measured there on {measured_on}, by the program that the audit emitted.",
 )
 """Parts of a sentence that say why times count for the target."""
 

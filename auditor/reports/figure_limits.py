@@ -52,5 +52,6 @@ def _is_of(row: Mapping[str, Cell], measure: Measure) -> bool:
 
 
 def _same(cell: Cell, number: float) -> bool:
-    is_number = isinstance(cell, int | float)
-    return is_number and math.isclose(cell, number, rel_tol=_ROUNDED, abs_tol=1e-9)
+    if not isinstance(cell, int | float):
+        return False
+    return math.isclose(cell, number, rel_tol=_ROUNDED, abs_tol=1e-9)

@@ -113,7 +113,7 @@ def test_the_sentences_name_target_machine_processor_and_who_says_so(worlds, tim
     found = timed_here(told())
     assert worlds.unfilled(Latency, found) == []
     said = worlds.sentence(Latency, named(found)["p99"])
-    for part in ("a tablet", "A processor", "2 thread(s)", "Jo Lind declares"):
+    for part in ("a tablet", "A processor", "2 thread(s)", "is declared by Jo Lind"):
         assert part in said
 
 
