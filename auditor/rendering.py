@@ -74,9 +74,7 @@ def render(
     RenderingError
         When laying out the PDF failed or took too much; all other files are then written.
     """
-    unknown = sorted(set(formats) - set(FORMATS))
-    if unknown:
-        raise SpecError(f"There is no format {unknown[0]!r}. Expected any of {', '.join(FORMATS)}.")
+    _require_known(formats)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     signed_by = signed_by or signer_of(folder, record)
@@ -94,17 +92,28 @@ def render(
     ]
     if "pictures" in formats and photos is not None:
         written.append(_write_photos(record, photos, folder))
-    if "card" in formats:
-        written += write_tables([slice_table(slice_numbers(ordered(record)))], folder / "tables")
-    if "csv" in formats:
-        written += write_tables(whole_tables(record), folder / "tables")
-        _remove_others(folder / "tables", _table_names(record), suffix=".csv")
+    written += _write_tables(record, folder / "tables", formats)
     if "figures" in formats:
         written += _write_figures(drawn, folder / "figures")
-        _remove_others(folder / "figures", set(map(figure_file_name, drawn)), suffix=".svg")
     if "pdf" in formats:
         written.append(_write_pdf(record, drawn, folder / "report.pdf", signed_by, public))
     return tuple(written)
+
+
+def _require_known(formats: Collection[str]) -> None:
+    unknown = sorted(set(formats) - set(FORMATS))
+    if unknown:
+        raise SpecError(f"There is no format {unknown[0]!r}. Expected any of {', '.join(FORMATS)}.")
+
+
+def _write_tables(record: AuditRecord, folder: Path, formats: Collection[str]) -> list[Path]:
+    written: list[Path] = []
+    if "card" in formats:
+        written += write_tables([slice_table(slice_numbers(ordered(record)))], folder)
+    if "csv" in formats:
+        written += write_tables(whole_tables(record), folder)
+        _remove_others(folder, _table_names(record), suffix=".csv")
+    return written
 
 
 def _table_names(record: AuditRecord) -> set[str]:
@@ -137,6 +146,7 @@ def render_changes(changes: Changes, lines: Sequence[str], out: Path) -> Path:
 
 def _write_figures(drawn: Mapping[str, str], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
+    _remove_others(folder, set(map(figure_file_name, drawn)), suffix=".svg")
     return [_write(folder / figure_file_name(name), svg) for name, svg in drawn.items()]
 
 

@@ -1,6 +1,6 @@
 """What a whole audit of many images costs: CPU time and memory, stage by stage and check by check.
 
-    python benchmarks/scale_rows.py --images 20000 --folder /tmp/scale
+    python benchmarks/scale_rows.py --images 20000 --folder FOLDER
 
 Makes a world of that many photographs, three fifths of them test images, one fifth each of train
 and deployment: small JPEGs inside Parquet manifests, six attributes, two inspectors, rooms as

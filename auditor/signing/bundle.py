@@ -200,16 +200,13 @@ def write_sign_off(
     """
     for option, text in (("--name", person), ("--as", role)):
         _require_name(option, text)
-    found = verify(folder, keys=[*trusted, key.public_key()])
-    if found.problems:
-        raise DataError(f"{shown_path(folder)} cannot be signed off. {found.problems[0]}")
+    _require_whole(folder, [*trusted, key.public_key()])
     record = read_record(folder)
     _require_notes(decision, notes, record)
     manifest = parse_manifest((folder / MANIFEST).read_bytes())
     own = key_id(key.public_key())
-    named = {MANIFEST: file_digest(folder / MANIFEST)} | {
-        name: manifest.files[name] for name in REPORTS if name in manifest.files
-    }
+    reports = {name: manifest.files[name] for name in REPORTS if name in manifest.files}
+    named = {MANIFEST: file_digest(folder / MANIFEST)} | reports
     stamp = _stamp(now)
     path = _sign_off_place(folder, sign_off_stem(stamp, own))
     if certificate is not None:
@@ -230,6 +227,12 @@ def write_sign_off(
     )
     write_whole(path, seal(statement, key))
     return path, statement["predicate"]
+
+
+def _require_whole(folder: Path, keys: Sequence[Ed25519PublicKey]) -> None:
+    found = verify(folder, keys=keys)
+    if found.problems:
+        raise DataError(f"{shown_path(folder)} cannot be signed off. {found.problems[0]}")
 
 
 def _sign_off_place(folder: Path, stem: str) -> Path:
