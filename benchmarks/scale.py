@@ -19,11 +19,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import json
 import os
 import pickle
-import resource
 import statistics
 import subprocess
 import sys
@@ -62,6 +60,8 @@ def one_sweep(how: str, workers: int, images: int, model: Path, folder: Path) ->
         )  # fmt: skip
         found["wall"] = time.perf_counter() - start
         found["driver_cpu"] = time.process_time() - cpu
+        # While all of them live: Ray reaps its workers, and no parent would be told what they took.
+        found["cpu"] = time.process_time() + sum(map(cpu_of, descendants(os.getpid())))
 
     store = Store(folder / f"{how}-{workers}-{os.getpid()}")
     if how == "threads":
@@ -90,6 +90,12 @@ def memory_of(pid: int) -> float:
     return total
 
 
+def cpu_of(pid: int) -> float:
+    """CPU seconds of a process and of those of its children that it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 def descendants(pid: int) -> list[int]:
     found = []
     for child in Path(f"/proc/{pid}/task").glob("*/children"):
@@ -99,30 +105,14 @@ def descendants(pid: int) -> list[int]:
 
 
 def measured(how: str, workers: int, images: int, model: Path, folder: Path) -> dict[str, float]:
-    """`one_sweep` in a process of its own, with the CPU seconds of all its descendants."""
+    """`one_sweep` in a process of its own, whose descendants' CPU seconds count too."""
     asked = [how, str(workers), str(images), str(model), str(folder)]
     done = subprocess.run(
-        [sys.executable, __file__, "--reap", *asked], capture_output=True, text=True, check=False
+        [sys.executable, __file__, "--one", *asked], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise SystemExit(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def reap(asked: list[str]) -> None:
-    """Run `one_sweep` in a child, adopt whatever that leaves, and say what all of it took."""
-    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
-    done = subprocess.run(
-        [sys.executable, __file__, "--one", *asked], stdout=subprocess.PIPE, text=True, check=True
-    )
-    while True:
-        try:
-            os.wait()
-        except ChildProcessError:
-            break
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    found = json.loads(done.stdout.splitlines()[-1])
-    print(json.dumps(found | {"cpu": used.ru_utime + used.ru_stime}))
 
 
 def ray(given: argparse.Namespace) -> None:
@@ -191,11 +181,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--overhead", type=int, default=20_000, help="images; 0 leaves it out")
     parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
-    parser.add_argument("--reap", nargs=5, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.reap:
-        reap(given.reap)
-    elif given.one:
+    if given.one:
         how, workers, images, model, folder = given.one
         print(json.dumps(one_sweep(how, int(workers), int(images), Path(model), Path(folder))))
     else:
