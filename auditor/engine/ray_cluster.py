@@ -11,12 +11,13 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -50,6 +51,8 @@ _OWN = {
 _KNOCK_S = 5.0
 _TRIAL_S = 60.0
 _PROBE_S = 120.0
+_STARTS = 3
+"""Times that a cluster of our own is started: Ray gives its node 30 seconds, busy or not."""
 
 
 @dataclass(frozen=True)
@@ -150,21 +153,36 @@ def memory_allowed(root: Path = Path("/")) -> int:
 def _own(on: OnRay, model_bytes: int) -> Iterator[Cluster]:
     workers = own_workers(on, model_bytes=model_bytes)
     memory = max(memory_allowed(), workers * worker_bytes(model_bytes))
-    # Sockets lie in the folder, and their paths may have 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="auditor-ray-", dir="/tmp"))
-    try:
-        ray = _own_ray()
-        with _connection(
-            ray, on,
-            address="local", num_cpus=workers, include_dashboard=False,
-            _node_ip_address="127.0.0.1", _temp_dir=str(folder),
-            _memory=memory, object_store_memory=_OBJECTS,
-            _plasma_directory=None if _room("/dev/shm") > 2 * _OBJECTS else str(folder),
-        ):  # fmt: skip
-            gpus = float(ray.cluster_resources().get("GPU", 0))
-            yield Cluster(ray, on, workers, nodes=1, gpus=gpus)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    ray = _own_ray()
+    with ExitStack() as held:
+        for left in reversed(range(_STARTS)):
+            # Sockets lie in the folder, and their paths may have 107 bytes.
+            folder = Path(tempfile.mkdtemp(prefix="auditor-ray-", dir="/tmp"))
+            held.callback(shutil.rmtree, folder, ignore_errors=True)
+            started = _connection(
+                ray, on,
+                address="local", num_cpus=workers, include_dashboard=False,
+                _node_ip_address="127.0.0.1", _temp_dir=str(folder),
+                _memory=memory, object_store_memory=_OBJECTS,
+                _plasma_directory=None if _room("/dev/shm") > 2 * _OBJECTS else str(folder),
+            )  # fmt: skip
+            try:
+                held.enter_context(started)
+                break
+            except ClusterError as error:
+                _end_processes_of(folder)
+                if not left or "timed out during startup" not in str(error):
+                    raise
+        gpus = float(ray.cluster_resources().get("GPU", 0))
+        yield Cluster(ray, on, workers, nodes=1, gpus=gpus)
+
+
+def _end_processes_of(folder: Path) -> None:
+    """End what a start that failed left running: Ray forgets the processes of such a node."""
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if str(folder).encode() in command.read_bytes():
+                os.kill(int(command.parent.name), signal.SIGKILL)
 
 
 @contextmanager

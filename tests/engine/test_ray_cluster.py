@@ -2,8 +2,11 @@
 
 import builtins
 import os
+import signal
 import socket
+import subprocess
 import types
+from pathlib import Path
 
 import pytest
 from coloured_rooms import make_world
@@ -11,6 +14,7 @@ from coloured_rooms import make_world
 from auditor.engine import ray_cluster
 from auditor.engine.node_facts import node_facts
 from auditor.engine.ray_cluster import OnRay, difference, memory_allowed, own_workers, worker_bytes
+from auditor.errors import ClusterError
 from auditor.models.bench.machine import threads_allowed
 
 
@@ -77,16 +81,54 @@ def test_ray_that_was_imported_before_is_told(command, world, monkeypatch):
     assert "ray was imported by this program before" in said(command, world, "--on", "ray")
 
 
+def stand_in_for_ray(monkeypatch, init):
+    ray = types.SimpleNamespace(init=init, shutdown=lambda: None, cluster_resources=dict)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray_cluster, "_own_ray", lambda: ray)
+
+
 def test_a_start_that_fails_is_one_sentence(command, world, monkeypatch):
     def init(**asked):
         raise Exception("The current node timed out during startup.")
 
-    stand_in = types.SimpleNamespace(init=init, shutdown=lambda: None)
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(ray_cluster, "_own_ray", lambda: stand_in)
+    stand_in_for_ray(monkeypatch, init)
     err = said(command, world, "--on", "ray")
     assert "Ray could not be started on this machine: The current node timed out" in err
     assert "or run the audit without --on." in err
+
+
+def test_a_node_that_was_slow_to_start_is_started_again(monkeypatch):
+    """What the first start left running is ended, and its folder is removed."""
+    folders, left = [], []
+
+    def init(*, _temp_dir, **asked):
+        folders.append(Path(_temp_dir))
+        if len(folders) == 1:
+            left.append(subprocess.Popen(["sh", "-c", "sleep 60; true", _temp_dir]))
+            raise Exception("The current node timed out during startup.")
+
+    stand_in_for_ray(monkeypatch, init)
+    with ray_cluster.cluster(OnRay(workers=2), model_bytes=1) as found:
+        assert found.workers == 2
+        assert left[0].wait(timeout=10) == -signal.SIGKILL
+    assert len(set(folders)) == 2
+    assert not any(folder.exists() for folder in folders)
+
+
+def test_a_start_that_fails_otherwise_is_not_tried_again(monkeypatch):
+    starts = []
+
+    def init(**asked):
+        starts.append(asked)
+        raise Exception("No space left on device")
+
+    stand_in_for_ray(monkeypatch, init)
+    with (
+        pytest.raises(ClusterError, match="No space left"),
+        ray_cluster.cluster(OnRay(workers=2), model_bytes=1),
+    ):
+        pass
+    assert len(starts) == 1
 
 
 def test_ray_address_names_the_cluster_of_plain_ray(monkeypatch):
