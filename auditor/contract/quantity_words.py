@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from auditor.contract.words import ANY, EITHER_WAY, FROM_0, Words
 from auditor.findings import RowKind
@@ -194,16 +194,6 @@ def _of_group(naming: Naming, of: str) -> Words:
         harm=naming.harm + of,
         metric=naming.metric,
     )
-
-
-def headline_words(more: tuple[str, ...]) -> dict[str, Words]:
-    """Words for a group's share of rows that are right, by its name; `more` ends the sentence."""
-    found = {}
-    for name in ("objects-found", "answers-right", "images-right"):
-        words = _of_group(NAMINGS[name], "")
-        assert isinstance(words.sentence, str)
-        found[name] = replace(words, sentence=(words.sentence, *more))
-    return found
 
 
 def lost_words(

@@ -110,7 +110,8 @@ def _line(stated: Mapping[str, Statement], key: str) -> str:
         return f"{text} *(declared in the audit spec, without owner or date)*"
     until = f", valid until {found.expires}" if found.expires else ""
     late = " **Out of date when this audit ran.**" if found.expired else ""
-    return f"{text} *(declared by {markdown(found.owner)} on {found.date}{until})*{late}"
+    shown = f"; evidence: {markdown(found.evidence)}" if found.evidence else ""
+    return f"{text} *(declared by {markdown(found.owner)} on {found.date}{until}{shown})*{late}"
 
 
 def _attributes(record: AuditRecord, order: Ordered) -> Iterator[str]:

@@ -73,19 +73,6 @@ def ratio_draws(slow: np.ndarray, fast: np.ndarray, *, block: int) -> Draws:
     return quantile_draws(medians[0] / medians[1], quantile=0.5)
 
 
-def blocks_rate(wall_ms: np.ndarray, *, blocks: int = 20) -> tuple[float, ...]:
-    """Runs a second in each of up to `blocks` successive blocks, (b,); empty below two runs each.
-
-    Means over blocks are nearly independent where single runs are not (batch means; Law &
-    Kelton, Simulation Modeling and Analysis).
-    """
-    length = len(wall_ms) // blocks
-    if length < 2:
-        return ()
-    whole = wall_ms[: blocks * length].reshape(blocks, length)
-    return tuple(1000 * length / math.fsum(row) for row in whole)
-
-
 def early_stopping_estimate(values: np.ndarray, *, quantile: float) -> float:
     """MLPerf's early-stopping estimate of an upper quantile: an upper bound of it, at 99%.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from auditor.contract.numbers import gap_text
 from auditor.findings import Alike, Measure
@@ -59,22 +59,6 @@ def _alike_gap(alike: Alike, measure: Measure, gap: tuple[str, str]) -> str:
     if alike.value is None or alike.low is None or alike.high is None:
         return ""
     return gap_text(alike.value, alike.low, alike.high, measure, words=gap)
-
-
-def alike_sentences(
-    measure: Measure, shown: Shown, *, gap: tuple[str, str] = PLAIN
-) -> Iterator[str]:
-    """A sentence for each condition that a comparison was adjusted for."""
-    for alike in measure.adjusted:
-        name = shown(alike.condition)
-        said = _alike_gap(alike, measure, gap)
-        if alike.reading == "not comparable":
-            yield f"Too little to compare among images of the same {name}."
-        elif said:
-            yield (
-                f"Among images of the same {name}: {said}, from {alike.n:,} images and "
-                f"{alike.n_rest:,} others."
-            )
 
 
 def _either(alike: Sequence[Alike], shown: Shown) -> str:

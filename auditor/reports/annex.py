@@ -64,6 +64,7 @@ class WaiverView:
     id: str
     about: str
     reason: str
+    compensating: str
     owner: str
     approved_by: str
     issued: str
@@ -173,6 +174,7 @@ def _waivers(record: AuditRecord) -> Iterator[WaiverView]:
             id=waiver["id"],
             about=str(waiver.get("limit") or waiver.get("finding")),
             state=state,
+            compensating=str(waiver.get("compensating") or "nothing is stated"),
             **{k: str(waiver[k]) for k in ("reason", "owner", "approved_by", "issued", "expires")},
         )
 

@@ -173,9 +173,12 @@ def _fingerprint(identifier: str, limit: str | None) -> str:
 def _suppressions(waived_by: str | None, record: AuditRecord) -> Iterator[dict[str, Any]]:
     for waiver in record.policy.parsed.get("waivers") or ():
         if waiver["id"] == waived_by:
+            meanwhile = waiver.get("compensating")
             told = (
-                f"Waiver {waiver['id']}: {waiver['reason']} Owner {waiver['owner']}, approved by "
-                f"{waiver['approved_by']}, until {waiver['expires']}."
+                f"Waiver {waiver['id']}: {waiver['reason'].rstrip('.')}. "
+                + (f"Done meanwhile: {meanwhile.rstrip('.')}. " if meanwhile else "")
+                + f"Owner {waiver['owner']}, approved by {waiver['approved_by']}, until "
+                f"{waiver['expires']}."
             )
             yield {"kind": "external", "status": "accepted", "justification": told}
 

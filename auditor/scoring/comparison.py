@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from auditor.findings import Subject, Unmeasured
-from auditor.stats import PairedDifference, RateDifference, RateRatio, interval, value
 from auditor.stats.codes import codes_of, distinct
 
 MIN_UNITS = 10
@@ -92,40 +90,11 @@ def percent(share: float) -> str:
     return f"{shown:.1f}" if near_end else f"{shown + 0.0:.0f}"
 
 
-def points_text(difference: RateDifference | PairedDifference) -> str:
-    """A difference of rates in words, from the first side's view.
-
-    Examples
-    --------
-    >>> points_text(RateDifference(78, 100, 450, 500))
-    '12 points lower [4, 21]'
-    """
-    point, ends = value(difference), interval(difference)
-    if point > 0:
-        return f"{points(point)} points higher [{points(ends.low)}, {points(ends.high)}]"
-    return f"{points(-point)} points lower [{points(-ends.high)}, {points(-ends.low)}]"
-
-
 def points(share: float) -> str:
     """A difference in percentage points, with a decimal below 2; never "-0"."""
     shown = 100 * share
     text = f"{shown:.1f}" if 0.05 <= abs(shown) < 1.95 else f"{shown:.0f}"
     return "0" if text == "-0" else text
-
-
-def times_text(ratio: RateRatio) -> str:
-    """A ratio of rates in words.
-
-    Examples
-    --------
-    >>> times_text(RateRatio(14, 110, 22, 560))
-    '3.2 times as often [1.7, 6.0]'
-    """
-    ends = interval(ratio)
-    if math.isinf(value(ratio)):
-        return f"never seen among the others; at least {ends.low:.1f} times as often"
-    upper = "no end" if math.isinf(ends.high) else f"{ends.high:.1f}"
-    return f"{value(ratio):.1f} times as often [{ends.low:.1f}, {upper}]"
 
 
 def worst_first(

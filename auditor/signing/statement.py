@@ -12,7 +12,6 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 SIGN_OFF = "urn:auditor:sign-off:v1"
 Decision = Literal["approve", "reject", "conditional"]
-DECISIONS: tuple[Decision, ...] = ("approve", "reject", "conditional")
 
 
 def test_result(record: AuditRecord, digests: Mapping[str, str]) -> dict[str, Any]:

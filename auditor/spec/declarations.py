@@ -53,6 +53,7 @@ class Declaration(SpecPart):
     date: Day
     expires: Day | None = None
     evidence_ref: str | None = None
+    """Where what shows it is kept: a document, a register, an address. Printed beside it."""
 
     def is_expired(self, *, as_of: datetime.date) -> bool:
         return self.expires is not None and datetime.date.fromisoformat(self.expires) < as_of

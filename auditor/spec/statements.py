@@ -22,8 +22,8 @@ from auditor.spec.statement_keys import STATEMENTS, StatementKey, plain_key
 class Statement:
     """What somebody stated, or nobody did (`status` is MISSING, `text` empty).
 
-    `owner`, `date` and `expires` are those of a declaration, empty for what stands in the spec
-    alone; `expired` says that it no longer held on the day asked about.
+    `owner`, `date`, `expires` and `evidence` (what it refers to) are those of a declaration, empty
+    for what stands in the spec alone; `expired` says that it no longer held on the day asked about.
     """
 
     key: str
@@ -34,6 +34,7 @@ class Statement:
     date: str = ""
     expires: str = ""
     expired: bool = False
+    evidence: str = ""
 
     @property
     def said(self) -> str:
@@ -42,7 +43,8 @@ class Statement:
             return self.text
         until = f", valid until {self.expires}" if self.expires else ""
         late = " Out of date when this audit ran." if self.expired else ""
-        return f"{self.text} Stated by {self.owner} on {self.date}{until}.{late}"
+        shown = f" Evidence: {self.evidence}." if self.evidence else ""
+        return f"{self.text} Stated by {self.owner} on {self.date}{until}.{late}{shown}"
 
 
 def statements(
@@ -111,6 +113,7 @@ def _declared(found: Declaration, as_of: date, key: StatementKey | None = None) 
         found.date,
         found.expires or "",
         found.is_expired(as_of=as_of),
+        " ".join((found.evidence_ref or "").split()).rstrip("."),
     )
 
 

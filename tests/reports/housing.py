@@ -72,8 +72,8 @@ target: {name: housing-office desktop, latency: {p99_ms: 200}}
 
 WAIVERS = """
 waivers:
-  - {id: W-1, limit: calibration, reason: being mended, owner: A. Tenant, approved_by: B. Dean,
-     issued: 2026-11-01, expires: 2026-12-31}
+  - {id: W-1, limit: calibration, reason: being mended, compensating: a clerk looks at each,
+     owner: A. Tenant, approved_by: B. Dean, issued: 2026-11-01, expires: 2026-12-31}
   - {id: W-2, limit: overfitting, reason: old, owner: A. Tenant, approved_by: B. Dean,
      issued: 2026-01-01, expires: 2026-02-01}
 """

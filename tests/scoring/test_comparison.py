@@ -6,13 +6,10 @@ from auditor.scoring.comparison import (
     count_units,
     percent,
     points,
-    points_text,
-    times_text,
     too_few,
     unit_codes,
     worst_first,
 )
-from auditor.stats import PairedDifference, RateDifference, RateRatio, interval
 
 
 @pytest.mark.parametrize(
@@ -29,23 +26,6 @@ def test_percent_keeps_a_decimal_only_near_the_ends(share, text):
 )
 def test_points_never_say_minus_nothing(share, text):
     assert points(share) == text
-
-
-def test_a_gain_and_a_loss_are_told_apart():
-    assert points_text(RateDifference(95, 100, 400, 500)).startswith("15 points higher [")
-    assert points_text(PairedDifference(2, 12, 100)).startswith("10 points lower [")
-
-
-def test_a_loss_turns_its_interval_round():
-    difference = RateDifference(78, 100, 450, 500)
-    ends = interval(difference)
-    text = f"[{points(-ends.high)}, {points(-ends.low)}]"
-    assert points_text(difference) == f"12 points lower {text}"
-
-
-def test_ratios_without_end_are_said_in_words():
-    assert times_text(RateRatio(5, 100, 0, 100)).startswith("never seen among the others; at least")
-    assert times_text(RateRatio(0, 100, 5, 100)).startswith("0.0 times as often [0.0, ")
 
 
 def test_units_are_counted_once():
