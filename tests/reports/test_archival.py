@@ -10,7 +10,7 @@ import dataclasses
 import io
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -24,10 +24,10 @@ from auditor.reports.pdf import Enclosed, made_pdf
 from auditor.reports.pdf_apart import enclosed
 
 PDFAID = "{http://www.aiim.org/pdfa/ns/id/}"
-STRUCTURE = set(
-    "Document Part Art Sect Div BlockQuote Caption TOC TOCI Index NonStruct Private P H H1 H2 H3 H4 "
-    "H5 H6 L LI Lbl LBody Table TR TH TD THead TBody TFoot Span Quote Note Reference BibEntry Code "
-    "Link Annot Figure Formula Form".split()
+STRUCTURE = re.compile(
+    "Document|Part|Art|Sect|Div|BlockQuote|Caption|TOC|TOCI|Index|NonStruct|Private|P|H[1-6]?|L|LI|"
+    "Lbl|LBody|Table|TR|TH|TD|THead|TBody|TFoot|Span|Quote|Note|Reference|BibEntry|Code|Link|"
+    "Annot|Figure|Formula|Form"
 )
 """The standard structure types of ISO 32000-1, 14.8.4, less Ruby and Warichu."""
 
@@ -191,17 +191,7 @@ def _whole(pdf: Pdf, root: dict) -> Iterator[str]:
     for one in dictionaries(pdf):
         for what, keys in FORBIDDEN.items():
             yield from (f"{what}: a dictionary has {key}" for key in keys & one.keys())
-        if one.get("Filter") not in (None, "FlateDecode"):
-            yield f"a stream is packed by {one['Filter']}"
-        if not 0 <= one.get("ca", 1) <= 1 or not 0 <= one.get("CA", 1) <= 1:
-            yield "an opacity lies outside 0 to 1"
-        if one.get("BM") not in BLENDS:
-            yield f"blend mode {one['BM']}"
-        if one.get("S") == "Transparency" and not one.get("CS"):
-            yield "a transparency group has no colour space"
-        for key, text in one.items():
-            if isinstance(text, bytes) and len(text) > 32767 or len(key.encode()) > 127:
-                yield f"{key} is too long"
+        yield from _limited(one)
     intents = pdf.get(root, "OutputIntents") or []
     if [pdf.get(one, "S") for one in intents] != ["GTS_PDFA1"]:
         yield "there is no output intent of PDF/A"
@@ -210,6 +200,20 @@ def _whole(pdf: Pdf, root: dict) -> Iterator[str]:
         kind = (profile.data[12:16], profile.data[16:20], profile.data[36:40])
         if kind != (b"mntr", b"RGB ", b"acsp") or profile.entries.get("N") != 3:
             yield f"the colour profile is {kind}"
+
+
+def _limited(one: dict) -> Iterator[str]:
+    long = [key for key, text in one.items() if isinstance(text, bytes) and len(text) > 32767]
+    opacities = (one.get("ca", 1), one.get("CA", 1))
+    for broke, text in (
+        (one.get("Filter") not in (None, "FlateDecode"), f"packed by {one.get('Filter')}"),
+        (not all(0 <= part <= 1 for part in opacities), f"an opacity is one of {opacities}"),
+        (one.get("BM") not in BLENDS, f"the blend mode is {one.get('BM')}"),
+        (one.get("S") == "Transparency" and not one.get("CS"), "a group has no colour space"),
+        (bool(long), f"{long} are too long"),
+    ):  # fmt: skip
+        if broke:
+            yield text
 
 
 def _metadata(pdf: Pdf, root: dict) -> Iterator[str]:
@@ -221,20 +225,18 @@ def _metadata(pdf: Pdf, root: dict) -> Iterator[str]:
     if (said.get(f"{PDFAID}part"), said.get(f"{PDFAID}conformance")) != ("3", "A"):
         yield "the metadata do not say part 3, level A"
     info = pdf.get(pdf.trailer, "Info")
-    title = (
-        info["Title"].decode("utf-16") if info["Title"][:1] == b"\xfe" else info["Title"].decode()
-    )
-    for stated in (title, info["Creator"].decode(), info["Producer"].decode()):
+    for key in ("Title", "Creator", "Producer"):
+        stated = info[key].decode("utf-16" if info[key][:1] == b"\xfe" else "ascii")
         if stated not in said.values():
             yield f"{stated!r} stands in the document’s information alone"
-    if not pdf.get(root, "Lang"):
-        yield "no language is stated"
-    if pdf.get(root, "ViewerPreferences", "DisplayDocTitle") is not True:
-        yield "a reader shows the file’s name and no title"
-    if pdf.get(root, "MarkInfo", "Marked") is not True:
-        yield "MarkInfo does not say that it is tagged"
-    if not pdf.get(root, "Outlines"):
-        yield "there are no bookmarks"
+    for right, text in (
+        (bool(pdf.get(root, "Lang")), "no language is stated"),
+        (pdf.get(root, "ViewerPreferences", "DisplayDocTitle"), "a reader shows no title"),
+        (pdf.get(root, "MarkInfo", "Marked"), "MarkInfo does not say that it is tagged"),
+        (bool(pdf.get(root, "Outlines")), "there are no bookmarks"),
+    ):
+        if right is not True:
+            yield text
 
 
 def _attachments(pdf: Pdf, root: dict) -> Iterator[str]:
@@ -329,7 +331,7 @@ def _structure(pdf: Pdf, root: dict) -> Iterator[str]:
     headings = [1]
     for element in elements(pdf, pdf.get(root, "StructTreeRoot")):
         kind, inside = element["S"], [pdf.get(k, "S") for k in kids(pdf, element)]
-        if kind not in STRUCTURE:
+        if not STRUCTURE.fullmatch(kind):
             yield f"structure type {kind} is not of the standard"
         if kind == "Figure" and not element.get("Alt", b"").strip():
             yield "a picture is without words"
@@ -364,26 +366,31 @@ def _page(pdf: Pdf, page: dict) -> Iterator[str]:
             yield "a link is not printed, or hidden"
         if pdf.get(note, "A", "S") not in (None, "URI", "GoTo"):
             yield f"a link does {pdf.get(note, 'A', 'S')}"
-    tags, open_, depth, deepest = set(), [], 0, 0
-    for operator, given in operators(pdf.get(page, "Contents").data):
-        depth += (operator == b"q") - (operator == b"Q")
-        deepest = max(deepest, depth)
-        if operator in (b"BMC", b"BDC"):
-            number = pdf.get(given[1], "MCID") if operator == b"BDC" else None
-            open_.append(given[0] == "Artifact" or number is not None)
-            tags |= {number} - {None}
-        elif operator == b"EMC":
-            open_.pop()
-        elif operator in (b"k", b"K"):
-            yield "CMYK is used, and the output intent is RGB"
-        elif operator in DRAWS and not any(open_):
-            yield f"{operator.decode()} draws outside of a tag"
+    drawn = list(operators(pdf.get(page, "Contents").data))
+    deepest = max(accumulate((name == b"q") - (name == b"Q") for name, _ in drawn))
     if deepest > 28:
         yield f"states are nested {deepest} deep"
-    parents = dict(_parents(pdf))
-    held = parents.get(page.get("StructParents"), [])
+    if {b"k", b"K"} & {name for name, _ in drawn}:
+        yield "CMYK is used, and the output intent is RGB"
+    tags: set[int] = set()
+    yield from _untagged(pdf, drawn, tags)
+    held = dict(_parents(pdf)).get(page.get("StructParents"), [])
     if not all(number < len(held) and held[number] is not None for number in tags):
         yield "a tag of the page belongs to nothing"
+
+
+def _untagged(pdf: Pdf, drawn: list, tags: set[int]) -> Iterator[str]:
+    """What is drawn neither in a tag nor as decoration; `tags` takes the numbers of the tags."""
+    open_: list[bool] = []
+    for name, given in drawn:
+        if name in (b"BMC", b"BDC"):
+            number = pdf.get(given[1], "MCID") if name == b"BDC" else None
+            open_.append(given[0] == "Artifact" or number is not None)
+            tags |= {number} - {None}
+        elif name == b"EMC":
+            open_.pop()
+        elif name in DRAWS and not any(open_):
+            yield f"{name.decode()} draws outside of a tag"
 
 
 def _parents(pdf: Pdf) -> Iterator[tuple[int, list]]:
