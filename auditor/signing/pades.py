@@ -1,8 +1,10 @@
-"""A person's signature in a copy of the PDF (PAdES, ETSI EN 319 142), made by pyHanko."""
+"""A person's signature in a copy of the PDF (PAdES, ETSI EN 319 142), by pyHanko."""
 
 from __future__ import annotations
 
 import io
+import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from auditor.errors import DataError, MissingLibraryError
@@ -59,3 +61,52 @@ def signed_pdf(
         IncrementalPdfFileWriter(io.BytesIO(pdf)), meta, signer=signer
     )
     return signed.getvalue()
+
+
+@dataclass(frozen=True)
+class SignedInside:
+    """Whose certificate signed a PDF, its SHA-256, and whether the signature holds for all of it.
+
+    `fits` is for the bytes alone: who issued the certificate, and when it was used, is not known.
+    """
+
+    subject: str
+    certificate: str
+    fits: bool
+
+
+def signed_inside(pdf: bytes) -> SignedInside | None:
+    """The last signature inside of a PDF; None where there is none that can be read.
+
+    Nothing is fetched: the certificate stands for itself, and no revocation is asked for.
+
+    Raises
+    ------
+    MissingLibraryError
+        When pyHanko is not installed.
+    """
+    try:
+        from pyhanko.pdf_utils.misc import PdfError
+        from pyhanko.pdf_utils.reader import PdfFileReader
+        from pyhanko.sign.validation import SignatureCoverageLevel, validate_pdf_signature
+        from pyhanko_certvalidator import ValidationContext
+    except ImportError as error:
+        raise MissingLibraryError("pip install 'auditor[pades]'") from error
+    for library in ("pyhanko", "pyhanko_certvalidator"):
+        # They print what does not fit, with a traceback, where nobody listens.
+        logging.getLogger(library).addHandler(logging.NullHandler())
+    try:
+        found = PdfFileReader(io.BytesIO(pdf)).embedded_regular_signatures
+        if not found:
+            return None
+        certificate = found[-1].signer_cert
+        alone = ValidationContext(trust_roots=[certificate], allow_fetching=False)
+        status = validate_pdf_signature(found[-1], alone)
+    except (PdfError, ValueError, KeyError, TypeError, OSError):
+        return None
+    whole = status.coverage is SignatureCoverageLevel.ENTIRE_FILE
+    return SignedInside(
+        subject=str(certificate.subject.human_friendly),
+        certificate=certificate.sha256.hex(),
+        fits=bool(status.intact and status.valid and whole),
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditor.errors import AuditorError
+from auditor.errors import AuditorError, MissingLibraryError
 from auditor.judging.judged_record import read_record
 from auditor.judging.names import same_name
 from auditor.opening import shown_path, why_not
@@ -30,6 +30,7 @@ from auditor.signing.manifest import (
     parse_manifest,
 )
 from auditor.signing.manifest import MOST_BYTES as MOST_MANIFEST
+from auditor.signing.pades import signed_inside
 from auditor.signing.statement import (
     SIGN_OFF,
     STATEMENT,
@@ -220,10 +221,31 @@ def _check_signed_copy(folder: Path, path: Path, named: set[str], found: Found) 
         found.open_.append(f"{name} is named by no sign-off that was verified. Give its key.")
     else:
         found.checked.append(f"{name}: report.pdf, with a signature appended")
+        _check_inside(name, _bytes(path, 10**9), found)
+
+
+def _check_inside(name: str, pdf: bytes, found: Found) -> None:
+    """The person's own signature in the PDF, where the library that made it is installed."""
+    try:
+        inside = signed_inside(pdf)
+    except MissingLibraryError as error:
         found.not_checked.append(
-            f"{name}: the person's signature inside the PDF (PAdES), its certificate and its time. "
-            "This command does not look inside; open it in a reader of PDF that checks signatures."
+            f"{name}: the person's signature inside the PDF (PAdES). For it, install pyHanko "
+            f"({error}), or open the file in a reader of PDF that checks signatures."
         )
+        return
+    if inside is None or not inside.fits:
+        why = "holds none that can be read" if inside is None else "does not fit its bytes"
+        found.problems.append(f"{name}: the signature inside the PDF (PAdES) {why}. {MIXED}.")
+        return
+    found.checked.append(
+        f"{name}: the signature inside fits the whole file; certificate of {inside.subject}, "
+        f"SHA-256 {inside.certificate[:12]}"
+    )
+    found.not_checked.append(
+        f"{name}: who issued that certificate, whether it was revoked, and when it was used. A "
+        "reader of PDF with the issuers that you trust says so."
+    )
 
 
 def _decided(folder: Path, name: str, sealed: Sealed, manifest: Manifest) -> str:

@@ -37,7 +37,8 @@ from auditor.signing.bundle import (
 )
 from auditor.signing.envelope import EnvelopeError, canonical, pre_authentication, seal, unseal
 from auditor.signing.keys import Passphrase, key_id, private_key, public_key
-from auditor.signing.manifest import is_plain, signer_of
+from auditor.signing.manifest import file_digest, is_plain, signer_of
+from auditor.signing.statement import sign_off
 from auditor.signing.statement import test_result as stated_result
 from auditor.signing.verifying import verify
 
@@ -510,7 +511,11 @@ def test_a_certificate_signs_a_copy_of_the_pdf_and_leaves_the_report_as_it_is(
     found = check(bundle, KEY, DEAN)
     assert not found.problems
     assert f"sign-off/{signed.name}: report.pdf, with a signature appended" in found.checked
-    assert any(signed.name in line and "does not look inside" in line for line in found.not_checked)
+    whose = (
+        "the signature inside fits the whole file; certificate of Common Name: B. Dean, SHA-256 "
+    )
+    assert f"sign-off/{signed.name}: {whose}" in found.checked[-1]
+    assert f"sign-off/{signed.name}: who issued that certificate" in found.not_checked[-1]
     assert check(bundle).open_[-1].startswith(f"sign-off/{signed.name} is named by no sign-off")
     signed.write_bytes(signed.read_bytes() + b"\n")
     assert "is void" in check(bundle, KEY, DEAN).problems[0]
@@ -522,6 +527,49 @@ def test_a_certificate_signs_a_copy_of_the_pdf_and_leaves_the_report_as_it_is(
         each.unlink()
     with pytest.raises(DataError, match=r"dean\.p12 cannot be opened with that passphrase"):
         decide(bundle, certificate=by, now=later)
+
+
+def approve_copy(path: Path, copy_: Path) -> None:
+    """Put a statement about a copy as it is now in place of a sign-off, by the dean's own key."""
+    statement = sign_off(
+        files={f"sign-off/{copy_.name}": file_digest(copy_)}, person="B. Dean", role="Head",
+        decision="approve", notes="", time="2026-11-22T12:00:00Z", author="A. Auditor",
+        same_person=False, verdict="FAIL",
+    )  # fmt: skip
+    path.write_bytes(seal(statement, DEAN))
+
+
+def test_a_signature_inside_a_pdf_that_does_not_fit_is_named(bundle, tmp_path, monkeypatch):
+    pytest.importorskip("pyhanko", reason="PAdES needs pyHanko: pip install 'auditor[pades]'")
+    monkeypatch.setenv("WORDS", "open sesame")
+    by = Certificate(certificate(tmp_path / "dean.p12", b"open sesame"), Passphrase("WORDS"))
+    path, _ = decide(bundle, certificate=by)
+    signed = path.with_name(path.name.replace(".dsse.json", ".report.pdf"))
+    data, report = signed.read_bytes(), (bundle / "report.pdf").read_bytes()
+    changed = data.replace(b"/Reason", b"/Reasom")
+    for copy_, said in (
+        (changed, "does not fit its bytes"),
+        (data + b"\n% more\n", "does not fit its bytes"),
+        (report, "holds none that can be read"),
+        (data[:-400], "holds none that can be read"),
+    ):
+        signed.write_bytes(copy_)
+        approve_copy(path, signed)
+        (problem,) = check(bundle, KEY, DEAN).problems
+        assert problem.startswith(f"sign-off/{signed.name}: the signature inside the PDF")
+        assert said in problem
+
+
+def test_without_pyhanko_the_signature_inside_is_said_not_to_be_checked(bundle, monkeypatch):
+    path, _ = decide(bundle)
+    signed = path.with_name(path.name.replace(".dsse.json", ".report.pdf"))
+    signed.write_bytes((bundle / "report.pdf").read_bytes() + b"more")
+    approve_copy(path, signed)
+    monkeypatch.setitem(sys.modules, "pyhanko", None)
+    monkeypatch.setitem(sys.modules, "pyhanko.pdf_utils.misc", None)
+    found = check(bundle, KEY, DEAN)
+    assert not found.problems
+    assert "(PAdES). For it, install pyHanko (pip install" in found.not_checked[-1]
 
 
 def test_without_pyhanko_a_certificate_is_refused_with_the_remedy(bundle, tmp_path, monkeypatch):
