@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from scipy.ndimage import gaussian_filter, zoom
 from torch import nn
 
@@ -25,6 +26,7 @@ from auditor.contract import Available, Need
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.views import AS_SHOT, View, ViewContext
 from auditor.findings import ModelFacts, TensorFacts
+from auditor.models.predictor import Prediction
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.rows import Rows
 from auditor.scoring.tasks import classification
@@ -136,6 +138,15 @@ class Net:
                      for i in range(0, len(frames), 300)]  # fmt: skip
         return np.concatenate([p.numpy() for p in parts])
 
+    def predict(self, frames: Frames) -> Prediction:
+        """As a `Predictor` answers."""
+        return Prediction(self(frames))
+
+    def features(self, frames: Frames) -> np.ndarray:
+        """What goes into the last layer, (n, 864)."""
+        with torch.no_grad():
+            return np.asarray(self.module[:-1](_tensor(frames)).numpy())  # type: ignore[index]
+
 
 def _tensor(frames: Frames) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 64 - 2
@@ -182,10 +193,9 @@ class FrameEvidence:
     spec: AuditSpec
     shot: Frames
     data: Dataset
-    net: Callable[[Frames], np.ndarray]
+    net: Net
     check_id: str = ""
     known: dict[str, Outcomes] = field(default_factory=dict)
-    features: np.ndarray | None = None
     kinds: tuple[str, ...] = ("image",)
 
     @cached_property
@@ -236,12 +246,13 @@ class FrameEvidence:
         return ()
 
     def scan(self, split: str, *, part: str = "sound") -> pd.DataFrame:
-        from auditor.data.scan import PROPERTY_NAMES, properties
+        from auditor.data.scan import PROPERTY_NAMES, THUMBNAIL, properties
 
+        small = [Image.fromarray(f).resize((THUMBNAIL, THUMBNAIL)).tobytes() for f in self.shot]
         found = pd.DataFrame([properties(f) for f in self.shot], columns=list(PROPERTY_NAMES))
         return found.assign(
             image_id=self.data.image_ids, readable=True, width=SIDE, height=SIDE, mode="RGB",
-            format="PNG", bytes=1000,
+            format="PNG", bytes=1000, thumbnail=small,
         )  # fmt: skip
 
     def scan_of(self, split: str, image_ids: Sequence[str]) -> pd.DataFrame:
@@ -254,12 +265,16 @@ class FrameEvidence:
         return tuple(self.data.image_ids[:sample])
 
     def embedding(self, split: str = "test", *, part: str = "sound") -> np.ndarray:
-        assert self.features is not None
-        return self.features
+        return self.net.features(self.shot)
+
+    def predictor(self) -> Net:
+        return self.net
 
 
-def dataset_of(labels: np.ndarray, present: np.ndarray, *, name: str = "planted") -> Dataset:
-    """Images with the cue's presence as an attribute that should carry no weight."""
+def dataset_of(
+    labels: np.ndarray, attributes: Mapping[str, np.ndarray], *, sources: Sequence[str] = ()
+) -> Dataset:
+    """Images with nuisance attributes (n,); `sources` of them tell where the images are from."""
     n = len(labels)
     frame = pd.DataFrame(
         {
@@ -269,12 +284,16 @@ def dataset_of(labels: np.ndarray, present: np.ndarray, *, name: str = "planted"
             "unit": [""] * n,
             "annotator": [""] * n,
             "time": pd.Series([pd.NaT] * n, dtype="datetime64[ns]"),
-            f"attribute:{name}": np.where(present, "with", "without"),
+            **{f"attribute:{name}": groups for name, groups in attributes.items()},
         }
     )
+    declared = tuple(
+        Attribute(name=name, role="nuisance", groups=tuple(np.unique(groups).tolist()),
+                  source=name in sources)
+        for name, groups in attributes.items()
+    )  # fmt: skip
     return Dataset(
-        split="test", frame=frame, classes=CLASSES,
-        attributes=(Attribute(name=name, role="nuisance", groups=("with", "without")),),
+        split="test", frame=frame, classes=CLASSES, attributes=declared,
         digest="0" * 64, has_labels=True, has_units=False,
     )  # fmt: skip
 

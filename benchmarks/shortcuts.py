@@ -49,13 +49,15 @@ from auditor.findings import Measure, Result, Unmeasured
 from auditor.judging.judge import judge
 from auditor.judging.policy_file import load_policy
 from auditor.record import CheckResults
-from auditor.spec import ShortcutSpec
 from auditor.stats import bound, value, wilson
 
 MARGIN, AUDITED, FIRST_SEED = 0.05, 500, 100
 RHOS = (0.0, 0.5, 0.8, 0.9, 0.95)
 COMPONENT = {"tint": "colour", "blur": "sharpness", "texture": "sharpness", "border": "border"}
 """Which component of a picture holds a cue; a marker is in a corner of the seed's."""
+GLANCE = {"marker": "corners", "tint": "colour", "blur": "sharpness", "texture": "sharpness",
+          "border": "border"}  # fmt: skip
+"""What of a picture tells a cue at a glance (shortcut/trivial-features)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,12 +70,45 @@ class World:
     frames: np.ndarray
     labels: np.ndarray
     present: np.ndarray
+    rho: float
     reliance: float
 
     @property
     def evidence(self) -> FrameEvidence:
+        planted = np.where(self.present, "with", "without")
+        return self._with({"planted": planted})
+
+    @property
+    def apart(self) -> FrameEvidence:
+        """The same with an attribute that is in no pixel, and with sources.
+
+        `unseen` goes with the label as the cue does. At `site` c the cue always tells the label, at
+        a and b, half of whose images conflict, it never does; `dealt` is a site at random.
+        """
+        rng = np.random.default_rng([self.seed, *self.cue.encode(), 0x517E])
+        unseen = self.present.copy()
+        for label in (0, 1):
+            unseen[self.labels == label] = rng.permutation(self.present[self.labels == label])
+        agrees = self.present == (self.labels == 1)
+        honest = ~agrees
+        honest[rng.permutation(np.flatnonzero(agrees))[: int(honest.sum())]] = True
+        n = len(self.labels)
+        return self._with(
+            {
+                "planted": np.where(self.present, "with", "without"),
+                "unseen": np.where(unseen, "with", "without"),
+                "site": np.where(honest, rng.choice(["a", "b"], n), "c"),
+                "dealt": rng.choice(["x", "y", "z"], n),
+            },
+            sources=("site", "dealt"),
+        )
+
+    def _with(
+        self, attributes: Mapping[str, np.ndarray], *, sources: Sequence[str] = ()
+    ) -> FrameEvidence:
         spec = spec_of(self.seed, shortcuts=(declared(self.cue, self.seed),))
-        return FrameEvidence(spec, self.frames, dataset_of(self.labels, self.present), self.net)
+        data = dataset_of(self.labels, attributes, sources=sources)
+        return FrameEvidence(spec, self.frames, data, self.net)
 
 
 def corner(seed: int) -> tuple[int, int]:
@@ -91,9 +126,7 @@ def component(cue: str, seed: int) -> str:
 def declared(cue: str, seed: int) -> dict[str, Any]:
     """The cue as a user would name it under `shortcuts`."""
     if cue != "marker":
-        if "transform" in ShortcutSpec.model_fields:
-            return {"name": cue, "transform": COMPONENT[cue]}
-        return {"name": cue, "region": (0.0, 0.0, 0.25, 0.25)}
+        return {"name": cue, "transform": COMPONENT[cue]}
     y, x = corner(seed)
     region = tuple(v / SIDE for v in (x - 1, y - 1, x + 5, y + 5))
     return {"name": cue, "region": region}
@@ -117,9 +150,8 @@ def world(
         for which in (1, 0)
     ]
     reliance = float(seen[0].mean() - seen[1].mean())
-    return World(
-        cue, seed, net, with_cue(frames[test], cue, present, seed), true, present, reliance
-    )
+    shot = with_cue(frames[test], cue, present, seed)
+    return World(cue, seed, net, shot, true, present, rho, reliance)
 
 
 # What is asked of each world
@@ -150,8 +182,6 @@ def above(measure: Measure) -> bool:
 
 def toggle(w: World, evidence: FrameEvidence) -> dict[str, Any]:
     """Whether the cue, named by the user, is shown to be worth more than five points."""
-    if w.cue != "marker" and "transform" not in ShortcutSpec.model_fields:
-        return {}
     found = results_of("shortcut/toggle", evidence)
     worth = [m for m in found if isinstance(m, Measure)
              and m.name in ("accuracy-worth", "declared-worth")
@@ -165,8 +195,6 @@ def toggle(w: World, evidence: FrameEvidence) -> dict[str, Any]:
 
 def donor_swap(w: World, evidence: FrameEvidence) -> dict[str, Any]:
     """Whether the component that holds the cue is shown, and whether it comes first."""
-    if "shortcut/donor-swap" not in check_classes():
-        return {}
     found = results_of("shortcut/donor-swap", evidence)
     worth = [m for m in found if isinstance(m, Measure) and m.name == "accuracy-worth"]
     by_name = {str(m.subject.get("component")): m for m in worth}
@@ -191,6 +219,37 @@ def metadata(w: World, evidence: FrameEvidence) -> dict[str, Any]:
     }
 
 
+def glance(w: World, evidence: FrameEvidence) -> dict[str, Any]:
+    """Whether the cue's kind is said to tell the label, and answers to go with it."""
+    found = results_of("shortcut/trivial-features", evidence)
+    of_cue = {m.name: m for m in found if isinstance(m, Measure)
+              and m.subject.get("cue") == GLANCE[w.cue]}  # fmt: skip
+    used = of_cue.get("accuracy-worth")
+    return {
+        "glance": bool(of_cue["label-auc"].facts["offered"]),
+        "glance_used": None if used is None else above(used),
+    }
+
+
+def decodability(w: World, evidence: FrameEvidence) -> dict[str, Any]:
+    """Whether the cue is said to be readable, and an attribute that is in no pixel."""
+    found = results_of("shortcut/decodability", w.apart)
+    read = {m.subject.get("attribute"): bool(m.facts["readable"])
+            for m in found if isinstance(m, Measure)}  # fmt: skip
+    return {"readable": read["planted"], "unseen_readable": read["unseen"]}
+
+
+def left_out(w: World, evidence: FrameEvidence) -> dict[str, Any]:
+    """Whether the source where the cue tells the label is told, and any that was dealt."""
+    found = results_of("shortcut/leave-one-source-out", w.apart)
+    lost = [m for m in found if isinstance(m, Measure)]
+    cued = [above(m) for m in lost if m.subject.get("site") == "c"]
+    return {
+        "source": cued[0] if cued and w.rho else None,
+        "dealt_source": any(above(m) for m in lost if m.subject.get("dealt") is not None),
+    }
+
+
 def rivals(w: World, evidence: FrameEvidence) -> dict[str, Any]:
     right = evidence.answers().correct
     return {
@@ -203,7 +262,8 @@ def rivals(w: World, evidence: FrameEvidence) -> dict[str, Any]:
 
 
 ASKED: Mapping[str, Callable[[World, FrameEvidence], dict[str, Any]]] = {
-    "toggle": toggle, "swap": donor_swap, "metadata": metadata, "accuracy": rivals
+    "toggle": toggle, "swap": donor_swap, "metadata": metadata, "accuracy": rivals,
+    "glance": glance, "readable": decodability, "source": left_out,
 }  # fmt: skip
 """By the first key of what each gives."""
 
@@ -270,6 +330,12 @@ LINES: Mapping[str, Callable[[Mapping[str, Any]], bool | None]] = {
     "metadata: fails the policy": lambda r: (
         None if "metadata_verdict" not in r else r["metadata_verdict"] == "FAIL"
     ),
+    "trivial-features: the data offer it": got("glance"),
+    "trivial-features: answers go with it": got("glance_used"),
+    "decodability: the cue can be read": got("readable"),
+    "decodability: an attribute in no pixel can be read": got("unseen_readable"),
+    "leave-one-source-out: the source of the cue": got("source"),
+    "leave-one-source-out: any of three dealt sources": got("dealt_source"),
     "deepchecks: property predicts the label (PPS .8)": got("deepchecks_correlation"),
     "deepchecks: weak segment (80% of average)": got("deepchecks_weak"),
     "cleanlab: spurious correlation (score .3)": got("cleanlab"),
@@ -331,7 +397,9 @@ def few(kept: Kept, seeds: int) -> None:
         for seed in range(20, 20 + max(1, seeds // 2))
         for cue in CUES
     ]  # fmt: skip
-    print("\n200 audit images at .95: the metadata check where few images conflict\n")
+    print("\n200 audit images at .95\n")
+    table({"all": rows})
+    print("\nThe metadata check there, where few images conflict\n")
     print("| conflicting images | nets | PASS | FAIL | not decided |\n|---|---|---|---|---|")
     for name, low, high in (("fewer than 20", 0, 20), ("20 and more", 20, 999)):
         here = [r for r in rows if low <= r["conflicting"] < high]

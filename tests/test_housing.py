@@ -146,6 +146,19 @@ def test_what_is_sound_is_not_flagged(record, sound):
     assert not leaning
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("shortcut/metadata:accuracy-worth:attribute=floor@test", "rests on floor: cleared"),
+        ("shortcut/toggle:accuracy-lost:artefact=mirroring@test", "mirroring is added: cleared"),
+    ],
+)
+def test_floor_and_mirroring_are_cleared_by_name(record, name, title):
+    finding = record.finding(name)
+    assert record.measure(finding).facts["cleared"]
+    assert ordered(record).title(finding).endswith(title)
+
+
 def test_latency_on_the_target_is_not_flagged(record):
     said = verdicts(record, "target:p99_ms").values()
     assert said

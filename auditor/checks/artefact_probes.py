@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from auditor.checks.artefact_views import Views
-from auditor.checks.shortcut_grades import graded_cells
+from auditor.checks.shortcut_grades import cleared, graded_cells
 from auditor.comparing.pairs import Pair
 from auditor.contract import Evidence
 from auditor.data.views import View
@@ -62,8 +62,12 @@ def graded(
         )
 
 
-def exchanged(probe: Probe) -> Iterator[Measured]:
-    """What the region's content is worth, and how many answers turn on it."""
+def exchanged(probe: Probe, *, margin: float) -> Iterator[Measured]:
+    """What the region's content is worth, and how many answers turn on it.
+
+    A component of the whole picture can be cleared; a region cannot, because few donors may carry
+    what it is looked at for.
+    """
     if probe.views.exchanged is None:
         return
     same, other = (probe.rows(view, None) for view in probe.views.exchanged)
@@ -75,12 +79,7 @@ def exchanged(probe: Probe) -> Iterator[Measured]:
         yield few
         return
     other, same = pair.first, pair.second
-    facts: dict[str, Any] = {"transform": probe.transform}
-    beyond = None
-    if probe.transform is None:
-        beyond = _beyond_placebo(probe, other, subject)
-        facts = {"carried_by": _carried(same, probe.carried_by), **_against(beyond)}
-    yield pair.difference(
+    worth = pair.difference(
         name,
         subject,
         of=(same.right, other.right),
@@ -88,10 +87,15 @@ def exchanged(probe: Probe) -> Iterator[Measured]:
         examples=worst_first(
             same.image_ids, badness=other.confidence, among=same.right & ~other.right
         ),
-        facts=facts,
     )
-    if beyond is not None:
+    if probe.transform is None:
+        beyond = _beyond_placebo(probe, other, subject)
+        carried = _carried(same, probe.carried_by)
+        yield replace(worth, facts={"carried_by": carried, **_against(beyond)})
         yield beyond
+    else:
+        found = cleared(worth.estimate, margin=margin)
+        yield replace(worth, facts={"transform": probe.transform, **found})
     yield pair.share("flip-rate", subject, pair.changed)
 
 
@@ -147,8 +151,11 @@ def _carried(rows: Rows, carried_by: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def added(evidence: Evidence, probe: Probe) -> Iterator[Measured]:
-    """What adding the artefact costs, and which class it draws answers to."""
+def added(evidence: Evidence, probe: Probe, *, margin: float) -> Iterator[Measured]:
+    """What adding the artefact costs, and which class it draws answers to.
+
+    Where nothing of that is shown, and all to be below `margin`, it is cleared.
+    """
     view = probe.views.added
     if view is None:
         return
@@ -159,7 +166,7 @@ def added(evidence: Evidence, probe: Probe) -> Iterator[Measured]:
         yield few
         return
     with_it, as_shot = pair.first, pair.second
-    yield pair.difference(
+    lost = pair.difference(
         "accuracy-lost",
         subject,
         of=(as_shot.right, with_it.right),
@@ -169,7 +176,10 @@ def added(evidence: Evidence, probe: Probe) -> Iterator[Measured]:
         ),
     )
     images = Pair.of(probe.rows(view, "image"), evidence.scored("test", of="image"))
-    yield from (_answer_shift(images, name, probe) for name in _drawn_to(images))
+    shifts = [_answer_shift(images, name, probe) for name in _drawn_to(images)]
+    drawn = [shift.estimate for shift in shifts if isinstance(shift, Measure)]
+    yield replace(lost, facts=cleared(lost.estimate, *drawn, margin=margin))
+    yield from shifts
 
 
 def _drawn_to(pair: Pair) -> list[str]:

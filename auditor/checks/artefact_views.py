@@ -39,7 +39,7 @@ class Views:
 def views_of(shortcut: ShortcutSpec, *, spec: AuditSpec) -> Views:
     """The views of a shortcut; raises SpecError when its patch cannot be read as a picture."""
     if shortcut.region is None:
-        return _of_transform(shortcut)
+        return _of_transform(shortcut, spec)
     region = Region(*shortcut.region)
     patch = None if shortcut.patch is None else _patched(shortcut, shortcut.patch, region, spec)
     return views_in(region, known=declared_regions(spec), added=patch)
@@ -66,10 +66,10 @@ def declared_regions(spec: AuditSpec) -> tuple[Region, ...]:
     return tuple(Region(*s.region) for s in spec.shortcuts if s.region is not None)
 
 
-def _of_transform(shortcut: ShortcutSpec) -> Views:
+def _of_transform(shortcut: ShortcutSpec, spec: AuditSpec) -> Views:
     name = shortcut.transform or ""
     try:
-        view = added(name)
+        view = added(name, known=declared_regions(spec))
     except ValueError as error:
         raise SpecError(
             f"shortcuts: {shortcut.name!r}: {error}. Correct `transform`, or give a region."
@@ -82,12 +82,8 @@ def _of_transform(shortcut: ShortcutSpec) -> Views:
 
 def _mirrored(of: Region) -> tuple[Region, ...]:
     """Where a region lies with left and right exchanged, with top and bottom, and with both."""
-    left, top, right, bottom = 1 - of.x1, 1 - of.y1, 1 - of.x0, 1 - of.y0
-    return (
-        Region(left, of.y0, right, of.y1),
-        Region(of.x0, top, of.x1, bottom),
-        Region(left, top, right, bottom),
-    )
+    upended = Region(of.x0, 1 - of.y1, of.x1, 1 - of.y0)
+    return (of.mirrored, upended, upended.mirrored)
 
 
 def _patched(shortcut: ShortcutSpec, file: str, region: Region, spec: AuditSpec) -> PatchInRegion:

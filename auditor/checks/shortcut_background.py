@@ -22,7 +22,7 @@ from auditor.contract import (
     Words,
 )
 from auditor.contract.words import EITHER_WAY
-from auditor.data.backgrounds import BackgroundReplaced, ObjectsPainted
+from auditor.data.backgrounds import BackgroundReplaced, ObjectsPainted, object_classes
 from auditor.data.views import View
 from auditor.findings import Cell, Measure, Result, Subject, Table
 from auditor.scoring.comparison import worst_first
@@ -162,9 +162,7 @@ class Background(Check):
 
     def object_classes(self, classes: Sequence[str], spec: AuditSpec) -> tuple[str, ...]:
         """The classes of a class map that are objects."""
-        stated = spec.consequences.adverse if spec.consequences else ()
-        named = self.objects or tuple(stated)
-        return tuple(c for c in classes if c in named) or tuple(classes[1:])
+        return object_classes(classes, named=self.objects or spec.consequences.adverse)
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         views = self.views(evidence.model.classes, evidence.spec)

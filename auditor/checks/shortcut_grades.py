@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
+from typing import Any
 
+from auditor.contract import Words
 from auditor.findings import Cell, Column
 from auditor.stats import Estimate, bound, interval, value
 
@@ -56,6 +60,40 @@ def grade(
     if bound(reliance, side="high") < margin:
         return Grade.OPPORTUNITY if offered else Grade.NOT_SHOWN
     return Grade.INCONCLUSIVE
+
+
+def cleared(*worths: Estimate, margin: float) -> Mapping[str, Any]:
+    """The facts `cleared` and `cleared_below`, the margin, where nothing speaks for a reliance.
+
+    That is where every worth is shown to lie within the margin on either side of 0, and none to be
+    above 0; else no facts. Strongly negative, it is relied upon against what the data offer.
+    """
+    found = [(bound(one, side="low"), bound(one, side="high")) for one in worths]
+    if found and all(-margin < low <= 0 and high < margin for low, high in found):
+        return {"cleared": True, "cleared_below": margin}
+    return {}
+
+
+def with_cleared(
+    words: Mapping[str, Words | tuple[Words, ...]], *names: str, of: str
+) -> Mapping[str, Words | tuple[Words, ...]]:
+    """Words in which the worths of these names are told otherwise where they are cleared.
+
+    `of` is the field that names what is cleared.
+    """
+    told = dict(words)
+    for name in names:
+        found = words[name]
+        each = (found,) if isinstance(found, Words) else found
+        told[name] = tuple(
+            word
+            for one in each
+            for word in (
+                replace(one, title=f"{one.title}: cleared{{cleared:if}}", short=f"{of} cleared"),
+                one,
+            )
+        )
+    return told
 
 
 COLUMNS = (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -16,7 +16,14 @@ from auditor.checks.association import (
 )
 from auditor.checks.attribute_cells import cell_rows, cell_table, heat, worst_cell
 from auditor.checks.labelled_rows import LabelledRows, of_classifier, of_objects, of_presence
-from auditor.checks.shortcut_grades import COLUMNS, MARGIN, Grade, graded_cells
+from auditor.checks.shortcut_grades import (
+    COLUMNS,
+    MARGIN,
+    Grade,
+    cleared,
+    graded_cells,
+    with_cleared,
+)
 from auditor.contract import (
     Attributes,
     Check,
@@ -39,13 +46,85 @@ from auditor.findings import (
     Unmeasured,
 )
 from auditor.scoring.comparison import count_units, too_few, worst_first
-from auditor.stats import rate
+from auditor.stats import bound, rate
 
 _SCORES = ClassScores(optional=True)
 _WORST = (
     "Lowest of {cells} combinations: {worst[label]}, where {attribute} is {worst[group]}: "
     "{worst[share]:percent} ({worst[low]:percent} to {worst[high]:percent}) of {worst[n]:,}."
 )
+_ALPHA = 0.05
+_CLEARED = (
+    "That clears {attribute}: it is not shown to be worth anything, and shown to be worth less "
+    "than {cleared_below:points} points.",
+    "That clears {attribute}: no worth is shown, it goes with the label by {goes_with:.2f} of 1 at "
+    "most, and among images of the same label the scores do not go with it (p = {no_p:.2g}).",
+)
+
+_WORDS: Mapping[str, Words | tuple[Words, ...]] = {
+    "association": Words(
+        title="How strongly {attribute} goes with the label",
+        short="{attribute} goes with the label",
+        sentence="How strongly {attribute} goes with the label, from 0 (not at all) to 1: "
+        "{value} over {n:rows}. That is what the data offer, not what the model uses.",
+    ),
+    "presence-association": Words(
+        title="How strongly {attribute} goes with {class} in the image",
+        short="{attribute} goes with {class}",
+        sentence="How strongly {attribute} goes with whether {class} is in the image, from 0 "
+        "(not at all) to 1: {value} over {n:rows}. That is what the data offer, not what the "
+        "model uses.",
+    ),
+    "accuracy-worth": Words(
+        title="Accuracy that rests on {attribute}",
+        span=EITHER_WAY,
+        short="{attribute} decides",
+        sentence=(
+            "Accuracy where {attribute} goes with the label {this}; where they disagree "
+            "{other}; among images of the same label {gap}.",
+            *_CLEARED,
+            _WORST,
+        ),
+        hundred="Of 100 images where {attribute} goes with the label it answers {here} "
+        "rightly; of 100 where they disagree, {there}.",
+        sides=("Goes with the label", "Disagrees with it"),
+        compared="Difference, adjusted for label",
+        action="train without {attribute} in the pictures, and test again",
+    ),
+    "found-worth": Words(
+        title="Objects found that rest on {attribute}",
+        span=EITHER_WAY,
+        short="{attribute} decides what is found",
+        sentence=(
+            "Objects found where {attribute} goes with their class {this}; where they disagree "
+            "{other}; among objects of the same class {gap}.",
+            *_CLEARED,
+            _WORST,
+        ),
+        hundred="Of 100 objects where {attribute} goes with their class it finds {here}; of "
+        "100 where they disagree, {there}.",
+        sides=("Goes with the class", "Disagrees with it"),
+        compared="Difference, adjusted for class",
+        action="train without {attribute} in the pictures, and test again",
+    ),
+    "presence-worth": Words(
+        title="Seeing {class} that rests on {attribute}",
+        span=EITHER_WAY,
+        short="{attribute} decides whether {class} is seen",
+        sentence=(
+            "How often it is rightly said that {class} is in the image, or is not: where "
+            "{attribute} goes with it {this}; where they disagree {other}; among images alike "
+            "in it {gap}.",
+            *_CLEARED,
+            _WORST,
+        ),
+        hundred="Of 100 images where {attribute} goes with {class} being there, or not, it is "
+        "right about {here}; of 100 where they disagree, about {there}.",
+        sides=("Goes with the class", "Disagrees with it"),
+        compared="Difference, adjusted for class",
+        action="train without {attribute} in the pictures, and test again",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -101,67 +180,9 @@ class Metadata(Check):
         "Mantel & Haenszel (1959), doi:10.1093/jnci/22.4.719 (weights of the labels)",
     )
 
-    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = {
-        "association": Words(
-            title="How strongly {attribute} goes with the label",
-            short="{attribute} goes with the label",
-            sentence="How strongly {attribute} goes with the label, from 0 (not at all) to 1: "
-            "{value} over {n:rows}. That is what the data offer, not what the model uses.",
-        ),
-        "presence-association": Words(
-            title="How strongly {attribute} goes with {class} in the image",
-            short="{attribute} goes with {class}",
-            sentence="How strongly {attribute} goes with whether {class} is in the image, from 0 "
-            "(not at all) to 1: {value} over {n:rows}. That is what the data offer, not what the "
-            "model uses.",
-        ),
-        "accuracy-worth": Words(
-            title="Accuracy that rests on {attribute}",
-            span=EITHER_WAY,
-            short="{attribute} decides",
-            sentence=(
-                "Accuracy where {attribute} goes with the label {this}; where they disagree "
-                "{other}; among images of the same label {gap}.",
-                _WORST,
-            ),
-            hundred="Of 100 images where {attribute} goes with the label it answers {here} "
-            "rightly; of 100 where they disagree, {there}.",
-            sides=("Goes with the label", "Disagrees with it"),
-            compared="Difference, adjusted for label",
-            action="train without {attribute} in the pictures, and test again",
-        ),
-        "found-worth": Words(
-            title="Objects found that rest on {attribute}",
-            span=EITHER_WAY,
-            short="{attribute} decides what is found",
-            sentence=(
-                "Objects found where {attribute} goes with their class {this}; where they disagree "
-                "{other}; among objects of the same class {gap}.",
-                _WORST,
-            ),
-            hundred="Of 100 objects where {attribute} goes with their class it finds {here}; of "
-            "100 where they disagree, {there}.",
-            sides=("Goes with the class", "Disagrees with it"),
-            compared="Difference, adjusted for class",
-            action="train without {attribute} in the pictures, and test again",
-        ),
-        "presence-worth": Words(
-            title="Seeing {class} that rests on {attribute}",
-            span=EITHER_WAY,
-            short="{attribute} decides whether {class} is seen",
-            sentence=(
-                "How often it is rightly said that {class} is in the image, or is not: where "
-                "{attribute} goes with it {this}; where they disagree {other}; among images alike "
-                "in it {gap}.",
-                _WORST,
-            ),
-            hundred="Of 100 images where {attribute} goes with {class} being there, or not, it is "
-            "right about {here}; of 100 where they disagree, about {there}.",
-            sides=("Goes with the class", "Disagrees with it"),
-            compared="Difference, adjusted for class",
-            action="train without {attribute} in the pictures, and test again",
-        ),
-    }
+    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = with_cleared(
+        _WORDS, "accuracy-worth", "found-worth", of="{attribute}"
+    )
 
     least_conflicting: Annotated[
         int,
@@ -223,7 +244,18 @@ class Metadata(Check):
         )
         if few is not None:
             return few
-        return _measured(found, known, subject, aligned=aligned, conflicting=conflicting, rng=rng)
+        worth = _measured(found, known, subject, aligned=aligned, conflicting=conflicting, rng=rng)
+        return replace(worth, facts={**worth.facts, **self._cleared(found, worth)})
+
+    def _cleared(self, found: Association, worth: Measure) -> Mapping[str, Any]:
+        """The facts of what is shown not to be used: too little is worth, or nothing offers it."""
+        facts = cleared(worth.estimate, margin=MARGIN)
+        most, p = bound(found.strength, side="high"), worth.facts["dependence_p"]
+        if facts or bound(worth.estimate, side="low") > 0:
+            return facts
+        if most < self.least_association and p > _ALPHA:
+            return {"cleared": True, "goes_with": most, "no_p": p}
+        return {}
 
     def _graded(
         self, found: Association, worth: Measure | Unmeasured, known: LabelledRows,

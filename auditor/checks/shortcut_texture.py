@@ -24,7 +24,8 @@ from auditor.contract import (
     Words,
 )
 from auditor.contract.words import EITHER_WAY, FROM_0
-from auditor.data.shape_and_texture import Grey, HighPass, LowPass, PatchesShuffled
+from auditor.data.backgrounds import object_classes
+from auditor.data.shape_and_texture import Grey, HighPass, LowPass, PatchesShuffled, Silhouettes
 from auditor.data.views import View
 from auditor.findings import Measure, Measured, Result, Subject, Unmeasured
 from auditor.scoring.set_values import EmptySetError
@@ -85,6 +86,39 @@ class FilteredAnswers(Need):
 
 
 @dataclass(frozen=True)
+class SilhouetteAnswers(Need):
+    """Answers to images of which the outlines of objects alone are left, by their class maps.
+
+    Boxes have no outline, and an image with one label has none that anybody knows.
+    """
+
+    def unmet(self, available: Available) -> Unmet | None:
+        if available.model.task == "segmentation":
+            return FilteredAnswers().unmet(available)
+        return Unmet(
+            reason="No class map says where the outlines of things are; without one a silhouette "
+            "has no meaning.",
+            remedy="Nothing to do: this is asked of segmenters only.",
+            applies=False,
+        )
+
+    def passes(self, available: Available) -> tuple[Pass, ...]:
+        asked = Texture.asked(available.spec)
+        change = silhouettes(available.model.classes, available.spec)
+        return (Pass("test", view=change.view, sample=asked.sample),)
+
+    def frame_splits(self, available: Available) -> tuple[str, ...]:
+        return ("test",)
+
+
+def silhouettes(classes: Sequence[str], spec: AuditSpec) -> Change:
+    """Outlines alone, of the adverse classes of a class map, or of all but the first."""
+    named = object_classes(classes, named=spec.consequences.adverse)
+    at = tuple(classes.index(name) for name in named)
+    return Change(Silhouettes(at), "surface", "black silhouettes on white")
+
+
+@dataclass(frozen=True)
 class CueConflictImages(LiveModel):
     """Images whose shape is of one class and whose texture of another, for a classifier."""
 
@@ -107,6 +141,7 @@ class CueConflictImages(LiveModel):
 
 
 _SHUFFLED = ShuffledAnswers(optional=True)
+_SILHOUETTES = SilhouetteAnswers(optional=True)
 _CONFLICTS = CueConflictImages(optional=True)
 _AMONG = "the sample of test images"
 
@@ -120,12 +155,14 @@ class Texture(Check):
     A sample of the test images is answered again with one kind of information taken away. Cut
     into patches that are shuffled, an image keeps its texture and its colours, and loses the shape
     of what it shows; blurred, it keeps the coarse shape and loses the texture; with the blurred
-    image taken off it keeps edges and fine texture; grey, it has no colour. `lost` is the accuracy
-    (objects found, mean overlap) lost on the same images. `survives` is what is left of it beyond
-    what always answering the commonest class would give. With images under `data.cue_conflict`,
-    whose shape is of one class and whose texture of another, `shape-bias` is the share answered by
-    shape among those that are answered by either, as published: of a class's score the mean over
-    all classes that belong to a category, and images of which both cues agree left out.
+    image taken off it keeps edges and fine texture; grey, it has no colour. Where class maps are
+    annotated, objects in black on white keep their outlines and nothing else. `lost` is what is
+    lost of the accuracy (objects found, mean overlap) on the same images. `survives` is what is
+    left of it beyond what always answering the commonest class would give. With images under
+    `data.cue_conflict`, whose shape is of one class and whose texture of another, `shape-bias` is
+    the share answered by shape among those that are answered by either, as published: of a class's
+    score the mean over all classes that belong to a category, and images of which both cues agree
+    left out.
 
     Why it matters
     --------------
@@ -142,14 +179,15 @@ class Texture(Check):
     is the surer sign. Patches as large as the thing that is looked for keep its shape, and very
     small ones destroy texture, too. Blur takes small shapes along. A cue-conflict image is a
     drawing that no camera took, and a bias is of those images that are answered by either cue,
-    which may be few. No silhouettes are drawn: an outline is known of few images.
+    which may be few. Silhouettes of things that touch run into one; where no class map is annotated
+    there are none, as an outline that nobody drew is not known.
     """
 
     id: ClassVar[str] = "shortcut/texture"
     topic: ClassVar[str] = "shape, texture and colour"
     shown: ClassVar[Literal["folded", "open", "told"]] = "open"
     needs: ClassVar[tuple[Need, ...]] = (
-        Predictions(), Truth(), FilteredAnswers(), _SHUFFLED, _CONFLICTS,
+        Predictions(), Truth(), FilteredAnswers(), _SHUFFLED, _SILHOUETTES, _CONFLICTS,
     )  # fmt: skip
     cannot_see: ClassVar[str] = (
         "Whether a texture or a colour that the model reads is the right thing to read."
@@ -202,9 +240,8 @@ class Texture(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         shot = Chief.of(evidence)
         losses: dict[Change, ChiefLoss] = {}
-        shuffled = self.shuffled(evidence.spec) if evidence.has(_SHUFFLED) else ()
         try:
-            for change in (*shuffled, *self.filtered):
+            for change in self._asked(evidence):
                 there = Chief.of(evidence, view=change.view, sample=self.sample)
                 losses[change] = ChiefLoss.between(shot, there)
         except EmptySetError as empty:
@@ -218,6 +255,13 @@ class Texture(Check):
         yield from curve_figure(lines)
         if evidence.has(_CONFLICTS):
             yield from measured_conflicts(evidence)
+
+    def _asked(self, evidence: Evidence) -> Iterator[Change]:
+        if evidence.has(_SHUFFLED):
+            yield from self.shuffled(evidence.spec)
+        yield from self.filtered
+        if evidence.has(_SILHOUETTES):
+            yield silhouettes(evidence.model.classes, evidence.spec)
 
 
 def _measured(change: Change, loss: ChiefLoss) -> tuple[Measured, Measured]:

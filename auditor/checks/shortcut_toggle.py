@@ -15,7 +15,7 @@ from auditor.checks.artefact_tables import (
 )
 from auditor.checks.artefact_views import views_of
 from auditor.checks.mined_artefacts import Looked, Mined, live_rows, place_of
-from auditor.checks.shortcut_grades import MARGIN
+from auditor.checks.shortcut_grades import MARGIN, with_cleared
 from auditor.contract import (
     Available,
     Check,
@@ -29,6 +29,7 @@ from auditor.contract import (
 )
 from auditor.contract.words import EITHER_WAY, FROM_0
 from auditor.data.dataset import Dataset
+from auditor.data.transforms import MirroredAround
 from auditor.data.views import Region, View
 from auditor.findings import Cell, Measure, Result, RowKind
 from auditor.scoring.rows import Rows
@@ -84,6 +85,10 @@ class Artefacts(Need):
         return ("test",)
 
 
+_CLEARED = (
+    "That clears {artefact}: neither a loss nor a class answered more often is shown, and both are "
+    "shown to be below {cleared_below:points} points."
+)
 _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
     "patches-found": Words(
         title="Patches that recur in one class",
@@ -113,8 +118,12 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
         title="Accuracy that rests on {artefact}",
         span=EITHER_WAY,
         short="{artefact} decides",
-        sentence="Accuracy with the {transform} of an image of the same class {this}; of "
-        "another class {other}; {gap}. It was declared to carry no weight.",
+        sentence=(
+            "Accuracy with the {transform} of an image of the same class {this}; of "
+            "another class {other}; {gap}. It was declared to carry no weight.",
+            "That clears {artefact}: it is not shown to be worth anything, and shown to be worth "
+            "less than {cleared_below:points} points.",
+        ),
         hundred="Of 100 images with the {transform} of an image of the same class it answers "
         "{here} rightly; with that of another class, {there}.",
         sides=("Same class", "Another class"),
@@ -160,18 +169,24 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
             title="Accuracy lost when {artefact} is added",
             span=EITHER_WAY,
             short="accuracy lost by adding {artefact}",
-            sentence="Accuracy as shot {this}; with {artefact} added {other}; {gap}.",
+            sentence=(
+                "Accuracy as shot {this}; with {artefact} added {other}; {gap}.",
+                _CLEARED,
+            ),
             sides=("As shot", "With it added"),
-            action="train without {artefact} in the pictures, and test again",
+            action="train with {artefact} varied within every class, and test again",
             of="image",
         ),
         Words(
             title="Objects found less when {artefact} is added",
             span=EITHER_WAY,
             short="objects lost by adding {artefact}",
-            sentence="Objects found as shot {this}; with {artefact} added {other}; {gap}.",
+            sentence=(
+                "Objects found as shot {this}; with {artefact} added {other}; {gap}.",
+                _CLEARED,
+            ),
             sides=("As shot", "With it added"),
-            action="train without {artefact} in the pictures, and test again",
+            action="train with {artefact} varied within every class, and test again",
             of="object",
         ),
     ),
@@ -185,7 +200,7 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
             hundred="Of 100 images without “{class}”, it is seen in {here} once {artefact} is "
             "added; as shot in {there}.",
             sides=("With it added", "As shot"),
-            action="train without {artefact} in the pictures, and test again",
+            action="train with {artefact} varied within every class, and test again",
         ),
         Words(
             title="Answers “{class}” won by {artefact}",
@@ -194,7 +209,7 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
             sentence="Of images of other classes {this} are answered {class} with {artefact} "
             "added; as shot {other}; {gap}.",
             sides=("With it added", "As shot"),
-            action="train without {artefact} in the pictures, and test again",
+            action="train with {artefact} varied within every class, and test again",
         ),
     ),
 }
@@ -215,11 +230,13 @@ class Toggle(Check):
     is the share of images that are answered differently. With a `patch`, the artefact is added to
     every image: `accuracy-lost` is what that costs, and `answer-shift` how many more images of
     other classes are then answered with each class. A `transform` in place of a region is added
-    likewise; a component (the colour cast, the sharpness, the border) is exchanged instead, and its
-    `declared-worth` has no placebo. Where images have one class each, artefacts are also *looked
-    for*: patches that recur, pixel for pixel, at one place in many images of one class and few
-    others (`recurrence`); the one that goes most with a class is exchanged and added as if it had
-    been named.
+    likewise: a tint, a corruption, or `mirror`, which exchanges left and right and leaves known
+    artefacts where they are. A component (the colour cast, the sharpness, the border) is exchanged
+    instead, and its `declared-worth` has no placebo. A transform of which nothing is shown, and
+    that is shown to be worth less than `margin`, is cleared by name. Where images have one class
+    each, artefacts are also *looked for*: patches that recur, pixel for pixel, at one place in many
+    images of one class and few others (`recurrence`); the one that goes most with a class is
+    exchanged and added as if it had been named.
 
     Why it matters
     --------------
@@ -256,7 +273,9 @@ class Toggle(Check):
         "Li, Evtimov, Gordo et al. (2023), arXiv:2212.04825 (adding a watermark)",
         "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
     )
-    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = _WORDS
+    words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = with_cleared(
+        _WORDS, "declared-worth", "accuracy-lost", of="{artefact}"
+    )
 
     sample: Annotated[
         int, "Test images put through each view, taken by unit; 2,000 show half a point."
@@ -279,9 +298,13 @@ class Toggle(Check):
         if self.look_for > 0 and classed:
             looked = Looked.through(evidence, most=self.look_for)
             yield looked.count()
+            probes = [_around_found(p, looked, evidence) for p in probes]
             probes += _found(evidence, looked)
         for probe in probes:
-            measured = [*exchanged(probe), *added(evidence, probe)]
+            measured = [
+                *exchanged(probe, margin=self.margin),
+                *added(evidence, probe, margin=self.margin),
+            ]
             yield from (*probe.told, *measured)
             rows += [measure_row(probe.name, m) for m in measured if isinstance(m, Measure)]
             grades += graded(probe, measured, margin=self.margin)
@@ -301,6 +324,16 @@ def _found(evidence: Evidence, looked: Looked) -> Iterator[Probe]:
             mined.name, mined.place, mined.views, rows,
             offer=mined.offer, of_class=mined.label, told=(mined.recurrence(),),
         )  # fmt: skip
+
+
+def _around_found(probe: Probe, looked: Looked, evidence: Evidence) -> Probe:
+    """Patches that were found stay where they are, too, where a picture is mirrored."""
+    view = probe.views.added
+    if not isinstance(view, MirroredAround) or not looked.patches:
+        return probe
+    known = (*view.kept, *(patch.region for patch in looked.patches))
+    views = replace(probe.views, added=MirroredAround(known))
+    return replace(probe, views=views, rows=live_rows(evidence, looked))
 
 
 def _declared(evidence: Evidence, shortcut: ShortcutSpec, *, sample: int, exchanged: bool) -> Probe:

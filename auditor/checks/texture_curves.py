@@ -17,6 +17,7 @@ _SERIES = {
     "texture": "texture taken (blurred)",
     "shading": "shading taken (edges alone)",
     "colour": "colour taken (grey)",
+    "surface": "surface taken (silhouettes)",
 }
 
 

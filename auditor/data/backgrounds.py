@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -99,6 +100,11 @@ def _around(frame: np.ndarray, objects: np.ndarray) -> np.ndarray:
     mixed = [np.where(near, s / np.maximum(weight, 1e-12), m)
              for s, m in zip(sums, mean, strict=True)]  # fmt: skip
     return np.asarray(np.rint(np.clip(np.dstack(mixed), 0, 255)).astype(np.uint8))
+
+
+def object_classes(classes: Sequence[str], *, named: Sequence[str]) -> tuple[str, ...]:
+    """The classes of a class map that are objects: those named, or all but the first."""
+    return tuple(c for c in classes if c in named) or tuple(classes[1:])
 
 
 def object_pixels(

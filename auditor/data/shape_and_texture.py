@@ -2,7 +2,7 @@
 
 Cutting a frame up and shuffling its pieces takes the shape and keeps the texture; blurring takes
 the texture and keeps the coarse shape; what is left of a frame beyond its blurred self are edges
-and texture without shading.
+and texture without shading. Of a silhouette nothing is left but the outline.
 """
 
 from __future__ import annotations
@@ -105,6 +105,29 @@ class Grey:
     def __call__(self, frame: np.ndarray, context: ViewContext) -> np.ndarray:
         luma = np.asarray(Image.fromarray(frame).convert("L"))
         return np.repeat(luma[..., None], 3, axis=2)
+
+
+@dataclass(frozen=True)
+class Silhouettes:
+    """Annotated objects of `classes` in black, all else white; a frame without any stays as it is.
+
+    Source: Geirhos et al. (2019), arXiv:1811.12231.
+    """
+
+    classes: tuple[int, ...] | None = None
+    version: int = field(default=1, init=False)
+    donor: Donor | None = field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        of = "" if self.classes is None else " of classes " + ",".join(map(str, self.classes))
+        return f"silhouettes{of}"
+
+    def __call__(self, frame: np.ndarray, context: ViewContext) -> np.ndarray:
+        objects = context.objects
+        if objects is None or not objects.any():
+            return frame
+        return np.repeat(np.where(objects, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def _blurred(frame: np.ndarray, share: float) -> np.ndarray:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from auditor.data.components import COMPONENTS
 from auditor.data.corruptions import KINDS
-from auditor.data.views import Corrupted, Donor, View, ViewContext
+from auditor.data.geometry import Affine, mirrored
+from auditor.data.views import Corrupted, Donor, Region, View, ViewContext
 
 SEVERITY = 3
 """Of 1 to 5, at which a corruption is added."""
@@ -47,16 +48,49 @@ class Transformed:
         return np.asarray(np.rint(np.clip(values, 0, 255)).astype(np.uint8))
 
 
-def added(transform: str) -> View | None:
+MIRROR = "mirror"
+
+
+@dataclass(frozen=True)
+class MirroredAround:
+    """The frame mirrored left to right, but for the `kept` regions and their mirrored places.
+
+    An artefact that always stands on one side would move along, and be taken for the mirroring.
+    """
+
+    kept: tuple[Region, ...] = ()
+    version: int = field(default=1, init=False)
+    donor: Donor | None = field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        return " ".join(["mirrored", *(f"around {region}" for region in self.kept)])
+
+    def affine(self, size: tuple[int, int], context: ViewContext) -> Affine:
+        return mirrored(size[1])
+
+    def __call__(self, frame: np.ndarray, context: ViewContext) -> np.ndarray:
+        changed = frame[:, ::-1].copy()
+        for region in self.kept:
+            for one in (region, region.mirrored):
+                where = one.within(frame)
+                changed[where] = frame[where]
+        return changed
+
+
+def added(transform: str, *, known: Sequence[Region] = ()) -> View | None:
     """The view that adds a named transform; None for a component, which is exchanged.
 
-    ValueError for a name that is neither.
+    The `known` regions of artefacts stay as they are where a picture is mirrored. ValueError for a
+    name that is neither.
     """
     if transform in COMPONENTS:
         return None
+    if transform == MIRROR:
+        return MirroredAround(tuple(known))
     if transform in TRANSFORMS:
         return Transformed(transform)
     if transform in KINDS:
         return Corrupted(transform, SEVERITY)
-    known = ", ".join([*TRANSFORMS, *COMPONENTS, *KINDS])
-    raise ValueError(f"found the transform {transform!r}, expected one of {known}")
+    names = ", ".join([MIRROR, *TRANSFORMS, *COMPONENTS, *KINDS])
+    raise ValueError(f"found the transform {transform!r}, expected one of {names}")

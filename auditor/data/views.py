@@ -117,6 +117,11 @@ class Region:
     def __str__(self) -> str:
         return ",".join(f"{edge:g}" for edge in (self.x0, self.y0, self.x1, self.y1))
 
+    @property
+    def mirrored(self) -> Region:
+        """Where it lies with left and right exchanged."""
+        return Region(1 - self.x1, self.y0, 1 - self.x0, self.y1)
+
     def touches(self, other: Region) -> bool:
         """Whether the two have more than an edge in common."""
         slack = 1e-9

@@ -328,9 +328,9 @@ class ShortcutSpec(SpecPart):
 
     `region` (x0, y0, x1, y1) is in fractions of the model's frame; `patch` is a picture of the
     artefact (PNG, alpha used) to add in it. `transform` names a change instead of a region: one
-    that is added to every image (a corruption's kind, ``grey``, ``tint``), or a component that is
-    exchanged (``colour``, ``sharpness``, ``border``, ``coarse pattern``). `carried_by` names the
-    attribute value of images known to carry it.
+    that is added to every image (a corruption's kind, ``grey``, ``tint``, ``mirror``), or a
+    component that is exchanged (``colour``, ``sharpness``, ``border``, ``coarse pattern``).
+    `carried_by` names the attribute value of images known to carry it.
     """
 
     name: str

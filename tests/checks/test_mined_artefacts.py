@@ -8,7 +8,8 @@ import pytest
 from auditor.checks.artefact_views import views_of
 from auditor.checks.mined_artefacts import place_of
 from auditor.checks.shortcut_toggle import Toggle
-from auditor.data.views import Region
+from auditor.data.transforms import MirroredAround
+from auditor.data.views import Region, ViewContext
 from auditor.findings import Table
 from auditor.judging.policy_file import load_policy
 from auditor.record import CheckResults
@@ -158,3 +159,76 @@ def test_a_component_that_was_declared_has_a_limit_of_its_own(worlds, reads):
 )
 def test_places_have_names(region, expected):
     assert place_of(Region(*region)) == expected
+
+
+# Mirrored pictures
+
+MIRRORING = {"name": "mirroring", "transform": "mirror"}
+BADGE = {"name": "badge", "region": (2 / 32, 25 / 32, 7 / 32, 30 / 32)}
+
+
+def leans(frames):
+    return frames[:, 4:8, :16].mean(axis=(1, 2, 3)) > frames[:, 4:8, 16:].mean(axis=(1, 2, 3))
+
+
+def mirrored(worlds, *, seed, model, shortcuts=(MIRRORING,), look_for=1):
+    """What is measured of mirroring where class b leans to the left, and carries the patch."""
+    spec = worlds.spec(shortcuts=shortcuts)
+    evidence = world(worlds, seed=seed, model=model, spec=spec)
+    dataset, frames = evidence.dataset("test"), evidence.frame_stacks["test"]
+    frames[:, 4:8, :16] //= 2
+    frames[:, 4:8, 16:] //= 2
+    for side, label in ((slice(16), 1), (slice(16, 32), 0)):
+        frames[dataset.labels == label, 4:8, side] += 100
+    evidence.add(dataset, worlds.probabilities(model(frames).astype(int)))
+    for shortcut in spec.shortcuts:
+        for view in views_of(shortcut, spec=spec).all:
+            seen = [view(f, ViewContext("", 0, 0, f)) for f in frames]
+            answered = worlds.probabilities(model(np.stack(seen)).astype(int))
+            evidence.add(dataset, answered, view=view)
+    check = Toggle(look_for=look_for)
+    found = worlds.measures(check, evidence)
+    table = next(r for r in check.run(evidence) if isinstance(r, Table) and "grades" in r.id)
+    (grade,) = [row[-1] for row in table.rows if row[0] == "mirroring"]
+    return {name: m for name, m in found.items() if "artefact=mirroring" in name}, grade
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_model_that_goes_by_left_and_right_is_shown(worlds, seed):
+    found, grade = mirrored(worlds, seed=seed, model=leans)
+    assert value(found["accuracy-lost:artefact=mirroring@test"].estimate) > 0.9
+    assert verdicts(worlds, found, "shortcut-added") == ["FAIL"]
+    assert grade == "reliance"
+    said = worlds.sentence(Toggle, found["accuracy-lost:artefact=mirroring@test"])
+    assert "cleared" not in said
+
+
+@pytest.mark.parametrize("shortcuts", [(MIRRORING,), (MIRRORING, BADGE)])
+@pytest.mark.parametrize("model", [honest, reads_the_patch])
+def test_mirroring_is_cleared_though_the_patch_would_move_along(worlds, model, shortcuts):
+    """Found or named, the patch stays where it is: whether it is read is another question."""
+    found, grade = mirrored(worlds, seed=1, model=model, shortcuts=shortcuts)
+    assert verdicts(worlds, found, "shortcut-added") == ["PASS"]
+    assert grade == "not shown"
+    said = worlds.sentence(Toggle, found["accuracy-lost:artefact=mirroring@test"])
+    assert said.endswith(
+        "That clears mirroring: neither a loss nor a class answered more often is shown, and both "
+        "are shown to be below 5 points."
+    )
+
+
+def test_a_patch_that_nobody_knows_moves_along(worlds):
+    found, _ = mirrored(worlds, seed=1, model=reads_the_patch, look_for=0)
+    assert value(found["accuracy-lost:artefact=mirroring@test"].estimate) > 0.3
+
+
+def test_boxes_are_mirrored_with_the_picture():
+    view = MirroredAround((Region(0, 0.5, 0.25, 1),))
+    frame = np.arange(4 * 8 * 3, dtype=np.uint8).reshape(4, 8, 3)
+    seen = view(frame, ViewContext("", 0, 0))
+    assert (seen[:2] == frame[:2, ::-1]).all()
+    assert (seen[2:, :2] == frame[2:, :2]).all()
+    assert (seen[2:, 6:] == frame[2:, 6:]).all()
+    assert (seen[2:, 2:6] == frame[2:, 5:1:-1]).all()
+    corners = view.affine((4, 8), ViewContext("", 0, 0)).boxes(np.array([[1.0, 0, 3, 2]]))
+    assert corners.tolist() == [[5, 0, 7, 2]]

@@ -124,6 +124,45 @@ def test_an_unrelated_phone_keeps_the_gate_shut(worlds):
     assert opened <= 3
 
 
+CLEARS = "That clears phone: "
+
+
+def worth_and_words(worlds, **made):
+    worth = worlds.measures(Metadata(), world(worlds, **made))[
+        "accuracy-worth:attribute=phone@test"
+    ]
+    return worth, worlds.sentence(Metadata, worth)
+
+
+@pytest.mark.parametrize("together", [0.5, 0.8])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_phone_that_is_not_used_is_cleared_by_name(worlds, seed, together):
+    """Also where the data offer it."""
+    worth, said = worth_and_words(worlds, seed=seed, together=together, n=6000)
+    least = "it is not shown to be worth anything, and shown to be worth less than 5 points."
+    assert CLEARS + least in said
+    (told,) = {w.short for w in Metadata.words[worth.name] if "cleared" in w.short}
+    assert told == "{attribute} cleared"
+
+
+def test_what_hardly_goes_with_the_label_is_cleared_by_fewer_images(worlds):
+    _, said = worth_and_words(worlds, seed=2, together=0.5, n=500)
+    assert CLEARS + "no worth is shown, it goes with the label by 0." in said
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("together", [0.5, 0.8])
+def test_what_is_used_is_never_cleared(worlds, seed, together):
+    """Nor where the test images do not offer it, and its worth may come out negative."""
+    _, said = worth_and_words(worlds, seed=seed, together=together, reliance=0.3, n=4000)
+    assert CLEARS not in said
+
+
+def test_few_images_clear_nothing(worlds):
+    _, said = worth_and_words(worlds, seed=1, together=0.75, n=120)
+    assert CLEARS not in said
+
+
 def test_nearly_complete_association_is_not_measured_and_says_what_to_ask_for(worlds):
     evidence = world(worlds, seed=0, together=0.99, reliance=1.0)
     results = list(Metadata().run(evidence))

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from detector_worlds import SEGMENTER
 from found_worlds import detector, segmenter
 from PIL import Image
 
@@ -11,14 +12,22 @@ from auditor.checks.shortcut_texture import (
     CueConflictImages,
     FilteredAnswers,
     ShuffledAnswers,
+    SilhouetteAnswers,
     Texture,
     _changes,
     share_left,
+    silhouettes,
 )
 from auditor.contract import Available
 from auditor.data.cue_conflict import IMAGENET_16, read_cue_conflicts
-from auditor.data.shape_and_texture import Grey, HighPass, LowPass, PatchesShuffled
-from auditor.data.views import ViewContext
+from auditor.data.shape_and_texture import (
+    Grey,
+    HighPass,
+    LowPass,
+    PatchesShuffled,
+    Silhouettes,
+)
+from auditor.data.views import AS_SHOT, ViewContext
 from auditor.errors import DataError
 from auditor.findings import Figure, Table, Unmeasured
 from auditor.judging.policy_file import load_policy
@@ -175,15 +184,77 @@ def test_table_and_curve_show_the_same(worlds):
 def test_detectors_and_segmenters_are_blurred_and_not_shuffled(worlds, make, said):
     evidence = make(worlds, seed=2)
     worse = make(worlds, seed=2, missed={"day": 0.6, "night": 0.6})
-    for change in Texture().filtered:
+    changes = list(Texture().filtered)
+    if make is segmenter:
+        changes.append(silhouettes(evidence.model.classes, evidence.spec))
+    for change in changes:
         (scores,) = worse.passes.values()
         evidence.passes["test", change.view.name, "as-given", None, "sound"] = scores
     found = worlds.measures(Texture(), evidence)
-    assert {m.subject.get("without") for m in found.values()} == {"texture", "shading", "colour"}
+    taken = {m.subject.get("without") for m in found.values()}
+    assert taken - {"surface"} == {"texture", "shading", "colour"}
+    assert ("surface" in taken) == (make is segmenter)
     left = found[f"survives:{BLURRED}"]
     assert value(left.estimate) < 0.85
     assert worlds.sentence(Texture, left).startswith(said)
     assert "commonest" not in worlds.sentence(Texture, left)
+
+
+OUTLINES = "by=black%20silhouettes%20on%20white,without=surface@test"
+MAPS = ("path", "hole", "leaf")
+
+
+def _hole(frames):
+    """Where a segmenter by outline sees a hole: whatever is dark, and wider than it is high."""
+    dark = frames.mean(axis=3) < 60
+    return [d & (d.any(axis=0).sum() > d.any(axis=1).sum()) for d in dark]
+
+
+def _striped(frames):
+    """Where one by texture sees it: rows of pixels that are striped."""
+    steps = np.abs(np.diff(frames.mean(axis=3), axis=2, append=0)) > 15
+    return [s & (np.roll(s, 1, axis=1)) for s in steps]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("reads", [_hole, _striped])
+def test_silhouettes_show_what_is_left_by_outline_alone(worlds, seed, reads):
+    rng = np.random.default_rng(seed)
+    n = 60
+    truth, frames = np.zeros((n, 24, 24), np.int16), rng.normal(120, 2, (n, 24, 24, 3))
+    for one, (y, x) in enumerate(rng.integers(2, 10, (n, 2))):
+        wide = rng.integers(8, 13)
+        truth[one, y : y + 4, x : x + wide] = 1
+        frames[one, y : y + 4, x : x + wide] = np.where(np.arange(wide) % 2, 30, 55)[:, None]
+    frames = frames.astype(np.uint8)
+    dataset = dataclasses.replace(worlds.dataset([-1] * n, classes=MAPS), has_labels=True)
+    spec = worlds.spec(model=SEGMENTER | {"classes": MAPS})
+    evidence = worlds.evidence(model=worlds.facts(task="segmentation", classes=MAPS), spec=spec)
+    change = silhouettes(MAPS, spec)
+
+    def add(view):
+        told = [ViewContext("", 0, 0, objects=np.isin(t, view.classes)) if view is change.view
+                else ViewContext(str(i), 0, 0) for i, t in enumerate(truth)]  # fmt: skip
+        seen = np.stack([view(f, c) for f, c in zip(frames, told, strict=True)])
+        said = [np.where(found, 1, 0).astype(np.int16) for found in reads(seen)]
+        evidence.add_maps(dataset, said, list(truth), view=view)
+
+    for view in (AS_SHOT, *(c.view for c in Texture().filtered), change.view):
+        add(view)
+    found = worlds.measures(Texture(), evidence)
+    left = interval(found[f"survives:{OUTLINES}"].estimate)
+    assert (left.low > 0.9) if reads is _hole else (left.high < 0.7)
+    said = worlds.sentence(Texture, found[f"lost:{OUTLINES}"])
+    assert "without surface (black silhouettes on white)" in said
+
+
+def test_a_silhouette_is_black_on_white_and_nothing_where_no_object_is():
+    frame = np.full((4, 4, 3), 90, np.uint8)
+    objects = np.eye(4, dtype=bool)
+    seen = Silhouettes()(frame, ViewContext("", 0, 0, objects=objects))
+    assert (seen == np.where(objects, 0, 255)[..., None]).all()
+    for none in (None, np.zeros((4, 4), dtype=bool)):
+        assert (Silhouettes()(frame, ViewContext("", 0, 0, objects=none)) == frame).all()
 
 
 def test_needs_say_what_has_no_meaning(worlds):
@@ -191,6 +262,7 @@ def test_needs_say_what_has_no_meaning(worlds):
     found = Available(worlds.spec(model=MODEL), worlds.facts(task="detection"), data)
     assert "no box or outline" in ShuffledAnswers().unmet(found).reason
     assert "names no images" in CueConflictImages().unmet(found).reason
+    assert "without one a silhouette has no meaning" in SilhouetteAnswers().unmet(found).reason
     assert len(FilteredAnswers().passes(found)) == 5
     found = dataclasses.replace(found, model=worlds.facts())
     assert ShuffledAnswers().unmet(found) is None
