@@ -333,6 +333,10 @@ def _attribute_text(found: FoundAttribute) -> str:
     name, parts = found.column, [f"role: {found.role}"]
     if name in SUBJECT_KEYS:
         name, parts = f"my-{name}", [f"column: {name}", *parts]
+    if found.largest is not None:
+        parts.append(f"largest: {found.largest}")
+        note = f"   # guess: of {found.n_values:,} values; the rest are `other`"
+        return f"{_quoted(name)}: {{{', '.join(parts)}}}{note}"
     if found.bins is None:
         return f"{_quoted(name)}: {{{', '.join(parts)}}}"
     edges = ", ".join(f"{edge:.12g}" for edge in found.bins)

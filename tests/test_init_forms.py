@@ -274,6 +274,31 @@ def test_one_hot_columns(tmp_path, ones, suffix):
     assert spec.data.columns.label == spec.model.classes == ("red", "blue")
 
 
+def test_a_row_without_a_1_in_one_hot_columns_has_no_label(tmp_path):
+    rows = table(tmp_path)
+    hot = rows[["image"]].assign(**{n: (rows["label"] == n) * 1 for n in ("red", "blue")})
+    hot.loc[3, "blue"] = 0
+    write_model(tmp_path / "model.onnx")
+    write_spec(tmp_path / "model.onnx", as_text(hot, tmp_path), out=tmp_path / "a.yaml")
+    spec = read_spec(tmp_path / "a.yaml").spec
+    read = read_datasets(spec.data, folder=tmp_path, classes=spec.model.classes)["test"]
+    assert np.flatnonzero(read.dataset.labels < 0).tolist() == [3]
+    assert [(one.reason, one.n) for one in read.report.counts.left_out] == [("unlabelled", 1)]
+
+
+def test_a_list_of_classes_is_taken_though_some_rows_have_other_labels(tmp_path):
+    rows = table(tmp_path, names=lambda i: f"{i}.png")
+    rows.loc[3, "label"] = "blu"
+    write_model(tmp_path / "model.onnx")
+    (tmp_path / "classes.txt").write_text("red\nblue\n")
+    write_spec(tmp_path / "model.onnx", as_text(rows, tmp_path), out=tmp_path / "a.yaml")
+    spec = read_spec(tmp_path / "a.yaml").spec
+    assert spec.model.classes == "classes.txt"
+    read = read_datasets(spec.data, folder=tmp_path, classes=("red", "blue"))["test"]
+    ((_, said),) = [(one.reason, one.cause) for one in read.report.counts.left_out]
+    assert said == "'blu' (1 row): did you mean 'blue'?"
+
+
 def test_class_folders_with_what_machines_leave_in_them(tmp_path):
     folder = tmp_path / "photos"
     for i in range(N):
@@ -282,6 +307,7 @@ def test_class_folders_with_what_machines_leave_in_them(tmp_path):
         picture(i).save(name)
     for odd in (
         ".ipynb_checkpoints/a.png", "red/.ipynb_checkpoints/a.png", "__MACOSX/red/a.png",
+        "$RECYCLE.BIN/a.png", "lost+found/a.png", "#recycle/red/a.png",
         "blue/@eaDir/a.png", "red/._1.png", ".git/a.png", "red/.hidden.png",
     ):  # fmt: skip
         (folder / odd).parent.mkdir(parents=True, exist_ok=True)
@@ -347,6 +373,29 @@ def test_a_split_column(tmp_path, form, suffix):
     assert spec.data.splits == (
         ("test", "train", "deployment") if form == "deployment" else ("test", "train")
     )
+
+
+@pytest.mark.parametrize(
+    ("column", "test", "train"),
+    [
+        ("is_train", "0", "1"), ("Is Training", "False", "True"), ("is_test", "1", "0"),
+        ("is_valid", "True", "False"), ("is-val", "1.0", "0.0"),
+    ],
+)  # fmt: skip
+def test_a_column_of_yes_and_no_that_says_what_trained(tmp_path, column, test, train):
+    rows = table(tmp_path)
+    rows[column] = [test] * 20 + [train] * 20
+    spec = audited(tmp_path, as_text(rows, tmp_path), expected=20)
+    assert (spec.data.test.where, spec.data.train.where) == ({column: (test,)}, {column: (train,)})
+
+
+def test_a_column_of_splits_by_numbers_is_told_not_read(tmp_path):
+    rows = table(tmp_path).assign(fold=[i // 8 for i in range(N)])
+    write_model(tmp_path / "model.onnx")
+    told = write_spec(tmp_path / "model.onnx", as_text(rows, tmp_path), out=tmp_path / "a.yaml")
+    (line,) = [line for line in told if "'fold'" in line]
+    assert "(0, 1, 2, 3, ...) is not read, and all rows test" in line
+    assert "where: {fold: [4]}" in line
 
 
 def test_validation_rows_test_where_there_are_no_others(tmp_path):

@@ -64,9 +64,11 @@ def test_many_numbers_get_bins_that_hold_them_all_and_codes_are_no_amounts(looke
         share=rng.random(N).round(4), zip_code=rng.integers(10_000, 90_000, N), row=range(N),
         counted=range(7, 7 + N), city=[f"city {i % 50}" for i in range(N)],
         skin_type=cycle(1, 2, 3, 4, 5, 6, each=3),
+        county=[f"county {i % 3 if i % 4 else i}" for i in range(N)],
     )  # fmt: skip
     bins = {a.column: a.bins for a in found.attributes}
-    assert bins.keys() == {"age", "weight", "grade_of_room", "share", "skin_type"}
+    assert bins.keys() == {"age", "weight", "grade_of_room", "share", "skin_type", "county"}
+    assert {a.column: a.largest for a in found.attributes if a.largest} == {"county": 3}
     assert bins["age"] == (0, 18, 40, 65, 120)
     assert bins["grade_of_room"] is bins["skin_type"] is None
     for name, low, high in (("weight", 30, 110), ("share", 0, 1)):

@@ -125,6 +125,9 @@ SEVERAL = {
         name="labels.jsonl",
     ),
     "Parquet lists": several,
+    "lists in text, all of them": lambda t, f: as_text(
+        t.assign(label=["['red']", "['blue']", "['red', 'blue']", "['red']"] * 10), f
+    ),
     "columns of 0 and 1": lambda t, f: as_text(hot(t, ("red", "blue")), f),
     "columns of 1 and -1": lambda t, f: as_text(
         hot(t, ("red", "blue", "warm")).replace({0: -1}), f
@@ -150,6 +153,10 @@ CLASSES = {
     "more names": (2, ["red", "blue", "green", "grey"] * 10, "4 labels"),
     "more numbers": (2, [0, 1, 2, 3] * 10, "4 labels"),
     "upper and lower case": (2, ["red", "blue", "Red", "blue"] * 10, "only in case"),
+    "unseen letters": (2, ["red", "blue", "red\u200b", "blue"] * 10, "'red' and 'red\\u200b'"),
+    "accents stored apart": (2, ["é", "o", "e\u0301", "o"] * 10, "'\\xe9' differ only in"),
+    "a misspelling": (2, ["red", "yellow", "yelow", "red"] * 10, "a misspelling of 'yelow'"),
+    "labels by spaces": (2, ["red", "blue", "red blue", "red"] * 10, "several of the others"),
     "each its own": (2, [f"a{i}" for i in range(40)], "40 labels"),
     "no label": (2, [""] * 40, "no column holds labels"),
 }
@@ -173,8 +180,10 @@ def test_the_splits_of_a_dataset_are_no_classes(command, folder):
         photos(folder / "mixed" / split, lambda i: f"{i % 2}/{i}.png", n=6)
     photos(folder / "mixed" / "extra", lambda i: f"{i % 2}/{i}.png", n=6)
     photos(folder / "only" / "train", lambda i: f"{i % 2}/{i}.png", n=6)
+    photos(folder / "below", lambda i: f"{i % 2}/{('test', 'train')[i // 6]}/{i}.png", n=12)
     for data, says in (("flat", "splits, and not classes"), ("mixed", "beside other folders"),
-                       ("only", "none to test with")):  # fmt: skip
+                       ("only", "none to test with"),
+                       ("below", "in them the splits test and train")):  # fmt: skip
         refused(command("init", folder / "model.onnx", folder / data, "--out", folder / "a"), says)
     given = spec(folder, classes="[test, train]", test="{images: flat}")
     refused(command("run", given, "--out", folder / "out"), "splits of a dataset")

@@ -375,6 +375,7 @@ def test_an_average_is_taken_where_the_spec_names_it_only(few_photos, state, wei
         ({"gen": Colours().state_dict(), "disc": broken()}, "model.weights: gen"),
         (prefixed("student.") | prefixed("teacher."), "model.weights: student"),
         ({"optimizer": {"state": broken()}}, "holds no weights"),
+        ({"gen": Colours().state_dict(), "disc": broken()}, r"model.weights: gen`\.$"),
     ],
 )
 def test_only_the_spec_can_choose_among_several_weights(few_photos, state, says):

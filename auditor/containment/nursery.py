@@ -129,7 +129,9 @@ def _told(error: Exception) -> dict[str, str]:
     if _is_of_memory(error):
         return {"kind": "MemoryError", "text": ""}
     if isinstance(error, AuditorError):
-        return {"kind": type(error).__name__, "text": str(error)}
+        # The other side knows the errors of `auditor.errors` alone.
+        known = next(c for c in type(error).__mro__ if c.__module__ == AuditorError.__module__)
+        return {"kind": known.__name__, "text": str(error)}
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(last.filename)}:{last.lineno}"
     said = (str(error).strip().splitlines() or [""])[0][:200]

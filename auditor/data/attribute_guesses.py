@@ -43,11 +43,15 @@ _AGES = (0.0, 18.0, 40.0, 65.0, 120.0)
 
 @dataclass(frozen=True)
 class FoundAttribute:
-    """A column that groups images; `bins` are edges that are proposed for its numbers."""
+    """A column that groups images; `bins` are edges that are proposed for its numbers.
+
+    `largest` is how many of very many groups of text are large enough to be compared.
+    """
 
     column: str
     role: Literal["sensitive", "condition"]
     bins: tuple[float, ...] | None = None
+    largest: int | None = None
     n_values: int = 0
 
 
@@ -78,18 +82,29 @@ def _attribute(column: pd.Series, labels: pd.Series) -> FoundAttribute | None:
     if groups < 2:
         return None
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
-    bins = None
+    bins, largest = None, None
     if groups > _MOST_NUMBERS and np.isfinite(numbers).all():
         bins = None if words & _NO_AMOUNTS else _proposed_bins(numbers, of_age="age" in words)
         if bins is None:
             return None
-    elif groups > MOST_GROUPS or values.value_counts().iloc[1] < _SMALLEST_SECOND:
+    elif groups > MOST_GROUPS:
+        largest = _large_groups(values)
+        if largest is None:
+            return None
+    elif values.value_counts().iloc[1] < _SMALLEST_SECOND:
         return None
     if _renames(column, labels):
         return None
     of_people = words & _OF_PEOPLE or any(pair <= words for pair in _OF_PEOPLE_TOGETHER)
     role: Literal["sensitive", "condition"] = "sensitive" if of_people else "condition"
-    return FoundAttribute(str(column.name), role, bins, groups)
+    return FoundAttribute(str(column.name), role, bins, largest, groups)
+
+
+def _large_groups(values: pd.Series) -> int | None:
+    """How many groups of text are large; None where most images are in others, as of ids."""
+    counts = values.value_counts().iloc[: MOST_GROUPS - 1]
+    large = counts[counts >= _SMALLEST_SECOND]
+    return len(large) if len(large) >= 2 and 2 * large.sum() >= len(values) else None
 
 
 def _proposed_bins(numbers: np.ndarray, *, of_age: bool) -> tuple[float, ...] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,35 +13,61 @@ from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.errors import DataError, SpecError
 from auditor.spec import AttributeSpec
 
+OTHER = "other"
+"""The group of what is in none of the `largest` groups."""
+
 
 @dataclass(frozen=True)
 class Grouped:
     """An attribute and the group of each image, (n,) str, `MISSING_GROUP` where it has none.
 
     `expected` (n,) bool is False where there is a value but it is no number, lies outside the
-    bins, or is not among the declared values. `edges` are the inner edges of quantile groups.
+    bins, or is not among the declared values. `edges` are the inner edges of quantile groups,
+    or the names that the largest groups keep.
     """
 
     attribute: Attribute
     groups: np.ndarray
     expected: np.ndarray
-    edges: tuple[float, ...] | None = None
+    edges: tuple[float, ...] | tuple[str, ...] | None = None
 
 
 def group_images(
-    text: pd.Series, *, name: str, spec: AttributeSpec, edges: Sequence[float] | None = None
+    text: pd.Series,
+    *,
+    name: str,
+    spec: AttributeSpec,
+    edges: tuple[float, ...] | tuple[str, ...] | None = None,
 ) -> Grouped:
     """Group a column's text (missing: NaN) as the spec says.
 
     Bins hold their lower edge, the last one its upper edge too. Quantile groups are cut at the
     data's own quantiles unless `edges` (another split's) are given; values that tie at an edge
-    stay together. Otherwise the text itself is the group.
+    stay together. The largest groups are likewise those of the data, or `edges`. Otherwise the text
+    itself is the group.
     """
     if spec.bins is not None:
         return _by_bins(text, name=name, spec=spec, bins=spec.bins)
     if spec.quantiles is not None:
-        return _by_quantiles(text, name=name, spec=spec, parts=spec.quantiles, edges=edges)
-    return _by_text(text, name=name, spec=spec)
+        cuts = None if edges is None else [float(edge) for edge in edges]
+        return _by_quantiles(text, name=name, spec=spec, parts=spec.quantiles, edges=cuts)
+    if spec.largest is None:
+        return _by_text(text, name=name, spec=spec)
+    kept = largest_groups(text, spec.largest) if edges is None else tuple(map(str, edges))
+    pooled = text.where(text.isin(kept) | text.isna(), OTHER)
+    return replace(_by_text(pooled, name=name, spec=spec), edges=kept)
+
+
+def largest_groups(text: pd.Series, most: int) -> tuple[str, ...]:
+    """The values that most images have, at most so many; of equally large ones the first by name.
+
+    Examples
+    --------
+    >>> largest_groups(pd.Series(["b", "a", "c", "b", "a", None]), 2)
+    ('a', 'b')
+    """
+    counts = text.value_counts()
+    return tuple(sorted(counts.index.astype(str), key=lambda value: (-counts[value], value))[:most])
 
 
 def bin_names(bins: Sequence[float]) -> tuple[str, ...]:

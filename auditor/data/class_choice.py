@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from auditor.data.column_guesses import is_number
+from auditor.data.column_guesses import is_number, is_signed
+from auditor.data.left_out import plain
 from auditor.errors import DataError
 from auditor.spec.bounds import MOST_CLASSES, MOST_SPEC_BYTES
 
@@ -73,7 +76,10 @@ def _are_indices(labels: tuple[str, ...], numbers: list[int], wanted: int | None
 def _fitting_file(
     labels: tuple[str, ...], wanted: int | None, beside: tuple[Path, ...]
 ) -> Path | None:
-    """A list of classes that has all labels, and as many names as the model has outputs."""
+    """A list of classes with as many names as the model has outputs.
+
+    It has most of the labels: rows with others are for `auditor run` to count.
+    """
     for path in (folder / name for folder in beside for name in CLASS_FILES):
         try:
             if not path.is_file() or path.stat().st_size > MOST_SPEC_BYTES:
@@ -83,7 +89,7 @@ def _fitting_file(
             continue
         names = [line.strip() for line in text.splitlines() if line.strip()]
         fits = len(names) == len(set(names)) >= 2 and wanted in (None, len(names))
-        if fits and set(labels) <= set(names):
+        if fits and (not labels or 2 * len(set(labels) & set(names)) > len(labels)):
             return path
     return None
 
@@ -100,15 +106,33 @@ def _unfitting(labels: tuple[str, ...], wanted: int | None) -> DataError:
             f"names of all outputs, in their order, one a line, in {CLASS_FILES[0]} beside the "
             "data, and run init again."
         )
-    alike = {label.casefold(): label for label in labels}
-    hint = ""
-    if len(alike) <= wanted:
-        one = next(label for label in labels if alike[label.casefold()] != label)
-        hint = f" {one!r} and {alike[one.casefold()]!r} differ only in case: write them alike."
     return DataError(
-        f"{found} and the model {wanted} outputs, so that no output could be some of them.{hint} "
-        "Give the data that this model was made for, or name the column of labels 'label'."
+        f"{found} and the model {wanted} outputs, so that no output could be some of them."
+        f"{_why_many(labels)} Give the data that this model was made for, name the column of "
+        f"labels with --label, or list the model's classes, in their order, in {CLASS_FILES[0]} "
+        "beside the data: rows with other labels are then left out, and counted."
     )
+
+
+def _why_many(labels: tuple[str, ...]) -> str:
+    """What may make two labels of one: how it is written, a misspelling, several in a row."""
+    named: dict[str, str] = {}
+    for label in labels if not all(map(is_signed, labels)) else ():
+        other = named.setdefault(plain(label), label)
+        if other != label:
+            return (
+                f" {other!a} and {label!a} differ only in case, spaces, or how letters are "
+                "stored: write them alike."
+            )
+    for label in labels:
+        parts = [part for part in re.split(r"[^\w-]+|_", label) if part]
+        if len(parts) > 1 and {plain(part) for part in parts} <= named.keys():
+            return f" {label!r} names several of the others: give one label a row."
+    for i, label in enumerate(labels):
+        close = difflib.get_close_matches(label, labels[i + 1 :], n=1, cutoff=0.8)
+        if close and not any(map(str.isdigit, label + close[0])):
+            return f" {label!r} may be a misspelling of {close[0]!r}, or the other way round."
+    return ""
 
 
 def _shown(names: tuple[str, ...]) -> str:

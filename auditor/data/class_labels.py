@@ -83,7 +83,8 @@ def several_labels(found: str) -> DataError:
 
 def joined_label(labels: Iterable[str], known: Iterable[str]) -> str | None:
     """The first of `labels` that joins two or more of the `known` ones by one of ``| ; , + &``."""
-    names = set(known)
+    # A label alone may be written as a list of one, too: ['cat'].
+    names = {bare for name in known for bare in (name, name.strip("[](){} '\""))}
     for label in labels:
         parts = [part.strip(" '\"") for part in re.split(r"[|;,+&]", label.strip("[](){} "))]
         if len(parts) > 1 and names.issuperset(parts):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,7 +12,7 @@ from auditor.data.class_labels import from_one_hot, joined_label, several_labels
 from auditor.data.images import is_image_name
 from auditor.data.manifest_table import ManifestTable
 from auditor.errors import DataError
-from auditor.spec.usual_splits import usual_split
+from auditor.spec.usual_splits import flagged_split, usual_split
 from auditor.spec.yaml_source import did_you_mean
 
 IMAGE_COLUMNS = ("image", "file", "path", "filename", "file_name", "image_path", "img", "id_code",
@@ -110,13 +110,13 @@ def _all_image_names(values: pd.Series) -> bool:
 
 
 def split_column(table: ManifestTable, *, but: str) -> FoundSplits | None:
-    """The column whose values are the usual names of splits, or which is called so."""
+    """The column whose values are the usual names of splits, or which is called as one is."""
     named = _columns(table.frame, SPLIT_COLUMNS)
     for column in dict.fromkeys([*named, *table.columns]):
         values = tuple(sorted(set(table.frame[column].dropna())))
         if column == but or not 0 < len(values) <= MOST_GROUPS:
             continue
-        known = {value: usual_split(value) for value in values}
+        known = {value: usual_split(value) or flagged_split(column, value) for value in values}
         usual = sum(split is not None for split in known.values())
         if (usual if column in named else usual == len(values) >= 2) and set(known.values()) & {
             "test",
@@ -129,6 +129,14 @@ def split_column(table: ManifestTable, *, but: str) -> FoundSplits | None:
             others = tuple(by_split.pop("", ()))
             return FoundSplits(column, {s: tuple(v) for s, v in by_split.items()}, others)
     return None
+
+
+def unread_split_columns(table: ManifestTable) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Columns called as splits are, with their few values, of a table whose splits none tells."""
+    for column in _columns(table.frame, SPLIT_COLUMNS):
+        values = tuple(sorted(set(table.frame[column].dropna())))
+        if 2 <= len(values) <= MOST_GROUPS:
+            yield column, values
 
 
 def find_columns(
@@ -240,11 +248,14 @@ def _label_column(
     if label is not None:
         return label
     binary = tuple(c for c in free if set(frame[c].dropna()) <= _BINARY)
-    ones = frame[list(binary)].isin(_ONES).sum(axis=1)
-    if len(binary) >= 2 and (ones == 1).all():
+    hot = frame[list(binary)].isin(_ONES)
+    ones = hot.sum(axis=1)
+    if len(binary) >= 2 and (ones <= 1).all() and (ones == 1).mean() >= _LEAST_LABELLED:
         return binary
     if len(binary) >= 2 and len(binary) == len(free) and (ones > 1).any():
-        raise several_labels(f"{named}: {' and '.join(map(repr, binary[:3]))} are 1 together")
+        row = hot.iloc[int(ones.argmax())]
+        both = " and ".join(map(repr, row.index[row][:3]))
+        raise several_labels(f"{named}: {both} are 1 together")
     repeating = [c for c in free if 2 <= frame[c].nunique() <= len(frame) / 2]
     if len(repeating) == 1:
         return repeating[0]
@@ -253,6 +264,9 @@ def _label_column(
         f"that does with --label COLUMN, or call it {LABEL_COLUMNS[0]!r}."
     )
 
+
+_LEAST_LABELLED = 0.9
+"""Share of the rows in which one of one-hot columns is 1; columns of rarer ones are flags."""
 
 _ONES = ("1", "1.0", "True", "true")
 _BINARY = {*_ONES, "0", "0.0", "False", "false", "-1"}

@@ -8,8 +8,9 @@ from pathlib import Path
 from auditor.data.images import is_image_name
 from auditor.errors import DataError
 
-NOT_DATA = frozenset({"__MACOSX", "@eaDir"})
-"""Folders that archives and network drives add; hidden ones are not data either."""
+NOT_DATA = frozenset({"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information",
+                      "lost+found"})  # fmt: skip
+"""Folders that archives, drives and network drives add; hidden ones are not data either."""
 
 
 def image_names(folder: Path, *, named: str) -> list[str]:

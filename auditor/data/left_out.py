@@ -141,9 +141,10 @@ def likely_class(label: str, classes: Sequence[str]) -> str | None:
 
 
 def plain(name: str) -> str:
-    """A name without capitals, accents' spelling, and spaces, hyphens or underscores."""
+    """A name without capitals, accents' spelling, spaces, hyphens, underscores, unseen marks."""
     folded = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(c for c in folded if not c.isspace() and c not in "-_")
+    unseen = (c.isspace() or c in "-_" or unicodedata.category(c) == "Cf" for c in folded)
+    return "".join(c for c, drop in zip(folded, unseen, strict=True) if not drop)
 
 
 def lost_classes(

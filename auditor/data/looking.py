@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,10 +19,12 @@ from auditor.data.column_guesses import (
     is_signed,
     label_column_of,
     split_column,
+    unread_split_columns,
 )
 from auditor.data.image_folder import image_names
 from auditor.data.image_places import NOTHING_GIVEN, Given, placed_images
 from auditor.data.manifest_file import MANIFEST_SUFFIXES, read_manifest
+from auditor.data.manifest_table import ManifestTable
 from auditor.errors import DataError
 from auditor.spec import SPLITS
 from auditor.spec.usual_splits import usual_split
@@ -161,7 +163,19 @@ def look_at_manifest(path: Path, given: Given, *, labelled: bool = True) -> Foun
         columns=columns,
         named_classes=tuple(table.class_names.get(label, ())),
     )
-    return found if splits is None else _by_column(found, splits, path)
+    if splits is None:
+        return replace(found, notes=tuple(_unread_splits(table)))
+    return _by_column(found, splits, path)
+
+
+def _unread_splits(table: ManifestTable) -> Iterator[str]:
+    """What to tell of columns that are called as splits are, and whose values name none."""
+    for column, values in unread_split_columns(table):
+        yield (
+            f"The column {column!r} ({', '.join(values[:4])}{', ...' if len(values) > 4 else ''}) "
+            "is not read, and all rows test. If the model was trained on some of them, name the "
+            f"others: `test: {{manifest: ..., where: {{{column}: [{values[-1]}]}}}}`."
+        )
 
 
 def _classes(columns: FoundColumns) -> tuple[str, ...]:
@@ -240,7 +254,19 @@ def _look_at_folder(folder: Path, given: Given) -> FoundData:
         return _look_at_folder(inner[0], given)
     if len(tops) < 2 or len(usual) == len(tops):
         raise _no_classes(folder, tops)
+    _refuse_splits_below(folder, names)
     return FoundData({"test": FoundSplit(None, folder)}, classes=_sorted(pd.Series(tops)))
+
+
+def _refuse_splits_below(folder: Path, names: list[str]) -> None:
+    """Raise DataError where each class holds a folder of each split: training images would test."""
+    inner = {name.split("/")[1] if name.count("/") >= 2 else "" for name in names}
+    if len(inner) > 1 and all(map(usual_split, inner)):
+        raise DataError(
+            f"{folder} holds classes, and in them the splits {' and '.join(sorted(inner))}. Put a "
+            "folder for each class into one for each split, or write a manifest with a column "
+            "`split`."
+        )
 
 
 def _by_split(manifests: list[Path]) -> dict[str, list[Path]]:

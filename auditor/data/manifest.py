@@ -31,8 +31,8 @@ from auditor.data.rows import Located, Rows, locate, missing_column, read_rows
 from auditor.errors import DataError
 from auditor.spec import AttributeSpec, ColumnsSpec, DataSpec
 
-Edges = Mapping[str, tuple[float, ...]]
-"""Inner edges of quantile groups, by attribute."""
+Edges = Mapping[str, tuple[float, ...] | tuple[str, ...]]
+"""Inner edges of quantile groups, or names of the largest groups, by attribute."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _CAPITALS = str.maketrans(
@@ -20,9 +21,16 @@ _BLANK = "\u115f\u1160"
 """Letters by their category, and drawn as nothing (fillers; NFKC makes the others of them)."""
 
 
+_NOBODY = frozenset({"na", "none", "null", "tbd", "tba", "todo", "nobody", "noone", "unknown"})
+"""What people write where they have no name to write."""
+
+_MAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
+
+
 def has_letters(text: str) -> bool:
-    """Whether there is a letter or a digit to be seen."""
-    return bool(_seen(unicodedata.normalize("NFKC", text)))
+    """Whether there is a letter or a digit to be seen, and not only a word for none."""
+    seen = _seen(unicodedata.normalize("NFKC", text)).casefold()
+    return bool(seen) and seen not in _NOBODY
 
 
 def same_name(first: str, second: str) -> bool:
@@ -30,9 +38,16 @@ def same_name(first: str, second: str) -> bool:
 
     Compatibility forms stand for what they are made of (NFKC); common letters of other alphabets,
     and digits, for the Latin letters that they look like (after the confusables of Unicode's
-    UTS 39).
+    UTS 39). Words may stand in any order (Lee, Ann); an equal mail address is an equal name.
     """
-    return _skeleton(first) == _skeleton(second)
+    mails = [{_skeleton(mail) for mail in _MAIL.findall(name)} for name in (first, second)]
+    if mails[0] & mails[1]:
+        return True
+    return _skeleton(first) == _skeleton(second) or _words(first) == _words(second)
+
+
+def _words(name: str) -> list[str]:
+    return sorted(filter(None, map(_skeleton, re.split(r"[\s,;]+", name))))
 
 
 def _skeleton(name: str) -> str:

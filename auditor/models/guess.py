@@ -16,6 +16,7 @@ from auditor.findings import TensorFacts
 from auditor.models.formats import Format, detect_format
 from auditor.models.heads.recognition import RecognisedHead, recognise
 from auditor.models.heads.usual_input import USUAL_INPUT
+from auditor.models.outputs import scores_or_none
 from auditor.models.stated import Stated, stated_task
 from auditor.spec import Task
 
@@ -185,7 +186,7 @@ def _guess_onnx(path: Path, n_classes: int | None, output_name: str | None) -> G
                 f"outputs ({shapes}) are none that is known. Export it with its boxes decoded, or "
                 "write the spec by hand and name a head as `model.output`."
             )
-    scores = _scores_among(outputs, n_classes, output_name)
+    scores = _scores_among(scores_or_none(outputs, path.name), n_classes, output_name)
     ending = ending_of(graph, scores.name)
     kinds: dict[str, Literal["probabilities", "sigmoid"]] = {
         "softmax": "probabilities",

@@ -279,13 +279,23 @@ _TYPE_NAMES = {
 def ending_of(graph: OnnxGraph, output: str) -> Ending:
     """What the graph's last operator that changes numbers is, for the output of that name."""
     for node in graph.back_from(output):
-        if node.op_type in _SOFTMAX:
+        if node.op_type in _SOFTMAX or _divides_by_its_sum(graph, node):
             return "softmax"
         if node.op_type in _SIGMOID:
             return "sigmoid"
         if node.op_type not in _DERIVING | _KEEPING:
             return "none"
     return "none"
+
+
+def _divides_by_its_sum(graph: OnnxGraph, node: onnx.NodeProto) -> bool:
+    """Whether a node is the end of a softmax written out: exponentials divided by their sum."""
+    if node.op_type != "Div":
+        return False
+    above, below = (graph.producers.get(name) for name in node.input[:2])
+    if above is None or below is None or (above.op_type, below.op_type) != ("Exp", "ReduceSum"):
+        return False
+    return bool(below.input[0] == node.input[0])
 
 
 def dequantisation_of(graph: OnnxGraph, output: str) -> Dequantisation | None:

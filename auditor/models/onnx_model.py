@@ -47,6 +47,9 @@ _ERRORS: tuple[type[Exception], ...] = (
     *(e for e in vars(binding).values() if isinstance(e, type) and issubclass(e, Exception)),
 )
 
+_SOURCE = "/onnxruntime_src/"
+"""How places in onnxruntime's source begin, which its errors name before their reason."""
+
 _LEVELS = {
     "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
     "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
@@ -284,8 +287,21 @@ def _told(what: str) -> Iterator[None]:
     try:
         yield
     except _ERRORS as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise ModelError(
-            f"onnxruntime says that the model cannot be {what}: {first} Export it again, with an "
-            "opset and operators that onnxruntime supports."
+            f"onnxruntime says that the model cannot be {what}: {_without_place(str(error))}. "
+            "Export it again, with an opset and operators that onnxruntime supports."
         ) from error
+
+
+def _without_place(said: str) -> str:
+    """The first line of an error of onnxruntime, without where in its source it was raised."""
+    line = (said.strip() or "no reason").splitlines()[0]
+    before, place, after = line.partition(_SOURCE)
+    if not place:
+        return line[:300].rstrip(".")
+    # The place is a file, a line and a function's signature, parentheses and all.
+    end = after.find("(") + 1
+    while after.count("(", 0, end) > after.count(")", 0, end) and end < len(after):
+        end += 1
+    reason = after[end:].removeprefix(" const").strip()
+    return f"{before}{reason}"[:300].rstrip(".")

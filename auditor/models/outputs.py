@@ -15,6 +15,9 @@ from auditor.spec import OutputSpec
 Ending = Literal["softmax", "sigmoid", "none", "unknown"]
 """What a graph ends with; unknown where the graph cannot be read."""
 
+_NO_SCORES = frozenset({"tensor(int64)", "tensor(int32)", "tensor(bool)", "tensor(string)"})
+"""Types of outputs that hold numbers or names of classes."""
+
 _MOST_NEGATIVE = -0.01
 _LARGEST = 1.05
 _LARGEST_SUM = 1.5
@@ -112,6 +115,17 @@ def output_widths(spec: OutputSpec, n_classes: int) -> frozenset[int]:
     return frozenset({width, 1} if single else {width})
 
 
+def scores_or_none(outputs: Sequence[TensorFacts], model: str) -> tuple[TensorFacts, ...]:
+    """The outputs that can hold scores; raises ModelError where none of a `model`'s can."""
+    found = tuple(each for each in outputs if each.dtype not in _NO_SCORES)
+    if not found:
+        raise ModelError(
+            f"{model} gives {outputs[0].name!r}, which is {outputs[0].dtype}: numbers or names of "
+            "classes, and no scores. Export it without the operator that picks a class (ArgMax)."
+        )
+    return found
+
+
 def class_output(
     outputs: Sequence[TensorFacts], *, widths: Set[int], name: str | None = None
 ) -> str:
@@ -129,6 +143,8 @@ def class_output(
                 f"{', '.join(map(repr, names))}. Correct it."
             )
         return name
+    outputs = scores_or_none(outputs, "The model")
+    names = [each.name for each in outputs]
     fits = [each.name for each in outputs if width_of(each) in widths]
     fits = fits or [each.name for each in outputs if _sides(each) == [None]]
     if len(fits) > 1:
@@ -160,13 +176,14 @@ def reading_for(
     """The reading that the spec declares, refused where the graph's end contradicts it.
 
     Raises ModelError for logits declared of a graph that ends in softmax or sigmoid (a second
-    softmax would flatten every probability), and for a background index beyond the classes.
+    softmax would flatten every probability), likewise for a sigmoid declared of one that ends in
+    softmax, and for a background index beyond the classes.
     """
-    if spec.kind == "logits" and ending in ("softmax", "sigmoid"):
-        wanted = "probabilities" if ending == "softmax" else "sigmoid"
+    wanted = {"softmax": "probabilities", "sigmoid": "sigmoid"}.get(ending)
+    if wanted is not None and spec.kind not in ("probabilities", wanted):
         raise ModelError(
-            f"The spec says `output: logits`, but the model ends in a {ending}: its numbers are "
-            f"probabilities already. Set `model.output: {wanted}`."
+            f"The spec says `output: {spec.kind}`, but the model ends in a {ending}: its numbers "
+            f"are probabilities already. Set `model.output: {wanted}`."
         )
     if spec.background is not None and not 0 <= spec.background <= n_classes:
         raise ModelError(

@@ -164,8 +164,9 @@ class AttributeSpec(SpecPart):
     """An attribute: a manifest column that groups images.
 
     `population` is the declared share of each group where the model will run (sums to 1);
-    numbers are cut at `bins` edges, or into `quantiles` groups. `source` says that the groups are
-    where images come from (sites, devices, inspectors), of which new ones will come.
+    numbers are cut at `bins` edges, or into `quantiles` groups; of text the `largest` groups of the
+    test data keep their names, and the others are together ``other``. `source` says that the groups
+    are where images come from (sites, devices, inspectors), of which new ones will come.
     """
 
     role: Literal["sensitive", "condition", "nuisance"]
@@ -174,6 +175,7 @@ class AttributeSpec(SpecPart):
     population: dict[str, Fraction] | None = None
     bins: tuple[float, ...] | None = None
     quantiles: int | None = Field(default=None, ge=2, le=20)
+    largest: int | None = Field(default=None, ge=1, le=100)
     values: tuple[str, ...] | None = None
     special_category: bool = False
     source: bool = False
@@ -185,8 +187,9 @@ class AttributeSpec(SpecPart):
                 "source is true, but only an attribute of images and of role condition or nuisance "
                 "is a source; change the role, or drop source"
             )
-        if self.bins is not None and self.quantiles is not None:
-            raise ValueError("both bins and quantiles are given; keep one")
+        ways = [w for w in ("bins", "quantiles", "largest") if getattr(self, w) is not None]
+        if len(ways) > 1:
+            raise ValueError(f"both {ways[0]} and {ways[1]} are given; keep one")
         if self.bins is not None and list(self.bins) != sorted(set(self.bins)):
             raise ValueError(f"bins {list(self.bins)} must be rising, without repeats")
         if self.population is not None and abs(sum(self.population.values()) - 1) > 0.01:

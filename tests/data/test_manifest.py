@@ -11,7 +11,7 @@ import pytest
 from auditor.data.manifest import read_dataset, read_datasets
 from auditor.data.model_classes import load_classes
 from auditor.errors import DataError, SpecError
-from auditor.spec import ClassCount, DataSpec
+from auditor.spec import AttributeSpec, ClassCount, DataSpec
 
 CLASSES = ("cat", "dog")
 
@@ -182,6 +182,19 @@ def test_quantiles_are_cut_at_the_test_images(folder):
     ]
     assert read["deployment"].dataset.groups("size").tolist() == ["q1of4", "q2of4", "q4of4"]
     assert read["deployment"].edges == read["test"].edges
+
+
+def test_the_largest_groups_are_those_of_the_test_images_and_the_rest_are_together(folder):
+    folder.rows(n=8, city=["a", "b", "c", "a", "b", "c", "d", None])
+    folder.rows(n=4, split="deployment", city=["d", "d", "e", "b"])
+    spec = {"city": {"role": "condition", "largest": 2}}
+    read = folder.read("test", "deployment", attributes=spec)
+    # Of equally large groups the first by name.
+    grouped = read["test"].dataset.groups("city").tolist()
+    assert grouped == ["a", "b", "other", "a", "b", "other", "other", ""]
+    assert read["deployment"].dataset.groups("city").tolist() == ["other", "other", "other", "b"]
+    with pytest.raises(ValueError, match="both quantiles and largest"):
+        AttributeSpec(role="condition", quantiles=2, largest=2)
 
 
 def test_declared_values_and_population_are_groups_although_unseen(folder):

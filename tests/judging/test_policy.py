@@ -9,6 +9,7 @@ import yaml
 
 from auditor.errors import SpecError
 from auditor.findings import Finding, Subject, Verdict
+from auditor.judging.names import same_name
 from auditor.judging.policy import Limit, Where, limits_of
 from auditor.judging.policy_file import BUILT_IN, load_policy, parse_policy
 from auditor.judging.waivers import Waiver, apply_waivers
@@ -128,7 +129,7 @@ def test_errors_read_as_a_user_would(old, new, said):
         "A. Owner\u200b", "\u2060A.\u00adOwner", "a. OWNER", "\uff21. Owner", "A Owner", "A. 0wner",
         "\u0410. Owner", "A. \u039fwner", "A. \u041ewn\u0435r",
         "\u0391. \u041e\u051dner", "Á. Owner",
-        "A. Ow\u0578er", "A. Ovvner", "A. Owne\u0433",
+        "A. Ow\u0578er", "A. Ovvner", "A. Owne\u0433", "Owner, A.", "owner a",
     ],
 )  # fmt: skip
 def test_nobody_approves_a_waiver_of_their_own_in_other_letters(approver):
@@ -136,7 +137,15 @@ def test_nobody_approves_a_waiver_of_their_own_in_other_letters(approver):
     assert "someone else must approve a waiver" in said
 
 
-@pytest.mark.parametrize("name", ["-", "–", "...", "n/a"[1], "_", "\u200b", "\u3164", "?!"])
+def test_one_mail_address_is_one_person():
+    assert same_name("ann@example.org", "Ann Lee <Ann@example.org>")
+    assert not same_name("ann@example.org", "ann@example.com")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["-", "–", "...", "n/a"[1], "_", "\u200b", "\u3164", "?!", "N/A", "None", "tbd", "n. a."],
+)
 @pytest.mark.parametrize("key", ["owner: A. Owner\n    approved_by", "owner"])
 def test_a_dash_is_no_name(key, name):
     old = "approved_by: Audit board" if "approved" in key else "owner: A. Owner\n"

@@ -17,7 +17,9 @@ from auditor.models.onnx_graph import (
     read_onnx,
     serialised,
 )
+from auditor.models.onnx_model import _without_place, open_session
 from auditor.models.penultimate import find_penultimate
+from auditor.spec import RuntimeSpec
 
 
 def load(tiny, path, **spec):
@@ -320,3 +322,35 @@ def test_real_models_answer_as_published(tiny, shared_data, name):
     assert np.array_equal(plain.probabilities, model.predict(frames[:8]).probabilities)
     np.testing.assert_allclose(plain.probabilities, found.probabilities[:8], atol=1e-5)
     assert model.facts.quantised == ("int8" in name)
+
+
+def test_a_softmax_written_out_is_one(tmp_path):
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["most"], axes=[1]),
+        helper.make_node("Sub", ["x", "most"], ["below"]),
+        helper.make_node("Exp", ["below"], ["powers"]),
+        helper.make_node("ReduceSum", ["powers", "axis"], ["sum"]),
+        helper.make_node("Div", ["powers", "sum"], ["shares"]),
+        helper.make_node("Div", ["x", "sum"], ["others"]),
+    ]
+    info = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", 4]) for n in ("x", "shares")]
+    axis = numpy_helper.from_array(np.array([1]), "axis")
+    made = helper.make_graph(nodes, "written out", info[:1], info[1:], initializer=[axis])
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)]), str(path))
+    graph = OnnxGraph(read_onnx(path).model)
+    assert (ending_of(graph, "shares"), ending_of(graph, "others")) == ("softmax", "none")
+
+
+def test_onnxruntimes_reason_is_told_and_not_where_it_was_raised(tiny, tmp_path):
+    path = tiny.channel_net(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    model.ir_version = 99
+    with pytest.raises(
+        ModelError, match=r"IR version: 99, max \w+ IR version: \d+\. Export"
+    ) as told:
+        open_session(model.SerializeToString(), RuntimeSpec())
+    assert "onnxruntime_src" not in str(told.value)
+    assert _without_place("[E] : 1 : /onnxruntime_src/a.cc:7 f(g<int(int)>, h) const No (x).") == (
+        "[E] : 1 : No (x)"
+    )

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from auditor.errors import ModelError
-from auditor.models.outputs import Dequantisation, OutputReading, reading_for, sigmoid, softmax
+from auditor.findings import TensorFacts
+from auditor.models.outputs import (
+    Dequantisation,
+    OutputReading,
+    class_output,
+    reading_for,
+    sigmoid,
+    softmax,
+)
 from auditor.spec import OutputSpec
 
 RNG = np.random.default_rng(0)
@@ -127,6 +135,20 @@ def test_logits_of_a_graph_that_ends_in_probabilities_are_refused(ending, advice
     with pytest.raises(ModelError, match=f"model.output: {advice}"):
         reading_for(OutputSpec(kind="logits"), n_classes=4, ending=ending)
     reading_for(OutputSpec(kind="logits"), n_classes=4, ending="none")
+
+
+def test_a_sigmoid_after_a_softmax_is_refused():
+    with pytest.raises(ModelError, match="probabilities already"):
+        reading_for(OutputSpec(kind="sigmoid"), n_classes=2, ending="softmax")
+
+
+@pytest.mark.parametrize("kind", ["int64", "int32", "string", "bool"])
+def test_an_output_of_numbers_of_classes_holds_no_scores(kind):
+    picked = TensorFacts("picked", (None, 2), f"tensor({kind})")
+    scores = TensorFacts("scores", (None, 2), "tensor(float)")
+    assert class_output((picked, scores), widths={2}) == "scores"
+    with pytest.raises(ModelError, match=r"'picked'.*and no scores"):
+        class_output((picked,), widths={2})
 
 
 def test_a_background_beyond_the_classes_is_refused():
