@@ -15,7 +15,7 @@ from auditor.modelcard.slices import TABLE as SLICES
 from auditor.modelcard.slices import slice_numbers, slice_table
 from auditor.opening import write_whole
 from auditor.record import AuditRecord
-from auditor.record.pictures import CONFIDENTIAL, PAGE
+from auditor.record.pictures import CONFIDENTIAL, PAGE, picture_folder
 from auditor.record.tables import table_file_name, write_tables
 from auditor.reports.csv_tables import BOM, action_plan_csv, findings_csv, whole_tables
 from auditor.reports.drawing.pictures import pictures
@@ -152,7 +152,7 @@ def _write_figures(drawn: Mapping[str, str], folder: Path) -> list[Path]:
 
 def _write_photos(record: AuditRecord, photos: PicturesView, folder: Path) -> Path:
     public = record.pictures is not None and record.pictures.public
-    target = folder if public else folder / CONFIDENTIAL
+    target = folder if public else picture_folder(folder, CONFIDENTIAL)
     target.mkdir(exist_ok=True)
     return _write(target / PAGE, pictures_html(record, photos))
 

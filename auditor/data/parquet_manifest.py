@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -29,8 +29,10 @@ def read_parquet(path: Path | BinaryIO, *, named: str) -> ManifestTable:
     """Read a Parquet file; raises DataError where that cannot be done."""
     try:
         with pq.ParquetFile(path) as file:
-            _refuse_much_text(path, file, named)
-            return _read(file, named)
+            _refuse_many_rows(file, named)
+            # As it is stored: a value that a million rows name is held once.
+            with pq.ParquetFile(path, read_dictionary=_stored_once(file)) as stored:
+                return _read(file, stored, named)
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
         # Libraries name the file as they opened it, and may go on to print what it holds.
         said = str(error).partition("\n")[0][:200]
@@ -40,17 +42,21 @@ def read_parquet(path: Path | BinaryIO, *, named: str) -> ManifestTable:
         ) from error
 
 
-def _read(file: pq.ParquetFile, named: str) -> ManifestTable:
+def _refuse_many_rows(file: pq.ParquetFile, named: str) -> None:
     if file.metadata.num_rows > MOST_ROWS:
         raise DataError(
             f"{named} has {file.metadata.num_rows:,} rows; a manifest has at most {MOST_ROWS:,}. "
             "Audit a sample of them."
         )
+
+
+def _read(file: pq.ParquetFile, stored: pq.ParquetFile, named: str) -> ManifestTable:
     schema = file.schema_arrow
     images = [each.name for each in schema if _bytes_of(each.type) is not None]
     texts = [each.name for each in schema if each.name not in images]
     if len({name.strip() for name in schema.names}) < len(schema.names):
         raise DataError(f"{named} has two columns of one name. Give each a name of its own.")
+    _refuse_much_text(file, stored, texts, named)
     table = file.read(columns=texts).to_pandas()
     if not isinstance(table.index, pd.RangeIndex):
         table = table.reset_index()
@@ -58,7 +64,7 @@ def _read(file: pq.ParquetFile, named: str) -> ManifestTable:
     inside = {}
     for name in images:
         _refuse_large_groups(file, name, named)
-        inside[name], frame[name] = _held(file, name)
+        inside[name], frame[name] = _held(stored, name, named)
     return ManifestTable(
         frame=pd.DataFrame(frame),
         inside=inside,
@@ -81,18 +87,41 @@ def held_bytes(column: pa.Array) -> pa.Array:
     return pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
 
 
-def _held(file: pq.ParquetFile, name: str) -> tuple[np.ndarray, pd.Series]:
+def _held(stored: pq.ParquetFile, name: str, named: str) -> tuple[np.ndarray, pd.Series]:
     """Which rows hold bytes, (n,) bool, and the images' names."""
     held: list[np.ndarray] = []
     paths: list[str | None] = []
-    for batch in file.iter_batches(batch_size=_BATCH, columns=[name]):
-        column = batch.column(0)
-        held.append(pc.greater(pc.fill_null(pc.binary_length(held_bytes(column)), 0), 0).to_numpy(
-            zero_copy_only=False))  # fmt: skip
-        named = pa.types.is_struct(column.type) and "path" in column.type.names
-        paths += pc.struct_field(column, "path").to_pylist() if named else [None] * len(column)
+    written = 0
+    for at in range(stored.num_row_groups):
+        size = 0
+        for batch in stored.iter_batches(batch_size=_BATCH, row_groups=[at], columns=[name]):
+            column = batch.column(0)
+            size += _text_bytes(column)
+            _refuse_large_group(size, named)
+            lengths = _lengths(held_bytes(column))
+            held.append(pc.greater(lengths, 0).to_numpy(zero_copy_only=False))
+            stated = _stated_paths(column)
+            written += 0 if stated is None else pc.sum(_lengths(stated)).as_py() or 0
+            _refuse_text(written, named)
+            paths += [None] * len(column) if stated is None else stated.to_pylist()
     mask = np.concatenate(held) if held else np.zeros(0, dtype=bool)
     return mask, _names(mask, paths)
+
+
+def _stated_paths(column: pa.Array) -> pa.Array | None:
+    named = pa.types.is_struct(column.type) and "path" in column.type.names
+    return pc.struct_field(column, "path") if named else None
+
+
+def _lengths(values: pa.Array) -> pa.Array:
+    """Bytes of each text or image, 0 where there is none."""
+    if pa.types.is_null(values.type):
+        return pa.array(np.zeros(len(values), dtype=np.int64))
+    if pa.types.is_dictionary(values.type):
+        found = pc.take(pc.binary_length(values.dictionary), values.indices)
+    else:
+        found = pc.binary_length(values)
+    return pc.fill_null(pc.cast(found, pa.int64()), 0)
 
 
 def _names(held: np.ndarray, paths: list[str | None]) -> pd.Series:
@@ -112,50 +141,123 @@ def _plain(path: str | None) -> str | None:
 
 
 def _refuse_large_groups(file: pq.ParquetFile, name: str, named: str) -> None:
+    """By what is stored, before any of it is read."""
+    for chunks in _chunks(file, [name]):
+        stored = sum(chunk.total_uncompressed_size for _, chunk in chunks)
+        _refuse_large_group(max(stored, _least_text(chunks)), named)
+        _refuse_shared_beginnings(chunks, named, at_most=MOST_GROUP_BYTES)
+
+
+def _refuse_large_group(size: int, named: str) -> None:
+    if size > MOST_GROUP_BYTES:
+        raise DataError(
+            f"{named} holds {size:,} bytes of images or more in one row group; at most "
+            f"{MOST_GROUP_BYTES:,} are read at a time. Write it with smaller row groups, as "
+            "`table.to_parquet(path, row_group_size=100)`."
+        )
+
+
+def _refuse_text(size: int, named: str) -> None:
+    if size > MOST_TEXT_BYTES:
+        raise DataError(
+            f"{named} holds {size:,} bytes of text or more; a manifest holds at most "
+            f"{MOST_TEXT_BYTES:,}. Leave out columns that the audit spec does not name."
+        )
+
+
+def _refuse_much_text(
+    file: pq.ParquetFile, stored: pq.ParquetFile, names: list[str], named: str
+) -> None:
+    """Count what columns come to as text, before any is written out.
+
+    A text that is stored once and named by a million rows, or a list of a million zeros, takes no
+    room in the file. Texts are counted where so much could come of them.
+    """
+    chunks = [each for group in _chunks(file, names) for each in group]
+    total = _least_text(chunks)
+    _refuse_text(total, named)
+    if total + _most_text(chunks) <= MOST_TEXT_BYTES:
+        return
+    _refuse_shared_beginnings(chunks, named, at_most=MOST_TEXT_BYTES)
+    for at in range(stored.num_row_groups):
+        for column in stored.read_row_group(at, columns=names).columns:
+            total += sum(_text_bytes(chunk) for chunk in column.chunks)
+            _refuse_text(total, named)
+
+
+def _least_text(chunks: _Chunks) -> int:
+    """Bytes that values without text come to at least."""
+    return sum(
+        chunk.num_values * max(leaf.length or 0, 8 if leaf.max_repetition_level else 1)
+        for leaf, chunk in chunks
+        if not _is_bytes(leaf)
+    )
+
+
+def _most_text(chunks: _Chunks) -> int:
+    """Bytes that texts come to at most, if each were all that is stored."""
+    stored = ((chunk.num_values, chunk.total_uncompressed_size) for leaf, chunk in chunks
+              if _is_bytes(leaf))  # fmt: skip
+    return sum(values * size for values, size in stored)
+
+
+def _refuse_shared_beginnings(chunks: _Chunks, named: str, *, at_most: int) -> None:
+    """Values stored by what they share with the one before cannot be counted without them."""
+    shared = [each for each in chunks if "DELTA_BYTE_ARRAY" in each[1].encodings]
+    if _most_text(shared) > at_most:
+        raise DataError(
+            f"{named} stores {shared[0][0].path!r} as DELTA_BYTE_ARRAY, of which more than "
+            f"{at_most:,} bytes can come. Write it with `column_encoding` PLAIN, or without."
+        )
+
+
+def _text_bytes(values: pa.Array) -> int:
+    """Bytes of texts and images in an array, however deep in lists and structs."""
+    if isinstance(values, pa.ExtensionArray):
+        return _text_bytes(values.storage)
+    kind = values.type
+    if pa.types.is_struct(kind):
+        return sum(map(_text_bytes, values.flatten()))
+    if pa.types.is_map(kind):
+        return _text_bytes(values.keys) + _text_bytes(values.items)
+    if pa.types.is_nested(kind):
+        return _text_bytes(values.flatten())
+    held = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if _is_text(held) or _bytes_of(held) == "":
+        return pc.sum(_lengths(values)).as_py() or 0
+    return 0
+
+
+_Chunks = list[tuple[pq.ColumnSchema, pq.ColumnChunkMetaData]]
+
+
+def _chunks(file: pq.ParquetFile, names: list[str]) -> Iterator[_Chunks]:
+    """For each row group what is stored of the columns named, with the leaf that it is of."""
+    leaves = [file.schema.column(i) for i in range(file.metadata.num_columns)]
+    asked = [i for i, leaf in enumerate(leaves) if _column_of(leaf, names)]
     for at in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(at)
-        chunks = [group.column(i) for i in range(group.num_columns)]
-        size = sum(
-            chunk.total_uncompressed_size
-            for chunk in chunks
-            if chunk.path_in_schema.partition(".")[0] == name
-        )
-        if size > MOST_GROUP_BYTES:
-            raise DataError(
-                f"{named} holds {size:,} bytes of images in one row group; at most "
-                f"{MOST_GROUP_BYTES:,} are read at a time. Write it with smaller row groups, as "
-                "`table.to_parquet(path, row_group_size=100)`."
-            )
+        yield [(leaves[i], group.column(i)) for i in asked]
 
 
-def _refuse_much_text(path: Path | BinaryIO, file: pq.ParquetFile, named: str) -> None:
-    """Count what columns of text come to, before any is written out.
+def _column_of(leaf: pq.ColumnSchema, names: list[str]) -> bool:
+    """Whether a leaf lies in one of the columns; their names may hold dots."""
+    return any(leaf.path == name or leaf.path.startswith(f"{name}.") for name in names)
 
-    A text that is stored once and named by a million rows takes no room in the file. It is counted
-    where so much could come of it, and read as it is stored for that.
-    """
-    texts = [e.name for e in file.schema_arrow if _is_text(e.type)]
-    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-    most = sum(group.num_rows * group.total_byte_size for group in groups)
-    if not texts or most <= MOST_TEXT_BYTES or file.metadata.num_rows > MOST_ROWS:
-        return
-    stored, total = pq.ParquetFile(path, read_dictionary=texts), 0
-    for at in range(len(groups)):
-        columns = stored.read_row_group(at, columns=texts).columns
-        for chunk in (chunk for column in columns for chunk in column.chunks):
-            lengths = pc.binary_length(chunk.dictionary)
-            total += pc.sum(pc.cast(pc.take(lengths, chunk.indices), pa.int64())).as_py() or 0
-    if isinstance(path, Path):
-        stored.close()
-    if total > MOST_TEXT_BYTES:
-        raise DataError(
-            f"{named} holds {total:,} bytes of text; a manifest holds at most {MOST_TEXT_BYTES:,}. "
-            "Leave out columns that the audit spec does not name."
-        )
+
+def _stored_once(file: pq.ParquetFile) -> list[str]:
+    """Paths of the leaves of bytes that have a dictionary."""
+    chunks = (each for group in _chunks(file, file.schema_arrow.names) for each in group)
+    return list(dict.fromkeys(
+        leaf.path for leaf, chunk in chunks if _is_bytes(leaf) and chunk.has_dictionary_page
+    ))  # fmt: skip
+
+
+def _is_bytes(leaf: pq.ColumnSchema) -> bool:
+    return bool(leaf.physical_type == "BYTE_ARRAY")
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 

@@ -24,7 +24,15 @@ from auditor.findings import Finding, Measure, Verdict
 from auditor.judging.verdicts import worst
 from auditor.opening import write_whole
 from auditor.record import AuditRecord
-from auditor.record.pictures import CONFIDENTIAL, PAGE, PUBLIC, Picture, PictureSet, PicturesOf
+from auditor.record.pictures import (
+    CONFIDENTIAL,
+    PAGE,
+    PUBLIC,
+    Picture,
+    PictureSet,
+    PicturesOf,
+    picture_folder,
+)
 from auditor.scoring.presence import OneHot
 from auditor.spec import AuditSpec
 from auditor.spec.declarations import basis_text, require_picture_basis
@@ -32,6 +40,8 @@ from auditor.spec.handing_on import Region
 
 FINDINGS = 12
 """Findings that have pictures, the worst of each limit first."""
+
+_FILES = "[0-9][0-9][0-9].jpg"
 
 Place = tuple[str, str]
 """A split, and the id of an image in it."""
@@ -43,6 +53,12 @@ class Pictured:
 
     record: AuditRecord
     files: tuple[Path, ...]
+
+
+def require_own_folders(spec: AuditSpec, folder: Path) -> None:
+    """Refuse links in the place of folders of pictures, before the audit is run."""
+    for name in () if spec.report.pictures is None else (PUBLIC, CONFIDENTIAL):
+        picture_folder(folder, name)
 
 
 def regions_to_blur(spec: AuditSpec) -> Mapping[str, tuple[Region, ...]]:
@@ -88,7 +104,7 @@ def with_pictures(
         ),
         more=len(_with_examples(record)) - len(chosen),
     )
-    target = folder / found.folder
+    target = picture_folder(folder, found.folder)
     target.mkdir(exist_ok=True)
     kept = [_kept(p, n, gathered, blur, target) for n, p in enumerate(places, start=1)]
     said = replace(found, pictures=tuple(kept))
@@ -97,11 +113,11 @@ def with_pictures(
 
 
 def _clear(folder: Path) -> None:
+    (folder / PAGE).unlink(missing_ok=True)
     for place in (folder / PUBLIC, folder / CONFIDENTIAL):
-        for path in place.glob("[0-9][0-9][0-9].jpg") if not place.is_symlink() else ():
-            path.unlink()
-    for page in (folder / PAGE, folder / CONFIDENTIAL / PAGE):
-        page.unlink(missing_ok=True)
+        # What a link leads to is not this audit's.
+        for path in () if place.is_symlink() else (place / PAGE, *place.glob(_FILES)):
+            path.unlink(missing_ok=True)
 
 
 def _measure(record: AuditRecord, name: str) -> Measure:

@@ -25,7 +25,7 @@ from auditor.engine.named_files import (
     with_images,
 )
 from auditor.engine.output import output_folder
-from auditor.engine.pictures import regions_to_blur, with_pictures
+from auditor.engine.pictures import regions_to_blur, require_own_folders, with_pictures
 from auditor.engine.plan_lines import plan_lines
 from auditor.engine.privacy import require_names_allowed, under_pseudonyms
 from auditor.engine.ray_cluster import OnRay
@@ -126,6 +126,7 @@ def audit_into(
     private = under_pseudonyms(loaded, file, declarations, out=folder, as_of=started.date())
     loaded, spec_file = private.loaded, private.file
     require_known_names(policy_file, _known_names(loaded), file)
+    require_own_folders(file.spec, folder)
     blur = regions_to_blur(file.spec)
     past = _note_attempt(folder, loaded, policy=policy_file, started=started)
     held = Store(folder / "store", shared)

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from auditor.errors import DataError
+from auditor.opening import shown_path
 
 PUBLIC, CONFIDENTIAL = "pictures", "confidential"
 """Folders of pictures beside the record: one that is handed on, one that no bundle holds."""
 
 PAGE = "pictures.html"
 """The page that shows them."""
+
+
+def picture_folder(folder: Path, name: str) -> Path:
+    """Where pictures lie in an output folder; raises DataError where a link leads elsewhere."""
+    found = folder / name
+    if found.is_symlink():
+        raise DataError(
+            f"{shown_path(found)} is a link; pictures of an audit are written into its own folder "
+            "alone. Remove the link, or give another --out."
+        )
+    return found
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,13 @@ import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from auditor.data.manifest import read_dataset, read_datasets
 from auditor.data.model_classes import load_classes
+from auditor.data.parquet_manifest import read_parquet
 from auditor.errors import DataError, SpecError
 from auditor.spec import AttributeSpec, ClassCount, DataSpec
 
@@ -357,9 +360,57 @@ def test_a_text_that_a_parquet_file_holds_once_counts_wherever_it_stands(folder,
     split = {"manifest": "test.parquet", "images": "images"}
     monkeypatch.setattr("auditor.data.parquet_manifest.MOST_TEXT_BYTES", 2_000_000)
     said = folder.error(test=split)
-    assert "holds 2,00" in said
-    assert "bytes of text; a manifest holds at most" in said
+    assert "bytes of text or more; a manifest holds at most 2,000,000" in said
     assert "Leave out columns that the audit spec does not name." in said
+
+
+_NOTE = "a" * 50_000
+_UNFOLDING = {
+    "a list": [["a", _NOTE]] * 40,
+    "a list of lists": [[[_NOTE], ["b"]]] * 40,
+    "a field": [{"said": [_NOTE], "by": 1}] * 40,
+    "a map": pa.array([[("k", _NOTE)]] * 40, pa.map_(pa.string(), pa.string())),
+    "a list of numbers": [[0.0] * 50_000] * 40,
+    "a list of bytes": [[_NOTE.encode(), b""]] * 40,
+    "what images are called": [{"bytes": bytes([i]), "path": _NOTE} for i in range(40)],
+}
+
+
+@pytest.mark.parametrize("column", _UNFOLDING.values(), ids=_UNFOLDING)
+def test_what_a_parquet_file_holds_once_counts_however_deep_it_lies(folder, monkeypatch, column):
+    table = pa.table({"image": [f"test{i}.png" for i in range(40)], "note": column})
+    path = folder.path / "test.parquet"
+    pq.write_table(table, path)
+    assert path.stat().st_size < 150_000
+    assert len(read_parquet(path, named="test.parquet").frame) == 40
+    monkeypatch.setattr("auditor.data.parquet_manifest.MOST_TEXT_BYTES", 1_900_000)
+    with pytest.raises(DataError, match="bytes of text or more; a manifest holds at most 1,900,0"):
+        read_parquet(path, named="test.parquet")
+
+
+@pytest.mark.parametrize("image", [
+    {"bytes": _NOTE.encode(), "path": None}, {"bytes": b"a", "path": None, "said": [_NOTE]},
+])  # fmt: skip
+def test_an_image_that_a_parquet_file_holds_once_counts_in_every_row(folder, monkeypatch, image):
+    path = folder.path / "test.parquet"
+    pq.write_table(pa.table({"image": [image] * 40}), path)
+    assert read_parquet(path, named="test.parquet").inside["image"].all()
+    monkeypatch.setattr("auditor.data.parquet_manifest.MOST_GROUP_BYTES", 1_900_000)
+    with pytest.raises(DataError, match="bytes of images or more in one row group; at most 1,900"):
+        read_parquet(path, named="test.parquet")
+
+
+@pytest.mark.parametrize(("kind", "bound"), [(pa.string(), "TEXT"), (pa.binary(), "GROUP")])
+def test_values_stored_by_their_beginnings_are_bounded(folder, monkeypatch, kind, bound):
+    values = pa.array([f"{_NOTE}{i}" for i in range(40)]).cast(kind)
+    path = folder.path / "test.parquet"
+    pq.write_table(pa.table({"note": values}), path, use_dictionary=False,
+                   column_encoding={"note": "DELTA_BYTE_ARRAY"})  # fmt: skip
+    assert path.stat().st_size < 60_000
+    assert len(read_parquet(path, named="test.parquet").frame) == 40
+    monkeypatch.setattr(f"auditor.data.parquet_manifest.MOST_{bound}_BYTES", 1_900_000)
+    with pytest.raises(DataError, match="stores 'note' as DELTA_BYTE_ARRAY, of which more than 1,"):
+        read_parquet(path, named="test.parquet")
 
 
 def test_a_broken_parquet_file(folder):

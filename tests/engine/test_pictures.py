@@ -14,7 +14,8 @@ from PIL import Image
 
 import auditor
 from auditor.data.bare_thumbnail import thumbnail
-from auditor.engine.pictures import _chosen
+from auditor.engine.pictures import _chosen, _clear
+from auditor.errors import DataError
 from auditor.findings import Subject, Verdict, finding_id
 from auditor.judging.judged_record import read_record
 from auditor.rendering import render
@@ -191,6 +192,28 @@ def test_without_being_asked_for_no_picture_is_made_and_older_ones_go(world, pri
     assert record.pictures is None
     assert not list(out.rglob("*.jpg"))
     assert not list(out.rglob("pictures.html"))
+
+
+@pytest.mark.parametrize("name", ["confidential", "pictures"])
+def test_a_link_in_place_of_a_folder_of_pictures_is_not_written_through(
+    world, private, command, tmp_path, name
+):
+    elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
+    elsewhere.mkdir()
+    (elsewhere / "pictures.html").write_text("of another audit")
+    shutil.copytree(private[1], out)
+    shutil.rmtree(out / name, ignore_errors=True)
+    (out / name).symlink_to(elsewhere)
+    spec = spec_with(world, "{pictures: {most: 3, side: 48}}", name="linked.yaml")
+    code, _, err = command("run", spec, "--out", out)
+    assert code == 2
+    assert "is a link; pictures of an audit are written into its own folder alone." in err
+    if name == "confidential":
+        with pytest.raises(DataError, match="is a link"):
+            render(private[0], out, formats=FORMATS)
+    _clear(out)
+    assert [p.name for p in elsewhere.iterdir()] == ["pictures.html"]
+    assert (elsewhere / "pictures.html").read_text() == "of another audit"
 
 
 @pytest.mark.parametrize(
