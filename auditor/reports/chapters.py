@@ -26,7 +26,7 @@ FACTS = 3
 PICTURES = 2
 """Pictures that a chapter shows open."""
 
-ROWS = 120
+ROWS = 110
 FIGURES = 8
 OPEN_TABLE_ROWS = 8
 OPEN_TABLE_COLUMNS = 8
