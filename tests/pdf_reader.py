@@ -27,7 +27,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class Stream:
-    """A stream: its dictionary, and its bytes unpacked."""
+    """A stream: its dictionary, and its bytes, unpacked where they are deflated."""
 
     entries: dict
     data: bytes
@@ -95,8 +95,8 @@ def _object_at(data: bytes, place: int):
         return value
     packed = data[begun.end() : begun.end() + value["Length"]]
     assert data[begun.end() + value["Length"] :].lstrip().startswith(b"endstream")
-    assert value.get("Filter") in (None, "FlateDecode"), value
-    return Stream(value, zlib.decompress(packed) if "Filter" in value else packed)
+    is_packed = value.get("Filter") == "FlateDecode"
+    return Stream(value, zlib.decompress(packed) if is_packed else packed)
 
 
 def value_at(data: bytes, at: int):

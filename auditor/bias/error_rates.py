@@ -32,7 +32,7 @@ _ACTION = "fix and test again for {group}; a person reviews each “{class}”"
 def _wrongly_called(*, points: str = "") -> tuple[Words, ...]:
     seen = Words(
         title="“{class}” seen where there is none{holds_several:if}"
-        + (points and ", in points") + "{in_where}: {group}, against all others",
+        + points + "{in_where}: {group}, against all others",
         short="{group}: “{class}” seen where there is none",
         sentence="Images without {class} in which it is seen all the same{in_where}, {group}: "
         "{this}; all others {other}; {gap}.",
@@ -47,7 +47,7 @@ def _wrongly_called(*, points: str = "") -> tuple[Words, ...]:
         ratio=not points,
     )  # fmt: skip
     answered = Words(
-        title="Wrongly called “{class}”" + (points and ", in points")
+        title="Wrongly called “{class}”" + points
         + "{in_where}: {group}, against all others",
         short="{group}: wrongly called “{class}”",
         sentence="Wrongly called {class}{in_where}, {group}: {this}; all others {other}; {gap}.",
@@ -67,7 +67,7 @@ def _wrongly_called(*, points: str = "") -> tuple[Words, ...]:
 
 def _missed(*, points: str = "") -> tuple[Words, ...]:
     answered = Words(
-        title="“{class}” missed" + (points and ", in points")
+        title="“{class}” missed" + points
         + "{in_where}: {group}, against all others",
         short="{group}: “{class}” missed",
         sentence="Missed cases of {class}{in_where}, {group}: {this}; all others {other}; {gap}.",
@@ -158,8 +158,8 @@ class ErrorRates(Check):
     words: ClassVar = {
         "false-positive-ratio": _wrongly_called(),
         "false-negative-ratio": _missed(),
-        "false-positive-difference": _wrongly_called(points=" (points)"),
-        "false-negative-difference": _missed(points=" (points)"),
+        "false-positive-difference": _wrongly_called(points=", in points"),
+        "false-negative-difference": _missed(points=", in points"),
         "adverse-ratios": Words(
             title="Harmful errors of groups, as ratios", short="harmful errors as ratios"
         ),

@@ -126,7 +126,7 @@ class LabelAgreement(Check):
 
     How it can mislead
     ------------------
-    An expert errs too; `severity` is relative to that expert, and it holds for the images chosen:
+    An expert errs too: severity is relative to that expert, and it holds for the images chosen:
     a gold sample picked because labels looked doubtful shows more than there is.
     `relative-severity` does not say who is right: of two annotators, one is as much too lenient as
     the other is too severe. Two annotators who err unevenly seem to differ between groups of

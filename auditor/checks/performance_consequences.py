@@ -116,7 +116,7 @@ class Consequences(Check):
             short="cost of errors",
             sentence=f"Errors cost {{value}}, {{split}} data: {_COSTLY}",
             action=_BY_CASE,
-            answer="errors cost about {value} on average, {split} data",
+            answer="errors cost about {value} on average, on {place}",
         ),
         "cost-borne": Words(
             title="Cost of errors borne by {by}, {split} data",

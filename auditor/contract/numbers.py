@@ -85,12 +85,26 @@ def number_texts(numbers: Sequence[float], scale: Scale) -> tuple[str, ...]:
 
 
 def with_unit(text: str, scale: Scale, unit: str = "") -> str:
-    """A printed number with what it counts: ``78%``, ``12 points``, ``3.2 times``, ``5 ms``."""
+    """A printed number with what it counts: ``78%``, ``12 points``, ``3.2 times``, ``5 ms``.
+
+    Examples
+    --------
+    >>> with_unit("1", "amount", "layers"), with_unit("1", "amount", "ms")
+    ('1 layer', '1 ms')
+    """
     if scale == "share":
         return f"{text}%"
     if scale == "difference":
         return f"{text} point{'' if text in ('1', '−1') else 's'}"
-    return f"{text} times" if scale == "ratio" else f"{text} {unit}".rstrip()
+    return f"{text} times" if scale == "ratio" else f"{text} {_of_one(unit, text)}".rstrip()
+
+
+def _of_one(unit: str, text: str) -> str:
+    """A unit beside its number: ``layers``, and one ``layer``; ``ms`` and ``EUR`` stay."""
+    word, space, rest = unit.partition(" ")
+    if text not in ("1", "−1") or len(word) < 4 or not word.endswith("s") or word.endswith("xes"):
+        return unit
+    return f"{word.removesuffix('s')}{space}{rest}"
 
 
 def number_text(number: float, measure: Measure) -> str:

@@ -102,7 +102,8 @@ NAMINGS: Mapping[str, Naming] = {
     },
     "mean-iou": Naming(
         "Mean overlap (IoU) of the classes", "mean overlap", "less overlap", metric="mean-iou",
-        headline="On {place}: mean overlap (IoU) of the classes {value}, from {n:rows}.",
+        headline="On {place}: what it draws overlaps the truth by {value}, on average over the "
+        "classes (IoU), {n:rows}.",
     ),
     "mean-dice": Naming("Mean Dice of the classes", "mean Dice", "less overlap"),
     "pixel-accuracy": Naming("Pixels that are right", "right pixels", "fewer right pixels",

@@ -322,6 +322,7 @@ def _target_limits(spec: AuditSpec) -> Iterator[Limit]:
         ("size", known.size_mb, target.size_mb),
         ("memory", known.memory_mb, target.memory_mb),
     ]
+    units = {"size": "MB", "memory": "MB", "frames_per_second": "frames a second"}
     for key, measure, stated in bounds:
         if stated is not None:
             bound: dict[str, Any] = {
@@ -331,6 +332,6 @@ def _target_limits(spec: AuditSpec) -> Iterator[Limit]:
                 id=f"target:{key}",
                 measure=measure,
                 where=Where(variant="as-given"),
-                why=f"what {target.name} asks of the model",
+                why=f"what {target.name} asks of the model, in {units.get(key, 'ms')}",
                 **bound,
             )

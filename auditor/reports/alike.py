@@ -27,7 +27,7 @@ def alike_clause(measure: Measure, shown: Shown, *, gap: tuple[str, str] = PLAIN
     if turned:
         most = max(turned, key=lambda a: abs((a.value or 0.0) - value(measure.estimate)))
         name = shown(most.condition)
-        said = _alike_gap(most, measure, gap)
+        said = alike_gap(most, measure, gap)
         number = f": {said} among images of the same {name}" if said else ""
         return f"{_TURNS[most.reading]} {name}{number}."
     return _stays(measure, shown, gap)
@@ -40,7 +40,7 @@ def _stays(measure: Measure, shown: Shown, gap: tuple[str, str]) -> str:
         return ""
     parts = []
     if remains:
-        said = _alike_gap(remains[0], measure, gap) if len(remains) == 1 else ""
+        said = alike_gap(remains[0], measure, gap) if len(remains) == 1 else ""
         number = f" ({said})" if said else ""
         parts.append(f"It stays so among images of the same {_either(remains, shown)}{number}")
     if unsure:
@@ -54,7 +54,7 @@ def _is_shown(measure: Measure) -> bool:
     return not ends.low <= neutral <= ends.high
 
 
-def _alike_gap(alike: Alike, measure: Measure, gap: tuple[str, str]) -> str:
+def alike_gap(alike: Alike, measure: Measure, gap: tuple[str, str]) -> str:
     """The gap among images alike; empty where there is none on the measure's scale."""
     if alike.value is None or alike.low is None or alike.high is None:
         return ""

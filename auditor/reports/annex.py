@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from auditor.findings import EvidenceStatus, Unmeasured, Verdict
+from auditor.contract.quantity_words import called
+from auditor.findings import Unmeasured, Verdict
 from auditor.record import AttributeSummary, AuditRecord, CheckText, DatasetSummary
 from auditor.record.files import record_digest
 from auditor.reports.chapters import is_open
@@ -97,9 +98,17 @@ class Method:
 
 
 @dataclass(frozen=True)
+class AttributeRow:
+    """An attribute's groups in each split, in the order of the splits."""
+
+    name: str
+    splits: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Annex:
     data: tuple[DatasetSummary, ...]
-    attributes: tuple[Entry, ...]
+    attributes: tuple[AttributeRow, ...]
     declared: tuple[Entry, ...]
     costs: Costs | None
     waivers: tuple[WaiverView, ...]
@@ -119,9 +128,7 @@ def annex(record: AuditRecord, order: Ordered, *, folded: bool = True) -> Annex:
     most = NOT_TESTED_ROWS if folded else PRINTED_ROWS
     return Annex(
         data=record.datasets,
-        attributes=tuple(
-            _attribute_entry(d.split, a, order) for d in record.datasets for a in d.attributes
-        ),
+        attributes=tuple(_attribute_rows(record, order)),
         declared=tuple(declared(record)),
         costs=costs(record),
         waivers=tuple(_waivers(record)),
@@ -136,21 +143,45 @@ def annex(record: AuditRecord, order: Ordered, *, folded: bool = True) -> Annex:
     )
 
 
-def _attribute_entry(split: str, attribute: AttributeSummary, order: Ordered) -> Entry:
+def _attribute_rows(record: AuditRecord, order: Ordered) -> Iterator[AttributeRow]:
+    for attribute in dict.fromkeys(a.name for d in record.datasets for a in d.attributes):
+        found = [next((a for a in d.attributes if a.name == attribute), None)
+                 for d in record.datasets]  # fmt: skip
+        role = next(a.role for a in found if a is not None)
+        yield AttributeRow(
+            f"{order.telling.shown(attribute)} ({role})",
+            tuple("not named" if a is None else _groups_text(a, order) for a in found),
+        )
+
+
+def _groups_text(attribute: AttributeSummary, order: Ordered) -> str:
+    """Images of each group in the clean subset, and as given where that is another number."""
     groups = sorted(attribute.groups, key=lambda g: -g.n_sound)
     named = order.telling.shown_of
-    shown = [f"{named(attribute.name, g.name)}: {g.n_sound:,} of {g.n:,}" for g in groups[:12]]
-    more = [f"and {len(groups) - 12} more groups"] if len(groups) > 12 else []
+    shown = [
+        f"{named(attribute.name, g.name)}: {g.n_sound:,}{f' of {g.n:,}' * (g.n != g.n_sound)}"
+        for g in groups[:12]
+    ]
+    left = len(groups) - 12
+    more = [f"and {left} more group{'s' * (left > 1)}"] if left > 0 else []
     missing = [f"without a value: {attribute.missing:,}"] if attribute.missing else []
-    name = f"{order.telling.shown(attribute.name)} ({attribute.role}), {split} data"
-    return Entry(name, "; ".join([*shown, *more, *missing]), EvidenceStatus.MEASURED)
+    return "; ".join([*shown, *more, *missing]) or "none"
 
 
 def declared(record: AuditRecord) -> Iterator[Entry]:
     """Statements of people; what is wanted and absent is said to be missing."""
     day = datetime.fromisoformat(record.provenance.started).date()
     for found in statements(record.spec.parsed, record.declarations, as_of=day):
-        yield Entry(found.name, found.said or "not stated", found.status)
+        yield Entry(found.name, _in_words(found.said, record) or "not stated", found.status)
+
+
+def _in_words(said: str, record: AuditRecord) -> str:
+    """A claim that names its measure by its id, with what the measure is called instead."""
+    for claim in record.spec.parsed.get("claims") or ():
+        check, _, name = str(claim["measure"]).partition(":")
+        if name:
+            said = said.replace(f"{check}:{name}", called(name))
+    return said
 
 
 def policy_owner(record: AuditRecord) -> str:

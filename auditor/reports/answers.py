@@ -153,7 +153,7 @@ def _under_represented(order: Ordered) -> Iterator[str]:
 def _open(findings: Sequence[Finding], rest: Sequence[Finding], order: Ordered) -> str:
     leaning = [f for f in findings if f.leaning == "worse"]
     others = [*(f for f in findings if f.leaning != "worse"), *rest]
-    parts = [f"Leaning worse for {names(leaning, order)}."] if leaning else []
+    parts = [f"Leaning worse: {names(leaning, order)}."] if leaning else []
     parts += [f"Too few images to decide for {names(others, order)}."] if others else []
     return " ".join(parts)
 
@@ -165,13 +165,18 @@ def _wrong(answer: Answer, order: Ordered) -> str:
         # By class: a record read back has its keys in another order.
         bearers = dict.fromkeys(who for _, who in sorted(stated["borne_by"].items()))
         parts.append(f"Borne by: {', '.join(bearers)}.")
-    for finding in order.of(answer.findings):
+    # Where it will run first: what an error costs there is what it costs.
+    for finding in sorted(order.of(answer.findings), key=lambda f: _is_of_test(f, order)):
         text = order.filled(order.words(finding).answer, finding)
         if text:
             parts.append(f"{text[:1].upper()}{text[1:]}.")
             break
     parts.append(f"Way to object: {(stated.get('appeal') or 'not stated').rstrip('.')}.")
     return " ".join(parts)
+
+
+def _is_of_test(finding: Finding, order: Ordered) -> bool:
+    return order.result(finding).subject.split in (None, "test")
 
 
 def _oversight(order: Ordered) -> str:

@@ -26,7 +26,7 @@ FACTS = 3
 PICTURES = 2
 """Pictures that a chapter shows open."""
 
-ROWS = 120
+ROWS = 110
 FIGURES = 8
 OPEN_TABLE_ROWS = 8
 OPEN_TABLE_COLUMNS = 8
@@ -276,8 +276,20 @@ def _measured(check: str, findings: Sequence[Finding], order: Ordered) -> Iterat
         measure = order.measure(finding)
         if measure is not None:
             yield _fact(finding, measure, order)
-    yield from _facts([f for f in findings if _is_fact(f, order)], order)
+    yield from _facts(_deployment_first([f for f in findings if _is_fact(f, order)], order), order)
     yield from _by_group([f for f in findings if f.verdict is None and order.group(f)], order)
+
+
+def _deployment_first(facts: Sequence[Finding], order: Ordered) -> list[Finding]:
+    """Facts in their order, each measure first where the model will run, if it was taken there."""
+    names = list(dict.fromkeys(order.result(f).name for f in facts))
+    return sorted(
+        facts,
+        key=lambda f: (
+            names.index(order.result(f).name),
+            order.result(f).subject.split != "deployment",
+        ),
+    )
 
 
 def _told(findings: Sequence[Finding], order: Ordered) -> list[str]:
@@ -336,8 +348,10 @@ def _facts(findings: Sequence[Finding], order: Ordered) -> Iterator[str]:
 
 def _fact(finding: Finding, measure: Measure, order: Ordered) -> str:
     """A result's name and value; a unit that is the name itself is said once."""
-    name, told = _fact_name(finding, order), value_text(measure)
-    return f"{name} {told.removesuffix(f' {measure.unit}') if measure.unit == name else told}"
+    name, told, unit = _fact_name(finding, order), value_text(measure), measure.unit
+    if unit == name or unit.startswith(f"{name} "):
+        told = told.removesuffix(f" {unit}") + unit.removeprefix(name)
+    return f"{name} {told}"
 
 
 def _fact_name(finding: Finding, order: Ordered) -> str:

@@ -13,6 +13,7 @@ from auditor.record.tables import csv_text
 from auditor.reports.action_plan import PLAN_COLUMNS, plan_rows
 from auditor.reports.ordering import Ordered, ordered
 from auditor.reports.reasons import reason, remedy
+from auditor.reports.telling import counted_as
 from auditor.stats import value
 
 BOM = "\ufeff"
@@ -20,7 +21,7 @@ BOM = "\ufeff"
 
 _COLUMNS = (
     "number", "kind", "id", "title", "verdict", "leaning", "severity", "limit", "bound",
-    "bound value", "value", "low", "high", "unit", "images", "units", "reason", "remedy",
+    "bound value", "value", "low", "high", "unit", "n", "counted", "units", "reason", "remedy",
     "examples", "clauses", "waived by", "record sha256",
 )  # fmt: skip
 _MEASURED = (EvidenceStatus.MEASURED, EvidenceStatus.DERIVED)
@@ -31,7 +32,9 @@ def findings_csv(record: AuditRecord) -> str:
     """Every finding in one row, as a report numbers them; numbers as they are in the record.
 
     `kind` tells verdicts from mere facts, which met no limit and come last. `low` and `high` are
-    the two-sided 95% interval; cells are empty where there is no number. `clauses` are those that
+    the two-sided 95% interval; `n` is how many were counted and `counted` what they are (images,
+    objects, answers, timed runs), `units` how many units they are of; cells are empty where there
+    is no number. `clauses` are those that
     the limit cites; where it cites none, those of the record's clause table that the check's
     results may serve. Every row ends with the
     digest of the record that it is from, so that a row copied elsewhere can still be traced.
@@ -87,6 +90,7 @@ def _row(
         *_numbers(measure),
         (measure.unit or measure.scale) if measure else None,
         measure.n if measure else None,
+        counted_as(measure, 2) if measure else None,
         measure.n_units if measure else None,
         reason(finding, order),
         remedy(finding, order),

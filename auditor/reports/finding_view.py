@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from auditor.contract import Words
 from auditor.contract.numbers import number_texts, percent, points, side_text, times, value_text
 from auditor.findings import Finding, Measure, Verdict
-from auditor.reports.alike import alike_clause
+from auditor.reports.alike import alike_clause, alike_gap
 from auditor.reports.ordering import Ordered
 from auditor.reports.reasons import could_show_text, judgement, needed_text, reason, remedy
 from auditor.reports.telling import Telling
@@ -47,7 +47,7 @@ class FindingView:
     `plain` is a sentence of hundreds, `judged` the reason without the numbers of a comparison,
     which stand in its boxes; `needed` what would decide, `could_show` the smallest
     excess that the sample would have shown, `adjusted` the value among images alike in other
-    attributes. `examples` are worst first where they are `ranked`.
+    attributes where `judged` does not tell it. `examples` are worst first where they are `ranked`.
     """
 
     number: int
@@ -92,7 +92,7 @@ def finding_view(finding: Finding, order: Ordered) -> FindingView:
         size=size_text(measure, order.telling) if measure else "",
         plain=order.filled(order.words(finding).hundred, finding),
         comparison=_comparison(measure, order.words(finding)) if measure else None,
-        adjusted=tuple(_adjusted(measure, order.telling)) if measure else (),
+        adjusted=tuple(_adjusted(measure, order.words(finding), order.telling)) if measure else (),
         reason=reason(finding, order),
         judged=_judged(finding, measure, order),
         remedy=remedy(finding, order),
@@ -117,8 +117,7 @@ def _judged(finding: Finding, measure: Measure | None, order: Ordered) -> str:
 
 def size_text(measure: Measure, telling: Telling) -> str:
     """How many images (and units) a measure rests on."""
-    images = f"{measure.n:,} {'runs' if measure.volatile else f'{measure.of}s'}"
-    return images if measure.n_units is None else f"{images}, {telling.counted(measure.n_units)}"
+    return telling.size(measure).removeprefix("from ")
 
 
 def _subject(finding: Finding, order: Ordered) -> str:
@@ -172,10 +171,13 @@ def _made_of(sides: Sequence[float], measure: Measure) -> bool:
     return points(abs(here - there)) == points(abs(point))
 
 
-def _adjusted(measure: Measure, telling: Telling) -> Iterator[str]:
+def _adjusted(measure: Measure, words: Words, telling: Telling) -> Iterator[str]:
     """The value among images alike in another attribute, as ``building 3.6 [1.9, 6.8]``."""
+    told = alike_clause(measure, telling.shown, gap=words.gap)
     for alike in measure.adjusted:
-        if alike.value is not None and alike.low is not None and alike.high is not None:
+        if alike.value is None or alike.low is None or alike.high is None:
+            continue
+        if alike_gap(alike, measure, words.gap) not in told:
             numbers = (alike.value, alike.low, alike.high)
             text, low, high = number_texts(numbers, measure.scale)
             yield f"{telling.shown(alike.condition)} {text} [{low}, {high}]"

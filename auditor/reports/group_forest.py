@@ -19,7 +19,10 @@ NOTE = (
 )
 """How to read the pictures; their captions say only what is their own."""
 
-WORST_NOTE = "lines are 95% intervals, dashed the limit, dotted as for all others."
+WORST_NOTE = (
+    "each line is the range in which the true figure plausibly lies; dashed: the limit; dotted: as "
+    "for all others."
+)
 
 PANELS = 4
 GROUPS = 16
@@ -57,7 +60,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class GroupForest:
-    """The panels of an attribute; `groups` labels their rows, `more_groups` are not drawn."""
+    """The panels of an attribute; `groups` labels their rows, `more_groups` are not drawn.
+
+    `is_worse` says that a group fails, or leans worse, in some measure.
+    """
 
     id: str
     attribute: str
@@ -65,6 +71,7 @@ class GroupForest:
     groups: tuple[str, ...]
     panels: tuple[Panel, ...]
     more_groups: int
+    is_worse: bool
 
     @property
     def figure(self) -> Figure:
@@ -101,7 +108,8 @@ class GroupForest:
         ]
         names = ", ".join(panel.title for panel in self.panels)
         said = f"Beyond the limit: {'; '.join(failed)}." if failed else "None beyond a limit."
-        return f"Intervals of {names} for {len(self.groups)} groups of {self.attribute}. {said}"
+        groups = f"{len(self.groups)} group{'s' * (len(self.groups) > 1)}"
+        return f"Intervals of {names} for {groups} of {self.attribute}. {said}"
 
 
 def group_forests(results: GroupResults, order: Ordered) -> tuple[GroupForest, ...]:
@@ -157,6 +165,7 @@ def worst_served(results: GroupResults, order: Ordered) -> tuple[GroupForest, ..
             groups=tuple(names),
             panels=tuple(_panel(findings, c, shown, measures, order) for c in drawn),
             more_groups=max(len(rows) - WORST, 0),
+            is_worse=True,
         ),
     )
 
@@ -186,6 +195,7 @@ def _forest(table: GroupTable, columns: Sequence[GroupColumn], order: Ordered) -
         groups=tuple(labels),
         panels=tuple(_panel(table.findings, column, shown, measures, order) for column in drawn),
         more_groups=len(groups) - len(shown),
+        is_worse=table.is_worse_somewhere,
     )
 
 

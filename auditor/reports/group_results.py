@@ -39,6 +39,13 @@ class GroupTable:
         found = (self.findings.get((group, column.key)) for group in self.groups)
         return any(f is not None and f.verdict is Verdict.FAIL for f in found)
 
+    @property
+    def is_worse_somewhere(self) -> bool:
+        """Whether any group fails, or leans worse, in any column."""
+        return any(
+            f.verdict is Verdict.FAIL or f.leaning == "worse" for f in self.findings.values()
+        )
+
 
 @dataclass(frozen=True)
 class GroupResults:

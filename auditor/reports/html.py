@@ -65,7 +65,7 @@ def report_html(
             plan_left_out=left_out_of_plan(order),
             policy_owner=policy_owner(record),
             **_limits(order, families, BROWSED if for_browser else PRINTED),
-            **_groups(order, pictures),
+            **_groups(order, pictures, printed=not for_browser),
             chapters=families,
             annex=annex(record, order, folded=for_browser),
             **_clauses(record),
@@ -100,16 +100,22 @@ def _limits(order: Ordered, families: Sequence[Chapter], room: Room) -> dict[str
     }
 
 
-def _groups(order: Ordered, pictures: Mapping[str, str]) -> dict[str, Any]:
-    """Every group at a glance, and the picture of page one."""
+def _groups(order: Ordered, pictures: Mapping[str, str], *, printed: bool) -> dict[str, Any]:
+    """Every group at a glance, and the picture of page one.
+
+    A printed report has the pictures of attributes of which a group fails or leans worse.
+    """
     groups = group_results(order)
     worst = worst_served(groups, order)
+    every = group_forests(groups, order)
+    shown = [forest for forest in every if forest.is_worse or not printed]
+    unshown = [forest.attribute for forest in every if forest not in shown]
     return {
         "worst": figure_view(worst[0].figure, pictures, order) if worst else None,
         "worst_note": WORST_NOTE,
         "matrix": matrix(groups, order),
-        "forests": [figure_view(forest.figure, pictures, order)
-                    for forest in group_forests(groups, order)],
+        "forests": [figure_view(forest.figure, pictures, order) for forest in shown],
+        "unshown": unshown,
         "forest_note": NOTE,
     }  # fmt: skip
 

@@ -24,7 +24,10 @@ from auditor.reports.wording import (
     shortened,
 )
 
-RANGE_NOTE = "Brackets hold the range in which the true figure plausibly lies."
+RANGE_NOTE = (
+    "Brackets hold the range in which the true figure plausibly lies; what leans worse is shown to "
+    "be worse, though not by how much."
+)
 NEVER_TESTED = ("who watches it in use", "what happens when it fails")
 """What this version has no check for; page one says so in every report."""
 
@@ -137,7 +140,7 @@ def _scope(record: AuditRecord, order: Ordered) -> str:
         of = f" of {data.n:,}" if data.n_sound != data.n else ""
         parts.append(f"{data.n_sound:,}{of} {data.split} images")
     name = str(record.spec.parsed["model"].get("path") or "the model").rpartition("/")[2]
-    parts.append(f"model {shortened(name, 40)}, SHA-256 {record.model.digest[:ID_LENGTH]}")
+    parts.append(f"model file {shortened(name, 40)}, SHA-256 {record.model.digest[:ID_LENGTH]}")
     return f"Scope: {'; '.join(parts)}."
 
 

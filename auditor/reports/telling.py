@@ -133,9 +133,8 @@ class Telling:
 
     def size(self, result: Measure) -> str:
         """How many images and units a measure rests on, as ``from 110 images, 24 rooms``."""
-        what = "timed runs" if result.volatile else f"{result.of}s"
         units = "" if result.n_units is None else f", {self.counted(result.n_units)}"
-        return f"from {result.n:,} {what}{units}"
+        return f"from {result.n:,} {counted_as(result)}{units}"
 
     def counted(self, n: int) -> str:
         """A number of units, as ``1 room`` or ``12 rooms``."""
@@ -185,6 +184,12 @@ class Telling:
         if key in self.attributes or key not in ("class", "artefact"):
             return f"{self.shown(key)}: {shown}"
         return f"“{shown}”" if key == "class" else shown
+
+
+def counted_as(measure: Measure, n: int | None = None) -> str:
+    """What the `n` of a measure counts, as ``images`` or ``timed run``; one where `n` is 1."""
+    what = "timed run" if measure.volatile else measure.of
+    return what if (measure.n if n is None else n) == 1 else f"{what}s"
 
 
 def telling(record: AuditRecord) -> Telling:

@@ -83,7 +83,9 @@ def plain_text(found: Any) -> str:
         return "; ".join(f"{k}: {plain_text(v)}" for k, v in sorted(found.items()))
     if isinstance(found, list | tuple):
         return "; ".join(plain_text(v) for v in found)
-    return str(found)
+    if isinstance(found, bool):
+        return "yes" if found else "no"
+    return f"{found:g}" if isinstance(found, float) else str(found)
 
 
 def _known(

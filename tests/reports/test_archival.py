@@ -6,6 +6,7 @@ break. A validator of PDF/A looks at more: that none of these is broken is no pr
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import io
 import re
@@ -16,12 +17,14 @@ from xml.etree import ElementTree
 import pytest
 from fontTools.ttLib import TTFont
 from pdf_reader import Pdf, Ref, Stream, operators, read_pdf
+from PIL import Image
 
 from auditor.record.files import to_json
 from auditor.reports.drawing.pictures import pictures
 from auditor.reports.html import report_html
 from auditor.reports.pdf import Enclosed, made_pdf
 from auditor.reports.pdf_apart import enclosed
+from auditor.reports.templates import template_text
 
 PDFAID = "{http://www.aiim.org/pdfa/ns/id/}"
 STRUCTURE = re.compile(
@@ -37,6 +40,7 @@ FORBIDDEN = {
     "settings of a printer": {"TR", "TR2", "HTP"},
     "players, and what a reader may hide": {"Movie", "Sound", "RichMedia", "OCProperties"},
 }
+FILTERS = {None, "FlateDecode", "DCTDecode"}
 BLENDS = {None, "Normal", "Compatible", "Multiply", "Screen", "Overlay", "Darken", "Lighten"}
 DRAWS = {b"Tj", b"TJ", b"f", b"f*", b"F", b"S", b"s", b"B", b"B*", b"b", b"b*", b"Do", b"sh"}
 
@@ -45,13 +49,22 @@ PAGE = """<html lang="en"><head><meta name="generator" content="auditor"><title>
 <body><h1 id="a">One</h1><h2>Two</h2><p><a href="#a">up</a> and on</p><table><caption>C</caption>
 <thead><tr><th>x</th></tr></thead><tbody><tr><td>1</td></tr></tbody></table><svg role="img"
 aria-label="a line" viewBox="0 0 9 9" width="9" height="9"><title>a line</title><path d="M0 0L9 9"
-stroke="red" opacity=".8"/></svg><p style="break-before: page">End</p></body></html>"""
+stroke="red" opacity=".8"/></svg>{photo}<p style="break-before: page">End</p></body></html>"""
+
+
+def photo() -> str:
+    """A photo as the report shows it; printed reports of the style sheet never smooth one."""
+    held = io.BytesIO()
+    Image.new("RGB", (8, 8), "teal").save(held, "JPEG")
+    source = f"data:image/jpeg;base64,{base64.b64encode(held.getvalue()).decode()}"
+    return f'<style>{template_text("report.css")}</style><img alt="a room" src="{source}">'
 
 
 @pytest.fixture(scope="module")
 def made() -> bytes:
     """Two pages with one of each: heading, link, table, picture, attachment."""
-    return made_pdf(PAGE, Enclosed("{}", "0" * 64, "2026-11-22T09:30:00+00:00")).data
+    page = PAGE.replace("{photo}", photo())
+    return made_pdf(page, Enclosed("{}", "0" * 64, "2026-11-22T09:30:00+00:00")).data
 
 
 def test_no_clause_is_broken_by_a_report(failing):
@@ -109,6 +122,7 @@ def test_the_page_that_is_spoiled_below_breaks_no_clause_as_it_is(made):
         ("ca", 0.8, 1.5, "opacity"),
         ("CS", None, None, "group"),
         ("Filter", "FlateDecode", "LZWDecode", "packed"),
+        ("Interpolate", False, True, "smoothed"),
         ("Creator", None, Ref(0), "missing"),
     ],
 )  # fmt: skip
@@ -206,10 +220,11 @@ def _limited(one: dict) -> Iterator[str]:
     long = [key for key, text in one.items() if isinstance(text, bytes) and len(text) > 32767]
     opacities = (one.get("ca", 1), one.get("CA", 1))
     for broke, text in (
-        (one.get("Filter") not in (None, "FlateDecode"), f"packed by {one.get('Filter')}"),
+        (one.get("Filter") not in FILTERS, f"packed by {one.get('Filter')}"),
         (not all(0 <= part <= 1 for part in opacities), f"an opacity is one of {opacities}"),
         (one.get("BM") not in BLENDS, f"the blend mode is {one.get('BM')}"),
         (one.get("S") == "Transparency" and not one.get("CS"), "a group has no colour space"),
+        (one.get("Interpolate", False), "a picture is smoothed"),
         (bool(long), f"{long} are too long"),
     ):  # fmt: skip
         if broke:

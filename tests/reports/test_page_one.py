@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from auditor.findings import Finding, Measure, Question, Side, Subject, Verdict
+from auditor.findings import Finding, Measure, Question, Side, Subject, Verdict, finding_id
 from auditor.record import AuditRecord
 from auditor.record.files import record_digest
 from auditor.reports.action_plan import action_plan
@@ -21,7 +21,7 @@ from auditor.reports.ordering import ordered
 from auditor.reports.page_one import page_one
 from auditor.reports.pdf import laid_out
 from auditor.spec import Document
-from auditor.stats import Exact, Rate
+from auditor.stats import Exact, Normal, Rate
 
 STATISTICS = r"(?i)p-value|\bCI\b|confidence interval|\bHolm\b|significan|hypothes|standard error"
 SMALLEST = 8.5
@@ -114,6 +114,32 @@ def with_accuracy_of(record: AuditRecord, *splits: str) -> AuditRecord:
         for result in record.results
     )
     return dataclasses.replace(record, results=more)
+
+
+def test_what_errors_cost_is_told_of_where_the_model_will_run(failing):
+    (result,) = (r for r in failing.results if r.check == "performance/consequences")
+    (test,) = (m for m in result.measures if m.name == "expected-cost")
+    there = dataclasses.replace(
+        test,
+        subject=dataclasses.replace(test.subject, split="deployment"),
+        estimate=Normal(1_005.0, 100.0, 349),
+    )
+    more = dataclasses.replace(result, measures=(*result.measures, there))
+    finding = Finding(finding_id(result.check, there.name, there.subject), result.check)
+    answers = tuple(
+        dataclasses.replace(a, findings=(*a.findings, finding.id))
+        if a.question is Question.WRONG else a
+        for a in failing.answers
+    )  # fmt: skip
+    record = dataclasses.replace(
+        failing,
+        results=tuple(more if r is result else r for r in failing.results),
+        findings=(*failing.findings, finding),
+        answers=answers,
+    )
+    assert "on test images that it had not seen" in one(failing).questions[3].why
+    assert "Errors cost about 1,005 EUR per image" in one(record).questions[3].why
+    assert "on images from where it will run" in one(record).questions[3].why
 
 
 def test_the_headline_leads_with_where_the_model_will_run(failing):
@@ -210,7 +236,7 @@ def test_it_names_the_audit_its_scope_and_its_model(failing):
     page = one(failing)
     assert record_digest(failing).startswith(page.audit_id)
     assert len(page.audit_id) == 12
-    assert "750 of 1,000 test images; 1,000 train images; model model.onnx" in page.scope
+    assert "750 of 1,000 test images; 1,000 train images; model file model.onnx" in page.scope
     assert f"Audit {page.audit_id}" in re.sub(r" +", " ", plain(section(failing)))
 
 

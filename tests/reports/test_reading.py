@@ -9,11 +9,14 @@ from itertools import pairwise
 import pytest
 
 from auditor.findings import Axis, Figure, Measure, Side, Subject, Verdict
+from auditor.reports.annex import declared
 from auditor.reports.chapters import chapters
 from auditor.reports.csv_tables import findings_csv
 from auditor.reports.drawing.pictures import pictures
 from auditor.reports.families import CHAPTERS
 from auditor.reports.finding_view import finding_view
+from auditor.reports.group_forest import group_forests
+from auditor.reports.group_results import group_results
 from auditor.reports.html import report_html
 from auditor.reports.limits_section import PRINTED, limit_views
 from auditor.reports.ordering import ordered
@@ -133,7 +136,8 @@ def test_a_chapter_has_what_follows_one_table_and_boxes_of_methods_and_limits(pr
         assert part.count('<table class="checks stack">') == 1
         assert part.count("<figure>") == len(chapter.figures) <= 2
         assert part.count('<p class="consequence">') == 1
-        assert f'<aside class="box" aria-label="Methods: {chapter.title}">' in part
+        methods = f'<aside class="box" aria-label="Methods: {chapter.title}">'
+        assert (methods in part) == any(check.summary for check in chapter.checks)
         assert ("Limits: what these checks" in part) == bool(chapter.unseen)
         for check in chapter.checks:
             assert check.title in unescape(part)
@@ -205,7 +209,31 @@ def test_rates_stand_once_in_a_card(page, order):
             times = 2 if view.comparison.here == view.comparison.there else 1
             assert said.count(side) == times, (finding.id, side)
         assert said.count(view.value) == 1
+        # What the sentence says of images alike is not said again below it.
+        alike = re.findall(r"Among images alike in .*? (−?[\d.]+) \[", said)
+        assert not alike or len(alike) > 1 or said.count(alike[0].lstrip("−")) == 1
     assert told > 2
+
+
+def test_printed_pictures_are_of_attributes_with_a_group_that_is_worse(page, printed, order):
+    every = {f.attribute: f.is_worse for f in group_forests(group_results(order), order)}
+    assert set(every.values()) == {True, False}
+    assert page.count("against all others.</strong>") == len(every)
+    for name, is_worse in every.items():
+        assert (f"Groups of {name} against all others.</strong>" in printed) == is_worse
+    calm = ", ".join(name for name, is_worse in every.items() if not is_worse)
+    assert f"leans worse ({calm}): pictures in report.html." in printed
+    assert "pictures in report.html" not in page
+
+
+def test_a_claim_is_declared_in_the_words_of_its_measure(failing):
+    stated = failing.spec.parsed | {
+        "claims": [{"measure": "performance/overall:mean-iou", "at_least": 0.83, "source": "p. 4"}]
+    }
+    spec = dataclasses.replace(failing.spec, parsed=stated)
+    (claim,) = (e.text for e in declared(dataclasses.replace(failing, spec=spec))
+                if e.name == "claim 1")  # fmt: skip
+    assert claim == "mean overlap at least 0.83, from: p. 4"
 
 
 def share(text: str) -> float:
