@@ -6,6 +6,8 @@ import io
 import os
 import sys
 import traceback
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
 
@@ -47,6 +49,9 @@ EXIT_CODES = {
     "INCONCLUSIVE": NOT_DECIDED,
     "NOT_RUN": NOT_DECIDED,
 }
+
+_WITH_PATHS = ("--out", "--images", "--train", "--deployment", "--emit", "--store", "--policy",
+               "--declarations", "--key", "--pub")  # fmt: skip
 
 app = typer.Typer(
     name="auditor",
@@ -352,8 +357,7 @@ def main() -> None:
             # A terminal of Latin-1 has no sign for some of what a report says.
             stream.reconfigure(errors="replace")
     try:
-        for problem in filter(None, map(path_problem, filter(None, sys.argv[1:]))):
-            raise SpecError(f"{problem}.")
+        _require_paths(sys.argv)
         app()
     except AuditorError as error:
         typer.echo(f"auditor: {error}", err=True)
@@ -369,6 +373,15 @@ def main() -> None:
         sys.exit(USAGE_ERROR)
     except Exception:  # noqa: BLE001 - the outermost frame: say that the fault is ours
         _say_internal_error()
+
+
+def _require_paths(arguments: Sequence[str]) -> None:
+    """Raise SpecError for what can be no path; an empty one would be the folder that one is in."""
+    for before, argument in pairwise(arguments):
+        is_path = before in _WITH_PATHS or not before.startswith("-")
+        problem = path_problem(argument) if argument or is_path else ""
+        if problem:
+            raise SpecError(f"{problem}.")
 
 
 def _say_internal_error() -> NoReturn:

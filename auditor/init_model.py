@@ -189,7 +189,7 @@ def architecture_lines(guessed: GuessedModel) -> list[str]:
     if guessed.format not in ("torch-weights", "safetensors"):
         return []
     if guessed.architecture is None:
-        return ["  # architecture: a torchvision name, or module:function; none fits the weights"]
+        return ["  # architecture: of torchvision, timm:NAME, or module:function; none fits"]
     return [f"  architecture: {guessed.architecture}   # guess: its weights have these shapes"]
 
 

@@ -38,6 +38,7 @@ LAYERS = (
         "cli_options",
         "cli_ray",
         "__init__",
+        "__main__",
     ),
 )
 FAMILIES = {"checks", "shift", "bias"}

@@ -1,4 +1,4 @@
-"""Which network of torchvision a file's weights belong to, by their names and shapes."""
+"""Which network of torchvision or timm a file's weights belong to, by names and shapes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from auditor.models.checkpoints import Checkpoint, fitted
+from auditor.models.timm_networks import PREFIX, stated_network, timm_network
 from auditor.models.torchvision_ops import import_torchvision
 
 _NAME_KEYS = ("arch", "architecture", "model_name", "model_type", "backbone", "encoder", "name")
@@ -28,6 +29,12 @@ class GuessedArchitecture:
 
     name: str
     n_outputs: int
+
+    @property
+    def called(self) -> str:
+        """The network's name with the library that has it, for a reader."""
+        library = "timm" if self.name.startswith(PREFIX) else "torchvision"
+        return f"{library}'s {self.name.removeprefix(PREFIX)}"
 
 
 class Unfilled(TorchFunctionMode):
@@ -51,8 +58,8 @@ def guess_architecture(
 ) -> GuessedArchitecture | None:
     """The first network whose every tensor the file has, in shape too; None where there is none.
 
-    Networks that the checkpoint or the file's name mentions are tried first. The number of
-    outputs may be another than `n_outputs`.
+    Networks that the checkpoint or the file's name mentions are tried first; one of timm only where
+    it is named. The number of outputs may be another than `n_outputs`.
     """
     if not checkpoint.tensors:
         return None
@@ -70,7 +77,20 @@ def guess_architecture(
         found = _outputs_of(fitted(checkpoint, own).tensors, own, assumed=n_outputs or 2)
         if found is not None:
             return GuessedArchitecture(name, found)
-    return None
+    return _of_timm(checkpoint, file=file, n_outputs=n_outputs)
+
+
+def _of_timm(
+    checkpoint: Checkpoint, *, file: Path, n_outputs: int | None
+) -> GuessedArchitecture | None:
+    """The network of timm that the file, or one beside it, names, where its tensors are there."""
+    name = stated_network(checkpoint.beside, file)
+    if name is None:
+        return None
+    with torch.device("meta"):
+        own = timm_network(name, n_outputs=n_outputs or 2).state_dict()
+    found = _outputs_of(fitted(checkpoint, own).tensors, own, assumed=n_outputs or 2)
+    return None if found is None else GuessedArchitecture(PREFIX + name, found)
 
 
 def mentioned(beside: Mapping[str, Any], file: Path) -> str:

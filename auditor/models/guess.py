@@ -307,7 +307,7 @@ def _guess_torch(path: Path, format: Format, n_classes: int | None) -> GuessedMo
     named = "name their network under `model.architecture`"
     if network is not None:
         n_outputs = network.n_outputs
-        named = f"their names and shapes are those of torchvision's {network.name}"
+        named = f"their names and shapes are those of {network.called}"
         seen = f"its last layer has {n_outputs:,} output{'s' if n_outputs != 1 else ''}"
     names = {
         "torchscript": "TorchScript",

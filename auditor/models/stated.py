@@ -92,7 +92,7 @@ def stated_by(path: Path, found: Mapping[str, Any], *, source: str) -> Stated:
     classes, key = _classes_in(found, _CLASS_KEYS)
     classes_from, given = f"{source} ({key})", input_in(found)
     input_from = source if given else ""
-    for name, config in _neighbours(path):
+    for name, config in neighbours(path):
         if not classes:
             classes, key = _classes_in(config, _NEIGHBOUR_CLASS_KEYS)
             classes_from = f"{name} beside the model ({key})"
@@ -114,7 +114,8 @@ def neighbour_places(path: Path) -> tuple[tuple[Path, ...], ...]:
     return tuple(tuple(folder / name for folder in folders) for name in _NEIGHBOURS)
 
 
-def _neighbours(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def neighbours(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The configurations beside a model's file, by the names of their files."""
     for name, places in zip(_NEIGHBOURS, neighbour_places(path), strict=True):
         for file in places:
             if not file.is_file() or file.stat().st_size > _MOST_TEXT:

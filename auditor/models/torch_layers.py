@@ -336,12 +336,23 @@ class _Watched(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = str(func).split(".")[1]
-        if torch.Tag.nondeterministic_seeded in func.tags:
+        if torch.Tag.nondeterministic_seeded in func.tags and not _is_idle(func, args, kwargs):
             self.random.append(name)
         # Normalisation by image runs as one of a batch of one.
         elif "batch_norm" in name and args[5] is True and len(args[0]) > 1:
             self.batch.append(name)
         return _ran(func, args, kwargs or {})
+
+
+def _is_idle(func: Any, args: Any, kwargs: Any) -> bool:
+    """Whether an operator that may draw does not: out of training, or with a share of 0.
+
+    So is the attention of every transformer, whose operator can drop a share of its weights.
+    """
+    named = {each.name: each.default_value for each in func._schema.arguments}
+    named |= dict(zip(named, args, strict=False)) | dict(kwargs or {})
+    modes, shares = [named.get(n, True) for n in ("train", "training")], ("p", "dropout_p")
+    return False in modes or any(named.get(n, 1) == 0 for n in shares)
 
 
 def _ran(func: Any, args: Any, kwargs: Any) -> Any:

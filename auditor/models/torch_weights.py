@@ -17,6 +17,7 @@ from torch import nn
 
 from auditor.errors import ModelError
 from auditor.models.checkpoints import Checkpoint, fitted
+from auditor.models.timm_networks import PREFIX, timm_network
 from auditor.models.torchscript_operators import require_arithmetic
 from auditor.models.torchvision_ops import import_torchvision
 from auditor.models.trusted_code import code_errors, importable, imported, require_trust
@@ -27,19 +28,21 @@ _jit_load: Any = torch.jit.load  # torch leaves it without types
 def build_architecture(
     name: str | None, *, n_outputs: int, folder: Path, trust_code: bool, auxiliary: bool = False
 ) -> nn.Module:
-    """An untrained network: a torchvision name, or ``module:function`` of trusted code.
+    """An untrained network: a torchvision name, ``timm:NAME``, or ``module:function``.
 
-    The module is looked for in `folder` first. The function is called with ``num_classes`` when
-    it takes that, else without arguments. `auxiliary`: with the second output that torchvision's
-    segmenters are trained with.
+    The module of trusted code is looked for in `folder` first. The function is called with
+    ``num_classes`` when it takes that, else without arguments. `auxiliary`: with the second output
+    that torchvision's segmenters are trained with.
 
     Raises ModelError for no name, an unknown one, and for code without `trust_code`.
     """
     if name is None:
         raise ModelError(
             "The model file holds weights without their network. Set `model.architecture` to a "
-            "torchvision name (as resnet18) or to `module:function`."
+            "torchvision name (as resnet18), to `timm:NAME` or to `module:function`."
         )
+    if name.startswith(PREFIX):
+        return timm_network(name, n_outputs=n_outputs)
     if ":" not in name:
         return _torchvision_model(name, n_outputs=n_outputs, auxiliary=auxiliary)
     require_trust(name, key="model.architecture", trust_code=trust_code)
@@ -151,9 +154,8 @@ def _torchvision_model(name: str, *, n_outputs: int, auxiliary: bool) -> nn.Modu
         near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         raise ModelError(
-            f"model.architecture is {given!r}, which is no network of torchvision for images; "
-            f"names of timm are taken where torchvision has the same network.{hint} For a network "
-            "of your own give `module:function`."
+            f"model.architecture is {given!r}, which is no network of torchvision for images."
+            f"{hint} For one of timm give `{PREFIX}{name}`, for your own `module:function`."
         )
     # Else the backbone's weights are downloaded.
     more: dict[str, Any] = {"weights_backbone": None} if name in whole else {}

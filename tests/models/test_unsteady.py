@@ -111,6 +111,17 @@ class Resting(nn.Module):
         return functional.dropout(x, 0.5, training=self.training)
 
 
+class Attending(nn.Module):
+    __constants__ = ("dropped",)
+
+    def __init__(self, dropped):
+        super().__init__()
+        self.dropped = dropped
+
+    def forward(self, x):
+        return functional.scaled_dot_product_attention(x, x, x, dropout_p=self.dropped)
+
+
 class Noisy(nn.Module):
     def forward(self, x):
         return x + torch.randn_like(x)
@@ -133,6 +144,9 @@ MODULES = [
     (lambda: Drawing().eval(), True, False),
     (lambda: Resting().eval(), False, False),
     (lambda: Noisy().eval(), True, False),
+    (lambda: Attending(0.0).eval(), False, False),
+    (lambda: Attending(0.2).eval(), True, False),
+    (lambda: nn.RReLU().eval(), False, False),
     (lambda: nn.BatchNorm2d(3).eval(), False, False),
     (lambda: nn.BatchNorm2d(3, track_running_stats=False).eval(), False, True),
     (lambda: nn.InstanceNorm2d(3).eval(), False, False),
