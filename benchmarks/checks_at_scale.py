@@ -25,23 +25,24 @@ from functools import cached_property
 from importlib.metadata import version
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from auditor.contract import AS_GIVEN, Available, Check, LabelledSplits, Need, check_classes
+from auditor.contract import Available, Check, LabelledSplits, Need, check_classes
 from auditor.data.dataset import MISSING_GROUP, Attribute, Dataset
 from auditor.data.scan import PROPERTY_NAMES
 from auditor.data.soundness import RoleSoundness, Soundness
-from auditor.data.views import AS_SHOT, View
-from auditor.findings import Measure, ModelFacts, Result, TensorFacts
+from auditor.findings import Measure, ModelFacts, Result, RowKind, TensorFacts
 from auditor.record.codec import encode
 from auditor.scoring.outcomes import Outcomes
+from auditor.scoring.quantities import Quantity
 from auditor.scoring.rows import Rows
 from auditor.scoring.tasks import classification
 from auditor.scoring.tasks.scoring import Scoring
-from auditor.spec import AuditSpec, InputSpec
+from auditor.spec import AuditSpec
 
 CLASSES = ("compliant", "minor", "serious")
 ATTRIBUTES: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -53,11 +54,10 @@ ATTRIBUTES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "source": ("nuisance", ("app", "tablet")),
 }
 NEED_IMAGES = (
-    "data/duplicates", "data/leakage", "data/manifest", "deployment/latency",
-    "deployment/quantization", "deployment/size", "model/architecture", "model/consistency",
-    "model/preprocessing", "shortcut/toggle",
+    "data/duplicates", "data/leakage", "data/left-out", "data/manifest", "deployment/", "model/",
+    "performance/boxes", "shortcut/attribution", "shortcut/toggle",
 )  # fmt: skip
-"""Checks of the files, of the model itself, or of near-duplicates: not from arrays."""
+"""How ids begin of checks of files, of the model itself, of near-duplicates, of boxes."""
 IMAGES_A_UNIT = 6
 BLOCK = 20_000
 SPEC = {
@@ -120,6 +120,10 @@ class ArrayEvidence:
         datasets = {split: outcomes.dataset for split, outcomes in self.given.items()}
         return Available(self.spec, self.model, datasets)
 
+    @property
+    def kinds(self) -> tuple[RowKind, ...]:
+        return ("image",)
+
     def has(self, need: Need) -> bool:
         return need.unmet(self.available) is None
 
@@ -130,27 +134,17 @@ class ArrayEvidence:
         return self.given[split].dataset
 
     def scored(
-        self,
-        split: str = "test",
-        *,
-        view: View = AS_SHOT,
-        variant: str = AS_GIVEN,
-        input: InputSpec | None = None,
-        sample: int | None = None,
-        part: str = "sound",
+        self, split: str = "test", *, part: str = "sound", of: RowKind | None = None, **asked: Any
     ) -> Rows:
         return self.rows[split]
 
-    def answers(
-        self,
-        split: str = "test",
-        *,
-        view: View = AS_SHOT,
-        variant: str = AS_GIVEN,
-        input: InputSpec | None = None,
-        sample: int | None = None,
-        part: str = "sound",
-    ) -> Outcomes:
+    def set_values(self, split: str = "test", **asked: Any) -> tuple[Quantity, ...]:
+        return ()
+
+    def fixed_answer(self, split: str = "test") -> None:
+        return None
+
+    def answers(self, split: str = "test", *, part: str = "sound", **asked: Any) -> Outcomes:
         return self.given[split]
 
     def embedding(self, split: str = "test", *, part: str = "sound") -> np.ndarray:
@@ -331,10 +325,11 @@ def run(check: Check, evidence: ArrayEvidence) -> list[Result]:
     return results
 
 
-def checks_from_arrays(only: str) -> list[Check]:
-    return [
-        cls() for i, cls in check_classes().items() if i.startswith(only) and i not in NEED_IMAGES
-    ]
+def checks_from_arrays(only: Sequence[str]) -> list[Check]:
+    """In the order of `only`, beginnings of ids."""
+    known = {i: cls for i, cls in check_classes().items() if not i.startswith(NEED_IMAGES)}
+    asked = dict.fromkeys(i for begin in only for i in known if i.startswith(begin))
+    return [known[i]() for i in asked]
 
 
 def main() -> None:
@@ -342,10 +337,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--rows", type=int, default=36_000, help="test images (default 36,000)")
-    parser.add_argument("--only", default="", help="checks whose id begins so, such as bias/")
+    parser.add_argument(
+        "--only", action="append", default=[], help="checks whose id begins so, as bias/ (all)"
+    )
     parser.add_argument("--embedding", type=int, default=512, help="width of the embedding")
     asked = parser.parse_args()
-    checks = checks_from_arrays(asked.only)
+    checks = checks_from_arrays(asked.only or [""])
     few = world(600, embedding=32, rng=np.random.default_rng(1))
     for check in checks:
         # Imports are paid once in an audit, and here before anything is counted.

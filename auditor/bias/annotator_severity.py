@@ -18,7 +18,8 @@ from auditor.comparing.groups import Grouping, groupings, nothing_to_compare
 from auditor.findings import Measured, Subject, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, count_units, too_few, worst_first
 from auditor.scoring.quantities import Quantity
-from auditor.stats import interval, rate_difference
+from auditor.stats import RateDifference, interval
+from auditor.stats.group_rates import GroupRates
 
 SEVERITY, RELATIVE = "severity", "relative-severity"
 _NOTICEABLE = 0.99
@@ -134,12 +135,16 @@ def _by_group(graded: Graded, grouping: Grouping) -> ByGroup | Unmeasured:
     title = f"{graded.annotator or 'all labels'}, more severe than {graded.reference}"
     quantity = Quantity(graded.name, graded.step > 0, "lower", keys=keys, title=title)
     compared = AgainstRest(quantity, entries)
-    return ByGroup(
-        compared, {g: (_compared(graded, compared, grouping, g),) for g in grouping.groups}
+    labelled = GroupRates.of(
+        graded.labelled, group=grouping.of, groups=len(grouping.groups), unit=grouping.unit
     )
+    found = {g: (_compared(graded, compared, grouping, g, labelled),) for g in grouping.groups}
+    return ByGroup(compared, found)
 
 
-def _compared(graded: Graded, compared: AgainstRest, grouping: Grouping, group: str) -> Measured:
+def _compared(
+    graded: Graded, compared: AgainstRest, grouping: Grouping, group: str, labelled: GroupRates
+) -> Measured:
     """An annotator's net severity towards a group less that towards the rest."""
     entries = compared.grouping
     member, unit = entries.members(group), entries.unit
@@ -163,7 +168,7 @@ def _compared(graded: Graded, compared: AgainstRest, grouping: Grouping, group: 
         "more_lenient": float(down[member].mean()),
         "more_lenient_rest": float(down[~member].mean()),
         "compared": int(found.taken.sum()),
-        **_assigned(graded, grouping, group),
+        **_assigned(labelled.difference(grouping.groups.index(group))),
     }
     measure = compared.measure(group, graded.name, found.estimate, "difference", facts=facts)
     return replace(measure, examples=_examples(graded, member & up))
@@ -178,21 +183,14 @@ def _examples(graded: Graded, among: Mask) -> tuple[str, ...]:
     return worst_first(graded.ratings.dataset.image_ids[chosen], badness=steps)
 
 
-def _assigned(graded: Graded, grouping: Grouping, group: str) -> dict[str, Any]:
+def _assigned(gap: RateDifference) -> dict[str, Any]:
     """Shares of the group's images and of the others that the annotator labelled.
 
     They differ by more than chance where images were not assigned at random.
     """
-    member, labelled = grouping.members(group), graded.labelled
-    gap = rate_difference(labelled, member=member, unit=grouping.unit)
     ends = interval(gap, level=_NOTICEABLE)
     return {
-        "labelled": _share(labelled, member),
-        "labelled_rest": _share(labelled, ~member),
+        "labelled": gap.x / gap.n,
+        "labelled_rest": gap.x_rest / gap.n_rest,
         "not_at_random": not ends.low <= 0 <= ends.high,
     }
-
-
-def _share(marked: Mask, among: Mask) -> float:
-    # Counted, not taken: masks take a tenth of the time.
-    return int((marked & among).sum()) / int(among.sum())

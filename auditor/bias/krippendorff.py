@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from itertools import combinations, permutations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from auditor.stats import Draws, draws_of, multinomial_bootstrap
+from auditor.stats.codes import codes_of
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -50,7 +52,8 @@ def alpha(ratings: Codes, *, ordinal: bool = False) -> float:
     `ordinal` weighs a disagreement by how many ratings lie between the two classes; else all
     disagreements are alike. NaN where all ratings are of one class: there is nothing to agree on.
     """
-    sums = _sums(ratings, np.zeros(len(ratings), dtype=np.int64), ordinal=ordinal)
+    packed = _packed(ratings)
+    sums = _sums(packed, np.zeros(len(packed), dtype=np.int64), ordinal=ordinal)
     return float(_alphas(sums, ordinal=ordinal)[0])
 
 
@@ -65,15 +68,14 @@ def alpha_draws(
     doi:10.1093/biomet/26.4.404) upper bounds of a share of which nothing was seen.
     """
     paired = (ratings >= 0).sum(axis=1) > 1
-    if len(np.unique(ratings[paired][ratings[paired] >= 0])) < 2:
+    packed = _packed(ratings[paired])
+    if len(_in_use(packed)) < 2:
         return None
-    owner = np.arange(len(ratings)) if unit is None else unit
-    owner = np.unique(owner[paired], return_inverse=True)[1]
-    if pairs(ratings).agree.all():
-        return _never_disagreeing(ratings[paired], int(owner.max()) + 1, rng)
+    owner = codes_of(np.arange(len(packed)) if unit is None else unit[paired])
+    if ((packed == packed[:, :1]) | (packed < 0)).all():
+        return _never_disagreeing(packed, int(owner.max()) + 1, rng)
     # Units alike are one cell: the cost is that of the patterns, not of the images.
-    sums = _sums(ratings[paired], owner, ordinal=ordinal)
-    patterns, counts = np.unique(sums, axis=0, return_counts=True)
+    patterns, counts = _patterns(_sums(packed, owner, ordinal=ordinal))
     try:
         return multinomial_bootstrap(
             counts,
@@ -98,27 +100,42 @@ def _packed(ratings: Codes) -> Codes:
     return packed
 
 
-def _sums(ratings: Codes, owner: Codes, *, ordinal: bool) -> Floats:
+def _in_use(ratings: Codes) -> Codes:
+    """The classes that were given, in order."""
+    return np.flatnonzero(np.bincount(ratings[ratings >= 0]))
+
+
+def _patterns(sums: Floats) -> tuple[Floats, Codes]:
+    """The different rows of sums, in order, and how many there are of each."""
+    counted = pd.DataFrame(sums).groupby(list(range(sums.shape[1]))).size()
+    return np.array(counted.index.to_list()), counted.to_numpy()
+
+
+def _sums(packed: Codes, owner: Codes, *, ordinal: bool) -> Floats:
     """What alpha needs, summed by unit: coincidences of the classes in use, or their margins.
 
     Each ordered pair of ratings of an image counts 1 / (ratings of the image - 1). Ordinal:
     (units, classes * classes) coincidences; else (units, classes + 1), margins and the
     coincidences that disagree.
     """
-    packed = _packed(ratings)
-    classes = np.unique(packed[packed >= 0])
+    classes = _in_use(packed)
     coded = np.where(packed >= 0, np.searchsorted(classes, packed), -1)
     width = len(classes)
-    table = np.zeros((int(owner.max()) + 1, width**2 if ordinal else width + 1))
+    columns = width**2 if ordinal else width + 1
+    table = np.zeros((int(owner.max()) + 1) * columns)
+
+    def add(at: Codes, column: Codes | int, weight: Floats) -> None:
+        table[:] += np.bincount(at * columns + column, weights=weight, minlength=len(table))
+
     given = (coded >= 0).sum(axis=1)
     for a, b in permutations(range(coded.shape[1]), 2):
         both = np.flatnonzero((coded[:, a] >= 0) & (coded[:, b] >= 0))
         one, other, at = coded[both, a], coded[both, b], owner[both]
         weight = 1 / (given[both] - 1)
-        np.add.at(table, (at, one * width + other if ordinal else one), weight)
+        add(at, one * width + other if ordinal else one, weight)
         if not ordinal:
-            np.add.at(table, (at, np.full(len(at), width)), weight * (one != other))
-    return table
+            add(at, width, weight * (one != other))
+    return table.reshape(-1, columns)
 
 
 def _alphas(sums: Floats, *, ordinal: bool) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.stats import Normal
-from auditor.stats.effective import effective_units
+from auditor.stats.effective import UnitSizes, effective_units
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -135,7 +135,7 @@ class _Side:
         residual = weight * (net - mean[stratum])
         sums, images = np.bincount(owner, weights=residual), np.bincount(owner[inside])
         units = effective_units(
-            images[images > 0].astype(np.float64),
+            UnitSizes.of(images),
             spread=float(sums @ sums),
             independent=float(residual @ residual),
         )

@@ -12,7 +12,7 @@ from auditor.comparing.two_sides import TwoSides, covariance
 from auditor.stats import Normal, auc
 from auditor.stats.clusters import placements
 from auditor.stats.codes import codes_of, distinct
-from auditor.stats.effective import effective_units
+from auditor.stats.effective import UnitSizes, effective_units
 
 Floats = NDArray[np.float64]
 
@@ -70,7 +70,7 @@ def _area(
     sums, sizes = np.bincount(owner, weights=influence[side]), np.bincount(owner)
     spread = float(sums @ sums)
     alone = float(influence[side] @ influence[side])
-    units = effective_units(sizes.astype(np.float64), spread=spread, independent=alone)
+    units = effective_units(UnitSizes.of(sizes), spread=spread, independent=alone)
     together = units / (units - 1) * spread
     return replace(area, se=math.sqrt(max(area.se**2, together)) * luck)
 

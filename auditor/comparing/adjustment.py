@@ -115,10 +115,9 @@ def _compared(
         inside, values, codes = inside[known], values[known], codes[known]
         unit = None if unit is None else unit[known]
     alike = comparable(inside, stratum=codes)
-    own, rest = alike & inside, alike & ~inside
-    if has_few_units(own, unit) or has_few_units(rest, unit):
+    if any(has_few_units(alike & side, unit) for side in (inside, ~inside)):
         return None
-    if own.sum() < LEAST_SHARE * inside.sum():
+    if np.count_nonzero(alike & inside) < LEAST_SHARE * np.count_nonzero(inside):
         return None
     return compare(values, member=inside, stratum=codes, unit=unit)
 

@@ -15,7 +15,7 @@ from scipy.special import ndtri, stdtrit
 
 from auditor.stats import GRID, Draws, Interval, interval, mean, rate
 from auditor.stats.codes import codes_of, distinct
-from auditor.stats.effective import effective_units
+from auditor.stats.effective import UnitSizes, effective_units
 
 Floats = NDArray[np.float64]
 
@@ -203,9 +203,9 @@ def _distances(confidence: Floats, correct: np.ndarray, unit: np.ndarray | None)
     size = np.bincount(bins, minlength=width)
     total = np.bincount(bins, weights=gap, minlength=width)
     residual = gap - (total / size)[bins]
-    sums, sizes = np.bincount(owner, weights=residual), np.bincount(owner).astype(np.float64)
+    sums, sizes = np.bincount(owner, weights=residual), np.bincount(owner)
     independent = float(residual @ residual) * n / (n - 1)
-    worth = effective_units(sizes, spread=float(sums @ sums), independent=independent)
+    worth = effective_units(UnitSizes.of(sizes), spread=float(sums @ sums), independent=independent)
     covariance = _summed_products(residual, bins, owner, width) * worth / (worth - 1)
     # Each bin's own mean was taken off, not one of all.
     covariance *= (n - 1) / max(n - width, 1)

@@ -63,4 +63,5 @@ def distinct(labels: NDArray[Any]) -> int:
 def _are_small(array: NDArray[Any], *, times: int = 4) -> bool:
     if array.dtype.kind not in "iu" or not array.size:
         return False
-    return bool(array.min() >= 0 and array.max() < times * len(array))
+    # Seen as numbers without a sign those below 0 are large: one pass in place of two.
+    return bool(array.view(f"u{array.dtype.itemsize}").max() < times * len(array))

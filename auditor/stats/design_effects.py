@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditor.stats.codes import gapped_codes_of
-from auditor.stats.effective import effective_units, floored
+from auditor.stats.effective import UnitSizes, effective_units, floored
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -33,9 +33,8 @@ def design_effect(centred: Floats, *, unit: ArrayLike | None) -> Effective:
     if unit is None:
         return Effective(1.0, None)
     owner = unit_codes_of(unit, len(centred))
-    images = np.bincount(owner)
-    sizes = images[images > 0].astype(np.float64)
-    _require_units(len(sizes))
+    sizes = UnitSizes.of(np.bincount(owner))
+    _require_units(sizes.total)
     sums = np.bincount(owner, weights=centred)
     independent = float(centred @ centred) * len(centred) / (len(centred) - 1)
     return _worth_of(sizes, spread=float(sums @ sums), independent=independent)
@@ -71,15 +70,15 @@ def side_effects(
 
 def _effect_of_counts(successes: NDArray[Any], images: NDArray[np.int64]) -> Effective:
     """From the successes and the images of each unit, (units,)."""
-    sizes = images[images > 0].astype(np.float64)
-    _require_units(len(sizes))
+    sizes = UnitSizes.of(images)
+    _require_units(sizes.total)
     n = int(images.sum())
     p = float(successes.sum()) / n
     sums = successes - p * images
     return _worth_of(sizes, spread=float(sums @ sums), independent=n * p * (1 - p) * n / (n - 1))
 
 
-def _worth_of(sizes: Floats, *, spread: float, independent: float) -> Effective:
+def _worth_of(sizes: UnitSizes, *, spread: float, independent: float) -> Effective:
     worth = effective_units(sizes, spread=spread, independent=independent)
     clustered = worth / (worth - 1) * spread
     return Effective(floored(clustered, independent, sizes), worth - 1)
@@ -112,6 +111,22 @@ def contrast_effect(
     side = owner + units * inside
     images = np.bincount(side, minlength=2 * units).reshape(2, units)
     sums, independent = _residual_sums(y, inside, side, images)
+    return _contrast(sums, images, independent, rest_weight=rest_weight, pooled=pooled)
+
+
+def counted_contrast(successes: Floats, images: NDArray[np.int64]) -> Effective:
+    """`contrast_effect` of a difference of rates, from what is counted by side and unit.
+
+    Both (2, units): of the rest, then of the group.
+    """
+    sums, independent = _residuals_of_counts(successes, images)
+    return _contrast(sums, images, independent, rest_weight=1.0, pooled=False)
+
+
+def _contrast(
+    sums: Floats, images: NDArray[np.int64], independent: Floats, *, rest_weight: float,
+    pooled: bool,
+) -> Effective:  # fmt: skip
     rest, group = (
         _Side.of(*one, weight=weight)
         for *one, weight in zip(sums, images, independent.tolist(), (rest_weight, 1.0), strict=True)
@@ -119,14 +134,13 @@ def contrast_effect(
     # Each side is corrected for its own number of units, or the smaller one would be
     # understated.
     z = group.correction * group.sums - rest.correction * rest.sums
-    sizes = images[0] + images[1]
-    sizes = sizes[sizes > 0].astype(np.float64)
+    sizes = UnitSizes.of(images[0] + images[1])
     deff = floored(float(z @ z), group.independent + rest.independent, sizes)
     if pooled and group.independent + rest.independent > 0:
         weights = np.array([-rest_weight, 1.0])
         unbiased = sums * np.array([[rest.correction], [group.correction]])
         deff = max(deff, _pooled_effect(unbiased, images, independent, weights))
-    return Effective(deff, _satterthwaite(group, rest, total=len(sizes)))
+    return Effective(deff, _satterthwaite(group, rest, total=sizes.total))
 
 
 def _pooled_effect(
@@ -164,14 +178,18 @@ def _residual_sums(
         return np.asarray(found, dtype=np.float64).reshape(images.shape)
 
     if y.dtype == np.bool_:
-        found = summed(y)
-        p = found.sum(axis=1) / n
-        return (found - p[:, None] * images) / n[:, None], p * (1 - p) / np.maximum(n - 1, 1)
+        return _residuals_of_counts(summed(y), images)
     values = np.asarray(y, dtype=np.float64)
     own, rest, at = values[inside], values[~inside], inside.astype(np.int64)
     means = np.array([rest.mean(), own.mean()])
     variances = np.array([side_variance(rest), side_variance(own)])
     return summed((values - means[at]) * (1 / n)[at]), variances
+
+
+def _residuals_of_counts(successes: Floats, images: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    n = images.sum(axis=1)
+    p = successes.sum(axis=1) / n
+    return (successes - p[:, None] * images) / n[:, None], p * (1 - p) / np.maximum(n - 1, 1)
 
 
 @dataclass(frozen=True)
@@ -190,8 +208,8 @@ class _Side:
         cls, sums: Floats, images: NDArray[np.int64], independent: float, *, weight: float
     ) -> _Side:
         """From sums and numbers of images by unit, (units,); the side's values times `weight`."""
-        sizes = images[images > 0].astype(np.float64)
-        _require_units(len(sizes))
+        sizes = UnitSizes.of(images)
+        _require_units(sizes.total)
         sums, independent = weight * sums, weight**2 * independent
         units = effective_units(sizes, spread=float(sums @ sums), independent=independent)
         return cls(sums, units, independent)

@@ -26,8 +26,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from auditor.stats.bounded import Span
 from auditor.stats.clusters import mean_difference
-from auditor.stats.codes import Codes, distinct, gapped_codes_of
-from auditor.stats.effective import effective_units, floored
+from auditor.stats.codes import Codes, gapped_codes_of
+from auditor.stats.effective import UnitSizes, effective_units, floored
 from auditor.stats.estimates import Normal
 from auditor.stats.intervals import Interval
 from auditor.stats.mantel_haenszel import (
@@ -108,7 +108,7 @@ def stratified_difference(
         If no stratum holds both sides, or the outcomes are not 0 and 1.
     """
     data = Stratified.of(success, member=member, stratum=stratum, unit=unit, binary=True)
-    influence = difference_influence(data).of_images(data)
+    influence = difference_influence(data)
     worth = _worth(data, influence, binary=True)
     value, z = data.cells.difference, two_sided_critical(level, df=worth.df)
     se = math.sqrt(worth.deff * sato_variance(data.cells))
@@ -119,6 +119,7 @@ def stratified_difference(
         estimate=Normal(value, se, worth.df),
         crude=crude_difference(data),
         influence=influence,
+        units=worth.units,
     )
 
 
@@ -139,7 +140,7 @@ def stratified_mean_difference(
     numbers; the rest as `stratified_difference`.
     """
     data = Stratified.of(values, member=member, stratum=stratum, unit=unit, binary=False)
-    influence = difference_influence(data).of_images(data)
+    influence = difference_influence(data)
     worth = _worth(data, influence, binary=False)
     se = math.sqrt(worth.deff * worth.variance)
     if span is not None and se <= 1e-12 * (span[1] - span[0]):
@@ -153,6 +154,7 @@ def stratified_mean_difference(
         estimate=estimate,
         crude=crude_difference(data),
         influence=influence,
+        units=worth.units,
     )
 
 
@@ -174,7 +176,7 @@ def stratified_ratio(
     own, rest = float(cells.weight @ cells.p), float(cells.weight @ cells.q)
     if own <= 0 or rest <= 0:
         return None
-    influence = ratio_influence(data, ratio=own / rest, own=own).of_images(data)
+    influence = ratio_influence(data, ratio=own / rest, own=own)
     worth = _worth(data, influence, binary=True)
     se = math.sqrt(worth.deff * greenland_robins_variance(cells))
     estimate = Normal(math.log(own / rest), se, worth.df)
@@ -186,43 +188,52 @@ def stratified_ratio(
         estimate=estimate,
         crude=crude_log_ratio(data),
         influence=influence,
+        units=worth.units,
     )
 
 
 @dataclass(frozen=True)
 class _Worth:
-    """The design effect, its degrees of freedom, and the variance of independent images."""
+    """The design effect, its degrees of freedom, and the variance of independent images.
+
+    `units` are all units, also those of strata in which nothing is compared.
+    """
 
     deff: float
     df: float | None
     variance: float
+    units: int
 
 
-def _worth(data: Stratified, influence: Floats, *, binary: bool) -> _Worth:
+def _worth(data: Stratified, influence: Influence, *, binary: bool) -> _Worth:
     """How much the images compared are worth: `df` None for independent 0 and 1."""
     if binary and data.owner is None:
-        return _Worth(1.0, None, math.nan)
+        return _Worth(1.0, None, math.nan, len(data.y))
     cells, lost = data.cells, _losses(data.cells)
-    own = influence * data.inside
-    sides = (own, influence - own)
+    of_images = influence.of_images(data)
+    rest, own = influence.squares(data, of_images).tolist()
     images = [
-        _Side.of(float(side @ side), parts=float(n.sum()), lost=taken)
-        for side, n, taken in zip(sides, (cells.n, cells.n_rest), lost, strict=True)
+        _Side.of(squares, parts=float(n.sum()), lost=taken)
+        for squares, n, taken in zip((own, rest), (cells.n, cells.n_rest), lost, strict=True)
     ]
     independent = images[0].variance + images[1].variance
     if data.owner is None:
-        return _Worth(1.0, _satterthwaite(*images, most=float(cells.total.sum()) - 1), independent)
-    sizes = _Sizes.of(data, data.owner)
-    summed = np.zeros(int(data.owner.max()) + 1)
-    units = []
-    for side, of_side, taken, alone in zip(sides, sizes.sides, lost, images, strict=True):
-        sums = np.bincount(data.owner, weights=side)
+        df = _satterthwaite(*images, most=float(cells.total.sum()) - 1)
+        return _Worth(1.0, df, independent, len(data.y))
+    n = int(data.owner.max()) + 1
+    sizes = _Sizes.of(data, data.owner, n)
+    summed, units = np.zeros(n), []
+    by_side = np.bincount(data.owner + n * data.inside, weights=of_images, minlength=2 * n)
+    for sums, of_side, taken, alone in zip(
+        by_side.reshape(2, n)[::-1], sizes.sides, lost, images, strict=True
+    ):
         spread = float(sums @ sums)
         parts = effective_units(of_side, spread=spread, independent=alone.variance)
         units.append(_Side.of(spread, parts=parts, lost=taken))
         summed += math.sqrt(units[-1].correction) * sums
     deff = floored(float(summed @ summed), independent, sizes.units)
-    return _Worth(deff, _satterthwaite(*units, most=len(sizes.units) - 1), independent)
+    df = _satterthwaite(*units, most=sizes.units.total - 1)
+    return _Worth(deff, df, independent, sizes.every)
 
 
 @dataclass(frozen=True)
@@ -243,33 +254,30 @@ class _Side:
 class _Sizes:
     """Images compared by unit and stratum, of the group and of the rest; and by unit alone.
 
-    A unit in two strata is a part of each: both means rest on it. None is 0.
+    A unit in two strata is a part of each: both means rest on it. `every` are all units,
+    compared or not.
     """
 
-    sides: tuple[Floats, Floats]
-    units: Floats
+    sides: tuple[UnitSizes, UnitSizes]
+    units: UnitSizes
+    every: int
 
     @classmethod
-    def of(cls, data: Stratified, owner: Codes) -> _Sizes:
-        shape = (*data.sizes.shape, int(owner.max()) + 1)
-        key = data.place * shape[2] + owner
-        if math.prod(shape) <= _MOST_EMPTY * len(owner):
-            images = np.bincount(key, minlength=math.prod(shape)).reshape(shape)[data.shared]
-            sides = [images[:, side].ravel() for side in (1, 0)]
-            units = images.sum(axis=(0, 1))
+    def of(cls, data: Stratified, owner: Codes, n: int) -> _Sizes:
+        """Of units with codes below `n`."""
+        whole = units = UnitSizes.of(np.bincount(owner))
+        if not data.shared.all():
+            units = UnitSizes.of(np.bincount(owner[data.shared[data.stratum]]))
+        strata = len(data.shared)
+        key = (data.stratum + strata * data.inside) * n + owner
+        if 2 * strata * n <= _MOST_EMPTY * len(owner):
+            images = np.bincount(key, minlength=2 * strata * n)
+            images.reshape(2, strata, n)[:, ~data.shared] = 0
+            rest, own = images.reshape(2, -1)
         else:
-            seen, counts = np.unique(key[data.shared[data.place // 2]], return_counts=True)
-            sides = [counts[seen // shape[2] % 2 == side] for side in (1, 0)]
-            units = np.bincount(seen % shape[2], weights=counts).astype(np.int64)
-        own, rest, whole = (_without_empty(of) for of in (*sides, units))
-        return cls((own, rest), whole)
-
-
-def _without_empty(sizes: Codes) -> Floats:
-    """Those of `sizes` that are not 0, the smallest first: counted, which is quicker than taken."""
-    times = np.bincount(sizes)
-    times[:1] = 0
-    return np.repeat(np.arange(len(times), dtype=np.float64), times)
+            seen, counts = np.unique(key[data.shared[data.stratum]], return_counts=True)
+            own, rest = (counts[(seen >= strata * n) == side] for side in (True, False))
+        return cls((UnitSizes.of(own), UnitSizes.of(rest)), units, whole.total)
 
 
 def _losses(cells: Cells) -> tuple[float, float]:
@@ -300,13 +308,12 @@ def _adjusted(
     interval: Interval,
     estimate: Normal,
     crude: tuple[float, Influence],
-    influence: Floats,
+    influence: Influence,
+    units: int,
 ) -> Adjusted:
-    moved = crude[1].of_images(data) - influence
-    units = len(moved)
+    moved = crude[1].of_images(data, less=influence)
     if data.owner is not None:
         moved = np.bincount(data.owner, weights=moved).astype(np.float64)
-        units = distinct(data.owner)
     se = math.sqrt(float(moved @ moved) * units / max(units - 1, 1))
     change = crude[0] - estimate.value
     # One stratum, or a group spread evenly over all: what is left is rounding.

@@ -24,15 +24,18 @@ Mask = NDArray[np.bool_]
 class Stratified:
     """All images, and in what strata they are.
 
-    `place` (n,) is ``2 * stratum``, plus 1 for members of the group, `sizes` (strata, 2) images of
-    each place (the rest's, the group's) and `sums` of their values. `shared` (strata,) says which
-    strata hold both sides. `y` (n,) is bool where outcomes are 0 and 1.
+    `stratum` (n,) are codes from 0, `place` (n,) is ``2 * stratum``, plus 1 for members of the
+    group, `key` (n,) the place, or for outcomes of 0 and 1 (`y` (n,) is bool) ``2 * place``, plus
+    1 for outcomes of 1. `sizes` (strata, 2) are images of each place (the rest's, the group's),
+    `sums` of their values. `shared` (strata,) says which strata hold both sides.
     """
 
     y: Floats | Mask
     inside: Mask
     owner: Codes | None
+    stratum: Codes
     place: Codes
+    key: Codes
     sizes: Codes
     sums: Floats
     shared: Mask
@@ -51,26 +54,21 @@ class Stratified:
         code, owner = gapped_codes_of(stratum), None if unit is None else gapped_codes_of(unit)
         if not len(y) == len(inside) == len(code) or (owner is not None and len(owner) != len(y)):
             raise ValueError("strata: found arrays of different lengths, expected (n,) for each")
-        sizes = images_by_side(code, inside)
+        place = 2 * code + inside
+        key = 2 * place + y if y.dtype == np.bool_ else place
+        sizes, sums = _summed(y, key, strata=int(code.max(initial=-1)) + 1)
         shared = holds_both(sizes)
         if not shared.any():
             raise ValueError(
                 "strata: found no stratum with members of the group and others; ask `comparable`"
             )
-        place = 2 * code + inside
-        sums = np.bincount(place, weights=y, minlength=sizes.size).astype(np.float64)
-        return cls(y, inside, owner, place, sizes, sums.reshape(sizes.shape), shared)
+        return cls(y, inside, owner, code, place, key, sizes, sums, shared)
 
     @cached_property
     def cells(self) -> Cells:
         """Of the strata that hold both sides."""
         sums, n = self.sums[self.shared], self.sizes[self.shared].astype(np.float64)
         return Cells(sums[:, 1], n[:, 1], sums[:, 0], n[:, 0])
-
-    @cached_property
-    def place_and_value(self) -> Codes:
-        """``2 * place``, plus 1 for outcomes of 1; (n,), of outcomes 0 and 1."""
-        return np.asarray(2 * self.place + self.y)
 
     def everywhere(self, own: Floats, rest: Floats) -> Floats:
         """Numbers of the shared strata, 0 in the others, by place: (strata, 2)."""
@@ -89,13 +87,35 @@ class Influence:
     slope: Floats
     base: Floats
 
-    def of_images(self, data: Stratified) -> Floats:
-        """Of each image, (n,)."""
+    def of_images(self, data: Stratified, *, less: Influence | None = None) -> Floats:
+        """Of each image, (n,), `less` another one."""
         if data.y.dtype == np.bool_:
-            by_value = np.stack([-self.slope * self.base, self.slope * (1 - self.base)], axis=-1)
-            found: Floats = by_value.ravel()[data.place_and_value]
+            by_value = self._by_value if less is None else self._by_value - less._by_value
+            found: Floats = by_value.ravel()[data.key]
             return found
-        return self.slope.ravel()[data.place] * (data.y - self.base.ravel()[data.place])
+        found = self.slope.ravel()[data.place] * (data.y - self.base.ravel()[data.place])
+        return found if less is None else found - less.of_images(data)
+
+    def squares(self, data: Stratified, images: Floats) -> Floats:
+        """Sums of squares over the rest and over the group, (2,); `images` as of `of_images`."""
+        if data.y.dtype == np.bool_:
+            n = np.stack([data.sizes - data.sums, data.sums], axis=-1)
+            return np.asarray((n * self._by_value**2).sum(axis=(0, 2)))
+        return np.bincount(data.inside, weights=images**2, minlength=2)
+
+    @cached_property
+    def _by_value(self) -> Floats:
+        """Of an outcome of 0 and of 1 in each place, (strata, 2, 2)."""
+        return np.stack([-self.slope * self.base, self.slope * (1 - self.base)], axis=-1)
+
+
+def _summed(y: Floats | Mask, key: Codes, *, strata: int) -> tuple[Codes, Floats]:
+    """`sizes` and `sums` of `Stratified`; of outcomes 0 and 1 in one pass."""
+    if y.dtype == np.bool_:
+        counts = np.bincount(key, minlength=4 * strata).reshape(strata, 2, 2)
+        return counts.sum(axis=2), counts[..., 1].astype(np.float64)
+    sizes, sums = (np.bincount(key, weights=w, minlength=2 * strata) for w in (None, y))
+    return sizes.reshape(strata, 2), sums.reshape(strata, 2)
 
 
 def images_by_side(code: Codes, inside: Mask) -> Codes:

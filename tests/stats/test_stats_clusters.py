@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from auditor import stats
 from auditor.stats.design_effects import design_effect
-from auditor.stats.effective import effective_units
+from auditor.stats.effective import UnitSizes, effective_units
 
 
 @pytest.fixture
@@ -72,15 +72,16 @@ def test_design_effect_of_copies_is_their_number(rng):
 @pytest.mark.parametrize("spread", [0.0, 40.0, 1000.0])
 @pytest.mark.parametrize("size", [1, 7])
 def test_units_of_one_size_are_worth_their_number(spread, size):
-    sizes = np.full(20, float(size))
-    assert effective_units(sizes, spread=spread, independent=20.0) == 20
+    sizes = np.full(20, size)
+    assert effective_units(UnitSizes.of(sizes), spread=spread, independent=20.0) == 20
 
 
 def test_unequal_units_are_worth_fewer_the_more_alike_their_images_are():
-    sizes = np.r_[np.full(4, 40.0), np.full(36, 2.0)]
+    images = np.r_[np.full(4, 40), np.full(36, 2)]
+    sizes = UnitSizes.of(images)
     # Shared out by images where none are alike, by their squares where all are.
-    apart = sizes.sum() ** 2 / (sizes @ sizes)
-    alike = (sizes @ sizes) ** 2 / (sizes**4).sum()
+    apart = images.sum() ** 2 / (images @ images)
+    alike = (images @ images) ** 2 / (images**4).sum()
     assert effective_units(sizes, spread=0.9, independent=1.0) == pytest.approx(apart)
     assert effective_units(sizes, spread=100.0, independent=1.0) == pytest.approx(alike)
     assert effective_units(sizes, spread=0.0, independent=0.0) == pytest.approx(alike)
@@ -89,9 +90,9 @@ def test_unequal_units_are_worth_fewer_the_more_alike_their_images_are():
 
 
 def test_one_unit_with_nearly_all_images_is_worth_two():
-    sizes = np.r_[500.0, np.ones(30)]
-    assert effective_units(sizes, spread=100.0, independent=1.0) == 2.0
-    unit = np.repeat(np.arange(31), sizes.astype(int))
+    sizes = np.r_[500, np.ones(30, dtype=int)]
+    assert effective_units(UnitSizes.of(sizes), spread=100.0, independent=1.0) == 2.0
+    unit = np.repeat(np.arange(31), sizes)
     assert stats.rate(unit % 3 > 0, unit=unit).df == 1.0
 
 
