@@ -35,7 +35,7 @@ from auditor.data.dataset import MISSING_GROUP, Attribute, Dataset
 from auditor.data.scan import PROPERTY_NAMES
 from auditor.data.soundness import RoleSoundness, Soundness
 from auditor.data.views import AS_SHOT, View
-from auditor.findings import Measure, ModelFacts, Result, TensorFacts
+from auditor.findings import Measure, ModelFacts, Result, RowKind, TensorFacts
 from auditor.record.codec import encode
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.rows import Rows
@@ -89,6 +89,10 @@ class ArrayEvidence:
     scans: Mapping[str, pd.DataFrame]
     embeddings: np.ndarray
     check_id: str = ""
+
+    @property
+    def kinds(self) -> tuple[RowKind, ...]:
+        return ("image",)
 
     @cached_property
     def spec(self) -> AuditSpec:
