@@ -380,7 +380,7 @@ def main() -> None:
     given = parser.parse_args()
     parts = {
         "nulls": lambda: nulls(given.nulls), "power": lambda: power(given.repeats),
-        "margin": lambda: margin(given.nulls // 2), "mix": lambda: mix(20),
+        "margin": lambda: margin(given.nulls), "mix": lambda: mix(20),
         "accuracy": lambda: estimated_accuracy.report(map(Split.drawn, range(3))), "speed": speed,
     }  # fmt: skip
     with threadpool_limits(limits=1):

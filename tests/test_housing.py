@@ -20,7 +20,7 @@ HOUSING = Path(auditor.__file__).parents[1] / "examples" / "housing"
 
 ONLY = (
     "data", "performance", "bias", "shift", "shortcut/metadata", "shortcut/toggle",
-    "deployment/latency",
+    "deployment/latency", "deployment/variants",
 )  # fmt: skip
 """Checks that find what is planted or must not flag what is sound; all take twice as long."""
 
@@ -134,6 +134,20 @@ def test_7_it_is_too_sure_and_more_so_where_it_will_run(record):
     test = measured(record, "performance/calibration:ece@test")
     deployment = measured(record, "performance/calibration:ece@deployment")
     assert deployment > test
+
+
+def test_8_the_edge_form_keeps_the_average_of_the_test_and_fails_night_photos(record):
+    overall = verdicts(record, "edge-accuracy")
+    assert overall == {
+        "deployment/variants:accuracy-lost@test+edge": Verdict.PASS,
+        "deployment/variants:accuracy-lost@deployment+edge": Verdict.FAIL,
+    }
+    hours = verdicts(record, "edge-hours")
+    night = {i for i in hours if "time_of_day=night" in i}
+    assert {i for i, verdict in hours.items() if verdict is Verdict.FAIL} == {
+        "deployment/variants:accuracy-lost:time_of_day=night@deployment+edge"
+    }
+    assert {hours[i] for i in hours.keys() - night} == {Verdict.PASS}
 
 
 @pytest.mark.parametrize("sound", ["floor=", "building=new"])

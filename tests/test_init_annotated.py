@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 import auditor
+from auditor.data.annotate import AnnotatedTask, read_annotated
 from auditor.data.annotated_looking import look_at_annotated
 from auditor.errors import DataError, ModelError
 from auditor.init import write_spec
@@ -190,6 +191,78 @@ def test_masks_of_0_and_255_are_two_classes_and_255_is_not_void(tmp_path):
     assert spec.data.classes.void == ()
     assert set(spec.data.classes.names) == {0, 255}
     run_as_written(tmp_path / "a.yaml", tmp_path)
+
+
+def scenes(images, drawn, write):
+    """Three scenes whose files are called alike, in folders that have a ``{}`` for the scene."""
+    for scene in ("s0", "s1", "s2"):
+        for i in range(4):
+            photo, other = (
+                folder.parent / folder.name.format(scene) if "{}" in folder.name
+                else folder.parent.parent / folder.parent.name.format(scene) / folder.name
+                for folder in (images, drawn)
+            )  # fmt: skip
+            for folder in (photo, other):
+                folder.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (SIDE, SIDE), (i, 0, 0)).save(photo / f"{i}.png")
+            write(other, i)
+
+
+def class_map(folder, i):
+    Image.fromarray(np.full((SIDE, SIDE), i % 2, dtype=np.uint8)).save(folder / f"{i}.png")
+
+
+def yolo_line(folder, i):
+    (folder / f"{i}.txt").write_text(f"{i % 2} 0.25 0.25 0.25 0.25\n")
+
+
+def test_files_called_alike_in_folders_of_scenes_go_with_their_own_scene(tmp_path):
+    """Folders of one scene named as many images by their bare names as the folder of all."""
+    scenes(tmp_path / "a" / "images" / "{}", tmp_path / "a" / "masks" / "{}", class_map)
+    (found,) = look_at_annotated(tmp_path / "a", maps=True).splits.values()
+    assert (found.images, found.annotations.place) == (
+        tmp_path / "a" / "images",
+        tmp_path / "a" / "masks",
+    )
+    assert found.annotations.unannotated is None
+    scenes(tmp_path / "b" / "images" / "{}", tmp_path / "b" / "labels" / "{}", yolo_line)
+    scenes(tmp_path / "c" / "{}", tmp_path / "c" / "{}", yolo_line)
+    scenes(tmp_path / "d" / "{}" / "images", tmp_path / "d" / "{}" / "labels", yolo_line)
+    for name, place in (("b", "labels"), ("c", ""), ("d", "")):
+        (found,) = look_at_annotated(tmp_path / name, maps=False).splits.values()
+        assert found.annotations.place == tmp_path / name / place
+        assert found.annotations.unannotated is None
+    planes = np.zeros((1, 2, SIDE, SIDE))
+    write_spec(model(tmp_path / "m.onnx", out=planes), tmp_path / "a", out=tmp_path / "a.yaml")
+    maps = read_annotated_spec(tmp_path / "a.yaml").truth.maps()
+    assert [one.max() for one in maps] == [0, 1, 0, 1] * 3
+    write_spec(yolov8(tmp_path / "n.onnx", NAMES), tmp_path / "d", out=tmp_path / "d.yaml")
+    dataset = read_annotated_spec(tmp_path / "d.yaml")
+    assert dataset.truth.known.all()
+    # Of each scene the second and the fourth image hold a fork.
+    assert dataset.truth.boxes.classes.tolist() == [0, 1, 0, 1] * 3
+
+
+def read_annotated_spec(path):
+    spec = read_spec(path).spec
+    task = AnnotatedTask(spec.model, spec.model.classes, path.parent)
+    return read_annotated(spec.data, task)["test"].dataset
+
+
+@pytest.mark.parametrize("drawn", ["masks/{}", "{}_masks"])
+def test_photos_of_another_split_are_no_class_maps(tmp_path, drawn):
+    for split in ("train", "val"):
+        inner = "images/" if drawn.startswith("masks") else ""
+        scenes(tmp_path / inner / split / "{}", tmp_path / drawn.format(split) / "{}", class_map)
+    found = look_at_annotated(tmp_path, maps=True).splits
+    assert found["test"].annotations.place == tmp_path / drawn.format("val")
+    assert found["train"].annotations.place == tmp_path / drawn.format("train")
+
+
+def test_class_maps_among_the_images_are_refused(tmp_path):
+    scenes(tmp_path / "d" / "{}" / "images", tmp_path / "d" / "{}" / "masks", class_map)
+    with pytest.raises(DataError, match=r"class maps among its images \(s0/masks\)"):
+        look_at_annotated(tmp_path / "d", maps=True)
 
 
 def test_the_pixels_that_were_drawn_on_are_read_from_stated_sizes(tmp_path):

@@ -15,7 +15,10 @@ from auditor.scoring.rows import Rows
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """Objects that should be found, or images: rows of a detector or segmenter, all truth known."""
+    """Objects that should be found, answers, or images: rows of a detector or segmenter.
+
+    An answer is of the class that it says: that nothing is there is what makes it wrong.
+    """
 
     rows: Rows
 
@@ -56,10 +59,13 @@ class ScoredRows:
         found: np.ndarray = np.nan_to_num(self.rows.confidence)
         return found
 
+    def _holds(self, label: str) -> NDArray[np.bool_]:
+        return self.rows.called(label) if self.of == "answer" else self.rows.present(label)
+
     @cached_property
     def labels(self) -> NDArray[np.int64]:
-        """A code of the classes that are in each row, (n,): of an object its class."""
-        held = np.column_stack([self.rows.present(label) for label in self.classes])
+        """A code of the classes that are in each row, (n,): of an object or an answer its class."""
+        held = np.column_stack([self._holds(label) for label in self.classes])
         codes: NDArray[np.int64] = np.unique(held, axis=0, return_inverse=True)[1].reshape(-1)
         return codes
 
@@ -72,7 +78,8 @@ class ScoredRows:
 
     def of_class(self) -> tuple[tuple[str, str, NDArray[np.bool_]], ...]:
         """What a row may be of, beside its groups: kind, words, and a mask over the rows."""
-        return tuple(("label", f"label {c}", self.rows.present(c)) for c in self.classes)
+        kind = "answer" if self.of == "answer" else "label"
+        return tuple((kind, f"{kind} {c}", self._holds(c)) for c in self.classes)
 
     def take(self, keep: np.ndarray) -> ScoredRows:
         return ScoredRows(self.rows.take(keep))

@@ -80,7 +80,7 @@ class Errors:
     def of(cls, looked: Looked, *, half: NDArray[np.bool_]) -> Errors:
         """What is expected is learned on `half`; without scores, an error is its own surprise."""
         wrong = ~looked.correct
-        beyond = _unannounced(looked, wrong, half) if isinstance(looked, Outcomes) else wrong
+        beyond = unannounced(looked, half=half) if isinstance(looked, Outcomes) else wrong
         excess, surprise = (
             np.mean([beyond_alike(values, of, half=half) for of in looked.alike], axis=0)
             for values in (wrong, beyond)
@@ -88,11 +88,14 @@ class Errors:
         return cls(excess, surprise)
 
 
-def _unannounced(outcomes: Outcomes, wrong: NDArray[np.bool_], half: NDArray[np.bool_]) -> Floats:
-    """Errors beyond those of images that the model is as sure of, in standard deviations, (n,)."""
+def unannounced(outcomes: Outcomes, *, half: NDArray[np.bool_]) -> Floats:
+    """Errors beyond those of images on `half` that the model is as sure of, (n,).
+
+    In standard deviations.
+    """
     from sklearn.isotonic import IsotonicRegression
 
-    margin = margins(outcomes)
+    margin, wrong = margins(outcomes), ~outcomes.correct
     falling = IsotonicRegression(increasing=False, out_of_bounds="clip")
     rate = falling.fit(margin[half], wrong[half]).predict(margin)
     beyond: Floats = (wrong - rate) / np.sqrt(np.maximum(rate * (1 - rate), _LEAST_SPREAD))

@@ -51,7 +51,7 @@ def slice_table(measures: Sequence[Measure], *, n: int) -> Table:
              "difference low", "difference high", "share in the slice",
              "share elsewhere")  # fmt: skip
     return Table(
-        id="bias/slices:slices",
+        id="bias/slices:slices-of-answers" if of == "answers" else "bias/slices:slices",
         title=f"Confirmed slices on {n:,} {of}, and what goes with them",
         columns=tuple(Column(n, "share" if n in names[4:] else "") for n in names),
         rows=tuple(rows),

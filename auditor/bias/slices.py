@@ -17,7 +17,7 @@ from auditor.bias.slice_features import (
     traits,
 )
 from auditor.bias.slice_rows import ScoredRows
-from auditor.bias.slice_search import Candidate, Errors, beyond_alike, candidates
+from auditor.bias.slice_search import Candidate, Errors, beyond_alike, candidates, unannounced
 from auditor.bias.slice_tables import MOST_TRAITS, slice_forest, slice_table, strongest
 from auditor.bias.split_half import first_half
 from auditor.contract import (
@@ -33,7 +33,7 @@ from auditor.contract import (
 )
 from auditor.contract.quantity_words import NAMINGS
 from auditor.contract.words import EITHER_WAY, FROM_0
-from auditor.findings import Measure, Result, Side, Subject, Unmeasured
+from auditor.findings import Measure, Result, RowKind, Side, Subject, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, count_units, worst_first
 from auditor.scoring.outcomes import Outcomes
 from auditor.stats import (
@@ -81,6 +81,21 @@ def _words(right: str, *, title: str, short: str, hundred: str) -> Words:
     )
 
 
+_COUNTED = Words(
+    title="Failing groups that nobody named, found and confirmed",
+    span=FROM_0,
+    short="failing groups found",
+    sentence=(
+        "Looked for in attributes, image properties and the embedding{in_embedding:if}.",
+        "Looked for in attributes and image properties; there is no embedding to look in"
+        "{without_embedding:if}.",
+        "Candidates for failing slices: {candidates}; confirmed on the other half: {confirmed}.",
+        "Of these, {repeated} repeat another one.",
+        "Looked through were {drawn} of {of_all} {rows}, drawn at random.",
+    ),
+)
+
+
 @dataclass(frozen=True)
 class Slices(Check):
     """Groups of images or objects that fail more often and that nobody declared.
@@ -94,10 +109,12 @@ class Slices(Check):
     announce. The most suspicious are candidates. On the other half, each candidate's accuracy is
     compared with that of all other images. A candidate is confirmed when it is shown to be worse
     (5% for all candidates together, Holm, the likeliest with the largest part): overall, than
-    others of the same label, and than others with the same answer. Only confirmed slices are
+    others of the same label, than others with the same answer, and than others that the model is
+    as sure of. Only confirmed slices are
     measured, on that other half; of the others there is only the count. Of a detector the objects
-    that should be found are looked through, of a segmenter its images; without a score for each
-    class there is no embedding to look in, and what is alike is of the same class.
+    that should be found are looked through, and by themselves its answers, of which false alarms
+    and other wrong ones are looked for; of a segmenter its images. Without a score for each class
+    there is no embedding to look in, and what is alike is of the same class.
 
     Why it matters
     --------------
@@ -111,8 +128,7 @@ class Slices(Check):
     again, or two mixed; its traits say so, and they are what goes with the slice, not its cause.
     Rules come from trees, which would split elsewhere on other images. Of slices that were just
     confirmed the gap is a little overstated. Slices of the embedding depend on what this model
-    sees: what it cannot tell apart is not found. Where a detector says something that is not
-    there is not looked through.
+    sees: what it cannot tell apart is not found.
     """
 
     id: ClassVar[str] = "bias/slices"
@@ -133,19 +149,13 @@ class Slices(Check):
         "Holm (1979), www.jstor.org/stable/4615733",
     )
     words: ClassVar = {
-        "confirmed-slices": Words(
-            title="Failing groups that nobody named, found and confirmed",
-            span=FROM_0,
-            short="failing groups found",
-            sentence=(
-                "Looked for in attributes, image properties and the embedding{in_embedding:if}.",
-                "Looked for in attributes and image properties; there is no embedding to look in"
-                "{without_embedding:if}.",
-                "Candidates for failing slices: {candidates}; confirmed on the other half: "
-                "{confirmed}.",
-                "Of these, {repeated} repeat another one.",
-                "Looked through were {drawn} of {of_all} {rows}, drawn at random.",
+        "confirmed-slices": (
+            replace(
+                _COUNTED,
+                title="Failing groups among {of} that nobody named, found and confirmed",
+                short="failing groups among {of} found",
             ),
+            _COUNTED,
         ),
         "accuracy": _words(
             "accuracy",
@@ -160,7 +170,7 @@ class Slices(Check):
                 short=f"found group {{slice}}: {NAMINGS[name].short}",
                 hundred=NAMINGS[name].hundred,
             )
-            for name in ("objects-found", "images-right")
+            for name in ("objects-found", "answers-right", "images-right")
         },
     }
 
@@ -173,15 +183,21 @@ class Slices(Check):
     ] = 200_000
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
+        # A detector's images are its objects and answers over again.
+        for of in [k for k in evidence.kinds if k != "image"] or ["image"]:
+            yield from self._among(evidence, of)
+
+    def _among(self, evidence: Evidence, of: RowKind) -> Iterator[Result]:
+        """The failing groups among images, objects or answers."""
         rng = evidence.rng
-        everyone, truth_known = _looked(evidence)
+        everyone, truth_known = _looked(evidence, of)
         labelled, owner = np.flatnonzero(truth_known), everyone.dataset.unit_codes
         at = whole_units(labelled, unit=owner, most=self.most_images, rng=rng)
         known = everyone.take(at)
         unit = known.dataset.unit_codes
         found = count_units(np.ones(len(known), dtype=bool), unit)
         if found < LEAST_UNITS:
-            yield _too_few(found, unit)
+            yield _too_few(found, unit, of)
             return
         half = first_half(len(known), unit=unit, stratum=known.alike[0], rng=rng)
         told = described(known, evidence.scan("test"))
@@ -222,20 +238,25 @@ class Slices(Check):
             yield slice_forest(measures)
 
 
-def _looked(evidence: Evidence) -> tuple[Looked, np.ndarray]:
+def _looked(evidence: Evidence, of: RowKind) -> tuple[Looked, np.ndarray]:
     """What groups are looked for among, and where its truth is known, (n,) bool."""
     if evidence.has(_SCORES):
         outcomes = evidence.answers()
         return outcomes, outcomes.labelled
-    rows = evidence.scored(of=evidence.kinds[0])
+    rows = evidence.scored(of=of)
     return ScoredRows(rows), rows.known
 
 
 @dataclass(frozen=True)
 class _Other:
-    """The half of the units that confirms, and the mask `keep` (n,) that it was taken by."""
+    """The half of the units that confirms, and the mask `keep` (n,) that it was taken by.
+
+    `unannounced` (rows,) are errors beyond those of images that the model is as sure of; None where
+    there are no scores to tell.
+    """
 
     looked: Looked
+    unannounced: np.ndarray | None
     unit: np.ndarray | None
     traits: tuple[Trait, ...]
     keep: np.ndarray
@@ -246,20 +267,24 @@ class _Other:
     ) -> _Other:
         keep = ~half
         rest = looked.take(keep)
+        sure = unannounced(rest, half=keep[keep]) if isinstance(rest, Outcomes) else None
         return cls(
             looked=rest,
+            unannounced=sure,
             unit=None if unit is None else unit[keep],
             traits=traits(rest, Described(told.features, told.values[keep])),
             keep=keep,
         )
 
     def p_worse(self, inside: np.ndarray) -> float:
-        """P-value of "not worse than all others, than those of its labels, or of its answers"."""
+        """P-value of "not worse than all others", or than those that are alike in some way.
+
+        Alike are images of its labels, of its answers, and those that the model is as sure of.
+        """
         wrong, everyone = ~self.looked.correct, np.ones(len(inside), dtype=bool)
-        alike = (
-            mean_difference(beyond_alike(wrong, of, half=everyone), member=inside, unit=self.unit)
-            for of in self.looked.alike
-        )
+        beyond = [beyond_alike(wrong, of, half=everyone) for of in self.looked.alike]
+        beyond += [] if self.unannounced is None else [self.unannounced]
+        alike = (mean_difference(values, member=inside, unit=self.unit) for values in beyond)
         return max(
             p_value(self.gap(inside), limit=0, exceeds="below"),
             *(p_value(gap, limit=0, exceeds="above") for gap in alike),
@@ -278,6 +303,7 @@ class _Other:
         part = replace(
             self,
             looked=self.looked.take(among),
+            unannounced=None if self.unannounced is None else self.unannounced[among],
             unit=None if self.unit is None else self.unit[among],
         )
         own = inside[among]
@@ -330,7 +356,7 @@ def _distinct(other: _Other, confirmed: list[_Slice]) -> list[_Slice]:
 def _count(other: _Other, distinct: list[_Slice], facts: dict[str, Any]) -> Measure:
     return Measure(
         name="confirmed-slices",
-        subject=Subject(split="test"),
+        subject=_everyone(other.looked.of),
         estimate=Exact(float(len(distinct))),
         scale="amount",
         unit="slices",
@@ -368,11 +394,15 @@ def _measure(other: _Other, one: _Slice, number: int) -> Measure:
     )
 
 
-def _too_few(found: int, unit: np.ndarray | None) -> Unmeasured:
+def _everyone(of: RowKind) -> Subject:
+    return Subject.about({"of": "answers"} if of == "answer" else {}, split="test")
+
+
+def _too_few(found: int, unit: np.ndarray | None, of: RowKind) -> Unmeasured:
     noun = "images" if unit is None else "units"
     return Unmeasured(
         name="confirmed-slices",
-        subject=Subject(split="test"),
+        subject=_everyone(of),
         reason=f"The test data has {found} labelled {noun}; with fewer than {LEAST_UNITS} nothing "
         "can be looked for on one half and confirmed on the other.",
         remedy=f"Label test images of at least {LEAST_UNITS} {noun}; hundreds, to find much.",

@@ -28,13 +28,13 @@ from auditor.findings import (
     Table,
     Unmeasured,
 )
-from auditor.scoring.calibration import confidence_bins
+from auditor.scoring.calibration import Sureness, calibration_change, calibration_error
 from auditor.scoring.comparison import too_few, worst_first
 from auditor.scoring.quantities import Quantity
 from auditor.scoring.rows import Rows
 from auditor.scoring.set_values import EmptySetError
 from auditor.spec import INT8
-from auditor.stats import Normal, mcnemar_exact, mean, mean_difference
+from auditor.stats import Normal, mcnemar_exact, mean_difference, value
 
 Floats = NDArray[np.float64]
 
@@ -207,27 +207,6 @@ def _set_lost(
     return _turned(part.set_difference(*sides, name=name, subject=subject))
 
 
-def calibration_values(rows: Rows, image_ids: np.ndarray) -> Floats:
-    """One number an image, (n,), whose mean is the calibration error of all answers to them.
-
-    The usual error over equal-mass bins is the mean over answers of confidence minus rightness,
-    each with the sign of its bin's own mean. Per answer that is a ratio of sums over images; the
-    value of an image is the ratio and its influence (linearised), so that two forms can be
-    compared image by image. What chance adds to the error it adds to both.
-    """
-    gap = rows.confidence.astype(np.float64) - rows.right
-    bins = confidence_bins(rows.confidence)
-    signs = np.sign(np.bincount(bins, weights=gap))
-    place = {image: i for i, image in enumerate(image_ids)}
-    at = np.array([place[image] for image in rows.image_ids], dtype=np.int64)
-    n = len(image_ids)
-    sums = np.bincount(at, weights=signs[bins] * gap, minlength=n)
-    counts = np.bincount(at, minlength=n)
-    error = float(sums.sum() / counts.sum())
-    values: Floats = error + (sums - error * counts) * n / counts.sum()
-    return values
-
-
 def _calibration(form: Form) -> Iterator[Measured]:
     if form.sureness is None:
         return
@@ -243,19 +222,38 @@ def _calibration(form: Form) -> Iterator[Measured]:
     if few is not None:
         yield few
         return
-    given, here = (calibration_values(rows, pair.first.image_ids) for rows in sides)
+    given, here = _sureness(*sides)
+    change = calibration_change(given, here)
+    errors = [
+        value(calibration_error(side.confidence, side.correct, unit=side.unit))
+        for side in (given, here)
+    ]
     yield Measure(
         name=name,
         subject=subject,
-        estimate=mean(here - given, unit=pair.units, span=(-1.0, 1.0)),
+        estimate=change,
         scale="difference",
         neutral=0.0,
         better="lower",
         n=len(pair),
         n_units=pair.n_units,
-        facts={"error_as_given": max(float(given.mean()), 0.0),
-               "error_here": max(float(here.mean()), 0.0)},
-    )  # fmt: skip
+        facts=dict(zip(("error_as_given", "error_here"), errors, strict=True)),
+    )
+
+
+def _sureness(first: Rows, second: Rows) -> tuple[Sureness, Sureness]:
+    """How sure each of two forms is of its answers, units numbered alike; images without any."""
+    owners = [_owner(rows) for rows in (first, second)]
+    unit = np.unique(np.concatenate(owners), return_inverse=True)[1]
+    units = unit[: len(first)], unit[len(first) :]
+    return (
+        Sureness(first.confidence, first.right, units[0]),
+        Sureness(second.confidence, second.right, units[1]),
+    )
+
+
+def _owner(rows: Rows) -> np.ndarray:
+    return rows.image_ids if rows.unit_codes is None else rows.unit_codes
 
 
 def _of_images(rows: Rows, known: set[str]) -> Rows:
@@ -265,8 +263,7 @@ def _of_images(rows: Rows, known: set[str]) -> Rows:
 
 def _units(rows: Rows) -> int:
     """Independent units among rows: images, where the manifest names no unit."""
-    units = rows.image_ids if rows.unit_codes is None else rows.unit_codes
-    return len(set(units.tolist()))
+    return len(set(_owner(rows).tolist()))
 
 
 def _by_group(form: Form) -> Iterator[Result]:

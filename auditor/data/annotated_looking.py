@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from auditor.data.annotation_search import find_annotations, is_coco, nothing_found
+from auditor.data.annotation_search import Photos, find_annotations, is_coco, nothing_found
+from auditor.data.annotations import DRAWN_FOLDERS, IMAGE_FOLDERS
+from auditor.data.class_map_files import MAP_SUFFIXES
 from auditor.data.image_folder import image_names
 from auditor.data.image_places import NOTHING_GIVEN, Given
 from auditor.data.looking import (
@@ -22,7 +24,6 @@ from auditor.errors import DataError
 from auditor.spec import SPLITS
 from auditor.spec.usual_splits import usual_split
 
-_IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "photos", "frames", "leftimg8bit")
 _TABLES = (".csv", ".tsv", ".parquet", ".jsonl")
 
 
@@ -71,17 +72,47 @@ def _look(data: Path, maps: bool, given: Given, *, needed: bool = True) -> Found
         found = look_at_manifest(table, given, labelled=False)
         images = {s: _of_manifest(one, found, table) for s, one in found.splits.items()}
         notes = found.notes
-    splits = {s: _annotated(one, maps) for s, one in images.items()}
+    photos = _photos(images.values())
+    splits = {s: _annotated(one, maps, photos) for s, one in images.items()}
     if needed and splits["test"].annotations is None:
         raise nothing_found(maps, data)
     return replace(found, splits=splits, notes=notes)
 
 
-def _annotated(images: _Images, maps: bool) -> FoundSplit:
-    folders = () if images.split.images is None else (images.split.images,)
-    but = [f for f in folders if f not in images.bases]
-    annotations = find_annotations(images.files, bases=images.bases, maps=maps, but=but)
+def _photos(every: Collection[_Images]) -> Photos:
+    folders = {one.split.images for one in every} - {None}
+    # Annotations may lie among the images that were given, and below a folder of images.
+    bases = {base for one in every for base in one.bases}
+    return Photos(
+        {file for one in every for file in one.files.values()},
+        [folder for folder in folders if folder is not None and folder not in bases],
+    )
+
+
+def _annotated(images: _Images, maps: bool, photos: Photos) -> FoundSplit:
+    folder = images.split.images
+    if maps and folder is not None:
+        _require_apart(images.files, folder)
+    annotations = find_annotations(
+        images.files,
+        bases=images.bases,
+        maps=maps,
+        photos=photos,
+        like="" if folder is None else folder.name,
+    )
     return replace(images.split, annotations=annotations)
+
+
+def _require_apart(files: Mapping[str, Path], folder: Path) -> None:
+    """Raise DataError where folders of class maps lie among those of the images."""
+    for name in (n for n in files if n.lower().endswith(MAP_SUFFIXES)):
+        among = [p for p in PurePosixPath(name).parents if p.name.lower() in DRAWN_FOLDERS]
+        if among:
+            raise DataError(
+                f"{folder} holds class maps among its images ({among[0]}), which would be audited "
+                "as images. Give each kind a folder of its own, as images/scene1 and masks/scene1, "
+                "or a manifest with a column `annotation`."
+            )
 
 
 def _table(data: Path) -> Path | None:
@@ -144,7 +175,7 @@ def _bases(images: Path, place: Path) -> Iterator[Path]:
 
 
 def _image_root(folder: Path) -> Path:
-    named = [f for f in _inner(folder) if f.name.lower() in _IMAGE_FOLDERS]
+    named = [f for f in _inner(folder) if f.name.lower() in IMAGE_FOLDERS]
     return next((f for f in named if image_names(f, named=str(f))), folder)
 
 

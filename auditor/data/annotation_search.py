@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image
 from auditor.data.annotation_files.coco import image_name, read_coco
 from auditor.data.annotation_files.pascal_voc import read_pascal_voc
 from auditor.data.annotation_files.yolo import read_yolo
+from auditor.data.annotations import places_of
 from auditor.data.attribute_guesses import FoundAttribute, attributes_in
 from auditor.data.class_choice import CLASS_FILES
 from auditor.data.class_map_files import maps_by_name
@@ -58,69 +60,79 @@ class FoundAnnotations:
     objects: tuple[FoundAttribute, ...] = ()
 
 
-def find_annotations(images: Mapping[str, Path], *, bases: Sequence[Path], maps: bool,
-                     but: Sequence[Path] = ()) -> FoundAnnotations | None:  # fmt: skip
+@dataclass(frozen=True)
+class Photos:
+    """What is no class map: the images of every split, and `folders` that hold nothing else."""
+
+    files: Set[Path]
+    folders: Sequence[Path] = ()
+
+
+def find_annotations(
+    images: Mapping[str, Path],
+    *,
+    bases: Sequence[Path],
+    maps: bool,
+    photos: Photos,
+    like: str = "",
+) -> FoundAnnotations | None:
     """The annotations, below the first of `bases` with any, that name the most of `images`.
 
-    `images` are files by name; `maps` asks for class maps in place of boxes. Folders `but` hold
-    images, and no class maps. Of places that name as many, the smallest is taken, then the one
-    called as a folder of images is.
+    `images` are files by name; `maps` asks for class maps in place of boxes. Of places that name
+    as many, the smallest is taken, then the one called `like` the images' folder. Raises DataError
+    where two class maps go with an image, and nothing else does.
     """
-    stems = {PurePosixPath(name).stem for name in images}
+    unclear: DataError | None = None
     for base in bases:
-        found = [
-            (_fit(here, named, place, kind, but), place, kind)
-            for kind, place, named in _candidates(base, but, set(images.values()))
-            if (kind == "maps") == maps and (here := _named(stems, named, kind))
-        ]
-        if found:
-            _, place, kind = max(found, key=lambda each: each[0])
+        every = [c for c in _candidates(base, photos) if (c[0] == "maps") == maps]
+        best: tuple[tuple[int, ...], Path, Kind] | None = None
+        # A file names one image at most: what holds fewer than are named already need not be asked.
+        for kind, place, named in sorted(every, key=lambda each: -len(each[2])):
+            if best is not None and len(named) < best[0][0]:
+                break
+            try:
+                here = _named(tuple(images), sorted(named), kind)
+            except DataError as error:
+                unclear = unclear or error
+                continue
+            # labels/val goes with images/val, though labels/train may hold files of the same names.
+            mirrored = like in re.split("[^A-Za-z0-9]+", place.name)
+            fit = (here, -_ORDER.index(kind), -len(named), mirrored, len(place.parts))
+            if here and (best is None or fit > best[0]):
+                best = fit, place, kind
+        if best is not None:
             read = _maps if maps else _boxes
-            return read(place, kind, images, base)
+            return read(best[1], best[2], images, base)
+    if unclear is not None:
+        raise unclear
     return None
 
 
-def _fit(
-    here: set[str], named: set[str], place: Path, kind: Kind, images: Sequence[Path]
-) -> tuple[int, ...]:
-    # labels/val goes with images/val, though labels/train may hold files of the same names.
-    mirrored = place.name in {folder.name for folder in images}
-    return (len(here), -_ORDER.index(kind), -len(named), mirrored, len(place.parts))
+def _named(images: Sequence[str], named: Sequence[str], kind: Kind) -> int:
+    """How many of the images files of these names go with."""
+    return len(maps_by_name(images, named) if kind == "maps" else places_of(named, images))
 
 
-def _named(stems: set[str], named: set[str], kind: Kind) -> set[str]:
-    """The images, by their stems, that files of these stems go with."""
-    here = stems & named
-    if here or kind != "maps":
-        return here
-    return set(maps_by_name(sorted(stems), sorted(named)))
-
-
-def _candidates(
-    base: Path, but: Sequence[Path], photos: Set[Path]
-) -> Iterator[tuple[Kind, Path, set[str]]]:
-    """Files and folders that may hold annotations, with the stems of the images they name.
-
-    Folders `but` hold images, and no class maps; none of the `photos` is one.
-    """
+def _candidates(base: Path, photos: Photos) -> Iterator[tuple[Kind, Path, set[str]]]:
+    """Files and folders that may hold annotations, with the names of the images they name."""
     below: dict[tuple[Kind, Path], set[str]] = {}
     for folder, inner, files in os.walk(base):
         here = Path(folder)
         depth = len(here.relative_to(base).parts)
         inner[:] = sorted(n for n in inner if not n.startswith(".")) if depth < _DEPTH else []
         for name in sorted(files):
-            stem, suffix = os.path.splitext(name)
+            suffix = os.path.splitext(name)[1]
             kind = _SUFFIXES.get(suffix.lower())
             if suffix.lower() == ".json" and (named := _named_by_coco(here / name)):
                 yield "coco", here / name, named
             if kind is None or name in CLASS_FILES:
                 continue
             if kind == "maps" and (
-                here / name in photos or any(here.is_relative_to(images) for images in but)
+                here / name in photos.files or any(map(here.is_relative_to, photos.folders))
             ):
                 continue
             for up in [here, *here.parents][: depth + 1]:
-                below.setdefault((kind, up), set()).add(stem)
+                below.setdefault((kind, up), set()).add((here / name).relative_to(up).as_posix())
     yield from ((kind, place, named) for (kind, place), named in below.items())
 
 
@@ -137,7 +149,7 @@ def _named_by_coco(path: Path) -> set[str]:
         if not all(isinstance(part, list) for part in parts) or not parts[2]:
             return set()
         images = [image for image in parts[0] if isinstance(image.get("file_name"), str)]
-        return {PurePosixPath(image_name(image)).stem for image in images}
+        return {image_name(image) for image in images}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return set()
 
@@ -177,12 +189,12 @@ def _unannotated(
 
     An image that COCO's file lists was looked at. Ultralytics takes one without a file as empty.
     """
-    said = {PurePosixPath(one.image).stem for one in drawn.objects}
-    said |= {PurePosixPath(name).stem for name in drawn.empty}
-    silent = {PurePosixPath(name).stem for name in images} - said
-    listed = {PurePosixPath(name).stem for name in drawn.sizes}
+    place_of = places_of(tuple(drawn.sizes), tuple(images))
+    said = {place_of.get(name) for name in (*(one.image for one in drawn.objects), *drawn.empty)}
+    silent = set(range(len(images))) - said
     if not silent:
         return None
+    listed = set(place_of.values())
     return "empty" if kind == "yolo" or (kind == "coco" and silent <= listed) else "unlabelled"
 
 
@@ -190,7 +202,8 @@ def _boxes_in(
     images: Mapping[str, Path], sizes: Mapping[str, tuple[int, int] | None]
 ) -> Literal["displayed", "stored"] | None:
     """On which pixels was drawn, by stated sizes; None where no image is stored turned."""
-    stated = {PurePosixPath(name).stem: size for name, size in sizes.items()}
+    names = tuple(images)
+    stated = {names[at]: sizes[name] for name, at in places_of(tuple(sizes), names).items()}
     files, turned = ImageFiles(), False
     for name, path in images.items():
         try:
@@ -199,7 +212,7 @@ def _boxes_in(
         except (OSError, UnreadableImageError):
             continue
         turned = turned or orientation != 1
-        told = stated.get(PurePosixPath(name).stem)
+        told = stated.get(name)
         if orientation >= 5 and size[0] != size[1] and told in (size, size[::-1]):
             return "stored" if told == size else "displayed"
     return "displayed" if turned else None
@@ -244,14 +257,14 @@ def _maps(place: Path, kind: Kind, images: Mapping[str, Path], base: Path) -> Fo
             break
     void = tuple(n for n, name in numbers.items() if name.casefold() in _VOID)
     void = (*void, *({255} - numbers.keys()))
-    stems = {PurePosixPath(name).stem for name in images}
-    drawn = {p.stem for p in place.rglob("*") if _SUFFIXES.get(p.suffix.lower()) == "maps"}
-    drawn = _named(stems, drawn, "maps")
+    files = [p for p in place.rglob("*") if _SUFFIXES.get(p.suffix.lower()) == "maps"]
+    drawn = maps_by_name(tuple(images), [p.relative_to(place).as_posix() for p in sorted(files)])
     if not numbers and _numbers_seen(place) == {0, 255}:
         numbers, void = {0: "", 255: ""}, ()
     return FoundAnnotations(
         place, kind, tuple(name for n, name in numbers.items() if n not in void and name),
-        numbers, names_file, void, "unlabelled" if stems - drawn else None, _boxes_in(images, {}),
+        numbers, names_file, void, "unlabelled" if len(drawn) < len(images) else None,
+        _boxes_in(images, {}),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
@@ -124,18 +124,10 @@ def annotated(
 
 
 def places(drawn: Drawn, image_ids: Sequence[str]) -> Mapping[str, int]:
-    """The place of each image that the file lists and that is there.
-
-    By the whole name; where none fits so, by the name without its ending, else without folders.
-    """
-    for key in (str, _without_ending, _stem):
-        counts = Counter(key(i) for i in image_ids)
-        # Two images of one short name could not be told apart.
-        at = {key(i): n for n, i in enumerate(image_ids) if counts[key(i)] == 1}
-        listed = Counter(key(name) for name in drawn.sizes)
-        found = {n: at[key(n)] for n in drawn.sizes if key(n) in at and listed[key(n)] == 1}
-        if found:
-            return found
+    """The place of each image that the file lists and that is there."""
+    found = places_of(tuple(drawn.sizes), image_ids)
+    if found:
+        return found
     none = "; ".join(["no image", *drawn.unread[:1]])
     shown = ", ".join(repr(name) for name in list(drawn.sizes)[:3]) or none
     there = ", ".join(repr(name) for name in image_ids[:3])
@@ -145,12 +137,50 @@ def places(drawn: Drawn, image_ids: Sequence[str]) -> Mapping[str, int]:
     )
 
 
+def places_of(listed: Sequence[str], image_ids: Sequence[str]) -> Mapping[str, int]:
+    """The place of the image of each name that is `listed`, as far as there is one.
+
+    By the whole name; where none fits so, by the first of `SHORTER_NAMES` by which one does.
+    """
+    for key in (str, *SHORTER_NAMES):
+        counts = Counter(map(key, image_ids))
+        # Two images of one short name could not be told apart.
+        at = {key(i): n for n, i in enumerate(image_ids) if counts[key(i)] == 1}
+        named = Counter(map(key, listed))
+        found = {n: at[key(n)] for n in listed if key(n) in at and named[key(n)] == 1}
+        if found:
+            return found
+    return {}
+
+
 def _without_ending(name: str) -> str:
     return PurePosixPath(name).with_suffix("").as_posix()
 
 
+def _without_kind(name: str) -> str:
+    """Without its ending and without folders that say what lies in them, as ``images``."""
+    path = PurePosixPath(name).with_suffix("")
+    kept = [part for part in path.parts[:-1] if part.lower() not in _KINDS]
+    return "/".join([*kept, path.name])
+
+
 def _stem(name: str) -> str:
     return PurePosixPath(name).stem
+
+
+IMAGE_FOLDERS = frozenset(
+    {"images", "image", "imgs", "img", "jpegimages", "photos", "frames", "rgb", "leftimg8bit"}
+)
+DRAWN_FOLDERS = frozenset(
+    {"annotations", "annotation", "labels", "label", "masks", "mask", "gt", "gtfine",
+     "segmentation", "segmentationclass"}
+)  # fmt: skip
+"""What folders of images, and of annotations, are called in data sets, in lower case."""
+
+_KINDS = IMAGE_FOLDERS | DRAWN_FOLDERS
+
+SHORTER_NAMES: tuple[Callable[[str], str], ...] = (_without_ending, _without_kind, _stem)
+"""By what a file goes with an image where names differ, as scene1/labels/7.txt for images."""
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from auditor.data.annotations import MAX_LISTED, ImageHeader
+from auditor.data.annotations import MAX_LISTED, SHORTER_NAMES, ImageHeader
 from auditor.data.class_maps import MOST_MAP_BYTES, PixelClasses, numbers_in
 from auditor.errors import DataError
 from auditor.opening import why_not
@@ -31,15 +31,12 @@ _READERS = 4
 def maps_by_name(images: Sequence[str], files: Sequence[str]) -> Mapping[str, str]:
     """The file of each image, both names with folders, as far as there is one.
 
-    Of the same name but for the suffix, else without the folders; else with something more before
+    Of the same name but for the suffix, else without folders called as those of images or of
+    annotations are, else without any; else with something more before
     or behind the name, the same for all (``p1_mask``, ``p1_gtFine_labelIds``), of which what ends
     the images' names may be left off. Raises DataError where several such fit as well.
     """
-    keys: tuple[Callable[[str], str], ...] = (
-        lambda name: PurePosixPath(name).with_suffix("").as_posix(),
-        lambda name: PurePosixPath(name).stem,
-    )
-    for key in keys:
+    for key in SHORTER_NAMES:
         counts = Counter(map(key, images))
         of = {key(name): name for name in files}
         found = {i: of[key(i)] for i in images if counts[key(i)] == 1 and key(i) in of}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from auditor.stats import GRID, Draws, Interval, interval, mean, rate
+from auditor.stats import GRID, Draws, Interval, Normal, interval, mean, rate
 from auditor.stats.codes import codes_of, distinct
 from auditor.stats.effective import UnitSizes, effective_units
 
@@ -123,6 +123,72 @@ def calibration_error(
     quantiles = np.where(grid > 0.5, np.maximum(quantiles, most), quantiles)
     value = math.sqrt(min(max(square, 0.0), 1.0))
     return Draws(value, tuple(float(q) for q in np.maximum.accumulate(quantiles)))
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """Answers: confidence (n,) 0-1, correct (n,) bool, and the unit of each, (n,) codes from 0."""
+
+    confidence: Floats
+    correct: NDArray[np.bool_]
+    unit: NDArray[np.int64]
+
+
+def calibration_change(given: Sureness, here: Sureness) -> Normal:
+    """By how much the debiased calibration error of `here` exceeds that of `given`.
+
+    Each is that of `calibration_error`; codes of units are the same in both. The standard error is
+    that of `_RESAMPLES` resamples of units (bootstrap), the same units for both; of each resampled
+    square the sampling variance is taken off twice, since resampling adds it once more. It is at
+    least that of a mean of as many units that never differed. The draws are the same in every run.
+
+    Raises
+    ------
+    ValueError
+        If a side has fewer than two units.
+    """
+    sides = [_Resampled.of(side) for side in (given, here)]
+    n = 1 + max(int(side.unit.max()) for side in (given, here))
+    rng, differences = np.random.default_rng(0), np.zeros(_RESAMPLES)
+    for i in range(_RESAMPLES):
+        times = np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
+        first, second = (side.root(times) for side in sides)
+        differences[i] = second - first
+    least = mean(np.zeros(n), span=(-1.0, 1.0)).se
+    change = sides[1].error - sides[0].error
+    return Normal(change, max(float(differences.std(ddof=1)), least), n - 1, -1.0, 1.0)
+
+
+_RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class _Resampled:
+    """A side's debiased `error`, and what its resamples are made of."""
+
+    error: float
+    chance: float
+    gap: Floats
+    bins: NDArray[np.int64]
+    unit: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, side: Sureness) -> _Resampled:
+        confidence = np.asarray(side.confidence, dtype=np.float64)
+        distances = _distances(confidence, side.correct, side.unit)
+        chance = float((np.diag(distances.covariance) / distances.shares).sum())
+        square = float(distances.means @ (distances.means / distances.shares)) - chance
+        bins = confidence_bins(confidence)
+        return cls(math.sqrt(max(square, 0)), chance, confidence - side.correct, bins, side.unit)
+
+    def root(self, times: Floats) -> float:
+        """The error where each unit was drawn so many `times`, (units,)."""
+        drawn = times[self.unit]
+        size = np.bincount(self.bins, weights=drawn)
+        total = np.bincount(self.bins, weights=drawn * self.gap)
+        held = size > 0
+        square = float((total[held] ** 2 / size[held]).sum()) / max(float(size.sum()), 1.0)
+        return math.sqrt(max(square - 2 * self.chance, 0))
 
 
 def _squares(distances: _Distances) -> tuple[float, float, Floats]:

@@ -38,7 +38,9 @@ class Rows:
     is not known (`known`); `headline` is the name of the share of such rows (``accuracy``).
     `confidence` (n,) 0-1 is how sure the model was. `presence` says which classes are in a row and
     which were called; `flags` (n,) bool say what is wrong with a row; `amounts` are further numbers
-    of each row, (n,), by the name of the quantity that their mean is. `numbers` (n,) tell the rows
+    of each row, (n,), by the name of the quantity that their mean is. `extents` (n,) say of an
+    answer with a box how large that is (``area``, in pixels) and its shape (``aspect``, width by
+    height); neither is good or bad, and no quantity is their mean. `numbers` (n,) tell the rows
     of one image apart in any pass, where not all that is in it has a row; None: their order does.
     """
 
@@ -49,6 +51,7 @@ class Rows:
     presence: Presence
     amounts: Mapping[str, Amount] = field(default_factory=dict)
     flags: Mapping[str, np.ndarray] = field(default_factory=dict)
+    extents: Mapping[str, np.ndarray] = field(default_factory=dict)
     of: RowKind = "image"
     headline: str = "accuracy"
     numbers: np.ndarray | None = None
@@ -132,6 +135,7 @@ class Rows:
             presence=self.presence.take(at),
             amounts={n: replace(a, values=a.values[at]) for n, a in self.amounts.items()},
             flags={name: values[at] for name, values in self.flags.items()},
+            extents={name: values[at] for name, values in self.extents.items()},
             numbers=None if self.numbers is None else self.numbers[at],
         )
 

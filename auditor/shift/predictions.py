@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.comparing.two_samples import Sample, two_samples
-from auditor.contract import Check, ClassScores, Evidence, Need, Predictions, Words
+from auditor.contract import Check, ClassScores, Evidence, Need, Predictions, Scan, Words
 from auditor.contract.words import EITHER_WAY
 from auditor.findings import (
     Cell,
@@ -37,6 +37,7 @@ from auditor.shift.two_sample import (
 )
 
 _SCORES = {s: ClassScores(split=s, optional=True) for s in ("test", "deployment")}
+_SCANS = {s: Scan(split=s) for s in ("test", "deployment")}
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ class PredictionShift(Check):
     share of images answered with each class on both sides. At most 20 scores: with more classes,
     the ones the model uses most. With two classes one score says all, and the others are left out.
 
-    Of boxes the number in an image and their mean score stand in place of scores, and of each
-    class the number of its boxes; of class maps the share of pixels of each class. An image is
+    Of boxes the number in an image, their mean score, the mean share of the image that one takes
+    and their mean aspect (width by height, the geometric mean) stand in place of scores, and of
+    each class the number of its boxes; of class maps the share of pixels of each class. An image is
     answered with a class where the model says that it is in it.
 
     Why it matters
@@ -66,8 +68,8 @@ class PredictionShift(Check):
     Where more deployment cases are truly of a class, scores move although the model is as good
     as before: a change of answers is not a loss of accuracy. The model is blind to what it does
     not use: other cameras may leave every score as it was. Confidence may stay high on images
-    that the model gets wrong. Of boxes only those at the operating point count, and neither where
-    they are nor their shape.
+    that the model gets wrong. Of boxes only those at the operating point count, and not where
+    they are.
     """
 
     id: ClassVar[str] = "shift/predictions"
@@ -77,6 +79,7 @@ class PredictionShift(Check):
         Predictions(split="test"),
         Predictions(split="deployment"),
         *_SCORES.values(),
+        *_SCANS.values(),
     )
     words: ClassVar = {
         "auc": (
@@ -178,7 +181,7 @@ def _answers(evidence: Evidence, split: str) -> _Answers:
     each = rows.presence.answers.astype(np.float64)
     whole = each.sum(axis=1)
     if "answer" in evidence.kinds:
-        amount, numbers = "number of boxes", _of_boxes(evidence.scored(split, of="answer"), rows)
+        amount, numbers = "number of boxes", _of_boxes(evidence, rows)
     else:
         amount, numbers = "share of pixels", {}
         each = each / np.maximum(whole, 1)[:, None]
@@ -186,13 +189,25 @@ def _answers(evidence: Evidence, split: str) -> _Answers:
     return _Answers(rows, named | numbers, each.mean(axis=0), amount)
 
 
-def _of_boxes(boxes: Rows, images: Rows) -> dict[str, Floats]:
-    """How many boxes each image got, and their mean score, NaN without one."""
+def _of_boxes(evidence: Evidence, images: Rows) -> dict[str, Floats]:
+    """How many boxes each image got, and their means, NaN without one."""
+    boxes = evidence.scored(images.split, of="answer")
+    sizes = evidence.scan_of(images.split, tuple(images.image_ids))
+    pixels = sizes["width"].to_numpy(np.float64) * sizes["height"].to_numpy(np.float64)
     image = pd.Index(images.image_ids).get_indexer(boxes.image_ids)
     n = np.bincount(image, minlength=len(images)).astype(np.float64)
-    scores = np.bincount(image, weights=boxes.confidence, minlength=len(images))
-    none = np.full(len(images), np.nan)
-    return {"box count": n, "mean box score": np.divide(scores, n, out=none, where=n > 0)}
+
+    def mean(values: Floats) -> Floats:
+        sums, none = np.bincount(image, weights=values, minlength=len(n)), np.full(len(n), np.nan)
+        return np.divide(sums, n, out=none, where=n > 0)
+
+    return {
+        "box count": n,
+        "mean box score": mean(boxes.confidence),
+        "mean box area": mean(boxes.extents["area"] / pixels[image]),
+        # A box twice as wide as high and one twice as high as wide have the mean of a square.
+        "mean box aspect": np.exp(mean(np.log(np.maximum(boxes.extents["aspect"], _FLAT)))),
+    }
 
 
 def _vary(test: Floats, deployment: Floats) -> bool:
@@ -207,6 +222,9 @@ def _too_few(name: str, test: Floats, deployment: Floats, sides: Sides) -> Unmea
     subject = Subject.about(_key(name), split="deployment")
     return sides.too_few("auc", subject, among=f" with a {name}", here=has, there=had)
 
+
+_FLAT = 1e-3
+"""The aspect of a box without a width."""
 
 _CERTAINTY = ("confidence", "entropy", "margin")
 _CLASS = "class="

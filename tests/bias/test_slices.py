@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -136,6 +138,11 @@ def test_without_taking_the_answer_out_every_model_would_have_a_slice(worlds, mo
     monkeypatch.setattr(
         slice_features, "_slopes", lambda told, seen: np.zeros((told.shape[1], seen.shape[1]))
     )
+    # That it was unsure is then noticed on the other half only.
+    assert sum(bool(slices(e)) for e in evidence) <= 2
+    monkeypatch.setattr(
+        _Other, "of", lambda *given, of=_Other.of: replace(of(*given), unannounced=None)
+    )
     assert sum(bool(slices(e)) for e in evidence) >= 6
 
 
@@ -159,7 +166,8 @@ def other_half(worlds, **kwargs):
     evidence = world(worlds, seed=4, **kwargs)
     outcomes = evidence.answers()
     told = described(outcomes, evidence.scan("test"))
-    return _Other.of(outcomes, told, np.arange(len(outcomes)) % 2 == 0, None)
+    half = np.arange(len(outcomes)) % 2 == 0
+    return _Other.of(outcomes, told, half, None)
 
 
 def test_a_hard_class_and_an_answer_often_wrong_are_not_worse_than_images_alike(worlds):
@@ -167,6 +175,14 @@ def test_a_hard_class_and_an_answer_often_wrong_are_not_worse_than_images_alike(
     for inside in (other.looked.labels == 1, other.looked.predicted == 0):
         assert p_value(other.gap(inside), limit=0, exceeds="below") < 1e-4
         assert other.p_worse(inside) >= 0.5
+
+
+def test_images_that_the_model_is_unsure_of_are_not_worse_than_others_it_is_as_unsure_of(worlds):
+    other = other_half(worlds, plant="unsure")
+    unsure = other.looked.confidence < 0.75
+    assert p_value(other.gap(unsure), limit=0, exceeds="below") < 1e-4
+    assert replace(other, unannounced=None).p_worse(unsure) < 1e-4
+    assert other.p_worse(unsure) > 0.05
 
 
 def test_candidates_are_confirmed_together(worlds):

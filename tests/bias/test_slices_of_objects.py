@@ -13,7 +13,10 @@ CLASSES = ("cup", "fork")
 
 
 def world(worlds, *, seed, plant=None, n=900, drop=0.35):
-    """Photos of up to two objects; `plant` "dim": objects of dim photos are missed more often."""
+    """Photos of up to two objects; `plant` "dim": objects of dim photos are missed more often.
+
+    "lamp": in photos by lamplight more is said to be there that is not; "cup": cups are made up.
+    """
     rng = np.random.default_rng(seed)
     holds = rng.random((n, 2)) < 0.7
     light = rng.choice(["lamp", "window"], n)
@@ -21,19 +24,28 @@ def world(worlds, *, seed, plant=None, n=900, drop=0.35):
     found = np.full((n, 2), 0.85) - [0.0, 0.2]
     if plant == "dim":
         found = found - drop * (brightness < 85)[:, None]
+    extra = np.full((n, 2), 0.1)
+    if plant == "lamp":
+        extra[light == "lamp"] += drop
+    if plant == "cup":
+        extra[:, 0] += drop
     data = boxed(
         worlds, CLASSES, holds, units=np.arange(n) // 2, attributes={"light": ("condition", light)}
     )
     evidence = boxed_evidence(
         worlds, worlds.spec(model={**DETECTOR, "classes": CLASSES}), CLASSES
-    ).add_found(data, said(holds & (rng.random((n, 2)) < found)))
+    ).add_found(
+        data,
+        said((holds & (rng.random((n, 2)) < found)) | (~holds & (rng.random((n, 2)) < extra))),
+    )
     scan = {"image_id": data.image_ids, "mean": brightness, "std": rng.normal(50, 5, n)}
     evidence.scans["test", "sound"] = pd.DataFrame(scan)
     return evidence
 
 
-def measures(evidence):
-    return [r for r in Slices().run(evidence) if isinstance(r, Measure)]
+def measures(evidence, *, of="object"):
+    found = [r for r in Slices().run(evidence) if isinstance(r, Measure)]
+    return [m for m in found if m.of in (of, "image")]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -50,6 +62,28 @@ def test_objects_missed_in_dim_photos_are_found_and_told(worlds, seed):
     assert "found on one half of the objects, confirmed on the other." in told
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_false_alarms_by_lamplight_are_found_among_answers_and_no_object_is_missed(worlds, seed):
+    evidence = world(worlds, seed=seed, plant="lamp", drop=0.5)
+    count, first, *_ = measures(evidence, of="answer")
+    assert (count.of, first.of, first.name) == ("answer", "answer", "answers-right")
+    assert count.subject.get("of") == "answers"
+    assert first.facts["rule"].startswith("lamp (light)")
+    assert value(first.estimate) < -0.05
+    assert p_value(first.estimate, limit=0, exceeds="below") <= 0.05
+    rows = evidence.scored(of="answer")
+    assert set(first.examples) <= set(rows.image_ids[~rows.right])
+    told = worlds.sentence(Slices, first)
+    assert told.startswith(f"Slice 1, {first.facts['rule']}: right answers ")
+    assert "found on one half of the answers, confirmed on the other." in told
+    assert len(measures(evidence)) == 1
+
+
+def test_a_class_that_is_made_up_everywhere_is_no_slice(worlds):
+    found = [measures(world(worlds, seed=s, plant="cup"), of="answer") for s in range(12)]
+    assert sum(len(one) > 1 for one in found) <= 2
+
+
 def test_photos_without_a_slice_have_none_though_forks_are_missed_more(worlds):
     """A class that is hard everywhere is no slice."""
     found = [len(measures(world(worlds, seed=seed))) - 1 for seed in range(12)]
@@ -58,8 +92,8 @@ def test_photos_without_a_slice_have_none_though_forks_are_missed_more(worlds):
 
 def test_table_and_picture_speak_of_objects(worlds):
     results = list(Slices().run(world(worlds, seed=1, plant="dim")))
-    (table,) = [r for r in results if isinstance(r, Table)]
-    (figure,) = [r for r in results if isinstance(r, Figure)]
+    (table,) = [r for r in results if isinstance(r, Table) and r.id == "bias/slices:slices"]
+    (figure,) = [r for r in results if isinstance(r, Figure) and r.title.startswith("Objects")]
     assert [c.name for c in table.columns][2:5] == ["objects", "trait", "objects found"]
     assert figure.title == "Objects found of confirmed slices"
     assert "half of the objects that had no part" in figure.caption
@@ -75,9 +109,20 @@ def test_an_object_that_was_missed_is_an_example(worlds):
 
 
 def test_few_units_have_a_reason(worlds):
-    (reason,) = Slices().run(world(worlds, seed=0, n=60))
-    assert isinstance(reason, Unmeasured)
-    assert "with fewer than 40 nothing can be looked for" in reason.reason
+    objects, answers = Slices().run(world(worlds, seed=0, n=60))
+    assert (objects.subject.get("of"), answers.subject.get("of")) == (None, "answers")
+    for reason in (objects, answers):
+        assert isinstance(reason, Unmeasured)
+        assert "with fewer than 40 nothing can be looked for" in reason.reason
+
+
+def test_a_detector_that_says_nothing_has_no_answers_to_look_through(worlds):
+    evidence = world(worlds, seed=0)
+    data = evidence.dataset("test")
+    evidence.add_found(data, said(np.zeros((len(data), 2), dtype=bool)))
+    (reason,) = [r for r in Slices().run(evidence) if isinstance(r, Unmeasured)]
+    assert reason.subject.get("of") == "answers"
+    assert reason.reason.startswith("The test data has 0 labelled")
 
 
 def test_class_maps_that_are_wrong_in_dim_photos_are_found(worlds):

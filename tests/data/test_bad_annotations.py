@@ -112,7 +112,7 @@ def test_a_text_file_that_is_none_says_nothing_of_its_image(tmp_path):
     (tmp_path / "b.txt").write_bytes(b"\xff\xfe0\x00")
     found = fitted(read_yolo(tmp_path, names=("cat", "dog")), unannotated="empty")
     assert (len(found.boxes), found.unmapped) == (1, {})
-    assert found.known.tolist() == [True, False, True]
+    assert found.known.tolist() == [False, False, True]
     told = next(f for f in found.failings if f.rule == RULE).examples
     assert [one.split()[-4:] for one in told[:2]] == [["by", "commas,", "expected", "spaces"]] * 2
 

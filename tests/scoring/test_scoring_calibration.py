@@ -8,7 +8,9 @@ from scipy.stats import binom, norm
 from sklearn.metrics import brier_score_loss
 
 from auditor.scoring.calibration import (
+    Sureness,
     brier_scores,
+    calibration_change,
     calibration_error,
     confidence_bins,
     mean_distance,
@@ -204,3 +206,52 @@ def test_few_answers_of_one_confidence_seldom_pass_at_the_limit(claimed, limit, 
     all_right = calibration_error(np.ones(n), np.ones(n, dtype=bool))
     assert interval(all_right).high > 1 - 0.05 ** (1 / n)
     assert interval(calibration_error(np.ones(n), np.zeros(n, dtype=bool))).low < 0.95
+
+
+def two_forms(rng, n, *, sure, copies=1):
+    """Calibrated answers, and those of a form that is `sure` too sure, to the same images."""
+    easy = np.repeat(rng.uniform(0.3, 0.85, n), copies)
+    unit = np.repeat(np.arange(n), copies)
+    sides = []
+    for more in (0.0, sure):
+        likely = np.clip(easy + 0.05 * np.repeat(rng.normal(size=n), copies), 0.05, 0.89)
+        right = np.repeat(rng.random(n), copies) < likely
+        sides.append(Sureness(likely + more, right, unit))
+    return sides
+
+
+def test_a_change_is_the_difference_of_the_two_debiased_errors():
+    sides = two_forms(np.random.default_rng(0), 2000, sure=0.1)
+    given, here = (value(calibration_error(s.confidence, s.correct, unit=s.unit)) for s in sides)
+    change = calibration_change(*sides)
+    assert value(change) == pytest.approx(here - given)
+    assert value(change) == pytest.approx(0.1, abs=0.04)
+    assert change == calibration_change(*sides)
+    back = calibration_change(*sides[::-1])
+    assert (value(back), back.se) == pytest.approx((-value(change), change.se))
+
+
+def test_a_form_as_calibrated_as_the_model_is_rarely_told_from_it_and_a_worse_one_is():
+    shown = {}
+    for sure in (0.0, 0.1):
+        rng = np.random.default_rng(1)
+        found = [calibration_change(*two_forms(rng, 1000, sure=sure)) for _ in range(20)]
+        shown[sure] = sum(bound(one, side="low", confidence=0.95) > 0 for one in found)
+        held = sum(interval(one).low <= sure <= interval(one).high for one in found)
+        assert held >= 17
+    assert shown[0.0] <= 2
+    assert shown[0.1] >= 15
+
+
+def test_copies_of_images_tell_no_more_of_a_change():
+    alone = calibration_change(*two_forms(np.random.default_rng(2), 600, sure=0.15))
+    copied = calibration_change(*two_forms(np.random.default_rng(2), 600, sure=0.15, copies=4))
+    assert copied.df == alone.df == 599
+    assert copied.se > 0.7 * alone.se
+
+
+def test_two_equal_forms_have_no_change_and_no_certainty():
+    (given, _) = two_forms(np.random.default_rng(3), 400, sure=0.0)
+    change = calibration_change(given, given)
+    assert value(change) == 0
+    assert change.se > 0

@@ -1,6 +1,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from detector_worlds import DETECTOR, SEGMENTER, boxed, boxed_evidence, detections
 from scipy.special import softmax
@@ -111,26 +112,35 @@ def test_a_model_that_answers_all_alike_still_has_shares(worlds):
 PARTS = ("cup", "plate")
 
 
-def boxes_of(rng, n, *, mean, lean, score):
-    """Boxes of two classes, a Poisson number an image, with scores about one that is shown."""
+def boxes_of(rng, n, *, mean, lean, score, side, stretch):
+    """Boxes of two classes, a Poisson number an image, with scores about one that is shown.
+
+    Their width and height lie about `side`, times and over `stretch`.
+    """
     counts = rng.poisson(mean, n)
     total = int(counts.sum())
     start = rng.uniform(0, 200, (total, 2))
     scores = np.clip(rng.normal(score, 0.05, total), 0.5, 1.0)
     classes = (rng.random(total) < lean).astype(int)
+    sides = side * np.exp(rng.normal(0, 0.1, (total, 2))) * [stretch, 1 / stretch]
     return detections(
-        np.repeat(np.arange(n), counts), np.hstack([start, start + 9]), classes, scores
+        np.repeat(np.arange(n), counts), np.hstack([start, start + sides]), classes, scores
     )
 
 
-def detector(worlds, *, seed, n=150, **deployed):
+def detector(worlds, *, seed, n=150, larger=1, **deployed):
+    """Deployment images are `larger` times as wide and as high."""
     rng = np.random.default_rng(seed)
     spec = worlds.spec(model={**DETECTOR, "classes": PARTS})
     evidence = boxed_evidence(worlds, spec, PARTS)
-    usual = {"mean": 3.0, "lean": 0.3, "score": 0.75}
+    usual = {"mean": 3.0, "lean": 0.3, "score": 0.75, "side": 9.0, "stretch": 1.0}
     for split, changed in (("test", {}), ("deployment", deployed)):
         data = boxed(worlds, PARTS, np.zeros((n, 2), dtype=bool), split=split)
         evidence.add_found(data, boxes_of(rng, n, **{**usual, **changed}))
+        wide = 300.0 * (larger if split == "deployment" else 1)
+        evidence.scans[split, "sound"] = pd.DataFrame(
+            {"image_id": data.image_ids[::-1], "width": wide, "height": wide}
+        )
     return evidence
 
 
@@ -145,9 +155,12 @@ def differs(measure):
         ({"mean": 6.0}, "auc:score=box%20count@deployment"),
         ({"score": 0.65}, "auc:score=mean%20box%20score@deployment"),
         ({"lean": 0.8}, "auc:class=plate@deployment"),
+        ({"side": 10.0}, "auc:score=mean%20box%20area@deployment"),
+        ({"larger": 2}, "auc:score=mean%20box%20area@deployment"),
+        ({"stretch": 1.1}, "auc:score=mean%20box%20aspect@deployment"),
     ],
 )
-def test_other_numbers_scores_and_classes_of_boxes_are_shown(worlds, seed, changed, shown):
+def test_other_numbers_scores_shapes_and_classes_of_boxes_are_shown(worlds, seed, changed, shown):
     found = worlds.measures(PredictionShift(), detector(worlds, seed=seed, **changed))
     assert differs(found[shown])
     if "mean" not in changed:
@@ -156,6 +169,16 @@ def test_other_numbers_scores_and_classes_of_boxes_are_shown(worlds, seed, chang
         share = found["class-share:class=plate@deployment"]
         assert p_value(share.estimate, limit=0.1, exceeds="above") <= 0.05
         assert not differs(found["auc:score=mean%20box%20score@deployment"])
+
+
+def test_area_is_a_share_of_the_image_and_aspect_is_no_area(worlds):
+    found = worlds.measures(PredictionShift(), detector(worlds, seed=1, larger=2, side=18.0))
+    assert not differs(found["auc:score=mean%20box%20area@deployment"])
+    found = worlds.measures(PredictionShift(), detector(worlds, seed=1, stretch=1.3))
+    assert not differs(found["auc:score=mean%20box%20area@deployment"])
+    aspect = found["auc:score=mean%20box%20aspect@deployment"]
+    assert aspect.facts["median_test"] == pytest.approx(1, abs=0.03)
+    assert aspect.facts["median_deployment"] == pytest.approx(1.3**2, abs=0.05)
 
 
 def test_boxes_of_one_source_are_rarely_told_apart(worlds):
@@ -183,9 +206,11 @@ def test_what_is_said_of_boxes_has_words_and_counts_them(worlds):
 
 def test_scores_of_boxes_are_not_compared_where_hardly_an_image_has_one(worlds):
     results = list(PredictionShift().run(detector(worlds, seed=1, mean=0.05)))
-    (few,) = [r for r in results if isinstance(r, Unmeasured)]
-    assert "deployment images with a mean box score" in few.reason
-    assert "test images" not in few.reason
+    few = [r.reason for r in results if isinstance(r, Unmeasured)]
+    assert len(few) == 3
+    for reason, said in zip(few, ("score", "area", "aspect"), strict=True):
+        assert f"deployment images with a mean box {said}" in reason
+        assert "test images" not in reason
 
 
 @pytest.mark.parametrize("crack", [0.1, 0.3])

@@ -15,7 +15,8 @@ def read_yolo(folder: Path, *, names: Sequence[str]) -> Drawn:
 
     x and y are the box's centre. Lines of more numbers are outlines: ``class x y x y x y ...``.
     `names` are the classes by number; a number beyond them stays one. A file without a line says
-    that its image is empty. ``classes.txt`` and ``labels.txt`` are no images.
+    that its image is empty, one with a line that cannot be read that nothing is known of it.
+    ``classes.txt`` and ``labels.txt`` are no images.
     """
     objects: list[DrawnObject] = []
     images, empty, doubtful, unread = [], set(), set(), []
@@ -38,13 +39,16 @@ def read_yolo(folder: Path, *, names: Sequence[str]) -> Drawn:
         written = [(n, words) for n, words in lines if words]
         for line, words in written:
             named = f"{image}.txt, line {line}"
-            found = _object(words, image, names, named)
+            found = None if "," in words[0] else _object(words, image, names, named)
+            if found is not None:
+                objects.append(found)
+                continue
+            # Something is there that nobody can say: what finds it would be a false alarm.
+            doubtful.add(image)
             if "," in words[0]:
                 unread.append(f"{named} is separated by commas, expected spaces")
-            elif found is None:
-                unread.append(f"{named} has {len(words)} entries, expected 5, or 7 and more")
             else:
-                objects.append(found)
+                unread.append(f"{named} has {len(words)} entries, expected 5, or 7 and more")
         if not written:
             empty.add(image)
     return Drawn(folder.name, tuple(objects), dict.fromkeys(images), frozenset(empty),

@@ -30,7 +30,7 @@ from auditor.scoring.rows import Amount, Rows
 from auditor.scoring.set_values import EmptySetError
 from auditor.scoring.tasks.scoring import Scoring
 
-SCORER_VERSION = 1
+SCORER_VERSION = 2
 
 KINDS: tuple[RowKind, ...] = ("object", "answer", "image")
 
@@ -45,6 +45,10 @@ FAULTS: Mapping[str, AnswerKind] = {
 
 _RANGES = {"all": (0.0, 1e10), **SIZES}
 
+_LEAST_SIDE = 1e-9
+_HELD: Mapping[str, type] = {"score": np.float64, "area": np.float32, "aspect": np.float32,
+                             "class": np.int32, "meant": np.int32, "kind": np.int8}  # fmt: skip
+"""How numbers of an answer are held; all others are ten bits. A split's are in memory together."""
 _KINDS = list(AnswerKind)
 _UNJUDGED = len(_KINDS)
 """In place of a kind: of an answer in an image that nobody has annotated."""
@@ -55,7 +59,8 @@ def score(answers: Detections, truth: BoxTruth | None, how: Scoring) -> pd.DataF
     """What the rows of some images are made of, from all answers, of low scores too.
 
     ``known`` is False of images without annotation, whose answers are kept and not judged. Of each
-    answer: ``answer_class``, ``answer_score``, for each of `SIZES`, and ``all``, the thresholds at
+    answer: ``answer_class``, ``answer_score``, ``answer_area`` and ``answer_aspect`` (width by
+    height), for each of `SIZES`, and ``all``, the thresholds at
     which it is right (``answer_right_SIZE``, a bit each) and at which it does not count
     (``answer_ignored_SIZE``), and at the operating point its place in `AnswerKind`
     (``answer_kind``, -1 below it) and ``answer_meant``. Of each object ``object_class``, ``_area``,
@@ -73,6 +78,7 @@ def score(answers: Detections, truth: BoxTruth | None, how: Scoring) -> pd.DataF
     table: dict[str, Any] = {"known": known}
     for name, values in columns.items():
         both = np.concatenate([values, rest.get(name, np.zeros(len(others), dtype=np.int64))])
+        both = both.astype(_HELD.get(name, np.int16))
         table[f"answer_{name}"] = _lists(both, image, n=how.n_images)
     for name, values in _object_columns(objects, result).items():
         table[f"object_{name}"] = _lists(values, objects.image, n=how.n_images)
@@ -86,18 +92,26 @@ _NO_BOXES = Boxes(
 
 
 def _unjudged(answers: Detections, at: OperatingPoint) -> dict[str, np.ndarray]:
-    return {
-        "class": answers.classes,
-        "score": answers.scores,
+    return _as_given(answers) | {
         "kind": np.where(answers.scores >= at.confidence, _UNJUDGED, -1),
         "meant": np.full(len(answers), -1, dtype=np.int64),
     }
 
 
+def _as_given(answers: Detections) -> dict[str, np.ndarray]:
+    sides = answers.corners[:, 2:] - answers.corners[:, :2]
+    return {
+        "class": answers.classes,
+        "score": answers.scores,
+        "area": _areas(answers),
+        "aspect": sides[:, 0] / np.maximum(sides[:, 1], _LEAST_SIDE),
+    }
+
+
 def _answer_columns(answers: Detections, truth: Boxes) -> dict[str, np.ndarray]:
     pairs = overlaps(answers, truth, least=IOU_THRESHOLDS[0])
-    own = _areas(answers)
-    columns = {"class": answers.classes, "score": answers.scores}
+    columns = _as_given(answers)
+    own = columns["area"]
     for size, (low, high) in _RANGES.items():
         ignored = truth.crowd | ~_within(truth.areas, size)
         found = match(pairs, n_answers=len(answers), truth=truth, ignored=ignored)
@@ -269,6 +283,7 @@ def _answers(dataset: Dataset, scores: pd.DataFrame) -> Rows:
         confidence=_flat(scores, "answer_score", float)[kept],
         presence=Placed(dataset.classes, meant, said),
         flags={name: kind[kept] == _KINDS.index(fault) for name, fault in FAULTS.items()},
+        extents={n: _flat(scores, f"answer_{n}", float)[kept] for n in ("area", "aspect")},
         of="answer",
         headline="answers-right",
     )
