@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,16 @@ _KEEPING = frozenset({"Clip", "Gather", "Slice"})
 
 _SOFTMAX = frozenset({"Softmax", "QLinearSoftmax"})
 _SIGMOID = frozenset({"Sigmoid", "QLinearSigmoid"})
+
+_WHOLE_BYTES = {
+    kind: onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize
+    for kind in (
+        onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE,
+        onnx.TensorProto.UINT8, onnx.TensorProto.INT8, onnx.TensorProto.INT32,
+        onnx.TensorProto.INT64, onnx.TensorProto.BOOL,
+    )
+}  # fmt: skip
+"""Bytes that a number takes in a file, of types that take whole ones."""
 
 _BESIDE = (
     "Put the file that was exported with it in the same folder (a plain file, no link), or export "
@@ -72,6 +83,7 @@ def read_onnx(path: Path) -> OnnxFile:
     _require_sound(shell.graph, path)
     names = _external_files(shell, path)
     if not names:
+        _require_whole(shell, path)
         return OnnxFile(shell, _digest([path]), path.stat().st_size)
     try:
         # onnx refuses links; onnxruntime follows hard links.
@@ -81,6 +93,7 @@ def read_onnx(path: Path) -> OnnxFile:
             f"{path.name} keeps its weights in {', '.join(names)}, which cannot be read: "
             f"{_first_line(error)}. {_BESIDE}"
         ) from error
+    _require_whole(model, path)
     files = [path, *(path.parent / name for name in names)]
     return OnnxFile(model, _digest(files), sum(f.stat().st_size for f in files))
 
@@ -107,6 +120,23 @@ def _require_sound(graph: onnx.GraphProto, path: Path) -> None:
             wrong = f"a graph that runs in a circle at {at.op_type} {at.name!r}, expected an end"
     if wrong is not None:
         raise ModelError(f"{path.name} holds {wrong}. Export the model again.")
+
+
+def _require_whole(model: onnx.ModelProto, path: Path) -> None:
+    """Raise ModelError for weights of which the file does not hold as many numbers as it states."""
+    for tensor in external_data_helper._get_all_tensors(model):
+        if tensor.data_type not in _WHOLE_BYTES:
+            continue
+        if tensor.HasField("raw_data"):
+            held = len(tensor.raw_data) / _WHOLE_BYTES[tensor.data_type]
+        else:
+            held = len(getattr(tensor, onnx.helper.tensor_dtype_to_field(tensor.data_type)))
+        if min(tensor.dims, default=0) < 0 or math.prod(tensor.dims) != held:
+            raise ModelError(
+                f"{path.name} holds {held:,g} numbers of the weights {tensor.name[:60]!r}, "
+                f"expected those of the shape {list(tensor.dims)[:8]}. Copy the file again, with "
+                "those beside it, or export the model again."
+            )
 
 
 def _external_files(model: onnx.ModelProto, path: Path) -> list[str]:

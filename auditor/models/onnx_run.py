@@ -14,6 +14,7 @@ import onnx.inliner
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from auditor.errors import ModelError
 from auditor.models.inputs import tensor_shape
 from auditor.models.layers import Shape
 from auditor.models.onnx_graph import OnnxGraph
@@ -73,7 +74,7 @@ def follow_graph(graph: OnnxGraph, *, input: InputSpec) -> OnnxRun:
     """Follow `graph` for one image of the declared size."""
     model = graph.model
     if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
+        model = _inlined(model)
     run = OnnxRun(list(model.opset_import))
     _store(run, model.graph.initializer)
     for info in graph.inputs:
@@ -93,6 +94,18 @@ def follow_graph(graph: OnnxGraph, *, input: InputSpec) -> OnnxRun:
         else:
             _step(run, node)
     return run
+
+
+def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with its functions written out where they are called; ModelError where none end."""
+    try:
+        return onnx.inliner.inline_local_functions(model)
+    except (onnx.checker.ValidationError, RuntimeError, ValueError) as error:
+        said = (str(error).strip() or "no reason").splitlines()[0][:200].rstrip(".")
+        raise ModelError(
+            f"The model's functions cannot be written out ({said}). Export it without functions of "
+            "its own."
+        ) from error
 
 
 def _store(run: OnnxRun, tensors: Iterable[onnx.TensorProto]) -> None:
