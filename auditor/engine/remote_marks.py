@@ -40,8 +40,8 @@ def marks(urls: Iterable[str]) -> dict[str, str]:
         return held | {url: _names(url.removesuffix(_SEVERAL)) for url in folders}
     except OSError as error:
         raise DataError(
-            f"Whether what lies at {shown_url(wanted[0])!r} has changed could not be seen: "
-            f"{error.strerror}. See to the credentials in the environment, or say --again."
+            f"What lies at {shown_url(wanted[0])!r} cannot be looked at: {error.strerror}. See to "
+            "the credentials in the environment."
         ) from error
 
 

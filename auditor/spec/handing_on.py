@@ -20,6 +20,9 @@ class PrivacySpec(SpecPart):
     """Whether the record and its renderings name images and units as the manifest does.
 
     Annotators are never named without a declaration `basis-annotators`.
+
+    `plan` and messages on the terminal name them as the manifest does: who runs the audit must find
+    the rows there.
     """
 
     images: Literal["names", "pseudonyms"] = "names"
