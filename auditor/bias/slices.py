@@ -152,8 +152,8 @@ class Slices(Check):
         "confirmed-slices": (
             replace(
                 _COUNTED,
-                title="Failing groups among {of} that nobody named, found and confirmed",
-                short="failing groups among {of} found",
+                title="Failing groups among {part} that nobody named, found and confirmed",
+                short="failing groups among {part} found",
             ),
             _COUNTED,
         ),
@@ -184,7 +184,8 @@ class Slices(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         # A detector's images are its objects and answers over again.
-        for of in [k for k in evidence.kinds if k != "image"] or ["image"]:
+        parts: list[RowKind] = [kind for kind in evidence.kinds if kind != "image"]
+        for of in parts or evidence.kinds:
             yield from self._among(evidence, of)
 
     def _among(self, evidence: Evidence, of: RowKind) -> Iterator[Result]:
@@ -395,7 +396,7 @@ def _measure(other: _Other, one: _Slice, number: int) -> Measure:
 
 
 def _everyone(of: RowKind) -> Subject:
-    return Subject.about({"of": "answers"} if of == "answer" else {}, split="test")
+    return Subject.about({"part": "answers"} if of == "answer" else {}, split="test")
 
 
 def _too_few(found: int, unit: np.ndarray | None, of: RowKind) -> Unmeasured:

@@ -142,7 +142,8 @@ def places_of(listed: Sequence[str], image_ids: Sequence[str]) -> Mapping[str, i
 
     By the whole name; where none fits so, by the first of `SHORTER_NAMES` by which one does.
     """
-    for key in (str, *SHORTER_NAMES):
+    keys: tuple[Callable[[str], str], ...] = (str, *SHORTER_NAMES)
+    for key in keys:
         counts = Counter(map(key, image_ids))
         # Two images of one short name could not be told apart.
         at = {key(i): n for n, i in enumerate(image_ids) if counts[key(i)] == 1}

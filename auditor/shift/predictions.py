@@ -199,7 +199,8 @@ def _of_boxes(evidence: Evidence, images: Rows) -> dict[str, Floats]:
 
     def mean(values: Floats) -> Floats:
         sums, none = np.bincount(image, weights=values, minlength=len(n)), np.full(len(n), np.nan)
-        return np.divide(sums, n, out=none, where=n > 0)
+        means: Floats = np.divide(sums, n, out=none, where=n > 0)
+        return means
 
     return {
         "box count": n,

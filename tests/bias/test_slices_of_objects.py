@@ -67,7 +67,7 @@ def test_false_alarms_by_lamplight_are_found_among_answers_and_no_object_is_miss
     evidence = world(worlds, seed=seed, plant="lamp", drop=0.5)
     count, first, *_ = measures(evidence, of="answer")
     assert (count.of, first.of, first.name) == ("answer", "answer", "answers-right")
-    assert count.subject.get("of") == "answers"
+    assert count.subject.get("part") == "answers"
     assert first.facts["rule"].startswith("lamp (light)")
     assert value(first.estimate) < -0.05
     assert p_value(first.estimate, limit=0, exceeds="below") <= 0.05
@@ -77,6 +77,7 @@ def test_false_alarms_by_lamplight_are_found_among_answers_and_no_object_is_miss
     assert told.startswith(f"Slice 1, {first.facts['rule']}: right answers ")
     assert "found on one half of the answers, confirmed on the other." in told
     assert len(measures(evidence)) == 1
+    assert worlds.unfilled(Slices, list(Slices().run(evidence))) == []
 
 
 def test_a_class_that_is_made_up_everywhere_is_no_slice(worlds):
@@ -110,7 +111,7 @@ def test_an_object_that_was_missed_is_an_example(worlds):
 
 def test_few_units_have_a_reason(worlds):
     objects, answers = Slices().run(world(worlds, seed=0, n=60))
-    assert (objects.subject.get("of"), answers.subject.get("of")) == (None, "answers")
+    assert (objects.subject.get("part"), answers.subject.get("part")) == (None, "answers")
     for reason in (objects, answers):
         assert isinstance(reason, Unmeasured)
         assert "with fewer than 40 nothing can be looked for" in reason.reason
@@ -121,7 +122,7 @@ def test_a_detector_that_says_nothing_has_no_answers_to_look_through(worlds):
     data = evidence.dataset("test")
     evidence.add_found(data, said(np.zeros((len(data), 2), dtype=bool)))
     (reason,) = [r for r in Slices().run(evidence) if isinstance(r, Unmeasured)]
-    assert reason.subject.get("of") == "answers"
+    assert reason.subject.get("part") == "answers"
     assert reason.reason.startswith("The test data has 0 labelled")
 
 
