@@ -271,7 +271,7 @@ def test_an_extreme_strip_does_not_exhaust_memory():
     assert (to_frame(strip, spec) == 77).all()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     height=st.integers(1, 90),
     width=st.integers(1, 90),

@@ -201,7 +201,7 @@ estimates = st.one_of(
     bound=st.sampled_from([-0.05, 0.0, 0.05, 0.3]),
     kind=st.sampled_from(["at_least", "at_most", "above", "below"]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_random_measures_keep_the_rules(found, bound, kind):
     limit = Limit(id="r", measure="bias/subgroup-gap:accuracy", why="x", **{kind: bound})
     subjects = [Subject.of(building=str(i)) for i in range(len(found))]

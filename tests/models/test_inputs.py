@@ -44,7 +44,7 @@ def test_every_input_equals_the_naive_one(layout, channels, dtype):
     np.testing.assert_allclose(found, naive(frames_of(), spec), rtol=rounding, atol=rounding)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     scale=st.sampled_from([1.0, 127.5, 255.0]),
     mean=st.tuples(*[st.floats(-2, 150)] * 3),

@@ -269,7 +269,7 @@ details = st.dictionaries(
     examples=st.lists(st.text(), max_size=3),
     details=details,
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_measure_is_its_json_exactly(keys, estimate, examples, details):
     subject = Subject.about(keys, split="test", variant="int8")
     measure = Measure(

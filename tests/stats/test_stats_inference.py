@@ -13,7 +13,7 @@ from auditor import stats
 from auditor.stats import GRID, Draws, Exact, Normal, PairedDifference, Rate, RateDifference
 from auditor.stats import RateRatio as Ratio
 
-thorough = settings(database=None, deadline=None, derandomize=True, max_examples=300)
+thorough = settings(max_examples=300)
 quick = settings(thorough, max_examples=100)
 dfs = st.none() | st.integers(1, 200).map(float)
 
