@@ -239,8 +239,8 @@ def _check_inside(name: str, pdf: bytes, found: Found) -> None:
         found.problems.append(f"{name}: the signature inside the PDF (PAdES) {why}. {MIXED}.")
         return
     found.checked.append(
-        f"{name}: the signature inside fits the whole file; certificate of {inside.subject}, "
-        f"SHA-256 {inside.certificate[:12]}"
+        f"{name}: the signature inside fits the whole file; its certificate names "
+        f"{inside.subject}, SHA-256 {inside.certificate[:12]}"
     )
     found.not_checked.append(
         f"{name}: who issued that certificate, whether it was revoked, and when it was used. A "

@@ -511,9 +511,7 @@ def test_a_certificate_signs_a_copy_of_the_pdf_and_leaves_the_report_as_it_is(
     found = check(bundle, KEY, DEAN)
     assert not found.problems
     assert f"sign-off/{signed.name}: report.pdf, with a signature appended" in found.checked
-    whose = (
-        "the signature inside fits the whole file; certificate of Common Name: B. Dean, SHA-256 "
-    )
+    whose = "the signature inside fits the whole file; its certificate names Common Name: B. Dean, "
     assert f"sign-off/{signed.name}: {whose}" in found.checked[-1]
     assert f"sign-off/{signed.name}: who issued that certificate" in found.not_checked[-1]
     assert check(bundle).open_[-1].startswith(f"sign-off/{signed.name} is named by no sign-off")
