@@ -108,7 +108,8 @@ def _in_use(ratings: Codes) -> Codes:
 def _patterns(sums: Floats) -> tuple[Floats, Codes]:
     """The different rows of sums, in order, and how many there are of each."""
     counted = pd.DataFrame(sums).groupby(list(range(sums.shape[1]))).size()
-    return np.array(counted.index.to_list()), counted.to_numpy()
+    patterns = np.array(counted.index.to_list(), dtype=np.float64)
+    return patterns, np.asarray(counted, dtype=np.int64)
 
 
 def _sums(packed: Codes, owner: Codes, *, ordinal: bool) -> Floats:

@@ -40,7 +40,7 @@ class GroupRates:
             success=success[order],
             unit=None if unit is None else unit[order],
             ends=ends,
-            found=np.bincount(owner, weights=success),
+            found=np.bincount(owner, weights=success).astype(np.float64),
             images=np.bincount(owner),
         )
 
@@ -58,4 +58,5 @@ class GroupRates:
             raise ValueError(f"comparison: found {n} in the group and {n_rest} in the rest, "
                              "expected at least one in each")  # fmt: skip
         worth = Effective(1.0, None) if self.unit is None else counted_contrast(found, images)
-        return RateDifference(*(c / worth.deff for c in (x, n, x_rest, n_rest)), worth.df)
+        deff = worth.deff
+        return RateDifference(x / deff, n / deff, x_rest / deff, n_rest / deff, worth.df)

@@ -55,7 +55,7 @@ class Stratified:
         if not len(y) == len(inside) == len(code) or (owner is not None and len(owner) != len(y)):
             raise ValueError("strata: found arrays of different lengths, expected (n,) for each")
         place = 2 * code + inside
-        key = 2 * place + y if y.dtype == np.bool_ else place
+        key = np.asarray(2 * place + y, dtype=np.int64) if y.dtype == np.bool_ else place
         sizes, sums = _summed(y, key, strata=int(code.max(initial=-1)) + 1)
         shared = holds_both(sizes)
         if not shared.any():
@@ -101,7 +101,8 @@ class Influence:
         if data.y.dtype == np.bool_:
             n = np.stack([data.sizes - data.sums, data.sums], axis=-1)
             return np.asarray((n * self._by_value**2).sum(axis=(0, 2)))
-        return np.bincount(data.inside, weights=images**2, minlength=2)
+        found = np.bincount(data.inside, weights=images**2, minlength=2)
+        return found.astype(np.float64)
 
     @cached_property
     def _by_value(self) -> Floats:
@@ -114,7 +115,8 @@ def _summed(y: Floats | Mask, key: Codes, *, strata: int) -> tuple[Codes, Floats
     if y.dtype == np.bool_:
         counts = np.bincount(key, minlength=4 * strata).reshape(strata, 2, 2)
         return counts.sum(axis=2), counts[..., 1].astype(np.float64)
-    sizes, sums = (np.bincount(key, weights=w, minlength=2 * strata) for w in (None, y))
+    sizes = np.bincount(key, minlength=2 * strata)
+    sums = np.bincount(key, weights=y, minlength=2 * strata).astype(np.float64)
     return sizes.reshape(strata, 2), sums.reshape(strata, 2)
 
 
