@@ -8,6 +8,7 @@ dealt out by chance would show, below 0 is disagreement beyond chance.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import combinations, permutations
 
@@ -53,6 +54,8 @@ def alpha(ratings: Codes, *, ordinal: bool = False) -> float:
     disagreements are alike. NaN where all ratings are of one class: there is nothing to agree on.
     """
     packed = _packed(ratings)
+    if not len(_in_use(packed)):
+        return math.nan
     sums = _sums(packed, np.zeros(len(packed), dtype=np.int64), ordinal=ordinal)
     return float(_alphas(sums, ordinal=ordinal)[0])
 

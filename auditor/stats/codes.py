@@ -64,4 +64,5 @@ def _are_small(array: NDArray[Any], *, times: int = 4) -> bool:
     if array.dtype.kind not in "iu" or not array.size:
         return False
     # Seen as numbers without a sign those below 0 are large: one pass in place of two.
-    return bool(array.view(f"u{array.dtype.itemsize}").max() < times * len(array))
+    most = min(times * len(array), np.iinfo(array.dtype).max + 1)
+    return bool(array.view(array.dtype.str.replace("i", "u")).max() < most)

@@ -137,6 +137,11 @@ def test_one_class_only_has_no_alpha():
     assert alpha_draws(nearly, unit=None, ordinal=False, rng=rng) is None
 
 
+@pytest.mark.parametrize("ordinal", [False, True])
+def test_without_a_rating_there_is_no_alpha(ordinal):
+    assert np.isnan(alpha(np.full((3, 2), -1), ordinal=ordinal))
+
+
 def test_the_bootstrap_of_patterns_is_that_of_units():
     """Resampling units one by one gives the same quantiles as resampling their patterns."""
     rng = np.random.default_rng(3)

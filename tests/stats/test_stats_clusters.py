@@ -9,6 +9,7 @@ from scipy.stats import binom, mannwhitneyu, ttest_ind, ttest_rel
 from sklearn.metrics import roc_auc_score
 
 from auditor import stats
+from auditor.stats.codes import codes_of
 from auditor.stats.design_effects import design_effect
 from auditor.stats.effective import UnitSizes, effective_units
 
@@ -371,3 +372,12 @@ def test_what_cannot_be_estimated_is_refused(call, named):
     with pytest.raises(ValueError, match="found") as caught:
         call()
     assert named in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["int8", "int16", ">i8"])
+def test_short_codes_below_0_are_units_like_any_others(kind):
+    """Seen without a sign, -1 of eight bits is 255: no more than many images have units."""
+    unit = (np.arange(20_000) % 5 - 3).astype(kind)
+    y = np.arange(20_000) % 10 < 5
+    assert stats.rate(y, unit=unit) == stats.rate(y, unit=unit.astype(np.int64))
+    assert codes_of(unit).tolist() == (np.arange(20_000) % 5).tolist()
