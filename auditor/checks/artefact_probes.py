@@ -12,11 +12,12 @@ from auditor.checks.artefact_views import Views
 from auditor.checks.shortcut_grades import cleared, graded_cells
 from auditor.comparing.pairs import Pair
 from auditor.contract import Evidence
+from auditor.data.transforms import MirroredAround
 from auditor.data.views import View
 from auditor.findings import Cell, Measure, Measured, RowKind, Subject, Unmeasured
-from auditor.scoring.comparison import worst_first
+from auditor.scoring.comparison import count_units, worst_first
 from auditor.scoring.rows import Rows
-from auditor.stats import Estimate, bound, p_value, value
+from auditor.stats import Estimate, bound, p_value, paired_difference, rate, value
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def exchanged(probe: Probe, *, margin: float) -> Iterator[Measured]:
         yield replace(worth, facts={"carried_by": carried, **_against(beyond)})
         yield beyond
     else:
-        found = cleared(worth.estimate, margin=margin)
+        found = _cleared(pair, worth, margin=margin, of=(same.right, other.right))
         yield replace(worth, facts={"transform": probe.transform, **found})
     yield pair.share("flip-rate", subject, pair.changed)
 
@@ -154,7 +155,7 @@ def _carried(rows: Rows, carried_by: Mapping[str, str]) -> dict[str, str]:
 def added(evidence: Evidence, probe: Probe, *, margin: float) -> Iterator[Measured]:
     """What adding the artefact costs, and which class it draws answers to.
 
-    Where nothing of that is shown, and all to be below `margin`, it is cleared.
+    Where nothing of that is shown, and all to be below `margin`, it is cleared (`_cleared`).
     """
     view = probe.views.added
     if view is None:
@@ -177,9 +178,42 @@ def added(evidence: Evidence, probe: Probe, *, margin: float) -> Iterator[Measur
     )
     images = Pair.of(probe.rows(view, "image"), evidence.scored("test", of="image"))
     shifts = [_answer_shift(images, name, probe) for name in _drawn_to(images)]
-    drawn = [shift.estimate for shift in shifts if isinstance(shift, Measure)]
-    yield replace(lost, facts=cleared(lost.estimate, *drawn, margin=margin))
+    found: Mapping[str, Any] = {}
+    if not isinstance(view, MirroredAround) or view.share_kept <= _MOST_KEPT:
+        drawn = [shift for shift in shifts if isinstance(shift, Measure)]
+        found = _cleared(pair, lost, *drawn, margin=margin, of=(as_shot.right, with_it.right))
+    yield replace(lost, facts=found)
     yield from shifts
+
+
+_MOST_KEPT = 0.25
+"""Of a mirrored picture; where more of it stays as it was, mirroring is hardly looked at."""
+
+_CHANGED = 2.0
+"""Of what is cleared, the share of answers that change is shown to be below so many margins."""
+
+
+def _cleared(
+    pair: Pair, *worths: Measure, margin: float, of: tuple[np.ndarray, np.ndarray]
+) -> Mapping[str, Any]:
+    """The facts of `cleared`, where few answers change besides.
+
+    A model that goes by what the test data do not offer gains on some images what it loses on
+    others: nothing is lost, but many answers change. `of` are the successes (n,) before and after.
+    """
+    most = _CHANGED * margin
+    if bound(rate(pair.changed, unit=pair.units), side="high") >= most:
+        return {}
+    before, after = of
+    of_class = (pair.first.present(name) for name in pair.first.classes)
+    parts = [
+        paired_difference(after[inside], before[inside], unit=units)
+        for inside in of_class
+        for units in (None if pair.units is None else pair.units[inside],)
+        if count_units(inside, pair.units) > 1
+    ]
+    found = cleared(*(worth.estimate for worth in worths), margin=margin, parts=parts)
+    return {**found, "changed_below": most} if found else {}
 
 
 def _drawn_to(pair: Pair) -> list[str]:

@@ -152,6 +152,35 @@ def depends_on_group(
     return permutation_test(between, centred, rng=rng, strata=labels).p_value
 
 
+def answers_depend_on_group(
+    answers: Codes, found: Association, *, unit: NDArray[np.object_] | None,
+    rng: np.random.Generator,
+) -> float:  # fmt: skip
+    """Likewise of answers (n,): what is answered in place of a label may go with the group alone.
+
+    With many classes a group may draw answers to its own one from all labels, and cost the scores
+    of all labels alike in every group.
+    """
+    chosen = _one_a_unit(found.labels, unit=unit, rng=rng)
+    labels = found.labels[chosen]
+    folded, names = _folded(answers[chosen])
+    cell = found.groups[chosen] * len(found.label_names) + labels
+    size = np.maximum(np.bincount(cell), 1)
+
+    def between(values: Codes) -> float:
+        counts = np.bincount(cell * len(names) + values, minlength=len(size) * len(names))
+        return float((counts.reshape(-1, len(names)) ** 2 / size[:, None]).sum())
+
+    return permutation_test(between, folded, rng=rng, strata=labels).p_value
+
+
+def units_by_label(labels: Codes, *, unit: NDArray[np.object_] | None) -> int:
+    """How many images tell of that: one a unit and label."""
+    if unit is None:
+        return len(labels)
+    return len(set(zip(unit.tolist(), labels.tolist(), strict=True)))
+
+
 def _folded(labels: Codes) -> tuple[Codes, tuple[int, ...]]:
     """Codes of the commonest labels, the rest as one; and the class index of each code."""
     classes, counts = np.unique(labels, return_counts=True)

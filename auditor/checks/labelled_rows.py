@@ -27,6 +27,8 @@ class LabelledRows:
     """Images or objects, and of each (n,) its label, whether it was answered rightly, a score of
     the right answer, and how sure the model was.
 
+    `answers` are codes of what was answered, where `success` does not say it.
+
     `about` says of what the labels are: of all classes of a row, or whether the class named in
     `keys` is in an image. `units` are what was sampled independently; of objects their images,
     where the manifest names none. None where each row is.
@@ -41,6 +43,7 @@ class LabelledRows:
     confidence: Floats
     units: Names | None
     of: RowKind = "image"
+    answers: Codes | None = None
     keys: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -69,6 +72,7 @@ class LabelledRows:
             score=self.score[keep],
             confidence=self.confidence[keep],
             units=None if self.units is None else self.units[keep],
+            answers=None if self.answers is None else self.answers[keep],
         )
 
 
@@ -77,7 +81,7 @@ def of_classifier(outcomes: Outcomes) -> LabelledRows:
     told = outcomes.by_label().with_labels()
     return LabelledRows(
         "class", told.dataset, told.classes, told.labels, told.correct, told.true_probability,
-        told.confidence, told.units,
+        told.confidence, told.units, answers=told.predicted,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any
@@ -13,6 +13,8 @@ from auditor.stats import Estimate, bound, interval, value
 
 MARGIN = 0.05
 """Accuracy that a shortcut must be worth to be called relied upon, where no other is stated."""
+
+_ALPHA = 0.05
 
 
 class Grade(StrEnum):
@@ -62,34 +64,38 @@ def grade(
     return Grade.INCONCLUSIVE
 
 
-def cleared(*worths: Estimate, margin: float) -> Mapping[str, Any]:
+def cleared(*worths: Estimate, margin: float, parts: Sequence[Estimate] = ()) -> Mapping[str, Any]:
     """The facts `cleared` and `cleared_below`, the margin, where nothing speaks for a reliance.
 
     That is where every worth is shown to lie within the margin on either side of 0, and none to be
     above 0; else no facts. Strongly negative, it is relied upon against what the data offer.
+    `parts` are worths to one class alone, of which none may be shown to be other than 0 (5% for all
+    together): those of two classes cancel, and that of a rare one is small over all.
     """
     found = [(bound(one, side="low"), bound(one, side="high")) for one in worths]
-    if found and all(-margin < low <= 0 and high < margin for low, high in found):
-        return {"cleared": True, "cleared_below": margin}
-    return {}
+    if not found or not all(-margin < low <= 0 and high < margin for low, high in found):
+        return {}
+    each = 1 - _ALPHA / (2 * max(len(parts), 1))
+    for part in parts:
+        low, high = (bound(part, side=side, confidence=each) for side in ("low", "high"))
+        if low > 0 or high < 0:
+            return {}
+    return {"cleared": True, "cleared_below": margin}
 
 
 def with_cleared(
-    words: Mapping[str, Words | tuple[Words, ...]], *names: str, of: str
+    words: Mapping[str, Words | tuple[Words, ...]], short: Mapping[str, str]
 ) -> Mapping[str, Words | tuple[Words, ...]]:
-    """Words in which the worths of these names are told otherwise where they are cleared.
-
-    `of` is the field that names what is cleared.
-    """
+    """Words in which worths are told otherwise where they are cleared: `short`, by their names."""
     told = dict(words)
-    for name in names:
+    for name, brief in short.items():
         found = words[name]
         each = (found,) if isinstance(found, Words) else found
         told[name] = tuple(
             word
             for one in each
             for word in (
-                replace(one, title=f"{one.title}: cleared{{cleared:if}}", short=f"{of} cleared"),
+                replace(one, title=f"{one.title}: cleared{{cleared:if}}", short=brief),
                 one,
             )
         )

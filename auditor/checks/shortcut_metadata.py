@@ -11,8 +11,10 @@ import numpy as np
 from auditor.checks.association import (
     Association,
     aligned_minus_conflicting,
+    answers_depend_on_group,
     associated,
     depends_on_group,
+    units_by_label,
 )
 from auditor.checks.attribute_cells import cell_rows, cell_table, heat, worst_cell
 from auditor.checks.labelled_rows import LabelledRows, of_classifier, of_objects, of_presence
@@ -54,12 +56,20 @@ _WORST = (
     "{worst[share]:percent} ({worst[low]:percent} to {worst[high]:percent}) of {worst[n]:,}."
 )
 _ALPHA = 0.05
-_CLEARED = (
-    "That clears {attribute}: it is not shown to be worth anything, and shown to be worth less "
-    "than {cleared_below:points} points.",
-    "That clears {attribute}: no worth is shown, it goes with the label by {goes_with:.2f} of 1 at "
-    "most, and among images of the same label the scores do not go with it (p = {no_p:.2g}).",
-)
+_LEAST_TOLD = 100
+"""Images, of different units, by which it is told that answers do not go with an attribute."""
+
+
+def _cleared_words(what: str = "") -> tuple[str, str]:
+    """Sentences of what is shown not to be used; `what` says for what."""
+    return (
+        f"That clears {{attribute}}{what}: it is not shown to be worth anything, and shown to be "
+        "worth less than {cleared_below:points} points.",
+        f"That clears {{attribute}}{what}: no worth is shown, all of 10 points or more is ruled "
+        "out, it goes with the label by {goes_with:.2f} of 1 at most, and among {rows} of the same "
+        "label scores and answers do not go with it (p = {no_p:.2g}).",
+    )
+
 
 _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
     "association": Words(
@@ -82,7 +92,7 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
         sentence=(
             "Accuracy where {attribute} goes with the label {this}; where they disagree "
             "{other}; among images of the same label {gap}.",
-            *_CLEARED,
+            *_cleared_words(),
             _WORST,
         ),
         hundred="Of 100 images where {attribute} goes with the label it answers {here} "
@@ -98,7 +108,7 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
         sentence=(
             "Objects found where {attribute} goes with their class {this}; where they disagree "
             "{other}; among objects of the same class {gap}.",
-            *_CLEARED,
+            *_cleared_words(" for what is found"),
             _WORST,
         ),
         hundred="Of 100 objects where {attribute} goes with their class it finds {here}; of "
@@ -115,7 +125,7 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
             "How often it is rightly said that {class} is in the image, or is not: where "
             "{attribute} goes with it {this}; where they disagree {other}; among images alike "
             "in it {gap}.",
-            *_CLEARED,
+            *_cleared_words(" for {class}"),
             _WORST,
         ),
         hundred="Of 100 images where {attribute} goes with {class} being there, or not, it is "
@@ -181,7 +191,11 @@ class Metadata(Check):
     )
 
     words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = with_cleared(
-        _WORDS, "accuracy-worth", "found-worth", of="{attribute}"
+        _WORDS,
+        {
+            "accuracy-worth": "{attribute} cleared",
+            "found-worth": "{attribute} cleared for what is found",
+        },
     )
 
     least_conflicting: Annotated[
@@ -245,17 +259,34 @@ class Metadata(Check):
         if few is not None:
             return few
         worth = _measured(found, known, subject, aligned=aligned, conflicting=conflicting, rng=rng)
-        return replace(worth, facts={**worth.facts, **self._cleared(found, worth)})
+        facts = self._cleared(found, worth, known, rng=rng)
+        return replace(worth, facts={**worth.facts, **facts})
 
-    def _cleared(self, found: Association, worth: Measure) -> Mapping[str, Any]:
-        """The facts of what is shown not to be used: too little is worth, or nothing offers it."""
-        facts = cleared(worth.estimate, margin=MARGIN)
-        most, p = bound(found.strength, side="high"), worth.facts["dependence_p"]
-        if facts or bound(worth.estimate, side="low") > 0:
-            return facts
-        if most < self.least_association and p > _ALPHA:
-            return {"cleared": True, "goes_with": most, "no_p": p}
-        return {}
+    def _cleared(
+        self, found: Association, worth: Measure, known: LabelledRows, *, rng: np.random.Generator
+    ) -> Mapping[str, Any]:
+        """The facts of what is shown not to be used: too little is worth, or nothing offers it.
+
+        Worth alone tells of what goes with the label here. What else the model makes of an
+        attribute shows in its scores and answers, and is asked of them.
+        """
+        low, high = (bound(worth.estimate, side=side) for side in ("low", "high"))
+        p = worth.facts["dependence_p"]
+        if not (-2 * MARGIN < low <= 0 <= high < 2 * MARGIN and p > _ALPHA):
+            return {}
+        if units_by_label(found.labels, unit=known.units) < _LEAST_TOLD:
+            return {}
+        if known.answers is not None:
+            p = min(p, answers_depend_on_group(known.answers, found, unit=known.units, rng=rng))
+        if p <= _ALPHA:
+            return {}
+        most = bound(found.strength, side="high")
+        if most < self.least_association:
+            rows = "images" if known.of == "image" else "objects"
+            offered = {"cleared": True, "goes_with": most, "no_p": p, "rows": rows}
+        else:
+            offered = {}
+        return cleared(worth.estimate, margin=MARGIN) or offered
 
     def _graded(
         self, found: Association, worth: Measure | Unmeasured, known: LabelledRows,

@@ -86,8 +86,9 @@ class Artefacts(Need):
 
 
 _CLEARED = (
-    "That clears {artefact}: neither a loss nor a class answered more often is shown, and both are "
-    "shown to be below {cleared_below:points} points."
+    "That clears {artefact}: neither a loss nor a class answered more often is shown, both are "
+    "shown to be below {cleared_below:points} points, and fewer than {changed_below:percent} of "
+    "the answers to change."
 )
 _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
     "patches-found": Words(
@@ -122,7 +123,8 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
             "Accuracy with the {transform} of an image of the same class {this}; of "
             "another class {other}; {gap}. It was declared to carry no weight.",
             "That clears {artefact}: it is not shown to be worth anything, and shown to be worth "
-            "less than {cleared_below:points} points.",
+            "less than {cleared_below:points} points and to change fewer than "
+            "{changed_below:percent} of the answers.",
         ),
         hundred="Of 100 images with the {transform} of an image of the same class it answers "
         "{here} rightly; with that of another class, {there}.",
@@ -232,8 +234,9 @@ class Toggle(Check):
     other classes are then answered with each class. A `transform` in place of a region is added
     likewise: a tint, a corruption, or `mirror`, which exchanges left and right and leaves known
     artefacts where they are. A component (the colour cast, the sharpness, the border) is exchanged
-    instead, and its `declared-worth` has no placebo. A transform of which nothing is shown, and
-    that is shown to be worth less than `margin`, is cleared by name. Where images have one class
+    instead, and its `declared-worth` has no placebo. A transform of which nothing is shown, of
+    no class either, and that is shown to be worth less than `margin` and to change few answers
+    (twice that), is cleared by name. Where images have one class
     each, artefacts are also *looked for*: patches that recur, pixel for pixel, at one place in many
     images of one class and few others (`recurrence`); the one that goes most with a class is
     exchanged and added as if it had been named.
@@ -274,7 +277,7 @@ class Toggle(Check):
         "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
     )
     words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = with_cleared(
-        _WORDS, "declared-worth", "accuracy-lost", of="{artefact}"
+        _WORDS, dict.fromkeys(("declared-worth", "accuracy-lost"), "{artefact} cleared")
     )
 
     sample: Annotated[

@@ -66,6 +66,12 @@ class MirroredAround:
     def name(self) -> str:
         return " ".join(["mirrored", *(f"around {region}" for region in self.kept)])
 
+    @property
+    def share_kept(self) -> float:
+        """How much of a frame stays as it is, counted twice where regions meet."""
+        areas = ((r.x1 - r.x0) * (r.y1 - r.y0) for r in self.kept)
+        return min(2 * sum(areas), 1.0)
+
     def affine(self, size: tuple[int, int], context: ViewContext) -> Affine:
         return mirrored(size[1])
 

@@ -212,9 +212,36 @@ def test_mirroring_is_cleared_though_the_patch_would_move_along(worlds, model, s
     assert grade == "not shown"
     said = worlds.sentence(Toggle, found["accuracy-lost:artefact=mirroring@test"])
     assert said.endswith(
-        "That clears mirroring: neither a loss nor a class answered more often is shown, and both "
-        "are shown to be below 5 points."
+        "That clears mirroring: neither a loss nor a class answered more often is shown, both are "
+        "shown to be below 5 points, and fewer than 10% of the answers to change."
     )
+
+
+def test_mirroring_is_not_cleared_where_the_test_images_lean_both_ways(worlds):
+    """What is lost on some images is won on others; that answers change tells."""
+    spec = worlds.spec(shortcuts=(MIRRORING,))
+    evidence = world(worlds, seed=1, model=honest, spec=spec, agree=0.5)
+    frames = evidence.frame_stacks["test"]
+    left = np.random.default_rng(5).random(len(frames)) < 0.5
+    frames[left, 4:8, :16], frames[~left, 4:8, 16:] = 250, 250
+    dataset = evidence.dataset("test")
+
+    def half_by_the_side(frames):
+        by_side = np.arange(len(frames)) % 2 == 0
+        return np.where(by_side, leans(frames), dataset.labels).astype(int)
+
+    evidence.add(dataset, worlds.probabilities(half_by_the_side(frames)))
+    (view,) = views_of(spec.shortcuts[0], spec=spec).all
+    seen = np.stack([view(f, ViewContext("", 0, 0)) for f in frames])
+    evidence.add(dataset, worlds.probabilities(half_by_the_side(seen)), view=view)
+    found = worlds.measures(Toggle(look_for=0, margin=0.2), evidence)
+    assert "cleared" not in found["accuracy-lost:artefact=mirroring@test"].facts
+
+
+def test_mirroring_is_not_cleared_where_most_of_the_picture_stays(worlds):
+    half = {"name": "the left", "region": (0, 0, 0.5, 1)}
+    found, _ = mirrored(worlds, seed=1, model=honest, shortcuts=(MIRRORING, half))
+    assert "cleared" not in found["accuracy-lost:artefact=mirroring@test"].facts
 
 
 def test_a_patch_that_nobody_knows_moves_along(worlds):

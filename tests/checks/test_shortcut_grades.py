@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from auditor.checks.shortcut_grades import COLUMNS, MARGIN, Grade, grade, graded_cells
+from auditor.checks.shortcut_grades import COLUMNS, MARGIN, Grade, cleared, grade, graded_cells
 from auditor.stats import Normal, PairedDifference, paired_difference
 
 STRONG, WEAK, VAGUE = (Normal(v, se) for v, se in ((0.4, 0.02), (0.0, 0.01), (0.05, 0.1)))
@@ -30,6 +30,14 @@ def test_each_pair_of_estimates_has_one_grade(opportunity, reliance, expected):
 
 def test_use_against_what_the_data_offer_is_no_shortcut():
     assert grade(STRONG, Normal(-0.4, 0.02), margin=MARGIN) is Grade.OPPORTUNITY
+
+
+def test_what_two_classes_show_is_not_cleared_where_it_cancels():
+    nothing, gained, lost = (PairedDifference(*x) for x in ((9, 9, 900), (0, 20, 60), (20, 0, 60)))
+    assert cleared(nothing, margin=0.05, parts=(nothing, nothing))
+    assert not cleared(nothing, margin=0.05, parts=(gained, lost))
+    assert not cleared(nothing, margin=0.05, parts=(nothing, gained))
+    assert not cleared(nothing, margin=0.05, parts=(lost, nothing))
 
 
 def test_a_stated_strength_must_be_exceeded():
