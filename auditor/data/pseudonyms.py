@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from auditor.data.attributes import OTHER
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.expectations import ExpectationResult, ManifestReport
 from auditor.data.left_out import QUOTES_AN_IMAGE, QUOTES_ROWS
@@ -157,8 +158,17 @@ def named_columns(data: DataSpec, split: str, by: Pseudonyms) -> dict[str, Namin
 def named_groups(data: DataSpec, split: str, by: Pseudonyms) -> dict[str, Naming]:
     """The attributes of a split whose groups are such names."""
     named = named_columns(data, split, by)
-    columns = {n: a.column or n for n, a in data.attributes.items() if a.of == "image"}
-    return {name: named[column] for name, column in columns.items() if column in named}
+    of_images = {n: a for n, a in data.attributes.items() if a.of == "image"}
+    return {
+        name: _but_others(named[column]) if attribute.largest else named[column]
+        for name, attribute in of_images.items()
+        if (column := attribute.column or name) in named
+    }
+
+
+def _but_others(to: Naming) -> Naming:
+    """The name of all small groups together is nobody's."""
+    return lambda name: name if name == OTHER else to(name)
 
 
 def renamed_report(

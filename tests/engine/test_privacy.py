@@ -13,13 +13,14 @@ import auditor
 from auditor.data.annotate import result_of
 from auditor.data.annotations import Failing
 from auditor.data.expectations import FAILING_COLUMNS, ManifestReport
-from auditor.data.pseudonyms import Pseudonyms, lettered, renamed, renamed_report
+from auditor.data.pseudonyms import Pseudonyms, lettered, named_groups, renamed, renamed_report
 from auditor.engine.run import judge_again
 from auditor.errors import DataError, SpecError
 from auditor.findings import Measure
 from auditor.judging.judged_record import read_record
 from auditor.rendering import render
 from auditor.signing.bundle import require_signable
+from auditor.spec import DataSpec
 from auditor.stats import value
 
 CHECKS = ("data/manifest", "data/images", "data/duplicates", "data/left-out", "data/leakage",
@@ -237,6 +238,22 @@ def test_a_split_is_renamed_whole(worlds):
     assert not {*units, *found.image_ids} & {*given.frame["unit"], *given.image_ids} - {""}
     assert (found.frame["path"] == given.frame["path"]).all()
     assert renamed(given, Pseudonyms()).frame.equals(given.frame)
+
+
+def test_the_name_of_all_small_groups_together_stands_for_nobody():
+    rooms = {"role": "condition", "column": "room"}
+    data = DataSpec.model_validate(
+        {
+            "test": {"manifest": "test.csv"},
+            "columns": {"image": "file", "label": "label", "unit": "room"},
+            "attributes": {"place": {**rooms, "largest": 2}, "chamber": rooms},
+        }
+    )
+    by = Pseudonyms(b"k" * 16)
+    groups = named_groups(data, "test", by)
+    assert groups["place"]("other") == "other"
+    assert groups["chamber"]("other") == by.unit("other")
+    assert groups["place"]("r1") == groups["chamber"]("r1") == by.unit("r1")
 
 
 def test_a_name_is_replaced_as_a_word_and_not_within_one():
