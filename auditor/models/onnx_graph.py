@@ -319,13 +319,20 @@ def ending_of(graph: OnnxGraph, output: str) -> Ending:
 
 
 def _divides_by_its_sum(graph: OnnxGraph, node: onnx.NodeProto) -> bool:
-    """Whether a node is the end of a softmax written out: exponentials divided by their sum."""
+    """Whether a node is the end of a softmax written out: exponentials divided by their sum.
+
+    The sum is over the classes; over the images of a batch, or all at once, it is none.
+    """
     if node.op_type != "Div":
         return False
     above, below = (graph.producers.get(name) for name in node.input[:2])
     if above is None or below is None or (above.op_type, below.op_type) != ("Exp", "ReduceSum"):
         return False
-    return bool(below.input[0] == node.input[0])
+    axes = attribute(below, "axes")
+    if axes is None and len(below.input) > 1:
+        found = graph.value(below.input[1])
+        axes = None if found is None else tuple(int(axis) for axis in found.ravel())
+    return below.input[0] == node.input[0] and axes in ((1,), (-1,))
 
 
 def dequantisation_of(graph: OnnxGraph, output: str) -> Dequantisation | None:

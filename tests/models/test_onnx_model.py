@@ -324,7 +324,11 @@ def test_real_models_answer_as_published(tiny, shared_data, name):
     assert model.facts.quantised == ("int8" in name)
 
 
-def test_a_softmax_written_out_is_one(tmp_path):
+@pytest.mark.parametrize(
+    ("axes", "expected"),
+    [([1], "softmax"), ([-1], "softmax"), ([0], "none"), ([0, 1], "none"), ([], "none")],
+)
+def test_a_softmax_written_out_is_one_where_the_sum_is_of_the_classes(tmp_path, axes, expected):
     nodes = [
         helper.make_node("ReduceMax", ["x"], ["most"], axes=[1]),
         helper.make_node("Sub", ["x", "most"], ["below"]),
@@ -334,12 +338,12 @@ def test_a_softmax_written_out_is_one(tmp_path):
         helper.make_node("Div", ["x", "sum"], ["others"]),
     ]
     info = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", 4]) for n in ("x", "shares")]
-    axis = numpy_helper.from_array(np.array([1]), "axis")
+    axis = numpy_helper.from_array(np.array(axes, dtype=np.int64), "axis")
     made = helper.make_graph(nodes, "written out", info[:1], info[1:], initializer=[axis])
     path = tmp_path / "m.onnx"
     onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)]), str(path))
     graph = OnnxGraph(read_onnx(path).model)
-    assert (ending_of(graph, "shares"), ending_of(graph, "others")) == ("softmax", "none")
+    assert (ending_of(graph, "shares"), ending_of(graph, "others")) == (expected, "none")
 
 
 def test_onnxruntimes_reason_is_told_and_not_where_it_was_raised(tiny, tmp_path):
