@@ -21,6 +21,7 @@ MAX_LISTED = 12
 """Names that a failing lists at most."""
 
 _IMAGE_THERE = "its image is there"
+_IN_NUMBERS = "its corners are numbers"
 
 _OVERHANG = 1.0
 """Pixels by which a box may reach beyond its image without a word: coordinates were rounded."""
@@ -215,6 +216,8 @@ class _Sorting:
         self.unmapped: Counter[str] = Counter()
         self.faults: dict[str, list[str]] = {}
         self.areas: list[str] = []
+        # Images in which something is, and nobody can say where: what finds it is no false alarm.
+        self.anywhere: set[int] = set()
         self.mistaken = {
             name: place for name, place in place_of.items() if self._other_size(name, place)
         }
@@ -236,6 +239,8 @@ class _Sorting:
             return None
         corners = self._corners(one, place)
         rule = self._broken_rule(corners, self.headers[place].displayed)
+        if rule == _IN_NUMBERS:
+            self.anywhere.add(place)
         if rule is not None:
             raise _MisfitError(rule)
         try:
@@ -272,7 +277,7 @@ class _Sorting:
     def _broken_rule(self, corners: np.ndarray, size: tuple[int, int]) -> str | None:
         x0, y0, x1, y1 = corners.tolist()
         if not all(map(math.isfinite, (x0, y0, x1, y1))):
-            return "its corners are numbers"
+            return _IN_NUMBERS
         if x1 <= x0 or y1 <= y0:
             return "it has a width and a height above 0"
         if not math.isfinite((x1 - x0) * (y1 - y0)):
@@ -415,6 +420,6 @@ def _known(
             "or `unannotated: unlabelled` in the audit spec"
         )
     known = said | (reading.unannotated == "empty")
-    known[list(sorting.mistaken.values())] = False
+    known[[*sorting.mistaken.values(), *sorting.anywhere]] = False
     known[[place_of[name] for name in drawn.doubtful if name in place_of]] = False
     return known

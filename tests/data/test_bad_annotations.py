@@ -117,6 +117,16 @@ def test_a_text_file_that_is_none_says_nothing_of_its_image(tmp_path):
     assert [one.split()[-4:] for one in told[:2]] == [["by", "commas,", "expected", "spaces"]] * 2
 
 
+def test_of_an_image_whose_object_is_nowhere_nothing_is_known(tmp_path):
+    """What finds it would be taken for a false alarm."""
+    (tmp_path / "a.txt").write_text("0 .5 .5 .2 .2\n0 nan .5 .2 .2\n")
+    (tmp_path / "b.txt").write_text("1 x y w h\n")
+    (tmp_path / "c.txt").write_text("bird nan .5 .2 .2\n")
+    found = fitted(read_yolo(tmp_path, names=("cat", "dog")), unannotated="empty")
+    assert found.known.tolist() == [False, False, True]
+    assert rules(found) == {"of an object, its corners are numbers": 2}
+
+
 RUNS = [None, 5, "", [1.5, 2.5], [[1], [2]], [10**30], [0, 2**63 - 1, 2**63 - 1, 6], [2**62] * 4,
         [True, 3], "o" * 12 + "0", "P" * 40 + "0", "oooo", "0" * 200]  # fmt: skip
 
