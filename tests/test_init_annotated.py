@@ -259,6 +259,14 @@ def test_photos_of_another_split_are_no_class_maps(tmp_path, drawn):
     assert found["train"].annotations.place == tmp_path / drawn.format("train")
 
 
+def test_folders_of_splits_with_longer_names_go_with_those_called_alike(tmp_path):
+    for split in ("test set", "train_set"):
+        scenes(tmp_path / "images" / split / "{}", tmp_path / "labels" / split / "{}", yolo_line)
+    found = look_at_annotated(tmp_path, maps=False).splits
+    places = {name: one.annotations.place.name for name, one in found.items()}
+    assert places == {"test": "test set", "train": "train_set"}
+
+
 def test_class_maps_among_the_images_are_refused(tmp_path):
     scenes(tmp_path / "d" / "{}" / "images", tmp_path / "d" / "{}" / "masks", class_map)
     with pytest.raises(DataError, match=r"class maps among its images \(s0/masks\)"):

@@ -96,7 +96,7 @@ def find_annotations(
                 unclear = unclear or error
                 continue
             # labels/val goes with images/val, though labels/train may hold files of the same names.
-            mirrored = like in re.split("[^A-Za-z0-9]+", place.name)
+            mirrored = like in (place.name, *re.split("[^A-Za-z0-9]+", place.name))
             fit = (here, -_ORDER.index(kind), -len(named), mirrored, len(place.parts))
             if here and (best is None or fit > best[0]):
                 best = fit, place, kind
