@@ -55,7 +55,9 @@ def group_images(
         return _by_text(text, name=name, spec=spec)
     kept = largest_groups(text, spec.largest) if edges is None else tuple(map(str, edges))
     pooled = text.where(text.isin(kept) | text.isna(), OTHER)
-    return replace(_by_text(pooled, name=name, spec=spec), edges=kept)
+    # What is declared is held against the values as they are written, not against `OTHER`.
+    expected = _by_text(text, name=name, spec=spec).expected
+    return replace(_by_text(pooled, name=name, spec=spec), expected=expected, edges=kept)
 
 
 def largest_groups(text: pd.Series, most: int) -> tuple[str, ...]:

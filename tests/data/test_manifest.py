@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from auditor.data.attributes import group_images
+from auditor.data.dataset import MISSING_GROUP
 from auditor.data.manifest import read_dataset, read_datasets
 from auditor.data.model_classes import load_classes
 from auditor.data.parquet_manifest import read_parquet
@@ -185,6 +187,14 @@ def test_quantiles_are_cut_at_the_test_images(folder):
     ]
     assert read["deployment"].dataset.groups("size").tolist() == ["q1of4", "q2of4", "q4of4"]
     assert read["deployment"].edges == read["test"].edges
+
+
+def test_small_groups_that_are_declared_are_expected_though_they_are_together():
+    text = pd.Series(["a", "a", "b", "c", "typo", None])
+    spec = AttributeSpec(role="condition", largest=1, values=("a", "b", "c"))
+    found = group_images(text, name="city", spec=spec)
+    assert found.groups.tolist() == ["a", "a", "other", "other", "other", MISSING_GROUP]
+    assert found.expected.tolist() == [True, True, True, True, False, True]
 
 
 def test_the_largest_groups_are_those_of_the_test_images_and_the_rest_are_together(folder):
