@@ -32,7 +32,7 @@ def _lost() -> Mapping[str, Words | tuple[Words, ...]]:
                     "{other}; {point} lost.",
                     *_MACHINE,
                 ),
-                hundred="Of 100 objects{of_group}, the model as given finds {there}; its "
+                hundred="Of 100 objects{in_group}, the model as given finds {there}; its "
                 "{variant} form {here}.",
                 sides=_SIDES,
                 column="objects lost in {variant}",
@@ -48,7 +48,7 @@ def _lost() -> Mapping[str, Words | tuple[Words, ...]]:
                     "{point} lost.",
                     *_MACHINE,
                 ),
-                hundred="Of 100 images{of_group}, the model as given answers {there} rightly; its "
+                hundred="Of 100 images{in_group}, the model as given answers {there} rightly; its "
                 "{variant} form {here}.",
                 sides=_SIDES,
                 column="lost in {variant}",
