@@ -181,7 +181,7 @@ class Telling:
         shown = self.shown_of(key, said)
         if key == "part":
             return PARTS.get(said, said)
-        if key in self.attributes or key not in ("class", "artefact"):
+        if key in self.attributes or key not in ("class", "artefact", "attribute"):
             return f"{self.shown(key)}: {shown}"
         return f"“{shown}”" if key == "class" else shown
 

@@ -153,7 +153,7 @@ def test_the_annotations_count_as_those_of_whom_they_name(worlds):
     evidence.add(dataclasses.replace(dataset, frame=dataset.frame.assign(annotator="tom")))
     (reason, *_) = LabelAgreement().run(evidence)
     assert isinstance(reason, Unmeasured)
-    assert "what two annotators drew with 0 images" in reason.reason
+    assert "what two annotators drew has 0 images" in reason.reason
 
 
 def test_images_of_a_unit_are_no_independent_ones(worlds):
