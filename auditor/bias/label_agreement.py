@@ -199,7 +199,7 @@ class LabelAgreement(Check):
                 action="have others than {annotator} label {group} again, and train again",
             ),
             Words(
-                title="How severely {group} is labelled{in_where}, against the expert",
+                title="Severity of the labels of {group}{in_where}, against the expert",
                 short="labels of {group}",
                 sentence=_severe("The labels"),
                 hundred="Of 100 images of {group}, {here} are labelled more severely than the "

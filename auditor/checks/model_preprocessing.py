@@ -42,6 +42,21 @@ SHOWN = 0.05
 """Below this p-value one way is taken to fit better than another."""
 
 
+def _otherwise(title: str, way: str) -> Words:
+    """Words for one way of feeding the model, or of reading its outputs."""
+    return Words(
+        title=title,
+        span=EITHER_WAY,
+        short=f"gain with {way}",
+        sentence=(
+            "{quantity} with {way}: {this}; as declared {other}; {gap}.",
+            "The labels fit far better with it{fits:if}.",
+        ),
+        sides=("Fed otherwise", "As declared"),
+        action="feed the model as it was trained, and test again",
+    )
+
+
 @dataclass(frozen=True)
 class OtherInputs(Predictions):
     """The model's answers for a sample, preprocessed as declared and in the usual other ways."""
@@ -107,16 +122,9 @@ class Preprocessing(Check):
 
     words: ClassVar = {
         "accuracy-gain": (
-            Words(
-                title="Accuracy gained by feeding the model otherwise",
-                span=EITHER_WAY,
-                short="how the model is fed",
-                sentence=(
-                    "{quantity} with {way}: {this}; as declared {other}; {gap}.",
-                    "The labels fit far better with it{fits:if}.",
-                ),
-                sides=("Fed otherwise", "As declared"),
-                action="feed the model as it was trained, and test again",
+            _otherwise("Accuracy gained by feeding the model otherwise: {input}", "{input}"),
+            _otherwise(
+                "Accuracy gained by another order of classes: {classes}", "classes {classes}"
             ),
             Words(
                 title="Accuracy gained by feeding the model otherwise", short="how the model is fed"

@@ -56,7 +56,7 @@ class Abstention(Check):
         "accuracy-at-coverage": Words(
             title="Accuracy where it answers only what it is surest of, share answered: "
             "{coverage}, {split} data",
-            short="accuracy on the surest {coverage} of {rows}",
+            short="accuracy on the surest {covered:percent} of {rows}",
             sentence="Right on the surest {covered:percent} of the {split} {rows}: {count} of {n} "
             "= {value}.",
             action="leave more images to a person",

@@ -52,7 +52,7 @@ from auditor.stats import bound, rate
 
 _SCORES = ClassScores(optional=True)
 _WORST = (
-    "Lowest of {cells} combinations: {worst[label]}, where {attribute} is {worst[group]}: "
+    "Lowest of {cells} combinations: “{worst[label]}”, where {attribute} is {worst[group]}: "
     "{worst[share]:percent} ({worst[low]:percent} to {worst[high]:percent}) of {worst[n]:,}."
 )
 _ALPHA = 0.05
@@ -89,6 +89,7 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
         title="Accuracy that rests on {attribute}",
         span=EITHER_WAY,
         short="{attribute} decides",
+        column="accuracy that rests on it",
         sentence=(
             "Accuracy where {attribute} goes with the label {this}; where they disagree "
             "{other}; among images of the same label {gap}.",
@@ -105,6 +106,7 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
         title="Objects found that rest on {attribute}",
         span=EITHER_WAY,
         short="{attribute} decides what is found",
+        column="objects found that rest on it",
         sentence=(
             "Objects found where {attribute} goes with their class {this}; where they disagree "
             "{other}; among objects of the same class {gap}.",

@@ -8,6 +8,7 @@ from auditor.contract.quantity_words import lost_words
 from auditor.contract.words import EITHER_WAY, Words
 
 _SIDES = ("This form", "As given")
+_GAP = ("gained", "lost")
 _ACTION = "do not ship the {variant} form"
 _MACHINE = (
     "{runtime} on {kernels}: elsewhere the same file can answer otherwise.",
@@ -29,13 +30,14 @@ def _lost() -> Mapping[str, Words | tuple[Words, ...]]:
                 short="objects lost in the {variant} form{of_group}",
                 sentence=(
                     "Objects found by the {variant} form{of_group}{in_where}: {this}; as given "
-                    "{other}; {point} lost.",
+                    "{other}; {gap}.",
                     *_MACHINE,
                 ),
-                hundred="Of 100 objects{of_group}, the model as given finds {there}; its "
+                hundred="Of 100 objects{in_group}, the model as given finds {there}; its "
                 "{variant} form {here}.",
                 sides=_SIDES,
-                column="objects lost in {variant}",
+                gap=_GAP,
+                column="objects found, {variant} form",
                 action=_ACTION,
                 of="object",
             ),
@@ -45,13 +47,14 @@ def _lost() -> Mapping[str, Words | tuple[Words, ...]]:
                 short="{variant} form{of_group}",
                 sentence=(
                     "Accuracy of the {variant} form{of_group}{in_where}: {this}; as given {other}; "
-                    "{point} lost.",
+                    "{gap}.",
                     *_MACHINE,
                 ),
-                hundred="Of 100 images{of_group}, the model as given answers {there} rightly; its "
+                hundred="Of 100 images{in_group}, the model as given answers {there} rightly; its "
                 "{variant} form {here}.",
                 sides=_SIDES,
-                column="lost in {variant}",
+                gap=_GAP,
+                column="right answers, {variant} form",
                 action=_ACTION,
             ),
         ),
@@ -60,8 +63,8 @@ def _lost() -> Mapping[str, Words | tuple[Words, ...]]:
             title="What the {variant} form adds to the gap of {group}{in_where}",
             span=EITHER_WAY,
             short="gap added by the {variant} form{of_group}",
-            sentence="{group}{in_where}: {lost_here:points} lost in the {variant} form, all others "
-            "{lost_by_others:points}; {value} more.",
+            sentence="Points of accuracy lost in the {variant} form (below 0: gained), {group}"
+            "{in_where}: {lost_here:points}; all others {lost_by_others:points}; {value} more.",
             action=_ACTION,
         ),
     }

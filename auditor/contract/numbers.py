@@ -56,8 +56,8 @@ def amounts(numbers: Sequence[float]) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> amounts([480.2, 371.0, 592.9]), amounts([0.12, 0.03, 0.214]), amounts([3])
-    (('480', '371', '593'), ('0.12', '0.03', '0.21'), ('3',))
+    >>> amounts([480.2, 371.0, 592.9]), amounts([0.12, 0.0, 0.214]), amounts([3])
+    (('480', '371', '593'), ('0.12', '0', '0.21'), ('3',))
     """
     finite = [abs(n) for n in numbers if math.isfinite(n)]
     if all(n == int(n) for n in finite):
@@ -66,7 +66,9 @@ def amounts(numbers: Sequence[float]) -> tuple[str, ...]:
         # 0.12 and 0.0123 and 0.00123: the leading zeros do not count as figures.
         size = math.floor(math.log10(max(finite)))
         decimals = max(0, 2 - max(size, 0)) if size > -2 else 1 - size
-    return tuple(NO_END if math.isinf(n) else minus(f"{n:,.{decimals}f}") for n in numbers)
+    return tuple(
+        NO_END if math.isinf(n) else minus(f"{n:,.{decimals}f}") if n else "0" for n in numbers
+    )
 
 
 def minus(text: str) -> str:

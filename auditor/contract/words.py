@@ -2,7 +2,8 @@
 
 Texts are templates. Fields in braces are filled from the measure: the keys of its subject
 (``{class}``, ``{artefact}``; by their display names), ``{attribute}`` and ``{group}`` (``accessible
-rooms (room type)``), ``{of_group}`` (``, accessible rooms (room type)`` or nothing), ``{split}``,
+rooms (room type)``), ``{of_group}`` (``, accessible rooms (room type)`` or nothing), ``{in_group}``
+(`` of accessible rooms (room type)`` or nothing), ``{split}``,
 ``{in_where}`` (`` in deployment data``; nothing for test data), ``{variant}``, ``{n}``,
 ``{n_rest}`` (of the other side), ``{units}``, every fact, and the numbers:
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from auditor.contract import Pass
+from auditor.contract import AS_GIVEN, Pass
 from auditor.data.bare_thumbnail import Thumbnail, thumbnail
 from auditor.data.blurred import blurred_regions
 from auditor.data.dataset import Dataset
@@ -43,8 +43,8 @@ FINDINGS = 12
 
 _FILES = "[0-9][0-9][0-9].jpg"
 
-Place = tuple[str, str]
-"""A split, and the id of an image in it."""
+Place = tuple[str, str, str]
+"""A split, the id of an image in it, and the form of the model that answered it."""
 
 
 @dataclass(frozen=True)
@@ -159,10 +159,14 @@ def _about_people(finding: Finding, record: AuditRecord) -> bool:
 
 
 def _places(measure: Measure, datasets: Mapping[str, Dataset]) -> tuple[Place, ...]:
-    """Where the examples are: in the measure's own split, else in the first that has them."""
+    """Where the examples are: in the measure's own split, else in the first that has them.
+
+    What is said of them is what the measure's form of the model answered.
+    """
     own = [split for split in datasets if split == measure.subject.split]
     known = {split: set(datasets[split].image_ids) for split in (*own, *datasets)}
-    at = ((next((s for s in known if i in known[s]), ""), i) for i in measure.examples)
+    form = measure.subject.variant or AS_GIVEN
+    at = ((next((s for s in known if i in known[s]), ""), i, form) for i in measure.examples)
     return tuple(dict.fromkeys(place for place in at if place[0]))
 
 
@@ -173,16 +177,16 @@ def _kept(
     blur: Mapping[str, tuple[Region, ...]],
     target: Path,
 ) -> Picture:
-    split, image = place
+    split, image, form = place
     dataset = gathered.available.datasets[split]
     row = int((dataset.image_ids == image).argmax())
     label, answer = _said(place, gathered)
     made = _made(str(dataset.frame["path"].iloc[row]), gathered.available.spec, blur)
     if made is None:
-        return Picture(image, split, "", "", 0, 0, label, answer)
+        return Picture(image, split, "", "", 0, 0, label, answer, form)
     path = write_whole(target / f"{number:03}.jpg", made.content)
     digest = hashlib.sha256(made.content).hexdigest()
-    return Picture(image, split, path.name, digest, made.width, made.height, label, answer)
+    return Picture(image, split, path.name, digest, made.width, made.height, label, answer, form)
 
 
 def _made(path: str, spec: AuditSpec, blur: Mapping[str, tuple[Region, ...]]) -> Thumbnail | None:
@@ -203,9 +207,9 @@ def _made(path: str, spec: AuditSpec, blur: Mapping[str, tuple[Region, ...]]) ->
 
 def _said(place: Place, gathered: Gathered) -> tuple[str, str]:
     """The class that is true of an image, and the one answered; empty where there is no one."""
-    split, image = place
+    split, image, form = place
     for part in ("sound", "as-given"):
-        rows = gathered.scored.get((Pass(split), part, "image"))
+        rows = gathered.scored.get((Pass(split, variant=form), part, "image"))
         if rows is not None and isinstance(rows.presence, OneHot):
             at = (rows.image_ids == image).nonzero()[0]
             if len(at):

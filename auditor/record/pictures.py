@@ -31,7 +31,8 @@ class Picture:
     """A thumbnail: of which image of which split, its file in the folder, and its SHA-256.
 
     `label` and `answer` are what is true of it and what the model said, empty where that is no
-    single class. An image that could not be read has no `file`.
+    single class; `form` is the form of the model that said it, empty where not known. An image that
+    could not be read has no `file`.
     """
 
     image: str
@@ -42,6 +43,7 @@ class Picture:
     height: int
     label: str = ""
     answer: str = ""
+    form: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from auditor.reports.ordering import Ordered
 from auditor.reports.references import Ref, check_anchor, references
 from auditor.reports.shown_figure import shown_figure
 from auditor.reports.table_view import TableView, table_view
+from auditor.reports.wording import VERDICT_WORDS
 from auditor.stats import Exact, Rate, value
 
 FACTS = 3
@@ -26,7 +27,7 @@ FACTS = 3
 PICTURES = 2
 """Pictures that a chapter shows open."""
 
-ROWS = 110
+ROWS = 80
 FIGURES = 8
 OPEN_TABLE_ROWS = 8
 OPEN_TABLE_COLUMNS = 8
@@ -91,8 +92,8 @@ class Chapter:
     """A family's checks: what follows from them, a table, a picture or two, methods and limits.
 
     `unseen` says which faults of its kind those that ran could not show, and how what decided can
-    mislead. `tables` are small ones of checks that explain themselves by them; `figure_count` and
-    `table_count` count all that its checks made.
+    mislead. `tables` are first ones, if small, of checks that explain themselves by them;
+    `figure_count` and `table_count` count all that its checks made.
     """
 
     key: str
@@ -133,7 +134,7 @@ def _chapter(
 ) -> Chapter:
     explained = [r for r in results if _is_explained(r.check, order)]
     shown = [r.figures[0] for r in explained if r.figures][:PICTURES]
-    small = [table for r in explained for table in r.tables if _is_small(table)]
+    small = [r.tables[0] for r in explained if r.tables and _is_small(r.tables[0])]
     return Chapter(
         key=family,
         title=FAMILY_TITLES.get(family, family.capitalize()),
@@ -156,14 +157,8 @@ def _consequence(family: str, order: Ordered) -> Iterator[str]:
     if not limits:
         yield "The policy sets no limit on anything here: it is told for information."
         return
-    failed = sum(r.verdict is Verdict.FAIL for r in limits)
-    undecided = sum(r.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN) for r in limits)
-    parts = [
-        f"{n} {words}"
-        for n, words in ((failed, "not met"), (undecided, "not decided"),
-                         (len(limits) - failed - undecided, "met"))
-        if n
-    ]  # fmt: skip
+    counts = {verdict: sum(r.verdict is verdict for r in limits) for verdict in _WEIGHTS}
+    parts = [f"{n} {VERDICT_WORDS[verdict]}" for verdict, n in counts.items() if n]
     count = f"Of {len(limits)} limits here" if len(limits) > 1 else "Of the one limit here"
     yield f"{count}: {', '.join(parts)}."
     gravest = next((f for f in order.findings if f.check.startswith(f"{family}/")

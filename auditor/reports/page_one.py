@@ -117,18 +117,20 @@ def audit_id(record: AuditRecord) -> str:
 
 
 def counts(order: Ordered) -> str:
-    """How many blocking limits are not met, and not decided, of how many: ``12 of 17 ...``."""
+    """How many blocking limits are not met, not decided and not measured: ``12 of 17 ...``."""
     blocking = [r for r in order.limits if r.limit["severity"] == "blocking"]
     if not blocking:
         return "the policy has no blocking limit"
     failed = sum(r.verdict is Verdict.FAIL for r in blocking)
-    undecided = sum(r.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN) for r in blocking)
+    undecided = sum(r.verdict is Verdict.INCONCLUSIVE for r in blocking)
+    unmeasured = sum(r.verdict is Verdict.NOT_RUN for r in blocking)
     waived = sum(r.verdict is Verdict.FAIL and r.waived_by is not None for r in blocking)
     limits = f"{len(blocking)} blocking limit{'s' if len(blocking) > 1 else ''}"
     said = [
         f"{failed} of {limits} not met" if failed else f"none of {limits} shown to be broken",
         f"{waived} of them waived" if waived else "",
         f"{undecided} not decided" if undecided else "",
+        f"{unmeasured} not measured" if unmeasured else "",
     ]
     return ", ".join(part for part in said if part)
 

@@ -105,7 +105,8 @@ def _notes(found: PictureSet) -> Iterator[str]:
 
 def _view(one: Picture, folder: Path, order: Ordered) -> PictureView:
     shown = order.telling.shown
-    said = f", answered “{shown(one.answer)}”" if one.answer else ""
+    by = "" if one.form in ("", "as-given") else f" by the {one.form} form"
+    said = f", answered “{shown(one.answer)}”{by}" if one.answer else ""
     told = f"labelled “{shown(one.label)}”{said}" if one.label else said.removeprefix(", ")
     caption = f"{one.image}, {one.split} data{': ' if told else ''}{told}"
     problem, source = _source(one, folder)

@@ -55,6 +55,7 @@ def shown_words(text: str, telling: Telling) -> str:
             text = _groups_named(text, name, telling)
         if name in telling.display and not name.isalpha():
             text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", telling.shown(name), text)
+        text = re.sub(rf"(?<=groups of ){re.escape(name)}(?![\w-])", telling.shown(name), text)
     return text
 
 

@@ -181,7 +181,7 @@ class Telling:
         shown = self.shown_of(key, said)
         if key == "part":
             return PARTS.get(said, said)
-        if key in self.attributes or key not in ("class", "artefact"):
+        if key in self.attributes or key not in ("class", "artefact", "attribute"):
             return f"{self.shown(key)}: {shown}"
         return f"“{shown}”" if key == "class" else shown
 
@@ -257,7 +257,7 @@ class _Fields(string.Formatter):
 
     def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         found = self._subject(str(key))
-        if key in ("of_group", "where", "in_where"):
+        if key in ("of_group", "in_group", "where", "in_where"):
             return found
         if found is None and isinstance(self.result, Measure):
             found = self._number(str(key), self.result)
@@ -271,6 +271,7 @@ class _Fields(string.Formatter):
         known |= {
             "group": group,
             "of_group": f", {group}" if group else "",
+            "in_group": f" of {group}" if group else "",
             "split": subject.split or "test",
             "place": telling.place(subject.split),
             "where": "" if subject.split in (None, "test") else f"{subject.split} data",

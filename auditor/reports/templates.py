@@ -52,7 +52,15 @@ def environment() -> Environment:
         keep_trailing_newline=True,
     )
     found.filters["prose"] = prose
+    found.filters["breakable"] = breakable
     return found
+
+
+def breakable(name: str) -> Markup:
+    """An id that a narrow cell may break after a sign, not within a word."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"(?<=[:_/])(?=\w)", "<wbr>", str(escape(name))))
 
 
 def prose(text: str, *, emphasis: bool = False) -> Markup:

@@ -1,6 +1,8 @@
 """deployment/quantization on planted worlds: who loses, flips, size, speed, FP16, export."""
 
+import dataclasses
 import platform
+import re
 import types
 from importlib.metadata import version
 
@@ -21,7 +23,7 @@ from auditor.contract import Available, NotMeasurableError
 from auditor.errors import ModelError
 from auditor.findings import Table, Unmeasured
 from auditor.models.latency import BenchResult, Machine, ModelTimings
-from auditor.stats import interval, p_value, value
+from auditor.stats import Normal, interval, p_value, value
 
 GROUP_LIMIT, LIMIT, SIZE_LIMIT = 0.03, 0.01, 0.3
 """The default policy's bounds."""
@@ -177,7 +179,9 @@ def test_the_loss_is_as_given_minus_int8_on_the_same_images(worlds, files):
         assert len(measure.examples) == 12
         assert set(measure.examples) <= ids
     lost = found["accuracy-lost:@test+int8"]
-    assert "points lost" in worlds.sentence(Quantization, lost)
+    assert re.search(r"; [\d.]+ points lost \[", worlds.sentence(Quantization, lost))
+    gained = dataclasses.replace(lost, estimate=Normal(-0.012, 0.002))
+    assert "; 1.2 points gained [0.8, 1.6]." in worlds.sentence(Quantization, gained)
 
 
 def test_mcnemar_is_that_of_scipy(worlds, files):

@@ -11,6 +11,7 @@ from auditor.contract import Available, NotMeasurableError
 from auditor.errors import ModelError
 from auditor.findings import Table, Unmeasured
 from auditor.models.form_facts import LayerApart
+from auditor.reports.telling import Telling
 from auditor.stats import interval, p_value, value
 
 GROUP_LIMIT, LIMIT = 0.03, 0.01
@@ -76,6 +77,10 @@ def test_the_group_that_pays_for_the_other_form_is_told(worlds, tmp_path, seed):
     assert exceeds(found["accuracy-lost:light=night@test+edge"], GROUP_LIMIT)
     assert not exceeds(found["accuracy-lost:light=day@test+edge"], GROUP_LIMIT)
     assert interval(found["gap-change:light=night@test+edge"].estimate).low > 0.03
+    lost = found["accuracy-lost:light=night@test+edge"]
+    telling = Telling({}, attributes=frozenset({"light"}), display={"night": "night photos"})
+    said = telling.filled(Variants.words["accuracy-lost"][1].hundred, lost)
+    assert said.startswith("Of 100 images of night photos, the model as given answers ")
 
 
 @pytest.mark.parametrize("seed", range(4))

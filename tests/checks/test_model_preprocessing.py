@@ -14,6 +14,7 @@ from auditor.checks.input_candidates import (
 from auditor.checks.model_preprocessing import OtherInputs, Preprocessing, input_words
 from auditor.contract import Available, Pass
 from auditor.findings import Figure, Unmeasured
+from auditor.reports.telling import Telling
 from auditor.spec import InputSpec
 from auditor.stats import holm, p_value, value
 
@@ -297,6 +298,14 @@ def test_one_answer_for_all_is_no_better_than_guessing(worlds):
         answers = worlds.probabilities(np.zeros(256, dtype=int), n_classes=6)
         evidence.add(evidence.dataset("test"), answers, **({"input": given} if given else {}))
     assert any(isinstance(r, Unmeasured) for r in Preprocessing().run(evidence))
+
+
+def test_every_way_is_named_apart(worlds):
+    telling = Telling({Preprocessing.id: Preprocessing})
+    found = worlds.measures(Preprocessing(), world(worlds, seed=0)).values()
+    names = [telling.short(Preprocessing.id, m) for m in found]
+    assert {"gain with channels-bgr", "gain with classes reversed"} <= set(names)
+    assert len(set(names)) == len(names) > 5
 
 
 @pytest.mark.parametrize("seed", range(4))

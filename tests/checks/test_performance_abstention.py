@@ -3,6 +3,7 @@ import pytest
 
 from auditor.checks.performance_abstention import Abstention
 from auditor.findings import Figure, Table
+from auditor.reports.telling import Telling
 from auditor.stats import p_value, value
 
 
@@ -38,6 +39,8 @@ def test_accuracy_is_of_the_surest_images(worlds):
     found = worlds.measures(Abstention(), evidence)["accuracy-at-coverage:coverage=0.8@test"]
     surest = np.argsort(-o.confidence)[:480]
     assert value(found.estimate) == pytest.approx(o.correct[surest].mean())
+    short = Telling({Abstention.id: Abstention}).short(Abstention.id, found)
+    assert short == "accuracy on the surest 80% of images"
     assert found.facts["threshold"] == pytest.approx(o.confidence[surest].min())
     assert found.n == 480
 

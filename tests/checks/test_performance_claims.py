@@ -104,4 +104,7 @@ def test_the_need_asks_for_the_splits_that_are_claimed(worlds):
     assert need.passes(available(ACCURACY, deployed)) == (Pass("test"),)
     assert need.unmet(available(ACCURACY)) is None
     assert "no claim" in need.unmet(available()).reason
+    other = {"measure": "performance/baseline:gain", "at_least": 0.1, "source": "report"}
+    assert "each claim is a limit" in need.unmet(available(other)).remedy
+    assert not need.unmet(available(other)).applies
     assert "none have labels" in need.unmet(available(deployed)).reason

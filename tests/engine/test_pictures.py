@@ -5,6 +5,7 @@ import dataclasses
 import io
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,13 +14,15 @@ from coloured_rooms import make_world
 from PIL import Image
 
 import auditor
+from auditor.contract import Pass
 from auditor.data.bare_thumbnail import thumbnail
-from auditor.engine.pictures import _chosen, _clear
+from auditor.engine.pictures import _chosen, _clear, _said
 from auditor.errors import DataError
 from auditor.findings import Subject, Verdict, finding_id
 from auditor.judging.judged_record import read_record
 from auditor.rendering import render
 from auditor.reports.pictures_section import pictures_view
+from auditor.scoring.presence import OneHot
 from auditor.stats import RateDifference
 
 CHECKS = ("performance/overall", "performance/claims", "bias/subgroup-gap", "data/duplicates")
@@ -152,6 +155,30 @@ def test_what_is_not_worst_first_is_called_examples(private):
     pictures = dataclasses.replace(record.pictures, of=tuple(plain))
     view = pictures_view(dataclasses.replace(record, pictures=pictures), out)
     assert {f.order for f in view.findings} == {"Examples, in no order."}
+
+
+def test_a_picture_tells_what_the_form_that_is_judged_answered(private):
+    record, out = private
+    first, *rest = record.pictures.pictures
+    assert first.form == "as-given"
+    edge = dataclasses.replace(first, form="edge", answer="minor")
+    pictures = dataclasses.replace(record.pictures, pictures=(edge, *rest))
+    view = pictures_view(dataclasses.replace(record, pictures=pictures), out)
+    captions = [p.caption for f in view.findings for p in f.pictures]
+    assert any(c.endswith("answered “minor” by the edge form") for c in captions)
+    assert "as-given" not in "".join(captions)
+
+    def rows(answer):
+        presence = OneHot(("compliant", "minor"), np.array([0]), np.array([answer]))
+        return SimpleNamespace(image_ids=np.array(["a"]), presence=presence)
+
+    scored = {
+        (Pass("test"), "sound", "image"): rows(0),
+        (Pass("test", variant="edge"), "sound", "image"): rows(1),
+    }
+    gathered = SimpleNamespace(scored=scored)
+    assert _said(("test", "a", "as-given"), gathered) == ("compliant", "compliant")
+    assert _said(("test", "a", "edge"), gathered) == ("compliant", "minor")
 
 
 def test_public_pictures_stand_in_the_report_with_an_alternative_text(world, tmp_path):

@@ -232,6 +232,15 @@ def test_it_counts_the_blocking_limits_that_are_not_met(failing, clean):
     assert f"{one(failing).counts}." in plain(section(failing))
 
 
+def test_what_was_not_measured_is_not_called_undecided(failing):
+    first, *rest = [r for r in failing.limit_results if r.limit["severity"] == "blocking"]
+    others = [dataclasses.replace(r, verdict=Verdict.PASS) for r in rest]
+    none = dataclasses.replace(first, verdict=Verdict.NOT_RUN)
+    counts = one(dataclasses.replace(failing, limit_results=(none, *others))).counts
+    assert counts.endswith("1 not measured")
+    assert "not decided" not in counts
+
+
 def test_it_names_the_audit_its_scope_and_its_model(failing):
     page = one(failing)
     assert record_digest(failing).startswith(page.audit_id)

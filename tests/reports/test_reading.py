@@ -23,7 +23,7 @@ from auditor.reports.ordering import ordered
 from auditor.reports.pdf import laid_out
 from auditor.reports.shown_figure import shown_figure, shown_words
 from auditor.reports.telling import Telling
-from auditor.reports.templates import prose
+from auditor.reports.templates import breakable, prose
 from auditor.stats import Rate, RateDifference
 
 TELLING = Telling(
@@ -184,6 +184,11 @@ def test_no_markup_of_a_docstring_or_template_is_left_raw(page, printed):
         assert not re.search(r"\bNone\b(?! (of|beyond) )", said)
 
 
+def test_ids_break_after_a_sign_and_stay_text():
+    assert breakable("target:p99_ms") == "target:<wbr>p99_<wbr>ms"
+    assert breakable("<b>-x_") == "&lt;b&gt;-x_"
+
+
 def test_code_and_emphasis_are_set_and_names_from_outside_stay_text():
     assert prose("Set `data.unit` and ``x < y``.") == (
         "Set <code>data.unit</code> and <code>x &lt; y</code>."
@@ -340,6 +345,11 @@ def test_names_of_the_data_are_shown_as_readers_know_them():
         "Too few to compare: new (phone) and accessible rooms in room_types."
     )
     assert shown_words("Call by phone.", TELLING) == "Call by phone."
+    assert shown_words("Two groups of room_type.", TELLING) == "Two groups of room type."
+    source = dataclasses.replace(
+        TELLING, attributes=frozenset({"source"}), display={"source": "who took it"}
+    )
+    assert shown_words("Two groups of source.", source) == "Two groups of who took it."
     assert shown_words("class=serious, phone=old", TELLING) == "“serious”, old phones"
     assert shown_words("room_type=accessible", TELLING) == "accessible rooms"
     assert shown_words("x=1 and y", TELLING) == "x=1 and y"

@@ -52,7 +52,8 @@ def line(picture: Picture, figure: Figure) -> float:
     ys = [y * up for row in rows for name in ("y", "low", "high")
           if (y := number(row, name)) is not None]  # fmt: skip
     top = series_legend(picture, names, curve_sign) + 6
-    plot = _Plot.of(picture, figure, spread(xs), spread(ys), top=top, tall=165)
+    whole = all(x == int(x) for x in xs)
+    plot = _Plot.of(picture, figure, spread(xs), spread(ys), top=top, tall=165, whole=whole)
     for index, name in enumerate(names):
         own = [row for row in rows if series_of(row) == name]
         _curve(picture, own, plot, STYLES[index % len(STYLES)])
@@ -68,11 +69,14 @@ class _Plot:
 
     @classmethod
     def of(cls, picture: Picture, figure: Figure, xs: Point, ys: Point, *, top: float,
-           tall: float, grid: bool = True) -> _Plot:  # fmt: skip
-        """Axes for values between the ends `xs` and `ys`, both already in the axes' units."""
+           tall: float, grid: bool = True, whole: bool = False) -> _Plot:  # fmt: skip
+        """Axes for values between the ends `xs` and `ys`, both already in the axes' units.
+
+        `whole`: those along are whole numbers.
+        """
         y = Scale(*ys, top + tall, top)
         area = Area(y_axis_width(y), top, WIDTH - 20, top + tall)
-        x = Scale(*xs, area.left, area.right)
+        x = Scale(*xs, area.left, area.right, whole=whole)
         y_axis(picture, y, area, name_of(figure.y))
         x_axis(picture, x, area, name_of(figure.x), grid=grid)
         return cls(area, x, y, factor(figure.x), factor(figure.y))

@@ -23,7 +23,7 @@ _LINE = 9.0
 
 def panels(picture: Picture, forest: GroupForest) -> float:
     """Draw the groups of an attribute against all others; returns the picture's height."""
-    names = [fitted(label(group, length=26), 170) for group in forest.groups]
+    names = [fitted(label(group), 170) for group in forest.groups]
     left = widest(names) + 14
     wide = (WIDTH - 8 - left - _BETWEEN * (len(forest.panels) - 1)) / len(forest.panels)
     titles = [_title(panel, wide) for panel in forest.panels]

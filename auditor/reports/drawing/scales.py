@@ -13,13 +13,17 @@ _ON_LOG = (1, 10, 0.1, 2, 0.5, 5, 0.2, 100, 0.01, 20, 0.05, 50, 0.02, 1000, 0.00
 
 @dataclass(frozen=True)
 class Scale:
-    """Values from `low` to `high` on the way from `start` to `end` (points)."""
+    """Values from `low` to `high` on the way from `start` to `end` (points).
+
+    Of `whole` values nothing between them is marked.
+    """
 
     low: float
     high: float
     start: float
     end: float
     log: bool = False
+    whole: bool = False
 
     def at(self, value: float) -> float:
         """The place of a value; one beyond the ends has its place beyond them."""
@@ -61,9 +65,10 @@ def ticks(scale: Scale, width_of: Callable[[str], float], *, gap: float = 7.0) -
 
 
 def _round_values(scale: Scale, most: int) -> list[Tick]:
-    least = (scale.high - scale.low) / most
+    least = max((scale.high - scale.low) / most, 1.0 if scale.whole else 0.0)
     power = 10.0 ** math.floor(math.log10(least))
-    times = next(m for m in _ROUND if m * power >= least * (1 - 1e-9))
+    fit = [m for m in _ROUND if not (scale.whole and m * power % 1)]
+    times = next(m for m in fit if m * power >= least * (1 - 1e-9))
     step = times * power
     decimals = max(-math.floor(math.log10(step) + 1e-9), 0) + (times == 2.5 and power < 10)
     first, last = math.ceil(scale.low / step - 1e-9), math.floor(scale.high / step + 1e-9)

@@ -57,7 +57,7 @@ def panels(*, names=("a", "b"), limit=1.25, low=0.5) -> GroupForest:
     ratio = Panel("wrongly called “serious”", "times", True, 1.0, limit, rows)
     points = Panel(LONG, "points", False, 0.0, -5.0, (None, *rows[1:]))
     four = (ratio, points, ratio, points)
-    return GroupForest("groups:household", "household", "sensitive", tuple(names), four, 0)
+    return GroupForest("groups:household", "household", "sensitive", tuple(names), four, 0, False)
 
 
 def ids(text):
@@ -218,7 +218,7 @@ def test_an_interval_that_leaves_its_panel_ends_in_an_arrow():
     panel = endless.panels[0]
     rows = tuple(PanelRow(1.1, 0.9, 1.3, "fail") for _ in panel.rows)
     ratio = Panel("t", "times", True, 1, 1.25, rows)
-    ended = GroupForest("groups:a", "a", "condition", ("a",), (ratio,), 0)
+    ended = GroupForest("groups:a", "a", "condition", ("a",), (ratio,), 0, False)
     assert arrows(ended) == 0
     assert arrows(endless) == 2
 

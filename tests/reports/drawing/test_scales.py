@@ -36,6 +36,12 @@ def test_marked_values_are_round_and_written_alike(low, high, first, second):
     assert written(low, high)[:2] == [first, second]
 
 
+def test_whole_values_have_nothing_marked_between_them():
+    assert written(-0.1, 2.1, whole=True) == ["0", "1", "2"]
+    assert written(-1, 21, whole=True)[:2] == ["0", "5"]
+    assert "0.50" in written(-0.1, 2.1)
+
+
 def test_zero_has_no_sign():
     assert "0" in written(-3, 3)
     assert not [text for text in written(-0.3, 0.3) if text in ("−0", "−0.0")]
