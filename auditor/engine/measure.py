@@ -28,19 +28,26 @@ class CheckRun:
 
 
 def run_checks(
-    checks: tuple[Check, ...], gathered: Gathered, *, report: Callable[[str, int, int], None]
+    checks: tuple[Check, ...],
+    gathered: Gathered,
+    *,
+    report: Callable[[str, int, int], None],
+    quoted: bool = True,
 ) -> tuple[CheckRun, ...]:
-    """Run checks one after the other, linear algebra on one thread so that results agree."""
+    """Run checks one after the other, linear algebra on one thread so that results agree.
+
+    `quoted` says that a record may hold what an error says: that may name an image or a person.
+    """
     runs = []
     with one_blas_thread():
         for i, check in enumerate(checks):
             report("checks", i, len(checks))
-            runs.append(_run(check, CheckEvidence(check, gathered)))
+            runs.append(_run(check, CheckEvidence(check, gathered), quoted=quoted))
     report("checks", len(checks), len(checks))
     return tuple(runs)
 
 
-def _run(check: Check, evidence: CheckEvidence) -> CheckRun:
+def _run(check: Check, evidence: CheckEvidence, *, quoted: bool) -> CheckRun:
     results: list[Result] = []
     crash: str | None = None
     try:
@@ -52,8 +59,9 @@ def _run(check: Check, evidence: CheckEvidence) -> CheckRun:
     except NotMeasurableError as error:
         results = [Unmeasured("check", Subject(), error.reason, error.remedy)]
     except Exception as error:  # noqa: BLE001 - the engine alone turns a crash into NOT_RUN
-        crash = traceback.format_exc()
-        reason = f"The check crashed: {type(error).__name__}: {error}"
+        said = f"{type(error).__name__}: {error}" if quoted else type(error).__name__
+        crash = traceback.format_exc() if quoted else _places(error)
+        reason = f"The check crashed: {said}"
         remedy = "Report this with the traceback that the record keeps; the check measured nothing."
         results = [Unmeasured("check", Subject(), reason, remedy)]
     if not any(isinstance(r, Measure | Unmeasured) for r in results):
@@ -71,6 +79,12 @@ def _run(check: Check, evidence: CheckEvidence) -> CheckRun:
         traceback=crash,
     )
     return CheckRun(kept, tables)
+
+
+def _places(error: Exception) -> str:
+    """Where an error was raised and what kind it is, without what it and its causes say."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"{frames}{type(error).__name__} (what it says may name images or people)\n"
 
 
 def _short(result: Result) -> Result:

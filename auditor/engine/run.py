@@ -133,7 +133,7 @@ def audit_into(
     held.remove_partial()
     with one_blas_thread(), driven(loaded, on) as runner:
         gathered = gather(loaded, store=held, report=_as_show(report), runner=runner)
-    runs = run_checks(loaded.plan.checks, gathered, report=report)
+    runs = run_checks(loaded.plan.checks, gathered, report=report, quoted=not private.written)
     record = _record_of(
         loaded, gathered, runs, spec=spec_file, policy=policy_file, declarations=declarations,
         past=past, started=started, remote=_remote(file.spec, shared),

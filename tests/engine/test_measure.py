@@ -1,10 +1,36 @@
 """What the engine keeps of what a check yields."""
 
-from auditor.engine.measure import _short
+import pytest
+
+from auditor.contract import Check, Words
+from auditor.engine.measure import _short, run_checks
 from auditor.findings import Alike, Axis, Column, Figure, Measure, Subject, Table
 from auditor.stats import Rate
 
 THIRD = 1 / 3
+
+
+class Crashing(Check):
+    id = "test/crashing"
+    topic = "what is told"
+    needs = ()
+    words = {"told": Words("Told", "told")}  # noqa: RUF012 - as checks declare them
+
+    def run(self, evidence):
+        try:
+            raise FileNotFoundError("test/Jane Roe.png")
+        except FileNotFoundError as error:
+            raise RuntimeError("no Jane Roe") from error
+
+
+@pytest.mark.parametrize("quoted", [True, False])
+def test_what_an_error_says_stays_out_of_a_record_of_pseudonyms(quoted):
+    (run,) = run_checks((Crashing(),), None, report=lambda *_: None, quoted=quoted)
+    (left,) = run.results.unmeasured
+    assert ("Jane Roe" in left.reason) is quoted
+    assert ("no Jane Roe\n" in run.results.traceback) is quoted
+    assert left.reason.startswith("The check crashed: RuntimeError")
+    assert "test_measure.py" in run.results.traceback
 
 
 def test_what_is_only_shown_keeps_six_figures_and_estimates_keep_all():
