@@ -100,7 +100,6 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
         sentence=(
             "Objects found where {attribute} goes with their class {this}; where they disagree "
             "{other}; among objects of the same class {gap}.",
-            *_CLEARED,
             _WORST,
         ),
         hundred="Of 100 objects where {attribute} goes with their class it finds {here}; of "
@@ -117,7 +116,6 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
             "How often it is rightly said that {class} is in the image, or is not: where "
             "{attribute} goes with it {this}; where they disagree {other}; among images alike "
             "in it {gap}.",
-            *_CLEARED,
             _WORST,
         ),
         hundred="Of 100 images where {attribute} goes with {class} being there, or not, it is "
@@ -183,7 +181,7 @@ class Metadata(Check):
     )
 
     words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = with_cleared(
-        _WORDS, "accuracy-worth", "found-worth", of="{attribute}"
+        _WORDS, "accuracy-worth", of="{attribute}"
     )
 
     least_conflicting: Annotated[
@@ -200,6 +198,7 @@ class Metadata(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rng = evidence.rng
+        probed = {name for s in evidence.spec.shortcuts for name in s.carried_by or {}}
         graded: list[tuple[Cell, ...]] = []
         cells: dict[str, list[tuple[Cell, ...]]] = {}
         for labelled in _labelled(evidence, most=self.most_classes):
@@ -216,6 +215,8 @@ class Metadata(Check):
                 )
                 yield _association(found, known, subject)
                 worth = self._worth(found, known, subject, rng=rng)
+                if isinstance(worth, Measure) and attribute.name not in probed:
+                    worth = replace(worth, facts={**worth.facts, **self._cleared(found, worth)})
                 yield worth
                 graded.append(self._graded(found, worth, known, attribute))
                 cells.setdefault(_kind(known), []).extend(cell_rows(found, known, attribute))
@@ -246,11 +247,15 @@ class Metadata(Check):
         )
         if few is not None:
             return few
-        worth = _measured(found, known, subject, aligned=aligned, conflicting=conflicting, rng=rng)
-        return replace(worth, facts={**worth.facts, **self._cleared(found, worth)})
+        return _measured(found, known, subject, aligned=aligned, conflicting=conflicting, rng=rng)
 
     def _cleared(self, found: Association, worth: Measure) -> Mapping[str, Any]:
-        """The facts of what is shown not to be used: too little is worth, or nothing offers it."""
+        """The facts of what is shown not to be used: too little is worth, or nothing offers it.
+
+        Of objects, and of classes in images, nothing is cleared: it may be used for one class.
+        """
+        if worth.name != "accuracy-worth":
+            return {}
         facts = cleared(worth.estimate, margin=MARGIN)
         most, p = bound(found.strength, side="high"), worth.facts["dependence_p"]
         if facts or bound(worth.estimate, side="low") > 0:
