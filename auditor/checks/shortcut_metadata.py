@@ -60,16 +60,13 @@ _LEAST_TOLD = 100
 """Images, of different units, by which it is told that answers do not go with an attribute."""
 
 
-def _cleared_words(what: str = "") -> tuple[str, str]:
-    """Sentences of what is shown not to be used; `what` says for what."""
-    return (
-        f"That clears {{attribute}}{what}: it is not shown to be worth anything, and shown to be "
-        "worth less than {cleared_below:points} points.",
-        f"That clears {{attribute}}{what}: no worth is shown, all of 10 points or more is ruled "
-        "out, it goes with the label by {goes_with:.2f} of 1 at most, and among {rows} of the same "
-        "label scores and answers do not go with it (p = {no_p:.2g}).",
-    )
-
+_CLEARED = (
+    "That clears {attribute}: it is not shown to be worth anything, and shown to be worth less "
+    "than {cleared_below:points} points.",
+    "That clears {attribute}: no worth is shown, all of 10 points or more is ruled out, it goes "
+    "with the label by {goes_with:.2f} of 1 at most, and among images of the same label scores and "
+    "answers do not go with it (p = {no_p:.2g}).",
+)
 
 _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
     "association": Words(
@@ -93,7 +90,7 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
         sentence=(
             "Accuracy where {attribute} goes with the label {this}; where they disagree "
             "{other}; among images of the same label {gap}.",
-            *_cleared_words(),
+            *_CLEARED,
             _WORST,
         ),
         hundred="Of 100 images where {attribute} goes with the label it answers {here} "
@@ -110,7 +107,6 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
         sentence=(
             "Objects found where {attribute} goes with their class {this}; where they disagree "
             "{other}; among objects of the same class {gap}.",
-            *_cleared_words(" for what is found"),
             _WORST,
         ),
         hundred="Of 100 objects where {attribute} goes with their class it finds {here}; of "
@@ -127,7 +123,6 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
             "How often it is rightly said that {class} is in the image, or is not: where "
             "{attribute} goes with it {this}; where they disagree {other}; among images alike "
             "in it {gap}.",
-            *_cleared_words(" for {class}"),
             _WORST,
         ),
         hundred="Of 100 images where {attribute} goes with {class} being there, or not, it is "
@@ -193,11 +188,7 @@ class Metadata(Check):
     )
 
     words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = with_cleared(
-        _WORDS,
-        {
-            "accuracy-worth": "{attribute} cleared",
-            "found-worth": "{attribute} cleared for what is found",
-        },
+        _WORDS, {"accuracy-worth": "{attribute} cleared"}
     )
 
     least_conflicting: Annotated[
@@ -214,6 +205,7 @@ class Metadata(Check):
 
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rng = evidence.rng
+        probed = {name for s in evidence.spec.shortcuts for name in s.carried_by or {}}
         graded: list[tuple[Cell, ...]] = []
         cells: dict[str, list[tuple[Cell, ...]]] = {}
         for labelled in _labelled(evidence, most=self.most_classes):
@@ -230,6 +222,9 @@ class Metadata(Check):
                 )
                 yield _association(found, known, subject)
                 worth = self._worth(found, known, subject, rng=rng)
+                if isinstance(worth, Measure) and attribute.name not in probed:
+                    facts = self._cleared(found, worth, known, rng=rng)
+                    worth = replace(worth, facts={**worth.facts, **facts})
                 yield worth
                 graded.append(self._graded(found, worth, known, attribute))
                 cells.setdefault(_kind(known), []).extend(cell_rows(found, known, attribute))
@@ -260,9 +255,7 @@ class Metadata(Check):
         )
         if few is not None:
             return few
-        worth = _measured(found, known, subject, aligned=aligned, conflicting=conflicting, rng=rng)
-        facts = self._cleared(found, worth, known, rng=rng)
-        return replace(worth, facts={**worth.facts, **facts})
+        return _measured(found, known, subject, aligned=aligned, conflicting=conflicting, rng=rng)
 
     def _cleared(
         self, found: Association, worth: Measure, known: LabelledRows, *, rng: np.random.Generator
@@ -270,8 +263,11 @@ class Metadata(Check):
         """The facts of what is shown not to be used: too little is worth, or nothing offers it.
 
         Worth alone tells of what goes with the label here. What else the model makes of an
-        attribute shows in its scores and answers, and is asked of them.
+        attribute shows in its scores and answers, and is asked of them. Of objects, and of classes
+        in images, nothing is cleared: it may be used for one class.
         """
+        if worth.name != "accuracy-worth":
+            return {}
         low, high = (bound(worth.estimate, side=side) for side in ("low", "high"))
         p = worth.facts["dependence_p"]
         if not (-2 * MARGIN < low <= 0 <= high < 2 * MARGIN and p > _ALPHA):
@@ -283,11 +279,8 @@ class Metadata(Check):
         if p <= _ALPHA:
             return {}
         most = bound(found.strength, side="high")
-        if most < self.least_association:
-            rows = "images" if known.of == "image" else "objects"
-            offered = {"cleared": True, "goes_with": most, "no_p": p, "rows": rows}
-        else:
-            offered = {}
+        offers = most >= self.least_association
+        offered = {} if offers else {"cleared": True, "goes_with": most, "no_p": p}
         return cleared(worth.estimate, margin=MARGIN) or offered
 
     def _graded(

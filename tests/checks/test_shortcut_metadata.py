@@ -204,6 +204,19 @@ def test_what_is_used_otherwise_than_the_data_offer_it_is_not_cleared(worlds, se
     assert "cleared" not in found["accuracy-worth:attribute=phone@test"].facts
 
 
+def test_what_a_named_artefact_is_carried_by_is_cleared_by_its_probe_alone(worlds):
+    evidence = world(worlds, seed=0, n=6000)
+    carried = {"name": "badge", "region": (0.0, 0.0, 0.1, 0.1), "carried_by": {"phone": "p"}}
+    evidence.spec = worlds.spec(shortcuts=(carried,))
+    worth = worlds.measures(Metadata(), evidence)["accuracy-worth:attribute=phone@test"]
+    assert CLEARS not in worlds.sentence(Metadata, worth)
+
+
+def test_nothing_is_cleared_of_objects_which_may_be_used_for_one_class():
+    for name in ("found-worth", "presence-worth"):
+        assert "cleared" not in str(Metadata.words[name])
+
+
 def test_few_images_clear_nothing(worlds):
     _, said = worth_and_words(worlds, seed=1, together=0.75, n=120)
     assert CLEARS not in said
