@@ -27,7 +27,7 @@ FACTS = 3
 PICTURES = 2
 """Pictures that a chapter shows open."""
 
-ROWS = 80
+ROWS = 90
 FIGURES = 8
 OPEN_TABLE_ROWS = 8
 OPEN_TABLE_COLUMNS = 8

@@ -15,7 +15,7 @@ from auditor.reports.finding_view import finding_view
 from auditor.reports.html import FOOTER, report_html
 from auditor.reports.ordering import ordered
 
-VOID = {"meta", "img", "br", "hr", "link", "input"}
+VOID = {"meta", "img", "br", "hr", "link", "input", "wbr"}
 
 
 class Page(HTMLParser):
