@@ -21,6 +21,15 @@ from auditor.scoring.rates import (
 from auditor.scoring.rows import Rows
 from auditor.stats import Normal, mean
 
+_SUREST = Words(
+    title="Accuracy where it answers only what it is surest of, share answered: {coverage}, "
+    "{split} data",
+    short="accuracy on the surest {coverage} of {rows}",
+    sentence="Right on the surest {covered:percent} of the {split} {rows}: {count} of {n} = "
+    "{value}.",
+    action="leave more images to a person",
+)
+
 
 @dataclass(frozen=True)
 class Abstention(Check):
@@ -53,13 +62,13 @@ class Abstention(Check):
         LabelledSplits(),
     )
     words: ClassVar = {
-        "accuracy-at-coverage": Words(
-            title="Accuracy where it answers only what it is surest of, share answered: "
-            "{coverage}, {split} data",
-            short="accuracy on the surest {covered:percent} of {rows}",
-            sentence="Right on the surest {covered:percent} of the {split} {rows}: {count} of {n} "
-            "= {value}.",
-            action="leave more images to a person",
+        "accuracy-at-coverage": (
+            replace(
+                _SUREST,
+                title=f"{_SUREST.title}{{covered:if}}",
+                short="accuracy on the surest {covered:percent} of {rows}",
+            ),
+            _SUREST,
         ),
         "aurc": Words(
             title="Share of wrong answers, averaged over all shares answered, {split} data",

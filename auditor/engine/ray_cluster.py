@@ -194,7 +194,15 @@ def _joined(on: OnRay, address: str) -> Iterator[Cluster]:
         _require_client()
     else:
         _try_out(on, address)
-    with _connection(ray, on, address=address):
+    with ExitStack() as held:
+        for left in reversed(range(_STARTS)):
+            try:
+                held.enter_context(_connection(ray, on, address=address))
+                break
+            except ClusterError as error:
+                # A busy node is too slow to start the process that would serve this one.
+                if not left or "Initialization failure from server" not in str(error):
+                    raise
         has = ray.cluster_resources()
         cpus = int(has.get("CPU", 0))
         if not cpus:

@@ -131,6 +131,26 @@ def test_a_start_that_fails_otherwise_is_not_tried_again(monkeypatch):
     assert len(starts) == 1
 
 
+def test_a_node_that_was_slow_to_serve_is_asked_again(monkeypatch):
+    asked = []
+
+    def init(**given):
+        asked.append(given["address"])
+        if len(asked) == 1:
+            raise ConnectionAbortedError("Initialization failure from server: timed out")
+
+    ray = types.SimpleNamespace(
+        init=init, shutdown=lambda: None, cluster_resources=lambda: {"CPU": 2.0},
+        nodes=lambda: [{"Alive": True}],
+    )  # fmt: skip
+    monkeypatch.setattr(ray_cluster, "_knock", lambda address: None)
+    monkeypatch.setattr(ray_cluster, "_require_client", lambda: None)
+    monkeypatch.setattr(ray_cluster, "_ray", lambda: ray)
+    with ray_cluster._joined(OnRay(address="ray://head:1"), "ray://head:1") as found:
+        assert (found.workers, found.nodes) == (2, 1)
+    assert asked == ["ray://head:1"] * 2
+
+
 def test_ray_address_names_the_cluster_of_plain_ray(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "10.1.2.3:6379")
     assert OnRay.of("ray").address == "10.1.2.3:6379"
