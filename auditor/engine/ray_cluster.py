@@ -16,8 +16,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -52,7 +52,7 @@ _KNOCK_S = 5.0
 _TRIAL_S = 60.0
 _PROBE_S = 120.0
 _STARTS = 3
-"""Times that a cluster of our own is started: Ray gives its node 30 seconds, busy or not."""
+"""Times that a connection is tried: Ray gives a node 30 seconds to start, busy or not."""
 
 
 @dataclass(frozen=True)
@@ -155,26 +155,48 @@ def _own(on: OnRay, model_bytes: int) -> Iterator[Cluster]:
     memory = max(memory_allowed(), workers * worker_bytes(model_bytes))
     ray = _own_ray()
     with ExitStack() as held:
-        for left in reversed(range(_STARTS)):
-            # Sockets lie in the folder, and their paths may have 107 bytes.
-            folder = Path(tempfile.mkdtemp(prefix="auditor-ray-", dir="/tmp"))
-            held.callback(shutil.rmtree, folder, ignore_errors=True)
-            started = _connection(
-                ray, on,
-                address="local", num_cpus=workers, include_dashboard=False,
-                _node_ip_address="127.0.0.1", _temp_dir=str(folder),
-                _memory=memory, object_store_memory=_OBJECTS,
-                _plasma_directory=None if _room("/dev/shm") > 2 * _OBJECTS else str(folder),
-            )  # fmt: skip
-            try:
-                held.enter_context(started)
-                break
-            except ClusterError as error:
-                _end_processes_of(folder)
-                if not left or "timed out during startup" not in str(error):
-                    raise
+        _connect(
+            held,
+            lambda: _started(ray, on, workers=workers, memory=memory),
+            slow="timed out during startup",
+        )
         gpus = float(ray.cluster_resources().get("GPU", 0))
         yield Cluster(ray, on, workers, nodes=1, gpus=gpus)
+
+
+@contextmanager
+def _started(ray: Any, on: OnRay, *, workers: int, memory: int) -> Iterator[None]:
+    """A cluster of this machine's own in a folder that goes with it."""
+    # Sockets lie in the folder, and their paths may have 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="auditor-ray-", dir="/tmp"))
+    try:
+        with _connection(
+            ray, on,
+            address="local", num_cpus=workers, include_dashboard=False,
+            _node_ip_address="127.0.0.1", _temp_dir=str(folder),
+            _memory=memory, object_store_memory=_OBJECTS,
+            _plasma_directory=None if _room("/dev/shm") > 2 * _OBJECTS else str(folder),
+        ):  # fmt: skip
+            yield
+    except ClusterError:
+        _end_processes_of(folder)
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _connect(
+    held: ExitStack, connection: Callable[[], AbstractContextManager[None]], *, slow: str
+) -> None:
+    """Enter a connection, tried again where Ray's error says `slow`: that of a busy machine."""
+    for left in reversed(range(_STARTS)):
+        try:
+            held.enter_context(connection())
+        except ClusterError as error:
+            if not left or slow not in str(error):
+                raise
+        else:
+            return
 
 
 def _end_processes_of(folder: Path) -> None:
@@ -195,14 +217,7 @@ def _joined(on: OnRay, address: str) -> Iterator[Cluster]:
     else:
         _try_out(on, address)
     with ExitStack() as held:
-        for left in reversed(range(_STARTS)):
-            try:
-                held.enter_context(_connection(ray, on, address=address))
-                break
-            except ClusterError as error:
-                # A busy node is too slow to start the process that would serve this one.
-                if not left or "Initialization failure from server" not in str(error):
-                    raise
+        _connect(held, lambda: _connection(ray, on, address=address), slow="Initialization failure")
         has = ray.cluster_resources()
         cpus = int(has.get("CPU", 0))
         if not cpus:
