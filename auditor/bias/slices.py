@@ -8,16 +8,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
+from auditor.bias.confirming_half import ALPHA, ConfirmingHalf
 from auditor.bias.slice_features import (
-    Described,
     Looked,
-    Trait,
     described,
     seen_by_model,
-    traits,
 )
 from auditor.bias.slice_rows import ScoredRows
-from auditor.bias.slice_search import Candidate, Errors, beyond_alike, candidates, unannounced
+from auditor.bias.slice_search import Candidate, Errors, candidates
 from auditor.bias.slice_tables import MOST_TRAITS, slice_forest, slice_table, strongest
 from auditor.bias.split_half import first_half
 from auditor.contract import (
@@ -33,21 +31,15 @@ from auditor.contract import (
 )
 from auditor.contract.quantity_words import NAMINGS
 from auditor.contract.words import EITHER_WAY, FROM_0
-from auditor.findings import Measure, Result, RowKind, Side, Subject, Unmeasured
+from auditor.findings import Measure, Result, RowKind, Subject, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, count_units, worst_first
 from auditor.scoring.outcomes import Outcomes
 from auditor.stats import (
     Exact,
-    RateDifference,
     holm,
-    mean_difference,
-    p_value,
-    rate,
-    rate_difference,
 )
 from auditor.stats.resampling import whole_units
 
-ALPHA = 0.05
 LEAST_UNITS = 4 * MIN_UNITS
 """Fewer units than this hold no slice and rest with ten each in both halves."""
 
@@ -216,7 +208,7 @@ class Slices(Check):
             most=self.most_candidates,
             rng=rng,
         )
-        other = _Other.of(known, told, half, unit)
+        other = ConfirmingHalf.of(known, told, half, unit)
         confirmed = _confirmed(other, suspects)
         distinct = _distinct(other, confirmed)
         yield _count(
@@ -249,72 +241,6 @@ def _looked(evidence: Evidence, of: RowKind) -> tuple[Looked, np.ndarray]:
 
 
 @dataclass(frozen=True)
-class _Other:
-    """The half of the units that confirms, and the mask `keep` (n,) that it was taken by.
-
-    `unannounced` (rows,) are errors beyond those of images that the model is as sure of; None where
-    there are no scores to tell.
-    """
-
-    looked: Looked
-    unannounced: np.ndarray | None
-    unit: np.ndarray | None
-    traits: tuple[Trait, ...]
-    keep: np.ndarray
-
-    @classmethod
-    def of(
-        cls, looked: Looked, told: Described, half: np.ndarray, unit: np.ndarray | None
-    ) -> _Other:
-        keep = ~half
-        rest = looked.take(keep)
-        sure = unannounced(rest, half=keep[keep]) if isinstance(rest, Outcomes) else None
-        return cls(
-            looked=rest,
-            unannounced=sure,
-            unit=None if unit is None else unit[keep],
-            traits=traits(rest, Described(told.features, told.values[keep])),
-            keep=keep,
-        )
-
-    def p_worse(self, inside: np.ndarray) -> float:
-        """P-value of "not worse than all others", or than those that are alike in some way.
-
-        Alike are images of its labels, of its answers, and those that the model is as sure of.
-        """
-        wrong, everyone = ~self.looked.correct, np.ones(len(inside), dtype=bool)
-        beyond = [beyond_alike(wrong, of, half=everyone) for of in self.looked.alike]
-        beyond += [] if self.unannounced is None else [self.unannounced]
-        alike = (mean_difference(values, member=inside, unit=self.unit) for values in beyond)
-        return max(
-            p_value(self.gap(inside), limit=0, exceeds="below"),
-            *(p_value(gap, limit=0, exceeds="above") for gap in alike),
-        )
-
-    def gap(self, inside: np.ndarray) -> RateDifference:
-        return rate_difference(self.looked.correct, member=inside, unit=self.unit)
-
-    def side(self, keep: np.ndarray) -> Side:
-        """Accuracy over the images under a mask."""
-        unit = None if self.unit is None else self.unit[keep]
-        return Side(rate(self.looked.correct[keep], unit=unit), int(keep.sum()))
-
-    def is_worse_among(self, inside: np.ndarray, among: np.ndarray) -> bool:
-        """Whether a slice's images under a mask are shown to be worse than the mask's others."""
-        part = replace(
-            self,
-            looked=self.looked.take(among),
-            unannounced=None if self.unannounced is None else self.unannounced[among],
-            unit=None if self.unit is None else self.unit[among],
-        )
-        own = inside[among]
-        return part.has_both_sides(own) and part.p_worse(own) <= ALPHA
-
-    def has_both_sides(self, inside: np.ndarray) -> bool:
-        return all(count_units(side, self.unit) >= MIN_UNITS for side in (inside, ~inside))
-
-
-@dataclass(frozen=True)
 class _Slice:
     """A confirmed candidate: its images on the confirming half, and its adjusted p-value."""
 
@@ -323,7 +249,7 @@ class _Slice:
     p: float
 
 
-def _confirmed(other: _Other, suspects: tuple[Candidate, ...]) -> list[_Slice]:
+def _confirmed(other: ConfirmingHalf, suspects: tuple[Candidate, ...]) -> list[_Slice]:
     """Candidates shown to be worse, the most clearly worse first; likelier ones get more."""
     sides = [(c.member[other.keep], c.rule) for c in suspects]
     asked = [(inside, rule) for inside, rule in sides if other.has_both_sides(inside)]
@@ -337,7 +263,7 @@ def _confirmed(other: _Other, suspects: tuple[Candidate, ...]) -> list[_Slice]:
     return sorted(found, key=lambda s: s.p)
 
 
-def _distinct(other: _Other, confirmed: list[_Slice]) -> list[_Slice]:
+def _distinct(other: ConfirmingHalf, confirmed: list[_Slice]) -> list[_Slice]:
     """Confirmed slices that are not others over again, in order.
 
     One is another over again when it is shown to be worse neither outside of that other one nor
@@ -354,7 +280,7 @@ def _distinct(other: _Other, confirmed: list[_Slice]) -> list[_Slice]:
     return kept
 
 
-def _count(other: _Other, distinct: list[_Slice], facts: dict[str, Any]) -> Measure:
+def _count(other: ConfirmingHalf, distinct: list[_Slice], facts: dict[str, Any]) -> Measure:
     return Measure(
         name="confirmed-slices",
         subject=_everyone(other.looked.of),
@@ -370,7 +296,7 @@ def _count(other: _Other, distinct: list[_Slice], facts: dict[str, Any]) -> Meas
     )
 
 
-def _measure(other: _Other, one: _Slice, number: int) -> Measure:
+def _measure(other: ConfirmingHalf, one: _Slice, number: int) -> Measure:
     looked, unit, inside = other.looked, other.unit, one.inside
     return Measure(
         name=looked.headline,

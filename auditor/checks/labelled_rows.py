@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.comparing.same_truth import told_classes
+from auditor.contract import ClassScores, Evidence
 from auditor.data.dataset import Dataset
 from auditor.findings import RowKind
 from auditor.scoring.outcomes import Outcomes
@@ -20,6 +21,8 @@ Names = NDArray[np.object_]
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+CLASS_SCORES = ClassScores(optional=True)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,18 @@ class LabelledRows:
         """What is counted where too few are there."""
         return f"{self.of}s" if self.units is None else "units"
 
+    @property
+    def worth_name(self) -> str:
+        """The measure of what it is worth that an attribute agrees with the label."""
+        if self.about == "presence":
+            return "presence-worth"
+        return "accuracy-worth" if self.of == "image" else "found-worth"
+
+    @property
+    def kind(self) -> str:
+        """What of `about` and `of` is told in one table."""
+        return "presence" if self.about == "presence" else self.of
+
     def groups(self, attribute: str) -> Names:
         return self.dataset.groups(attribute)
 
@@ -74,6 +89,16 @@ class LabelledRows:
             units=None if self.units is None else self.units[keep],
             answers=None if self.answers is None else self.answers[keep],
         )
+
+
+def labelled_rows(evidence: Evidence, *, most: int) -> Iterator[LabelledRows]:
+    """What attributes are held against: labels of images, or of objects, or classes in images."""
+    if evidence.has(CLASS_SCORES):
+        yield of_classifier(evidence.answers())
+        return
+    if "object" in evidence.kinds:
+        yield of_objects(evidence.scored("test", of="object"))
+    yield from of_presence(evidence.scored("test", of="image"), most=most)
 
 
 def of_classifier(outcomes: Outcomes) -> LabelledRows:

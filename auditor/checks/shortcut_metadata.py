@@ -17,7 +17,7 @@ from auditor.checks.association import (
     units_by_label,
 )
 from auditor.checks.attribute_cells import cell_rows, cell_table, heat, worst_cell
-from auditor.checks.labelled_rows import LabelledRows, of_classifier, of_objects, of_presence
+from auditor.checks.labelled_rows import CLASS_SCORES, LabelledRows, labelled_rows
 from auditor.checks.shortcut_grades import (
     COLUMNS,
     MARGIN,
@@ -29,7 +29,6 @@ from auditor.checks.shortcut_grades import (
 from auditor.contract import (
     Attributes,
     Check,
-    ClassScores,
     Evidence,
     Need,
     Predictions,
@@ -38,19 +37,10 @@ from auditor.contract import (
 )
 from auditor.contract.words import EITHER_WAY
 from auditor.data.dataset import MISSING_GROUP, Attribute
-from auditor.findings import (
-    Cell,
-    Measure,
-    Result,
-    Side,
-    Subject,
-    Table,
-    Unmeasured,
-)
+from auditor.findings import Cell, Measure, Result, Side, Subject, Table, Unmeasured
 from auditor.scoring.comparison import count_units, too_few, worst_first
 from auditor.stats import bound, rate
 
-_SCORES = ClassScores(optional=True)
 _WORST = (
     "Lowest of {cells} combinations: “{worst[label]}”, where {attribute} is {worst[group]}: "
     "{worst[share]:percent} ({worst[low]:percent} to {worst[high]:percent}) of {worst[n]:,}."
@@ -173,7 +163,7 @@ class Metadata(Check):
     topic: ClassVar[str] = "whether circumstances decide"
     needs: ClassVar[tuple[Need, ...]] = (
         Predictions(),
-        _SCORES,
+        CLASS_SCORES,
         Truth(),
         Attributes(roles=("nuisance",)),
     )
@@ -208,7 +198,7 @@ class Metadata(Check):
         probed = {name for s in evidence.spec.shortcuts for name in s.carried_by or {}}
         graded: list[tuple[Cell, ...]] = []
         cells: dict[str, list[tuple[Cell, ...]]] = {}
-        for labelled in _labelled(evidence, most=self.most_classes):
+        for labelled in labelled_rows(evidence, most=self.most_classes):
             for attribute in labelled.dataset.attributes_of("nuisance"):
                 known = labelled.take(labelled.groups(attribute.name) != MISSING_GROUP)
                 keys = {"attribute": attribute.name, **labelled.keys}
@@ -227,7 +217,7 @@ class Metadata(Check):
                     worth = replace(worth, facts={**worth.facts, **facts})
                 yield worth
                 graded.append(self._graded(found, worth, known, attribute))
-                cells.setdefault(_kind(known), []).extend(cell_rows(found, known, attribute))
+                cells.setdefault(known.kind, []).extend(cell_rows(found, known, attribute))
                 if labelled.about == "class":
                     yield heat(found, known, attribute)
         if graded:
@@ -245,7 +235,7 @@ class Metadata(Check):
                 int(conflicting.sum()), self.least_conflicting, known, subject
             )
         few = too_few(
-            _worth_name(known),
+            known.worth_name,
             subject,
             sides={
                 "the part where attribute and label agree": count_units(aligned, known.units),
@@ -298,26 +288,6 @@ class Metadata(Check):
         return row if isinstance(worth, Measure) else (*row[:-1], str(Grade.INCONCLUSIVE))
 
 
-def _labelled(evidence: Evidence, *, most: int) -> Iterator[LabelledRows]:
-    """What attributes are held against: labels of images, or of objects, or classes in images."""
-    if evidence.has(_SCORES):
-        yield of_classifier(evidence.answers())
-        return
-    if "object" in evidence.kinds:
-        yield of_objects(evidence.scored("test", of="object"))
-    yield from of_presence(evidence.scored("test", of="image"), most=most)
-
-
-def _worth_name(known: LabelledRows) -> str:
-    if known.about == "presence":
-        return "presence-worth"
-    return "accuracy-worth" if known.of == "image" else "found-worth"
-
-
-def _kind(known: LabelledRows) -> str:
-    return "presence" if known.about == "presence" else known.of
-
-
 def _measured(
     found: Association,
     known: LabelledRows,
@@ -332,7 +302,7 @@ def _measured(
     )
     both = aligned | conflicting
     return Measure(
-        name=_worth_name(known),
+        name=known.worth_name,
         subject=subject,
         estimate=worth,
         scale="difference",
@@ -369,11 +339,11 @@ def _nothing_to_associate(
     if len(groups) >= 2 and len(labels) >= 2:
         everyone = np.ones(len(known), dtype=bool)
         sides = {"the labelled test data": count_units(everyone, known.units)}
-        return too_few(_worth_name(known), subject, sides=sides, noun=known.noun)
+        return too_few(known.worth_name, subject, sides=sides, noun=known.noun)
     what = "group" if len(groups) < 2 else "label"
     rows = "Labelled test images" if known.of == "image" else "Test objects"
     return Unmeasured(
-        name=_worth_name(known),
+        name=known.worth_name,
         subject=subject,
         reason=f"{rows} with a value of {attribute.name} have fewer than two "
         f"{what}s: nothing can go together.",
@@ -387,7 +357,7 @@ def _too_few_conflicting(
     name = subject.get("attribute")
     rows = f"test {known.of}s"
     return Unmeasured(
-        name=_worth_name(known),
+        name=known.worth_name,
         subject=subject,
         reason=f"Only {found} {rows} show a label that is rare for their {name}; with fewer "
         f"than {least} it cannot be seen whether the model leans on {name}.",

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from auditor.data.annotation_names import DRAWN_FOLDERS, IMAGE_FOLDERS
 from auditor.data.annotation_search import Photos, find_annotations, is_coco, nothing_found
-from auditor.data.annotations import DRAWN_FOLDERS, IMAGE_FOLDERS
 from auditor.data.class_map_files import MAP_SUFFIXES
 from auditor.data.image_folder import image_names
 from auditor.data.image_places import NOTHING_GIVEN, Given

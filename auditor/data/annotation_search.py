@@ -18,7 +18,7 @@ from PIL import Image
 from auditor.data.annotation_files.coco import image_name, read_coco
 from auditor.data.annotation_files.pascal_voc import read_pascal_voc
 from auditor.data.annotation_files.yolo import read_yolo
-from auditor.data.annotations import places_of
+from auditor.data.annotation_names import places_of
 from auditor.data.attribute_guesses import FoundAttribute, attributes_in
 from auditor.data.class_choice import CLASS_FILES
 from auditor.data.class_map_files import maps_by_name

@@ -16,7 +16,8 @@ from auditor.data.annotate import (
     maps_of,
     result_of,
 )
-from auditor.data.annotations import MAX_LISTED, Failing, ImageHeader, Reading, annotated, places
+from auditor.data.annotation_names import places
+from auditor.data.annotations import MAX_LISTED, Failing, ImageHeader, Reading, annotated
 from auditor.data.class_map_files import usable_maps
 from auditor.data.dataset import Dataset
 from auditor.data.manifest import ReadDataset

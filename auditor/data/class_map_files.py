@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from auditor.data.annotations import MAX_LISTED, SHORTER_NAMES, ImageHeader
+from auditor.data.annotation_names import SHORTER_NAMES
+from auditor.data.annotations import MAX_LISTED, ImageHeader
 from auditor.data.class_maps import MOST_MAP_BYTES, PixelClasses, numbers_in
 from auditor.errors import DataError
 from auditor.opening import why_not

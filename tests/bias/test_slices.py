@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from auditor.bias import slice_features
+from auditor.bias.confirming_half import ConfirmingHalf
 from auditor.bias.slice_features import described, seen_by_model, traits
 from auditor.bias.slice_search import Candidate, Errors, candidates
-from auditor.bias.slices import Slices, _confirmed, _Other
+from auditor.bias.slices import Slices, _confirmed
 from auditor.contract import Available
 from auditor.findings import Figure, Measure, Table, Unmeasured
 from auditor.scoring.outcomes import Outcomes
@@ -141,7 +142,9 @@ def test_without_taking_the_answer_out_every_model_would_have_a_slice(worlds, mo
     # That it was unsure is then noticed on the other half only.
     assert sum(bool(slices(e)) for e in evidence) <= 2
     monkeypatch.setattr(
-        _Other, "of", lambda *given, of=_Other.of: replace(of(*given), unannounced=None)
+        ConfirmingHalf,
+        "of",
+        lambda *given, of=ConfirmingHalf.of: replace(of(*given), unannounced=None),
     )
     assert sum(bool(slices(e)) for e in evidence) >= 6
 
@@ -167,7 +170,7 @@ def other_half(worlds, **kwargs):
     outcomes = evidence.answers()
     told = described(outcomes, evidence.scan("test"))
     half = np.arange(len(outcomes)) % 2 == 0
-    return _Other.of(outcomes, told, half, None)
+    return ConfirmingHalf.of(outcomes, told, half, None)
 
 
 def test_a_hard_class_and_an_answer_often_wrong_are_not_worse_than_images_alike(worlds):
