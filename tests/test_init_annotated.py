@@ -273,6 +273,29 @@ def test_class_maps_among_the_images_are_refused(tmp_path):
         look_at_annotated(tmp_path / "d", maps=True)
 
 
+@pytest.mark.parametrize(
+    ("image", "drawn"),
+    [("p{}.jpg", "p{}.png"), ("p{}.jpg", "p{}_mask.png"), ("p{}.png", "p{}_gtFine_labelIds.png"),
+     ("p{}.png", "mask-p{}.png")],
+)  # fmt: skip
+def test_class_maps_beside_their_images_are_refused(tmp_path, image, drawn):
+    for i in range(4):
+        Image.new("RGB", (8, 8)).save(tmp_path / image.format(i))
+        Image.new("P", (8, 8)).save(tmp_path / drawn.format(i))
+    says = rf"class maps among its images \({drawn.format(0)} beside {image.format(0)}\)"
+    with pytest.raises(DataError, match=says):
+        look_at_annotated(tmp_path, maps=True)
+
+
+def test_images_of_two_formats_are_no_class_maps(tmp_path):
+    (tmp_path / "data").mkdir()
+    for i in range(4):
+        Image.new("RGB", (8, 8)).save(tmp_path / "data" / f"p{i}.jpg")
+        Image.new("RGB", (8, 8)).save(tmp_path / "data" / f"q{i}.png")
+    with pytest.raises(DataError, match="holds no class maps"):
+        look_at_annotated(tmp_path / "data", maps=True)
+
+
 def test_the_pixels_that_were_drawn_on_are_read_from_stated_sizes(tmp_path):
     folder = photos(tmp_path / "data" / "images", n=3)
     exif = Image.Exif()

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from auditor.data.annotation_names import DRAWN_FOLDERS, IMAGE_FOLDERS
 from auditor.data.annotation_search import Photos, find_annotations, is_coco, nothing_found
-from auditor.data.class_map_files import MAP_SUFFIXES
+from auditor.data.class_map_files import MAP_SUFFIXES, map_among
 from auditor.data.image_folder import image_names
 from auditor.data.image_places import NOTHING_GIVEN, Given
 from auditor.data.looking import (
@@ -104,15 +104,18 @@ def _annotated(images: _Images, maps: bool, photos: Photos) -> FoundSplit:
 
 
 def _require_apart(files: Mapping[str, Path], folder: Path) -> None:
-    """Raise DataError where folders of class maps lie among those of the images."""
-    for name in (n for n in files if n.lower().endswith(MAP_SUFFIXES)):
-        among = [p for p in PurePosixPath(name).parents if p.name.lower() in DRAWN_FOLDERS]
-        if among:
-            raise DataError(
-                f"{folder} holds class maps among its images ({among[0]}), which would be audited "
-                "as images. Give each kind a folder of its own, as images/scene1 and masks/scene1, "
-                "or a manifest with a column `annotation`."
-            )
+    """Raise DataError where class maps lie among the images, in folders of their own or beside."""
+    drawn = [PurePosixPath(n) for n in files if n.lower().endswith(MAP_SUFFIXES)]
+    folders = (up for n in drawn for up in n.parents if up.name.lower() in DRAWN_FOLDERS)
+    among = next(map(str, folders), None)
+    if among is None and (pair := map_among(sorted(files))) is not None:
+        among = f"{pair[1]} beside {pair[0]}"
+    if among is not None:
+        raise DataError(
+            f"{folder} holds class maps among its images ({among}), which would be audited "
+            "as images. Give each kind a folder of its own, as images/scene1 and masks/scene1, "
+            "or a manifest with a column `annotation`."
+        )
 
 
 def _table(data: Path) -> Path | None:

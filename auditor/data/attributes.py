@@ -63,12 +63,14 @@ def group_images(
 def largest_groups(text: pd.Series, most: int) -> tuple[str, ...]:
     """The values that most images have, at most so many; of equally large ones the first by name.
 
+    What is written as ``other`` is among the others, however many images have it.
+
     Examples
     --------
-    >>> largest_groups(pd.Series(["b", "a", "c", "b", "a", None]), 2)
+    >>> largest_groups(pd.Series(["b", "a", "c", "b", "a", None, "other", "other"]), 2)
     ('a', 'b')
     """
-    counts = text.value_counts()
+    counts = text[text != OTHER].value_counts()
     return tuple(sorted(counts.index.astype(str), key=lambda value: (-counts[value], value))[:most])
 
 

@@ -46,6 +46,21 @@ def maps_by_name(images: Sequence[str], files: Sequence[str]) -> Mapping[str, st
     return _with_more(images, files)
 
 
+def map_among(names: Sequence[str]) -> tuple[str, str] | None:
+    """An image and its class map, where most images of one folder have theirs among them."""
+    drawn = [n for n in names if n.lower().endswith(MAP_SUFFIXES)]
+    called = [n for n in drawn if _rank(PurePosixPath(n).stem) < len(_USUAL)]
+    for maps in (drawn, called):
+        images = sorted(set(names) - set(maps))
+        try:
+            found = maps_by_name(images, maps)
+        except DataError:
+            continue
+        if found and 2 * len(found) >= len(images):
+            return next(iter(found.items()))
+    return None
+
+
 def _with_more(images: Sequence[str], files: Sequence[str]) -> Mapping[str, str]:
     stems = [PurePosixPath(name).stem for name in images]
     tail = _TAIL.search(stems[0]) if stems else None

@@ -20,6 +20,7 @@ from auditor.record.tables import table_file_name
 from auditor.reports.annex import CANNOT_TEST
 from auditor.reports.drawing.svg import xml_text
 from auditor.reports.ordering import Ordered, ordered
+from auditor.reports.page_one import not_tested
 from auditor.reports.signed_by import SignedBy, signing_words
 from auditor.reports.templates import environment
 from auditor.reports.why import why
@@ -32,6 +33,8 @@ COLUMNS = 4
 """Columns of numbers in a table of groups."""
 NAME = 80
 """Characters of a group's name in a table."""
+NOT_TESTED = 30
+"""Things by name that were not tested."""
 STATED = 600
 """Characters of a statement; the report has it whole."""
 
@@ -74,7 +77,7 @@ def model_card(record: AuditRecord, *, signed_by: SignedBy | None = None) -> str
         attributes=tuple(_attributes(record, order)),
         counted=order.telling.counted,
         shown=order.telling.shown,
-        not_run=[order.telling.topic(n.check) for n in record.plan.not_run if n.applies],
+        not_tested=not_tested(record, order, most=NOT_TESTED),
         cannot_test=CANNOT_TEST,
         md=markdown,
         line=_line,

@@ -309,7 +309,9 @@ _TYPE_NAMES = {
 def ending_of(graph: OnnxGraph, output: str) -> Ending:
     """What the graph's last operator that changes numbers is, for the output of that name."""
     for node in graph.back_from(output):
-        if node.op_type in _SOFTMAX or _divides_by_its_sum(graph, node):
+        if node.op_type in _SOFTMAX and attribute(node, "axis") != (0,):
+            return "softmax"
+        if _divides_by_its_sum(graph, node):
             return "softmax"
         if node.op_type in _SIGMOID:
             return "sigmoid"

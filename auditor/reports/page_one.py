@@ -224,6 +224,11 @@ def _not_decided(order: Ordered) -> tuple[str, ...]:
 
 
 def _not_tested(record: AuditRecord, order: Ordered) -> str:
+    return "; ".join([*not_tested(record, order, most=6), *NEVER_TESTED])
+
+
+def not_tested(record: AuditRecord, order: Ordered, *, most: int) -> list[str]:
+    """What was asked for and has no number, and which groups are too small, `most` by name."""
     lacking = [f for f in order.findings if f.verdict is Verdict.NOT_RUN]
     by_group = [f for f in lacking if order.measure(f) is None and order.group(f)]
     groups = [shortened(order.group(f), 60) for f in by_group]
@@ -231,8 +236,7 @@ def _not_tested(record: AuditRecord, order: Ordered) -> str:
     names += [order.telling.topic(n.check) for n in record.plan.not_run if n.applies]
     small = [f"too few to tell: {listed(groups, most=3)}"] if groups else []
     # What is not tested is told with commas ("who labelled, and how"): they do not part it.
-    named = [listed(names, most=6, join="; ")] if names else []
-    return "; ".join([*named, *small, *NEVER_TESTED])
+    return ([listed(names, most=most, join="; ")] if names else []) + small
 
 
 def _machine(record: AuditRecord) -> str:

@@ -210,6 +210,13 @@ def test_the_largest_groups_are_those_of_the_test_images_and_the_rest_are_togeth
         AttributeSpec(role="condition", quantiles=2, largest=2)
 
 
+def test_what_is_called_other_is_among_the_others():
+    text = pd.Series(["other"] * 3 + ["a", "a", "b", "c", None])
+    found = group_images(text, name="city", spec=AttributeSpec(role="condition", largest=2))
+    assert found.groups.tolist() == ["other"] * 3 + ["a", "a", "b", "other", MISSING_GROUP]
+    assert found.edges == ("a", "b")
+
+
 def test_declared_values_and_population_are_groups_although_unseen(folder):
     folder.rows(light=["day", "night", "day", "fog"])
     attribute = {

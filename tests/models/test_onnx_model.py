@@ -346,6 +346,16 @@ def test_a_softmax_written_out_is_one_where_the_sum_is_of_the_classes(tmp_path, 
     assert (ending_of(graph, "shares"), ending_of(graph, "others")) == (expected, "none")
 
 
+@pytest.mark.parametrize(("axis", "expected"), [(1, "softmax"), (-1, "softmax"), (0, "none")])
+def test_a_softmax_over_the_images_of_a_batch_is_none(tmp_path, axis, expected):
+    nodes = [helper.make_node("Softmax", ["x"], ["shares"], axis=axis)]
+    info = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", 4]) for n in ("x", "shares")]
+    made = helper.make_graph(nodes, "one operator", info[:1], info[1:])
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)]), str(path))
+    assert ending_of(OnnxGraph(read_onnx(path).model), "shares") == expected
+
+
 def test_onnxruntimes_reason_is_told_and_not_where_it_was_raised(tiny, tmp_path):
     path = tiny.channel_net(tmp_path / "m.onnx")
     model = onnx.load(path)
