@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import socket
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from auditor.data import expectations
 from auditor.data.expectations import Expectation, report_of, validate
 
 FRAME = pd.DataFrame(
@@ -90,3 +94,12 @@ def test_quiet_offline_and_without_traces(tmp_path, monkeypatch, capfd):
     assert dict(os.environ) == before
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_module_is_left_out_for_a_while_and_for_nobody_else(monkeypatch):
+    monkeypatch.delitem(sys.modules, "__hello__", raising=False)
+    with expectations._left_out("__hello__"), pytest.raises(ImportError):
+        importlib.import_module("__hello__")
+    assert importlib.import_module("__hello__")
+    with expectations._left_out("json"):
+        assert importlib.import_module("json") is json
