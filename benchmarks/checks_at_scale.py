@@ -134,9 +134,16 @@ class ArrayEvidence:
         return self.given[split].dataset
 
     def scored(
-        self, split: str = "test", *, part: str = "sound", of: RowKind | None = None, **asked: Any
+        self,
+        split: str = "test",
+        *,
+        part: str = "sound",
+        of: RowKind | None = None,
+        sample: int | None = None,
+        **asked: Any,
     ) -> Rows:
-        return self.rows[split]
+        at = self._sampled(split, sample)
+        return self.rows[split] if at is None else self.rows[split].take(at)
 
     def set_values(self, split: str = "test", **asked: Any) -> tuple[Quantity, ...]:
         return ()
@@ -144,8 +151,23 @@ class ArrayEvidence:
     def fixed_answer(self, split: str = "test") -> None:
         return None
 
-    def answers(self, split: str = "test", *, part: str = "sound", **asked: Any) -> Outcomes:
-        return self.given[split]
+    def answers(
+        self,
+        split: str = "test",
+        *,
+        part: str = "sound",
+        sample: int | None = None,
+        **asked: Any,
+    ) -> Outcomes:
+        at = self._sampled(split, sample)
+        return self.given[split] if at is None else self.given[split].take(at)
+
+    def _sampled(self, split: str, sample: int | None) -> np.ndarray | None:
+        """The images of a pass over a sample, (m,); None where that is all of them."""
+        rows = len(self.given[split])
+        if sample is None or sample >= rows:
+            return None
+        return np.sort(np.random.default_rng(0).permutation(rows)[:sample])
 
     def embedding(self, split: str = "test", *, part: str = "sound") -> np.ndarray:
         return self.embeddings

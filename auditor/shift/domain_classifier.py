@@ -15,7 +15,7 @@ from auditor.stats.rank_features import rank_features
 
 Floats = NDArray[np.float64]
 
-_FEW = 4.0
+_FEW = 6.0
 """By so much, over the units of the smaller side, an area's standard error is widened."""
 
 

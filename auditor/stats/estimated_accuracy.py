@@ -222,10 +222,9 @@ class ByChange:
         `known` as of `estimate`.
         """
         start = self.known if known is None else known
-        here = _drawn(start.unit, rng, draws)
-        there = _drawn(unit, rng, draws) @ values
-        before = here @ start.values
-        right = here @ start.right.astype(np.float64)
+        here = _drawn(np.column_stack([start.values, start.right]), start.unit, rng, draws)
+        there = _drawn(values, unit, rng, draws)
+        before, right = here[:, :-1], here[:, -1]
         slopes, errors = self.left_out
         weight = 1 / np.bincount(self.shifted.family)[self.shifted.family]
         which = rng.choice(len(errors), size=draws, p=weight / weight.sum())
@@ -235,12 +234,16 @@ class ByChange:
         return _share(_angle(right) + moved + off), right
 
 
-def _drawn(unit: NDArray[np.int64], rng: np.random.Generator, draws: int) -> Floats:
-    """Weights of answers, (draws, n), that sum to 1: whole units are drawn."""
+def _drawn(
+    values: Floats, unit: NDArray[np.int64], rng: np.random.Generator, draws: int
+) -> Floats:
+    """Means of columns (n, k) over whole units drawn with replacement, (draws, k)."""
     codes = np.unique(unit, return_inverse=True)[1]
-    n = int(codes.max()) + 1
-    times = rng.multinomial(n, np.full(n, 1 / n), size=draws)[:, codes].astype(np.float64)
-    found: Floats = times / times.sum(axis=1, keepdims=True)
+    sizes = np.bincount(codes).astype(np.float64)
+    sums = np.column_stack([np.bincount(codes, weights=column) for column in values.T])
+    times = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=draws)
+    times = times.astype(np.float64)
+    found: Floats = (times @ sums) / (times @ sizes)[:, None]
     return found
 
 
