@@ -67,7 +67,7 @@ def too_few(
     short = {side: found for side, found in sides.items() if found < MIN_UNITS}
     if not short:
         return None
-    had = " and ".join(f"{side} has {_counted(n, noun)}" for side, n in short.items())
+    had = " and ".join(f"{_counted(n, noun)} of {side}" for side, n in short.items())
     more = " and ".join(
         f"{_counted(MIN_UNITS - n, f'more {noun}')} of {side}" for side, n in short.items()
     )

@@ -331,7 +331,7 @@ def test_few_units_one_group_and_unknown_classes(worlds):
         dataset, worlds.probabilities(np.zeros(380, int))
     )
     reasons = [r for r in Amplification().run(evidence) if isinstance(r, Unmeasured)]
-    assert any("few (g) has 9 units" in r.reason and "1 more unit" in r.remedy for r in reasons)
+    assert any("9 units of few (g)" in r.reason and "1 more unit" in r.remedy for r in reasons)
     assert any("one group, one (h)" in r.reason for r in reasons)
     evidence.spec = worlds.spec(consequences={"adverse": ("bb",)})
     with pytest.raises(SpecError, match="Did you mean 'b'"):

@@ -284,7 +284,7 @@ def test_few_of_a_class_have_calibration_and_no_ranking(worlds):
     }  # fmt: skip
     reasons = [r for r in results if isinstance(r, Unmeasured)]
     assert {r.name for r in reasons} == {"auc-difference"}
-    assert any("x (g) with label b has 9 images" in r.reason for r in reasons)
+    assert any("9 images of x (g) with label b" in r.reason for r in reasons)
     assert any("1 more image of x (g) with label b" in r.remedy for r in reasons)
 
 

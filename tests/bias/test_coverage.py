@@ -249,7 +249,7 @@ def test_nine_units_have_a_reason_and_a_row_in_the_table(worlds):
         "household=accessible@test",
         "household=single@test",
     }
-    assert "accessible (household) has 9 images" in reasons[0].reason
+    assert "9 images of accessible (household)" in reasons[0].reason
     rows = {row[1]: row for row in table_of(evidence).rows if row[2] is None}
     assert rows["accessible (household)"][3:6] == (9, 9, "fewer than 10 units")
     assert rows["accessible (household)"][6] > 10

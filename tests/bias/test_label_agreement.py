@@ -355,10 +355,10 @@ def test_a_group_with_few_double_labels_has_a_reason(worlds):
         if isinstance(r, Unmeasured)
     }
     about = reasons["agreement:hangings=dense@test"]
-    assert "dense (hangings) with labels from two annotators has 9 images" in about.reason
+    assert "9 images of dense (hangings) with labels from two annotators" in about.reason
     assert "alpha:hangings=dense@test" in reasons
     severe = reasons["severity:annotator=ames,hangings=dense@test"]
-    assert "dense (hangings) also labelled by the expert has 9 images" in severe.reason
+    assert "9 images of dense (hangings) also labelled by the expert" in severe.reason
 
 
 def test_annotators_with_little_share_one_reason(worlds):

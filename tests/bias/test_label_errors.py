@@ -282,7 +282,7 @@ def test_a_group_of_nine_and_a_single_group_have_reasons(worlds):
     )
     evidence = worlds.evidence().add(dataset, worlds.probabilities(labels))
     found = reasons(evidence)
-    assert "few (g) has 9 images" in found["flagged:g=few@test"].reason
+    assert "9 images of few (g)" in found["flagged:g=few@test"].reason
     assert "flagged-excess:g=few@test" in found
     assert "All labelled test images are of one group, only (h)" in (
         found["flagged:h=only@test"].reason

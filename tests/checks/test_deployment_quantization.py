@@ -236,7 +236,7 @@ def test_a_group_of_nine_is_said_to_be_too_small(worlds, files):
         ("gap-change", "phone=common@test+int8"),
     }
     (own,) = [r for r in refused if r.name == "accuracy-lost"]
-    assert "rare (phone) has 9 images" in own.reason
+    assert "9 images of rare (phone)" in own.reason
     table = table_of(found, "groups")
     assert [row[2:4] for row in table.rows] == [("common", 181), ("rare", 9)]
     assert table.rows[1][5:] == (None,) * 10

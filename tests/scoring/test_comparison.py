@@ -39,7 +39,7 @@ def test_too_few_names_the_short_side_and_how_many_more():
     subject = Subject.of(building="old")
     assert too_few("accuracy", subject, sides={"old": 10, "the rest": 10}) is None
     reason = too_few("accuracy", subject, sides={"old": 7, "the rest": 90}, noun="rooms")
-    assert "old has 7 rooms" in reason.reason
+    assert "7 rooms of old" in reason.reason
     assert "the rest" not in reason.reason
     assert "at least 3 more rooms of old" in reason.remedy
 
