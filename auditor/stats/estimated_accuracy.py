@@ -234,9 +234,7 @@ class ByChange:
         return _share(_angle(right) + moved + off), right
 
 
-def _drawn(
-    values: Floats, unit: NDArray[np.int64], rng: np.random.Generator, draws: int
-) -> Floats:
+def _drawn(values: Floats, unit: NDArray[np.int64], rng: np.random.Generator, draws: int) -> Floats:
     """Means of columns (n, k) over whole units drawn with replacement, (draws, k)."""
     codes = np.unique(unit, return_inverse=True)[1]
     sizes = np.bincount(codes).astype(np.float64)
