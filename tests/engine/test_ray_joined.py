@@ -1,8 +1,10 @@
 """An audit in a Ray cluster that runs already, and nodes that have not what this machine has."""
 
+import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -45,27 +47,51 @@ def environment(tmp_path_factory):
 def head(environment):
     """The address of a cluster of one node, which finds its `auditor` on PYTHONPATH."""
     node = Path(environment["PYTHONPATH"])
-    temporary = Path("/tmp") / f"ray-joined-{os.getpid()}"
-    ports = free_ports(2)
-    script = [sys.executable, "-m", "ray.scripts.scripts"]
-    start = [*script, "start", "--head", "--num-cpus=2", f"--port={ports[0]}",
-             f"--ray-client-server-port={ports[1]}", "--include-dashboard=false",
-             "--node-ip-address=127.0.0.1", f"--temp-dir={temporary}", "--block",
-             "--object-store-memory=100000000", "--disable-usage-stats"]  # fmt: skip
     (node / "auditor").symlink_to(PACKAGE)
-    with (node / "log").open("w") as log:
-        process = subprocess.Popen(start, env=environment, cwd=node, stdout=log, stderr=log)
+    # Ray gives a node 30 seconds, which a busy machine may not keep.
+    for number in range(3):
+        temporary = Path("/tmp") / f"ray-joined-{os.getpid()}-{number}"
+        ports = free_ports(2)
+        with (node / "log").open("w") as log:
+            started = subprocess.Popen(
+                head_command(ports, temporary), env=environment, cwd=node, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        try:
+            if is_up(started, ports[1]):
+                yield f"ray://127.0.0.1:{ports[1]}"
+                return
+        finally:
+            ended(started)
+            shutil.rmtree(temporary, ignore_errors=True)
+    raise AssertionError((node / "log").read_text())
+
+
+def head_command(ports, temporary):
+    return [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--num-cpus=2",
+            f"--port={ports[0]}", f"--ray-client-server-port={ports[1]}",
+            "--include-dashboard=false", "--node-ip-address=127.0.0.1",
+            f"--temp-dir={temporary}", "--block", "--object-store-memory=100000000",
+            "--disable-usage-stats"]  # fmt: skip
+
+
+def is_up(process, port):
+    until = time.monotonic() + 120
+    while time.monotonic() < until and process.poll() is None:
+        if answers(port):
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def ended(process):
+    """End the head and what it started: the head does that itself where it is up."""
+    process.terminate()
     try:
-        until = time.monotonic() + 120
-        while not answers(ports[1]):
-            assert process.poll() is None, (node / "log").read_text()
-            assert time.monotonic() < until, (node / "log").read_text()
-            time.sleep(0.2)
-        yield f"ray://127.0.0.1:{ports[1]}"
-    finally:
-        process.terminate()
         process.wait(timeout=60)
-        shutil.rmtree(temporary, ignore_errors=True)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def free_ports(n):
