@@ -268,7 +268,7 @@ def audit(spec: Path, out: Path, only: list[str]) -> None:
         _measured(gather, stage, costs)
     _measured(gather, "sweep_split", costs, lambda dataset, passes, **keys: (
         f"{keys['stage']} {dataset.split}, {len(passes)} passes"))  # fmt: skip
-    _measured(measure, "_run", costs, lambda check, evidence: check.id)
+    _measured(measure, "_run", costs, lambda check, *rest, **keys: check.id)
     left_out = () if only else TIMED
     names = only or [name for name in check_classes() if name not in left_out]
     print("| what | CPU s | peak MB |\n|---|---|---|")
