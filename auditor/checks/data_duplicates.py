@@ -46,7 +46,7 @@ class Duplicates(Check):
     ------------------
     Equal images are counted; changed copies are searched for, and some are missed. Of shots by a
     fixed camera only copies that kept the grain of the picture are told from other
-    shots, and crops, mirrored ones and overlays are not searched. Among more than 20,000 images,
+    shots, and crops and overlays are not searched. Among more than 20,000 images,
     all splits together, crops, borders, overlays and greyed ones are not searched at all; among
     more than 100,000, look-alikes are sought in random trees, which miss one in some hundred of
     those that look least alike. At most

@@ -98,7 +98,7 @@ class Likeness:
 def reduced(pixels: np.ndarray) -> np.ndarray:
     """Pixels (h, w, 3) uint8 as a square of `SIDE`, or of the shorter side where that is less."""
     side = max(8, min(SIDE, *pixels.shape[:2]))
-    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BOX))
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.HAMMING))
 
 
 def likeness(one: np.ndarray, other: np.ndarray, window: np.ndarray) -> Likeness:
@@ -248,7 +248,7 @@ def _quantiles(values: np.ndarray, *shares: float) -> list[float]:
 
 def _at(image: np.ndarray, side: int) -> np.ndarray:
     if len(image) != side:
-        image = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BOX))
+        image = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.HAMMING))
     return image.astype(np.float32)
 
 

@@ -120,9 +120,13 @@ def unreadable_row(image_id: str, content: bytes, error: str) -> dict[str, Any]:
 
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
-    """Thumbnail, (32, 32, 3) uint8, each cell the mean of what it covers."""
+    """Thumbnail, (32, 32, 3) uint8, each cell a mean of what it covers and of what is next to it.
+
+    A mirrored image has the mirrored thumbnail, whatever its size: the mean of boxes whose edges
+    lie between pixels has not.
+    """
     side = (THUMBNAIL, THUMBNAIL)
-    return np.asarray(Image.fromarray(pixels).resize(side, Image.Resampling.BOX))
+    return np.asarray(Image.fromarray(pixels).resize(side, Image.Resampling.HAMMING))
 
 
 def properties(pixels: np.ndarray) -> Mapping[str, float]:
