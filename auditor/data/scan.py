@@ -16,7 +16,7 @@ from PIL import Image
 
 from auditor.data.images import Decoded
 
-SCAN_VERSION = 3
+SCAN_VERSION = 4
 """Changes when the same image would be described otherwise."""
 
 THUMBNAIL = 32
