@@ -1,6 +1,6 @@
 """What it costs to go beyond one machine; ratios in one run.
 
-    python benchmarks/scale.py --only ray [--images 1024] [--rounds 2] [--overhead 20000]
+    python benchmarks/scale.py [--only ray resume] [--images 1024] [--rounds 2] [--overhead 20000]
 
 `ray`: a sweep of photos (decode, describe, predict, score) by this machine's threads and by Ray's
 workers, each in a process of its own whose descendants are all counted:
@@ -12,6 +12,10 @@ workers, each in a process of its own whose descendants are all counted:
 - memory of a worker, for `WORKER_BYTES`; and what a model of many machines is made of: bytes of a
   shard's task, CPU of the driver and bytes of the store a shard, decode and inference an image.
 
+`resume`: the sweep of `--overhead` images with threads, killed when nine tenths of its store are
+there, and started again: its CPU seconds against those of the sweep that nobody killed (aim: at
+most 12% of them, start included).
+
 `docs/scale.md` tells what was measured.
 """
 
@@ -22,6 +26,7 @@ import contextlib
 import json
 import os
 import pickle
+import signal
 import statistics
 import subprocess
 import sys
@@ -35,7 +40,9 @@ CLASSES = tuple("abcdefghij")
 SIDES = {"resnet18": 224, "tiny": 64}
 
 
-def one_sweep(how: str, workers: int, images: int, model: Path, folder: Path) -> dict[str, float]:
+def one_sweep(
+    how: str, workers: int, images: int, model: Path, folder: Path, name: str
+) -> dict[str, float]:
     """A sweep in this process: seconds from its first shard to its last, CPU of this process."""
     from auditor.contract import AS_GIVEN, Pass
     from auditor.engine.ray_cluster import OnRay, cluster
@@ -63,7 +70,7 @@ def one_sweep(how: str, workers: int, images: int, model: Path, folder: Path) ->
         # While all of them live: Ray reaps its workers, and no parent would be told what they took.
         found["cpu"] = time.process_time() + sum(map(cpu_of, descendants(os.getpid())))
 
-    store = Store(folder / f"{how}-{workers}-{os.getpid()}")
+    store = Store(folder / name)
     if how == "threads":
         swept(Threads(workers), store)
     else:
@@ -76,9 +83,17 @@ def one_sweep(how: str, workers: int, images: int, model: Path, folder: Path) ->
             swept(runner, store)
             pids = [worker.facts.pid for worker in runner._workers if worker.facts]
             found["worker_mb"] = max(map(memory_of, pids))
-    files = [path for path in store.folder.rglob("*") if path.is_file()]
-    found["store_bytes"] = sum(f.stat().st_size for f in files) / images
+    found["store_bytes"] = bytes_of(store.folder) / images
     return found
+
+
+def bytes_of(folder: Path) -> int:
+    """Bytes of the files below a folder, which may come and go."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 def memory_of(pid: int) -> float:
@@ -104,15 +119,44 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def measured(how: str, workers: int, images: int, model: Path, folder: Path) -> dict[str, float]:
+def command(how: str, workers: int, images: int, model: Path, folder: Path, name: str) -> list[str]:
+    asked = [how, str(workers), str(images), str(model), str(folder), name]
+    return [sys.executable, __file__, "--one", *asked]
+
+
+def measured(
+    how: str, workers: int, images: int, model: Path, folder: Path, name: str | None = None
+) -> dict[str, float]:
     """`one_sweep` in a process of its own, whose descendants' CPU seconds count too."""
-    asked = [how, str(workers), str(images), str(model), str(folder)]
+    name = name or f"{how}-{workers}-{time.monotonic_ns()}"
     done = subprocess.run(
-        [sys.executable, __file__, "--one", *asked], capture_output=True, text=True, check=False
-    )
+        command(how, workers, images, model, folder, name),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     if done.returncode:
         raise SystemExit(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def resume(given: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        folder, images = Path(place), given.overhead or 20_000
+        model = export_tiny(folder / "tiny.onnx")
+        whole = measured("threads", 2, images, model, folder)
+        store = folder / "killed"
+        running = subprocess.Popen(
+            command("threads", 2, images, model, folder, store.name), start_new_session=True
+        )
+        while running.poll() is None and bytes_of(store) < 0.9 * images * whole["store_bytes"]:
+            time.sleep(0.05)
+        if running.poll() is not None:
+            raise SystemExit("the sweep ended before it was killed: ask for more images")
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        kept = bytes_of(store) / (images * whole["store_bytes"])
+        again = measured("threads", 2, images, model, folder, store.name)
+        print(f"killed at {kept:.1%} of the store: the second run took {again['cpu']:.1f} CPU s, "
+              f"{again['cpu'] / whole['cpu']:.1%} of {whole['cpu']:.1f} (aim 12%)")  # fmt: skip
 
 
 def ray(given: argparse.Namespace) -> None:
@@ -171,20 +215,21 @@ def task_bytes() -> None:
     print(f"a shard's task: {seen[0]:,} bytes")
 
 
-PARTS = {"ray": ray}
+PARTS = {"ray": ray, "resume": resume}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=sorted(PARTS), action="append")
+    parser.add_argument("--only", choices=sorted(PARTS), nargs="+")
     parser.add_argument("--images", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--overhead", type=int, default=20_000, help="images; 0 leaves it out")
-    parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=6, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
-        how, workers, images, model, folder = given.one
-        print(json.dumps(one_sweep(how, int(workers), int(images), Path(model), Path(folder))))
+        how, workers, images, model, folder, name = given.one
+        found = one_sweep(how, int(workers), int(images), Path(model), Path(folder), name)
+        print(json.dumps(found))
     else:
         for part in given.only or PARTS:
             PARTS[part](given)
