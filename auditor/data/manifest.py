@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from auditor.data.attributes import Grouped, group_images
+from auditor.data.attributes import Grouped, edge, group_images
 from auditor.data.class_labels import (
     GOLD,
     NO_LABEL,
@@ -28,6 +28,7 @@ from auditor.data.dataset import Dataset
 from auditor.data.expectations import Expectation, ManifestReport, report_of, validate
 from auditor.data.left_out import counted, elsewhere, no_known_label, row_reasons
 from auditor.data.rows import Located, Rows, locate, missing_column, read_rows
+from auditor.data.written_alike import require_written_alike
 from auditor.errors import DataError
 from auditor.spec import AttributeSpec, ColumnsSpec, DataSpec
 
@@ -53,6 +54,7 @@ def read_datasets(
     for split in data.splits:
         edges = read["test"].edges if "test" in read else None
         read[split] = read_dataset(split, data, folder=folder, classes=classes, edges=edges)
+    require_written_alike(found.dataset for found in read.values())
     return {split: _with_elsewhere(found, read) for split, found in read.items()}
 
 
@@ -352,7 +354,7 @@ def _optional_expectations(plan: _ReadingPlan, data: DataSpec) -> list[Expectati
 
 def _value_rule(spec: AttributeSpec) -> str:
     if spec.bins is not None:
-        return f"a value is a number from {spec.bins[0]:g} to {spec.bins[-1]:g}"
+        return f"a value is a number from {edge(spec.bins[0])} to {edge(spec.bins[-1])}"
     if spec.quantiles is not None:
         return "a value is a number"
     return f"a value is one of {', '.join(spec.values)}" if spec.values else ""

@@ -177,6 +177,29 @@ def test_bins_are_closed_on_the_left_and_the_last_on_both_sides(folder):
     assert not failing["set_apart"].any()
 
 
+@pytest.mark.parametrize("bins", [(20260101, 20260102, 20260103), (0.0, 1e-7, 2e-7)])
+def test_bins_of_many_digits_have_names_of_their_own(folder, bins):
+    folder.rows(n=4, day=[bins[0], bins[0], bins[1], bins[2]])
+    attribute = {"role": "condition", "bins": bins}
+    grouped = folder.read(attributes={"day": attribute})["test"].dataset
+    first, second = grouped.attributes[0].groups
+    assert first != second
+    assert grouped.groups("day").tolist() == [first, first, second, second]
+
+
+@pytest.mark.parametrize("there", ["01", "1.0", "1\u200b", "a\u0308"])
+def test_a_name_written_in_two_ways_is_refused(folder, there):
+    here = "\xe4" if there.startswith("a") else "1"
+    folder.rows(room=[here, here, "2", "1.1"], light=["day", "day", "dusk", "Day"])
+    folder.rows(split="train", room=[there, "3", "4", "1.10"], light="day")
+    said = folder.error("test", "train", columns={"unit": "room"})
+    assert f"data.train: the unit {there!a} looks like {here!a} of the test data" in said
+    as_group = {"room": {"role": "condition"}}
+    assert "the group of room" in folder.error("test", "train", attributes=as_group)
+    light = {"light": {"role": "condition"}}
+    assert folder.read("test", "train", attributes=light)["test"].dataset.attributes[0].groups
+
+
 def test_quantiles_are_cut_at_the_test_images(folder):
     folder.rows(n=8, size=[1, 2, 3, 4, 5, 6, 7, 8])
     folder.rows(n=3, split="deployment", size=[-5, 4, 100])
