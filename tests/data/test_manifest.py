@@ -187,6 +187,14 @@ def test_bins_of_many_digits_have_names_of_their_own(folder, bins):
     assert grouped.groups("day").tolist() == [first, first, second, second]
 
 
+@pytest.mark.parametrize("none", ["0001-01-01", "9999-12-31T23:59:59Z", "1024"])
+def test_a_time_that_stands_for_none_is_missing_and_told(folder, none):
+    folder.rows(n=4, when=["2026-03-01", none, "2261-12-31", "1678-01-01"])
+    read = folder.read(columns={"time": "when"})["test"]
+    assert read.dataset.frame["time"].isna().tolist() == [False, True, False, False]
+    assert read.report.failing["value"].tolist() == [none]
+
+
 @pytest.mark.parametrize("there", ["01", "1.0", "1\u200b", "a\u0308"])
 def test_a_name_written_in_two_ways_is_refused(folder, there):
     here = "\xe4" if there.startswith("a") else "1"
