@@ -15,13 +15,13 @@ from auditor.data.class_labels import (
     NO_LABEL,
     UNKNOWN_LABEL,
     class_indices,
-    from_one_hot,
     joined_label,
     known_column,
-    one_hot_column,
+    one_label_column,
     require_known,
     second_columns,
     several_labels,
+    with_names,
 )
 from auditor.data.class_labels import expectations as label_expectations
 from auditor.data.dataset import Dataset
@@ -88,7 +88,8 @@ def read_dataset(
     assert spec is not None
     columns = split_columns(data, split)
     rows = read_rows(split, spec, folder=folder, columns=columns)
-    rows, columns = _one_label_column(split, rows, columns)
+    rows, columns = one_label_column(split, rows, columns)
+    rows = with_names(rows, columns, classes)
     plan = _plan(split, rows, data, columns)
     _refuse_several(split, rows, plan.label, classes)
     typed = _typed(split, rows, plan, classes=classes, edges=edges)
@@ -123,21 +124,6 @@ def split_columns(data: DataSpec, split: str) -> ColumnsSpec:
     return ColumnsSpec.model_validate(
         {key: getattr(data.columns, key) for key in data.columns.model_fields_set} | named
     )
-
-
-def _one_label_column(split: str, rows: Rows, columns: ColumnsSpec) -> tuple[Rows, ColumnsSpec]:
-    """Rows and columns with one column of labels in place of one-hot ones."""
-    if not isinstance(columns.label, tuple):
-        return rows, columns
-    name = one_hot_column(columns.label)
-    missing = [column for column in columns.label if column not in rows.frame]
-    if missing and (split != "deployment" or len(missing) < len(columns.label)):
-        raise missing_column(split, rows, missing[0], key="data.columns.label")
-    if not missing:
-        named = f"data.{split}.manifest: {rows.source!r}"
-        label = from_one_hot(rows.frame, columns.label, named=named)
-        rows = replace(rows, table=replace(rows.table, frame=rows.frame.assign(**{name: label})))
-    return rows, columns.model_copy(update={"label": name})
 
 
 def _refuse_several(split: str, rows: Rows, label: str | None, classes: tuple[str, ...]) -> None:

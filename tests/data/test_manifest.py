@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -135,6 +136,24 @@ def test_parquet_and_csv_give_the_same_dataset(folder):
     for name in ("floor", "damp"):
         assert from_csv.groups(name).tolist() == from_parquet.groups(name).tolist()
     assert from_csv.frame["time"].tolist()[:3] == from_parquet.frame["time"].tolist()[:3]
+
+
+def test_numbers_of_classes_have_the_names_that_their_own_file_gives_them(folder):
+    files = {"test": ["dog", "cat"], "train": ["cat", "dog"], "deployment": ["Katze", "Hund"]}
+    for split, names in files.items():
+        table = folder.rows(n=4, split=split).assign(label=[0, 1, 1, -1])
+        features = {"label": {"names": names, "_type": "ClassLabel"}}
+        told = {"huggingface": json.dumps({"info": {"features": features}})}
+        made = pa.Table.from_pandas(table).replace_schema_metadata(told)
+        pq.write_table(made, folder.path / f"{split}.parquet")
+    where = {s: {"manifest": f"{s}.parquet", "images": "images"} for s in files}
+    spec = DataSpec.model_validate(where)
+    for split, labels in (("test", [1, 0, 0, -1]), ("train", [0, 1, 1, -1])):
+        read = read_dataset(split, spec, folder=folder.path, classes=CLASSES).dataset
+        assert read.labels.tolist() == labels
+    # Names that are none of the model's say nothing of its order.
+    counted = read_dataset("deployment", spec, folder=folder.path, classes=("0", "1")).dataset
+    assert counted.labels.tolist()[:3] == [0, 1, 1]
 
 
 def test_words_that_pandas_takes_for_missing_are_groups(folder):
