@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -105,16 +105,18 @@ def one_label_column(split: str, rows: Rows, columns: ColumnsSpec) -> tuple[Rows
     return rows, columns.model_copy(update={"label": name})
 
 
-def with_names(rows: Rows, columns: ColumnsSpec, classes: Sequence[str]) -> Rows:
-    """Rows whose labels have the names that their file gives its numbers, where one is a class.
+def with_names(
+    rows: Rows, columns: ColumnsSpec, *, attributes: Collection[str], classes: Sequence[str]
+) -> Rows:
+    """Rows whose labels, and `attributes` (columns), have the names that the file gives numbers.
 
-    Two files may number the same classes in two orders.
+    Two files may number the same names in two orders. Labels: where one of the names is a class.
     """
     labels = [columns.label, *(column for column, _ in second_columns(columns).values())]
     named = {
         column: rows.frame[column].map({str(i): name for i, name in enumerate(names)})
         for column, names in rows.table.class_names.items()
-        if column in labels and set(names) & set(classes)
+        if column in attributes or (column in labels and set(names) & set(classes))
     }
     return replace(rows, table=replace(rows.table, frame=rows.frame.assign(**named)))
 

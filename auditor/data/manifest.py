@@ -89,7 +89,8 @@ def read_dataset(
     columns = split_columns(data, split)
     rows = read_rows(split, spec, folder=folder, columns=columns)
     rows, columns = one_label_column(split, rows, columns)
-    rows = with_names(rows, columns, classes)
+    attributes = {spec.column or name for name, spec in data.attributes.items()}
+    rows = with_names(rows, columns, attributes=attributes, classes=classes)
     plan = _plan(split, rows, data, columns)
     _refuse_several(split, rows, plan.label, classes)
     typed = _typed(split, rows, plan, classes=classes, edges=edges)

@@ -141,16 +141,17 @@ def test_parquet_and_csv_give_the_same_dataset(folder):
 def test_numbers_of_classes_have_the_names_that_their_own_file_gives_them(folder):
     files = {"test": ["dog", "cat"], "train": ["cat", "dog"], "deployment": ["Katze", "Hund"]}
     for split, names in files.items():
-        table = folder.rows(n=4, split=split).assign(label=[0, 1, 1, -1])
-        features = {"label": {"names": names, "_type": "ClassLabel"}}
+        table = folder.rows(n=4, split=split, house=[0, 0, 1, 1]).assign(label=[0, 1, 1, -1])
+        features = {name: {"names": names, "_type": "ClassLabel"} for name in ("label", "house")}
         told = {"huggingface": json.dumps({"info": {"features": features}})}
         made = pa.Table.from_pandas(table).replace_schema_metadata(told)
         pq.write_table(made, folder.path / f"{split}.parquet")
     where = {s: {"manifest": f"{s}.parquet", "images": "images"} for s in files}
-    spec = DataSpec.model_validate(where)
+    spec = DataSpec.model_validate(where | {"attributes": {"house": {"role": "condition"}}})
     for split, labels in (("test", [1, 0, 0, -1]), ("train", [0, 1, 1, -1])):
         read = read_dataset(split, spec, folder=folder.path, classes=CLASSES).dataset
         assert read.labels.tolist() == labels
+        assert read.groups("house").tolist() == [files[split][i] for i in (0, 0, 1, 1)]
     # Names that are none of the model's say nothing of its order.
     counted = read_dataset("deployment", spec, folder=folder.path, classes=("0", "1")).dataset
     assert counted.labels.tolist()[:3] == [0, 1, 1]
