@@ -31,11 +31,11 @@ from auditor.errors import AuditorError, SpecError
 from auditor.evidence_commands import COMMANDS
 from auditor.opening import FULL
 from auditor.spec.bounds import path_problem
+from auditor.stopping import Done, stop_as_by_hand
 from auditor.store_command import store as shared_store
 
 if TYPE_CHECKING:
     from auditor.engine.kept import Asked, LastRun
-    from auditor.progress import ShowProgress
     from auditor.record import AuditRecord
 
 USAGE_ERROR = 2
@@ -174,7 +174,7 @@ def run(
     from auditor.engine.output import output_folder
     from auditor.progress import progress
 
-    done, where = _Done(), on_ray(on, workers=workers, patience=patience)
+    done, where = Done(), on_ray(on, workers=workers, patience=patience)
     asked = Asked.of(spec, only=only or (), policy=policy, trust_code=trust_code)
     try:
         with output_folder(out) as folder:
@@ -198,33 +198,6 @@ def run(
     except KeyboardInterrupt:
         typer.echo(f"auditor: stopped. {done.kept(out)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
-
-
-class _Done:
-    """How far each stage of a run came."""
-
-    def __init__(self) -> None:
-        self._stages: dict[str, tuple[int, int]] = {}
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        self._stages[stage] = (done, total)
-
-    def beside(self, show: ShowProgress) -> ShowProgress:
-        """As `show`, taking note of what it is told."""
-
-        def told(stage: str, done: int, total: int) -> None:
-            self(stage, done, total)
-            show(stage, done, total)
-
-        return told
-
-    def kept(self, out: Path) -> str:
-        """What a run that is stopped now leaves to the next one."""
-        stages = {k: v for k, v in self._stages.items() if k != "checks"}
-        came = ", ".join(f"{stage} {n:,} of {total:,}" for stage, (n, total) in stages.items())
-        if not came:
-            return "Nothing was computed yet."
-        return f"Kept in {out / 'store'}: {came} images. The same command goes on from there."
 
 
 @app.command()
@@ -356,6 +329,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal of Latin-1 has no sign for some of what a report says.
             stream.reconfigure(errors="replace")
+    stop_as_by_hand()
     try:
         _require_paths(sys.argv)
         app()

@@ -73,7 +73,11 @@ def _table(cls: type[BaseModel]) -> Iterator[str]:
     yield "|---|---|---|"
     for name, field in cls.model_fields.items():
         note = f"; {said[name]}" if name in said else ""
-        left = "an error" if field.is_required() else _default(field.default)
+        left = (
+            "an error"
+            if field.is_required()
+            else _default(field.get_default(call_default_factory=True))
+        )
         yield f"| `{field.alias or name}` | {_told(kinds[name])}{note} | {left} |"
 
 

@@ -34,6 +34,7 @@ def test_every_key_has_a_row_and_every_link_leads_to_a_table(page):
                 assert field.is_required() == line.endswith("| an error |")
     links = {part.split(")")[0] for part in page.split("](#")[1:]}
     assert links <= {cls.__name__.lower() for classes in PARTS.values() for cls in classes}
+    assert "Undefined" not in page
     assert "a date, as 2026-11-30" in page
     assert "What is done meanwhile in place of meeting the limit" in page
 

@@ -31,6 +31,7 @@ LAYERS = (
         "init_model",
         "progress",
         "rendering",
+        "stopping",
         "store_command",
         "cli",
         "cli_compare",

@@ -88,7 +88,8 @@ def test_nothing_is_written_outside_the_output_folder(world, tmp_path):
     assert (out / "report.pdf").exists()
 
 
-def test_a_run_that_is_stopped_says_what_it_kept_and_goes_on(world, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_stopped_says_what_it_kept_and_goes_on(world, tmp_path, number):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "auditor.cli", "run", world, "--out", out, "--only", ONLY[0]]
     running = subprocess.Popen(
@@ -97,7 +98,7 @@ def test_a_run_that_is_stopped_says_what_it_kept_and_goes_on(world, tmp_path):
     for line in running.stderr:
         if "predict test" in line:
             break
-    os.killpg(running.pid, signal.SIGINT)
+    os.killpg(running.pid, number)
     _, err = running.communicate(timeout=120)
     assert running.returncode == 130, err
     assert "Traceback" not in err

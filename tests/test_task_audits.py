@@ -211,6 +211,37 @@ def test_of_class_maps_drawn_half_as_wide_the_overlap_is_half(tmp_path):
     assert found["mean-iou"] == pytest.approx(expected, abs=0.03)
 
 
+@pytest.mark.parametrize(
+    ("written", "map", "lost", "named"),
+    [
+        ("Blues", {}, "blue, written Blues", "Blues"),
+        ("green", {}, "", "green"),
+        ("green", {"green": None}, "", ""),
+    ],
+)
+def test_annotated_classes_that_the_model_lacks_are_no_news_of_the_manifest_alone(
+    tmp_path, written, map, lost, named
+):
+    world(tmp_path, "detection")
+    path = tmp_path / "boxes.json"
+    coco = json.loads(path.read_text())
+    coco["categories"].append({"id": 8, "name": written})
+    blue = {"id": 9, "name": "blue"} if written == "green" else None
+    coco["categories"] += [blue] if blue else []
+    for i, one in enumerate(coco["annotations"][: N // 2]):
+        one["category_id"] = (7, 8, 9 if blue else 8)[i % 3]
+    path.write_text(json.dumps(coco))
+    spec = spec_of("detection", input=RESIZES["stretch"])
+    spec["model"]["classes"] = ["red", "blue"]
+    spec["data"]["classes"] = {"map": map}
+    (tmp_path / "audit.yaml").write_text(yaml.safe_dump(spec))
+    record = auditor.run(tmp_path / "audit.yaml", out=tmp_path / "out", only=("data/manifest",))
+    finding = next(f for f in record.findings if f.id == "data/left-out:lost-classes@test")
+    facts = record.measure(finding).facts
+    assert (facts["names"], facts["unknown"]) == (lost, named)
+    assert str(finding.verdict) == ("FAIL" if lost else "PASS")
+
+
 def _half(i):
     """The left half of the red thing alone, as (h, w) uint8."""
     pixels, (x0, y0, x1, y1) = shown(i)

@@ -103,10 +103,10 @@ class Intersections(Check):
     elsewhere plus dark elsewhere minus neither. Cells that are the whole of one of their groups
     are left to bias/subgroup-gap. Of a detector the share of objects found stands for accuracy,
     and objects' own groups (small, occluded) are combined too; of a segmenter, the share of images
-    answered without a fault. A cell that is shown to be worse is compared also among images
-    alike in each other condition (not where small cells are pooled: counts by three attributes
-    would give them away). For the ranking, not for a verdict, the accuracy of small cells is
-    shrunken towards the mean of all cells of their pair (empirical Bayes).
+    that overlap the truth by half or more (IoU). A cell that is shown to be worse is compared also
+    among images alike in each other condition (not where small cells are pooled: counts by three
+    attributes would give them away). For the ranking, not for a verdict, the accuracy of small
+    cells is shrunken towards the mean of all cells of their pair (empirical Bayes).
 
     Why it matters
     --------------
@@ -141,7 +141,7 @@ class Intersections(Check):
         ),
         **{
             name: _words(name, named.short, named.hundred, named.harm)
-            for name in ("objects-found", "images-right")
+            for name in ("objects-found", "images-overlapping")
             for named in [NAMINGS[name]]
         },
     }

@@ -162,7 +162,7 @@ class Slices(Check):
                 short=f"found group {{slice}}: {NAMINGS[name].short}",
                 hundred=NAMINGS[name].hundred,
             )
-            for name in ("objects-found", "answers-right", "images-right")
+            for name in ("objects-found", "answers-right", "images-overlapping")
         },
     }
 

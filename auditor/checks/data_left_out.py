@@ -33,9 +33,11 @@ class LeftOut(Check):
     label that is no class, none at all (not asked of deployment data), a file that is not there
     or cannot be read, a row listed with two labels, an image seen in training, and so on; the
     largest of these shares is the measure. And how many classes have rows, of which no image is
-    left; a label that is no class counts for the class that it most likely means. Copies of an
-    image that is measured lose nothing, nor do rows that `where` leaves to another split: these
-    are counted, and are no part of the share. This check always runs.
+    left; a label that is no class, or an annotated class that the model does not have, counts for
+    the class that it most likely means; others are named, unless `data.classes.map` leaves them
+    out (`bird: null`). Copies of an image that is measured lose nothing, nor do rows that `where`
+    leaves to another split: these are counted, and are no part of the share. This check always
+    runs.
 
     Why it matters
     --------------
@@ -68,6 +70,7 @@ class LeftOut(Check):
             sentence=(
                 "Of {point} classes with {split} rows no image is measured.",
                 "Gone whole: {names}.",
+                "Annotated, left out, and no class of the model: {unknown}.",
             ),
             span=FROM_0,
             action="bring the names of the classes and the labels of the {split} data together",
@@ -118,7 +121,11 @@ def _lost(evidence: Evidence, split: str) -> Measure:
     dataset, sound = evidence.dataset(split, part="as-given"), evidence.soundness().splits[split]
     # A copy goes, and the image that it is a copy of stays.
     kept = sound.keep | (sound.readable & (sound.duplicate | sound.in_test) & ~sound.conflicting)
-    left = np.bincount(dataset.labels[kept & (dataset.labels >= 0)], minlength=len(counts.of_class))
+    n_classes = len(counts.of_class)
+    if dataset.truth is None:
+        left = np.bincount(dataset.labels[kept & (dataset.labels >= 0)], minlength=n_classes)
+    else:
+        left = dataset.truth.of_classes(kept, n_classes=n_classes)
     lost = lost_classes(
         counts.of_class, counts.unknown, dict(zip(counts.of_class, left.tolist(), strict=True))
     )
@@ -133,7 +140,8 @@ def _lost(evidence: Evidence, split: str) -> Measure:
             "names": ", ".join(
                 name if name == label else f"{name}, written {label}"
                 for name, label in list(lost.items())[:5]
-            )
+            ),
+            "unknown": ", ".join(list(counts.unknown)[:5]) if dataset.truth is not None else "",
         },
     )
 

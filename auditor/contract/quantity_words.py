@@ -46,6 +46,10 @@ NAMINGS: Mapping[str, Naming] = {
         "Images answered without a fault", "images without a fault", "fewer images without a fault",
         "{} are answered without a fault", of="image",
     ),
+    "images-overlapping": Naming(
+        "Images that overlap the truth by half or more (IoU)", "images half overlapping",
+        "fewer images half overlapping", "{} overlap the truth by half or more", of="image",
+    ),
     "unnoticed": Naming(
         "Objects that no answer comes near", "objects unnoticed", "more objects unnoticed",
         "{} go unnoticed", of="object",

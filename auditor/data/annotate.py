@@ -123,12 +123,13 @@ def with_annotations(
             "a COCO file, a folder of Pascal VOC or YOLO files, or a folder of class maps."
         )
     if task.model.gives_boxes:
-        dataset, results = _with_boxes(dataset, place, headers, data, task, named)
-        dataset, own_edges, more = _with_object_groups(dataset, data, edges)
-        read, results = replace(read, edges={**read.edges, **own_edges}), [*results, *more]
+        found = _with_boxes(dataset, place, headers, data, task, named)
+        dataset, own_edges, more = _with_object_groups(found.dataset, data, edges)
+        read, results = replace(read, edges={**read.edges, **own_edges}), [*found.results, *more]
     else:
-        dataset, results = _with_maps(dataset, place, headers, data, task, named)
-    counts = read.report.counts
+        found = _with_maps(dataset, place, headers, data, task, named)
+        dataset, results = found.dataset, found.results
+    counts = replace(read.report.counts, of_class=_of_class(dataset), unknown=found.unknown)
     if dataset.split != "deployment":
         apart = unannotated(dataset, opened=np.array([header is not None for header in headers]))
         counts = replace(counts, left_out=(*counts.left_out, *apart))
@@ -150,6 +151,37 @@ def _header(files: ImageFiles, path: str) -> ImageHeader | None:
         return None
 
 
+@dataclass(frozen=True)
+class _WithTruth:
+    """A split with its annotations, and what they do not hold.
+
+    `unknown` are the annotated classes that the model does not have, with how many of each; not
+    those that the spec leaves out by name.
+    """
+
+    dataset: Dataset
+    results: list[ExpectationResult]
+    unknown: Mapping[str, int]
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        failings: Sequence[Failing],
+        left_out: Mapping[str, int],
+        data: DataSpec,
+    ) -> _WithTruth:
+        unknown = {k: n for k, n in left_out.items() if data.classes.map.get(k, k) is not None}
+        return cls(dataset, [result_of(failing) for failing in failings], unknown)
+
+
+def _of_class(dataset: Dataset) -> dict[str, int]:
+    assert dataset.truth is not None
+    everywhere = np.ones(len(dataset), dtype=bool)
+    held = dataset.truth.of_classes(everywhere, n_classes=len(dataset.classes))
+    return dict(zip(dataset.classes, held.tolist(), strict=True))
+
+
 def _with_boxes(
     dataset: Dataset,
     place: Path,
@@ -157,7 +189,7 @@ def _with_boxes(
     data: DataSpec,
     task: AnnotatedTask,
     named: str,
-) -> tuple[Dataset, list[ExpectationResult]]:
+) -> _WithTruth:
     there = np.array([header is not None for header in headers])
     reading = Reading(data.classes.map, data.boxes_in, data.unannotated)
     found = annotated(
@@ -179,10 +211,8 @@ def _with_boxes(
     truth = BoxTruth(boxes, known).take(np.arange(len(dataset)))
     failings = list(found.failings)
     failings += [left_out_classes(found.unmapped, "objects")] if found.unmapped else []
-    return (
-        replace(dataset, truth=truth, has_labels=bool(known.any())),
-        [result_of(failing) for failing in failings],
-    )
+    dataset = replace(dataset, truth=truth, has_labels=bool(known.any()))
+    return _WithTruth.of(dataset, failings, found.unmapped, data)
 
 
 def _with_object_groups(
@@ -243,7 +273,7 @@ def _with_maps(
     data: DataSpec,
     task: AnnotatedTask,
     named: str,
-) -> tuple[Dataset, list[ExpectationResult]]:
+) -> _WithTruth:
     meaning = map_meaning(dataset, data, task)
     ids = dataset.image_ids.tolist()
     found = maps_of(dataset, place, named)
@@ -281,8 +311,8 @@ def _with_maps(
             f"{named}: no class map in {place.name!r} can be used "
             f"({next(iter(found.misfits), 'none is there')}). Draw them on the images as they are."
         )
-    results = [result_of(failing) for failing in failings]
-    return replace(dataset, truth=truth, has_labels=True), results
+    dataset = replace(dataset, truth=truth, has_labels=True)
+    return _WithTruth.of(dataset, failings, dict.fromkeys(meaning.left_out, 1), data)
 
 
 def maps_of(dataset: Dataset, place: Path, named: str) -> MapFiles:

@@ -83,9 +83,22 @@ def bin_names(bins: Sequence[float]) -> tuple[str, ...]:
     ('0-18', '18-40.5')
     >>> bin_names([-10, 0, 10])
     ('-10 to 0', '0 to 10')
+    >>> bin_names([20260101, 20260102, 20260103])
+    ('20260101-20260102', '20260102-20260103')
     """
     joint = " to " if min(bins) < 0 else "-"
-    return tuple(f"{low:g}{joint}{high:g}" for low, high in pairwise(bins))
+    return tuple(f"{edge(low)}{joint}{edge(high)}" for low, high in pairwise(bins))
+
+
+def edge(number: float) -> str:
+    """An edge in as many digits as tell it from every other: equal names would join two bins.
+
+    Examples
+    --------
+    >>> edge(40.0), edge(0.1 + 0.2), edge(1234567.5)
+    ('40', '0.30000000000000004', '1234567.5')
+    """
+    return str(int(number)) if number == int(number) and abs(number) < 2**53 else repr(number)
 
 
 def _by_bins(

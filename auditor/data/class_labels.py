@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from auditor.data.expectations import Expectation
+from auditor.data.rows import Rows, missing_column
 from auditor.errors import DataError
 from auditor.spec import ColumnsSpec
-
-if TYPE_CHECKING:
-    from auditor.data.rows import Rows
 
 NO_LABEL, UNKNOWN_LABEL = -1, -2
 GOLD = "gold"
@@ -90,6 +88,37 @@ def joined_label(labels: Iterable[str], known: Iterable[str]) -> str | None:
         if len(parts) > 1 and names.issuperset(parts):
             return label
     return None
+
+
+def one_label_column(split: str, rows: Rows, columns: ColumnsSpec) -> tuple[Rows, ColumnsSpec]:
+    """Rows and columns with one column of labels in place of one-hot ones."""
+    if not isinstance(columns.label, tuple):
+        return rows, columns
+    name = one_hot_column(columns.label)
+    missing = [column for column in columns.label if column not in rows.frame]
+    if missing and (split != "deployment" or len(missing) < len(columns.label)):
+        raise missing_column(split, rows, missing[0], key="data.columns.label")
+    if not missing:
+        named = f"data.{split}.manifest: {rows.source!r}"
+        label = from_one_hot(rows.frame, columns.label, named=named)
+        rows = replace(rows, table=replace(rows.table, frame=rows.frame.assign(**{name: label})))
+    return rows, columns.model_copy(update={"label": name})
+
+
+def with_names(
+    rows: Rows, columns: ColumnsSpec, *, attributes: Collection[str], classes: Sequence[str]
+) -> Rows:
+    """Rows whose labels, and `attributes` (columns), have the names that the file gives numbers.
+
+    Two files may number the same names in two orders. Labels: where one of the names is a class.
+    """
+    labels = [columns.label, *(column for column, _ in second_columns(columns).values())]
+    named = {
+        column: rows.frame[column].map({str(i): name for i, name in enumerate(names)})
+        for column, names in rows.table.class_names.items()
+        if column in attributes or (column in labels and set(names) & set(classes))
+    }
+    return replace(rows, table=replace(rows.table, frame=rows.frame.assign(**named)))
 
 
 def second_columns(columns: ColumnsSpec) -> dict[str, tuple[str, str]]:

@@ -9,25 +9,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from auditor.data.attributes import Grouped, group_images
+from auditor.data.attributes import Grouped, edge, group_images
 from auditor.data.class_labels import (
     GOLD,
     NO_LABEL,
     UNKNOWN_LABEL,
     class_indices,
-    from_one_hot,
     joined_label,
     known_column,
-    one_hot_column,
+    one_label_column,
     require_known,
     second_columns,
     several_labels,
+    with_names,
 )
 from auditor.data.class_labels import expectations as label_expectations
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import Expectation, ManifestReport, report_of, validate
 from auditor.data.left_out import counted, elsewhere, no_known_label, row_reasons
 from auditor.data.rows import Located, Rows, locate, missing_column, read_rows
+from auditor.data.written_alike import require_written_alike
 from auditor.errors import DataError
 from auditor.spec import AttributeSpec, ColumnsSpec, DataSpec
 
@@ -53,6 +54,7 @@ def read_datasets(
     for split in data.splits:
         edges = read["test"].edges if "test" in read else None
         read[split] = read_dataset(split, data, folder=folder, classes=classes, edges=edges)
+    require_written_alike(found.dataset for found in read.values())
     return {split: _with_elsewhere(found, read) for split, found in read.items()}
 
 
@@ -86,7 +88,9 @@ def read_dataset(
     assert spec is not None
     columns = split_columns(data, split)
     rows = read_rows(split, spec, folder=folder, columns=columns)
-    rows, columns = _one_label_column(split, rows, columns)
+    rows, columns = one_label_column(split, rows, columns)
+    attributes = {spec.column or name for name, spec in data.attributes.items()}
+    rows = with_names(rows, columns, attributes=attributes, classes=classes)
     plan = _plan(split, rows, data, columns)
     _refuse_several(split, rows, plan.label, classes)
     typed = _typed(split, rows, plan, classes=classes, edges=edges)
@@ -121,21 +125,6 @@ def split_columns(data: DataSpec, split: str) -> ColumnsSpec:
     return ColumnsSpec.model_validate(
         {key: getattr(data.columns, key) for key in data.columns.model_fields_set} | named
     )
-
-
-def _one_label_column(split: str, rows: Rows, columns: ColumnsSpec) -> tuple[Rows, ColumnsSpec]:
-    """Rows and columns with one column of labels in place of one-hot ones."""
-    if not isinstance(columns.label, tuple):
-        return rows, columns
-    name = one_hot_column(columns.label)
-    missing = [column for column in columns.label if column not in rows.frame]
-    if missing and (split != "deployment" or len(missing) < len(columns.label)):
-        raise missing_column(split, rows, missing[0], key="data.columns.label")
-    if not missing:
-        named = f"data.{split}.manifest: {rows.source!r}"
-        label = from_one_hot(rows.frame, columns.label, named=named)
-        rows = replace(rows, table=replace(rows.table, frame=rows.frame.assign(**{name: label})))
-    return rows, columns.model_copy(update={"label": name})
 
 
 def _refuse_several(split: str, rows: Rows, label: str | None, classes: tuple[str, ...]) -> None:
@@ -291,6 +280,8 @@ def _typed(
 
 def _times(text: pd.Series) -> pd.Series:
     parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
+    # What stands for no time (0001-01-01, 9999-12-31) fits in no nanoseconds of 64 bits.
+    parsed = parsed.where(parsed.dt.year.between(1678, 2261))
     return parsed.dt.tz_localize(None).astype("datetime64[ns]")
 
 
@@ -338,7 +329,7 @@ def _optional_expectations(plan: _ReadingPlan, data: DataSpec) -> list[Expectati
     if "unit" in plan.optional:
         wanted.append(Expectation("a unit is named", plan.optional["unit"], "not-null"))
     if "time" in plan.optional:
-        wanted.append(Expectation("a time is written as ISO 8601 has it", _TIME, "true",
+        wanted.append(Expectation("a time of 1678 to 2261, as ISO 8601 has it", _TIME, "true",
                                   of=plan.optional["time"]))  # fmt: skip
     for name, spec in plan.attributes.items():
         column = plan.column_of(name)
@@ -352,7 +343,7 @@ def _optional_expectations(plan: _ReadingPlan, data: DataSpec) -> list[Expectati
 
 def _value_rule(spec: AttributeSpec) -> str:
     if spec.bins is not None:
-        return f"a value is a number from {spec.bins[0]:g} to {spec.bins[-1]:g}"
+        return f"a value is a number from {edge(spec.bins[0])} to {edge(spec.bins[-1])}"
     if spec.quantiles is not None:
         return "a value is a number"
     return f"a value is one of {', '.join(spec.values)}" if spec.values else ""

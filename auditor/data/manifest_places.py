@@ -145,6 +145,11 @@ def _one_table(files: Mapping[str, str | RemoteObject], named: str) -> ManifestT
                 f"{told} and the first file of the folder differ in the column {odd[0]!r}. Write "
                 "all files with the same columns."
             )
+        if tables[-1].class_names != tables[0].class_names:
+            raise DataError(
+                f"{told} and the first file of the folder give the numbers of classes other names. "
+                "Write all files with the same names, in one order."
+            )
     inside = {name for table in tables for name in table.inside}
     paths = (f if isinstance(f, str) else path_of_object(f) for f in files.values())
     whole = ManifestTable(

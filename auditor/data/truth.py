@@ -30,6 +30,10 @@ class Truth(Protocol):
         """Those of the images at `positions`, in that order, none of them twice."""
         ...
 
+    def of_classes(self, images: NDArray[np.bool_], *, n_classes: int) -> NDArray[np.int64]:
+        """What of each class `images` (n,) may hold, (classes,): objects, or class maps."""
+        ...
+
     def key(self) -> list[Any]:
         """What scores depend on, as JSON has it."""
         ...
@@ -80,6 +84,10 @@ class BoxTruth:
             masks=None if masks is None else tuple(masks),
         )
         return replace(self, boxes=boxes)
+
+    def of_classes(self, images: NDArray[np.bool_], *, n_classes: int) -> NDArray[np.int64]:
+        """Objects in `images` (n,) of each class, (classes,)."""
+        return np.bincount(self.boxes.classes[images[self.boxes.image]], minlength=n_classes)
 
     def key(self) -> list[Any]:
         boxes = self.boxes
@@ -132,6 +140,11 @@ class MapTruth:
         files, headers = tuple(self.files[i] for i in at), tuple(self.headers[i] for i in at)
         return replace(self, files=files, headers=headers)
 
+    def of_classes(self, images: NDArray[np.bool_], *, n_classes: int) -> NDArray[np.int64]:
+        """Maps of `images` (n,) for each class that has a number in them, 0 for others."""
+        numbered = np.isin(np.arange(n_classes), list(self.meaning.index_of.values()))
+        return numbered * int((images & self.known).sum())
+
     def key(self) -> list[Any]:
         digests = [ImageFiles().digest(file) if file else "" for file in self.files]
         return [digests, sorted(self.meaning.index_of.items()), self.drawn_on]
@@ -167,6 +180,9 @@ class MovedMaps:
     def take(self, positions: np.ndarray) -> MovedMaps:
         shown = tuple(self.shown[i] for i in positions.tolist())
         return MovedMaps(self.truth.take(positions), shown)
+
+    def of_classes(self, images: NDArray[np.bool_], *, n_classes: int) -> NDArray[np.int64]:
+        return self.truth.of_classes(images, n_classes=n_classes)
 
     def key(self) -> list[Any]:
         return [self.truth.key(), [[vars(s.to), s.size, s.within] for s in self.shown]]

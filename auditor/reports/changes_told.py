@@ -103,7 +103,7 @@ class Told:
             return f"{n} finding{'s' if n > 1 else ''} regressed."
         if not self.changes.shown and not self.changes.verdicts:
             return "No change is shown, and no verdict is another."
-        return "Nothing regressed."
+        return "Nothing regressed of what both measure." if self.gone else "Nothing regressed."
 
     @property
     def counts(self) -> str:
@@ -112,11 +112,17 @@ class Told:
             return ""
         numbers = {"worse": self.worse, "better": self.better, "different": self.other}
         shown = ", ".join(f"{len(found):,} {word}" for word, found in numbers.items())
+        gone = f", {self.gone:,} met before and not in the new audit" if self.gone else ""
         return (
             f"Numbers shown to be otherwise: {shown}. Findings that a limit asks about: "
             f"{len(self.broken):,} met before and not met now, {len(self.lost):,} no longer shown "
-            f"to be met, {len(self.mended):,} now met."
+            f"to be met{gone}, {len(self.mended):,} now met."
         )
+
+    @property
+    def gone(self) -> int:
+        """Findings of the old audit that meet a limit, and that the new audit does not have."""
+        return sum(c.is_gone and c.judged_anew is Verdict.PASS for c in self.changes.verdicts)
 
     @property
     def cautions(self) -> tuple[str, ...]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from auditor.spec.spec_part import SpecPart
 
 NOTHING = "nothing"
 """In costs of a detector's or segmenter's errors: the absence of an object."""
+
+
+Cost = Annotated[float, Field(ge=-1e15, le=1e15)]
+"""A cost whose square, and the sum of a few, are numbers yet; below 0 is a gain."""
 
 
 class CostsSpec(SpecPart):
@@ -18,7 +24,7 @@ class CostsSpec(SpecPart):
     """
 
     unit: str
-    matrix: dict[str, dict[str, float]]
+    matrix: dict[str, dict[str, Cost]]
 
 
 class ConsequencesSpec(SpecPart):

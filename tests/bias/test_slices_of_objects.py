@@ -141,6 +141,6 @@ def test_class_maps_that_are_wrong_in_dim_photos_are_found(worlds):
     evidence.add_maps(data, answers, truth)
     evidence.scans["test", "sound"] = pd.DataFrame({"image_id": data.image_ids, "mean": brightness})
     count, first, *_ = measures(evidence)
-    assert (count.of, first.name) == ("image", "images-right")
+    assert (count.of, first.name) == ("image", "images-overlapping")
     assert value(first.estimate) < -0.2
     assert first.facts["rule"].startswith("brightness at most 8")

@@ -187,6 +187,18 @@ def test_limits_and_waivers_that_came_and_went_are_named(world, conftest_policy)
     assert compared(one.audit(right, policy=without), one.audit(right)).policy.added == ("gap",)
 
 
+def test_what_met_a_limit_and_is_measured_no_more_is_counted(world):
+    one = world()
+    right = one.right(0.99, seed=0)
+    old, fewer = one.audit(right), one.audit(right, checks=("performance/overall",))
+    of_groups = [f for f in old.record.findings if f.check == "bias/subgroup-gap"]
+    met = sum(f.verdict is Verdict.PASS for f in of_groups)
+    lines = text_lines(compared(old, fewer))
+    assert met
+    assert "Nothing regressed of what both measure." in lines
+    assert any(f", {met} met before and not in the new audit," in line for line in lines)
+
+
 def test_what_only_one_audit_measures_is_listed(world):
     one = world()
     right = one.right(0.87, seed=0)

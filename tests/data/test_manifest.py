@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -137,6 +138,25 @@ def test_parquet_and_csv_give_the_same_dataset(folder):
     assert from_csv.frame["time"].tolist()[:3] == from_parquet.frame["time"].tolist()[:3]
 
 
+def test_numbers_of_classes_have_the_names_that_their_own_file_gives_them(folder):
+    files = {"test": ["dog", "cat"], "train": ["cat", "dog"], "deployment": ["Katze", "Hund"]}
+    for split, names in files.items():
+        table = folder.rows(n=4, split=split, house=[0, 0, 1, 1]).assign(label=[0, 1, 1, -1])
+        features = {name: {"names": names, "_type": "ClassLabel"} for name in ("label", "house")}
+        told = {"huggingface": json.dumps({"info": {"features": features}})}
+        made = pa.Table.from_pandas(table).replace_schema_metadata(told)
+        pq.write_table(made, folder.path / f"{split}.parquet")
+    where = {s: {"manifest": f"{s}.parquet", "images": "images"} for s in files}
+    spec = DataSpec.model_validate(where | {"attributes": {"house": {"role": "condition"}}})
+    for split, labels in (("test", [1, 0, 0, -1]), ("train", [0, 1, 1, -1])):
+        read = read_dataset(split, spec, folder=folder.path, classes=CLASSES).dataset
+        assert read.labels.tolist() == labels
+        assert read.groups("house").tolist() == [files[split][i] for i in (0, 0, 1, 1)]
+    # Names that are none of the model's say nothing of its order.
+    counted = read_dataset("deployment", spec, folder=folder.path, classes=("0", "1")).dataset
+    assert counted.labels.tolist()[:3] == [0, 1, 1]
+
+
 def test_words_that_pandas_takes_for_missing_are_groups(folder):
     folder.rows(household=["None", "NA", "null", ""])
     read = folder.read(attributes={"household": {"role": "sensitive"}}, missing_share=0.3)
@@ -175,6 +195,37 @@ def test_bins_are_closed_on_the_left_and_the_last_on_both_sides(folder):
     failing = read.report.failing
     assert failing["value"].tolist() == ["121", "old"]
     assert not failing["set_apart"].any()
+
+
+@pytest.mark.parametrize("bins", [(20260101, 20260102, 20260103), (0.0, 1e-7, 2e-7)])
+def test_bins_of_many_digits_have_names_of_their_own(folder, bins):
+    folder.rows(n=4, day=[bins[0], bins[0], bins[1], bins[2]])
+    attribute = {"role": "condition", "bins": bins}
+    grouped = folder.read(attributes={"day": attribute})["test"].dataset
+    first, second = grouped.attributes[0].groups
+    assert first != second
+    assert grouped.groups("day").tolist() == [first, first, second, second]
+
+
+@pytest.mark.parametrize("none", ["0001-01-01", "9999-12-31T23:59:59Z", "1024"])
+def test_a_time_that_stands_for_none_is_missing_and_told(folder, none):
+    folder.rows(n=4, when=["2026-03-01", none, "2261-12-31", "1678-01-01"])
+    read = folder.read(columns={"time": "when"})["test"]
+    assert read.dataset.frame["time"].isna().tolist() == [False, True, False, False]
+    assert read.report.failing["value"].tolist() == [none]
+
+
+@pytest.mark.parametrize("there", ["01", "1.0", "1\u200b", "a\u0308"])
+def test_a_name_written_in_two_ways_is_refused(folder, there):
+    here = "\xe4" if there.startswith("a") else "1"
+    folder.rows(room=[here, here, "2", "1.1"], light=["day", "day", "dusk", "Day"])
+    folder.rows(split="train", room=[there, "3", "4", "1.10"], light="day")
+    said = folder.error("test", "train", columns={"unit": "room"})
+    assert f"data.train: the unit {there!a} looks like {here!a} of the test data" in said
+    as_group = {"room": {"role": "condition"}}
+    assert "the group of room" in folder.error("test", "train", attributes=as_group)
+    light = {"light": {"role": "condition"}}
+    assert folder.read("test", "train", attributes=light)["test"].dataset.attributes[0].groups
 
 
 def test_quantiles_are_cut_at_the_test_images(folder):

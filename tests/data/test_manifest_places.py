@@ -1,5 +1,9 @@
+import json
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from web_servers import cache_in, put_in_memory, serving
 
@@ -58,6 +62,16 @@ def test_files_of_other_columns_and_a_column_that_a_folder_names_are_refused(par
     pd.DataFrame({"image": [b"x"], "label": ["red"], "site": ["z"]}).to_parquet(odd)
     with pytest.raises(DataError, match="has the column 'site', which its folder's name gives"):
         read_manifest_at(str(partitioned), named="data.test.manifest: 'photos'")
+
+
+def test_files_that_name_the_numbers_of_classes_otherwise_are_refused(tmp_path):
+    table = pa.table({"image": ["a.png"], "label": [0]})
+    for i, names in enumerate((["cat", "dog"], ["dog", "cat"])):
+        features = {"label": {"names": names, "_type": "ClassLabel"}}
+        told = {"huggingface": json.dumps({"info": {"features": features}})}
+        pq.write_table(table.replace_schema_metadata(told), tmp_path / f"part-{i}.parquet")
+    with pytest.raises(DataError, match=r"part-1\.parquet .* the numbers of classes other names"):
+        read_manifest_at(str(tmp_path), named="data.test.manifest: 'photos'")
 
 
 def test_a_folder_without_parquet_files_is_refused(tmp_path):

@@ -83,6 +83,12 @@ def test_a_spec_is_read_with_its_text_digest_and_folder(tmp_path):
             "'fine'?",
         ),
         (
+            "{serious: 4000}",
+            "{serious: 1e300}",
+            "audit.yaml:15: consequences.costs.matrix.fine.serious: found the number 1e+300, "
+            "expected at most 1e+15.",
+        ),
+        (
             "{serious: tenants}",
             "{seriou: tenants}",
             "audit.yaml:16: consequences.borne_by.seriou: there is no class 'seriou'. Did you mean "

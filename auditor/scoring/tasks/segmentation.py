@@ -119,7 +119,7 @@ def rows(dataset: Dataset, scores: pd.DataFrame, *, of: RowKind = "image") -> Ro
             "image-iou": Amount(own, "higher", "", (0.0, 1.0)),
             "right-pixels": Amount(share, "higher", "", (0.0, 1.0)),
         },
-        headline="images-right",
+        headline="images-overlapping",
     )
 
 
