@@ -125,7 +125,7 @@ def test_what_a_sample_could_have_shown_is_taken_from_the_reason(order):
     said = [
         f
         for f in of(order, Verdict.INCONCLUSIVE)
-        if "would have shown an excess" in reason(f, order)
+        if "would have shown it to be beyond" in reason(f, order)
     ]
     assert said
     for finding in said:
