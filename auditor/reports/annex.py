@@ -147,7 +147,7 @@ def annex(record: AuditRecord, order: Ordered, *, folded: bool = True) -> Annex:
 def _glossary(order: Ordered) -> Iterator[tuple[str, str]]:
     """The words that a report uses, with what some of them stand for in this one."""
     telling = order.telling
-    names = [telling.shown(name) for name in order.record.spec.parsed["data"]["attributes"]]
+    names = sorted(map(telling.shown, order.record.spec.parsed["data"]["attributes"]))
     here = {"units": telling.units, "attributes": listed(names, most=4) or "none"}
     for word, meaning in WORDS:
         yield word, meaning.format(**here)
