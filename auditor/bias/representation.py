@@ -75,7 +75,7 @@ def _ratio_words(of: str, *, named: str) -> tuple[Words, Words]:
             title=title,
             span=FROM_0,
             ratio=True,
-            short=f"{of}: missing in {{split}}",
+            short=f"{of}: share in {{split}} data against the share due",
             sentence=(
                 sentence,
                 "{missing_units:units} more (about {missing_images:rows}) would bring it "
@@ -91,7 +91,7 @@ def _ratio_words(of: str, *, named: str) -> tuple[Words, Words]:
         ),
         Words(
             title=title,
-            short=f"{of}: too many in {{split}}",
+            short=f"{of}: share in {{split}} data against the share due",
             sentence=sentence,
             hundred=hundred,
             sides=("Share found", "Share due"),

@@ -51,11 +51,11 @@ class Leakage(Check):
     needs: ClassVar[tuple[Need, ...]] = (Scan(split="test"), Scan(split="train"))
     words: ClassVar = {
         "seen-share": Words(
-            title="Test images that, or whose unit, were seen in training",
+            title="Test images that, or whose {unit_noun}, were seen in training",
             short="test images seen in training",
             sentence="{count} of {n} test images were found to have been seen in training, or "
-            "their unit was; {near} of them only as changed copies, which are searched for, and "
-            "some can be missed.",
+            "their {unit_noun} was; {near} of them only as changed copies, which are searched for, "
+            "and some can be missed.",
             action="test again on images that it has not seen",
         ),
         "seen-image-share": Words(
@@ -73,8 +73,8 @@ class Leakage(Check):
             action="test again on images that it has not seen",
         ),
         "seen-unit-share": Words(
-            title="Units of the test data that are also in training",
-            short="units in training",
+            title="Share of {units_noun} of the test data that are also in training",
+            short="{units_noun} in training",
             sentence="{count} of {n:units} of the test data have images in training.",
             action="test again on images that it has not seen",
         ),

@@ -27,7 +27,7 @@ from auditor.contract import (
     Unmet,
     Words,
 )
-from auditor.contract.words import EITHER_WAY
+from auditor.contract.words import EITHER_WAY, mid_sentence
 from auditor.findings import Axis, Cell, Figure, Measure, Result, Side, Subject, Unmeasured
 from auditor.scoring.comparison import count_units, too_few, worst_first
 from auditor.scoring.outcomes import Outcomes
@@ -368,9 +368,9 @@ def _figure(trials: list[_Trial], declared: Rows) -> Figure:
         title=f"{quantity} with other preprocessings and orders of classes",
         caption=f"{quantity} among the same {n} {declared.noun} with its 95% interval. A row "
         "far above `as declared` says how the model was trained.",
-        alt=f"Intervals of {quantity.lower()} for {len(rows)} ways to feed the model. "
+        alt=f"Intervals of {mid_sentence(quantity)} for {len(rows)} ways to feed the model. "
         f"Highest: {best['label']} with {float(best['value'] or 0):.0%}.",
-        x=Axis(quantity.lower(), "share"),
+        x=Axis(mid_sentence(quantity), "share"),
         y=Axis("way"),
         rows=rows,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -17,7 +17,15 @@ from auditor.scoring.matching import IOU_THRESHOLDS
 from auditor.scoring.rates import rate_measure
 from auditor.scoring.rows import Rows
 
-_SHOWN = ("unnoticed", "duplicate", "wrong-class", "poor-box", "wrong-class-and-box", "background")
+_SHOWN = {
+    "unnoticed": "train with more images of what is passed over, and test again",
+    "duplicate": "suppress the further boxes of an object more strictly, and test again",
+    "wrong-class": "have the labels of what is confused looked at, and train again",
+    "poor-box": "have the boxes of what lies poorly looked at, and train again",
+    "wrong-class-and-box": "have labels and boxes of what is confused looked at, and train again",
+    "background": "raise the confidence from which a box counts, and test again",
+}
+"""Kinds of errors as they are shown, and what to do about each."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,9 @@ class BoxFaults(Check):
     shown: ClassVar = "open"
     needs: ClassVar[tuple[Need, ...]] = (Boxes(), LabelledSplits())
     words: ClassVar[Mapping[str, Words | tuple[Words, ...]]] = {
-        name: words for name, words in plain_words().items() if name in _SHOWN
+        name: replace(words, action=_SHOWN[name])
+        for name, words in plain_words().items()
+        if name in _SHOWN and isinstance(words, Words)
     }
     sources: ClassVar[tuple[str, ...]] = (
         "Bolya, Foley, Hays & Hoffman (2020), arXiv:2008.08115 (kinds of errors: TIDE)",

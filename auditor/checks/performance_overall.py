@@ -64,7 +64,7 @@ class Overall(Check):
     balanced accuracy (the mean of the classes' recalls, so that rare classes count as much as
     common ones), macro F1, the share whose label is among the five likeliest (from ten classes
     on), and log-loss (how far its probabilities are from the truth, in nats). All are given for
-    test and for labelled deployment images, accuracy for a sample of labelled train images too.
+    test and for labelled deployment images, accuracy for a sample of labelled training images too.
     Intervals take units (rooms, persons) into account: many photos of few rooms make them wide.
 
     Why it matters

@@ -17,11 +17,11 @@ _SAMPLE = 2000
 
 @dataclass(frozen=True)
 class Overfitting(Check):
-    """Accuracy on train images minus accuracy on test images.
+    """Accuracy on training images minus accuracy on test images.
 
     What it measures
     ----------------
-    Accuracy on a seeded sample of 2,000 train images (taken by unit) minus accuracy on the
+    Accuracy on a seeded sample of 2,000 training images (taken by unit) minus accuracy on the
     sound test images.
 
     Why it matters
@@ -71,7 +71,7 @@ class Overfitting(Check):
             Subject.of(split="test"),
             here=Sample.right(evidence.scored("train", sample=_SAMPLE)),
             there=test,
-            named=("the labelled train data", "the labelled test data"),
+            named=("the labelled training data", "the labelled test data"),
             better="lower",
             counted=test,
             examples=worst_first(rows.image_ids, badness=rows.confidence, among=~rows.right),

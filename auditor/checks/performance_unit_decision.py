@@ -89,8 +89,8 @@ class UnitDecision(Check):
     )
     words: ClassVar = {
         "unit-accuracy": Words(
-            title="Accuracy per unit, all its images together, {split} data",
-            short="accuracy per unit",
+            title="Accuracy per {unit_noun}, all its images together, {split} data",
+            short="accuracy per {unit_noun}",
             sentence="Answered rightly as {units_noun} ({rule} of their images), {split} data: "
             "{count} of {n} = {value}.",
             action="train and test again",
@@ -99,22 +99,22 @@ class UnitDecision(Check):
             headline_rank=2,
         ),
         "unit-minus-image": Words(
-            title="Accuracy per unit minus accuracy per image, {split} data",
+            title="Accuracy per {unit_noun} minus accuracy per image, {split} data",
             span=EITHER_WAY,
-            short="per unit minus per image",
+            short="per {unit_noun} minus per image",
             sentence="{by_unit:percent} of {units_noun} and {by_image:percent} of images are "
             "answered rightly ({split} data).",
         ),
         "unit-recall": Words(
             title="Share of {units_noun} with “{class}” that are called so, {split} data",
-            short="“{class}” per unit",
+            short="“{class}” per {unit_noun}",
             sentence="Of {units_noun} with “{class}” are called so, {split} data: "
             "{count} of {n} = {value}.",
             action="train with more images of “{class}”, and test again",
         ),
         "unit-false-alarms": Words(
             title="Share of {units_noun} without “{class}” that are called so, {split} data",
-            short="“{class}” wrongly per unit",
+            short="“{class}” wrongly per {unit_noun}",
             sentence="Of {units_noun} without “{class}” are called so, {split} data: "
             "{count} of {n} = {value}.",
             action="train with more images without “{class}”, and test again",

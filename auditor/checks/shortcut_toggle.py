@@ -293,6 +293,7 @@ class Toggle(Check):
     def run(self, evidence: Evidence) -> Iterator[Result]:
         rows: list[tuple[Cell, ...]] = []
         grades: list[tuple[Cell, ...]] = []
+        finds = False
         classed = _of_one_class(evidence.dataset("test"))
         probes = [
             _declared(evidence, shortcut, sample=self.sample, exchanged=classed)
@@ -309,11 +310,12 @@ class Toggle(Check):
                 *added(evidence, probe, margin=self.margin),
             ]
             yield from (*probe.told, *measured)
+            finds |= any(isinstance(m, Measure) and m.of == "object" for m in measured)
             rows += [measure_row(probe.name, m) for m in measured if isinstance(m, Measure)]
             grades += graded(probe, measured, margin=self.margin)
         if rows:
             yield artefact_table(rows)
-            yield artefact_forest(rows)
+            yield artefact_forest(rows, lost="objects found" if finds else "accuracy")
         if grades:
             yield grade_table(grades)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from auditor.comparing.by_group import measure_cells, side_cells
 from auditor.comparing.chief_loss import ChiefLoss
 from auditor.contract.numbers import percent
+from auditor.contract.words import mid_sentence
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Measured, Side, Table
 
 Line = tuple[str, str, tuple[Measured, Measured], ChiefLoss]
@@ -77,7 +78,7 @@ def curve_figure(lines: Sequence[Line]) -> Iterator[Figure]:
         f"each with its 95% interval: {_steps(lines)}.",
         alt=f"{title}: {', '.join(told)}.",
         x=Axis("step"),
-        y=Axis(title.lower(), "share"),
+        y=Axis(mid_sentence(title), "share"),
         rows=tuple(rows),
     )
 

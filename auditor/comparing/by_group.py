@@ -14,6 +14,7 @@ from auditor.comparing.groups import Grouping
 from auditor.comparing.interval_row import interval_row
 from auditor.contract.numbers import percent
 from auditor.contract.quantity_words import NAMINGS, called
+from auditor.contract.words import mid_sentence
 from auditor.findings import (
     Axis,
     Cell,
@@ -231,7 +232,7 @@ def _picture(
         caption=f"{caption or f'{title} of each group'}, with its 95% interval. {missing} {noun} "
         f"have no value of {attribute}. Groups with fewer than {MIN_UNITS} units are left out.",
         alt=f"Intervals: {shown}." if entries else "No group has enough units.",
-        x=Axis(title.lower(), quantity.unit if quantity.scale == "amount" else "share"),
+        x=Axis(mid_sentence(title), quantity.unit if quantity.scale == "amount" else "share"),
         y=Axis(attribute),
         rows=tuple(entries),
     )

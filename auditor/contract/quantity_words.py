@@ -132,7 +132,11 @@ _OF_CLASS = {"ap-50-95", "iou"}
 """Quantities that classes have, too."""
 
 
-_PLAIN = {"recall": "share of each class found", "precision": "share of answers right, by class"}
+_PLAIN = {
+    "recall": "share of each class found",
+    "precision": "share of answers right, by class",
+    "unit-accuracy": "accuracy per unit",
+}
 """What statisticians' names say to others."""
 
 

@@ -81,3 +81,15 @@ class Words:
     ratio: bool = False
     among: str = ""
     compared: str = ""
+
+
+def mid_sentence(heading: str) -> str:
+    """A heading as it stands within a sentence: its first letter small, abbreviations kept.
+
+    Examples
+    --------
+    >>> mid_sentence("Mean overlap (IoU) of the classes"), mid_sentence("IoU of a class")
+    ('mean overlap (IoU) of the classes', 'IoU of a class')
+    """
+    first = heading.partition(" ")[0]
+    return heading if first[1:] != first[1:].lower() else f"{heading[:1].lower()}{heading[1:]}"

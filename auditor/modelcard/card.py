@@ -29,6 +29,8 @@ from auditor.spec.statements import Statement, statements
 
 SHOWN_GROUPS = 8
 """Groups of an attribute in the card's table; the others are in the table of slices."""
+FACTORS = 6
+"""Groups by name of an attribute in a line."""
 COLUMNS = 4
 """Columns of numbers in a table of groups."""
 NAME = 80
@@ -74,8 +76,9 @@ def model_card(record: AuditRecord, *, signed_by: SignedBy | None = None) -> str
         table=f"tables/{table_file_name(TABLE)}",
         story=story(order),
         left_out={d.split: left_out_text(d, order.telling.units) for d in record.datasets},
-        attributes=tuple(_attributes(record, order)),
+        attributes=tuple(_attributes(record, order, numbers)),
         counted=order.telling.counted,
+        units=order.telling.units,
         shown=order.telling.shown,
         not_tested=not_tested(record, order, most=NOT_TESTED),
         cannot_test=CANNOT_TEST,
@@ -117,18 +120,24 @@ def _line(stated: Mapping[str, Statement], key: str) -> str:
     return f"{text} *(declared by {markdown(found.owner)} on {found.date}{until}{shown})*{late}"
 
 
-def _attributes(record: AuditRecord, order: Ordered) -> Iterator[str]:
-    """Each attribute once: its role, its groups in a few words, its basis."""
-    seen: dict[str, str] = {}
-    for dataset in record.datasets:
-        for a in dataset.attributes:
-            names = [order.telling.shown_of(a.name, g.name) for g in a.groups]
-            more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-            basis = f". Basis *(declared)*: {markdown(a.basis)}" if a.basis else ""
-            listed = markdown(", ".join(shortened(n, 60) for n in names[:6]) + more)
-            name = markdown(order.telling.shown(a.name))
-            seen.setdefault(a.name, f"{name} ({a.role}): {listed}{basis}")
-    yield from seen.values()
+def _attributes(
+    record: AuditRecord, order: Ordered, numbers: Sequence[SliceNumber]
+) -> Iterator[str]:
+    """Each attribute once, of images and then of objects: its role, its groups, its basis."""
+    found = [a for dataset in record.datasets for a in dataset.attributes]
+    groups = {a.name: [g.name for b in found if b.name == a.name for g in b.groups] for a in found}
+    for number in numbers:
+        for attribute, group in number.groups:
+            groups.setdefault(attribute, []).append(group)
+    bases = {a.name: a.basis for a in found if a.basis}
+    roles = record.spec.parsed["data"]["attributes"]
+    for attribute, of in groups.items():
+        names = list(dict.fromkeys(order.telling.shown_of(attribute, group) for group in of))
+        more = f" and {len(names) - FACTORS} more" if len(names) > FACTORS else ""
+        listed = markdown(", ".join(shortened(n, 60) for n in names[:FACTORS]) + more)
+        basis = f". Basis *(declared)*: {markdown(bases[attribute])}" if attribute in bases else ""
+        name = markdown(order.telling.shown(attribute))
+        yield f"{name} ({roles[attribute]['role']}): {listed}{basis}"
 
 
 def _tables(numbers: Sequence[SliceNumber], order: Ordered, *, rank: int) -> Iterator[GroupRows]:

@@ -98,7 +98,7 @@ def _slice_number(measure: Measure, metric: str, order: Ordered) -> Iterator[Sli
         groups=tuple(sorted(groups.items())),
         label=subject.get("class") or "",
         kind=metric.replace("-", "_"),
-        name=called(measure.name),
+        name=order.telling.with_units(called(measure.name)),
         value=value((measure if side is None else side).estimate),
         low=ends.low,
         high=ends.high,

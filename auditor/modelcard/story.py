@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditor.findings import Finding, LimitResult, Verdict
-from auditor.reports.action_plan import together
+from auditor.reports.action_plan import steps
 from auditor.reports.ordering import Ordered
 from auditor.reports.reasons import limit_text
 from auditor.reports.wording import listed, shortened
@@ -24,14 +24,16 @@ class Told:
     sentence: str
     bound: str
     also: str
-    remedy: str
     blocking: bool
     why: str
 
 
 @dataclass(frozen=True)
 class Story:
-    """What was found: limits not met, blocking ones first, and how many limits came to what."""
+    """What was found: limits not met, blocking ones first, and how many limits came to what.
+
+    `remedies` are what to do about the blocking ones, each once.
+    """
 
     told: tuple[Told, ...]
     more: int
@@ -40,11 +42,7 @@ class Story:
     not_decided: int
     not_measured: int
     undecided: tuple[str, ...]
-
-    @property
-    def remedies(self) -> tuple[str, ...]:
-        """What to do about blocking limits, each once."""
-        return tuple(dict.fromkeys(told.remedy for told in self.told if told.blocking))
+    remedies: tuple[str, ...]
 
     @property
     def limits(self) -> int:
@@ -54,7 +52,7 @@ class Story:
 def story(order: Ordered) -> Story:
     """The findings of an audit, each limit once."""
     by = {v: [r for r in order.limits if r.verdict is v] for v in Verdict}
-    failed = sorted(by[Verdict.FAIL], key=lambda r: r.limit["severity"] != "blocking")
+    failed = sorted(by[Verdict.FAIL], key=lambda r: not _blocks(r))
     undecided = (order.short(f) for r in by[Verdict.INCONCLUSIVE] for f in _open(r, order)[:1])
     return Story(
         told=tuple(told for r in failed[:MOST] for told in _told(r, order)),
@@ -64,6 +62,7 @@ def story(order: Ordered) -> Story:
         not_decided=len(by[Verdict.INCONCLUSIVE]),
         not_measured=len(by[Verdict.NOT_RUN]),
         undecided=tuple(dict.fromkeys(shortened(text, 70) for text in undecided)),
+        remedies=steps([_failures(r, order) for r in failed[:MOST] if _blocks(r)], order),
     )
 
 
@@ -72,7 +71,7 @@ def _open(result: LimitResult, order: Ordered) -> list[Finding]:
 
 
 def _told(result: LimitResult, order: Ordered) -> Iterator[Told]:
-    failed = [f for f in order.of(result.findings) if f.verdict is Verdict.FAIL]
+    failed = _failures(result, order)
     if not failed:
         return
     first, measure = failed[0], order.measure(failed[0])
@@ -85,12 +84,14 @@ def _told(result: LimitResult, order: Ordered) -> Iterator[Told]:
                                     ""), 320),
         bound=limit_text(result.limit, measure),
         also=listed([shortened(name, 60) for name in others], most=3, join="; "),
-        remedy=_step(together(failed, order)),
-        blocking=result.limit["severity"] == "blocking",
+        blocking=_blocks(result),
         why=str(result.limit.get("why") or ""),
     )  # fmt: skip
 
 
-def _step(remedy: str) -> str:
-    """A remedy as a step in a list: what the action plan says, without a stop."""
-    return f"{remedy[:1].lower()}{remedy[1:]}".rstrip(".")
+def _failures(result: LimitResult, order: Ordered) -> list[Finding]:
+    return [f for f in order.of(result.findings) if f.verdict is Verdict.FAIL]
+
+
+def _blocks(result: LimitResult) -> bool:
+    return bool(result.limit["severity"] == "blocking")

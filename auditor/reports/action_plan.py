@@ -12,6 +12,7 @@ from auditor.reports.limits_section import limit_title, stated
 from auditor.reports.ordering import Ordered
 from auditor.reports.reasons import is_within_reach, more_of, remedy, sentence
 from auditor.reports.references import Ref, references
+from auditor.reports.telling import data_of
 from auditor.reports.wording import VERDICT_WORDS, listed
 
 GROUPS = 6
@@ -66,7 +67,8 @@ def left_out_of_plan(order: Ordered) -> str:
             and str(r.limit["id"]) not in planned]  # fmt: skip
     if not free:
         return ""
-    names = listed([limit_title(r.limit, order.of(r.findings), order) for r in free], most=GROUPS)
+    titles = [limit_title(r.limit, order.of(r.findings), order) for r in free]
+    names = listed(titles, most=GROUPS, join="; ")
     return f"Open and not required, so without a row: {names}."
 
 
@@ -125,7 +127,7 @@ def _groups(findings: Sequence[Finding], title: str, order: Ordered) -> str:
     for finding in findings:
         name, subject = finding_view(finding, order).subject, order.result(finding).subject
         label = order.telling.shown_of("class", subject.get("class") or "")
-        for said in (f"“{label}”", f"{subject.split} data"):
+        for said in (f"“{label}”", data_of(subject.split)):
             name = name.replace(f", {said}", "") if said in title else name
         names.append(name)
     return listed(names, most=GROUPS, join="; ")
@@ -193,6 +195,26 @@ def together(failed: Sequence[Finding], order: Ordered) -> str:
         if len(joined) == 1 and (text := joined.pop()):
             return sentence(text)
     return _first(_each_once(failed, order))
+
+
+def steps(failures: Sequence[Sequence[Finding]], order: Ordered) -> tuple[str, ...]:
+    """What to do about the failures of several limits: what differs by groups alone is one step."""
+    alike: dict[str, list[Finding]] = {}
+    for failed in failures:
+        alike.setdefault(_asked(failed, order), []).extend(failed)
+    return tuple(dict.fromkeys(_step(together(failed, order)) for failed in alike.values()))
+
+
+def _asked(failed: Sequence[Finding], order: Ordered) -> str:
+    """What failures ask for, whichever their groups are."""
+    forms = {order.filled_for(order.words(f).action, f, group="…") for f in failed}
+    (form, *others), grouped = forms, all(order.group(f) for f in failed)
+    return form if grouped and form and not others else together(failed, order)
+
+
+def _step(remedy: str) -> str:
+    """A remedy as a step in a list, without a stop."""
+    return f"{remedy[:1].lower()}{remedy[1:]}".rstrip(".")
 
 
 def _first(remedies: list[str]) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from auditor.contract.quantity_words import called
+from auditor.data.class_maps import LEAST_SHARE
 from auditor.findings import Unmeasured, Verdict
 from auditor.record import AttributeSummary, AuditRecord, CheckText, DatasetSummary
 from auditor.record.files import record_digest
@@ -30,7 +31,7 @@ CANNOT_TEST = (
     "How people act on an answer, who watches the system in use, and who may object.",
     "Attacks by someone who wants a wrong answer.",
 )
-GLOSSARY = (
+WORDS = (
     ("Limit", "A line of the policy: a measured quantity and the bound that it is held to."),
     ("Blocking, advisory", "A blocking limit decides the verdict; an advisory one is printed."),
     ("Not decided", "The data neither show that the limit is met nor that it is not."),
@@ -38,8 +39,8 @@ GLOSSARY = (
     ("Leaning worse", "Shown to be worse than the others, though not by how much."),
     ("Range in brackets", "Where the true figure plausibly lies: in 95 of 100 such audits."),
     ("Points", "Difference of two percentages: 90% is 5 points above 85%."),
-    ("Unit", "What was sampled independently: a room, a person, a video."),
-    ("Group, attribute", "Images that share a value of a column such as building or household."),
+    ("Unit", "What was sampled independently, as a room, a person, a video; here: {units}."),
+    ("Group, attribute", "Images or objects that share a value of a column; here: {attributes}."),
     (
         "Clean subset",
         "The data without unreadable and duplicated images and those seen in training.",
@@ -139,8 +140,17 @@ def annex(record: AuditRecord, order: Ordered, *, folded: bool = True) -> Annex:
         model=tuple(_model(record)),
         digests=tuple(_digests(record)),
         environment=tuple(_environment(record)),
-        glossary=GLOSSARY,
+        glossary=tuple(_glossary(order)),
     )
+
+
+def _glossary(order: Ordered) -> Iterator[tuple[str, str]]:
+    """The words that a report uses, with what some of them stand for in this one."""
+    telling = order.telling
+    names = sorted(map(telling.shown, order.record.spec.parsed["data"]["attributes"]))
+    here = {"units": telling.units, "attributes": listed(names, most=4) or "none"}
+    for word, meaning in WORDS:
+        yield word, meaning.format(**here)
 
 
 def _attribute_rows(record: AuditRecord, order: Ordered) -> Iterator[AttributeRow]:
@@ -294,6 +304,9 @@ def _reading(record: AuditRecord) -> Iterator[Entry]:
         yield Entry("classes read as those of the data", ", ".join(read))
     if record.model.task == "segmentation" and classes["void"]:
         yield Entry("pixels of no class", plain_text(classes["void"]))
+    if record.model.task == "segmentation":
+        least = f"from {LEAST_SHARE:.1%} of its pixels, as drawn and as answered"
+        yield Entry("a class is in an image", least)
 
 
 def _settings(found: Any) -> str:

@@ -18,6 +18,7 @@ from auditor.reports.ordering import Ordered
 from auditor.reports.references import Ref, check_anchor, references
 from auditor.reports.shown_figure import shown_figure
 from auditor.reports.table_view import TableView, table_view
+from auditor.reports.telling import data_of
 from auditor.reports.wording import VERDICT_WORDS
 from auditor.stats import Exact, Rate, value
 
@@ -353,7 +354,7 @@ def _fact_name(finding: Finding, order: Ordered) -> str:
     """A result's short name without the check's topic, which stands above it."""
     name = order.short(finding).removeprefix(f"{order.telling.topic(finding.check)}, ")
     split = order.result(finding).subject.split
-    return name if split in (None, "test") or split in name else f"{name}, {split} data"
+    return name if split in (None, "test") or split in name else f"{name}, {data_of(split)}"
 
 
 def _is_zero(measure: Measure) -> bool:

@@ -12,9 +12,9 @@ from auditor.record.clauses import ClauseRow, InstrumentText
 from auditor.reports.wording import date_text
 
 CLAUSES_NOTE = (
-    "Evidence that may support documentation under the clauses named here, in our paraphrase. “Can "
-    "do” is the most that measurements can do for a clause; no row says that a duty is met, and "
-    "what is missing stays for a person to state. The law may have changed since it was looked up."
+    "Evidence that may support documentation under the clauses named here, in our paraphrase. "
+    "Measurements can at most support a clause: no row says that a duty is met, and what is "
+    "missing stays for a person to state. The law may have changed since it was looked up."
 )
 COUNTED = (
     ("Measured here", (EvidenceStatus.MEASURED, EvidenceStatus.DERIVED)),

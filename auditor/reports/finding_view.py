@@ -12,7 +12,7 @@ from auditor.findings import Finding, Measure, Verdict
 from auditor.reports.alike import alike_clause, alike_gap
 from auditor.reports.ordering import Ordered
 from auditor.reports.reasons import could_show_text, judgement, needed_text, reason, remedy
-from auditor.reports.telling import Telling
+from auditor.reports.telling import Telling, data_of
 from auditor.reports.wording import VERDICT_WORDS, symbol, verdict_word
 from auditor.stats import value
 
@@ -135,7 +135,7 @@ def _subject(finding: Finding, order: Ordered) -> str:
             f"{shown(annotator)}: " if annotator else "",
             group,
             f", “{shown(label)}”" if label is not None else "",
-            f", {subject.split} data" if subject.split not in (None, "test") else "",
+            f", {data_of(subject.split)}" if subject.split not in (None, "test") else "",
         ]
     )
 

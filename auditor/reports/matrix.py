@@ -29,7 +29,7 @@ class MatrixCell:
 @dataclass(frozen=True)
 class MatrixRow:
     group: str
-    images: int | None
+    images: int
     cells: tuple[MatrixCell | None, ...]
 
 
@@ -69,7 +69,7 @@ def _block(table: GroupTable, shown: tuple[GroupColumn, ...], order: Ordered) ->
     rows = tuple(
         MatrixRow(
             group=shortened(order.telling.shown_of(table.attribute.name, group), 60),
-            images=sizes.get(group),
+            images=sizes.get(group, 0),
             cells=tuple(_cell(table.findings.get((group, c.key)), order) for c in shown),
         )
         for group in table.groups[:GROUPS]

@@ -8,12 +8,13 @@ from auditor.contract import Words
 from auditor.findings import Verdict
 from auditor.record import AuditRecord
 from auditor.record.files import record_digest
-from auditor.reports.action_plan import Task, action_plan
+from auditor.reports.action_plan import action_plan, steps
 from auditor.reports.answers import answer_text
 from auditor.reports.harms import Harm, harms, of_everyone
 from auditor.reports.ordering import Ordered
 from auditor.reports.reasons import is_within_reach, needed_text
 from auditor.reports.references import Ref, references
+from auditor.reports.telling import SPLIT_WORDS
 from auditor.reports.why import asks_nothing, stops, why
 from auditor.reports.wording import (
     ALTERED,
@@ -85,7 +86,7 @@ class PageOne:
 def page_one(record: AuditRecord, order: Ordered) -> PageOne:
     """The lines of page one, from a record alone."""
     policy = record.policy.parsed
-    steps = _before_release(record, order)
+    asked = _before_release(record, order)
     undecided = _not_decided(order)
     return PageOne(
         heading=f"{shortened(record.title, 90)} – audit of {date_text(record.provenance.started)}",
@@ -102,8 +103,8 @@ def page_one(record: AuditRecord, order: Ordered) -> PageOne:
         harms=harms(order),
         questions=_questions(order),
         worst=_worst(order),
-        before_release=steps[:STEPS],
-        more_steps=max(len(steps) - STEPS, 0),
+        before_release=asked[:STEPS],
+        more_steps=max(len(asked) - STEPS, 0),
         not_decided=undecided[:3],
         more_open=max(len(undecided) - 3, 0),
         not_tested=_not_tested(record, order),
@@ -140,7 +141,7 @@ def _scope(record: AuditRecord, order: Ordered) -> str:
     parts = []
     for data in record.datasets:
         of = f" of {data.n:,}" if data.n_sound != data.n else ""
-        parts.append(f"{data.n_sound:,}{of} {data.split} images")
+        parts.append(f"{data.n_sound:,}{of} {SPLIT_WORDS.get(data.split, data.split)} images")
     name = str(record.spec.parsed["model"].get("path") or "the model").rpartition("/")[2]
     parts.append(f"model file {shortened(name, 40)}, SHA-256 {record.model.digest[:ID_LENGTH]}")
     return f"Scope: {'; '.join(parts)}."
@@ -198,19 +199,15 @@ def _worst(order: Ordered) -> tuple[str, ...]:
 def _before_release(record: AuditRecord, order: Ordered) -> tuple[str, ...]:
     """What the action plan says of the blocking failures that nobody waived, each step once."""
     failed = {str(r.limit["id"]) for r in order.limits if stops(r)}
-    steps = [_step(t) for t in action_plan(order) if t.limit in failed and t.is_failure]
-    if steps:
-        return tuple(dict.fromkeys(steps))
+    tasks = (t for t in action_plan(order) if t.limit in failed and t.is_failure)
+    asked = steps([task.findings for task in tasks], order)
+    if asked:
+        return tuple(shortened(step, 150) for step in asked)
     if record.verdict is Verdict.INCONCLUSIVE:
         if asks_nothing(record):
             return ("state what the model must meet: a limit that is blocking and required",)
         return ("decide what is not decided",)
     return ("nothing that the policy asks for",)
-
-
-def _step(task: Task) -> str:
-    text = task.remedy.rstrip(".")
-    return shortened(text[:1].lower() + text[1:], 150)
 
 
 def _not_decided(order: Ordered) -> tuple[str, ...]:

@@ -39,8 +39,9 @@ class PictureView:
 
 @dataclass(frozen=True)
 class PicturesOfView:
-    number: int
-    title: str
+    """The pictures of a finding, or of several that rest on the same: their numbers and titles."""
+
+    findings: tuple[tuple[int, str], ...]
     order: str
     pictures: tuple[PictureView, ...]
 
@@ -65,17 +66,18 @@ def pictures_view(
         return None
     order = order or ordered(record)
     views = [_view(one, beside / found.folder, order) for one in found.pictures]
-    rows = [
+    told: dict[tuple[tuple[PictureView, ...], bool], list[tuple[int, str]]] = {}
+    for of in sorted(found.of, key=lambda of: order.numbers.get(of.finding, 0)):
+        if of.finding in order.numbers:
+            title = order.title(order.by_id[of.finding])
+            shown = tuple(views[i] for i in of.pictures)
+            told.setdefault((shown, of.ranked), []).append((order.numbers[of.finding], title))
+    rows = (
         PicturesOfView(
-            number=order.numbers[of.finding],
-            title=order.title(order.by_id[of.finding]),
-            order="Worst first." if of.ranked else "Examples, in no order.",
-            pictures=tuple(views[i] for i in of.pictures),
+            tuple(findings), "Worst first." if ranked else "Examples, in no order.", shown
         )
-        for of in found.of
-        if of.finding in order.numbers
-    ]
-    rows.sort(key=lambda row: row.number)
+        for (shown, ranked), findings in told.items()
+    )
     return PicturesView(tuple(rows), tuple(_notes(found)))
 
 

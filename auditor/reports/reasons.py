@@ -156,9 +156,9 @@ def _reach(kind: str, number: float, limit: Mapping[str, Any], measure: Measure)
 
 def _could_show(finding: Finding, kind: str, limit: Mapping[str, Any], measure: Measure) -> str:
     if finding.could_show is None:
-        return "a sample of this size could not have shown any excess over the limit"
+        return "a sample of this size could not have shown it to be beyond the limit"
     level = _reach(kind, finding.could_show, limit, measure)
-    return f"a sample of this size would have shown an excess from {level} on"
+    return f"a sample of this size would have shown it to be beyond the limit from {level} on"
 
 
 def could_show_text(finding: Finding, order: Ordered) -> str:
@@ -264,7 +264,7 @@ def more_of(finding: Finding, order: Ordered) -> More | None:
     number, _, what = needed_text(needed, order.telling).partition(" more ")
     among = order.filled(order.words(finding).among, finding)
     rows = f" with {among}" if among else ""
-    alike = f"{',' if rows else ''} and of the rest in proportion," if needed.both_sides else ""
+    alike = ", and of the rest in proportion," if needed.both_sides else ""
     kind = f"More {what}{rows}{alike} would decide, if what was seen holds"
     return More(kind, f"{number} of {group}{order.filled('{in_where}', finding)}")
 
@@ -294,10 +294,16 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"
 
 
+CORRECT = "correct the claim"
+"""What can always be done about a claim that does not hold."""
+
+
 def action(finding: Finding, order: Ordered) -> str:
     """What to do before release about a failure, in a few words."""
     text = order.filled(order.words(finding).action, finding)
-    return text or f"fix and measure again: {order.short(finding)}"
+    text = text or f"fix and measure again: {order.short(finding)}"
+    claimed = str(finding.limit).startswith("claim:") and not text.startswith(CORRECT)
+    return f"{CORRECT}, or {text}" if claimed else text
 
 
 def summary(result: LimitResult, order: Ordered) -> str:
@@ -330,7 +336,7 @@ def _about(finding: Finding, order: Ordered) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     more = len(names) - 4
-    return ", ".join(names[:4]) + (f" and {more} more" if more > 0 else "")
+    return "; ".join(names[:4]) + (f" and {more} more" if more > 0 else "")
 
 
 def figures(number: float, measure: Measure) -> str:

@@ -38,7 +38,7 @@ def _row(row: Mapping[str, Cell], telling: Telling) -> Mapping[str, Cell]:
 
 
 def shown_words(text: str, telling: Telling) -> str:
-    """A text with each name of the data that has one to display in its place.
+    """A text with each name of the data that has one to display in its place, units by theirs.
 
     A name that is a word of its own language (``new``, ``single``) is replaced where it is the
     whole text alone; one that only a manifest would write (``room_type``), wherever it stands.
@@ -56,7 +56,7 @@ def shown_words(text: str, telling: Telling) -> str:
         if name in telling.display and not name.isalpha():
             text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", telling.shown(name), text)
         text = re.sub(rf"(?<=groups of ){re.escape(name)}(?![\w-])", telling.shown(name), text)
-    return text
+    return telling.with_units(text)
 
 
 def _named(key: str, said: str, telling: Telling) -> str:

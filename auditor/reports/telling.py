@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +30,10 @@ from auditor.spec import AuditSpec, UnitColumn
 from auditor.stats import value
 
 PLAIN = Words(title="", short="")
+SPLIT_WORDS = {"train": "training"}
+"""What is said of a split's data where that is another word than its name."""
 PARTS = {"sound": "without images that were set apart", "as-given": "as given"}
+_UNITS = re.compile(r"(?<![\w.`-])(?:([Aa]) )?([Uu])nit(s?)(?![\w`:-])")
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,24 @@ class Telling:
         """What a subject says under a key; `display` may have a name for ``key=said`` alone."""
         return self.display.get(f"{key}={said}") or self.shown(said)
 
+    def with_units(self, text: str) -> str:
+        """A text on units in general, with what they are called here in the place of the word.
+
+        Where the manifest names none, such a text asks for a column of units, and stays.
+        """
+        return text if self.unit in ("unit", "image") else _UNITS.sub(self._unit_called, text)
+
+    def _unit_called(self, found: re.Match[str]) -> str:
+        article, first, several = found.groups()
+        name = self.units if several else self.unit
+        said = f"{name[:1].upper()}{name[1:]}" if first == "U" else name
+        return f"{article}{'n' * (name[:1] in 'aeiou')} {said}" if article else said
+
     def topic(self, check: str) -> str:
         """What a check is about, in a few words; from its id where it is not installed."""
         known = self.checks.get(check)
-        return known.topic if known else check.partition("/")[2].replace("-", " ") or check
+        topic = known.topic if known else check.partition("/")[2].replace("-", " ") or check
+        return self.with_units(topic)
 
     def shows(self, check: str) -> str:
         """What a report never folds of a check (`Check.shown`)."""
@@ -171,10 +189,10 @@ class Telling:
         """What a subject is about in a few words; empty for all test images."""
         parts = [self._about(key, said) for key, said in subject.keys]
         if subject.split not in (None, "test"):
-            parts.append(f"{subject.split} data")
+            parts.append(data_of(subject.split))
         if subject.variant not in (None, "as-given"):
             parts.append(f"{subject.variant} version")
-        return "; ".join(parts)
+        return ", ".join(parts)
 
     def _about(self, key: str, said: str) -> str:
         """One key of a subject: a class in quotes as everywhere, an artefact by its name."""
@@ -184,6 +202,11 @@ class Telling:
         if key in self.attributes or key not in ("class", "artefact", "attribute"):
             return f"{self.shown(key)}: {shown}"
         return f"“{shown}”" if key == "class" else shown
+
+
+def data_of(split: str | None) -> str:
+    """The data of a split as they are called: ``training data``."""
+    return f"{SPLIT_WORDS.get(split or 'test', split or 'test')} data"
 
 
 def counted_as(measure: Measure, n: int | None = None) -> str:
@@ -267,15 +290,16 @@ class _Fields(string.Formatter):
 
     def _subject(self, key: str) -> Any:
         subject, telling, group = self.result.subject, self.telling, self.group
+        split = SPLIT_WORDS.get(subject.split or "test", subject.split or "test")
         known: dict[str, Any] = {name: telling.shown_of(name, said) for name, said in subject.keys}
         known |= {
             "group": group,
             "of_group": f", {group}" if group else "",
             "in_group": f" of {group}" if group else "",
-            "split": subject.split or "test",
+            "split": split,
             "place": telling.place(subject.split),
-            "where": "" if subject.split in (None, "test") else f"{subject.split} data",
-            "in_where": "" if subject.split in (None, "test") else f" in {subject.split} data",
+            "where": "" if split == "test" else f"{split} data",
+            "in_where": "" if split == "test" else f" in {split} data",
             "variant": subject.variant or "as-given",
             "row": self._row,
             "rows": f"{self._row}s",

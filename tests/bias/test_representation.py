@@ -132,7 +132,7 @@ def test_a_group_without_any_image_has_ratio_zero_and_an_exact_bound(worlds):
     assert measure.facts["missing_units"] == 23
     assert measure.facts["missing_images"] == 69
     assert worlds.sentence(Representation, measure).startswith(
-        "accessible (household): 0% [0, 2] of 200 train units; due: 10% (the declared population)"
+        "accessible (household): 0% [0, 2] of 200 training units; due: 10% (the declared "
     )
 
 
@@ -172,7 +172,7 @@ def test_images_are_counted_where_a_unit_has_several_groups(worlds):
     evidence = world(worlds, seed=0, train=PEOPLE, spread=True)
     found = worlds.measures(Representation(), evidence)["share-ratio:household=single@train"]
     assert found.facts["counted"] == "images"
-    assert "train images" in worlds.sentence(Representation, found)
+    assert "training images" in worlds.sentence(Representation, found)
     (_, wholes) = tables(Representation(), evidence)
     assert cells(wholes, "units of several groups")[0] > 0
     alone = composed(worlds, rng.choice(["a", "b"], 50))
@@ -226,7 +226,7 @@ def test_splits_are_compared_with_each_other(worlds):
     assert found["share-against-test:household=accessible@train"].better == "none"
     sentence = worlds.sentence(Representation, gap)
     assert "points lower" in sentence
-    assert sentence.endswith("in the train data.")
+    assert sentence.endswith("in the training data.")
 
 
 def test_the_ratio_of_two_splits_is_that_of_statsmodels(worlds):
@@ -384,7 +384,7 @@ def test_sentences_and_remedies_can_be_repeated(worlds):
     found = worlds.measures(Representation(), worlds.evidence().add(train).add(test))
     scarce = found["share-ratio:household=accessible@train"]
     assert worlds.sentence(Representation, scarce) == (
-        "accessible (household): 5.0% [3, 9] of 200 train images; due: 10% (the declared "
+        "accessible (household): 5.0% [3, 9] of 200 training images; due: 10% (the declared "
         "population); its share is 0.50 times [0.24, 0.90] what it should be. 12 images more "
         "would bring it there, if the declared population is right."
     )
@@ -402,8 +402,11 @@ def test_too_few_and_too_many_have_words_of_their_own(worlds):
     found = worlds.measures(Representation(), worlds.evidence().add(train).add(test))
     told = Telling({Representation.id: Representation}, attributes=frozenset({"household"}))
     few, many = (found[f"share-ratio:household={g}@train"] for g in ("accessible", "family"))
-    assert told.short(Representation.id, few) == "accessible (household): missing in train"
-    assert told.short(Representation.id, many) == "family (household): too many in train"
+    for group, measure in (("accessible", few), ("family", many)):
+        said = told.short(Representation.id, measure)
+        assert said == f"{group} (household): share in training data against the share due"
+    assert told.words(Representation.id, few).action.startswith("collect images of {group}")
+    assert told.words(Representation.id, many).action.startswith("collect images of others")
 
 
 def test_table_and_figure_hold_every_group_of_every_split(worlds):

@@ -57,4 +57,4 @@ def test_few_train_units_are_a_reason(worlds):
     evidence.add(few, worlds.probabilities(np.zeros(5, dtype=int)))
     (found,) = Overfitting().run(evidence)
     assert isinstance(found, Unmeasured)
-    assert "5 images of the labelled train data" in found.reason
+    assert "5 images of the labelled training data" in found.reason

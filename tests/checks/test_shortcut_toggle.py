@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from auditor.checks.artefact_tables import artefact_forest
 from auditor.checks.artefact_views import views_of
 from auditor.checks.shortcut_toggle import Artefacts, Toggle
 from auditor.contract import Available
@@ -344,3 +345,11 @@ def test_placebos_are_mirrored_places_that_touch_no_artefact(worlds, regions, ex
     )
     views = views_of(spec.shortcuts[0], spec=spec)
     assert [str(v.region) for v in views.placebos] == expected
+
+
+@pytest.mark.parametrize("lost", ["accuracy", "objects found"])
+def test_the_picture_says_what_is_lost(lost):
+    figure = artefact_forest([("logo", "accuracy-lost", "", 90, 0.1, 0.0, 0.2)], lost=lost)
+    assert figure.x.label == f"{lost} lost"
+    assert figure.title == f"{lost.capitalize()} that artefacts are worth"
+    assert figure.caption.startswith(f"{lost.capitalize()} lost when")

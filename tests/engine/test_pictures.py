@@ -157,6 +157,18 @@ def test_what_is_not_worst_first_is_called_examples(private):
     assert {f.order for f in view.findings} == {"Examples, in no order."}
 
 
+def test_findings_that_rest_on_the_same_pictures_share_them(private):
+    record, out = private
+    view = pictures_view(record, out)
+    assert len({f.pictures for f in view.findings}) == len(view.findings)
+    of, other = record.pictures.of[0], next(f.id for f in record.findings if f.verdict is None)
+    twice = (*record.pictures.of, dataclasses.replace(of, finding=other))
+    pictures = dataclasses.replace(record.pictures, of=twice)
+    again = pictures_view(dataclasses.replace(record, pictures=pictures), out)
+    assert len(again.findings) == len(view.findings)
+    assert sum(len(f.findings) for f in again.findings) == len(twice)
+
+
 def test_a_picture_tells_what_the_form_that_is_judged_answered(private):
     record, out = private
     first, *rest = record.pictures.pictures
@@ -185,7 +197,8 @@ def test_public_pictures_stand_in_the_report_with_an_alternative_text(world, tmp
     out = tmp_path / "out"
     record = pictured(world, out, "{pictures: {most: 1, public: true}}", "public.yaml")
     page = (out / "report.html").read_text()
-    assert len(images_of(out / "report.html")) == sum(len(o.pictures) for o in record.pictures.of)
+    shown = {of.pictures for of in record.pictures.of}
+    assert len(images_of(out / "report.html")) == sum(map(len, shown))
     assert "img-src data:" in page
     for tag in re.findall(r"<img [^>]*>", page):
         assert re.search(r'alt="Photo test/\d+\.jpg, test data: labelled “\w+”', tag), tag[-200:]

@@ -13,6 +13,7 @@ from auditor.modelcard.slices import slice_numbers, slice_table
 from auditor.modelcard.story import story
 from auditor.record.files import record_digest, to_json
 from auditor.reports.ordering import ordered
+from auditor.reports.wording import shortened
 from auditor.spec.declarations import read_declarations
 from auditor.stats import value
 
@@ -270,3 +271,23 @@ def test_the_basis_of_a_sensitive_attribute_is_declared(failing, card):
     assert len(lines) == len(attributes) > 0
     assert all(line.endswith(". Basis *(declared)*: Consent. Declared by A.") for line in lines)
     assert all(line.startswith("- ") for line in lines)
+
+
+def test_the_factors_are_all_groups_that_were_compared(failing):
+    first, *others = failing.datasets
+    few = tuple(dataclasses.replace(a, groups=a.groups[:1]) for a in first.attributes)
+    card = model_card(
+        dataclasses.replace(failing, datasets=(dataclasses.replace(first, attributes=few), *others))
+    )
+    factors = card.partition("## Factors")[2].partition("##")[0].splitlines()
+    compared = {pair for number in slice_numbers(ordered(failing)) for pair in number.groups}
+    assert compared
+    for attribute, group in compared:
+        (line,) = (line for line in factors if line.startswith(f"- {attribute} ("))
+        assert markdown(shortened(group, 60)) in line or " more" in line, line
+
+
+def test_what_n_counts_is_told_with_the_units_and_no_name_of_a_key(failing, card):
+    assert "n counts images, objects, answers or rooms." in card
+    told = card.partition("\n# Model card")[2]
+    assert "unit accuracy" not in told

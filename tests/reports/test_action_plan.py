@@ -10,11 +10,11 @@ import pytest
 from auditor.findings import Needed, Verdict
 from auditor.record.files import record_digest
 from auditor.rendering import render
-from auditor.reports.action_plan import REMEDIES, action_plan, left_out_of_plan
+from auditor.reports.action_plan import REMEDIES, action_plan, left_out_of_plan, steps
 from auditor.reports.csv_tables import action_plan_csv, findings_csv
 from auditor.reports.html import report_html
 from auditor.reports.ordering import ordered
-from auditor.reports.reasons import MILLION, remedy, what_would_decide
+from auditor.reports.reasons import MILLION, action, more_of, remedy, what_would_decide
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +170,37 @@ def test_no_number_beyond_reach_is_asked_for(order, more):
     said = what_would_decide(undecided(order, more=more, counted="units"), order)
     assert said.startswith("The value lies at the limit")
     assert "million" not in said
+
+
+def test_more_of_several_groups_is_asked_for_in_a_sentence(order):
+    of_class = undecided(order, more=60, counted="units", both_sides=True)
+    assert more_of(of_class, order).kind.startswith(
+        "More rooms with images that are not “serious”, and of the rest in proportion, would"
+    )
+    of_all = dataclasses.replace(
+        next(f for f in order.findings if "gap:accuracy" in f.id and order.group(f)),
+        verdict=Verdict.INCONCLUSIVE,
+        needed=of_class.needed,
+    )
+    assert more_of(of_all, order).kind.startswith(
+        "More rooms, and of the rest in proportion, would"
+    )
+
+
+def test_steps_that_differ_by_groups_alone_are_one(order):
+    gaps = [f for f in order.findings if "gap:accuracy:" in f.id and order.group(f)]
+    one, two = gaps[0], next(f for f in gaps if order.group(f) != order.group(gaps[0]))
+    other = next(f for f in order.findings if f.check == "data/leakage")
+    found = [dataclasses.replace(f, verdict=Verdict.FAIL) for f in (one, other, two)]
+    told = steps([found[:1], found[1:2], [found[0], found[2]]], order)
+    groups = f"{order.group(one)}, {order.group(two)}"
+    assert told == (f"fix and test again for {groups}", "test again on images that it has not seen")
+
+
+def test_of_a_claim_that_does_not_hold_the_claim_can_be_corrected(order):
+    found = next(f for f in order.findings if f.check == "performance/overall")
+    assert action(dataclasses.replace(found, limit="least"), order) == "train and test again"
+    claimed = dataclasses.replace(found, limit="claim:1")
+    assert action(claimed, order) == "correct the claim, or train and test again"
+    own = next(f for f in order.findings if f.check == "performance/claims")
+    assert action(own, order) == "correct the claim"

@@ -1,5 +1,6 @@
 """The report, the card and the terminal of a small detector's audit, as a reader has them."""
 
+import dataclasses
 import html
 import json
 import re
@@ -12,7 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 import auditor
+from auditor.checks.performance_boxes import BoxFaults
 from auditor.modelcard.card import model_card
+from auditor.reports.annex import _model
 from auditor.reports.drawing.pictures import pictures
 from auditor.reports.html import report_html
 from auditor.reports.summary import summary_lines
@@ -170,6 +173,20 @@ def test_the_annex_says_how_answers_are_read(page):
     assert "operating point confidence: 0.3; overlap: 0.5" in page
     assert "cup: 80; plate: 40" in page
     assert "pixels of no class" not in page
+    assert "a class is in an image" not in page
+
+
+def test_the_annex_of_a_segmenter_says_from_how_many_pixels_a_class_is_there(record):
+    model = dataclasses.replace(record.model, task="segmentation")
+    entries = {e.name: e.text for e in _model(dataclasses.replace(record, model=model))}
+    assert entries["a class is in an image"] == "from 0.1% of its pixels, as drawn and as answered"
+
+
+def test_each_kind_of_error_has_a_cure_of_its_own():
+    asked = {name: words.action for name, words in BoxFaults.words.items()}
+    assert len(set(asked.values())) == len(asked)
+    assert asked["duplicate"].startswith("suppress the further boxes of an object")
+    assert asked["background"].startswith("raise the confidence")
 
 
 def test_no_raw_name_and_no_template_is_printed(page, record):

@@ -125,13 +125,13 @@ def test_what_a_sample_could_have_shown_is_taken_from_the_reason(order):
     said = [
         f
         for f in of(order, Verdict.INCONCLUSIVE)
-        if "would have shown an excess" in reason(f, order)
+        if "would have shown it to be beyond" in reason(f, order)
     ]
     assert said
     for finding in said:
         could = finding_view(finding, order).could_show
         assert could
-        assert f"an excess from {could} on." in reason(finding, order)
+        assert f"beyond the limit from {could} on." in reason(finding, order)
 
 
 def test_what_passed_is_named_with_its_value_and_counted(said, order):
@@ -157,7 +157,7 @@ def test_every_measure_is_in_the_csv_and_every_result_of_a_check_unfolds_in_the_
     for result in failing.results:
         assert squeezed(result.check) in said
         for table in result.tables:
-            assert squeezed(table.title.split("<")[0])[:40] in said
+            assert squeezed(order.telling.with_units(table.title).split("<")[0])[:40] in said
         for figure in result.figures:
             assert squeezed(figure.alt) in said, figure.id
 
@@ -175,7 +175,13 @@ def test_there_is_one_matrix_with_every_group_a_sign_in_each_cell_and_a_legend(
 ):
     tables = re.findall(r'<table class="matrix">.*?</table>', page, flags=re.DOTALL)
     assert len(tables) == 1
+    assert '<th scope="col">Group (test images)</th>' in page
     found = matrix(group_results(order), order)
+    sizes = {
+        (a.name, g.name): g.n_sound for a in failing.dataset("test").attributes for g in a.groups
+    }
+    for block in found.blocks:
+        assert {r.images for r in block.rows} <= {*sizes.values(), 0}
     named = {(block.attribute, row.group) for block in found.blocks for row in block.rows}
     groups = {
         (a.name, g.name) for a in failing.dataset("test").attributes for g in a.groups[:GROUPS]

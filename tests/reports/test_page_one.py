@@ -245,7 +245,7 @@ def test_it_names_the_audit_its_scope_and_its_model(failing):
     page = one(failing)
     assert record_digest(failing).startswith(page.audit_id)
     assert len(page.audit_id) == 12
-    assert "750 of 1,000 test images; 1,000 train images; model file model.onnx" in page.scope
+    assert "750 of 1,000 test images; 1,000 training images; model file model.onnx" in page.scope
     assert f"Audit {page.audit_id}" in re.sub(r" +", " ", plain(section(failing)))
 
 

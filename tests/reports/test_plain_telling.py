@@ -13,6 +13,7 @@ from auditor.reports.harms import Harm, _alike, _group_harm
 from auditor.reports.html import report_html
 from auditor.reports.ordering import ordered
 from auditor.reports.reasons import more_of
+from auditor.reports.shown_figure import shown_words
 from auditor.reports.telling import Telling
 from auditor.reports.templates import template_text
 from auditor.reports.why import _measured_text
@@ -38,7 +39,7 @@ def test_what_was_left_out_are_images_of_units_with_the_cause():
 
 def test_a_subject_is_told_without_the_names_of_its_keys():
     about = ROOMS.about(Subject.about({"artefact": "logo", "class": "garnish"}, split="test"))
-    assert about == "logo; “garnish”"
+    assert about == "logo, “garnish”"
     assert ROOMS.about(Subject.of(split="test", size="small")) == "size: small"
 
 
@@ -109,3 +110,31 @@ def test_a_harm_says_of_what_its_shares_are(grouped):
     for finding in findings:
         harm = _group_harm(finding, order) if order.measure(finding) else None
         assert harm is None or not re.search(r"\] of [\d,]+;", harm.figures.partition("others")[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("fewer than 10 units of a group", "fewer than 10 rooms of a group"),
+        ("Units of one answer for a unit", "Rooms of one answer for a room"),
+        ("named under `data.columns.unit`, or as {unit: room}", None),
+        ("units: 3", None),
+    ],
+)
+def test_units_are_called_what_they_are(text, said):
+    assert Telling({}, unit="room", units="rooms").with_units(text) == (said or text)
+    assert Telling({}).with_units(text) == text
+    assert Telling({}, unit="image", units="images").with_units(text) == text
+    assert Telling({}, unit="aisle", units="aisles").with_units("for a unit") == "for an aisle"
+
+
+def test_what_is_asked_for_units_reaches_the_reader_by_their_name():
+    told = Telling({}, unit="dish", units="dishes")
+    assert (
+        shown_words("Collect at least 10 more units.", told) == "Collect at least 10 more dishes."
+    )
+
+
+def test_training_data_are_called_that():
+    found = Telling({}).about(Subject.about({"class": "a"}, split="train"))
+    assert found == "“a”, training data"

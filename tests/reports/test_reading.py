@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from auditor.findings import Axis, Figure, Measure, Side, Subject, Verdict
-from auditor.reports.annex import declared
+from auditor.reports.annex import annex, declared
 from auditor.reports.chapters import chapters
 from auditor.reports.csv_tables import findings_csv
 from auditor.reports.drawing.pictures import pictures
@@ -305,6 +305,7 @@ def test_clauses_are_counted_in_print_and_told_one_by_one_in_the_browser(page, p
     rows = [row for one in failing.clauses.instruments for row in one.rows]
     assert page.count('<table class="clauses stack">') == len(failing.clauses.instruments)
     assert '<table class="clauses stack">' not in printed
+    assert "Can do" not in printed
     for text in (page, printed):
         (table,) = re.findall(
             r'<table class="instruments stack"[^>]*>.*?</table>', text, flags=re.DOTALL
@@ -360,3 +361,11 @@ def test_a_failure_reads_the_same_wherever_the_verdict_is_told(failing, page, pr
         head = page_one_of(text)
         assert "Does not meet" in head
     assert failing.verdict is Verdict.FAIL
+
+
+def test_words_are_told_with_what_they_stand_for_here(failing, page):
+    told = dict(annex(failing, ordered(failing)).glossary)
+    assert told["Unit"].endswith("here: rooms.")
+    assert told["Group, attribute"].endswith("here: building, household, phone.")
+    assert "Rooms as given" in page
+    assert "Units as given" not in page

@@ -46,8 +46,8 @@ def test_too_few_units_says_how_many_are_there_and_how_many_are_needed(worlds):
 def test_nothing_measured_says_why_and_what_to_do(order):
     for finding in of(order, Verdict.NOT_RUN, Unmeasured):
         result = order.result(finding)
-        assert reason(finding, order) == result.reason
-        assert remedy(finding, order) == result.remedy
+        assert reason(finding, order) == order.telling.with_units(result.reason)
+        assert remedy(finding, order) == order.telling.with_units(result.remedy)
         assert result.reason.endswith(".")
         assert result.remedy.endswith(".")
 

@@ -297,5 +297,5 @@ def test_leaning_and_waivers_are_said():
     waived = Finding("a/b:c", "a/b", verdict=Verdict.FAIL, waived_by="W-1")
     assert verdict_word(waived) == "not met, waived"
     assert TELLING.about(Subject.about({"a": "b"}, split="train", variant="int8")) == (
-        "a: b; train data; int8 version"
+        "a: b, training data, int8 version"
     )
