@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +42,8 @@ class Telling:
 
     `attributes` are the spec's attributes; `display` maps a name of an attribute, group or class
     to what readers are shown; `unit` and `units` call what was sampled independently,
-    `places` the images of a split.
+    `places` the images of a split. `unit_is_a_name`: a name of the data holds the word "unit", so
+    that the word in a text may be that name.
     """
 
     checks: Mapping[str, type[Check]]
@@ -51,6 +52,7 @@ class Telling:
     unit: str = "unit"
     units: str = "units"
     places: Mapping[str, str] = field(default_factory=dict)
+    unit_is_a_name: bool = False
 
     def shown(self, name: str) -> str:
         """A name as readers are shown it."""
@@ -65,7 +67,9 @@ class Telling:
 
         Where the manifest names none, such a text asks for a column of units, and stays.
         """
-        return text if self.unit in ("unit", "image") else _UNITS.sub(self._unit_called, text)
+        if self.unit in ("unit", "image") or self.unit_is_a_name:
+            return text
+        return _UNITS.sub(self._unit_called, text)
 
     def _unit_called(self, found: re.Match[str]) -> str:
         article, first, several = found.groups()
@@ -229,7 +233,17 @@ def telling(record: AuditRecord) -> Telling:
         unit=unit,
         units=units,
         places=_places(record),
+        unit_is_a_name=any(map(_UNITS.search, _names(record, spec))),
     )
+
+
+def _names(record: AuditRecord, spec: AuditSpec) -> Iterator[str]:
+    """Names of the data that a text may hold: of classes, attributes, groups and artefacts."""
+    yield from (*record.model.classes, *spec.display, *spec.display.values())
+    yield from (artefact.name for artefact in spec.shortcuts)
+    for attribute in (a for dataset in record.datasets for a in dataset.attributes):
+        yield attribute.name
+        yield from (group.name for group in attribute.groups)
 
 
 def _unit_names(column: UnitColumn | None) -> tuple[str, str]:

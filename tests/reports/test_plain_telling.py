@@ -8,13 +8,14 @@ import pytest
 
 from auditor.contract.quantity_words import called
 from auditor.findings import Measure, Subject, Verdict
+from auditor.record.audit_record import AttributeSummary, GroupCount
 from auditor.reports.chapters import _fact
 from auditor.reports.harms import Harm, _alike, _group_harm
 from auditor.reports.html import report_html
 from auditor.reports.ordering import ordered
 from auditor.reports.reasons import more_of
 from auditor.reports.shown_figure import shown_words
-from auditor.reports.telling import Telling
+from auditor.reports.telling import Telling, telling
 from auditor.reports.templates import template_text
 from auditor.reports.why import _measured_text
 from auditor.spec.statements import _name
@@ -126,6 +127,19 @@ def test_units_are_called_what_they_are(text, said):
     assert Telling({}).with_units(text) == text
     assert Telling({}, unit="image", units="images").with_units(text) == text
     assert Telling({}, unit="aisle", units="aisles").with_units("for a unit") == "for an aisle"
+    named = Telling({}, unit="room", units="rooms", unit_is_a_name=True)
+    assert named.with_units(text) == text
+
+
+@pytest.mark.parametrize("group", ["Unit 3", "unit", "2 units"])
+def test_a_group_that_is_called_a_unit_keeps_its_name(failing, group):
+    assert not telling(failing).unit_is_a_name
+    (first, *others) = failing.datasets
+    attribute = AttributeSummary("building", "condition", (GroupCount(group, 5, 5),))
+    record = dataclasses.replace(
+        failing, datasets=(dataclasses.replace(first, attributes=(attribute,)), *others)
+    )
+    assert telling(record).unit_is_a_name
 
 
 def test_what_is_asked_for_units_reaches_the_reader_by_their_name():
