@@ -11,11 +11,12 @@ import pytest
 from coloured_rooms import make_world
 
 import auditor
-from auditor import cli, opening
+from auditor import opening
 from auditor.engine import store as stores
 from auditor.engine.output import output_folder
 from auditor.errors import DataError, SpecError
 from auditor.reports.templates import template_folder
+from auditor.stopping import Done
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +32,17 @@ for line in sys.stdin.read().splitlines():
         cli.main()
     except SystemExit as ended:
         print(sys.argv[1], ended.code)
+"""
+
+
+BY_HAND = """
+import signal
+from auditor import cli
+# Tests that run under `nohup` ignore signals, and so would what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
+cli.main()
 """
 
 
@@ -91,7 +103,7 @@ def test_nothing_is_written_outside_the_output_folder(world, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_that_is_stopped_says_what_it_kept_and_goes_on(world, tmp_path, number):
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "auditor.cli", "run", world, "--out", out, "--only", ONLY[0]]
+    command = [sys.executable, "-c", BY_HAND, "run", world, "--out", out, "--only", ONLY[0]]
     running = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -252,7 +264,7 @@ def test_the_version_and_a_record_are_short(command, audited):
 
 
 def test_what_is_kept_is_what_was_finished(tmp_path):
-    done = cli._Done()
+    done = Done()
     assert done.kept(tmp_path) == "Nothing was computed yet."
     done("decode and predict test", 256, 600)
     done("checks", 1, 9)

@@ -110,7 +110,7 @@ def test_what_training_never_showed_is_counted(worlds):
     assert value(found.estimate) == 2
     assert found.n == 140
     assert worlds.sentence(Coverage, found) == (
-        "Of 6 combinations of household and label, 2 have no train image. These are family with "
+        "Of 6 combinations of household and label, 2 have no training image. These are family with "
         "minor and family with serious."
     )
 

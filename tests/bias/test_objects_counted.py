@@ -69,7 +69,7 @@ def test_objects_are_counted_and_not_their_images(worlds):
     assert worlds.unfilled(Representation, results) == []
     sentence = worlds.sentence(Representation, found["share-against-test:class=b@train"])
     assert sentence.startswith("“b”: ")
-    assert "train objects" in sentence
+    assert "training objects" in sentence
     (table,) = (r for r in results if isinstance(r, Table) and r.id.endswith(":objects"))
     assert {row[0] for row in table.rows} == {"occlusion", "class"}
     assert "objects" in [column.name for column in table.columns]
@@ -115,7 +115,7 @@ def test_classes_that_maps_never_show_in_a_group_are_found(worlds, tmp_path):
     found = worlds.measures(Coverage(), evidence)["empty-cells:attribute=light@train"]
     assert (value(found.estimate), found.n, found.of) == (1, 8, "image")
     assert worlds.sentence(Coverage, found) == (
-        "Of 6 combinations of light and label, 1 have no train image. These are night with hole."
+        "Of 6 combinations of light and label, 1 have no training image. These are night with hole."
     )
     shown = maps.copy()
     shown[4, 5:8, 5:8] = 1

@@ -74,7 +74,7 @@ def test_units_on_one_side_only_still_count(worlds):
 def test_nine_labelled_deployment_images_are_too_few(worlds):
     (result,) = AccuracyLost().run(world(worlds, seed=0, n=100, unlabelled=91))
     assert isinstance(result, Unmeasured)
-    assert "the labelled deployment data has 9" in result.reason
+    assert "9 images of the labelled deployment data" in result.reason
     assert "1 more" in result.remedy
 
 
