@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -298,6 +299,8 @@ def _said_by_botocore(error: BaseException) -> Any:
 def _system(protocol: str) -> Any:
     import fsspec
 
+    # Else gcsfs asks by gRPC first of what kind a bucket is, and waits a minute where that is shut.
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     try:
         kind = fsspec.get_filesystem_class(protocol)
         return kind(**_options(protocol))

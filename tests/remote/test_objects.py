@@ -1,3 +1,4 @@
+import os
 import sys
 
 import fsspec
@@ -123,3 +124,20 @@ def test_an_object_of_s3_is_created_once_and_removed(monkeypatch):
         assert objects.info("s3://once/claim") is None
         with pytest.raises(FileNotFoundError):
             objects.read("s3://no-such-bucket/a")
+
+
+def test_google_storage_is_asked_by_one_protocol_alone(monkeypatch):
+    # Set first, so that what is set meanwhile is taken away again.
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "")
+    monkeypatch.delenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT")
+    seen = []
+
+    def opened(protocol):
+        seen.append((protocol, os.environ.get("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT")))
+        return dict
+
+    monkeypatch.setattr(fsspec, "get_filesystem_class", opened)
+    objects._system.cache_clear()
+    objects._system("gs")
+    objects._system.cache_clear()
+    assert seen == [("gs", "false")]
