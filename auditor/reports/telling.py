@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from auditor.findings import Measure, Measured, Question, Side, Subject
 from auditor.record import AuditRecord
 from auditor.record.reasons import set_apart_text
 from auditor.reports.alike import alike_clause
+from auditor.reports.unit_words import says_unit, with_units
 from auditor.spec import AuditSpec, UnitColumn
 from auditor.stats import value
 
@@ -33,7 +33,6 @@ PLAIN = Words(title="", short="")
 SPLIT_WORDS = {"train": "training"}
 """What is said of a split's data where that is another word than its name."""
 PARTS = {"sound": "without images that were set apart", "as-given": "as given"}
-_UNITS = re.compile(r"(?<![\w.`-])(?:([Aa]) )?([Uu])nit(s?)(?![\w`:-])")
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,7 @@ class Telling:
         """
         if self.unit in ("unit", "image") or self.unit_is_a_name:
             return text
-        return _UNITS.sub(self._unit_called, text)
-
-    def _unit_called(self, found: re.Match[str]) -> str:
-        article, first, several = found.groups()
-        name = self.units if several else self.unit
-        said = f"{name[:1].upper()}{name[1:]}" if first == "U" else name
-        return f"{article}{'n' * (name[:1] in 'aeiou')} {said}" if article else said
+        return with_units(text, unit=self.unit, units=self.units)
 
     def topic(self, check: str) -> str:
         """What a check is about, in a few words; from its id where it is not installed."""
@@ -233,7 +226,7 @@ def telling(record: AuditRecord) -> Telling:
         unit=unit,
         units=units,
         places=_places(record),
-        unit_is_a_name=any(map(_UNITS.search, _names(record, spec))),
+        unit_is_a_name=any(map(says_unit, _names(record, spec))),
     )
 
 
