@@ -9,11 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 
 from auditor.bias.confirming_half import ALPHA, ConfirmingHalf
-from auditor.bias.slice_features import (
-    Looked,
-    described,
-    seen_by_model,
-)
+from auditor.bias.slice_features import Looked, described, seen_by_model
 from auditor.bias.slice_rows import ScoredRows
 from auditor.bias.slice_search import Candidate, Errors, candidates
 from auditor.bias.slice_tables import MOST_TRAITS, slice_forest, slice_table, strongest
@@ -34,10 +30,7 @@ from auditor.contract.words import EITHER_WAY, FROM_0
 from auditor.findings import Measure, Result, RowKind, Subject, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, count_units, worst_first
 from auditor.scoring.outcomes import Outcomes
-from auditor.stats import (
-    Exact,
-    holm,
-)
+from auditor.stats import Exact, holm
 from auditor.stats.resampling import whole_units
 
 LEAST_UNITS = 4 * MIN_UNITS

@@ -291,3 +291,13 @@ def test_what_n_counts_is_told_with_the_units_and_no_name_of_a_key(failing, card
     assert "n counts images, objects, answers or rooms." in card
     told = card.partition("\n# Model card")[2]
     assert "unit accuracy" not in told
+
+
+def test_limits_that_were_not_measured_are_told_as_not_tested(failing, card):
+    order = ordered(failing)
+    lacking = [f for f in order.findings if f.verdict is Verdict.NOT_RUN]
+    named = {order.short(f) for f in lacking if order.measure(f) or not order.group(f)}
+    assert named
+    (said,) = [line for line in card.splitlines() if line.startswith("- Not tested: ")]
+    for name in named:
+        assert markdown(shortened(name, 48)) in said

@@ -15,7 +15,7 @@ from auditor.shift.predictions import PredictionShift
 from auditor.shift.properties import Properties
 from auditor.shift.sides import Sampled, Sides
 from auditor.shift.two_sample import shifted
-from auditor.stats import p_value, value
+from auditor.stats import auc, p_value, value
 from auditor.stats.rank_features import rank_features
 
 
@@ -363,3 +363,14 @@ def test_deployment_images_that_were_all_test_images_are_said_to_have_been_set_a
         "images): "
         "fewer than 30 differ from any others by luck."
     )
+
+
+def test_the_area_of_few_units_is_less_sure_than_that_of_given_scores():
+    widened = []
+    for n in (20, 2000):
+        rng, one = np.random.default_rng(n), np.ones(n, dtype=bool)
+        sides = Sides(*(Sampled(s, np.arange(n), False, one) for s in ("test", "deployment")))
+        here, there = rng.normal(size=n), rng.normal(0.5, 1, n)
+        widened.append(area_of(here, there, sides=sides).se / auc(here, there).se)
+    assert widened[0] > 1.2 * widened[1]
+    assert widened[1] == pytest.approx(np.sqrt(2), rel=0.02)

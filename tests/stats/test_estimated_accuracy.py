@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from auditor.stats.estimated_accuracy import ByChange, Estimator, Known, Shifted
+from auditor.stats.estimated_accuracy import ByChange, Estimator, Known, Shifted, _drawn
 from auditor.stats.label_shift import calibration
 
 
@@ -90,3 +90,13 @@ def test_nine_of_ten_intervals_hold_the_share_of_a_family_that_was_left_out():
         low, high = np.quantile(drawn, [0.05, 0.95])
         held += low <= right[pick] <= high
     assert 0.82 <= held / trials <= 0.98
+
+
+def test_units_are_drawn_whole_and_weigh_by_their_answers():
+    rng = np.random.default_rng(5)
+    unit = np.repeat([7, 3, 9, 4], [1, 5, 20, 2])
+    values = rng.normal(size=(len(unit), 2)) + unit[:, None]
+    times = np.random.default_rng(6).multinomial(4, np.full(4, 1 / 4), size=50)
+    codes = np.unique(unit, return_inverse=True)[1]
+    expected = [np.average(values, axis=0, weights=each[codes]) for each in times]
+    assert _drawn(values, unit, np.random.default_rng(6), 50) == pytest.approx(np.array(expected))
