@@ -106,7 +106,7 @@ class Evidence(Protocol):
         ...
 
     def scan(self, split: str, *, part: str = "sound") -> pd.DataFrame:
-        """One row an image: `auditor.data.scan.SCAN_COLUMNS` without their thumbnails.
+        """One row an image: `auditor.data.scan.SCAN_COLUMNS` without thumbnails and digests.
 
         As-given has unreadable ones too.
         """

@@ -17,6 +17,8 @@ from auditor.stats.codes import codes_of
 MISSING_GROUP = ""
 """The group of images whose attribute has no value."""
 
+_NAMES = ("unit", "annotator")
+
 
 @dataclass(frozen=True)
 class Attribute:
@@ -50,7 +52,8 @@ class Dataset:
     ``unit`` and ``annotator`` (str, "" where missing), ``time`` (datetime64, NaT where missing),
     and for each attribute ``attribute:NAME`` (str group, `MISSING_GROUP` where missing). Where
     the spec names them: ``rating:NAME`` for each of `annotators` and ``gold`` (int64 class index,
-    -1 where that hand did not label the image).
+    -1 where that hand did not label the image). Units, annotators and groups are held as codes
+    (pandas' ``category``): a name that a million images have is held once.
     Of detectors' and segmenters' images ``width``, ``height`` (as stored, 0 where they cannot be
     opened) and ``orientation`` are known before they are decoded, and `truth` is what is annotated
     in them, None where nothing is; `has_labels` then says whether anything is. Groups of
@@ -75,6 +78,9 @@ class Dataset:
     object_attributes: tuple[Attribute, ...] = ()
     drawn_by: Mapping[str, Truth] = field(default_factory=dict)
     drawn_gold: Truth | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "frame", _coded(self.frame))
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -150,13 +156,18 @@ class Dataset:
         if keep.dtype == bool and keep.all():
             return self
         positions = np.flatnonzero(keep) if keep.dtype == bool else keep
-        return replace(
+        taken = replace(
             self,
             frame=self.frame.iloc[positions].reset_index(drop=True),
             truth=None if self.truth is None else self.truth.take(positions),
             drawn_by={name: drawn.take(positions) for name, drawn in self.drawn_by.items()},
             drawn_gold=None if self.drawn_gold is None else self.drawn_gold.take(positions),
         )
+        # The same names, not others that are equal: those of a million images are 80 MB.
+        names = self.image_ids[positions]
+        names.flags.writeable = False
+        taken.__dict__["image_ids"] = names
+        return taken
 
     def with_headers(self, headers: Sequence[ImageHeader | None]) -> Self:
         """With sizes and orientations of the images."""
@@ -170,9 +181,21 @@ class Dataset:
         return replace(self, frame=frame)
 
 
-def _names(column: pd.Series) -> np.ndarray:
-    """A column as an array of str, (n,), read-only; equal names are one object, to save memory."""
+def _coded(frame: pd.DataFrame) -> pd.DataFrame:
+    """With units, annotators and groups as codes."""
+    columns = [str(name) for name in frame]
+    told = [name for name in columns if name in _NAMES or name.startswith("attribute:")]
+    text = [name for name in told if not isinstance(frame[name].dtype, pd.CategoricalDtype)]
+    return frame.assign(**{name: _in_codes(frame[name]) for name in text}) if text else frame
+
+
+def _in_codes(column: pd.Series) -> pd.Series:
     codes, seen = pd.factorize(column, use_na_sentinel=False)
-    names: np.ndarray = np.asarray(seen, dtype=object)[codes]
+    return pd.Series(pd.Categorical.from_codes(codes, pd.Index(seen, dtype=object)))
+
+
+def _names(column: pd.Series) -> np.ndarray:
+    """A column of codes as an array of str, (n,), read-only; equal names are one object."""
+    names: np.ndarray = column.cat.categories.to_numpy(dtype=object)[column.cat.codes.to_numpy()]
     names.flags.writeable = False
     return names

@@ -32,6 +32,10 @@ _REMOTE, _SPAN = "@", "+"
 """What follows a mark: the size and version of a remote object; the span of a tar's member."""
 
 
+UNREADABLE = "unreadable"
+"""In place of the digest of an image of which there is nothing to read."""
+
+
 def path_in_manifest(manifest: str, column: str, row: int) -> str:
     """The `path` of an image that a Parquet file holds itself, in `row`, from 0.
 
@@ -129,7 +133,7 @@ class ImageFiles:
         return Path(path).open("rb")
 
     def digest(self, path: str) -> str:
-        """SHA-256 of an image's bytes, ``unreadable`` where there are none to read."""
+        """SHA-256 of an image's bytes, `UNREADABLE` where there are none to read."""
         try:
             if _MARK in path:
                 return hashlib.sha256(self.read(path)).hexdigest()
@@ -137,7 +141,7 @@ class ImageFiles:
             with open(path, "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
-            return "unreadable"
+            return UNREADABLE
 
     def _of_span(self, shard: str | RemoteObject, start: int, size: int) -> bytes:
         _require_size(size)

@@ -8,7 +8,7 @@ that shows nearly nothing (`LEAST_CONTRAST`) is found by equal file or pixels on
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.copies import LEAST_AGREEING, LEAST_GRAIN, Likeness, likeness, reduced
+from auditor.data.image_digests import ImageDigests
 from auditor.data.near_pairs import CROWD, SIDE, Candidates, candidates, turned
 from auditor.data.thumbnails import Thumbnails
 
@@ -32,8 +33,13 @@ MOST_OF_CROWDS = 300
 """The same of images that have crowds of look-alikes, where few copies can be told."""
 
 _CACHED, _AT_ONCE = 4096, 4096
+_NO_DIGEST = -1
 _BLOCKINESS = 0.1
 """Largest difference of the logarithms of blockiness of images that were compressed alike."""
+
+PRINTED = ("readable", "sha256", "pixel_sha256", "blockiness", "format", "width", "height",
+           "thumbnail")  # fmt: skip
+"""Columns of a scan that `prints` reads; thumbnails may lie elsewhere."""
 
 _ROUNDS = 3
 _SERIES, _EQUALLY = 3, 1.2
@@ -48,7 +54,10 @@ Comparisons = dict[str, Likeness]
 
 @dataclass(frozen=True)
 class Digests:
-    """What equal images are told by, (n,) each: digests, "" where an image was unreadable."""
+    """What equal images are told by: numbers, (n,) each, that rise with the digests.
+
+    -1 where an image was unreadable. Those of one `prints` may be compared with each other.
+    """
 
     files: np.ndarray
     pixels: np.ndarray
@@ -66,13 +75,14 @@ class Prints(Digests):
     """What images are recognised by, one row an image.
 
     `thumbnails` are (n, 32, 32, 3) uint8, 0 of unreadable images; `stored` numbers format and
-    size; `comparable` (n,) bool says which show a pattern.
+    size; `comparable` (n,) bool says which show a pattern. `named` are digests of pixels.
     """
 
     thumbnails: Thumbnails
     blockiness: np.ndarray
     stored: np.ndarray
     comparable: np.ndarray
+    named: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -100,19 +110,17 @@ def prints(scan: pd.DataFrame, thumbnails: Thumbnails | None = None) -> Prints:
     """Prints of the images of a scan, in its order; `thumbnails`: left out, the scan holds them."""
     readable = scan["readable"].to_numpy(dtype=bool)
     cells = _thumbnails_of(scan, readable) if thumbnails is None else thumbnails
-    digests = {
-        column: np.where(readable, scan[column].to_numpy(dtype=object), "")
-        for column in ("sha256", "pixel_sha256")
-    }
+    files, pixels = (ImageDigests.of_column(scan[name]) for name in ("sha256", "pixel_sha256"))
     parts = (cells[at : at + _AT_ONCE] for at in range(0, len(cells), _AT_ONCE))
     contrast = [part.mean(axis=3).std(axis=(1, 2)) for part in parts]
     return Prints(
-        files=digests["sha256"],
-        pixels=digests["pixel_sha256"],
+        files=np.where(readable, files.codes(), _NO_DIGEST),
+        pixels=np.where(readable, pixels.codes(), _NO_DIGEST),
         thumbnails=cells,
         blockiness=scan["blockiness"].to_numpy(dtype=float),
         stored=scan.groupby(["format", "width", "height"], dropna=False).ngroup().to_numpy(),
         comparable=readable & (np.concatenate([*contrast, np.empty(0)]) >= LEAST_CONTRAST),
+        named=pixels,
     )
 
 
@@ -126,9 +134,12 @@ def _thumbnails_of(scan: pd.DataFrame, readable: np.ndarray) -> np.ndarray:
 
 def exact_twins(given: Digests, others: Digests) -> tuple[np.ndarray, np.ndarray]:
     """Of each image the first of `others` with the same pixels (-1), and the kind."""
-    first = pd.Series(np.arange(len(others)), index=pd.Index(others.pixels, dtype=object))
-    first = first[(first.index != "") & ~first.index.duplicated()]
-    index = np.array(first.reindex(given.pixels).fillna(-1), dtype=np.int64)
+    size = 1 + max(given.pixels.max(initial=_NO_DIGEST), others.pixels.max(initial=_NO_DIGEST))
+    # One more for those without a digest: their number, -1, takes the last place.
+    first = np.full(size + 1, -1, dtype=np.int64)
+    first[others.pixels[::-1]] = np.arange(len(others))[::-1]
+    first[_NO_DIGEST] = -1
+    index = first[given.pixels]
     kind = np.where(given.files == others.files[index], FILE, PIXELS) if len(others) else index
     return index, np.where(index >= 0, kind, NONE).astype(np.int8)
 
@@ -144,8 +155,10 @@ def near_pairs(given: Prints, *, pixels: Pixels, known: Comparisons | None = Non
     found = candidates(given.thumbnails.take(rows, axis=0))
     chosen, partly = _chosen(found)
 
-    looked, alike = _compared(given.pixels[rows], found, chosen, lambda at: pixels(int(rows[at])),
-                              known={} if known is None else known)  # fmt: skip
+    looked, alike = _compared(
+        found, chosen, lambda at: pixels(int(rows[at])), lambda at: given.named[int(rows[at])],
+        known={} if known is None else known,
+    )  # fmt: skip
     one, other = found.one[looked], found.other[looked]
     stored_alike = _stored_alike(given, rows[one], rows[other]) & (found.turn[looked] == 0)
 
@@ -180,10 +193,10 @@ def near_pairs(given: Prints, *, pixels: Pixels, known: Comparisons | None = Non
 
 
 def _compared(
-    digests: np.ndarray,
     found: Candidates,
     chosen: np.ndarray,
     pixels: Pixels,
+    named: Callable[[int], str],
     *,
     known: Comparisons,
 ) -> tuple[list[int], list[Likeness]]:
@@ -198,7 +211,7 @@ def _compared(
     looked = []
     for k in chosen.tolist():
         one, other, turn = int(found.one[k]), int(found.other[k]), int(found.turn[k])
-        name = _comparison(digests[one], digests[other], turn, found.window[k])
+        name = _comparison(named(one), named(other), turn, found.window[k])
         if name in known:
             made[name] = known[name]
         else:
@@ -219,7 +232,7 @@ def _comparison(one: str, other: str, turn: int, window: np.ndarray) -> str:
 
 def _distinct(given: Prints) -> np.ndarray:
     """One of each set of equal images, in an order that is that of their digests."""
-    order = np.lexsort((given.files.astype(str), given.pixels.astype(str)))
+    order = np.lexsort((given.files, given.pixels))
     order = order[given.comparable[order]]
     first: np.ndarray = order[~pd.Series(given.pixels[order]).duplicated().to_numpy()]
     return first

@@ -155,7 +155,8 @@ def _members(
 
 def _labels(part: Dataset) -> list[np.ndarray]:
     """What a group's images are counted by beside it: their labels, and whose labels they are."""
-    hands = pd.factorize(part.frame["annotator"].replace("", None))[0].astype(np.int64)
+    annotators = part.frame["annotator"]
+    hands = np.where(annotators == "", _NONE, pd.factorize(annotators)[0]).astype(np.int64)
     return [part.labels, hands, part.gold, *(part.rating(name) for name in part.annotators)]
 
 
@@ -234,8 +235,8 @@ def renamed(dataset: Dataset, name: str, merged: Mapping[str, str]) -> Dataset:
         pooled_attribute(a, merged) if a.name == name else a for a in dataset.attributes
     )
     column = f"attribute:{name}"
-    values = [merged.get(g, MISSING_GROUP) for g in dataset.groups(name)]
-    frame = dataset.frame.assign(**{column: pd.Series(values, dtype=object)})
+    names = dataset.frame[column].map(lambda group: merged.get(group, MISSING_GROUP))
+    frame = dataset.frame.assign(**{column: names.astype(object)})
     return replace(dataset, attributes=attributes, frame=frame)
 
 

@@ -18,6 +18,7 @@ from auditor.data.near_duplicates import (
     KIND_NAMES,
     NEAR,
     NONE,
+    PRINTED,
     Comparisons,
     NearPairs,
     Pixels,
@@ -146,8 +147,8 @@ def assess(
     `max_pixels`, `white` and `dicom` as of `auditor.data.images.decode`, `known` as of
     `near_pairs`; `thumbnails` of all images, split by split, where the scans hold none.
     """
-    every = pd.concat([scans[split] for split in datasets], ignore_index=True)
-    seen = prints(every, thumbnails)
+    told = [scans[split].filter(PRINTED) for split in datasets]
+    seen = prints(pd.concat(told, ignore_index=True), thumbnails)
     starts = np.cumsum([0, *map(len, datasets.values())])
     places = {s: np.arange(a, b) for s, a, b in zip(datasets, starts[:-1], starts[1:], strict=True)}
     reader = _reader(datasets, partial(decode, max_pixels=max_pixels, white=white, dicom=dicom))
@@ -196,10 +197,11 @@ class _Known:
 
     def _one_unit(self) -> np.ndarray:
         """Mask of near pairs of images, or of equal ones, of one unit."""
-        units = [
-            np.full(len(d), "") if d.units is None else d.units for d in self.datasets.values()
-        ]
-        known = pd.DataFrame({"one": self.first, "unit": np.concatenate(units)})
+        units = np.concatenate(
+            [np.full(len(d), "") if d.units is None else d.units for d in self.datasets.values()]
+        )
+        paired = np.isin(self.first, np.concatenate([self.pairs.one, self.pairs.other]))
+        known = pd.DataFrame({"one": self.first[paired], "unit": units[paired]})
         known = known[known["unit"] != ""].drop_duplicates()
         pairs = pd.DataFrame({"one": self.pairs.one, "other": self.pairs.other}).reset_index()
         both = pairs.merge(known, on="one").merge(
@@ -332,9 +334,8 @@ def of_two_labels(labels: np.ndarray, photograph: np.ndarray) -> np.ndarray:
 def _seen_units(test: Dataset, train: Dataset | None) -> np.ndarray:
     if train is None or test.units is None or train.units is None:
         return np.zeros(len(test), dtype=bool)
-    known = set(train.frame["unit"]) - {""}
-    seen: np.ndarray = np.isin(test.frame["unit"].to_numpy(dtype=str), sorted(known))
-    return seen
+    known = set(train.frame["unit"].unique()) - {""}
+    return test.frame["unit"].isin(known).to_numpy(dtype=bool)
 
 
 def _pairs(dataset: Dataset, others: Dataset | None, twins: _Twins) -> pd.DataFrame:

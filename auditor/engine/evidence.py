@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -75,6 +76,9 @@ class Gathered:
         default_factory=dict, compare=False
     )
     """What rows of the last pass are made of, which is asked for once for each kind of row."""
+
+    parts: dict[tuple[str, bytes], Dataset] = field(default_factory=dict, compare=False)
+    """Images handed out so far: what they derive (names, units, groups) is derived once."""
 
     orders: dict[str, np.ndarray] = field(default_factory=dict, compare=False)
     """In which order samples take the images of a split, of those asked for so far."""
@@ -158,7 +162,9 @@ class CheckEvidence(_Declared):
     def dataset(self, split: str, *, part: str = "sound") -> Dataset:
         self._require_split(split)
         dataset = self.gathered.available.datasets[split]
-        return dataset.take(self._keep(split)) if part == "sound" else dataset
+        if part != "sound":
+            return dataset
+        return self._images(split, np.flatnonzero(self._keep(split)))
 
     def scored(
         self,
@@ -230,7 +236,7 @@ class CheckEvidence(_Declared):
         keep = self._taken(wanted, swept, part)
         if not keep.any():
             raise _nothing_left(self.gathered.soundness, wanted.split)
-        dataset = self.gathered.available.datasets[wanted.split].take(swept.rows[keep])
+        dataset = self._images(wanted.split, swept.rows[keep])
         return dataset, swept.scored()[keep].reset_index(drop=True)
 
     def answers(
@@ -249,12 +255,10 @@ class CheckEvidence(_Declared):
         swept = self._swept(wanted)
         probabilities = assemble(swept, "predictions", store=self.gathered.store)
         keep = self._taken(wanted, swept, part)
-        dataset = self.gathered.available.datasets[wanted.split]
         if not keep.any():
             raise _nothing_left(self.gathered.soundness, wanted.split)
-        if keep.all():
-            return Outcomes(dataset.take(swept.rows), probabilities)
-        return Outcomes(dataset.take(swept.rows[keep]), probabilities[keep])
+        dataset = self._images(wanted.split, swept.rows[keep])
+        return Outcomes(dataset, probabilities if keep.all() else probabilities[keep])
 
     def embedding(self, split: str = "test", *, part: str = "sound") -> np.ndarray:
         wanted = Pass(split, embedding=True)
@@ -318,6 +322,14 @@ class CheckEvidence(_Declared):
             dataset = self.gathered.available.datasets[split]
             known[split] = nested_order(dataset, seed=self.spec.audit.seed)
         return known[split]
+
+    def _images(self, split: str, rows: np.ndarray) -> Dataset:
+        """Some images of a split, one dataset for whoever asks for the same ones."""
+        known = self.gathered.parts
+        key = split, hashlib.sha256(rows.tobytes()).digest()
+        if key not in known:
+            known[key] = self.gathered.available.datasets[split].take(rows)
+        return known[key]
 
     def _keep(self, split: str) -> np.ndarray:
         return self.gathered.soundness.keep(split)

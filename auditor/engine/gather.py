@@ -26,6 +26,7 @@ from auditor.data.pooling import pool_small_groups
 from auditor.data.soundness import Soundness, assess
 from auditor.data.thumbnails import HeldThumbnails
 from auditor.engine.evidence import Gathered
+from auditor.engine.freed_memory import return_freed_memory
 from auditor.engine.plan import Plan, make_plan
 from auditor.engine.runner import Report, Runner
 from auditor.engine.sampling import nested_order
@@ -63,14 +64,18 @@ def load(spec: AuditSpec, *, only: Sequence[str] = (), trust_code: bool = False)
     read_bench(spec)
     classes = model_classes(spec)
     read = _read(spec, classes)
-    predictor = load_model(spec, classes=classes, trust_code=trust_code)
     datasets = {split: found.dataset for split, found in read.items()}
+    reports = {split: found.report for split, found in read.items()}
+    # Manifests as text, which nothing needs any more, are most of what was read.
+    del read
+    return_freed_memory()
+    predictor = load_model(spec, classes=classes, trust_code=trust_code)
     available = Available(spec=spec, model=predictor.facts, datasets=datasets)
     return Loaded(
         available=available,
         predictor=predictor,
         model_path=spec.resolve(spec.model.path),
-        manifest_reports={split: found.report for split, found in read.items()},
+        manifest_reports=reports,
         plan=make_plan(available, only=only),
     )
 
@@ -92,10 +97,11 @@ def gather(loaded: Loaded, *, store: Store, report: Report, runner: Runner) -> G
         split: _sweep(loaded, split, loaded.plan.early, store=store, report=report, runner=runner)
         for split in datasets
     }
-    scans = {split: _scan_of(swept, datasets[split]) for split, swept in first.items()}
+    scans = {split: swept.scan() for split, swept in first.items()}
     for split, scan in scans.items():
         _stop_if_unusable(split, scan, loaded.spec)
     soundness = _assessed(loaded, first, store=store)
+    return_freed_memory()
     _stop_if_too_few_left(soundness, loaded.spec)
     variants = make_variants(
         loaded.available, loaded.plan.variants, given=loaded.predictor, swept=first, store=store
@@ -142,7 +148,7 @@ def _assessed(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store) 
         parts = (part for split in swept.values() for part in split.thumbnails())
         found = assess(
             loaded.available.datasets,
-            {split: one.scan() for split, one in swept.items()},
+            {split: one.scan_with_digests() for split, one in swept.items()},
             near=data.duplicates.near,
             max_pixels=data.limits.max_pixels,
             white=white,
@@ -200,13 +206,6 @@ def _sweep(
         stage="decode and predict" if earlier is None else "predict variants and views",
         runner=runner,
     )
-
-
-def _scan_of(swept: SweptSplit, dataset: Dataset) -> pd.DataFrame:
-    """What was found of every image: as many rows as the manifest has, in its order."""
-    scan = swept.scan()
-    assert scan["image_id"].tolist() == dataset.image_ids.tolist(), "a sweep lost rows"
-    return scan
 
 
 def _stop_if_unusable(split: str, scan: pd.DataFrame, spec: AuditSpec) -> None:

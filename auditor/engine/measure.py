@@ -9,6 +9,7 @@ from typing import Any
 
 from auditor.contract import Check, NotMeasurableError
 from auditor.engine.evidence import CheckEvidence, Gathered
+from auditor.engine.freed_memory import return_freed_memory
 from auditor.engine.linear_algebra import one_blas_thread
 from auditor.findings import Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.record import CheckResults, keep_table
@@ -43,6 +44,7 @@ def run_checks(
         for i, check in enumerate(checks):
             report("checks", i, len(checks))
             runs.append(_run(check, CheckEvidence(check, gathered), quoted=quoted))
+            return_freed_memory()
     report("checks", len(checks), len(checks))
     return tuple(runs)
 

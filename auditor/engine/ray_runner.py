@@ -21,7 +21,7 @@ from auditor.engine.ray_cluster import Cluster, worker_bytes
 from auditor.engine.ray_worker import BESIDE, ShardWorker, SweepAt, WorkerFacts
 from auditor.engine.runner import Progress, Report
 from auditor.engine.shard import KeptFrames
-from auditor.engine.shard_files import ShardFiles, ShardTask
+from auditor.engine.shard_files import ShardFiles, ShardTask, ShardTasks
 from auditor.engine.store import Store, key_of
 from auditor.errors import AuditorError, ClusterError
 from auditor.models.contained import ContainedPredictor, Opening
@@ -65,7 +65,7 @@ class RayRunner:
 
     def run(
         self,
-        tasks: Sequence[ShardTask],
+        tasks: ShardTasks,
         *,
         store: Store,
         predictors: Mapping[str, Predictor],
@@ -141,13 +141,13 @@ class _Sweep:
     """The shards of one sweep: which are done, under way, or waiting."""
 
     def __init__(
-        self, runner: RayRunner, tasks: Sequence[ShardTask], report: Report, *, stage: str
+        self, runner: RayRunner, tasks: ShardTasks, report: Report, *, stage: str
     ) -> None:
         self._runner, self._ray = runner, runner.cluster.ray
         self._tasks, self._report, self._stage = tasks, report, stage
         self._found: dict[int, ShardFiles] = {}
-        self._waiting = deque(range(len(tasks)))
-        self._ended = dict.fromkeys(range(len(tasks)), 0)
+        self._waiting = deque(range(len(tasks.sizes)))
+        self._ended = dict.fromkeys(range(len(tasks.sizes)), 0)
         self._ended_early = 0
         self._under_way: dict[Any, _Worker] = {}
         self._moved = self._asked = time.monotonic()
@@ -165,14 +165,14 @@ class _Sweep:
     def files(self) -> list[ShardFiles]:
         """The files of all shards, in order."""
         try:
-            while len(self._found) < len(self._tasks):
+            while len(self._found) < len(self._tasks.sizes):
                 self._step()
         except BaseException:
             for worker in list(self._under_way.values()):
                 self._runner.dismiss(worker)
             self._say()
             raise
-        return [self._found[place] for place in range(len(self._tasks))]
+        return [self._found[place] for place in range(len(self._tasks.sizes))]
 
     def _step(self) -> None:
         done, _ = self._ray.wait(list(self._under_way), timeout=_PULSE_S)
@@ -185,9 +185,8 @@ class _Sweep:
             self._stuck()
 
     def _say(self) -> None:
-        done = sum(len(self._tasks[place].image_ids) for place in self._found)
-        total = sum(len(task.image_ids) for task in self._tasks)
-        self._report(Progress(self._stage, done, total))
+        done = sum(self._tasks.sizes[place] for place in self._found)
+        self._report(Progress(self._stage, done, sum(self._tasks.sizes)))
 
     def _hire(self) -> None:
         """As many workers as there are shards for, each told of the sweep before its first one."""

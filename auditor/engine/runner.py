@@ -5,13 +5,14 @@ Whoever drives them calls `run_shard`, which alone decides what a shard's files 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
 from auditor.engine.shard import KeptFrames, run_shard
-from auditor.engine.shard_files import ShardFiles, ShardTask
+from auditor.engine.shard_files import ShardFiles, ShardTasks
 from auditor.engine.store import Store
 from auditor.models.bench.machine import threads_allowed
 from auditor.models.predictor import Predictor
@@ -39,7 +40,7 @@ class Runner(Protocol):
 
     def run(
         self,
-        tasks: Sequence[ShardTask],
+        tasks: ShardTasks,
         *,
         store: Store,
         predictors: Mapping[str, Predictor],
@@ -59,7 +60,7 @@ class Threads:
 
     def run(
         self,
-        tasks: Sequence[ShardTask],
+        tasks: ShardTasks,
         *,
         store: Store,
         predictors: Mapping[str, Predictor],
@@ -68,28 +69,35 @@ class Threads:
         stage: str,
     ) -> list[ShardFiles]:
         """See `Runner`; what has not begun at an error is cancelled."""
-        total = sum(len(task.image_ids) for task in tasks)
-        done = 0
+        total, done = sum(tasks.sizes), 0
+        files: list[ShardFiles | None] = [None] * len(tasks.sizes)
+        places = iter(range(len(files)))
+        under_way: dict[Future[ShardFiles], int] = {}
         report(Progress(stage, done, total))
         with ThreadPoolExecutor(max_workers=self.workers) as pool:
-            futures: list[Future[ShardFiles]] = [
-                pool.submit(run_shard, task, store=store, predictors=predictors, kept=kept)
-                for task in tasks
-            ]
-            sizes = [len(task.image_ids) for task in tasks]
-            size_of = dict(zip(futures, sizes, strict=True))
-            waiting = set(futures)
+
+            def begin(most: int) -> None:
+                for place in itertools.islice(places, most):
+                    task = tasks[place]
+                    begun = pool.submit(
+                        run_shard, task, store=store, predictors=predictors, kept=kept
+                    )
+                    under_way[begun] = place
+
             try:
-                while waiting:
-                    finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                # One more than is worked on waits, so that no thread does.
+                begin(2 * self.workers)
+                while under_way:
+                    finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
                     for future in finished:
-                        future.result()
-                        done += size_of[future]
+                        files[under_way[future]] = future.result()
+                        done += tasks.sizes[under_way.pop(future)]
+                    begin(len(finished))
                     report(Progress(stage, done, total))
             except BaseException:
                 # Those that have begun are finished and kept, also when somebody stops the run.
                 pool.shutdown(wait=True, cancel_futures=True)
-                kept_ones = (f for f in futures if not f.cancelled() and f.exception() is None)
-                report(Progress(stage, sum(size_of[f] for f in kept_ones), total))
+                whole = [f for f in under_way if not f.cancelled() and f.exception() is None]
+                report(Progress(stage, done + sum(tasks.sizes[under_way[f]] for f in whole), total))
                 raise
-        return [future.result() for future in futures]
+        return [found for found in files if found is not None]

@@ -5,17 +5,18 @@ A file is named by everything that it depends on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from auditor.data.annotations import ImageHeader
 from auditor.data.backgrounds import object_pixels
 from auditor.data.geometry import Affine, Shown, displayed_to_frame
-from auditor.data.image_files import ImageFiles
+from auditor.data.image_digests import ImageDigests
+from auditor.data.image_files import UNREADABLE, ImageFiles
 from auditor.data.images import DECODER_VERSION
 from auditor.data.scan import SCAN_VERSION
 from auditor.data.views import AS_SHOT, Moving, OfObjects, View, ViewContext
@@ -32,6 +33,14 @@ BATCH = 8
 
 _GEOMETRY = ("size", "resize", "shortest", "crop", "pad", "align", "interpolation", "antialias",
              "exif")  # fmt: skip
+
+
+def image_digests(texts: Iterable[str]) -> ImageDigests:
+    """What files are known by; `UNREADABLE` where there is nothing to read."""
+    return ImageDigests.of(texts, none=UNREADABLE)
+
+
+NO_DIGESTS = image_digests(())
 
 
 @dataclass(frozen=True)
@@ -78,10 +87,10 @@ class ShardTask:
     max_pixels: int
     model: ModelSpec
     classes: tuple[str, ...]
-    digests: tuple[str, ...] = ()
+    digests: ImageDigests = NO_DIGESTS
     """SHA-256 of each file, when an earlier sweep of this run has read them."""
     dicom: DicomSpec | None = None
-    former: tuple[str, ...] = ()
+    former: ImageDigests = NO_DIGESTS
     """SHA-256 of each file as an earlier run had them, where one swept the same images."""
     kept: KeptRows | None = None
     """Of images that an earlier sweep of this run has described, and keeps the frames of."""
@@ -147,6 +156,14 @@ class ShardTask:
         return Place((height, width), affine)
 
 
+class ShardTasks(Protocol):
+    """The tasks of a sweep, each made when it is asked for, and how many images each has."""
+
+    sizes: Sequence[int]
+
+    def __getitem__(self, at: int) -> ShardTask: ...
+
+
 _NOWHERE = Place((0, 0), Affine())
 """Of images whose answers have no place in them."""
 
@@ -155,7 +172,7 @@ _NOWHERE = Place((0, 0), Affine())
 class ShardFiles:
     """Where the outputs of a shard lie in the store; pass by pass for predictions."""
 
-    digests: tuple[str, ...]
+    digests: ImageDigests
     scan: Path
     frames: Path | None
     answers: tuple[Path, ...]
@@ -174,7 +191,7 @@ def shard_files(
     task: ShardTask, *, store: Store, predictors: Mapping[str, Predictor]
 ) -> ShardFiles:
     """The files that hold, or will hold, this shard's outputs; reads and hashes its images."""
-    digests = task.digests or tuple(map(ImageFiles().digest, task.paths))
+    digests = task.digests or image_digests(map(ImageFiles().digest, task.paths))
     images = list(zip(task.image_ids, digests, strict=True))
     decoded = [DECODER_VERSION, task.max_pixels, task.frame_input.range, *dicom_key(task.dicom)]
     scan_key = key_of("scan", SCAN_VERSION, decoded, images)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -18,12 +17,20 @@ from auditor.contract import Pass
 from auditor.data.annotations import ImageHeader
 from auditor.data.dataset import Dataset
 from auditor.data.donors import donor_rows
-from auditor.data.scan import SCAN_COLUMNS
+from auditor.data.image_digests import ImageDigests
 from auditor.data.views import Donor
 from auditor.engine.answer_files import answered
 from auditor.engine.runner import Report, Runner, Threads
 from auditor.engine.sampling import nested_order, sample_rows
-from auditor.engine.shard_files import KeptRows, PassWork, ShardFiles, ShardTask
+from auditor.engine.scans import Scanned, read_scans
+from auditor.engine.shard_files import (
+    NO_DIGESTS,
+    KeptRows,
+    PassWork,
+    ShardFiles,
+    ShardTask,
+    ShardTasks,
+)
 from auditor.engine.store import Store, key_of
 from auditor.models.predictor import Predictor
 from auditor.spec import AuditSpec
@@ -70,27 +77,31 @@ class FrameFiles:
 
 @dataclass(frozen=True)
 class SweptSplit:
-    """A split whose images were all decoded: digests, scan files, kept frames, passes.
+    """A split whose images were all decoded: ids, digests, scan files, kept frames, passes.
 
-    `former` are the digests that an earlier run had of the same images, () where there was none.
+    `former` are the digests that an earlier run had of the same images, none where there was none.
     """
 
     split: str
-    digests: tuple[str, ...]
+    image_ids: np.ndarray
+    digests: ImageDigests
     scans: tuple[Path, ...]
     frames: tuple[Path | None, ...]
     passes: tuple[SweptPass, ...]
-    former: tuple[str, ...] = ()
+    former: ImageDigests = NO_DIGESTS
 
     def scan(self) -> pd.DataFrame:
-        """One row an image, in manifest order; without thumbnails, which are most of it."""
-        return self._scan
+        """One row an image, in manifest order; without thumbnails and digests, most of it."""
+        return self._scanned.frame
+
+    def scan_with_digests(self) -> pd.DataFrame:
+        """The same, with digests."""
+        digests = {"sha256": self.digests.column(), "pixel_sha256": self._scanned.pixels.column()}
+        return self.scan().assign(**digests)
 
     @cached_property
-    def _scan(self) -> pd.DataFrame:
-        columns = [name for name in SCAN_COLUMNS if name != "thumbnail"]
-        parts = [pd.read_parquet(path, columns=columns) for path in self.scans]
-        return pd.concat(parts, ignore_index=True)
+    def _scanned(self) -> Scanned:
+        return read_scans(self.scans, image_ids=self.image_ids)
 
     def thumbnails(self, rows: np.ndarray | None = None) -> Iterator[list[bytes]]:
         """Thumbnails by shard, of all images or of some `rows` in rising order; b"" for none."""
@@ -141,20 +152,23 @@ def sweep_split(
     donors = [given.get(p.view.donor) for p in passes]
     former = _former_digests(dataset, store) if earlier is None else earlier.former
     shards = _shards(len(dataset), takes, kept=earlier is not None and keep_frames)
-    tasks = [
-        _task(dataset, shard, [passes[i] for i in shard.passes], [takes[i] for i in shard.passes],
-              [donors[i] for i in shard.passes], spec=spec, keep_frames=keep_frames,
-              earlier=earlier, former=former)
-        for shard in shards
-    ]  # fmt: skip
-    files = _run_all(tasks, runner or Threads(), store=store, predictors=predictors,
+
+    def task(shard: _Shard) -> ShardTask:
+        return _task(
+            dataset, shard, [passes[i] for i in shard.passes], [takes[i] for i in shard.passes],
+            [donors[i] for i in shard.passes], spec=spec, keep_frames=keep_frames,
+            earlier=earlier, former=former,
+        )  # fmt: skip
+
+    files = _run_all(shards, task, runner or Threads(), store=store, predictors=predictors,
                      earlier=earlier, report=report, stage=f"{stage} {dataset.split}")  # fmt: skip
     whole = [f for f, shard in zip(files, shards, strict=True) if not shard.sparse]
-    digests = tuple(d for f in whole for d in f.digests)
+    digests = ImageDigests.joined([f.digests for f in whole])
     if earlier is None and digests != former:
-        _write_digests(dataset, digests, store)
+        store.write_array(_digests_file(dataset, store), digests.held)
     return SweptSplit(
         split=dataset.split,
+        image_ids=dataset.image_ids,
         digests=digests,
         scans=tuple(f.scan for f in whole),
         frames=tuple(f.frames for f in whole),
@@ -178,22 +192,29 @@ def _swept(
 
 
 def _digests_file(dataset: Dataset, store: Store) -> Path:
-    return store.path("digests", key_of(dataset.split, dataset.image_ids.tolist()), ".json")
+    return store.path("digests", key_of(dataset.split, dataset.image_ids.tolist()))
 
 
-def _former_digests(dataset: Dataset, store: Store) -> tuple[str, ...]:
-    """Digests of a split's images as the last run into this store had them; () for none."""
+def _former_digests(dataset: Dataset, store: Store) -> ImageDigests:
+    """Digests of a split's images as the last run into this store had them, or none."""
     path = _digests_file(dataset, store)
-    return tuple(json.loads(path.read_text(encoding="utf-8"))) if store.holds(path) else ()
+    return ImageDigests(store.read_array(path)) if store.holds(path) else NO_DIGESTS
 
 
-def _write_digests(dataset: Dataset, digests: tuple[str, ...], store: Store) -> None:
-    with store.writing(_digests_file(dataset, store)) as temporary:
-        temporary.write_text(json.dumps(digests), encoding="utf-8")
+class _Tasks(ShardTasks):
+    """The tasks of shards, each made when it is asked for: all at once would fill the memory."""
+
+    def __init__(self, shards: Sequence[_Shard], task: Callable[[_Shard], ShardTask]) -> None:
+        self._shards, self._task = shards, task
+        self.sizes = tuple(len(shard.rows) for shard in shards)
+
+    def __getitem__(self, at: int) -> ShardTask:
+        return self._task(self._shards[at])
 
 
 def _run_all(
-    tasks: Sequence[ShardTask],
+    shards: Sequence[_Shard],
+    task: Callable[[_Shard], ShardTask],
     runner: Runner,
     *,
     store: Store,
@@ -202,13 +223,13 @@ def _run_all(
     report: Report,
     stage: str,
 ) -> list[ShardFiles]:
-    """All shards' files in the order of `tasks`; runs that share a store begin apart."""
-    first = store.first_of(len(tasks))
+    """All shards' files, in their order; runs that share a store begin apart."""
+    first = store.first_of(len(shards))
     files = runner.run(
-        [*tasks[first:], *tasks[:first]], store=store, predictors=predictors,
+        _Tasks([*shards[first:], *shards[:first]], task), store=store, predictors=predictors,
         kept=None if earlier is None else earlier.kept, report=report, stage=stage,
     )  # fmt: skip
-    return [*files[len(tasks) - first :], *files[: len(tasks) - first]]
+    return [*files[len(shards) - first :], *files[: len(shards) - first]]
 
 
 @dataclass(frozen=True)
@@ -309,7 +330,7 @@ def _task(
     spec: AuditSpec,
     keep_frames: bool,
     earlier: SweptSplit | None,
-    former: tuple[str, ...],
+    former: ImageDigests,
 ) -> ShardTask:
     rows = shard.rows
     part = dataset.frame.iloc[rows]
@@ -325,7 +346,9 @@ def _task(
                 places=np.searchsorted(rows, mine),
                 embedding=sweep_pass.embedding,
                 donors=from_whom,
-                donor_digests=_digests_of(from_whom, () if earlier is None else earlier.digests),
+                donor_digests=_digests_of(
+                    from_whom, NO_DIGESTS if earlier is None else earlier.digests
+                ),
                 former_donor_digests=_digests_of(from_whom, former),
             )
         )
@@ -343,8 +366,8 @@ def _task(
         dicom=spec.data.dicom,
         model=spec.model,
         classes=dataset.classes,
-        digests=() if earlier is None else tuple(earlier.digests[row] for row in rows),
-        former=tuple(former[row] for row in rows) if former and not shard.sparse else (),
+        digests=NO_DIGESTS if earlier is None else earlier.digests.take(rows),
+        former=former.take(rows) if former and not shard.sparse else NO_DIGESTS,
         kept=_kept(rows, earlier) if shard.sparse and earlier is not None else None,
     )
 
@@ -367,7 +390,7 @@ def _headers(part: pd.DataFrame) -> tuple[ImageHeader, ...]:
     return tuple(ImageHeader((w, h), o) for w, h, o in zip(*columns, strict=True))
 
 
-def _digests_of(rows: np.ndarray | None, digests: tuple[str, ...]) -> tuple[str, ...]:
+def _digests_of(rows: np.ndarray | None, digests: ImageDigests) -> tuple[str, ...]:
     if rows is None or not digests:
         return ()
     return tuple(digests[row] if row >= 0 else "" for row in rows)

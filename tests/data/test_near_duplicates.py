@@ -34,6 +34,10 @@ def photo(seed, *, side=SIDE) -> np.ndarray:
     return np.clip(planes, 0, 255).astype(np.uint8).transpose(1, 2, 0)
 
 
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def jpeg(pixels, quality) -> np.ndarray:
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "JPEG", quality=quality)
@@ -213,7 +217,7 @@ def test_comparisons_that_are_known_are_not_made_again():
 def test_equal_pixels_in_other_files_are_twins():
     image = photo(1)
     scan = pd.DataFrame(
-        {"readable": True, "sha256": file, "pixel_sha256": "p", "format": "PNG",
+        {"readable": True, "sha256": sha256(file), "pixel_sha256": sha256("p"), "format": "PNG",
          **properties(image), "thumbnail": thumbnail(image).tobytes()}
         for file in ("a", "b", "a")
     )  # fmt: skip
@@ -258,8 +262,8 @@ def test_flat_images_and_ones_that_are_gone_have_no_copies():
     assert found_among([flat, flat + 1, flat + 2]) == set()
     images = [photo(1), jpeg(photo(1), 50)]
     scan = pd.DataFrame(
-        {"readable": True, "sha256": str(i), "pixel_sha256": str(i), "format": "PNG",
-         **properties(image), "thumbnail": thumbnail(image).tobytes()}
+        {"readable": True, "sha256": sha256(str(i)), "pixel_sha256": sha256(str(i)),
+         "format": "PNG", **properties(image), "thumbnail": thumbnail(image).tobytes()}
         for i, image in enumerate(images)
     )  # fmt: skip
     assert len(near_pairs(prints(scan), pixels=lambda _: None).one) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from itertools import permutations
 
@@ -21,6 +22,10 @@ def picture(seed) -> np.ndarray:
     return np.asarray(Image.fromarray(small).resize((64, 64), Image.Resampling.BICUBIC))
 
 
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def scan_of(seeds) -> pd.DataFrame:
     """A scan of pictures; None is an unreadable image."""
     rows = []
@@ -28,7 +33,7 @@ def scan_of(seeds) -> pd.DataFrame:
         if seed is None:
             rows.append(unreadable_row(str(i), b"junk", "damaged"))
             continue
-        found = {"sha256": f"f{seed}", "pixel_sha256": f"p{seed}", "readable": True}
+        found = {"sha256": sha256(f"f{seed}"), "pixel_sha256": sha256(f"p{seed}"), "readable": True}
         found |= {"blockiness": 1.0, "format": "PNG", "width": 64.0, "height": 64.0}
         rows.append(found | {"thumbnail": thumbnail(picture(seed)).tobytes()})
     return pd.DataFrame(rows)

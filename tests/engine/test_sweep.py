@@ -176,7 +176,7 @@ def test_a_stored_file_that_was_changed_is_computed_again(rooms, worlds, tmp_pat
     stored = [path for path in tmp_path.rglob("*") if path.suffix in (".npy", ".parquet")]
     kinds = {path.parent.name: path for path in stored}
     assert kinds.keys() == {"scan", "frames", "predictions", "embeddings", "embeddings-whole",
-                            "scores"}  # fmt: skip
+                            "scores", "digests"}  # fmt: skip
     for kind, path in kinds.items():
         harm(path)
         caplog.clear()

@@ -1,0 +1,91 @@
+"""Digests of many images: as text they would be a large part of what an audit holds of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+_BYTES = 32
+_HEX = 2 * _BYTES
+_NONE = bytes(_BYTES)
+
+
+class ImageDigests(Sequence[str]):
+    """SHA-256 of images, as 64 hexadecimal digits each; `none` where there is none.
+
+    `held` (n, 32) uint8 are their bytes, 0 where there is none.
+    """
+
+    def __init__(self, held: np.ndarray, *, none: str = "") -> None:
+        self.held, self.none = held, none
+
+    @classmethod
+    def of(cls, texts: Iterable[str], *, none: str = "") -> ImageDigests:
+        """Those of texts; whatever has not 64 digits is `none`."""
+        joined = b"".join(bytes.fromhex(t) if len(t) == _HEX else _NONE for t in texts)
+        return cls(np.frombuffer(joined, dtype=np.uint8).reshape(-1, _BYTES), none=none)
+
+    @classmethod
+    def joined(cls, parts: Sequence[ImageDigests], *, none: str = "") -> ImageDigests:
+        """Those of several, one after the other."""
+        empty = np.empty((0, _BYTES), dtype=np.uint8)
+        return cls(np.concatenate([empty, *(part.held for part in parts)]), none=none)
+
+    @classmethod
+    def of_column(cls, column: pd.Series) -> ImageDigests:
+        """Those of a column of text, or of one that `column` made."""
+        kind = column.dtype
+        if not isinstance(kind, pd.ArrowDtype):
+            return cls.of(column.fillna(""))
+        held = pa.array(column.array)
+        if isinstance(held, pa.ChunkedArray):
+            held = held.combine_chunks()
+        start = held.offset * _BYTES
+        raw = np.frombuffer(held.buffers()[1], dtype=np.uint8)[start : start + len(held) * _BYTES]
+        return cls(raw.reshape(-1, _BYTES))
+
+    def column(self) -> pd.Series:
+        """As a column of a table, 32 bytes a row."""
+        buffer = pa.py_buffer(np.ascontiguousarray(self.held))
+        kind = pa.binary(_BYTES)
+        held = pa.FixedSizeBinaryArray.from_buffers(kind, len(self), [None, buffer])
+        return pd.Series(held, dtype=pd.ArrowDtype(kind))
+
+    def codes(self) -> np.ndarray:
+        """An integer for each digest, (n,), equal for equal ones and rising with them; -1: none."""
+        texts = np.ascontiguousarray(self.held).view(f"S{_BYTES}").ravel()
+        seen, codes = np.unique(texts, return_inverse=True)
+        absent = int(len(seen) > 0 and seen[0] == b"")
+        found: np.ndarray = codes.astype(np.int64) - absent
+        return found
+
+    def take(self, rows: np.ndarray) -> ImageDigests:
+        """Those of some images."""
+        return ImageDigests(self.held[rows], none=self.none)
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> ImageDigests: ...
+    def __getitem__(self, at: int | slice) -> str | ImageDigests:
+        if isinstance(at, slice):
+            return ImageDigests(self.held[at], none=self.none)
+        found = self.held[at].tobytes()
+        return self.none if found == _NONE else found.hex()
+
+    def __iter__(self) -> Iterator[str]:
+        for at in range(len(self)):
+            yield self[at]
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, ImageDigests) and np.array_equal(self.held, other.held)
+
+    def __hash__(self) -> int:
+        return hash(self.held.tobytes())

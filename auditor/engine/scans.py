@@ -1,0 +1,67 @@
+"""What was found of the images of a split: read from its shards into columns of little room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from auditor.data.image_digests import ImageDigests
+from auditor.data.scan import PROPERTY_NAMES, SCAN_COLUMNS
+
+_NAMES = ("error", "format", "mode")
+_APART = ("thumbnail", "sha256", "pixel_sha256")
+_COLUMNS = [name for name in SCAN_COLUMNS if name not in _APART]
+_PLAIN = [n for n in _COLUMNS if n not in (*_NAMES, *PROPERTY_NAMES, "image_id")]
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """One row an image: `SCAN_COLUMNS` without thumbnails and digests, and digests of pixels."""
+
+    frame: pd.DataFrame
+    pixels: ImageDigests
+
+
+def read_scans(paths: Sequence[Path], *, image_ids: np.ndarray) -> Scanned:
+    """What lies in the files of shards; names that many images share are held as ``category``.
+
+    `image_ids` (n,) are the images that were swept, in order.
+    """
+    properties = np.empty((len(PROPERTY_NAMES), len(image_ids)))
+    pixels: list[ImageDigests] = []
+    named: dict[str, list[pa.Array]] = {name: [] for name in _NAMES}
+    plain: dict[str, list[np.ndarray]] = {name: [] for name in _PLAIN}
+    at = 0
+    for path in paths:
+        part = pq.read_table(path, columns=[*_COLUMNS, "pixel_sha256"])
+        rows = slice(at, at + len(part))
+        at += len(part)
+        assert part["image_id"].to_pylist() == image_ids[rows].tolist(), "a sweep lost rows"
+        for i, name in enumerate(PROPERTY_NAMES):
+            properties[i, rows] = part[name].to_numpy()
+        pixels.append(ImageDigests.of(part["pixel_sha256"].to_pylist()))
+        for name in _NAMES:
+            named[name].append(part[name].combine_chunks().dictionary_encode())
+        for name in _PLAIN:
+            plain[name].append(part[name].to_numpy())
+    assert at == len(image_ids), "a sweep lost rows"
+    found = {
+        "image_id": pd.Series(image_ids, dtype=object),
+        **{name: np.concatenate(parts) for name, parts in plain.items()},
+        **{name: _coded(parts) for name, parts in named.items()},
+    }
+    # Numbers as they lie, column by column: put together otherwise, they would be copied.
+    numbers = pd.DataFrame(properties.T, columns=list(PROPERTY_NAMES), copy=False)
+    frame = pd.concat([pd.DataFrame(found), numbers], axis=1)
+    return Scanned(frame, ImageDigests.joined(pixels))
+
+
+def _coded(parts: Sequence[pa.DictionaryArray]) -> pd.Series:
+    whole: pd.Series = pa.chunked_array(parts).unify_dictionaries().to_pandas()
+    return whole
