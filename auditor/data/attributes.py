@@ -151,8 +151,10 @@ def _by_quantiles(
 
 
 def _by_text(text: pd.Series, *, name: str, spec: AttributeSpec) -> Grouped:
-    groups = text.fillna(MISSING_GROUP).to_numpy(dtype=object)
-    seen = set(text.dropna().unique())
+    codes, names = pd.factorize(text)
+    seen = set(names)
+    # The last, at -1, stands for a missing value; each name is held once.
+    groups = np.array([*names, MISSING_GROUP], dtype=object)[codes]
     declared = tuple(spec.values or ())
     others = (seen | set(spec.population or ())) - set(declared)
     attribute = _attribute(name, spec, groups=(*declared, *_in_order(others)), numeric=False)

@@ -182,7 +182,9 @@ class Dataset:
 
 
 def _coded(frame: pd.DataFrame) -> pd.DataFrame:
-    """With units, annotators and groups as codes."""
+    """With ids as objects, which every array of them shares; units, annotators, groups as codes."""
+    if "image_id" in frame and frame["image_id"].dtype != object:
+        frame = frame.assign(image_id=frame["image_id"].astype(object))
     columns = [str(name) for name in frame]
     told = [name for name in columns if name in _NAMES or name.startswith("attribute:")]
     text = [name for name in told if not isinstance(frame[name].dtype, pd.CategoricalDtype)]

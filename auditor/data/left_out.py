@@ -80,11 +80,14 @@ def unannotated(dataset: Dataset, *, opened: np.ndarray) -> tuple[SetApart, ...]
     return (SetApart(UNANNOTATED, len(ids), _example(ids)),) if len(ids) else ()
 
 
-def elsewhere(splits: Sequence[Rows]) -> tuple[SetApart, ...]:
-    """Rows of a manifest that none of its splits takes, with what they have in the columns."""
-    first = splits[0].elsewhere
-    for rows in splits[1:]:
-        first = first[first.index.isin(rows.elsewhere.index)]
+def in_no_split(elsewhere: Sequence[pd.Series]) -> tuple[SetApart, ...]:
+    """Rows of a manifest that none of its splits takes, with what they have in the columns.
+
+    Each split's `elsewhere` as of `auditor.data.rows.Rows`.
+    """
+    first = elsewhere[0]
+    for others in elsewhere[1:]:
+        first = first[first.index.isin(others.index)]
     if first.empty:
         return ()
     values = first.value_counts()

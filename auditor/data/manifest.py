@@ -26,7 +26,7 @@ from auditor.data.class_labels import (
 from auditor.data.class_labels import expectations as label_expectations
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import Expectation, ManifestReport, report_of, validate
-from auditor.data.left_out import counted, elsewhere, no_known_label, row_reasons
+from auditor.data.left_out import counted, in_no_split, no_known_label, row_reasons
 from auditor.data.rows import Located, Rows, locate, missing_column, read_rows
 from auditor.data.written_alike import require_written_alike
 from auditor.errors import DataError
@@ -38,12 +38,16 @@ Edges = Mapping[str, tuple[float, ...] | tuple[str, ...]]
 
 @dataclass(frozen=True)
 class ReadDataset:
-    """A split once read. `edges` are the quantile edges that its groups were cut at."""
+    """A split once read. `edges` are the quantile edges that its groups were cut at.
+
+    `manifest` and `elsewhere` as of `auditor.data.rows.Rows`.
+    """
 
     dataset: Dataset
     report: ManifestReport
     edges: Edges
-    rows: Rows
+    manifest: str | None
+    elsewhere: pd.Series
 
 
 def read_datasets(
@@ -60,8 +64,8 @@ def read_datasets(
 
 def _with_elsewhere(found: ReadDataset, read: Mapping[str, ReadDataset]) -> ReadDataset:
     """What was read with, for the first split of a manifest, how many of its rows none takes."""
-    alike = [r for r in read.values() if r.rows.manifest == found.rows.manifest]
-    others = elsewhere([r.rows for r in alike]) if found is alike[0] else ()
+    alike = [r for r in read.values() if r.manifest == found.manifest]
+    others = in_no_split([r.elsewhere for r in alike]) if found is alike[0] else ()
     counts = found.report.counts
     counts = replace(counts, left_out=(*counts.left_out, *others))
     return replace(found, report=replace(found.report, counts=counts))
@@ -112,7 +116,7 @@ def read_dataset(
         raise DataError(f"data.{split}: no row of {rows.source!r} can be used; the first failing: "
                         f"{_first_sentence(report)}")  # fmt: skip
     edges = {name: grouped.edges for name, grouped in typed.groups.items() if grouped.edges}
-    return ReadDataset(dataset, report, edges, rows)
+    return ReadDataset(dataset, report, edges, rows.manifest, rows.elsewhere)
 
 
 def split_columns(data: DataSpec, split: str) -> ColumnsSpec:
@@ -369,7 +373,7 @@ def _dataset(
     )
     if "annotation" in plan.optional:
         frame["annotation"] = rows.text(plan.optional["annotation"])
-    kept = frame[typed.good].reset_index(drop=True)
+    kept = frame if typed.good.all() else frame[typed.good].reset_index(drop=True)
     return Dataset(
         split=split,
         frame=kept,

@@ -171,8 +171,12 @@ def sketches(thumbnails: Thumbnails, window: Window) -> np.ndarray:
     """Descriptions of a window of each thumbnail, (n, d) float32."""
     basis = dct(np.eye(SIDE), axis=0, norm="ortho")[:_FREQUENCIES].astype(np.float32)
     rows, columns = (basis @ resampling(SIDE, *ends) for ends in (window[:2], window[2:]))
-    parts = _slices(max(len(thumbnails), 1), _SKETCHED_AT_ONCE)
-    return np.concatenate([_sketched(thumbnails[part], rows, columns) for part in parts])
+    width = _sketched(np.zeros((1, SIDE, SIDE, 3), np.uint8), rows, columns).shape[1]
+    # Filled part by part: put together at the end, a million would be there twice.
+    found = np.empty((len(thumbnails), width), dtype=np.float32)
+    for part in _slices(len(thumbnails), _SKETCHED_AT_ONCE):
+        found[part] = _sketched(thumbnails[part], rows, columns)
+    return found
 
 
 def _sketched(thumbnails: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

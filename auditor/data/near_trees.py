@@ -17,6 +17,7 @@ LEAF = 384
 
 _AXES = 16
 _SAMPLE = 20_000
+_AT_ONCE = 1 << 16
 
 
 def nearest_in_trees(
@@ -55,10 +56,19 @@ def _leaves(points: np.ndarray, axes: np.ndarray, rng: np.random.Generator) -> I
             yield rows
             continue
         direction = axes @ np.asarray(rng.standard_normal(axes.shape[1]), dtype=np.float32)
-        along: np.ndarray = points[rows] @ direction
+        along = _along(points, rows, direction)
         half = len(rows) // 2
         order = np.argpartition(along, half)
         waiting += [rows[order[:half]], rows[order[half:]]]
+
+
+def _along(points: np.ndarray, rows: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """How far some of the points lie along a direction, (k,); a part of them is taken at a time."""
+    found = np.empty(len(rows), dtype=np.float32)
+    for start in range(0, len(rows), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        found[part] = points[rows[part]] @ direction
+    return found
 
 
 def _within_leaf(

@@ -60,7 +60,9 @@ def _read(file: pq.ParquetFile, stored: pq.ParquetFile, named: str) -> ManifestT
     table = file.read(columns=texts).to_pandas()
     if not isinstance(table.index, pd.RangeIndex):
         table = table.reset_index()
-    frame = {str(name).strip(): _as_text(table[name]) for name in table.columns}
+    several = frozenset(str(n).strip() for n in table.columns if _has_several(table[n]))
+    # A column goes once it is text: both of all columns would be twice the memory.
+    frame = {str(name).strip(): _as_text(table.pop(name)) for name in list(table.columns)}
     inside = {}
     for name in images:
         _refuse_large_groups(file, name, named)
@@ -68,7 +70,7 @@ def _read(file: pq.ParquetFile, stored: pq.ParquetFile, named: str) -> ManifestT
     return ManifestTable(
         frame=pd.DataFrame(frame),
         inside=inside,
-        several=frozenset(str(n).strip() for n in table.columns if _has_several(table[n])),
+        several=several,
         class_names=_class_names(schema),
     )
 
@@ -263,6 +265,10 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _as_text(values: pd.Series) -> pd.Series:
     """Values as a CSV would show them; whole numbers without a decimal point."""
+    if isinstance(values.dtype, pd.StringDtype):
+        codes, seen = pd.factorize(values)
+        names = pd.Series(list(map(value_text, seen)), dtype="str")
+        return names.reindex(codes).reset_index(drop=True)
     kept = values.dropna()
     if pd.api.types.is_float_dtype(kept.dtype) and (kept == kept.round()).all():
         kept = kept.astype("int64") if (kept.abs() < 2**53).all() else kept

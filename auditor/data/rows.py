@@ -25,6 +25,10 @@ from auditor.remote.urls import is_url, placed, shown_url
 from auditor.spec import ColumnsSpec, DatasetSpec
 
 
+_AT_ONCE = 65_536
+"""Values that are put together at a time."""
+
+
 class AmbiguousNameError(DataError):
     """A name of an image that several files could have."""
 
@@ -64,9 +68,12 @@ class Rows:
         """SHA-256 of the values of `columns`, whatever file format they came in."""
         digest = hashlib.sha256()
         for column in sorted(columns):
-            values = self.frame[column].fillna("\x00").to_numpy(dtype=object)
             digest.update(f"\x1e{column}\x1e".encode())
-            digest.update("\x1f".join(values).encode(errors="surrogatepass"))
+            for start in range(0, len(self), _AT_ONCE):
+                part = self.frame[column].iloc[start : start + _AT_ONCE]
+                values = part.fillna("\x00").to_numpy(dtype=object)
+                joined = ("\x1f" if start else "") + "\x1f".join(values)
+                digest.update(joined.encode(errors="surrogatepass"))
         return digest.hexdigest()
 
     def text(self, column: str | None) -> pd.Series:
@@ -236,8 +243,9 @@ def locate(split: str, rows: Rows, *, column: str) -> Located:
     there = _find(split, rows, ids, inside)
     if not there.any():
         raise _none_there(split, rows, ids, column)
-    paths = np.array([rows.images.path(name) for name in ids], dtype=object)
-    held = np.flatnonzero(inside)
+    paths = np.empty(len(ids), dtype=object)
+    held, beside = np.flatnonzero(inside), np.flatnonzero(~inside)
+    paths[beside] = [rows.images.path(name) for name in ids[beside]]
     for at, (part, row) in zip(held, rows.table.places_of(rows.numbers[held] - 1), strict=True):
         paths[at] = path_in_manifest(part, column, row)
     return Located(ids=ids, there=there, paths=paths)

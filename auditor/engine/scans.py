@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ import pyarrow.parquet as pq
 
 from auditor.data.image_digests import ImageDigests
 from auditor.data.scan import PROPERTY_NAMES, SCAN_COLUMNS
+from auditor.engine.store import Store, key_of
 
 _NAMES = ("error", "format", "mode")
 _APART = ("thumbnail", "sha256", "pixel_sha256")
@@ -28,12 +31,27 @@ class Scanned:
     pixels: ImageDigests
 
 
-def read_scans(paths: Sequence[Path], *, image_ids: np.ndarray) -> Scanned:
+def read_scans(paths: Sequence[Path], *, image_ids: np.ndarray, store: Store) -> Scanned:
     """What lies in the files of shards; names that many images share are held as ``category``.
 
-    `image_ids` (n,) are the images that were swept, in order.
+    `image_ids` (n,) are the images that were swept, in order. Properties lie in a file of `store`,
+    of which the memory holds what was asked for.
     """
-    properties = np.empty((len(PROPERTY_NAMES), len(image_ids)))
+    whole = store.path("properties-whole", key_of([path.stem for path in paths]))
+    shape = len(PROPERTY_NAMES), len(image_ids)
+    filled = nullcontext() if store.holds(whole) else store.growing_array(whole, shape, np.float64)
+    with filled as properties:
+        found, pixels = _columns_of(paths, image_ids, properties)
+    # As they lie, column by column: put together otherwise, they would be copied.
+    numbers = store.read_array(whole).T
+    frames = pd.DataFrame(found), pd.DataFrame(numbers, columns=list(PROPERTY_NAMES), copy=False)
+    return Scanned(pd.concat(frames, axis=1), pixels)
+
+
+def _columns_of(
+    paths: Sequence[Path], image_ids: np.ndarray, properties: np.ndarray | None
+) -> tuple[dict[str, Any], ImageDigests]:
+    """All but the properties, which are written to (names, n) where that is given."""
     pixels: list[ImageDigests] = []
     named: dict[str, list[pa.Array]] = {name: [] for name in _NAMES}
     plain: dict[str, list[np.ndarray]] = {name: [] for name in _PLAIN}
@@ -43,8 +61,9 @@ def read_scans(paths: Sequence[Path], *, image_ids: np.ndarray) -> Scanned:
         rows = slice(at, at + len(part))
         at += len(part)
         assert part["image_id"].to_pylist() == image_ids[rows].tolist(), "a sweep lost rows"
-        for i, name in enumerate(PROPERTY_NAMES):
-            properties[i, rows] = part[name].to_numpy()
+        if properties is not None:
+            for i, name in enumerate(PROPERTY_NAMES):
+                properties[i, rows] = part[name].to_numpy()
         pixels.append(ImageDigests.of(part["pixel_sha256"].to_pylist()))
         for name in _NAMES:
             named[name].append(part[name].combine_chunks().dictionary_encode())
@@ -56,10 +75,7 @@ def read_scans(paths: Sequence[Path], *, image_ids: np.ndarray) -> Scanned:
         **{name: np.concatenate(parts) for name, parts in plain.items()},
         **{name: _coded(parts) for name, parts in named.items()},
     }
-    # Numbers as they lie, column by column: put together otherwise, they would be copied.
-    numbers = pd.DataFrame(properties.T, columns=list(PROPERTY_NAMES), copy=False)
-    frame = pd.concat([pd.DataFrame(found), numbers], axis=1)
-    return Scanned(frame, ImageDigests.joined(pixels))
+    return found, ImageDigests.joined(pixels)
 
 
 def _coded(parts: Sequence[pa.DictionaryArray]) -> pd.Series:

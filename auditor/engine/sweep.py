@@ -88,6 +88,7 @@ class SweptSplit:
     scans: tuple[Path, ...]
     frames: tuple[Path | None, ...]
     passes: tuple[SweptPass, ...]
+    store: Store
     former: ImageDigests = NO_DIGESTS
 
     def scan(self) -> pd.DataFrame:
@@ -101,7 +102,7 @@ class SweptSplit:
 
     @cached_property
     def _scanned(self) -> Scanned:
-        return read_scans(self.scans, image_ids=self.image_ids)
+        return read_scans(self.scans, image_ids=self.image_ids, store=self.store)
 
     def thumbnails(self, rows: np.ndarray | None = None) -> Iterator[list[bytes]]:
         """Thumbnails by shard, of all images or of some `rows` in rising order; b"" for none."""
@@ -175,6 +176,7 @@ def sweep_split(
         passes=tuple(
             _swept(p, takes[i], _files_of(i, files, shards)) for i, p in enumerate(passes)
         ),
+        store=store,
         former=former,
     )
 
