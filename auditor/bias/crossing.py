@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from auditor.comparing.groups import Grouping
+from auditor.comparing.groups import Grouping, compact
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.findings import Subject
 from auditor.scoring.comparison import MIN_UNITS, has_few_units, units_by_group
@@ -32,10 +32,9 @@ class Crossing(Grouping):
         cls,
         rows: Rows,
         attributes: tuple[Attribute, ...],
-        unit: np.ndarray | None,
         conditions: Mapping[str, np.ndarray],
     ) -> Crossing:
-        """Cross `attributes`; `unit` (n,) codes, `conditions` as of `condition_codes`."""
+        """Cross `attributes`; `conditions` as of `condition_codes`."""
         groups = [rows.groups(a.name) for a in attributes]
         known = np.logical_and.reduce([g != MISSING_GROUP for g in groups])
         names, codes = [], []
@@ -44,19 +43,21 @@ class Crossing(Grouping):
             ordered = [g for g in attribute.groups if g in seen]
             ordered += sorted({*seen} - {*ordered})
             names.append(tuple(ordered))
-            at = {name: i for i, name in enumerate(ordered)}
-            codes.append(np.array([at[name] for name in seen], dtype=np.int64)[places])
+            place_of = {name: i for i, name in enumerate(ordered)}
+            codes.append(np.array([place_of[name] for name in seen], dtype=np.int64)[places])
         shape = tuple(len(n) for n in names)
         crossed = {a.name for a in attributes}
+        at = np.flatnonzero(known)
+        places = np.full(len(rows), -1)
+        places[at] = np.ravel_multi_index(tuple(codes), shape)
         return cls(
             attribute=Attribute(" x ".join(a.name for a in attributes), attributes[0].role, ()),
             rows=rows,
-            at=np.flatnonzero(known),
+            positions=compact(at),
             groups=tuple(str(cell) for cell in range(int(np.prod(shape)))),
-            of=np.ravel_multi_index(tuple(codes), shape),
-            unit=None if unit is None else unit[known],
+            places=compact(places),
             missing=int((~known).sum()),
-            controls={n: c[known] for n, c in conditions.items() if n not in crossed},
+            conditions={n: c for n, c in conditions.items() if n not in crossed},
             attributes=attributes,
             names=tuple(names),
             codes=np.array(codes),

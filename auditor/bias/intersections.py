@@ -190,7 +190,7 @@ class Intersections(Check):
             for attributes in combinations(chosen, size):
                 own = rows if size > 2 else rows.crossed(*(a.name for a in attributes))
                 crossed = tuple(own.dataset.attribute(a.name) for a in attributes)
-                yield Crossing.of_attributes(own, crossed, rows.unit_codes, conditions)
+                yield Crossing.of_attributes(own, crossed, conditions)
 
     def _chosen(self, rows: Rows) -> tuple[Attribute, ...]:
         names = [a.name for a in rows.attributes]

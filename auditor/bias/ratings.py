@@ -106,7 +106,7 @@ def observed(grouping: Grouping, row: Codes) -> tuple[Grouping, NDArray[np.bool_
     known = place[row] >= 0
     found = grouping.take(place[row[known]])
     if found.unit is None and _repeats(row[known]):
-        found = replace(found, unit=row[known])
+        found = replace(found, rows_are_units=True)
     return found, known
 
 

@@ -24,27 +24,98 @@ class Contrast:
     controls: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+class _Arrays:
+    """What the rows of a grouping are counted by, (n,) int64 each."""
+
+    def __init__(self, grouping: Grouping) -> None:
+        self.at = grouping.positions.astype(np.int64)
+        self.of = grouping.places[self.at].astype(np.int64)
+        codes = grouping.rows.unit_codes
+        self.unit = codes[self.at] if codes is not None else None
+        if grouping.rows_are_units:
+            self.unit = self.at
+
+
+class _Latest:
+    """The arrays of the grouping that was asked last: those of all would fill the memory."""
+
+    def __init__(self) -> None:
+        self._token: object = None
+        self._arrays: _Arrays | None = None
+
+    def of(self, grouping: Grouping) -> _Arrays:
+        if self._arrays is None or self._token is not grouping.token:
+            # Before others are made.
+            self._arrays = None
+            self._token, self._arrays = grouping.token, _Arrays(grouping)
+        return self._arrays
+
+
+@dataclass(frozen=True)
+class Controls(Mapping[str, np.ndarray]):
+    """Codes of each row's group by condition, (n,) int64, -1 for none; made when asked for.
+
+    `codes` are of all rows, `at` (n,) the positions of those that are meant.
+    """
+
+    codes: Mapping[str, np.ndarray]
+    at: np.ndarray
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        found: np.ndarray = self.codes[name][self.at].astype(np.int64)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.codes)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
 @dataclass(frozen=True)
 class Grouping:
     """The rows whose group under `attribute` is known; `missing` counts the others.
 
-    `at` (n,) are their positions in `rows`, `of` (n,) the place of each one's group in `groups`
-    (every group declared or seen, in the attribute's order), `unit` (n,) a code of its unit,
-    None where the manifest names none. `controls` maps every other attribute of role condition
-    to the code of each row's group under it, (n,), -1 where it has none.
+    `positions` (n,) are theirs in `rows`, in rising order unless rows are observed several times;
+    `places` the place of the group of every row of `rows` in `groups` (every group declared or
+    seen, in the attribute's order), -1 where it is not known. `conditions` maps every other
+    attribute of role condition to the code of the group of every row of `rows`, -1 for none.
+    `rows_are_units` says that what is observed of one row is of one unit, where none are named.
     """
 
     attribute: Attribute
     rows: Rows
-    at: np.ndarray
+    positions: np.ndarray
     groups: tuple[str, ...]
-    of: np.ndarray
-    unit: np.ndarray | None
+    places: np.ndarray
     missing: int
-    controls: Mapping[str, np.ndarray] = field(default_factory=dict)
+    conditions: Mapping[str, np.ndarray] = field(default_factory=dict)
+    rows_are_units: bool = False
+    latest: _Latest = field(default_factory=_Latest, compare=False, repr=False)
+    token: object = field(default_factory=object, init=False, compare=False, repr=False)
 
     def __len__(self) -> int:
-        return len(self.of)
+        return len(self.positions)
+
+    @property
+    def at(self) -> np.ndarray:
+        """Positions in `rows`, (n,) int64."""
+        return self.latest.of(self).at
+
+    @property
+    def of(self) -> np.ndarray:
+        """The place of each row's group in `groups`, (n,) int64."""
+        return self.latest.of(self).of
+
+    @property
+    def unit(self) -> np.ndarray | None:
+        """A code of each row's unit, (n,) int64; None where the manifest names none."""
+        return self.latest.of(self).unit
+
+    @property
+    def controls(self) -> Mapping[str, np.ndarray]:
+        """Each row's group under the other conditions, (n,) each (`Controls`)."""
+        return Controls(self.conditions, self.at)
 
     def members(self, group: str) -> np.ndarray:
         """Mask over the rows, (n,)."""
@@ -53,7 +124,7 @@ class Grouping:
 
     def units_of(self, group: str) -> int | None:
         """Independent units of a group; None where the manifest names none."""
-        if self.unit is None or self.rows.unit_codes is None:
+        if self.rows.unit_codes is None:
             return None
         return int(self._units[self.groups.index(group)])
 
@@ -80,13 +151,7 @@ class Grouping:
 
     def take(self, keep: np.ndarray) -> Grouping:
         """The rows under the mask, or at the positions, `keep`; groups left empty stay."""
-        return replace(
-            self,
-            at=self.at[keep],
-            of=self.of[keep],
-            unit=None if self.unit is None else self.unit[keep],
-            controls={name: codes[keep] for name, codes in self.controls.items()},
-        )
+        return replace(self, positions=self.positions[keep])
 
     def named(self, group: str) -> str:
         return f"{group} ({self.attribute.name})"
@@ -111,25 +176,31 @@ def groupings(
     """
     rows = rows.by_label() if by_label else rows
     rows = rows if unlabelled else rows.with_truth
-    conditions = condition_codes(rows)
+    conditions, latest = condition_codes(rows), _Latest()
     for attribute in rows.attributes:
         names = rows.groups(attribute.name)
         places, seen = pd.factorize(names)
         others = sorted({*seen.tolist()} - {*attribute.groups, MISSING_GROUP})
         groups = (*attribute.groups, *others)
         place_of = {group: place for place, group in enumerate(groups)}
-        of = np.array([place_of.get(name, -1) for name in seen], dtype=np.int64)[places]
-        at = np.flatnonzero(of >= 0)
+        of = compact(np.array([place_of.get(name, -1) for name in seen], dtype=np.int64))[places]
+        at = compact(np.flatnonzero(of >= 0))
         yield Grouping(
             attribute=attribute,
             rows=rows,
-            at=at,
+            positions=at,
             groups=groups,
-            of=of[at],
-            unit=None if rows.unit_codes is None else rows.unit_codes[at],
+            places=of,
             missing=len(rows) - len(at),
-            controls={n: c[at] for n, c in conditions.items() if n != attribute.name},
+            conditions={n: c for n, c in conditions.items() if n != attribute.name},
+            latest=latest,
         )
+
+
+def compact(codes: np.ndarray) -> np.ndarray:
+    """Whole numbers in as few bytes as hold them; to be counted with, they need all eight."""
+    least = min(int(codes.min(initial=0)), -1 - int(codes.max(initial=0)))
+    return codes.astype(np.min_scalar_type(least))
 
 
 def condition_codes(rows: Rows) -> dict[str, np.ndarray]:
@@ -139,8 +210,8 @@ def condition_codes(rows: Rows) -> dict[str, np.ndarray]:
 
 
 def _group_codes(groups: np.ndarray) -> np.ndarray:
-    codes: np.ndarray = pd.factorize(groups)[0].astype(np.int64)
-    return np.where(groups == MISSING_GROUP, -1, codes)
+    codes: np.ndarray = pd.factorize(groups)[0]
+    return compact(np.where(groups == MISSING_GROUP, -1, codes))
 
 
 def nothing_to_compare(

@@ -25,8 +25,8 @@ class ImageDigests(Sequence[str]):
 
     @classmethod
     def of(cls, texts: Iterable[str], *, none: str = "") -> ImageDigests:
-        """Those of texts; whatever has not 64 digits is `none`."""
-        joined = b"".join(bytes.fromhex(t) if len(t) == _HEX else _NONE for t in texts)
+        """Those of texts, of 64 digits or `none`; raises ValueError for any other."""
+        joined = b"".join(_NONE if text == none else _of_hex(text) for text in texts)
         return cls(np.frombuffer(joined, dtype=np.uint8).reshape(-1, _BYTES), none=none)
 
     @classmethod
@@ -89,3 +89,9 @@ class ImageDigests(Sequence[str]):
 
     def __hash__(self) -> int:
         return hash(self.held.tobytes())
+
+
+def _of_hex(text: str) -> bytes:
+    if len(text) != _HEX:
+        raise ValueError(f"a digest: found {text[:80]!r}, expected {_HEX} hexadecimal digits")
+    return bytes.fromhex(text)

@@ -24,7 +24,6 @@ from auditor.errors import DataError
 from auditor.remote.urls import is_url, placed, shown_url
 from auditor.spec import ColumnsSpec, DatasetSpec
 
-
 _AT_ONCE = 65_536
 """Values that are put together at a time."""
 

@@ -276,7 +276,9 @@ def test_only_the_attributes_asked_for_are_combined(worlds):
 def test_images_without_a_value_are_in_neither_side(worlds):
     evidence = world(worlds, seed=4, accuracy=0.9)
     frame = evidence.dataset("test").frame
+    frame["attribute:light"] = frame["attribute:light"].astype(object)
     frame.loc[:299, "attribute:light"] = ""
+    frame["attribute:light"] = frame["attribute:light"].astype("category")
     found = worlds.measures(Intersections(), evidence)
     assert all(m.sides[0].n + m.sides[1].n == 1700 for m in found.values())
 

@@ -236,7 +236,9 @@ def test_without_enough_of_the_class_there_is_no_price(worlds):
 def test_a_small_group_is_left_out_and_named(worlds):
     evidence = world(worlds, seed=3, shift=0.9)
     frame = evidence.dataset("test").frame
+    frame["attribute:building"] = frame["attribute:building"].astype(object)
     frame.loc[frame.index[:12], "attribute:building"] = "rare"
+    frame["attribute:building"] = frame["attribute:building"].astype("category")
     found = worlds.measures(ThresholdGaps(), evidence)[NAME]
     assert found.facts["left_out"] == ["rare"]
 

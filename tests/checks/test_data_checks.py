@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -29,6 +30,10 @@ def exceeds(measure: Measure, limit: float = LIMIT) -> bool:
     return p_value(measure.estimate, limit=limit, exceeds="above") <= 0.05
 
 
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def scan_of(dataset, pictures, *, seed=0, **columns) -> pd.DataFrame:
     """A scan in which equal numbers in `pictures` are equal images, -1 an unreadable one."""
     rows = []
@@ -42,7 +47,10 @@ def scan_of(dataset, pictures, *, seed=0, **columns) -> pd.DataFrame:
         row |= {"image_id": str(name), "readable": True, "error": "", "format": "JPEG"}
         row |= {"mode": "RGB", "bits": 8, "frames": 1, "exif_rotated": False, "has_alpha": False}
         row |= {"highest": 255.0}
-        row |= {"sha256": f"f{seed}.{picture}", "pixel_sha256": f"p{seed}.{picture}"}
+        row |= {
+            "sha256": sha256(f"f{seed}.{picture}"),
+            "pixel_sha256": sha256(f"p{seed}.{picture}"),
+        }
         rows.append(row | {"thumbnail": thumb.tobytes()})
     return pd.DataFrame(rows).assign(**columns)
 
