@@ -91,16 +91,16 @@ def seen_with_images(guessed: GuessedModel, spec: AuditSpec) -> GuessedModel:
 
 def _pictures(spec: AuditSpec, classes: tuple[str, ...]) -> _Pictures:
     data = spec.data if spec.model.head is None else without_labels(spec.data)
-    frame = read_dataset("test", data, folder=spec.folder, classes=classes).dataset.frame
-    rows = np.unique(np.linspace(0, len(frame) - 1, min(_SAMPLE, len(frame))).astype(int))
+    dataset = read_dataset("test", data, folder=spec.folder, classes=classes).dataset
+    rows = np.unique(np.linspace(0, len(dataset) - 1, min(_SAMPLE, len(dataset))).astype(int))
     files, images, labels = ImageFiles(), [], []
     for row in rows:
         try:
-            content = files.read(frame["path"].iloc[row])
+            content = files.read(dataset.paths[row])
             images.append(decode(content, max_pixels=spec.data.limits.max_pixels, white=None))
         except (UnreadableImageError, OSError):
             continue
-        labels.append(int(frame["label"].iloc[row]))
+        labels.append(int(dataset.labels[row]))
     return _Pictures(tuple(images), np.asarray(labels))
 
 

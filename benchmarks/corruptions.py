@@ -74,7 +74,7 @@ def audit(net: str, n: int, severities: tuple[int, ...]) -> None:
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(str(path), options)
         feed = session.get_inputs()[0].name
-        frames = np.stack([frame_of(p, spec) for p in dataset.frame["path"]])
+        frames = np.stack([frame_of(p, spec) for p in dataset.paths])
         tensors = InputBuffers().fill(frames, input=spec.model.input).copy()
 
         def bare() -> None:
@@ -90,7 +90,7 @@ def audit(net: str, n: int, severities: tuple[int, ...]) -> None:
             )  # fmt: skip
 
         def plain() -> None:
-            for at, one in enumerate(dataset.frame["path"]):
+            for at, one in enumerate(dataset.paths):
                 for view in views:
                     frame = view(frame_of(one, spec), ViewContext(str(at), 7, 0))
                     session.run(None, {feed: normalised(frame, spec)})

@@ -161,7 +161,7 @@ def speed(n: int, rounds: int) -> None:
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(spec.model.path, options)
         feed = session.get_inputs()[0].name
-        frames = np.stack([frame_of(path, spec) for path in dataset.frame["path"]])
+        frames = np.stack([frame_of(path, spec) for path in dataset.paths])
         tensors = InputBuffers().fill(frames, input=spec.model.input)
 
         def bare() -> None:

@@ -71,7 +71,7 @@ def audited(folder, data, *, images=None, expected=N, split="test", colours=None
     dataset = read_datasets(spec.data, folder=spec.folder, classes=classes)[split].dataset
     assert len(dataset) == expected
     files, shown = ImageFiles(), set()
-    for path, label in zip(dataset.frame["path"], dataset.labels, strict=True):
+    for path, label in zip(dataset.paths, dataset.labels, strict=True):
         pixels = decode(files.read(path), max_pixels=10**6).pixels.mean(axis=(0, 1))
         shown.add((classes[label], "red" if pixels[0] > pixels[2] else "blue"))
     assert shown == set((colours or {"red": "red", "blue": "blue"}).items())

@@ -249,7 +249,7 @@ def photo_files(evidence: Evidence) -> tuple[str, ...]:
     """Up to `PHOTOS` test photos that are files of their own, evenly over the split."""
     if not evidence.has(Manifest(optional=True)):
         return ()
-    paths = [p for p in evidence.dataset("test").frame["path"] if Path(p).is_file()]
+    paths = [p for p in evidence.dataset("test").paths if Path(p).is_file()]
     step = max(1, len(paths) // PHOTOS)
     return tuple(str(Path(p).resolve()) for p in paths[::step][:PHOTOS])
 

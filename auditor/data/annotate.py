@@ -140,7 +140,7 @@ def with_annotations(
 def image_headers(dataset: Dataset) -> tuple[ImageHeader | None, ...]:
     """Size and orientation of every image, None of one that cannot be opened."""
     files = ImageFiles()
-    return tuple(_header(files, path) for path in dataset.frame["path"])
+    return tuple(_header(files, path) for path in dataset.paths)
 
 
 def _header(files: ImageFiles, path: str) -> ImageHeader | None:
@@ -318,7 +318,7 @@ def _with_maps(
 def maps_of(dataset: Dataset, place: Path, named: str) -> MapFiles:
     """The class maps in the folder `place`, one for each image, "" where it has none."""
     stated = dataset.frame["annotation"].tolist() if "annotation" in dataset.frame else None
-    paths = dict(zip(dataset.image_ids.tolist(), dataset.frame["path"], strict=True))
+    paths = dict(zip(dataset.image_ids.tolist(), dataset.paths, strict=True))
     return map_files(paths, place, stated=stated, named=named)
 
 

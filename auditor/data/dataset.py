@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.annotations import ImageHeader
+from auditor.data.image_paths import ImagePaths, parted
 from auditor.data.truth import Truth
 from auditor.stats.codes import codes_of
 
@@ -46,9 +47,9 @@ class Attribute:
 class Dataset:
     """The images of one split, in manifest order.
 
-    `frame` has one row an image and the columns ``image_id`` (str, unique), ``path`` (str,
-    absolute, for `auditor.data.image_files`; never enters a record), ``label`` (int64 class
-    index, -1 where there is none),
+    `frame` has one row an image and the columns ``image_id`` (str, unique), ``label`` (int64
+    class index, -1 where there is none), where it is given as ``path`` (str, absolute, for
+    `auditor.data.image_files`; never enters a record) the parts that `paths` has of it,
     ``unit`` and ``annotator`` (str, "" where missing), ``time`` (datetime64, NaT where missing),
     and for each attribute ``attribute:NAME`` (str group, `MISSING_GROUP` where missing). Where
     the spec names them: ``rating:NAME`` for each of `annotators` and ``gold`` (int64 class index,
@@ -119,6 +120,11 @@ class Dataset:
         """An integer for the unit of each image, (n,), rising with its name; None without units."""
         return None if self.units is None else codes_of(self.units)
 
+    @property
+    def paths(self) -> ImagePaths:
+        """Where each image lies."""
+        return ImagePaths.of_frame(self.frame)
+
     def rating(self, annotator: str) -> np.ndarray:
         """Class index that one of `annotators` gave each image, -1 where none; (n,) int64."""
         return self.frame[f"rating:{annotator}"].to_numpy(dtype=np.int64)
@@ -185,6 +191,8 @@ def _coded(frame: pd.DataFrame) -> pd.DataFrame:
     """With ids as objects, which every array of them shares; units, annotators, groups as codes."""
     if "image_id" in frame and frame["image_id"].dtype != object:
         frame = frame.assign(image_id=frame["image_id"].astype(object))
+    if "path" in frame:
+        frame = parted(frame)
     columns = [str(name) for name in frame]
     told = [name for name in columns if name in _NAMES or name.startswith("attribute:")]
     text = [name for name in told if not isinstance(frame[name].dtype, pd.CategoricalDtype)]

@@ -44,6 +44,12 @@ def path_in_manifest(manifest: str, column: str, row: int) -> str:
     return f"{manifest}{_MARK}{column}{_MARK}{row}"
 
 
+def part_in_manifest(path: str) -> tuple[str, int] | None:
+    """What a `path_in_manifest` begins with, and its row; None for any other path."""
+    held = _Parts.of(path).cell
+    return None if held is None else (path[: path.rindex(_MARK) + 1], held[1])
+
+
 def path_of_object(wanted: RemoteObject) -> str:
     """The `path` of an image that is an object elsewhere."""
     return f"{wanted.url}{_MARK}{_REMOTE}{wanted.size} {wanted.mark}"

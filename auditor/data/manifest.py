@@ -360,7 +360,7 @@ def _dataset(
     frame = pd.DataFrame(
         {
             "image_id": pd.Series(ids, dtype="str"),
-            "path": pd.Series(typed.located.paths, dtype="str"),
+            "path": typed.located.paths,
             "label": np.maximum(typed.labels, NO_LABEL),
             "unit": rows.text(plan.optional.get("unit")),
             "annotator": rows.text(plan.optional.get("annotator")),

@@ -165,11 +165,13 @@ def assess(
 
 def _reader(datasets: Mapping[str, Dataset], decoded: Callable[[bytes], Decoded]) -> Pixels:
     files = ImageFiles()
-    paths = np.concatenate([d.frame["path"].to_numpy(dtype=object) for d in datasets.values()])
+    paths = [dataset.paths for dataset in datasets.values()]
+    starts = np.cumsum([0, *map(len, paths)])
 
     def pixels(position: int) -> np.ndarray | None:
+        split = int(np.searchsorted(starts, position, side="right")) - 1
         try:
-            return decoded(files.read(paths[position])).pixels
+            return decoded(files.read(paths[split][position - int(starts[split])])).pixels
         except (OSError, DataError):
             return None
 

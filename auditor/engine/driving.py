@@ -33,7 +33,7 @@ def _devices(loaded: Loaded) -> bool:
 def _needed(loaded: Loaded) -> list[str]:
     """Paths that every node must see: the first image of each split; a model that cannot travel."""
     datasets = loaded.available.datasets.values()
-    images = [str(dataset.frame["path"].iloc[0]) for dataset in datasets if len(dataset)]
+    images = [dataset.paths[0] for dataset in datasets if len(dataset)]
     own = loaded.predictor
     return images if travels(own, own.opening) else [*images, str(own.opening.file.absolute())]
 

@@ -53,7 +53,7 @@ def with_images(footprint: Footprint, gathered: Gathered) -> Footprint:
     images: dict[str, str] = {}
     remote: dict[str, str] = {}
     for split, dataset in gathered.available.datasets.items():
-        paths, digests = dataset.frame["path"], gathered.splits[split].digests
+        paths, digests = dataset.paths, gathered.splits[split].digests
         remote |= marks_of_images(paths, digests)
         images |= {
             os.path.abspath(path): marked(path, digest)

@@ -181,7 +181,7 @@ def _kept(
     dataset = gathered.available.datasets[split]
     row = int((dataset.image_ids == image).argmax())
     label, answer = _said(place, gathered)
-    made = _made(str(dataset.frame["path"].iloc[row]), gathered.available.spec, blur)
+    made = _made(dataset.paths[row], gathered.available.spec, blur)
     if made is None:
         return Picture(image, split, "", "", 0, 0, label, answer, form)
     path = write_whole(target / f"{number:03}.jpg", made.content)

@@ -53,7 +53,7 @@ def _remote_lines(loaded: Loaded) -> Iterator[str]:
     """What is read over the network, and how a change of it is seen."""
     for key, url in named_urls(loaded.spec):
         split = key.split(".")[1]
-        how = told_apart_by(loaded.available.datasets[split].frame["path"])
+        how = told_apart_by(loaded.available.datasets[split].paths)
         yield f"Over the network: {key}: {url}" + (f" ({how})" if key.endswith("images") else "")
 
 

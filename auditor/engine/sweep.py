@@ -357,7 +357,7 @@ def _task(
     return ShardTask(
         split=dataset.split,
         image_ids=tuple(part["image_id"]),
-        paths=tuple(part["path"]),
+        paths=tuple(dataset.paths.take(rows)),
         truth=_truth(dataset, rows),
         headers=_headers(part),
         passes=tuple(work),

@@ -166,7 +166,7 @@ class _Making:
 def decoded_frames(dataset: Dataset, rows: np.ndarray, spec: AuditSpec) -> np.ndarray:
     """Frames (n, h, w, 3) uint8 of the rows whose image can be read, for the model as given."""
     frames, files = [], ImageFiles()
-    for path in dataset.frame["path"].iloc[rows]:
+    for path in dataset.paths.take(rows):
         try:
             decoded = decode(
                 files.read(path),

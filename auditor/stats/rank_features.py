@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+_AT_ONCE = 8
+"""Columns that are taken together where a copy of all would be large."""
+
 
 def rank_features(values: Floats, *, squares: bool = True) -> Floats:
     """Pooled ranks of each column in [-1, 1] and their squares, standardised, (n, 2 d).
@@ -31,7 +34,9 @@ def rank_features(values: Floats, *, squares: bool = True) -> Floats:
         features[:, times * i] = rank
         if squares:
             features[:, times * i + 1] = rank**2
-    spread = features.std(axis=0)
+    wide = features.shape[1]
+    parts = (features[:, at : at + _AT_ONCE].std(axis=0) for at in range(0, wide, _AT_ONCE))
+    spread = np.concatenate([np.empty(0), *parts])
     features -= features.mean(axis=0)
     features /= np.where(spread > 0, spread, 1)
     return features

@@ -1,5 +1,6 @@
 """deployment/latency on planted timings: percentiles, contention, too few runs, other machines."""
 
+import dataclasses
 from datetime import date
 
 import numpy as np
@@ -53,8 +54,9 @@ def timed_here(worlds, tmp_path, monkeypatch):
         evidence = world(worlds, tmp_path, **changes)
         photo = tmp_path / "photo.png"
         photo.write_bytes(b"a photo")
-        for dataset in evidence.datasets.values():
-            dataset.frame["path"] = str(photo)
+        for key, dataset in evidence.datasets.items():
+            frame = dataset.frame.assign(path=str(photo))
+            evidence.datasets[key] = dataclasses.replace(dataset, frame=frame)
         return list(Latency().run(evidence))
 
     return run

@@ -205,7 +205,7 @@ def own_rooms(rooms, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     paths = []
-    for i, path in enumerate(rooms.frame["path"]):
+    for i, path in enumerate(rooms.paths):
         copy = folder / f"{i:05d}.png"
         copy.write_bytes(Path(path).read_bytes())
         paths.append(str(copy))
@@ -224,7 +224,7 @@ def decoded(monkeypatch):
 
 
 def repaint(dataset, row, brightness):
-    Image.fromarray(np.full((12, 10, 3), brightness, np.uint8)).save(dataset.frame["path"][row])
+    Image.fromarray(np.full((12, 10, 3), brightness, np.uint8)).save(dataset.paths[row])
 
 
 EARLY = (Pass("test", embedding=True), Pass("test", sample=100))
@@ -282,7 +282,7 @@ def test_where_who_can_be_read_changes_the_shard_is_swept_as_from_nothing(
     if row == 3:
         repaint(own_rooms, row, 9)
     else:
-        Path(own_rooms.frame["path"][row]).write_bytes(b"text")
+        Path(own_rooms.paths[row]).write_bytes(b"text")
     swept_twice(own_rooms, worlds, store)
     swept_twice(own_rooms, worlds, fresh)
     renewed = all_bytes(store)
@@ -292,7 +292,7 @@ def test_where_who_can_be_read_changes_the_shard_is_swept_as_from_nothing(
 def test_an_image_that_is_broken_otherwise_is_told_so(worlds, own_rooms, tmp_path):
     store = Store(tmp_path / "store")
     swept(own_rooms, worlds, store)
-    Path(own_rooms.frame["path"][100]).write_bytes(b"")
+    Path(own_rooms.paths[100]).write_bytes(b"")
     model = BrightnessModel(worlds.facts())
     result = swept(own_rooms, worlds, store, model=model)
     assert model.frames_seen == 0
@@ -333,7 +333,7 @@ def test_late_passes_read_kept_frames_and_need_no_image_file(rooms, worlds, tmp_
     copies = tmp_path / "copies"
     copies.mkdir()
     paths = []
-    for i, path in enumerate(rooms.frame["path"]):
+    for i, path in enumerate(rooms.paths):
         os.link(path, copies / f"{i}.png")
         paths.append(str(copies / f"{i}.png"))
     dataset = dataclasses.replace(rooms, frame=rooms.frame.assign(path=paths))
