@@ -47,14 +47,14 @@ class Attribute:
 class Dataset:
     """The images of one split, in manifest order.
 
-    `frame` has one row an image and the columns ``image_id`` (str, unique), ``label`` (int64
-    class index, -1 where there is none), where it is given as ``path`` (str, absolute, for
-    `auditor.data.image_files`; never enters a record) the parts that `paths` has of it,
-    ``unit`` and ``annotator`` (str, "" where missing), ``time`` (datetime64, NaT where missing),
-    and for each attribute ``attribute:NAME`` (str group, `MISSING_GROUP` where missing). Where
-    the spec names them: ``rating:NAME`` for each of `annotators` and ``gold`` (int64 class index,
-    -1 where that hand did not label the image). Units, annotators and groups are held as codes
-    (pandas' ``category``): a name that a million images have is held once.
+    `frame` has one row an image and the columns ``image_id`` (str, unique), ``path`` (str,
+    absolute, for `auditor.data.image_files`; never enters a record; held in parts, see `paths`),
+    ``label`` (int64 class index, -1 where there is none), ``unit`` and ``annotator`` (str, ""
+    where missing), ``time`` (datetime64, NaT where missing), and for each attribute
+    ``attribute:NAME`` (str group, `MISSING_GROUP` where missing). Where the spec names them:
+    ``rating:NAME`` for each of `annotators` and ``gold`` (int64 class index, -1 where that hand
+    did not label the image). Units, annotators and groups are held as codes (pandas'
+    ``category``): a name that a million images have is held once.
     Of detectors' and segmenters' images ``width``, ``height`` (as stored, 0 where they cannot be
     opened) and ``orientation`` are known before they are decoded, and `truth` is what is annotated
     in them, None where nothing is; `has_labels` then says whether anything is. Groups of
@@ -86,7 +86,6 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.frame)
 
-    # Text is stored as pandas keeps it; an array of it takes a while to make, and is made once.
     @cached_property
     def image_ids(self) -> np.ndarray:
         """Id of each image as str, shape (n,); read-only."""
@@ -162,18 +161,13 @@ class Dataset:
         if keep.dtype == bool and keep.all():
             return self
         positions = np.flatnonzero(keep) if keep.dtype == bool else keep
-        taken = replace(
+        return replace(
             self,
             frame=self.frame.iloc[positions].reset_index(drop=True),
             truth=None if self.truth is None else self.truth.take(positions),
             drawn_by={name: drawn.take(positions) for name, drawn in self.drawn_by.items()},
             drawn_gold=None if self.drawn_gold is None else self.drawn_gold.take(positions),
         )
-        # The same names, not others that are equal: those of a million images are 80 MB.
-        names = self.image_ids[positions]
-        names.flags.writeable = False
-        taken.__dict__["image_ids"] = names
-        return taken
 
     def with_headers(self, headers: Sequence[ImageHeader | None]) -> Self:
         """With sizes and orientations of the images."""
@@ -201,7 +195,8 @@ def _coded(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _in_codes(column: pd.Series) -> pd.Series:
     codes, seen = pd.factorize(column, use_na_sentinel=False)
-    return pd.Series(pd.Categorical.from_codes(codes, pd.Index(seen, dtype=object)))
+    held = pd.Categorical.from_codes(codes, pd.Index(seen, dtype=object))
+    return pd.Series(held, index=column.index)
 
 
 def _names(column: pd.Series) -> np.ndarray:

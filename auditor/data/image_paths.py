@@ -69,7 +69,9 @@ def parted(frame: pd.DataFrame) -> pd.DataFrame:
         begins, rows[at], names[at] = _parts(path, name)
         codes[at] = heads.setdefault(begins, len(heads))
     head = pd.Categorical.from_codes(codes, pd.Index(list(heads), dtype=object))
-    columns: dict[str, Any] = dict(zip(PARTS, (head, rows, names), strict=True))
+    # As objects: pandas would write texts down anew.
+    parts = (head, rows, pd.Series(names, index=frame.index, dtype=object))
+    columns: dict[str, Any] = dict(zip(PARTS, parts, strict=True))
     return frame.drop(columns="path").assign(**columns)
 
 

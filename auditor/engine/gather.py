@@ -100,6 +100,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report, runner: Runner) -> G
     scans = {split: swept.scan() for split, swept in first.items()}
     for split, scan in scans.items():
         _stop_if_unusable(split, scan, loaded.spec)
+    return_freed_memory()
     soundness = _assessed(loaded, first, store=store)
     return_freed_memory()
     _stop_if_too_few_left(soundness, loaded.spec)
