@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, chdtrc, gammaln, xlogy
 
-from auditor.stats.scores import Direction, difference_score, paired_score, ratio_score, tail
+from auditor.stats.scores import (
+    Direction,
+    Moments,
+    difference_moments,
+    paired_moments,
+    ratio_moments,
+    tail,
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ def difference_score_test(
 ) -> float:  # fmt: skip
     """P-value that ``x / n - x_rest / n_rest`` exceeds `limit`, by `cautious_score`."""
     counts = (x, n, x_rest, n_rest)
-    z = cautious_score(difference_score, counts, limit=limit, exceeds=exceeds)
+    z = cautious_score(difference_moments, counts, limit=limit, exceeds=exceeds)
     return tail(z, exceeds=exceeds, df=df)
 
 
@@ -94,12 +101,12 @@ def ratio_score_test(
 ) -> float:  # fmt: skip
     """P-value that ``(x / n) / (x_rest / n_rest)`` exceeds `limit`, by `cautious_score`."""
     counts = (x, n, x_rest, n_rest)
-    z = cautious_score(ratio_score, counts, limit=limit, exceeds=exceeds)
+    z = cautious_score(ratio_moments, counts, limit=limit, exceeds=exceeds)
     return tail(z, exceeds=exceeds, df=df)
 
 
 def cautious_score(
-    score: Callable[..., float],
+    moments: Callable[..., Moments],
     counts: tuple[float, ...],
     *,
     limit: float,
@@ -111,8 +118,8 @@ def cautious_score(
     nominal 5% where groups differ in size and rates are near 0 or 1, on opposite sides; both
     together stay near 6% from 30 a group (7% where a rate is 0 or 1).
     """
-    plain = score(*counts, limit=limit, skewed=False)
-    skewed = score(*counts, limit=limit, skewed=True)
+    found = moments(*counts, limit=limit)
+    plain, skewed = found.score(skewed=False), found.score(skewed=True)
     return min(plain, skewed) if exceeds == "above" else max(plain, skewed)
 
 
@@ -121,7 +128,7 @@ def paired_score_test(
     df: float | None = None,
 ) -> float:  # fmt: skip
     """P-value that ``(gained - lost) / n`` exceeds `limit`, by `cautious_score`."""
-    z = cautious_score(paired_score, (gained, lost, n), limit=limit, exceeds=exceeds)
+    z = cautious_score(paired_moments, (gained, lost, n), limit=limit, exceeds=exceeds)
     return tail(z, exceeds=exceeds, df=df)
 
 
