@@ -261,7 +261,7 @@ def _shuffler(
     def shuffled(rng: np.random.Generator) -> NDArray[Any]:
         moved = np.empty_like(by_unit)
         moved[home] = by_unit[order(rng.random(len(by_unit)))]
-        return moved[member]
+        return moved if unit is None else moved[member]
 
     return shuffled
 
