@@ -7,12 +7,13 @@ of two shots is unrelated, that of a copy is partly kept.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import binary_erosion, maximum_filter, minimum_filter, uniform_filter
+from scipy.ndimage import binary_erosion, uniform_filter
 
 from auditor.data.near_pairs import GREY, WHOLE, resampling
 
@@ -260,7 +261,11 @@ def _quantiles(values: np.ndarray, *shares: float) -> list[float]:
     """Quantiles as numpy has them, all from one partial sort, and without its looking for NaN."""
     places = [share * (len(values) - 1) for share in shares]
     ends = [(int(at), min(int(at) + 1, len(values) - 1)) for at in places]
-    ordered = np.partition(values, sorted({end for both in ends for end in both}))
+    ordered, done = values.copy(), 0
+    # Asked for several places at once, numpy takes five times as long as for one after the other.
+    for end in sorted({end for both in ends for end in both}):
+        ordered[done:].partition(end - done)
+        done = end + 1
     return [
         float(ordered[low] + (at - low) * (ordered[high] - ordered[low]))
         for at, (low, high) in zip(places, ends, strict=True)
@@ -343,8 +348,21 @@ def _difference(shown: np.ndarray, target: np.ndarray) -> np.ndarray:
 def _span(image: np.ndarray) -> np.ndarray:
     """Range of grey around each pixel, (s, s)."""
     grey = uniform_filter(image @ _EVEN, 3) if len(image) > 64 else image @ _EVEN
-    found: np.ndarray = maximum_filter(grey, 5) - minimum_filter(grey, 5)
+    found: np.ndarray = _around(grey, np.maximum) - _around(grey, np.minimum)
     return found
+
+
+def _around(grey: np.ndarray, most: Callable[..., np.ndarray]) -> np.ndarray:
+    """The largest, or least, of 5 x 5 pixels around each; as scipy's filters, in less time."""
+    for turned in (False, True):
+        # Once along rows, once along columns, of what is mirrored beyond its ends.
+        along = grey.T if turned else grey
+        wide = np.concatenate([along[1::-1], along, along[:-3:-1]])
+        n = len(along)
+        pairs = most(wide[:-1], wide[1:])
+        found = most(most(pairs[:n], pairs[2 : n + 2]), wide[4:])
+        grey = found.T if turned else found
+    return grey
 
 
 def _shared_noise(one: np.ndarray, other: np.ndarray) -> float:

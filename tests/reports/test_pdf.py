@@ -20,6 +20,8 @@ from auditor.reports.html import report_html
 from auditor.reports.pdf import PACKAGES, laid_out, made_pdf
 from auditor.reports.pdf_apart import enclosed
 
+pytestmark = pytest.mark.slow
+
 MARGIN = 16 / 25.4 * 96
 
 
