@@ -28,6 +28,7 @@ from auditor.data.dataset import Dataset
 from auditor.data.expectations import Expectation, ManifestReport, report_of, validate
 from auditor.data.left_out import counted, elsewhere, no_known_label, row_reasons
 from auditor.data.rows import Located, Rows, locate, missing_column, read_rows
+from auditor.data.times import read_times, zone_note
 from auditor.data.written_alike import require_written_alike
 from auditor.errors import DataError
 from auditor.spec import AttributeSpec, ColumnsSpec, DataSpec
@@ -102,6 +103,7 @@ def read_dataset(
             text=None if plan.label is None else rows.frame[plan.label],
             required=plan.label_required,
         ),
+        notes=_notes(rows, plan, typed),
     )  # fmt: skip
     dataset = _dataset(split, rows, plan, typed, classes)
     if split == "test" and plan.label is not None and not (dataset.labels >= 0).any():
@@ -264,7 +266,7 @@ def _typed(
         second={
             name: class_indices(rows.frame[column], classes) for name, column in plan.second.items()
         },
-        times=None if times is None else _times(rows.frame[times]),
+        times=None if times is None else read_times(rows.frame[times]),
         groups={
             name: group_images(
                 rows.frame[plan.column_of(name)],
@@ -278,11 +280,13 @@ def _typed(
     )
 
 
-def _times(text: pd.Series) -> pd.Series:
-    parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
-    # What stands for no time (0001-01-01, 9999-12-31) fits in no nanoseconds of 64 bits.
-    parsed = parsed.where(parsed.dt.year.between(1678, 2261))
-    return parsed.dt.tz_localize(None).astype("datetime64[ns]")
+def _notes(rows: Rows, plan: _ReadingPlan, typed: _Typed) -> tuple[str, ...]:
+    """How values were read where readers would not expect it."""
+    if typed.times is None:
+        return ()
+    column = plan.optional["time"]
+    note = zone_note(rows.frame[column], typed.times, column=column)
+    return (note,) if note else ()
 
 
 _FILE, _ID, _KNOWN, _TIME, _PLACED = "__file__", "__id__", "__known__", "__time__", "__placed__"

@@ -65,6 +65,7 @@ def _row_lines(loaded: Loaded) -> Iterator[str]:
         for one in report.counts.left_out:
             cause = f" ({one.cause})" if one.cause else ""
             yield f"  left out: {one.n:,} {set_apart_text(one.reason)}{cause}"
+        yield from (f"  {note}" for note in report.notes)
     yield ""
 
 

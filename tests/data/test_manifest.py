@@ -215,6 +215,33 @@ def test_a_time_that_stands_for_none_is_missing_and_told(folder, none):
     assert read.report.failing["value"].tolist() == [none]
 
 
+ZONED = ["2026-03-01T10:00Z", "2026-03-01 10:00:00+02:00", "20260301T100000-0500", None, "no time"]
+
+
+def test_times_without_a_zone_among_others_are_told_with_an_example(folder):
+    folder.rows(n=7, when=[*ZONED, "2026-03-02T10:00", "2026-03-03"])
+    read = folder.read(columns={"time": "when"})["test"]
+    (note,) = read.report.notes
+    assert "Column when: 2 of 5 times name no time zone" in note
+    assert "as “2026-03-02T10:00”, where others do, as “2026-03-01T10:00Z”" in note
+    assert "they were read as UTC" in note
+    assert read.report.failing["value"].tolist() == ["no time"]
+    assert str(read.dataset.frame["time"][5]) == "2026-03-02 10:00:00"
+
+
+def test_one_time_without_a_zone_is_told_as_one(folder):
+    folder.rows(n=3, when=["2026-03-01T10:00Z", "2026-03-02T10:00", "2026-03-03T10:00Z"])
+    (note,) = folder.read(columns={"time": "when"})["test"].report.notes
+    assert "1 of 3 times names no time zone" in note
+    assert "it was read as UTC" in note
+
+
+@pytest.mark.parametrize("when", [ZONED, ["2026-03-01", "2026-03-01T10:00", None, "x", "2026-01"]])
+def test_times_of_one_kind_are_no_news(folder, when):
+    folder.rows(n=5, when=when)
+    assert folder.read(columns={"time": "when"})["test"].report.notes == ()
+
+
 @pytest.mark.parametrize("there", ["01", "1.0", "1\u200b", "a\u0308"])
 def test_a_name_written_in_two_ways_is_refused(folder, there):
     here = "\xe4" if there.startswith("a") else "1"

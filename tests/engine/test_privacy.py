@@ -331,6 +331,13 @@ def test_images_that_annotations_name_in_vain_are_not_quoted():
     assert named.results[0].sentence.endswith("left out (masks/zoe.png, zoe.png, object 3).")
 
 
+def test_how_values_were_read_is_told_without_annotators():
+    empty = pd.DataFrame(columns=FAILING_COLUMNS)
+    given = ManifestReport(2, (), empty, notes=("Column Zoe: 2 times name no zone.",))
+    hidden = renamed_report(given, Pseudonyms(annotators={"zoe": "annotator A"}), secret=())
+    assert hidden.notes == ("Column annotator A: 2 times name no zone.",)
+
+
 def test_tables_and_figures_of_a_run_under_names_do_not_stay_beside_one_under_pseudonyms(
     world, tmp_path
 ):
