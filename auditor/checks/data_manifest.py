@@ -29,8 +29,8 @@ class Manifest(Check):
     time that is no date, an attribute's value that is missing (more often than
     `data.missing_share` allows), outside its bins or not among its declared values. Every failing
     row is listed in a table. Rows without a usable image or label are set apart; the others stay,
-    with the failing value missing. Told, and no failing, is where times of one column name a time
-    zone and others do not: these are read as UTC.
+    with the failing value missing. Told, and no failing: times that name no time zone where others
+    of their column do, which are read as UTC; and quantile groups that are fewer than asked for.
 
     Why it matters
     --------------

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from auditor.data.attributes import Edges as GroupEdges
 from auditor.data.attributes import Grouped, edge, group_images
 from auditor.data.class_labels import (
     GOLD,
@@ -33,7 +34,7 @@ from auditor.data.written_alike import require_written_alike
 from auditor.errors import DataError
 from auditor.spec import AttributeSpec, ColumnsSpec, DataSpec
 
-Edges = Mapping[str, tuple[float, ...] | tuple[str, ...]]
+Edges = Mapping[str, GroupEdges]
 """Inner edges of quantile groups, or names of the largest groups, by attribute."""
 
 
@@ -282,11 +283,11 @@ def _typed(
 
 def _notes(rows: Rows, plan: _ReadingPlan, typed: _Typed) -> tuple[str, ...]:
     """How values were read where readers would not expect it."""
-    if typed.times is None:
-        return ()
-    column = plan.optional["time"]
-    note = zone_note(rows.frame[column], typed.times, column=column)
-    return (note,) if note else ()
+    notes = [grouped.note for grouped in typed.groups.values()]
+    if typed.times is not None:
+        column = plan.optional["time"]
+        notes.append(zone_note(rows.frame[column], typed.times, column=column))
+    return tuple(filter(None, notes))
 
 
 _FILE, _ID, _KNOWN, _TIME, _PLACED = "__file__", "__id__", "__known__", "__time__", "__placed__"
