@@ -118,6 +118,13 @@ NAMINGS: Mapping[str, Naming] = {
 """Quantities of detectors and segmenters; a classifier's have words of their own."""
 
 
+RIGHT_MEANS: Mapping[str, str] = {
+    "segmentation": "An image counts as right if what is drawn overlaps the truth by half or more "
+    "(IoU).",
+}
+"""By task, from when on an image counts as right where words say so; of others the label is it."""
+
+
 def title_of(name: str) -> str:
     """What a quantity is called at the head of a table; a classifier's headline is accuracy."""
     return NAMINGS[name].title if name in NAMINGS else name.capitalize()

@@ -9,6 +9,7 @@ rooms (room type)``), ``{of_group}`` (``, accessible rooms (room type)`` or noth
 
 - ``{value}`` the value with its range, ``{point}`` without; ``{gap}`` the value as a comparison
   (``12 points lower [4, 21]``, ``3.2 times as often [1.7, 6.0]``);
+- ``{right_means}`` a sentence on when an image of a segmenter counts as right; lacking for others;
 - ``{this}`` and ``{other}`` the two sides (``13% [8, 20] of 110``), ``{here}`` and ``{there}`` as
   counts of a hundred.
 

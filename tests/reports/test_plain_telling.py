@@ -7,7 +7,7 @@ from collections import defaultdict
 import pytest
 
 from auditor.contract.quantity_words import called
-from auditor.findings import Measure, Subject, Verdict
+from auditor.findings import Measure, Side, Subject, Verdict
 from auditor.record.audit_record import AttributeSummary, GroupCount
 from auditor.reports.chapters import _fact
 from auditor.reports.harms import Harm, _alike, _group_harm
@@ -18,8 +18,9 @@ from auditor.reports.shown_figure import shown_words
 from auditor.reports.telling import Telling, telling
 from auditor.reports.templates import template_text
 from auditor.reports.why import _measured_text
+from auditor.scoring.tasks.segmentation import RIGHT_IOU
 from auditor.spec.statements import _name
-from auditor.stats import Exact, Rate
+from auditor.stats import Exact, Rate, RateDifference
 
 ROOMS = Telling(checks={}, attributes=frozenset({"size"}), unit="room", units="rooms")
 
@@ -152,3 +153,33 @@ def test_what_is_asked_for_units_reaches_the_reader_by_their_name():
 def test_training_data_are_called_that():
     found = Telling({}).about(Subject.about({"class": "a"}, split="train"))
     assert found == "“a”, training data"
+
+
+def paired(name, of="image"):
+    sides = (Side(Rate(60, 100), 100), Side(Rate(50, 100), 100))
+    facts = {"lost_here": 0.1, "lost_by_others": 0.0, "kind": "harmful", "most_shifted": ["grain"],
+             "right_test": 0.6, "right_there": 0.5, "lost": True}  # fmt: skip
+    subject = Subject.of(household="family", split="deployment", variant="int8")
+    return Measure(name, subject, RateDifference(60, 100, 50, 100), "difference", "lower", n=100,
+                   neutral=0.0, of=of, sides=sides, facts=facts)  # fmt: skip
+
+
+RIGHT_IS_TOLD = [
+    ("performance/overfitting", "accuracy-gap"),
+    ("shift/accuracy", "lost"),
+    ("shift/properties", "any"),
+    ("shift/embeddings", "any"),
+    *((check, name) for check in ("deployment/variants", "deployment/quantization")
+      for name in ("accuracy-lost", "gap-change", "flip-rate")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "name"), RIGHT_IS_TOLD)
+def test_where_an_image_of_a_segmenter_is_right_it_is_said_from_when_on(failing, check, name):
+    assert RIGHT_IOU == 0.5, "the sentence says half"
+    drawn = dataclasses.replace(failing.model, task="segmentation")
+    of_maps = telling(dataclasses.replace(failing, model=drawn))
+    said = "An image counts as right if what is drawn overlaps the truth by half or more (IoU)."
+    assert said in of_maps.sentence(check, paired(name))
+    assert said not in of_maps.sentence(check, paired(name, of="object"))
+    assert said not in telling(failing).sentence(check, paired(name))
