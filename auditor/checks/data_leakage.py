@@ -61,8 +61,9 @@ class Leakage(Check):
         "seen-image-share": Words(
             title="Test images that are also training images",
             short="test images in training",
-            sentence="{count} of {n} test images were found among the training images: {equal} "
-            "are equal to the pixel, {near} are changed copies that a search found.",
+            sentence="{count} of {n} test images were found among the training images: "
+            "{equal:are/is} equal to the pixel, {near:are/is} known by a search for changed "
+            "copies.",
             action="test again on images that it has not seen",
         ),
         "equal-image-share": Words(

@@ -53,8 +53,8 @@ class Manifest(Check):
             title="Rows of the {split} manifest that break its rules",
             short="faulty manifest rows",
             sentence=(
-                "{failing} of {n} {split} rows have a value that is not as expected; "
-                "{set_apart} were set apart.",
+                "A value is not as expected in {failing} of {n} {split} rows; "
+                "{set_apart:were/was} set apart.",
                 "{notes}",
             ),
             action="fix the manifest",

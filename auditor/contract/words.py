@@ -15,7 +15,8 @@ rooms (room type)``), ``{of_group}`` (``, accessible rooms (room type)`` or noth
 
 After a colon stands how a fact is printed: ``{share:percent}``, ``{share:points}``,
 ``{ratio:times}``, ``{n:rows}`` (``1 image``, ``12 images``), ``{k:units}`` (``1 room``, ``12
-rooms``), ``{counted:noun}`` (``images``; ``rooms`` for ``units``), ``{fact:if}`` (nothing, but the
+rooms``), ``{k:fail/fails}`` (``12 fail``, ``1 fails``), ``{counted:noun}`` (``images``; ``rooms``
+for ``units``), ``{fact:if}`` (nothing, but the
 fact must be there), ``{gap:less often|more often}`` (a difference of shares, given as value, low
 and high, in words for below and above; of three the middle one stands for nothing), else Python's
 own. A fact that is absent, None, false or empty is lacking; one in a list is named by its place

@@ -379,11 +379,12 @@ def result_of(failing: Failing) -> ExpectationResult:
     more = ", ..." if failing.count > len(failing.examples) == MAX_LISTED else ""
     done = "left out" if failing.left_out else "used as they are"
     named = f" ({shown}{more})"
+    fail = "fails it and is" if failing.count == 1 else "fail it and are"
     return ExpectationResult(
         name=failing.rule,
         column=ANNOTATIONS,
         success=False,
         n_failing=failing.count,
-        sentence=f"{ANNOTATIONS}: {failing.rule}; {failing.count:,} fail it and are {done}{named}.",
+        sentence=f"{ANNOTATIONS}: {failing.rule}; {failing.count:,} {fail} {done}{named}.",
         quoted=named if failing.of_images else "",
     )

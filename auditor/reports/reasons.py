@@ -240,11 +240,25 @@ def what_would_decide(finding: Finding, order: Ordered) -> str:
         )
     text = needed_text(needed, order.telling)
     group = "" if needed.of_all else order.group(finding)
-    of = f" of {group}" if group else ""
+    text = of_group(text, group)
     among = order.filled(order.words(finding).among, finding)
-    rows = f"{',' if of else ''} with {among}" if among else ""
-    alike = ", and the rest in proportion," if needed.both_sides else "," if of and among else ""
-    return f"{text[:1].upper()}{text[1:]}{of}{rows}{alike} would decide it, if what was seen holds."
+    rows = f"{',' if group else ''} with {among}" if among else ""
+    alike = ", and the rest in proportion," if needed.both_sides else "," if group and among else ""
+    return f"{text[:1].upper()}{text[1:]}{rows}{alike} would decide it, if what was seen holds."
+
+
+def of_group(counted: str, group: str) -> str:
+    """A number of units of a group; one that is called as they are says so once.
+
+    Examples
+    --------
+    >>> of_group("12 more rooms", "rooms with dense hangings"), of_group("12 more rooms", "day")
+    ('12 more rooms with dense hangings', '12 more rooms of day')
+    """
+    noun = counted.rpartition(" ")[2]
+    if group.startswith(f"{noun} "):
+        return f"{counted}{group.removeprefix(noun)}"
+    return f"{counted} of {group}" if group else counted
 
 
 @dataclass(frozen=True)
@@ -282,7 +296,7 @@ def remedy(finding: Finding, order: Ordered) -> str:
         case Verdict.NOT_RUN:
             more = how_many(MIN_UNITS - size(result), counted(result), order.telling)
             group = order.group(finding)
-            return f"Add at least {more}{f' of {group}' if group else ''}."
+            return f"Add at least {of_group(more, group)}."
     return ""
 
 

@@ -366,6 +366,9 @@ class _Fields(string.Formatter):
         }
         if format_spec in printers:
             return printers[format_spec](value)
+        if "/" in format_spec:
+            several, one = format_spec.split("/")
+            return f"{self.format_field(value, '')} {one if value in (1, *_ONE) else several}"
         if "|" in format_spec:
             return points_apart(*value, words=format_spec.split("|"))
         if isinstance(value, list | tuple) and not format_spec:
@@ -375,13 +378,17 @@ class _Fields(string.Formatter):
         return super().format_field(value, format_spec)
 
 
+_FEWER = "fewer than 1"
+_ONE = ("1", _FEWER)
+
+
 def _of_hundred(side: Side) -> str | None:
     """A side as a count of a hundred; None where it is no share."""
     share = value(side.estimate)
     if side.scale != "share" or not 0 <= share <= 1:
         return None
     shown = round(100 * share)
-    return "fewer than 1" if shown == 0 and share > 0 else f"{shown}"
+    return _FEWER if shown == 0 and share > 0 else f"{shown}"
 
 
 def listed_with_and(names: Sequence[str]) -> str:

@@ -325,7 +325,7 @@ def test_images_that_annotations_name_in_vain_are_not_quoted():
     hidden = renamed_report(given, Pseudonyms(b"a" * 32), secret=())
     assert [r.sentence for r in hidden.results] == [
         "annotations: a class map can be read; 2 fail it and are left out.",
-        "annotations: a class is one of the model's; 1 fail it and are left out (shed).",
+        "annotations: a class is one of the model's; 1 fails it and is left out (shed).",
     ]
     named = renamed_report(given, Pseudonyms(), secret=())
     assert named.results[0].sentence.endswith("left out (masks/zoe.png, zoe.png, object 3).")
