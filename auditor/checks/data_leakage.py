@@ -54,8 +54,8 @@ class Leakage(Check):
             title="Test images that, or whose {unit_noun}, were seen in training",
             short="test images seen in training",
             sentence="{count} of {n} test images were found to have been seen in training, or "
-            "their {unit_noun} was; {near} of them only as changed copies, which are searched for, "
-            "and some can be missed.",
+            "their {unit_noun} was. Known as changed copies alone: {near}; a search looks for such "
+            "copies, and can miss some.",
             action="test again on images that it has not seen",
         ),
         "seen-image-share": Words(

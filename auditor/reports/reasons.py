@@ -124,7 +124,8 @@ def _verdict_sentence(finding: Finding, measure: Measure, limit: Mapping[str, An
             return f"It is {met} by what was found: a search can have missed changed copies."
         return f"It is {met}: this counts all there is."
     if finding.verdict is Verdict.FAIL:
-        among = f", {finding.compared} comparisons allowed for" if finding.compared > 1 else ""
+        n = finding.compared
+        among = f", allowing for luck in {n} comparisons" if n > 1 else ""
         both = " on both counts" if floor_in(limit, measure) else ""
         return f"It is shown to be beyond the limit{both}{among}."
     kind, _ = bound_of(limit) or ("at_most", 0.0)

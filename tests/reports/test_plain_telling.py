@@ -13,7 +13,7 @@ from auditor.reports.chapters import _fact
 from auditor.reports.harms import Harm, _alike, _group_harm
 from auditor.reports.html import report_html
 from auditor.reports.ordering import ordered
-from auditor.reports.reasons import more_of
+from auditor.reports.reasons import more_of, reason
 from auditor.reports.shown_figure import shown_words
 from auditor.reports.telling import Telling, telling
 from auditor.reports.templates import template_text
@@ -183,3 +183,37 @@ def test_where_an_image_of_a_segmenter_is_right_it_is_said_from_when_on(failing,
     assert said in of_maps.sentence(check, paired(name))
     assert said not in of_maps.sentence(check, paired(name, of="object"))
     assert said not in telling(failing).sentence(check, paired(name))
+
+
+SENTENCES = {
+    ("data/leakage", "seen-share"): "or their room was. Known as changed copies alone: 0; a search "
+    "looks for such copies, and can miss some.",
+    (
+        "performance/calibration",
+        "ece",
+    ): "Among images of which it is equally sure, the share that "
+    "is right lies 30% from how sure it says it is, test data.",
+}
+
+
+@pytest.mark.parametrize(("check", "name"), SENTENCES)
+def test_a_sentence_says_what_its_number_is_a_number_of(failing, check, name):
+    told = dataclasses.replace(telling(failing), unit="room", units="rooms")
+    found = measure(Exact(0.3), name, n=100, facts={"count": 30, "near": 0})
+    assert SENTENCES[check, name] in told.sentence(check, found)
+
+
+def test_a_failure_among_many_says_that_luck_was_allowed_for(failing):
+    order = ordered(failing)
+    said = {f.compared > 1: reason(f, order) for f in order.findings
+            if f.verdict is Verdict.FAIL and order.measure(f) and not f.gating
+            and not isinstance(order.measure(f).estimate, Exact)}  # fmt: skip
+    assert "allowing for luck in " in said[True]
+    assert "luck" not in said[False]
+
+
+def test_findings_that_meet_a_limit_and_are_not_listed_are_counted_in_a_sentence(failing):
+    page = report_html(failing, pictures=defaultdict(lambda: "<svg/>"), for_browser=False)
+    counts = re.findall(r"(\d+) more (meets?) this limit; see findings.csv", page)
+    assert counts
+    assert all((verb == "meets") == (n == "1") for n, verb in counts)
