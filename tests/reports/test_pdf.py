@@ -143,6 +143,21 @@ def test_the_matrix_begins_with_a_block_and_three_rows_and_parts_no_block_from_i
     assert not any(pages[0][-1].startswith("block") for pages in parted)
 
 
+@pytest.mark.parametrize("height", [196, 204, 212, 220, 228, 236])
+def test_what_is_said_of_pictures_stands_with_the_first_of_them(height):
+    pictured = '<div class="pictured"><h3>1. Seen</h3><div style="height: 40mm">Photo</div></div>'
+    head = '<section class="chapter" aria-labelledby="pictures" style="orphans: 1; widows: 1">'
+    page = (
+        f"<style>{template_text('report.css')}</style><main><div style='height: {height}mm'></div>"
+        f"{head}<h2>Pictures</h2><p class='small'>One. {'And so on. ' * 40}</p>"
+        f"<p class='small'>Two.</p>{pictured * 6}</section></main>"
+    )
+    (found,) = (" ".join(t) for p in laid_out(page).pages if "Pictures" in (t := texts_of(p)))
+    assert found.count("And so on.") == 40
+    assert "Two." in found
+    assert "Photo" in found
+
+
 def test_bytes_are_equal_in_another_process(small, tmp_path, complaints):
     first = report_pdf(html(small), small)
     assert not complaints
