@@ -19,6 +19,7 @@ from auditor.reports.drawing.pictures import pictures
 from auditor.reports.html import report_html
 from auditor.reports.pdf import PACKAGES, laid_out, made_pdf
 from auditor.reports.pdf_apart import enclosed
+from auditor.reports.templates import template_text
 
 pytestmark = pytest.mark.slow
 
@@ -122,6 +123,65 @@ def test_headings_do_not_stand_alone_at_the_foot_of_a_page(failing_document):
         lines = [b for b in body.descendants() if getattr(b, "text", "").strip()]
         last = max(lines, key=lambda b: b.position_y)
         assert last.element_tag not in ("h2", "h3", "h4", "caption"), last.text
+
+
+TABLE = (
+    '<table class="{kind}"><caption>Of all</caption><thead><tr><th>a</th><th>b</th></tr></thead>'
+    "{blocks}</table>"
+)
+
+
+def parts(kind: str, blocks: list[list[str]]) -> list[list[list[str]]]:
+    """The rows of a table on each page that has some, for several places where it may begin."""
+    line = '<tr class="{}"><td>{}</td><td>x</td></tr>'
+    lines = [[line.format(row.rstrip("0123456789."), row) for row in rows] for rows in blocks]
+    bodies = "".join(f"<tbody>{''.join(rows)}</tbody>" for rows in lines)
+    table = TABLE.format(kind=kind, blocks=bodies)
+    page = "<style>{}</style><main><div style='height:{}mm'></div><h2>Head</h2>{}</main>"
+    found = []
+    for height in range(160, 262, 3):
+        document = laid_out(page.format(template_text("report.css"), height, table))
+        pages = [texts_of(p) for p in document.pages]
+        first = next(texts for texts in pages if "Head" in texts)
+        assert any(text.startswith(("row", "block")) for text in first), "the heading stands alone"
+        rows = [[t for t in texts if t.startswith(("row", "block"))] for texts in pages]
+        found.append([texts for texts in rows if texts])
+    return found
+
+
+def texts_of(page) -> list[str]:
+    return [t.strip() for box in page._page_box.descendants() if (t := getattr(box, "text", ""))]
+
+
+def test_a_table_begins_with_three_rows_on_a_page_and_ends_with_two():
+    found = parts("findings", [[f"row{i}" for i in range(12)]])
+    parted = [pages for pages in found if len(pages) > 1]
+    assert len({len(pages[0]) for pages in parted}) > 3, "the places tried are at no end of a page"
+    assert all(len(pages[0]) >= 3 for pages in parted)
+    assert all(len(pages[-1]) >= 2 for pages in parted)
+
+
+def test_the_matrix_begins_with_a_block_and_three_rows_and_parts_no_block_from_its_rows():
+    blocks = [[f"block{b}", *(f"row{b}.{i}" for i in range(5))] for b in range(3)]
+    parted = [pages for pages in parts("matrix", blocks) if len(pages) > 1]
+    assert len({len(pages[0]) for pages in parted}) > 3, "the places tried are at no end of a page"
+    assert all(len(pages[0]) >= 4 for pages in parted)
+    assert not any(pages[0][-1].startswith("block") for pages in parted)
+
+
+@pytest.mark.parametrize("height", [196, 204, 212, 220, 228, 236])
+def test_what_is_said_of_pictures_stands_with_the_first_of_them(height):
+    pictured = '<div class="pictured"><h3>1. Seen</h3><div style="height: 40mm">Photo</div></div>'
+    head = '<section class="chapter" aria-labelledby="pictures" style="orphans: 1; widows: 1">'
+    page = (
+        f"<style>{template_text('report.css')}</style><main><div style='height: {height}mm'></div>"
+        f"{head}<h2>Pictures</h2><p class='small'>One. {'And so on. ' * 40}</p>"
+        f"<p class='small'>Two.</p>{pictured * 6}</section></main>"
+    )
+    (found,) = (" ".join(t) for p in laid_out(page).pages if "Pictures" in (t := texts_of(p)))
+    assert found.count("And so on.") == 40
+    assert "Two." in found
+    assert "Photo" in found
 
 
 def test_bytes_are_equal_in_another_process(small, small_pdf, tmp_path):
