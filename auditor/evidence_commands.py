@@ -83,7 +83,9 @@ def sign(
     with output_folder(folder):
         render(record, folder, signed_by=who)
         manifest = write_signature(folder, record, by=who, key=secret)
-    typer.echo(f"Signed {len(manifest.files):,} files as {who.name}, key {who.key_id}.")
+    from auditor.contract.numbers import numbered
+
+    typer.echo(f"Signed {numbered(len(manifest.files), 'file')} as {who.name}, key {who.key_id}.")
     typer.echo("Give the public key to whoever will verify, by another way than this folder.")
 
 

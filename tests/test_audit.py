@@ -18,6 +18,8 @@ from auditor.cli import app
 from auditor.judging.volatile import volatile_free
 from auditor.stats import value
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def fair(tmp_path_factory):

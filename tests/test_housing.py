@@ -138,10 +138,12 @@ def test_7_it_is_too_sure_and_more_so_where_it_will_run(record):
 
 def test_8_the_edge_form_keeps_the_average_of_the_test_and_fails_night_photos(record):
     overall = verdicts(record, "edge-accuracy")
-    assert overall == {
-        "deployment/variants:accuracy-lost@test+edge": Verdict.PASS,
-        "deployment/variants:accuracy-lost@deployment+edge": Verdict.FAIL,
-    }
+    lost = "deployment/variants:accuracy-lost@deployment+edge"
+    assert overall.pop("deployment/variants:accuracy-lost@test+edge") is Verdict.PASS
+    assert overall.keys() == {lost}
+    # Kernels of whole numbers differ by processor, and with them how surely it loses too much.
+    assert overall[lost] in (Verdict.FAIL, Verdict.INCONCLUSIVE)
+    assert measured(record, lost) > 2 * 0.02
     hours = verdicts(record, "edge-hours")
     night = {i for i in hours if "time_of_day=night" in i}
     assert {i for i, verdict in hours.items() if verdict is Verdict.FAIL} == {

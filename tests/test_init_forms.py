@@ -23,6 +23,8 @@ from auditor.errors import DataError
 from auditor.init import write_spec
 from auditor.spec.spec_file import read_spec
 
+pytestmark = pytest.mark.slow
+
 N = 40
 
 

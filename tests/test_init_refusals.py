@@ -15,6 +15,8 @@ import auditor
 from auditor.data.looking import look_at_data
 from auditor.spec.bounds import MOST_ATTRIBUTES, MOST_SPEC_BYTES
 
+pytestmark = pytest.mark.slow
+
 SPEC = """
 audit: {{title: t}}
 model: {{path: model.onnx, classes: {classes}, input: {{size: [16, 16]}}}}

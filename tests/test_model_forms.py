@@ -21,6 +21,8 @@ from auditor.data.images import UnreadableImageError, decode
 from auditor.models.load import load_model
 from auditor.spec.spec_file import read_spec
 
+pytestmark = pytest.mark.slow
+
 COLOURS = {"apple": 0, "lime": 1, "plum": 2}
 """Class -> the channel that is bright; the model of `colour_model` gives them in another order."""
 

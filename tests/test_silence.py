@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from coloured_rooms import make_world
+from coloured_rooms import TIMED_ONCE, make_world
 
 import auditor
 from auditor import opening
@@ -68,7 +68,10 @@ def test_nothing_is_written_outside_the_output_folder(world, tmp_path):
     fonts.write_text(FONTS.format(template_folder() / "fonts"))
     target = "target: {name: desk, latency: {p99_ms: 500}}\npolicy:"
     spec = world.with_name("timed.yaml")
-    spec.write_text(world.read_text().replace("policy:", target))
+    once = TIMED_ONCE.replace("{deployment", "{deployment/latency: {attempts: 1}, deployment", 1)
+    text = world.read_text().replace("policy:", target)
+    assert TIMED_ONCE in text
+    spec.write_text(text.replace(TIMED_ONCE, once))
     out, made = tmp_path / "out", tmp_path / "made.yaml"
     only = (
         "data/manifest", "performance/overall", "deployment/cold-start", "deployment/latency",

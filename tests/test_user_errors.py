@@ -19,6 +19,8 @@ from auditor.engine.output import output_folder
 from auditor.findings import Verdict
 from auditor.judging.volatile import volatile_free
 
+pytestmark = pytest.mark.slow
+
 FEW = ("performance/overall", "performance/baseline", "bias/subgroup-gap")
 
 

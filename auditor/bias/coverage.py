@@ -30,9 +30,9 @@ TRAIN = Manifest(split="train", optional=True)
 NAMED = 5
 """Cells that a sentence names at most."""
 
-_EMPTY = "{empty} of them have none at all."
-_NAMED = "These are {named}."
-_TOO_FEW = "{few} have too few {split} {rows} to show even a gap of {gap_asked:points} points."
+_EMPTY = "{empty:of them have/of them has} none at all."
+_NAMED = "Namely: {named}."
+_TOO_FEW = "{few:have/has} too few {split} {rows} to show even a gap of {gap_asked:points} points."
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Coverage(Check):
                 "shown",
                 short="{group}: gaps too small to show",
                 sentence=(
-                    "{group} has {independent} {counted:noun}: its {measured} would have to be "
+                    "{group}: with {independent} {counted:noun}, {measured} would have to be "
                     "{point} below all others’ to be shown to be more than {limit:points} points "
                     "below.",
                     "If it is answered as well as they are, about {units_to_pass} {counted:noun} "
@@ -122,7 +122,7 @@ class Coverage(Check):
             span=FROM_0,
             short="never shown in {split}, {attribute} and label",
             sentence=(
-                "Of {all} combinations of {attribute} and label, {few} have no {split} {row}.",
+                "Of {all} combinations of {attribute} and label, {few:have/has} no {split} {row}.",
                 _NAMED,
             ),
             action="add images of these combinations to the {split} data, and train again",
@@ -289,7 +289,7 @@ def _no_gap(each: GroupGap) -> Unmeasured:
         name=SMALLEST_GAP,
         subject=each.compared.subject(each.group),
         reason=f"No gap in {share_of(each.compared.quantity.name)}, however large, would have been "
-        f"shown for {each.named}: it has {each.n_units} {each.noun}.",
+        f"shown for {each.named}: there are {each.n_units} {each.noun}.",
         remedy=f"About {more:,} {each.noun} of {each.named} would show a large gap."
         if more
         else "Add images of the other groups: there are too few to compare with.",

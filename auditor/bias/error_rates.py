@@ -51,7 +51,7 @@ def _wrongly_called(*, points: str = "") -> tuple[Words, ...]:
         + "{in_where}: {group}, against all others",
         short="{group}: wrongly called “{class}”",
         sentence="Wrongly called {class}{in_where}, {group}: {this}; all others {other}; {gap}.",
-        hundred="Of 100 {rows} of {group} that are not “{class}”, {here} are wrongly called so; "
+        hundred="Of 100 {rows} of {group} that are not “{class}”, {here:are/is} wrongly called so; "
         "of 100 others, {there}.",
         column=f"wrongly called “{{class}}”{points}",
         action=_ACTION,
@@ -71,7 +71,7 @@ def _missed(*, points: str = "") -> tuple[Words, ...]:
         + "{in_where}: {group}, against all others",
         short="{group}: “{class}” missed",
         sentence="Missed cases of {class}{in_where}, {group}: {this}; all others {other}; {gap}.",
-        hundred="Of 100 “{class}” {rows} of {group}, {here} are missed; of 100 others, {there}.",
+        hundred="Of 100 “{class}” {rows} of {group}, {here:are/is} missed; of 100 others, {there}.",
         column=f"“{{class}}” missed{points}",
         action=_ACTION,
         among="“{class}” {rows}",
@@ -83,7 +83,8 @@ def _missed(*, points: str = "") -> tuple[Words, ...]:
     objects = replace(
         answered,
         sentence="Missed objects of {class}{in_where}, {group}: {this}; all others {other}; {gap}.",
-        hundred="Of 100 “{class}” objects of {group}, {here} are missed; of 100 others, {there}.",
+        hundred="Of 100 “{class}” objects of {group}, {here:are/is} missed; of 100 others, "
+        "{there}.",
         action="fix and test again for {group}",
         harm="more “{class}” objects missed",
         of="object",

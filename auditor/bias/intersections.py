@@ -63,8 +63,7 @@ def _words(name: str, short: str, hundred: str, harm: str) -> tuple[Words, ...]:
                 f"{title}{{in_where}}, {{group}}: {{this}}; all others {{other}}; {{gap}}.",
                 *_EXPECTED,
             ),
-            hundred=f"Of 100 {{rows}} of {{group}} {hundred.format('{here}')}; of 100 others, "
-            "{there}.",
+            hundred=f"Of 100 {{rows}} of {{group}} {hundred}; of 100 others, {{there}}.",
             harm=harm,
         ),
         Words(
@@ -137,7 +136,7 @@ class Intersections(Check):
     )
     words: ClassVar = {
         "accuracy": _words(
-            "accuracy", "right answers", "it answers {} rightly", "fewer right answers"
+            "accuracy", "right answers", "it answers {here} rightly", "fewer right answers"
         ),
         **{
             name: _words(name, named.short, named.hundred, named.harm)

@@ -202,7 +202,7 @@ class LabelAgreement(Check):
                 title="Severity of the labels of {group}{in_where}, against the expert",
                 short="labels of {group}",
                 sentence=_severe("The labels"),
-                hundred="Of 100 images of {group}, {here} are labelled more severely than the "
+                hundred="Of 100 images of {group}, {here:are/is} labelled more severely than the "
                 "expert does; of 100 others, {there}.",
                 gap=_GAP,
                 compared="Difference on balance",

@@ -63,8 +63,8 @@ def _ratio_words(of: str, *, named: str) -> tuple[Words, Words]:
     """Words for a share that is too small, and one that is too large, of a group or a class."""
     title = f"Share of {of} in the {{split}} data, against the share due"
     hundred = (
-        f"Of 100 {{counted:noun}} of the {{split}} data, {{here}} are of {of}; {{there}} would be "
-        "due."
+        f"Of 100 {{counted:noun}} of the {{split}} data, {{here:are/is}} of {of}; {{there}} would "
+        "be due."
     )
     sentence = (
         f"{of}: {{this}} {{split}} {{counted:noun}}; due: {{other}} ({{reference}}); its share is "

@@ -26,7 +26,8 @@ _CALLED = "Called {class}{in_where}, {group}: {this}; all others {other}; {gap}.
 _RULE = "The four-fifths rule, which takes no account of chance,"
 _SPARED = "{spared:percent} are spared, {most_spared:percent} of the group spared most."
 _HUNDRED = (
-    "Of 100 images of {group}, {here} are called “{class}”, rightly or not; of 100 others, {there}."
+    "Of 100 images of {group}, {here:are/is} called “{class}”, rightly or not; of 100 others, "
+    "{there}."
 )
 
 

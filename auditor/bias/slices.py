@@ -48,7 +48,6 @@ _SIZES = (
 
 def _words(right: str, *, title: str, short: str, hundred: str) -> Words:
     """Words for the share `right` in a found group; `hundred` completes "Of 100 images ..."."""
-    said = hundred.format("{here}")
     return Words(
         title=f"{title} in the found group {{slice}}",
         span=EITHER_WAY,
@@ -59,7 +58,8 @@ def _words(right: str, *, title: str, short: str, hundred: str) -> Words:
             f"{right} {_SIZES}",
             *(_TRAIT.format(place) for place in range(MOST_TRAITS)),
         ),
-        hundred=f"Of 100 {{rows}} of the found group {{slice}} {said}; of 100 others, {{there}}.",
+        hundred=f"Of 100 {{rows}} of the found group {{slice}} {hundred}; of 100 others, "
+        "{there}.",
         sides=("Found group", "All others"),
         action="find out what the {rows} of the found group {slice} share, and train again "
         "with more of them",
@@ -146,7 +146,7 @@ class Slices(Check):
             "accuracy",
             title="Accuracy",
             short="found group {slice}",
-            hundred="it answers {} rightly",
+            hundred="it answers {here} rightly",
         ),
         **{
             name: _words(

@@ -64,8 +64,8 @@ class Duplicates(Check):
             title="Copies among the {split} images",
             short="duplicated images",
             sentence="{count} of {n} {split} images repeat an earlier one; of "
-            "{label_conflicts} of them there are copies with another label. {kept} are changed "
-            "copies that a search found, which can miss some; they were kept.",
+            "{label_conflicts} of them there are copies with another label. {kept:are/is} known by "
+            "search alone, as changed copies: it can miss some. These were kept.",
             action="test again without the copies",
         ),
         "conflict-share": Words(

@@ -87,7 +87,7 @@ class Images(Check):
             title="Bits that no pixel uses, {split} data ({kind})",
             short="unused bits of the pixels",
             sentence="In {n} {split} images of {kind} the largest value is {highest:g}: {point} "
-            "are never used.",
+            "never used.",
             span=FROM_0,
             action="say which stored value is white (`model.input.range`, as 4095 for 12 bits)",
         ),

@@ -54,15 +54,16 @@ class Leakage(Check):
             title="Test images that, or whose {unit_noun}, were seen in training",
             short="test images seen in training",
             sentence="{count} of {n} test images were found to have been seen in training, or "
-            "their {unit_noun} was; {near} of them only as changed copies, which are searched for, "
-            "and some can be missed.",
+            "their {unit_noun} was. Known as changed copies alone: {near}; a search looks for such "
+            "copies, and can miss some.",
             action="test again on images that it has not seen",
         ),
         "seen-image-share": Words(
             title="Test images that are also training images",
             short="test images in training",
-            sentence="{count} of {n} test images were found among the training images: {equal} "
-            "are equal to the pixel, {near} are changed copies that a search found.",
+            sentence="{count} of {n} test images were found among the training images: "
+            "{equal:are/is} equal to the pixel, {near:are/is} known by a search for changed "
+            "copies.",
             action="test again on images that it has not seen",
         ),
         "equal-image-share": Words(

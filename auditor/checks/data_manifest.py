@@ -29,7 +29,8 @@ class Manifest(Check):
     time that is no date, an attribute's value that is missing (more often than
     `data.missing_share` allows), outside its bins or not among its declared values. Every failing
     row is listed in a table. Rows without a usable image or label are set apart; the others stay,
-    with the failing value missing.
+    with the failing value missing. Told, and no failing: times that name no time zone where others
+    of their column do, which are read as UTC; and quantile groups that are fewer than asked for.
 
     Why it matters
     --------------
@@ -51,8 +52,11 @@ class Manifest(Check):
         "failing-rows": Words(
             title="Rows of the {split} manifest that break its rules",
             short="faulty manifest rows",
-            sentence="{failing} of {n} {split} rows have a value that is not as expected; "
-            "{set_apart} were set apart.",
+            sentence=(
+                "A value is not as expected in {failing} of {n} {split} rows; "
+                "{set_apart:were/was} set apart.",
+                "{notes}",
+            ),
             action="fix the manifest",
         ),
         "groups-pooled": Words(
@@ -110,6 +114,7 @@ def _measure(report: ManifestReport, split: str) -> Measure | Unmeasured:
             "failing": report.n_failing_rows,
             "set_apart": report.n_set_apart,
             "failed_expectations": [result.sentence for result in broken],
+            **({"notes": " ".join(report.notes)} if report.notes else {}),
         },
     )
 

@@ -185,7 +185,9 @@ class Quantization(Check):
     need not be the better answers. An INT8 file answers by the processor's instructions and the
     runtime's version, which the sentence names: on another machine it can answer otherwise. Small
     groups lose or gain points by luck; the interval counts. The speed is of this machine:
-    processors without instructions for 8-bit products can be slower with INT8 than without.
+    processors without instructions for 8-bit products can be slower with INT8 than without. An
+    image of a segmenter counts as right from a mean overlap (IoU) of 0.5 on: a form may draw worse
+    and lose no image.
     """
 
     id: ClassVar[str] = "deployment/quantization"

@@ -60,8 +60,8 @@ class Calibration(Check):
         "ece": Words(
             title="Distance between how sure it says it is and how often it is right, {split} data",
             short="false certainty",
-            sentence="Confidence is off by {value} for {rows} of the same confidence, {split} "
-            "data.",
+            sentence="Among {rows} of which it is equally sure, the share that is right lies "
+            "{value} from how sure it says it is, {split} data.",
             action="correct how sure it says it is",
         ),
         "overconfidence": Words(

@@ -22,7 +22,7 @@ class Overfitting(Check):
     What it measures
     ----------------
     Accuracy on a seeded sample of 2,000 training images (taken by unit) minus accuracy on the
-    sound test images.
+    sound test images. An image of a segmenter counts as right from a mean overlap (IoU) of 0.5 on.
 
     Why it matters
     --------------
@@ -45,8 +45,11 @@ class Overfitting(Check):
             title="Accuracy on training images minus accuracy on test images",
             span=EITHER_WAY,
             short="learnt by heart",
-            sentence="Right on training images: {this}; on test images {other}; on training "
-            "images {gap}.",
+            sentence=(
+                "Right on training images: {this}; on test images {other}; on training images "
+                "{gap}.",
+                "{right_means}",
+            ),
             hundred="Of 100 images that it was trained on it answers {here} rightly; of 100 "
             "others, {there}.",
             sides=("Training images", "Test images"),

@@ -48,6 +48,7 @@ def _lost() -> Mapping[str, Words | tuple[Words, ...]]:
                 sentence=(
                     "Accuracy of the {variant} form{of_group}{in_where}: {this}; as given {other}; "
                     "{gap}.",
+                    "{right_means}",
                     *_MACHINE,
                 ),
                 hundred="Of 100 images{in_group}, the model as given answers {there} rightly; its "
@@ -63,8 +64,11 @@ def _lost() -> Mapping[str, Words | tuple[Words, ...]]:
             title="What the {variant} form adds to the gap of {group}{in_where}",
             span=EITHER_WAY,
             short="gap added by the {variant} form{of_group}",
-            sentence="Points of accuracy lost in the {variant} form (below 0: gained), {group}"
-            "{in_where}: {lost_here:points}; all others {lost_by_others:points}; {value} more.",
+            sentence=(
+                "Points of accuracy lost in the {variant} form (below 0: gained), {group}"
+                "{in_where}: {lost_here:points}; all others {lost_by_others:points}; {value} more.",
+                "{right_means}",
+            ),
             action=_ACTION,
         ),
     }
@@ -77,8 +81,10 @@ def _changed() -> Mapping[str, Words | tuple[Words, ...]]:
                 title="Answers that turn from right to wrong in the {variant} form{in_where} "
                 "({kind})",
                 short="answers that turn wrong in {variant}",
-                sentence="{value} of {n} {split} {rows} turn from right to wrong in the {variant} "
-                "form.",
+                sentence=(
+                    "{value} of {n} {split} {rows} turn from right to wrong in the {variant} form.",
+                    "{right_means}",
+                ),
                 action=_ACTION,
             ),
             Words(

@@ -78,6 +78,17 @@ def minus(text: str) -> str:
     return text
 
 
+def numbered(n: int, noun: str) -> str:
+    """A count with its noun, which is given in the singular.
+
+    Examples
+    --------
+    >>> numbered(1, "file"), numbered(1200, "file")
+    ('1 file', '1,200 files')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def number_texts(numbers: Sequence[float], scale: Scale) -> tuple[str, ...]:
     """Numbers of one scale that stand together, without a unit."""
     if scale == "amount":

@@ -14,8 +14,8 @@ from auditor.findings import RowKind
 class Naming:
     """What a quantity is called: in a heading, in a list, and what goes wrong where it is worse.
 
-    `hundred` completes "Of 100 objects ..." with ``{}`` for the count. `span`, `headline`,
-    `headline_rank` and `metric` as of `Words`.
+    `hundred` completes "Of 100 objects ..." ``{here}`` being the count.
+    `span`, `headline`, `headline_rank` and `metric` as of `Words`.
     """
 
     title: str
@@ -30,7 +30,7 @@ class Naming:
 
 
 _COUNT = FROM_0
-_FOUND = "it finds {}"
+_FOUND = "it finds {here}"
 
 NAMINGS: Mapping[str, Naming] = {
     "objects-found": Naming(
@@ -38,41 +38,42 @@ NAMINGS: Mapping[str, Naming] = {
         headline="On {place}: {value} of {n} {rows} found.", metric="objects-found",
     ),
     "answers-right": Naming(
-        "Answers that are right", "right answers", "more wrong answers", "{} are right",
+        "Answers that are right", "right answers", "more wrong answers", "{here:are/is} right",
         of="answer", metric="answers-right",
         headline="Of its {n} answers on {place} {value} are right.", headline_rank=2,
     ),
     "images-right": Naming(
         "Images answered without a fault", "images without a fault", "fewer images without a fault",
-        "{} are answered without a fault", of="image",
+        "{here:are/is} answered without a fault", of="image",
     ),
     "images-overlapping": Naming(
         "Images that overlap the truth by half or more (IoU)", "images half overlapping",
-        "fewer images half overlapping", "{} overlap the truth by half or more", of="image",
+        "fewer images half overlapping", "{here:overlap/overlaps} the truth by half or more",
+        of="image",
     ),
     "unnoticed": Naming(
         "Objects that no answer comes near", "objects unnoticed", "more objects unnoticed",
-        "{} go unnoticed", of="object",
+        "{here:go/goes} unnoticed", of="object",
     ),
     "duplicate": Naming(
         "Answers that say an object twice", "objects said twice", "more objects said twice",
-        "{} say an object again", of="answer",
+        "{here:say/says} an object again", of="answer",
     ),
     "wrong-class": Naming(
         "Answers at the right place with the wrong class", "wrong class", "more wrong classes",
-        "{} name the wrong class", of="answer",
+        "{here:name/names} the wrong class", of="answer",
     ),
     "poor-box": Naming(
         "Answers of the right class whose box is poor", "poor boxes", "more poor boxes",
-        "{} have a poor box", of="answer",
+        "{here:have/has} a poor box", of="answer",
     ),
     "wrong-class-and-box": Naming(
         "Answers with the wrong class and a poor box", "wrong class and poor box",
-        "more answers wrong in both", "{} are wrong in both", of="answer",
+        "more answers wrong in both", "{here:are/is} wrong in both", of="answer",
     ),
     "background": Naming(
         "Answers where nothing is", "answers where nothing is", "more answers where nothing is",
-        "{} are where nothing is", of="answer",
+        "{here:are/is} where nothing is", of="answer",
     ),
     "f1": Naming("F1 of an image, on average", "F1 an image", "lower F1"),
     "false-alarms": Naming(
@@ -116,6 +117,13 @@ NAMINGS: Mapping[str, Naming] = {
     "iou": Naming("Overlap (IoU)", "overlap", "less overlap"),
 }  # fmt: skip
 """Quantities of detectors and segmenters; a classifier's have words of their own."""
+
+
+RIGHT_MEANS: Mapping[str, str] = {
+    "segmentation": "An image counts as right if what is drawn overlaps the truth by half or more "
+    "(IoU).",
+}
+"""By task, from when on an image counts as right where words say so; of others the label is it."""
 
 
 def title_of(name: str) -> str:
@@ -190,7 +198,7 @@ def group_words() -> dict[str, Words | tuple[Words, ...]]:
 
 def _of_group(naming: Naming, of: str) -> Words:
     counted = naming.hundred
-    said = f"Of 100 {{rows}} of {{group}} {counted.format('{here}')}; of 100 others, {{there}}."
+    said = f"Of 100 {{rows}} of {{group}} {counted}; of 100 others, {{there}}."
     return Words(
         title=f"{naming.title}{of} for {{group}}{{in_where}}, against all others",
         span=_span(naming, compared=True),

@@ -9,12 +9,14 @@ rooms (room type)``), ``{of_group}`` (``, accessible rooms (room type)`` or noth
 
 - ``{value}`` the value with its range, ``{point}`` without; ``{gap}`` the value as a comparison
   (``12 points lower [4, 21]``, ``3.2 times as often [1.7, 6.0]``);
+- ``{right_means}`` a sentence on when an image of a segmenter counts as right; lacking for others;
 - ``{this}`` and ``{other}`` the two sides (``13% [8, 20] of 110``), ``{here}`` and ``{there}`` as
   counts of a hundred.
 
 After a colon stands how a fact is printed: ``{share:percent}``, ``{share:points}``,
 ``{ratio:times}``, ``{n:rows}`` (``1 image``, ``12 images``), ``{k:units}`` (``1 room``, ``12
-rooms``), ``{counted:noun}`` (``images``; ``rooms`` for ``units``), ``{fact:if}`` (nothing, but the
+rooms``), ``{k:fail/fails}`` (``12 fail``, ``1 fails``), ``{counted:noun}`` (``images``; ``rooms``
+for ``units``), ``{fact:if}`` (nothing, but the
 fact must be there), ``{gap:less often|more often}`` (a difference of shares, given as value, low
 and high, in words for below and above; of three the middle one stands for nothing), else Python's
 own. A fact that is absent, None, false or empty is lacking; one in a list is named by its place

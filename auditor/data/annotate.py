@@ -15,7 +15,7 @@ from auditor.data.annotation_files.coco import read_coco
 from auditor.data.annotation_files.pascal_voc import read_pascal_voc
 from auditor.data.annotation_files.yolo import read_yolo
 from auditor.data.annotations import MAX_LISTED, Failing, ImageHeader, Reading, annotated
-from auditor.data.attributes import group_images
+from auditor.data.attributes import Grouped, group_images
 from auditor.data.boxes import SHOWN
 from auditor.data.class_map_files import MapFiles, map_files, usable_maps
 from auditor.data.class_maps import PixelClasses
@@ -124,16 +124,19 @@ def with_annotations(
         )
     if task.model.gives_boxes:
         found = _with_boxes(dataset, place, headers, data, task, named)
-        dataset, own_edges, more = _with_object_groups(found.dataset, data, edges)
+        dataset, groups, more = _with_object_groups(found.dataset, data, edges)
+        own_edges = {name: one.edges for name, one in groups.items() if one.edges}
         read, results = replace(read, edges={**read.edges, **own_edges}), [*found.results, *more]
+        notes = tuple(one.note for one in groups.values() if one.note)
     else:
         found = _with_maps(dataset, place, headers, data, task, named)
-        dataset, results = found.dataset, found.results
+        dataset, results, notes = found.dataset, found.results, ()
     counts = replace(read.report.counts, of_class=_of_class(dataset), unknown=found.unknown)
     if dataset.split != "deployment":
         apart = unannotated(dataset, opened=np.array([header is not None for header in headers]))
         counts = replace(counts, left_out=(*counts.left_out, *apart))
-    report = replace(read.report, results=(*read.report.results, *results), counts=counts)
+    results, notes = [*read.report.results, *results], (*read.report.notes, *notes)
+    report = replace(read.report, results=tuple(results), counts=counts, notes=notes)
     return replace(read, dataset=dataset, report=report)
 
 
@@ -217,11 +220,12 @@ def _with_boxes(
 
 def _with_object_groups(
     dataset: Dataset, data: DataSpec, edges: Edges
-) -> tuple[Dataset, Edges, list[ExpectationResult]]:
+) -> tuple[Dataset, dict[str, Grouped], list[ExpectationResult]]:
     """With the group of each object under every attribute `of: object`."""
     truth = dataset.truth
     assert isinstance(truth, BoxTruth)
-    groups, attributes, own, results = {}, [], {}, []
+    groups: dict[str, Grouped] = {}
+    results = []
     for name, spec in data.attributes.items():
         if spec.of != "object":
             continue
@@ -235,18 +239,16 @@ def _with_object_groups(
             )
         text = pd.Series(said, dtype=object).replace("", None)
         found = group_images(text, name=name, spec=spec, edges=edges.get(name))
-        groups[name] = found.groups
-        attributes.append(found.attribute)
-        if found.edges:
-            own[name] = found.edges
+        groups[name] = found
         odd = np.flatnonzero(~found.expected)
         if len(odd):
             names = tuple(map(str, truth.boxes.names[odd[:MAX_LISTED]]))
             rule = f"an object's {column} is as declared"
             results.append(result_of(Failing(rule, len(odd), names, left_out=False)))
-    boxes = replace(truth.boxes, attributes=groups)
-    whole = replace(dataset, truth=replace(truth, boxes=boxes), object_attributes=tuple(attributes))
-    return whole, own, results
+    boxes = replace(truth.boxes, attributes={name: one.groups for name, one in groups.items()})
+    attributes = tuple(one.attribute for one in groups.values())
+    whole = replace(dataset, truth=replace(truth, boxes=boxes), object_attributes=attributes)
+    return whole, groups, results
 
 
 def drawn_in(place: Path, data: DataSpec, task: AnnotatedTask, named: str) -> Drawn:
@@ -377,11 +379,12 @@ def result_of(failing: Failing) -> ExpectationResult:
     more = ", ..." if failing.count > len(failing.examples) == MAX_LISTED else ""
     done = "left out" if failing.left_out else "used as they are"
     named = f" ({shown}{more})"
+    fail = "fails it and is" if failing.count == 1 else "fail it and are"
     return ExpectationResult(
         name=failing.rule,
         column=ANNOTATIONS,
         success=False,
         n_failing=failing.count,
-        sentence=f"{ANNOTATIONS}: {failing.rule}; {failing.count:,} fail it and are {done}{named}.",
+        sentence=f"{ANNOTATIONS}: {failing.rule}; {failing.count:,} {fail} {done}{named}.",
         quoted=named if failing.of_images else "",
     )

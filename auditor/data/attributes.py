@@ -17,19 +17,24 @@ OTHER = "other"
 """The group of what is in none of the `largest` groups."""
 
 
+Edges = tuple[float | None, ...] | tuple[str, ...]
+"""Inner edges of quantile groups, None where two parts are one group; or names that are kept."""
+
+
 @dataclass(frozen=True)
 class Grouped:
     """An attribute and the group of each image, (n,) str, `MISSING_GROUP` where it has none.
 
     `expected` (n,) bool is False where there is a value but it is no number, lies outside the
     bins, or is not among the declared values. `edges` are the inner edges of quantile groups,
-    or the names that the largest groups keep.
+    or the names that the largest groups keep. `note` says where there are fewer groups than asked.
     """
 
     attribute: Attribute
     groups: np.ndarray
     expected: np.ndarray
-    edges: tuple[float, ...] | tuple[str, ...] | None = None
+    edges: Edges | None = None
+    note: str = ""
 
 
 def group_images(
@@ -37,20 +42,20 @@ def group_images(
     *,
     name: str,
     spec: AttributeSpec,
-    edges: tuple[float, ...] | tuple[str, ...] | None = None,
+    edges: Edges | None = None,
 ) -> Grouped:
     """Group a column's text (missing: NaN) as the spec says.
 
     Bins hold their lower edge, the last one its upper edge too. Quantile groups are cut at the
     data's own quantiles unless `edges` (another split's) are given; values that tie at an edge
-    stay together. The largest groups are likewise those of the data, or `edges`. Otherwise the text
+    stay together, and parts that have no image of their own are one group with the part that has
+    (``q1-3of4``). The largest groups are likewise those of the data, or `edges`. Otherwise the text
     itself is the group.
     """
     if spec.bins is not None:
         return _by_bins(text, name=name, spec=spec, bins=spec.bins)
     if spec.quantiles is not None:
-        cuts = None if edges is None else [float(edge) for edge in edges]
-        return _by_quantiles(text, name=name, spec=spec, parts=spec.quantiles, edges=cuts)
+        return _by_quantiles(text, name=name, spec=spec, parts=spec.quantiles, edges=edges)
     if spec.largest is None:
         return _by_text(text, name=name, spec=spec)
     kept = largest_groups(text, spec.largest) if edges is None else tuple(map(str, edges))
@@ -127,27 +132,78 @@ def _by_quantiles(
     name: str,
     spec: AttributeSpec,
     parts: int,
-    edges: Sequence[float] | None,
+    edges: Edges | None,
 ) -> Grouped:
     numbers = _numbers(text)
     known = np.isfinite(numbers)
+    is_own = edges is None
     if edges is None:
-        if not known.any():
-            raise DataError(
-                f"data.attributes.{name}: quantiles need numbers, and no test image has one "
-                f"(the column holds {sorted(set(text.dropna()))[:3]}). Drop `quantiles`, or name "
-                f"a column of numbers."
-            )
-        edges = np.quantile(numbers[known], np.arange(1, parts) / parts).tolist()
-    names = tuple(f"q{i + 1}of{parts}" for i in range(parts))
-    place = np.searchsorted(edges, numbers, side="right")
-    groups = np.array([*names, MISSING_GROUP], dtype=object)[np.where(known, place, parts)]
+        edges = _quantile_edges(numbers[known], text, name=name, parts=parts)
+    at = [place for place, cut in enumerate(edges, start=1) if cut is not None]
+    names = tuple(_part_name(low + 1, high, parts) for low, high in pairwise([0, *at, parts]))
+    inner = [float(cut) for cut in edges if cut is not None]
+    place = np.searchsorted(inner, numbers, side="right")
+    groups = np.array([*names, MISSING_GROUP], dtype=object)[np.where(known, place, len(names))]
     return Grouped(
         attribute=_attribute(name, spec, groups=names, numeric=True),
         groups=groups,
         expected=known | text.isna().to_numpy(),
-        edges=tuple(edges),
+        edges=edges,
+        note=_joined_note(name, names, edges, parts) if is_own else "",
     )
+
+
+def _joined_note(name: str, groups: Sequence[str], edges: Edges, parts: int) -> str:
+    """That fewer quantile groups stand than were asked for, and of which numbers each is."""
+    cuts = [edge(float(cut)) for cut in edges if cut is not None]
+    if len(cuts) == parts - 1:
+        return ""
+    ranges = (f"below {cuts[0]}", *(f"{low} to below {high}" for low, high in pairwise(cuts)))
+    named = zip(groups, (*ranges, f"{cuts[-1]} and more"), strict=True)
+    return (
+        f"Attribute {name}: {parts} quantile groups were asked for and {len(cuts) + 1} stand, "
+        f"because equal values stay together: "
+        f"{', '.join(f'{group} ({numbers})' for group, numbers in named)}."
+    )
+
+
+def _part_name(first: int, last: int, parts: int) -> str:
+    return f"q{first}of{parts}" if first == last else f"q{first}-{last}of{parts}"
+
+
+def _quantile_edges(
+    numbers: np.ndarray, text: pd.Series, *, name: str, parts: int
+) -> tuple[float | None, ...]:
+    """Inner edges of quantile groups, (parts - 1,): None where two parts are one.
+
+    Equal values are never parted, so that a part may have no image of its own. The least value
+    would leave nothing below it as an edge: the next one is the edge in its place.
+    """
+    values = np.unique(numbers)
+    if not len(values):
+        raise DataError(
+            f"data.attributes.{name}: quantiles need numbers, and no test image has one "
+            f"(the column holds {sorted(set(text.dropna()))[:3]}). Drop `quantiles`, or name "
+            f"a column of numbers."
+        )
+    if len(values) == 1:
+        raise DataError(
+            f"data.attributes.{name}: every number of the test images is {edge(values[0])}, which "
+            f"quantiles cannot part into two groups. Drop `quantiles`, or name a column of numbers "
+            f"that differ."
+        )
+    cuts = np.quantile(numbers, np.arange(1, parts) / parts)
+    below = np.searchsorted(values, cuts, side="left")
+    least = below == 0
+    cuts, below = np.where(least, values[1], cuts), np.maximum(below, 1)
+    kept: list[float | None] = [None] * len(cuts)
+    for n in np.unique(below):
+        same = np.flatnonzero(below == n)
+        # Of the least value's own parts it is the last that ends with it.
+        ends = same[least[same]]
+        at = int(ends[-1] if len(ends) else same[0])
+        kept[at] = float(cuts[at])
+    return tuple(kept)
 
 
 def _by_text(text: pd.Series, *, name: str, spec: AttributeSpec) -> Grouped:

@@ -7,11 +7,13 @@ of two shots is unrelated, that of a copy is partly kept.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import binary_erosion, maximum_filter, minimum_filter, uniform_filter
+from scipy.ndimage import binary_erosion, uniform_filter
 
 from auditor.data.near_pairs import GREY, WHOLE, resampling
 
@@ -122,7 +124,7 @@ def likeness(one: np.ndarray, other: np.ndarray, window: np.ndarray) -> Likeness
     inside = binary_erosion(inside, np.ones((3, 3)), iterations=_RIM)
     shown = _windowed(ours[-1], place)
     for image in (shown, theirs[-1]):
-        inside &= ((image < _BURNT) & (image > _DARK)).all(axis=2)
+        inside &= (_most(image) < _BURNT) & (_least(image) > _DARK)
     lit = _curved(shown, theirs[-1], inside) if rich else _lit(shown, light)
     difference = _difference(lit, theirs[-1])
     span = np.maximum(span, _span(lit))
@@ -163,7 +165,20 @@ def _agreeing_cells(agreeing: np.ndarray, inside: np.ndarray, span: np.ndarray) 
 
 
 def _is_grey(image: np.ndarray) -> bool:
-    return bool(np.ptp(image, axis=2).max() <= 3)
+    return bool((_most(image) - _least(image)).max() <= 3)
+
+
+# Along three neighbours numpy's own reductions take ten times as long.
+def _most(image: np.ndarray) -> np.ndarray:
+    """The largest colour of each pixel, (s, s)."""
+    found: np.ndarray = np.maximum(np.maximum(image[..., 0], image[..., 1]), image[..., 2])
+    return found
+
+
+def _least(image: np.ndarray) -> np.ndarray:
+    """The smallest colour of each pixel, (s, s)."""
+    found: np.ndarray = np.minimum(np.minimum(image[..., 0], image[..., 1]), image[..., 2])
+    return found
 
 
 def _grey(image: np.ndarray) -> np.ndarray:
@@ -188,7 +203,7 @@ def _starts(ours: np.ndarray, theirs: np.ndarray, window: np.ndarray) -> list[np
 
 
 def _best_start(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, float]:
-    ways = np.stack([resampling(len(theirs), *ends) for ends in _STARTS])
+    ways = _ways(len(theirs))
     target = (theirs @ _EVEN).ravel()
     target = target - target.mean()
     shown = (ways @ (ours @ _EVEN))[:, None] @ ways.transpose(0, 2, 1)[None]
@@ -198,6 +213,12 @@ def _best_start(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, float
     fit /= max(float(np.linalg.norm(target)), 1e-6)
     down, across = divmod(int(fit.argmax()), len(ways))
     return np.array([*_STARTS[down], *_STARTS[across]]), float(fit.max())
+
+
+@cache
+def _ways(side: int) -> np.ndarray:
+    """Resampling to each of `_STARTS`, (9, side, side)."""
+    return np.stack([resampling(side, *ends) for ends in _STARTS])
 
 
 def _curved(shown: np.ndarray, target: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -216,14 +237,15 @@ def _curved(shown: np.ndarray, target: np.ndarray, inside: np.ndarray) -> np.nda
 def _fit(x: np.ndarray, y: np.ndarray, *, gamma: float) -> tuple[float, float, float, float]:
     """Median difference, gamma, gain and offset of the robust fit of y by a power of x."""
     powers, weights = x**gamma, np.ones_like(x)
-    for _ in range(3):
+    for left in (2, 1, 0):
         total = weights.sum()
         middle, level = weights @ powers / total, weights @ y / total
         spread = weights @ np.square(powers - middle)
         gain = max(0.0, (weights * (powers - middle)) @ (y - level) / max(spread, 1e-9))
         apart = np.abs(gain * (powers - middle) + level - y)
         typical = _quantiles(apart, 0.5)[0]
-        weights = _little_where_far(apart, max(0.004, 2 * typical))
+        if left:
+            weights = _little_where_far(apart, max(0.004, 2 * typical))
     return typical, gamma, float(gain), float(level - gain * middle)
 
 
@@ -239,7 +261,11 @@ def _quantiles(values: np.ndarray, *shares: float) -> list[float]:
     """Quantiles as numpy has them, all from one partial sort, and without its looking for NaN."""
     places = [share * (len(values) - 1) for share in shares]
     ends = [(int(at), min(int(at) + 1, len(values) - 1)) for at in places]
-    ordered = np.partition(values, sorted({end for both in ends for end in both}))
+    ordered, done = values.copy(), 0
+    # Asked for several places at once, numpy takes five times as long as for one after the other.
+    for end in sorted({end for both in ends for end in both}):
+        ordered[done:].partition(end - done)
+        done = end + 1
     return [
         float(ordered[low] + (at - low) * (ordered[high] - ordered[low]))
         for at, (low, high) in zip(places, ends, strict=True)
@@ -315,15 +341,28 @@ def _difference(shown: np.ndarray, target: np.ndarray) -> np.ndarray:
     apart = shown - target
     grey = apart @ _EVEN
     colour = np.abs(uniform_filter(apart - grey[..., None], (_SMOOTHED, _SMOOTHED, 0)))
-    found: np.ndarray = np.maximum(np.abs(uniform_filter(grey, 3)), colour.max(axis=2))
+    found: np.ndarray = np.maximum(np.abs(uniform_filter(grey, 3)), _most(colour))
     return found
 
 
 def _span(image: np.ndarray) -> np.ndarray:
     """Range of grey around each pixel, (s, s)."""
     grey = uniform_filter(image @ _EVEN, 3) if len(image) > 64 else image @ _EVEN
-    found: np.ndarray = maximum_filter(grey, 5) - minimum_filter(grey, 5)
+    found: np.ndarray = _around(grey, np.maximum) - _around(grey, np.minimum)
     return found
+
+
+def _around(grey: np.ndarray, most: Callable[..., np.ndarray]) -> np.ndarray:
+    """The largest, or least, of 5 x 5 pixels around each; as scipy's filters, in less time."""
+    for turned in (False, True):
+        # Once along rows, once along columns, of what is mirrored beyond its ends.
+        along = grey.T if turned else grey
+        wide = np.concatenate([along[1::-1], along, along[:-3:-1]])
+        n = len(along)
+        pairs = most(wide[:-1], wide[1:])
+        found = most(most(pairs[:n], pairs[2 : n + 2]), wide[4:])
+        grey = found.T if turned else found
+    return grey
 
 
 def _shared_noise(one: np.ndarray, other: np.ndarray) -> float:

@@ -77,13 +77,15 @@ class ManifestReport:
     """What validating a manifest of `n_rows` rows found.
 
     `failing` has `FAILING_COLUMNS` and one row for each value that failed; `set_apart` marks the
-    rows that the dataset leaves out.
+    rows that the dataset leaves out. `notes` are sentences on how values were read, where readers
+    would not expect it; no row fails by them.
     """
 
     n_rows: int
     results: tuple[ExpectationResult, ...]
     failing: pd.DataFrame
     counts: RowCounts = RowCounts()
+    notes: tuple[str, ...] = ()
 
     @property
     def n_failing_rows(self) -> int:
@@ -133,6 +135,7 @@ def report_of(
     set_apart: np.ndarray,
     numbers: np.ndarray,
     counts: RowCounts = RowCounts(),
+    notes: tuple[str, ...] = (),
 ) -> ManifestReport:
     """A report over a manifest's rows as read; `set_apart` (n,) bool marks rows left out.
 
@@ -155,7 +158,7 @@ def report_of(
     empty = pd.DataFrame(columns=list(FAILING_COLUMNS))
     failing = pd.concat(parts, ignore_index=True) if parts else empty
     failing = failing.sort_values("row", kind="stable", ignore_index=True)
-    return ManifestReport(len(frame), tuple(results), failing, counts)
+    return ManifestReport(len(frame), tuple(results), failing, counts, notes)
 
 
 def _texts(frame: pd.DataFrame, column: str, rows: np.ndarray) -> np.ndarray:

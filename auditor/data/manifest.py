@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from auditor.data.attributes import Edges as GroupEdges
 from auditor.data.attributes import Grouped, edge, group_images
 from auditor.data.class_labels import (
     GOLD,
@@ -28,11 +29,12 @@ from auditor.data.dataset import Dataset
 from auditor.data.expectations import Expectation, ManifestReport, report_of, validate
 from auditor.data.left_out import counted, in_no_split, no_known_label, row_reasons
 from auditor.data.rows import Located, Rows, locate, missing_column, read_rows
+from auditor.data.times import read_times, zone_note
 from auditor.data.written_alike import require_written_alike
 from auditor.errors import DataError
 from auditor.spec import AttributeSpec, ColumnsSpec, DataSpec
 
-Edges = Mapping[str, tuple[float, ...] | tuple[str, ...]]
+Edges = Mapping[str, GroupEdges]
 """Inner edges of quantile groups, or names of the largest groups, by attribute."""
 
 
@@ -106,6 +108,7 @@ def read_dataset(
             text=None if plan.label is None else rows.frame[plan.label],
             required=plan.label_required,
         ),
+        notes=_notes(rows, plan, typed),
     )  # fmt: skip
     dataset = _dataset(split, rows, plan, typed, classes)
     if split == "test" and plan.label is not None and not (dataset.labels >= 0).any():
@@ -268,7 +271,7 @@ def _typed(
         second={
             name: class_indices(rows.frame[column], classes) for name, column in plan.second.items()
         },
-        times=None if times is None else _times(rows.frame[times]),
+        times=None if times is None else read_times(rows.frame[times]),
         groups={
             name: group_images(
                 rows.frame[plan.column_of(name)],
@@ -282,11 +285,13 @@ def _typed(
     )
 
 
-def _times(text: pd.Series) -> pd.Series:
-    parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
-    # What stands for no time (0001-01-01, 9999-12-31) fits in no nanoseconds of 64 bits.
-    parsed = parsed.where(parsed.dt.year.between(1678, 2261))
-    return parsed.dt.tz_localize(None).astype("datetime64[ns]")
+def _notes(rows: Rows, plan: _ReadingPlan, typed: _Typed) -> tuple[str, ...]:
+    """How values were read where readers would not expect it."""
+    notes = [grouped.note for grouped in typed.groups.values()]
+    if typed.times is not None:
+        column = plan.optional["time"]
+        notes.append(zone_note(rows.frame[column], typed.times, column=column))
+    return tuple(filter(None, notes))
 
 
 _FILE, _ID, _KNOWN, _TIME, _PLACED = "__file__", "__id__", "__known__", "__time__", "__placed__"

@@ -203,7 +203,8 @@ def renamed_report(
         replace(one, cause=_cause(one.cause, by, quoting)) for one in report.counts.left_out
     )
     counts = replace(report.counts, left_out=left_out)
-    return replace(report, failing=failing, results=results, counts=counts)
+    notes = tuple(by.told(note) for note in report.notes)
+    return replace(report, failing=failing, results=results, counts=counts, notes=notes)
 
 
 def _unquoted(result: ExpectationResult) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from auditor.contract.numbers import numbered
 from auditor.engine.gather import CostEstimate, Loaded
 from auditor.engine.ray_cluster import OnRay, cluster, own_workers
 from auditor.engine.ray_runner import RayRunner, travels
@@ -53,12 +54,8 @@ def cluster_lines(loaded: Loaded, on: OnRay, cost: CostEstimate) -> list[str]:
     about = f"{seconds / 60:.1f} minutes" if seconds >= 90 else f"{max(seconds, 1):.0f} seconds"
     return [
         "",
-        f"On Ray ({on.told}): {_n(workers, 'worker')} on {_n(nodes, 'node')}; "
-        f"{_n(shards, 'shard')} of up to {SHARD} images, {busy} at a time: about {about} of "
+        f"On Ray ({on.told}): {numbered(workers, 'worker')} on {numbered(nodes, 'node')}; "
+        f"{numbered(shards, 'shard')} of up to {SHARD} images, {busy} at a time: about {about} of "
         "sweeping; "
         f"{1000 * cost.cpu_seconds / max(sum(sizes), 1):.3g} CPU-seconds per 1,000 images.",
     ]
-
-
-def _n(n: int, what: str) -> str:
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

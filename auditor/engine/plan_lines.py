@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from auditor.contract import Pass
+from auditor.contract.numbers import numbered
 from auditor.data.dataset import Dataset
 from auditor.data.views import AS_SHOT
 from auditor.engine.driving import cluster_lines
@@ -61,10 +62,11 @@ def _row_lines(loaded: Loaded) -> Iterator[str]:
     """The rows of each split, and those that are left out by reason, as far as reading tells."""
     for split, report in loaded.manifest_reports.items():
         images = len(loaded.available.datasets[split])
-        yield f"{split}: {report.n_rows:,} rows, {images:,} images"
+        yield f"{split}: {numbered(report.n_rows, 'row')}, {numbered(images, 'image')}"
         for one in report.counts.left_out:
             cause = f" ({one.cause})" if one.cause else ""
             yield f"  left out: {one.n:,} {set_apart_text(one.reason)}{cause}"
+        yield from (f"  {note}" for note in report.notes)
     yield ""
 
 
@@ -89,7 +91,7 @@ def _told_passes(passes: Sequence[Pass], datasets: Mapping[str, Dataset]) -> Ite
         alike.setdefault(replace(one, view=AS_SHOT), []).append(one)
     for group in alike.values():
         if len(group) <= _FEW_VIEWS:
-            yield from (f"{one}: {pass_size(one, datasets)} images" for one in group)
+            yield from (f"{one}: {numbered(pass_size(one, datasets), 'image')}" for one in group)
         else:
             images = sum(pass_size(one, datasets) for one in group)
             yield f"{group[0]} and {len(group) - 1} other views: {images:,} images in all"

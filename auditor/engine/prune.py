@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from auditor.contract.numbers import numbered
 from auditor.engine.claims import KIND as CLAIMS
 from auditor.engine.store import DIGEST, SHARED_KINDS
 from auditor.engine.used_files import KIND as USED
@@ -108,12 +109,12 @@ def usage_lines(place: Place) -> Iterator[str]:
     """What a store holds by kind, and which runs it was used by, for a reader."""
     found = stored(place)
     total = sum(each.size for each in found)
-    yield f"{place.shown}: {shown_bytes(total)} in {len(found):,} files"
+    yield f"{place.shown}: {shown_bytes(total)} in {numbered(len(found), 'file')}"
     for kind in sorted({each.kind for each in found}):
         of_kind = [each for each in found if each.kind == kind]
         size = shown_bytes(sum(each.size for each in of_kind))
         oldest = _days(min(each.modified for each in of_kind))
-        yield f"  {kind}: {size} in {len(of_kind):,} files, the oldest {oldest}"
+        yield f"  {kind}: {size} in {numbered(len(of_kind), 'file')}, the oldest {oldest}"
     by_name = {each.name: each for each in found}
     for run in sorted(_runs(place, found), key=lambda run: str(run["started"])):
         needed = [by_name[name] for name in run["files"] if name in by_name]
@@ -210,8 +211,8 @@ def pruning_lines(going: Pruning, *, done: bool) -> Iterator[str]:
     kinds = ", ".join(f"{kind} {n:,}" for kind, n in by_kind.items())
     size = shown_bytes(sum(each.size for each in going.removed))
     said = "Removed" if done else "Would remove"
-    yield f"{said} {len(going.removed):,} files, {size}{f' ({kinds})' if kinds else ''}."
+    yield f"{said} {numbered(len(going.removed), 'file')}, {size}{f' ({kinds})' if kinds else ''}."
     if going.needed:
         held = shown_bytes(sum(each.size for each in going.needed))
-        yield f"Kept for the named records: {len(going.needed):,} files, {held}."
-    yield f"Left: {going.left:,} files."
+        yield f"Kept for the named records: {numbered(len(going.needed), 'file')}, {held}."
+    yield f"Left: {numbered(going.left, 'file')}."

@@ -6,9 +6,11 @@ import hashlib
 import os
 import platform
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -86,10 +88,25 @@ def collect_provenance(
 
 def installed_packages() -> dict[str, str]:
     """Every installed distribution with its version, by normalised name, sorted."""
+    return dict(_installed_in(tuple(_folders())))
+
+
+def _folders() -> Iterator[tuple[str, int]]:
+    """Where distributions are looked for; what is installed or removed changes a folder's time."""
+    for entry in sys.path:
+        try:
+            yield entry, os.stat(entry or ".").st_mtime_ns
+        except OSError:
+            yield entry, 0
+
+
+@lru_cache(maxsize=1)
+def _installed_in(folders: tuple[tuple[str, int], ...]) -> Mapping[str, str]:
+    stated = (each.metadata for each in metadata.distributions(path=[e for e, _ in folders]))
     found = {
-        re.sub(r"[-_.]+", "-", name).lower(): each.version
-        for each in metadata.distributions()
-        if (name := each.metadata["Name"])
+        re.sub(r"[-_.]+", "-", name).lower(): each["Version"]
+        for each in stated
+        if (name := each["Name"])
     }
     return dict(sorted(found.items()))
 

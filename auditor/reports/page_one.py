@@ -10,6 +10,7 @@ from auditor.record import AuditRecord
 from auditor.record.files import record_digest
 from auditor.reports.action_plan import action_plan, steps
 from auditor.reports.answers import answer_text
+from auditor.reports.five_worst import five_worst
 from auditor.reports.harms import Harm, harms, of_everyone
 from auditor.reports.ordering import Ordered
 from auditor.reports.reasons import is_within_reach, needed_text
@@ -102,7 +103,7 @@ def page_one(record: AuditRecord, order: Ordered) -> PageOne:
         left_out=left_out(order),
         harms=harms(order),
         questions=_questions(order),
-        worst=_worst(order),
+        worst=five_worst(order),
         before_release=asked[:STEPS],
         more_steps=max(len(asked) - STEPS, 0),
         not_decided=undecided[:3],
@@ -185,15 +186,6 @@ def _questions(order: Ordered) -> tuple[QuestionLine, ...]:
         for answer in order.record.answers
         for told in [answer_text(answer, order)]
     )
-
-
-def _worst(order: Ordered) -> tuple[str, ...]:
-    """The five worst, each named once; passes and plain information are never among them."""
-    urgent = [f for f in order.findings if f.verdict not in (None, Verdict.PASS)
-              and not f.waived_by]  # fmt: skip
-    shown = [f for f in urgent if f.verdict is Verdict.FAIL or f.severity == "blocking"]
-    names = dict.fromkeys(shortened(order.short(f), 48) for f in shown)
-    return tuple(names)[:5]
 
 
 def _before_release(record: AuditRecord, order: Ordered) -> tuple[str, ...]:

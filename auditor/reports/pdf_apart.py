@@ -15,6 +15,7 @@ from auditor.errors import MissingLibraryError, RenderingError
 from auditor.record import AuditRecord
 from auditor.record.files import record_digest, to_json
 from auditor.reports.pdf import Enclosed, MadePdf
+from auditor.reports.pdf_child import LACKING, write
 
 SECONDS = 180
 """Of computing; a report of 2,000 findings takes 12."""
@@ -25,13 +26,10 @@ MEMORY_BYTES = 3 * 10**9
 _WAIT = 5
 """Times as long may pass as may be computed: other work may hold the processors."""
 
-_LACKING = 3
-"""The status with which the process says that a library is missing."""
-
 _PROGRAM = """
 import sys
 sys.path[:] = {path!r}
-from auditor.reports.pdf_apart import in_child
+from auditor.reports.pdf_child import in_child
 sys.exit(in_child(sys.argv[1], seconds={seconds}, memory_bytes={memory}))
 """
 
@@ -55,8 +53,8 @@ def pdf_apart(
     """
     with TemporaryDirectory(prefix="auditor-pdf-") as name:
         folder = Path(name)
-        _write(folder / "page.html", html)
-        _write(folder / "enclosed.json", json.dumps(asdict(enclosed(record))))
+        write(folder / "page.html", html)
+        write(folder / "enclosed.json", json.dumps(asdict(enclosed(record))))
         path = [os.path.abspath(entry) for entry in sys.path]
         program = _PROGRAM.format(path=path, seconds=seconds, memory=memory_bytes)
         try:
@@ -70,46 +68,13 @@ def pdf_apart(
             )
         except subprocess.TimeoutExpired as error:
             raise _refusal(_too_long(seconds)) from error
-        if done.returncode == _LACKING:
+        if done.returncode == LACKING:
             raise MissingLibraryError((folder / "lacking.txt").read_text(encoding="utf-8"))
         if done.returncode != 0:
             said = done.stderr.decode("utf-8", errors="replace")
             raise _refusal(_why(done.returncode, said, seconds, memory_bytes))
         missing = json.loads((folder / "missing.json").read_text(encoding="utf-8"))
         return MadePdf((folder / "report.pdf").read_bytes(), tuple(missing))
-
-
-def in_child(name: str, *, seconds: int, memory_bytes: int) -> int:
-    """Make the PDF of what lies in a folder, and leave it there; the status to end with."""
-    from auditor.reports.pdf import made_pdf
-
-    _bound(seconds, memory_bytes)
-    folder = Path(name)
-    carried = Enclosed(**json.loads((folder / "enclosed.json").read_text(encoding="utf-8")))
-    try:
-        made = made_pdf((folder / "page.html").read_text(encoding="utf-8"), carried)
-    except MissingLibraryError as error:
-        _write(folder / "lacking.txt", str(error))
-        return _LACKING
-    (folder / "report.pdf").write_bytes(made.data)
-    _write(folder / "missing.json", json.dumps(made.missing))
-    return 0
-
-
-def _bound(seconds: int, memory_bytes: int) -> None:
-    """Have the system end this process where it goes beyond; not on Windows, which cannot."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-    if sys.platform == "linux":
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_bytes(text.encode("utf-8", errors="backslashreplace"))
 
 
 def _why(status: int, said: str, seconds: int, memory_bytes: int) -> str:

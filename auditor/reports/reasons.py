@@ -124,7 +124,8 @@ def _verdict_sentence(finding: Finding, measure: Measure, limit: Mapping[str, An
             return f"It is {met} by what was found: a search can have missed changed copies."
         return f"It is {met}: this counts all there is."
     if finding.verdict is Verdict.FAIL:
-        among = f", {finding.compared} comparisons allowed for" if finding.compared > 1 else ""
+        n = finding.compared
+        among = f", allowing for luck in {n} comparisons" if n > 1 else ""
         both = " on both counts" if floor_in(limit, measure) else ""
         return f"It is shown to be beyond the limit{both}{among}."
     kind, _ = bound_of(limit) or ("at_most", 0.0)
@@ -240,11 +241,25 @@ def what_would_decide(finding: Finding, order: Ordered) -> str:
         )
     text = needed_text(needed, order.telling)
     group = "" if needed.of_all else order.group(finding)
-    of = f" of {group}" if group else ""
+    text = of_group(text, group)
     among = order.filled(order.words(finding).among, finding)
-    rows = f"{',' if of else ''} with {among}" if among else ""
-    alike = ", and the rest in proportion," if needed.both_sides else "," if of and among else ""
-    return f"{text[:1].upper()}{text[1:]}{of}{rows}{alike} would decide it, if what was seen holds."
+    rows = f"{',' if group else ''} with {among}" if among else ""
+    alike = ", and the rest in proportion," if needed.both_sides else "," if group and among else ""
+    return f"{text[:1].upper()}{text[1:]}{rows}{alike} would decide it, if what was seen holds."
+
+
+def of_group(counted: str, group: str) -> str:
+    """A number of units of a group; one that is called as they are says so once.
+
+    Examples
+    --------
+    >>> of_group("12 more rooms", "rooms with dense hangings"), of_group("12 more rooms", "day")
+    ('12 more rooms with dense hangings', '12 more rooms of day')
+    """
+    noun = counted.rpartition(" ")[2]
+    if group.startswith(f"{noun} "):
+        return f"{counted}{group.removeprefix(noun)}"
+    return f"{counted} of {group}" if group else counted
 
 
 @dataclass(frozen=True)
@@ -282,7 +297,7 @@ def remedy(finding: Finding, order: Ordered) -> str:
         case Verdict.NOT_RUN:
             more = how_many(MIN_UNITS - size(result), counted(result), order.telling)
             group = order.group(finding)
-            return f"Add at least {more}{f' of {group}' if group else ''}."
+            return f"Add at least {of_group(more, group)}."
     return ""
 
 

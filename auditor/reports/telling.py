@@ -19,14 +19,14 @@ from auditor.contract.numbers import (
     times,
     value_text,
 )
-from auditor.contract.quantity_words import called
+from auditor.contract.quantity_words import RIGHT_MEANS, called
 from auditor.contract.words import Text
 from auditor.findings import Measure, Measured, Question, Side, Subject
 from auditor.record import AuditRecord
 from auditor.record.reasons import set_apart_text
 from auditor.reports.alike import alike_clause
-from auditor.reports.unit_words import says_unit, with_units
-from auditor.spec import AuditSpec, UnitColumn
+from auditor.reports.unit_words import says_unit, unit_names, with_units
+from auditor.spec import AuditSpec
 from auditor.stats import value
 
 PLAIN = Words(title="", short="")
@@ -41,7 +41,8 @@ class Telling:
 
     `attributes` are the spec's attributes; `display` maps a name of an attribute, group or class
     to what readers are shown; `unit` and `units` call what was sampled independently,
-    `places` the images of a split. `unit_is_a_name`: a name of the data holds the word "unit", so
+    `places` the images of a split. `right_means` says from when on an image counts as right, where
+    that is not its label alone. `unit_is_a_name`: a name of the data holds the word "unit", so
     that the word in a text may be that name.
     """
 
@@ -52,6 +53,7 @@ class Telling:
     units: str = "units"
     places: Mapping[str, str] = field(default_factory=dict)
     unit_is_a_name: bool = False
+    right_means: str = ""
 
     def shown(self, name: str) -> str:
         """A name as readers are shown it."""
@@ -218,7 +220,7 @@ def telling(record: AuditRecord) -> Telling:
     column = spec.data.columns.unit_column
     # Objects without a stated unit are counted by their images.
     alone = column is None and spec.model.gives_boxes
-    unit, units = ("image", "images") if alone else _unit_names(column)
+    unit, units = ("image", "images") if alone else unit_names(column)
     return Telling(
         checks=check_classes(),
         attributes=frozenset(spec.data.attributes),
@@ -227,6 +229,7 @@ def telling(record: AuditRecord) -> Telling:
         units=units,
         places=_places(record),
         unit_is_a_name=any(map(says_unit, _names(record, spec))),
+        right_means=RIGHT_MEANS.get(record.model.task, ""),
     )
 
 
@@ -237,17 +240,6 @@ def _names(record: AuditRecord, spec: AuditSpec) -> Iterator[str]:
     for attribute in (a for dataset in record.datasets for a in dataset.attributes):
         yield attribute.name
         yield from (group.name for group in attribute.groups)
-
-
-def _unit_names(column: UnitColumn | None) -> tuple[str, str]:
-    """What one unit and several are called: as stated, else by a column with a plain name."""
-    if column is None:
-        return "unit", "units"
-    plain = column.column.removesuffix("_id").lower()
-    usable = plain.isalpha() and plain.isascii() and not plain.endswith("s")
-    name = column.name or (plain if usable else "unit")
-    ending = "es" if name.endswith(("s", "x", "z", "ch", "sh")) else "s"
-    return name, column.plural or f"{name}{ending}"
 
 
 def _places(record: AuditRecord) -> dict[str, str]:
@@ -308,6 +300,7 @@ class _Fields(string.Formatter):
             "where": "" if split == "test" else f"{split} data",
             "in_where": "" if split == "test" else f" in {split} data",
             "variant": subject.variant or "as-given",
+            "right_means": telling.right_means if self._row == "image" else "",
             "row": self._row,
             "rows": f"{self._row}s",
             "unit_noun": telling.unit,
@@ -373,6 +366,9 @@ class _Fields(string.Formatter):
         }
         if format_spec in printers:
             return printers[format_spec](value)
+        if "/" in format_spec:
+            several, one = format_spec.split("/")
+            return f"{self.format_field(value, '')} {one if value in (1, *_ONE) else several}"
         if "|" in format_spec:
             return points_apart(*value, words=format_spec.split("|"))
         if isinstance(value, list | tuple) and not format_spec:
@@ -382,13 +378,17 @@ class _Fields(string.Formatter):
         return super().format_field(value, format_spec)
 
 
+_FEWER = "fewer than 1"
+_ONE = ("1", _FEWER)
+
+
 def _of_hundred(side: Side) -> str | None:
     """A side as a count of a hundred; None where it is no share."""
     share = value(side.estimate)
     if side.scale != "share" or not 0 <= share <= 1:
         return None
     shown = round(100 * share)
-    return "fewer than 1" if shown == 0 and share > 0 else f"{shown}"
+    return _FEWER if shown == 0 and share > 0 else f"{shown}"
 
 
 def listed_with_and(names: Sequence[str]) -> str:

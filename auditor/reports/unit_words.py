@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from auditor.spec import UnitColumn
+
 _UNITS = re.compile(r"(?<![\w.`-])(?:([Aa]) )?([Uu])nit(s?)(?![\w`:-])")
 
 
@@ -28,3 +30,14 @@ def with_units(text: str, *, unit: str, units: str) -> str:
         return f"{article}{'n' * (name[:1] in 'aeiou')} {said}" if article else said
 
     return _UNITS.sub(called, text)
+
+
+def unit_names(column: UnitColumn | None) -> tuple[str, str]:
+    """What one unit and several are called: as stated, else by a column with a plain name."""
+    if column is None:
+        return "unit", "units"
+    plain = column.column.removesuffix("_id").lower()
+    usable = plain.isalpha() and plain.isascii() and not plain.endswith("s")
+    name = column.name or (plain if usable else "unit")
+    ending = "es" if name.endswith(("s", "x", "z", "ch", "sh")) else "s"
+    return name, column.plural or f"{name}{ending}"

@@ -67,9 +67,9 @@ def too_few(
     short = {side: found for side, found in sides.items() if found < MIN_UNITS}
     if not short:
         return None
-    had = " and ".join(f"{_counted(n, noun)} of {side}" for side, n in short.items())
+    had = " and ".join(f"{_counted(n, noun)}{_of(side, noun)}" for side, n in short.items())
     more = " and ".join(
-        f"{_counted(MIN_UNITS - n, f'more {noun}')} of {side}" for side, n in short.items()
+        f"{_counted(MIN_UNITS - n, f'more {noun}')}{_of(side, noun)}" for side, n in short.items()
     )
     return Unmeasured(
         name=name,
@@ -77,6 +77,11 @@ def too_few(
         reason=f"Too few to compare: {had}, and a rate of fewer than {MIN_UNITS} says nothing.",
         remedy=f"Collect at least {more}; a verdict will need more than that.",
     )
+
+
+def _of(side: str, noun: str) -> str:
+    """A side after a number of its units; one that is called as they are says so once."""
+    return side.removeprefix(noun) if side.startswith(f"{noun} ") else f" of {side}"
 
 
 def _counted(n: int, noun: str) -> str:

@@ -47,7 +47,8 @@ class AccuracyLost(Check):
     Deployment images gathered in one week speak of that week. Images alike by these groups may
     still differ in what the model's embedding does not hold, so that `lost-alike` is no proof that
     labels mean something else there. Where hardly any image of one split looks like one of the
-    other, the last two parts are not told.
+    other, the last two parts are not told. An image of a segmenter counts as right from a mean
+    overlap (IoU) of 0.5 on.
     """
 
     id: ClassVar[str] = "shift/accuracy"
@@ -71,7 +72,10 @@ class AccuracyLost(Check):
                 title="Accuracy lost on the data of where it will run",
                 span=EITHER_WAY,
                 short="accuracy lost where it runs",
-                sentence="Accuracy: test {this}; deployment {other}; on test images {gap}.",
+                sentence=(
+                    "Accuracy: test {this}; deployment {other}; on test images {gap}.",
+                    "{right_means}",
+                ),
                 hundred="Of 100 test images it answers {here} rightly; of 100 from where it will "
                 "run, {there}.",
                 sides=("Test data", "Where it will run"),

@@ -17,6 +17,7 @@ COST = (
     "{right_there:percent} on deployment images{lost:if}.",
     "No loss of accuracy is shown there: {right_test:percent} on test images, "
     "{right_there:percent} on deployment images{no_loss_shown:if}.",
+    "{right_means}{right_there:if}",
     "What it costs is not known: too few deployment images have labels{unknown:if}.",
 )
 """Parts of a sentence over the facts of `cost`."""

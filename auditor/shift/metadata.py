@@ -111,7 +111,7 @@ class MetadataShift(Check):
                     "The test data have none{absent:if}.",
                     "Training data: {train_share:percent}.",
                 ),
-                hundred="Of 100 {counted:noun} where it will run, {here} are of {group}; of 100 "
+                hundred="Of 100 {counted:noun} where it will run, {here:are/is} of {group}; of 100 "
                 "test {counted:noun}, {there}.",
                 sides=("Where it will run", "Test data"),
                 span=EITHER_WAY,
@@ -129,7 +129,7 @@ class MetadataShift(Check):
                     "{counted:noun}; {gap} where it will run.",
                     "Training data: {train_share:percent}.",
                 ),
-                hundred="Of 100 {counted:noun} where it will run, {here} are of {group}; of 100 "
+                hundred="Of 100 {counted:noun} where it will run, {here:are/is} of {group}; of 100 "
                 "test {counted:noun}, {there}.",
                 sides=("Where it will run", "Test data"),
                 span=EITHER_WAY,

@@ -43,18 +43,18 @@ _TRAIN = Scan(split="train", optional=True)
 PROPERTY_WORDS = {
     "mean": "brightness",
     "std": "contrast",
-    "p1": "dark parts",
-    "p99": "bright parts",
+    "p1": "brightness of dark parts",
+    "p99": "brightness of bright parts",
     "saturated_share": "overexposure",
     "noise": "grain",
     "red_ratio": "share of red",
     "blue_ratio": "share of blue",
     "saturation": "colourfulness",
     "entropy": "detail",
-    "blockiness": "traces of compression",
+    "blockiness": "strength of compression",
     "bytes": "file size",
 }
-"""What a reader calls the properties of images; others keep their names."""
+"""What a reader calls the properties of images, each in the singular; others keep their names."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -85,7 +86,7 @@ def load(text: str, *, name: str) -> Source:
     duplicate keys, tags, other keys than scalars, and aliases that expand without end.
     """
     try:
-        root = yaml.compose(text, Loader=_Loader)
+        root = _composed(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
@@ -108,6 +109,13 @@ def load(text: str, *, name: str) -> Source:
     walk = _Walk(name)
     data = walk.value(root, (), ())
     return Source(name=name, data=data, lines=walk.lines)
+
+
+@lru_cache(maxsize=8)
+def _composed(text: str) -> yaml.Node | None:
+    """The nodes of a text, which are not to be changed: a run reads its policy several times."""
+    root: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+    return root
 
 
 def _said(error: yaml.MarkedYAMLError) -> str:

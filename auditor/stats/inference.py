@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -31,12 +32,13 @@ from auditor.stats.estimates import (
 from auditor.stats.intervals import Interval
 from auditor.stats.scores import (
     Direction,
+    Moments,
     critical,
     crossing,
-    difference_score,
+    difference_moments,
     on_t_scale,
-    paired_score,
-    ratio_score,
+    paired_moments,
+    ratio_moments,
     tail,
     two_sided_critical,
 )
@@ -109,14 +111,10 @@ def bound(estimate: Estimate, *, side: Side, confidence: float = 0.95) -> float:
         raise ValueError(f"confidence: found {confidence}, expected a number between 0.5 and 1")
     level = 2 * confidence - 1
     match estimate:
+        case RateDifference() | RateRatio() | PairedDifference():
+            return _cautious_bound(estimate, side, confidence)
         case Rate(x, n, df):
             both = intervals.clopper_pearson(x, n, level=level, df=df)
-        case RateDifference():
-            both = _cautious_difference(estimate, confidence=confidence)
-        case RateRatio():
-            both = _cautious_ratio(estimate, confidence=confidence)
-        case PairedDifference():
-            both = _cautious_pair(estimate, confidence=confidence)
         case _:
             both = interval(estimate, level=level)
     return both.low if side == "low" else both.high
@@ -191,49 +189,58 @@ def _is_decided(estimate: Estimate, limit: float) -> bool:
             return False
 
 
-def _cautious_difference(estimate: RateDifference, *, confidence: float) -> Interval:
-    counts = (estimate.x, estimate.n, estimate.x_rest, estimate.n_rest)
-    hybrid = intervals.newcombe(*counts, level=2 * confidence - 1, df=estimate.df)
+# A report asks for a bound wherever it tells of a finding, and each is a search.
+@lru_cache(maxsize=4096)
+def _cautious_bound(
+    estimate: RateDifference | RateRatio | PairedDifference, side: Side, confidence: float
+) -> float:
     z = critical(confidence, df=estimate.df)
-    inverted = _inverted(difference_score, counts, value(estimate), z=z)
-    return Interval(min(inverted.low, hybrid.low), max(inverted.high, hybrid.high))
-
-
-def _cautious_pair(estimate: PairedDifference, *, confidence: float) -> Interval:
-    counts = (estimate.gained, estimate.lost, estimate.n)
-    z = critical(confidence, df=estimate.df)
-    return _inverted(paired_score, counts, value(estimate), z=z)
+    match estimate:
+        case RateDifference(x, n, x_rest, n_rest, df):
+            counts = (x, n, x_rest, n_rest)
+            hybrid = intervals.newcombe(*counts, level=2 * confidence - 1, df=df)
+            found = _inverted(difference_moments, counts, value(estimate), z=z, side=side)
+            return min(found, hybrid.low) if side == "low" else max(found, hybrid.high)
+        case PairedDifference(gained, lost, n):
+            return _inverted(paired_moments, (gained, lost, n), value(estimate), z=z, side=side)
+        case RateRatio():
+            return _cautious_ratio(estimate, z=z, side=side)
 
 
 def _inverted(
-    score: Callable[..., float], counts: tuple[float, ...], centre: float, *, z: float
-) -> Interval:
-    """The limits that a cautious score of a difference just does not reject."""
-    above, below = _cautious(score, counts, "above"), _cautious(score, counts, "below")
-    return Interval(
-        crossing(above, target=z, low=-1.0, high=centre),
-        crossing(below, target=-z, low=centre, high=1.0),
-    )
+    moments: Callable[..., Moments],
+    counts: tuple[float, ...],
+    centre: float,
+    *,
+    z: float,
+    side: Side,
+) -> float:
+    """The limit that a cautious score of a difference just does not reject."""
+    if side == "low":
+        return crossing(_cautious(moments, counts, "above"), target=z, low=-1.0, high=centre)
+    return crossing(_cautious(moments, counts, "below"), target=-z, low=centre, high=1.0)
 
 
-def _cautious_ratio(estimate: RateRatio, *, confidence: float) -> Interval:
+def _cautious_ratio(estimate: RateRatio, *, z: float, side: Side) -> float:
     counts = (estimate.x, estimate.n, estimate.x_rest, estimate.n_rest)
     centre = value(estimate)
-    z = critical(confidence, df=estimate.df)
-    above, below = _cautious(ratio_score, counts, "above"), _cautious(ratio_score, counts, "below")
-    low = intervals.ratio_end(lambda t: above(math.exp(t)), target=z) if estimate.x else 0.0
+    if side == "low":
+        above = _cautious(ratio_moments, counts, "above")
+        low = intervals.ratio_end(lambda t: above(math.exp(t)), target=z) if estimate.x else 0.0
+        return min(low, centre)
+    below = _cautious(ratio_moments, counts, "below")
     high = (
         intervals.ratio_end(lambda t: below(math.exp(t)), target=-z)
         if estimate.x_rest
         else math.inf
     )
-    return Interval(min(low, centre), max(high, centre))
+    return max(high, centre)
 
 
 def _cautious(
-    score: Callable[..., float], counts: tuple[float, ...], exceeds: Direction
+    moments: Callable[..., Moments], counts: tuple[float, ...], exceeds: Direction
 ) -> Callable[[float], float]:
-    return lambda limit: tests.cautious_score(score, counts, limit=limit, exceeds=exceeds)
+    return lambda limit: tests.cautious_score(moments, counts, limit=limit, exceeds=exceeds)
 
 
 def _draws_bound(estimate: Draws, *, side: Side, confidence: float) -> float:

@@ -9,11 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 Direction = Literal["above", "below"]
+
+
+class Moments(NamedTuple):
+    """How far an estimate is above a limit, and what its sampling moments are at that limit."""
+
+    excess: float
+    variance: float
+    third: float
+
+    def score(self, *, skewed: bool) -> float:
+        """The score statistic; with `skewed`, corrected for skewness."""
+        return _corrected(self.excess, self.variance, self.third if skewed else 0.0)
 
 
 def critical(confidence: float, *, df: float | None = None) -> float:
@@ -55,13 +67,18 @@ def difference_score(
     doi:10.2307/2531449, and Laud (2017), doi:10.1002/pst.1813, without which one-sided errors
     are uneven when groups differ in size.
     """
+    return difference_moments(x, n, x_rest, n_rest, limit=limit).score(skewed=skewed)
+
+
+def difference_moments(
+    x: float, n: float, x_rest: float, n_rest: float, *, limit: float
+) -> Moments:
+    """What `difference_score` is made of."""
     p_rest = _restricted_rest_of_difference(x, n, x_rest, n_rest, limit)
     p = min(max(p_rest + limit, 0.0), 1.0)
     variance = p * (1 - p) / n + p_rest * (1 - p_rest) / n_rest
     third = _third_moment(p, n) - _third_moment(p_rest, n_rest)
-    return _standardise(
-        x / n - x_rest / n_rest - limit, variance, third if skewed else 0.0, n + n_rest
-    )
+    return _of_two(x / n - x_rest / n_rest - limit, variance, third, n + n_rest)
 
 
 def ratio_score(
@@ -71,6 +88,11 @@ def ratio_score(
 
     Sources as for `difference_score`.
     """
+    return ratio_moments(x, n, x_rest, n_rest, limit=limit).score(skewed=skewed)
+
+
+def ratio_moments(x: float, n: float, x_rest: float, n_rest: float, *, limit: float) -> Moments:
+    """What `ratio_score` is made of."""
     a = (n + n_rest) * limit
     b = n * limit + x + n_rest + x_rest * limit
     c = x + x_rest
@@ -80,9 +102,7 @@ def ratio_score(
     p = min(p_rest * limit, 1.0)
     variance = p * (1 - p) / n + limit**2 * p_rest * (1 - p_rest) / n_rest
     third = _third_moment(p, n) - limit**3 * _third_moment(p_rest, n_rest)
-    return _standardise(
-        x / n - limit * x_rest / n_rest, variance, third if skewed else 0.0, n + n_rest
-    )
+    return _of_two(x / n - limit * x_rest / n_rest, variance, third, n + n_rest)
 
 
 def paired_score(
@@ -93,6 +113,11 @@ def paired_score(
     Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B; with
     `skewed`, corrected for skewness in the same way as `difference_score`.
     """
+    return paired_moments(gained, lost, n, limit=limit).score(skewed=skewed)
+
+
+def paired_moments(gained: float, lost: float, n: float, *, limit: float) -> Moments:
+    """What `paired_score` is made of."""
     a = 2 * n
     b = -gained - lost + (2 * n - gained + lost) * limit
     c = -lost * limit * (1 - limit)
@@ -102,7 +127,7 @@ def paired_score(
     third = (
         p_gained * (1 - limit) ** 3 - p_lost * (1 + limit) ** 3 - (1 - p_gained - p_lost) * limit**3
     ) / n**2
-    return _corrected((gained - lost) / n - limit, variance, third if skewed else 0.0)
+    return Moments((gained - lost) / n - limit, variance, third)
 
 
 def rate_score(x: float, n: float, *, limit: float) -> float:
@@ -119,6 +144,9 @@ def crossing(
     """
     for _ in range(60):
         middle = (low + high) / 2
+        # No number lies between neighbours, and further halvings stay with this one.
+        if middle in (low, high):
+            return middle
         if statistic(middle) > target:
             low = middle
         else:
@@ -145,9 +173,9 @@ def _third_moment(p: float, n: float) -> float:
     return p * (1 - p) * (1 - 2 * p) / n**2
 
 
-def _standardise(excess: float, variance: float, third: float, total: float) -> float:
+def _of_two(excess: float, variance: float, third: float, total: float) -> Moments:
     # Miettinen and Nurminen's correction for the one proportion that is estimated.
-    return _corrected(excess, variance * total / max(total - 1, 1.0), third)
+    return Moments(excess, variance * total / max(total - 1, 1.0), third)
 
 
 def _corrected(excess: float, variance: float, third: float) -> float:

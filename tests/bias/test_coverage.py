@@ -93,8 +93,8 @@ def test_pairs_that_never_meet_are_found(worlds):
     found = worlds.measures(Coverage(), evidence)["undecidable-pairs:@test"]
     assert (value(found.estimate), found.facts["all"], found.facts["empty"]) == (1, 4, 1)
     assert worlds.sentence(Coverage, found) == (
-        "Of 4 combinations of the groups of two attributes, 1 have too few test images to show "
-        "even a gap of 20 points. 1 of them have none at all. These are family with old."
+        "Of 4 combinations of the groups of two attributes, 1 has too few test images to show "
+        "even a gap of 20 points. 1 of them has none at all. Namely: family with old."
     )
 
 
@@ -110,7 +110,7 @@ def test_what_training_never_showed_is_counted(worlds):
     assert value(found.estimate) == 2
     assert found.n == 140
     assert worlds.sentence(Coverage, found) == (
-        "Of 6 combinations of household and label, 2 have no training image. These are family with "
+        "Of 6 combinations of household and label, 2 have no training image. Namely: family with "
         "minor and family with serious."
     )
 
@@ -263,8 +263,8 @@ def test_ten_units_among_many_comparisons_may_show_no_gap_at_all(worlds):
                if isinstance(r, Unmeasured) and r.subject.get("household") == "few"]  # fmt: skip
     (reason,) = reasons
     assert reason.reason == (
-        "No gap in accuracy, however large, would have been shown for few (household): it has 10 "
-        "units."
+        "No gap in accuracy, however large, would have been shown for few (household): there are "
+        "10 units."
     )
     assert reason.remedy.startswith("About ")
 
@@ -320,7 +320,7 @@ def test_the_sentence_can_be_repeated(worlds):
     found = worlds.measures(Coverage(), evidence)["smallest-gap:household=accessible@test"]
     at = round(100 * value(found.estimate))
     assert worlds.sentence(Coverage, found).startswith(
-        f"accessible (household) has 40 images: its accuracy would have to be {at} points below "
+        f"accessible (household): with 40 images, accuracy would have to be {at} points below "
         "all others’ to be shown to be more than 5 points below."
     )
     assert value(found.sides[0].estimate) == 1.0

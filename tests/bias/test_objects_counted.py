@@ -115,7 +115,7 @@ def test_classes_that_maps_never_show_in_a_group_are_found(worlds, tmp_path):
     found = worlds.measures(Coverage(), evidence)["empty-cells:attribute=light@train"]
     assert (value(found.estimate), found.n, found.of) == (1, 8, "image")
     assert worlds.sentence(Coverage, found) == (
-        "Of 6 combinations of light and label, 1 have no training image. These are night with hole."
+        "Of 6 combinations of light and label, 1 has no training image. Namely: night with hole."
     )
     shown = maps.copy()
     shown[4, 5:8, 5:8] = 1

@@ -333,6 +333,18 @@ def test_a_manifest_as_expected_has_none(worlds, seed):
     assert value(share.estimate) == 0
     assert not exceeds(share)
     assert not share.examples
+    assert worlds.sentence(Manifest, share).endswith("0 were set apart.")
+
+
+def test_how_values_were_read_is_told_and_no_failing(worlds):
+    evidence, _ = manifest_world(worlds)
+    note = "Column when: 2 of 5 times name no time zone."
+    report = replace(evidence.manifest_reports["test"], notes=(note, "Another."))
+    evidence.manifest_reports["test"] = report
+    share = worlds.measures(Manifest(), evidence)["failing-rows:@test"]
+    assert value(share.estimate) == 0
+    assert worlds.sentence(Manifest, share).endswith(f"set apart. {note} Another.")
+    assert can_be_told(worlds, Manifest(), evidence)
 
 
 # ---- all

@@ -18,6 +18,8 @@ from auditor.judging.policy_file import load_policy
 from auditor.record import CheckResults
 from auditor.stats import Rate, bound, interval, p_value, value
 
+pytestmark = pytest.mark.slow
+
 LIMIT, GATE = 0.05, 0.1
 
 

@@ -79,7 +79,7 @@ def test_maps_of_another_size_are_left_out_and_told(tmp_path):
     }))  # fmt: skip
     assert found.dataset.drawn_by["ida"].known.tolist() == [False, True, False, False]
     told = [r.sentence for r in found.report.results if not r.success]
-    assert any("of annotations_by.ida; 1 fail it and are left out" in sentence for sentence in told)
+    assert any("of annotations_by.ida; 1 fails it and is left out" in sentence for sentence in told)
     assert any("found 3 x 3 pixels" in sentence for sentence in told)
 
 

@@ -215,6 +215,33 @@ def test_a_time_that_stands_for_none_is_missing_and_told(folder, none):
     assert read.report.failing["value"].tolist() == [none]
 
 
+ZONED = ["2026-03-01T10:00Z", "2026-03-01 10:00:00+02:00", "20260301T100000-0500", None, "no time"]
+
+
+def test_times_without_a_zone_among_others_are_told_with_an_example(folder):
+    folder.rows(n=7, when=[*ZONED, "2026-03-02T10:00", "2026-03-03"])
+    read = folder.read(columns={"time": "when"})["test"]
+    (note,) = read.report.notes
+    assert "Column when: 2 of 5 times name no time zone" in note
+    assert "as “2026-03-02T10:00”, where others do, as “2026-03-01T10:00Z”" in note
+    assert "they were read as UTC" in note
+    assert read.report.failing["value"].tolist() == ["no time"]
+    assert str(read.dataset.frame["time"][5]) == "2026-03-02 10:00:00"
+
+
+def test_one_time_without_a_zone_is_told_as_one(folder):
+    folder.rows(n=3, when=["2026-03-01T10:00Z", "2026-03-02T10:00", "2026-03-03T10:00Z"])
+    (note,) = folder.read(columns={"time": "when"})["test"].report.notes
+    assert "1 of 3 times names no time zone" in note
+    assert "it was read as UTC" in note
+
+
+@pytest.mark.parametrize("when", [ZONED, ["2026-03-01", "2026-03-01T10:00", None, "x", "2026-01"]])
+def test_times_of_one_kind_are_no_news(folder, when):
+    folder.rows(n=5, when=when)
+    assert folder.read(columns={"time": "when"})["test"].report.notes == ()
+
+
 @pytest.mark.parametrize("there", ["01", "1.0", "1\u200b", "a\u0308"])
 def test_a_name_written_in_two_ways_is_refused(folder, there):
     here = "\xe4" if there.startswith("a") else "1"
@@ -238,6 +265,63 @@ def test_quantiles_are_cut_at_the_test_images(folder):
     ]
     assert read["deployment"].dataset.groups("size").tolist() == ["q1of4", "q2of4", "q4of4"]
     assert read["deployment"].edges == read["test"].edges
+
+
+@pytest.mark.parametrize(
+    ("size", "parts", "groups"),
+    [
+        ([0] * 8 + [1, 2], 4, {"q1-3of4": [0] * 8, "q4of4": [1, 2]}),
+        ([0] * 6 + [1, 2, 3, 4], 4, {"q1-2of4": [0] * 6, "q3of4": [1], "q4of4": [2, 3, 4]}),
+        ([0] * 2 + [1] * 8, 4, {"q1of4": [0] * 2, "q2-4of4": [1] * 8}),
+        ([0, 1, 2, 3, 5, 5, 5, 5, 5, 5], 5,
+         {"q1of5": [0, 1], "q2of5": [2, 3], "q3-5of5": [5] * 6}),
+        ([0] * 8 + [-3, 7], 4, {"q1of4": [-3], "q2-4of4": [0] * 8 + [7]}),
+        ([0, 0, 1], 20, {"q1-10of20": [0, 0], "q11-20of20": [1]}),
+    ],
+)  # fmt: skip
+def test_quantile_groups_that_ties_leave_empty_are_joined_and_told(folder, size, parts, groups):
+    folder.rows(n=len(size), size=size)
+    folder.rows(n=2, split="deployment", size=[-100, 100])
+    spec = {"size": {"role": "condition", "quantiles": parts}}
+    read = folder.read("test", "deployment", attributes=spec)
+    found = read["test"].dataset
+    assert found.attributes[0].groups == tuple(groups)
+    held = {name: [size[i] for i in np.flatnonzero(found.groups("size") == name)]
+            for name in groups}  # fmt: skip
+    assert {name: sorted(got) for name, got in held.items()} == {
+        name: sorted(wanted) for name, wanted in groups.items()
+    }
+    first, *_, last = groups
+    assert read["deployment"].dataset.groups("size").tolist() == [first, last]
+    (note,) = read["test"].report.notes
+    assert f"{parts} quantile groups were asked for and {len(groups)} stand" in note
+    assert all(f"{name} (" in note for name in groups)
+    assert read["deployment"].report.notes == ()
+
+
+def test_groups_that_ties_join_are_told_with_their_numbers():
+    text = pd.Series(["0"] * 6 + ["1", "2", "3", "4"])
+    found = group_images(text, name="age", spec=AttributeSpec(role="condition", quantiles=4))
+    assert found.note.endswith("q1-2of4 (below 1), q3of4 (1 to below 1.75), q4of4 (1.75 and more).")
+    assert found.note.startswith("Attribute age: 4 quantile groups were asked for and 3 stand")
+
+
+def test_quantiles_of_one_number_are_refused(folder):
+    folder.rows(size=[7, 7, None, 7])
+    said = folder.error(attributes={"size": {"role": "condition", "quantiles": 4}})
+    assert "every number of the test images is 7" in said
+    assert "Drop `quantiles`" in said
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_quantile_group_of_the_test_images_is_empty(seed):
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, rng.integers(2, 12), size=rng.integers(4, 60)).astype(str)
+    values[:2] = ["0", "1"]
+    spec = AttributeSpec(role="condition", quantiles=int(rng.integers(2, 12)))
+    found = group_images(pd.Series(values), name="n", spec=spec)
+    assert set(found.groups) == set(found.attribute.groups)
+    assert len(found.attribute.groups) >= 2
 
 
 def test_small_groups_that_are_declared_are_expected_though_they_are_together():

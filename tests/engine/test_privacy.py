@@ -325,10 +325,17 @@ def test_images_that_annotations_name_in_vain_are_not_quoted():
     hidden = renamed_report(given, Pseudonyms(b"a" * 32), secret=())
     assert [r.sentence for r in hidden.results] == [
         "annotations: a class map can be read; 2 fail it and are left out.",
-        "annotations: a class is one of the model's; 1 fail it and are left out (shed).",
+        "annotations: a class is one of the model's; 1 fails it and is left out (shed).",
     ]
     named = renamed_report(given, Pseudonyms(), secret=())
     assert named.results[0].sentence.endswith("left out (masks/zoe.png, zoe.png, object 3).")
+
+
+def test_how_values_were_read_is_told_without_annotators():
+    empty = pd.DataFrame(columns=FAILING_COLUMNS)
+    given = ManifestReport(2, (), empty, notes=("Column Zoe: 2 times name no zone.",))
+    hidden = renamed_report(given, Pseudonyms(annotators={"zoe": "annotator A"}), secret=())
+    assert hidden.notes == ("Column annotator A: 2 times name no zone.",)
 
 
 def test_tables_and_figures_of_a_run_under_names_do_not_stay_beside_one_under_pseudonyms(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from coloured_rooms import QUICK, make_world
+from ray_processes import without_address_parsers
 
 from auditor.engine import ray_runner
 from auditor.engine.gather import gather, load
@@ -50,10 +51,14 @@ def loaded(world):
 
 
 @pytest.fixture(scope="module")
-def four():
+def four(tmp_path_factory):
     """A cluster of this machine's own that has room for four workers."""
-    with cluster(OnRay(workers=4, patience=60), model_bytes=1000) as found:
-        yield found
+    first = without_address_parsers(tmp_path_factory.mktemp("first"))
+    path = os.pathsep.join(filter(None, [first, os.environ.get("PYTHONPATH")]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", path)
+        with cluster(OnRay(workers=4, patience=60), model_bytes=1000) as found:
+            yield found
     with warnings.catch_warnings():
         # Of its processes, which have been ended, Ray does not ask how.
         warnings.simplefilter("ignore", ResourceWarning)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from coloured_rooms import make_world
+from ray_processes import without_address_parsers
 
 import auditor
 from auditor.judging.judged_record import read_record
@@ -35,18 +36,28 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """Of a cluster and its clients; their `auditor` is what lies in the folder on PYTHONPATH."""
-    own = {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-           "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}  # fmt: skip
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}
-    return kept | own | {"PYTHONPATH": str(tmp_path_factory.mktemp("node"))}
+def node(tmp_path_factory):
+    """The folder in which a node finds its `auditor`."""
+    return tmp_path_factory.mktemp("node")
 
 
 @pytest.fixture(scope="module")
-def head(environment):
+def first(tmp_path_factory):
+    return without_address_parsers(tmp_path_factory.mktemp("first"))
+
+
+@pytest.fixture(scope="module")
+def environment(node, first):
+    """Of a cluster and its clients."""
+    own = {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+           "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}  # fmt: skip
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}
+    return kept | own | {"PYTHONPATH": os.pathsep.join([first, str(node)])}
+
+
+@pytest.fixture(scope="module")
+def head(environment, node):
     """The address of a cluster of one node, which finds its `auditor` on PYTHONPATH."""
-    node = Path(environment["PYTHONPATH"])
     (node / "auditor").symlink_to(PACKAGE)
     # Ray gives a node 30 seconds, which a busy machine may not keep.
     for number in range(3):
@@ -109,9 +120,11 @@ def run(world, out, environment, *arguments):
     """`auditor run` as a process of its own, of this working tree whatever a node has."""
     command = [sys.executable, "-m", "auditor.cli", "run", str(world), "--out", str(out)]
     only = [word for name in ONLY for word in ("--only", name)]
+    first = environment["PYTHONPATH"].partition(os.pathsep)[0]
+    path = os.pathsep.join([first, str(PACKAGE.parent)])
     return subprocess.run(
         [*command, *only, *arguments], capture_output=True, text=True, cwd=PACKAGE.parent,
-        env=environment | {"PYTHONPATH": str(PACKAGE.parent)}, timeout=300,
+        env=environment | {"PYTHONPATH": path}, timeout=300,
     )  # fmt: skip
 
 
@@ -124,8 +137,7 @@ def test_the_record_is_that_of_a_run_on_this_machine(world, head, environment, t
     assert volatile_free(here) == volatile_free(there)
 
 
-def test_nodes_with_another_version_are_told(world, head, environment, tmp_path):
-    node = Path(environment["PYTHONPATH"])
+def test_nodes_with_another_version_are_told(world, head, environment, node, tmp_path):
     (node / "auditor").unlink()
     (node / "auditor/engine").mkdir(parents=True)
     (node / "auditor/__init__.py").touch()

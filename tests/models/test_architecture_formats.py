@@ -18,6 +18,8 @@ from auditor.models.torch_layers import torch_architecture, trace
 from auditor.models.torchvision_ops import import_torchvision
 from auditor.spec import InputSpec
 
+pytestmark = pytest.mark.slow
+
 SIDE = 64
 
 

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from auditor.reports.drawing.pictures import pictures
+from auditor.reports.html import report_html
+from auditor.reports.pdf import laid_out
+
 
 def _housing():
     place = Path(__file__).with_name("housing.py")
@@ -27,6 +31,24 @@ def housing():
 def failing(housing, worlds, tmp_path_factory):
     """A record with every verdict, hostile names and long names; it fails."""
     return housing.record(worlds, tmp_path_factory.mktemp("failing"))
+
+
+@pytest.fixture(scope="session")
+def failing_drawn(failing):
+    """The pictures of that record."""
+    return pictures(failing)
+
+
+@pytest.fixture(scope="session")
+def failing_printed(failing, failing_drawn):
+    """Its report as it is printed."""
+    return report_html(failing, pictures=failing_drawn, for_browser=False)
+
+
+@pytest.fixture(scope="session")
+def failing_document(failing_printed):
+    """The pages of that, to be looked at only: laying them out takes seconds."""
+    return laid_out(failing_printed)
 
 
 @pytest.fixture(scope="session")

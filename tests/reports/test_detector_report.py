@@ -155,7 +155,7 @@ def test_page_one_says_what_is_found_and_for_whom_less(page):
 def test_sentences_count_objects_and_answers_not_images(page):
     assert "Of 100 objects of dark (light) it finds 40; of 100 others, 100." in page
     assert "Of 100 “cup” objects of dark (light), 90 are missed; of 100 others, 0." in page
-    assert "for answers of the same confidence" in page
+    assert "Among answers of which it is equally sure" in page
     assert "130 answers, 61 images" in page
     assert "130 images" not in page
     assert "120 images" not in page

@@ -37,13 +37,13 @@ def printed(document) -> str:
 
 
 @pytest.fixture(scope="module")
-def drawn(failing):
-    return pictures(failing)
+def drawn(failing_drawn):
+    return failing_drawn
 
 
 @pytest.fixture(scope="module")
-def document(failing, drawn):
-    return laid_out(report_html(failing, pictures=drawn, for_browser=False))
+def document(failing_document):
+    return failing_document
 
 
 @pytest.fixture(scope="module")

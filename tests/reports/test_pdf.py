@@ -1,5 +1,6 @@
 """The PDF: the same bytes each time, tagged, the record inside, nothing fetched, no warning."""
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -18,26 +19,52 @@ from auditor.reports.drawing.pictures import pictures
 from auditor.reports.html import report_html
 from auditor.reports.pdf import PACKAGES, laid_out, made_pdf
 from auditor.reports.pdf_apart import enclosed
+from auditor.reports.templates import template_text
+
+pytestmark = pytest.mark.slow
 
 MARGIN = 16 / 25.4 * 96
 
 
-@pytest.fixture
-def complaints():
+@contextlib.contextmanager
+def listened_to():
     """What WeasyPrint complains of."""
     found = []
     handler = logging.Handler()
     handler.emit = lambda record: found.append(record.getMessage())
     logger = logging.getLogger("weasyprint")
     logger.addHandler(handler)
-    yield found
-    logger.removeHandler(handler)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
+
+
+@pytest.fixture
+def complaints():
+    with listened_to() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def small(failing):
     """The record with two checks, so that a PDF takes a second."""
     return _only(failing, ("performance/overall", "data/leakage"))
+
+
+@pytest.fixture(scope="module")
+def small_pdf(small):
+    """Its PDF, made without a complaint."""
+    with listened_to() as complaints:
+        made = report_pdf(html(small), small)
+    assert not complaints
+    return made
+
+
+@pytest.fixture(scope="module")
+def small_bare_pdf(small):
+    """The same without the record inside."""
+    return report_pdf(html(small), small, attach=False)
 
 
 def _only(failing, checks):
@@ -90,17 +117,74 @@ def test_a_long_name_without_a_space_wraps(failing, complaints):
     _stays_on_its_pages(document)
 
 
-def test_headings_do_not_stand_alone_at_the_foot_of_a_page(failing):
-    for page in laid_out(html(failing)).pages:
+def test_headings_do_not_stand_alone_at_the_foot_of_a_page(failing_document):
+    for page in failing_document.pages:
         body = next(c for c in page._page_box.children if c.element_tag == "html")
         lines = [b for b in body.descendants() if getattr(b, "text", "").strip()]
         last = max(lines, key=lambda b: b.position_y)
         assert last.element_tag not in ("h2", "h3", "h4", "caption"), last.text
 
 
-def test_bytes_are_equal_in_another_process(small, tmp_path, complaints):
-    first = report_pdf(html(small), small)
-    assert not complaints
+TABLE = (
+    '<table class="{kind}"><caption>Of all</caption><thead><tr><th>a</th><th>b</th></tr></thead>'
+    "{blocks}</table>"
+)
+
+
+def parts(kind: str, blocks: list[list[str]]) -> list[list[list[str]]]:
+    """The rows of a table on each page that has some, for several places where it may begin."""
+    line = '<tr class="{}"><td>{}</td><td>x</td></tr>'
+    lines = [[line.format(row.rstrip("0123456789."), row) for row in rows] for rows in blocks]
+    bodies = "".join(f"<tbody>{''.join(rows)}</tbody>" for rows in lines)
+    table = TABLE.format(kind=kind, blocks=bodies)
+    page = "<style>{}</style><main><div style='height:{}mm'></div><h2>Head</h2>{}</main>"
+    found = []
+    for height in range(160, 262, 3):
+        document = laid_out(page.format(template_text("report.css"), height, table))
+        pages = [texts_of(p) for p in document.pages]
+        first = next(texts for texts in pages if "Head" in texts)
+        assert any(text.startswith(("row", "block")) for text in first), "the heading stands alone"
+        rows = [[t for t in texts if t.startswith(("row", "block"))] for texts in pages]
+        found.append([texts for texts in rows if texts])
+    return found
+
+
+def texts_of(page) -> list[str]:
+    return [t.strip() for box in page._page_box.descendants() if (t := getattr(box, "text", ""))]
+
+
+def test_a_table_begins_with_three_rows_on_a_page_and_ends_with_two():
+    found = parts("findings", [[f"row{i}" for i in range(12)]])
+    parted = [pages for pages in found if len(pages) > 1]
+    assert len({len(pages[0]) for pages in parted}) > 3, "the places tried are at no end of a page"
+    assert all(len(pages[0]) >= 3 for pages in parted)
+    assert all(len(pages[-1]) >= 2 for pages in parted)
+
+
+def test_the_matrix_begins_with_a_block_and_three_rows_and_parts_no_block_from_its_rows():
+    blocks = [[f"block{b}", *(f"row{b}.{i}" for i in range(5))] for b in range(3)]
+    parted = [pages for pages in parts("matrix", blocks) if len(pages) > 1]
+    assert len({len(pages[0]) for pages in parted}) > 3, "the places tried are at no end of a page"
+    assert all(len(pages[0]) >= 4 for pages in parted)
+    assert not any(pages[0][-1].startswith("block") for pages in parted)
+
+
+@pytest.mark.parametrize("height", [196, 204, 212, 220, 228, 236])
+def test_what_is_said_of_pictures_stands_with_the_first_of_them(height):
+    pictured = '<div class="pictured"><h3>1. Seen</h3><div style="height: 40mm">Photo</div></div>'
+    head = '<section class="chapter" aria-labelledby="pictures" style="orphans: 1; widows: 1">'
+    page = (
+        f"<style>{template_text('report.css')}</style><main><div style='height: {height}mm'></div>"
+        f"{head}<h2>Pictures</h2><p class='small'>One. {'And so on. ' * 40}</p>"
+        f"<p class='small'>Two.</p>{pictured * 6}</section></main>"
+    )
+    (found,) = (" ".join(t) for p in laid_out(page).pages if "Pictures" in (t := texts_of(p)))
+    assert found.count("And so on.") == 40
+    assert "Two." in found
+    assert "Photo" in found
+
+
+def test_bytes_are_equal_in_another_process(small, small_pdf, tmp_path):
     write_record(small, tmp_path / "audit.json")
     code = (
         "import sys\n"
@@ -111,12 +195,11 @@ def test_bytes_are_equal_in_another_process(small, tmp_path, complaints):
     environment = os.environ | {"PYTHONHASHSEED": "77", "TZ": "Asia/Tokyo"}
     command = [sys.executable, "-c", code, str(tmp_path / "audit.json"), str(tmp_path / "out")]
     subprocess.run(command, check=True, env=environment)
-    assert (tmp_path / "out" / "report.pdf").read_bytes() == first
+    assert (tmp_path / "out" / "report.pdf").read_bytes() == small_pdf
 
 
-def test_it_is_tagged_archival_and_carries_the_record(small):
-    with_record = report_pdf(html(small), small)
-    without = report_pdf(html(small), small, attach=False)
+def test_it_is_tagged_archival_and_carries_the_record(small, small_pdf, small_bare_pdf):
+    with_record, without = small_pdf, small_bare_pdf
     unpacked = streams(with_record)
     assert any(b'part="3"' in data or b"part>3<" in data for data in unpacked)
     assert any(b"/StructTreeRoot" in data for data in unpacked)
@@ -127,10 +210,9 @@ def test_it_is_tagged_archival_and_carries_the_record(small):
     assert attached.count(b"R") == 1
 
 
-def test_every_picture_is_a_figure_with_its_words_and_in_the_bundled_fonts(small):
+def test_every_picture_is_a_figure_with_its_words_and_in_the_bundled_fonts(small, small_bare_pdf):
     page = html(small)
-    pdf = report_pdf(page, small, attach=False)
-    parts = (pdf, *streams(pdf))
+    parts = (small_bare_pdf, *streams(small_bare_pdf))
     assert "<text " in page
     assert sum(part.count(b"/Alt") for part in parts) == page.count("<svg ")
     fonts = set(re.findall(rb"/FontName /[A-Z]+\+([\w-]+)", b"".join(parts)))

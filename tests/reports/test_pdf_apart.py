@@ -1,6 +1,8 @@
 """The PDF is made in a process of its own: what goes wrong there is one sentence."""
 
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -25,6 +27,15 @@ def test_it_is_what_the_same_process_makes_with_characters_that_no_font_has(fail
     assert made.missing == (HIEROGLYPH,)
     named = f"<p>Room {HIEROGLYPH}</p>"
     assert made_pdf(PAGE.format(named), apart.enclosed(failing)).missing == (HIEROGLYPH,)
+
+
+def test_its_process_imports_nothing_of_an_audit():
+    look = (
+        "import sys, auditor.reports.pdf_child\n"
+        "print([m for m in ('numpy', 'pydantic', 'scipy', 'auditor.record') if m in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert told.stdout == "[]\n"
 
 
 def test_an_endless_layout_ends_in_one_sentence(failing):

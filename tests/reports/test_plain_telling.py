@@ -7,19 +7,20 @@ from collections import defaultdict
 import pytest
 
 from auditor.contract.quantity_words import called
-from auditor.findings import Measure, Subject, Verdict
+from auditor.findings import Measure, Side, Subject, Verdict
 from auditor.record.audit_record import AttributeSummary, GroupCount
 from auditor.reports.chapters import _fact
 from auditor.reports.harms import Harm, _alike, _group_harm
 from auditor.reports.html import report_html
 from auditor.reports.ordering import ordered
-from auditor.reports.reasons import more_of
+from auditor.reports.reasons import more_of, reason
 from auditor.reports.shown_figure import shown_words
 from auditor.reports.telling import Telling, telling
 from auditor.reports.templates import template_text
 from auditor.reports.why import _measured_text
+from auditor.scoring.tasks.segmentation import RIGHT_IOU
 from auditor.spec.statements import _name
-from auditor.stats import Exact, Rate
+from auditor.stats import Exact, Rate, RateDifference
 
 ROOMS = Telling(checks={}, attributes=frozenset({"size"}), unit="room", units="rooms")
 
@@ -152,3 +153,67 @@ def test_what_is_asked_for_units_reaches_the_reader_by_their_name():
 def test_training_data_are_called_that():
     found = Telling({}).about(Subject.about({"class": "a"}, split="train"))
     assert found == "“a”, training data"
+
+
+def paired(name, of="image"):
+    sides = (Side(Rate(60, 100), 100), Side(Rate(50, 100), 100))
+    facts = {"lost_here": 0.1, "lost_by_others": 0.0, "kind": "harmful", "most_shifted": ["grain"],
+             "right_test": 0.6, "right_there": 0.5, "lost": True}  # fmt: skip
+    subject = Subject.of(household="family", split="deployment", variant="int8")
+    return Measure(name, subject, RateDifference(60, 100, 50, 100), "difference", "lower", n=100,
+                   neutral=0.0, of=of, sides=sides, facts=facts)  # fmt: skip
+
+
+RIGHT_IS_TOLD = [
+    ("performance/overfitting", "accuracy-gap"),
+    ("shift/accuracy", "lost"),
+    ("shift/properties", "any"),
+    ("shift/embeddings", "any"),
+    *((check, name) for check in ("deployment/variants", "deployment/quantization")
+      for name in ("accuracy-lost", "gap-change", "flip-rate")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "name"), RIGHT_IS_TOLD)
+def test_where_an_image_of_a_segmenter_is_right_it_is_said_from_when_on(failing, check, name):
+    assert RIGHT_IOU == 0.5, "the sentence says half"
+    drawn = dataclasses.replace(failing.model, task="segmentation")
+    of_maps = telling(dataclasses.replace(failing, model=drawn))
+    said = "An image counts as right if what is drawn overlaps the truth by half or more (IoU)."
+    assert said in of_maps.sentence(check, paired(name))
+    assert said not in of_maps.sentence(check, paired(name, of="object"))
+    assert said not in telling(failing).sentence(check, paired(name))
+
+
+SENTENCES = {
+    ("data/leakage", "seen-share"): "or their room was. Known as changed copies alone: 0; a search "
+    "looks for such copies, and can miss some.",
+    (
+        "performance/calibration",
+        "ece",
+    ): "Among images of which it is equally sure, the share that "
+    "is right lies 30% from how sure it says it is, test data.",
+}
+
+
+@pytest.mark.parametrize(("check", "name"), SENTENCES)
+def test_a_sentence_says_what_its_number_is_a_number_of(failing, check, name):
+    told = dataclasses.replace(telling(failing), unit="room", units="rooms")
+    found = measure(Exact(0.3), name, n=100, facts={"count": 30, "near": 0})
+    assert SENTENCES[check, name] in told.sentence(check, found)
+
+
+def test_a_failure_among_many_says_that_luck_was_allowed_for(failing):
+    order = ordered(failing)
+    said = {f.compared > 1: reason(f, order) for f in order.findings
+            if f.verdict is Verdict.FAIL and order.measure(f) and not f.gating
+            and not isinstance(order.measure(f).estimate, Exact)}  # fmt: skip
+    assert "allowing for luck in " in said[True]
+    assert "luck" not in said[False]
+
+
+def test_findings_that_meet_a_limit_and_are_not_listed_are_counted_in_a_sentence(failing):
+    page = report_html(failing, pictures=defaultdict(lambda: "<svg/>"), for_browser=False)
+    counts = re.findall(r"(\d+) more (meets?) this limit; see findings.csv", page)
+    assert counts
+    assert all((verb == "meets") == (n == "1") for n, verb in counts)

@@ -12,7 +12,6 @@ from auditor.findings import Axis, Figure, Measure, Side, Subject, Verdict
 from auditor.reports.annex import annex, declared
 from auditor.reports.chapters import chapters
 from auditor.reports.csv_tables import findings_csv
-from auditor.reports.drawing.pictures import pictures
 from auditor.reports.families import CHAPTERS
 from auditor.reports.finding_view import finding_view
 from auditor.reports.group_forest import group_forests
@@ -20,7 +19,6 @@ from auditor.reports.group_results import group_results
 from auditor.reports.html import report_html
 from auditor.reports.limits_section import PRINTED, limit_views
 from auditor.reports.ordering import ordered
-from auditor.reports.pdf import laid_out
 from auditor.reports.shown_figure import shown_figure, shown_words
 from auditor.reports.telling import Telling
 from auditor.reports.templates import breakable, prose
@@ -39,18 +37,18 @@ def order(failing):
 
 
 @pytest.fixture(scope="module")
-def page(failing):
-    return report_html(failing, pictures=pictures(failing))
+def page(failing, failing_drawn):
+    return report_html(failing, pictures=failing_drawn)
 
 
 @pytest.fixture(scope="module")
-def printed(failing):
-    return report_html(failing, pictures=pictures(failing), for_browser=False)
+def printed(failing_printed):
+    return failing_printed
 
 
 @pytest.fixture(scope="module")
-def document(printed):
-    return laid_out(printed)
+def document(failing_document):
+    return failing_document
 
 
 def anchors_of(text: str) -> set[str]:

@@ -173,7 +173,7 @@ def test_pictures_and_tables_name_properties_in_words(worlds):
     areas = [r for r in results if isinstance(r, Figure) and r.kind == "forest"]
     labels = {str(row["label"]) for figure in areas for row in figure.rows}
     cells = {str(row[0]) for r in results if isinstance(r, Table) for row in r.rows}
-    assert {"dark parts", "overexposure", "share of red"} <= labels == cells
+    assert {"brightness of dark parts", "overexposure", "share of red"} <= labels == cells
     assert not any("_" in said or said in ("p1", "p99", "std") for said in labels)
     assert all("_" not in figure.y.label for figure in areas)
 
@@ -280,7 +280,7 @@ def test_a_difference_is_told_beside_what_it_costs(worlds, accuracy, labelled, s
     found = worlds.measures(Properties(), evidence)["any:@deployment"]
     assert value(found.estimate) > 0.9
     assert worlds.sentence(Properties, found).endswith(
-        f"(50% is guessing). Farthest apart: traces of compression. {said}"
+        f"(50% is guessing). Farthest apart: strength of compression. {said}"
     )
 
 

@@ -176,6 +176,25 @@ def test_permutation_within_strata_ignores_what_the_strata_explain():
     assert conditional <= FALSE_ALARMS
 
 
+@pytest.mark.parametrize("strata", [1, 3, 64, 65, 400])
+def test_values_are_exchanged_within_strata_alone_and_as_their_draws_are_ordered(strata):
+    """Few strata are sorted one by one, many at once; both give what sorting at once gives."""
+    rng = np.random.default_rng(strata)
+    stratum, values = rng.integers(0, strata, 900), rng.random(900)
+    seen = []
+    stats.permutation_test(
+        lambda moved: float(seen.append(moved) or 0), values, permutations=3, strata=stratum,
+        rng=np.random.default_rng(1),
+    )  # fmt: skip
+    draws = np.random.default_rng(1)
+    for moved in seen[1:]:
+        expected = np.empty_like(values)
+        home = np.argsort(stratum, kind="stable")
+        expected[home] = values[np.lexsort((draws.random(900), stratum))]
+        assert (moved == expected).all()
+    assert len(seen) == 4
+
+
 def test_permutation_by_unit_holds_its_error_where_images_do_not():
     rng = np.random.default_rng(6)
     unit = np.repeat(np.arange(16), 10)

@@ -149,6 +149,19 @@ def test_bound_is_where_the_p_value_is_five_percent():
             assert p == pytest.approx(0.05, abs=1e-6)
 
 
+@pytest.mark.parametrize("counts", [(10, 10, 2, 10), (9, 10, 0, 10), (30, 60, 5, 40)])
+def test_a_bound_of_a_difference_is_as_cautious_as_newcombes_and_as_the_scores(counts):
+    """Of ten right in ten against two, Newcombe's interval reaches 6 points further."""
+    estimate = RateDifference(*counts)
+    mirrored = RateDifference(*counts[2:], *counts[:2])
+    hybrid = stats.newcombe(*counts, level=0.9)
+    low, high = (stats.bound(estimate, side=side) for side in ("low", "high"))
+    assert low <= hybrid.low + 1e-12
+    assert high >= hybrid.high - 1e-12
+    assert stats.bound(mirrored, side="high") == pytest.approx(-low)
+    assert stats.bound(mirrored, side="low") == pytest.approx(-high)
+
+
 def test_value_of_each_kind():
     found = [
         stats.value(e)
