@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from auditor.data.frames import to_frame
 from auditor.data.image_files import ImageFiles
+from auditor.data.image_paths import ImagePaths
 from auditor.data.images import UnreadableImageError, decode
 from auditor.data.rows import Rows, locate, missing_column, read_rows
 from auditor.errors import DataError
@@ -44,7 +45,7 @@ class CueConflicts:
     textures: NDArray[np.object_]
     units: NDArray[np.object_] | None
     categories: Mapping[str, Sequence[int]]
-    paths: NDArray[np.object_]
+    paths: ImagePaths
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -98,7 +99,7 @@ def read_cue_conflicts(spec: AuditSpec, classes: tuple[str, ...]) -> CueConflict
         textures=textures[keep],
         units=None if units is None else units[keep],
         categories=categories,
-        paths=located.paths[keep],
+        paths=located.paths.take(keep),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.annotations import ImageHeader
-from auditor.data.image_paths import ImagePaths, parted
+from auditor.data.image_paths import ImagePaths
 from auditor.data.truth import Truth
 from auditor.stats.codes import codes_of
 
@@ -186,7 +186,8 @@ def _coded(frame: pd.DataFrame) -> pd.DataFrame:
     if "image_id" in frame and frame["image_id"].dtype != object:
         frame = frame.assign(image_id=frame["image_id"].astype(object))
     if "path" in frame:
-        frame = parted(frame)
+        paths = ImagePaths.of(frame["path"], names=frame["image_id"].tolist())
+        frame = frame.drop(columns="path").assign(**paths.columns(frame.index))
     columns = [str(name) for name in frame]
     told = [name for name in columns if name in _NAMES or name.startswith("attribute:")]
     text = [name for name in told if not isinstance(frame[name].dtype, pd.CategoricalDtype)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -29,11 +29,32 @@ class ImagePaths(Sequence[str]):
     names: np.ndarray
 
     @classmethod
+    def of(cls, paths: Iterable[str], *, names: Collection[str]) -> ImagePaths:
+        """Whole paths of images, (n,), and their ids.
+
+        What ends with the image's id has that very text as name, which is there already.
+        """
+        n, heads = len(names), dict[str, int]()
+        codes, rows = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int64)
+        last = np.empty(n, dtype=object)
+        for at, (path, name) in enumerate(zip(paths, names, strict=True)):
+            begins, rows[at], last[at] = _parts(path, name)
+            codes[at] = heads.setdefault(begins, len(heads))
+        return cls(list(heads), codes, rows, last)
+
+    @classmethod
     def of_frame(cls, frame: pd.DataFrame) -> ImagePaths:
-        """Those that `parted` took to parts."""
+        """Those of a frame with `columns`."""
         heads, rows, names = (frame[name] for name in PARTS)
         return cls(list(heads.cat.categories), heads.cat.codes.to_numpy(), rows.to_numpy(),
                    names.to_numpy(dtype=object))  # fmt: skip
+
+    def columns(self, index: pd.Index | None = None) -> dict[str, Any]:
+        """As `PARTS` of a frame with that index, by name."""
+        heads = pd.Categorical.from_codes(self.codes, pd.Index([*self.heads]))
+        # As objects: pandas would write texts down anew.
+        names = pd.Series(self.names, index=index, dtype=object)
+        return dict(zip(PARTS, (heads, self.rows, names), strict=True))
 
     def take(self, rows: np.ndarray | slice) -> ImagePaths:
         """Those of some images."""
@@ -55,24 +76,6 @@ class ImagePaths(Sequence[str]):
     def __iter__(self) -> Iterator[str]:
         for at in range(len(self)):
             yield self[at]
-
-
-def parted(frame: pd.DataFrame) -> pd.DataFrame:
-    """A frame with `PARTS` in place of its column ``path``.
-
-    What ends with the image's id has that very text as name, which is there already.
-    """
-    n = len(frame)
-    codes, rows = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
-    names, heads = np.empty(n, dtype=object), dict[str, int]()
-    for at, (path, name) in enumerate(zip(frame["path"], frame["image_id"], strict=True)):
-        begins, rows[at], names[at] = _parts(path, name)
-        codes[at] = heads.setdefault(begins, len(heads))
-    head = pd.Categorical.from_codes(codes, pd.Index(list(heads), dtype=object))
-    # As objects: pandas would write texts down anew.
-    parts = (head, rows, pd.Series(names, index=frame.index, dtype=object))
-    columns: dict[str, Any] = dict(zip(PARTS, parts, strict=True))
-    return frame.drop(columns="path").assign(**columns)
 
 
 def _parts(path: str, name: str) -> tuple[str, int, str | None]:

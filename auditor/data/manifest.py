@@ -364,8 +364,8 @@ def _dataset(
     ids = typed.located.ids
     frame = pd.DataFrame(
         {
-            "image_id": pd.Series(ids, dtype="str"),
-            "path": typed.located.paths,
+            "image_id": pd.Series(ids, dtype=object),
+            **typed.located.paths.columns(),
             "label": np.maximum(typed.labels, NO_LABEL),
             "unit": rows.text(plan.optional.get("unit")),
             "annotator": rows.text(plan.optional.get("annotator")),

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.image_files import path_in_manifest
+from auditor.data.image_paths import ImagePaths
 from auditor.data.image_sources import ImageSource, image_source
 from auditor.data.images import is_image_name
 from auditor.data.manifest_places import read_manifest_at
@@ -222,7 +223,7 @@ class Located:
 
     ids: np.ndarray
     there: np.ndarray
-    paths: np.ndarray
+    paths: ImagePaths
 
 
 def locate(split: str, rows: Rows, *, column: str) -> Located:
@@ -242,12 +243,17 @@ def locate(split: str, rows: Rows, *, column: str) -> Located:
     there = _find(split, rows, ids, inside)
     if not there.any():
         raise _none_there(split, rows, ids, column)
-    paths = np.empty(len(ids), dtype=object)
-    held, beside = np.flatnonzero(inside), np.flatnonzero(~inside)
-    paths[beside] = [rows.images.path(name) for name in ids[beside]]
-    for at, (part, row) in zip(held, rows.table.places_of(rows.numbers[held] - 1), strict=True):
-        paths[at] = path_in_manifest(part, column, row)
-    return Located(ids=ids, there=there, paths=paths)
+    held = rows.table.places_of(rows.numbers[inside] - 1)
+    paths = (
+        path_in_manifest(*_of_column(next(held), column)) if within else rows.images.path(name)
+        for within, name in zip(inside.tolist(), ids, strict=True)
+    )
+    return Located(ids=ids, there=there, paths=ImagePaths.of(paths, names=ids.tolist()))
+
+
+def _of_column(place: tuple[str, int], column: str) -> tuple[str, str, int]:
+    part, row = place
+    return part, column, row
 
 
 def _none_there(split: str, rows: Rows, ids: np.ndarray, column: str) -> DataError:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.image_files import path_in_manifest, path_in_tar, path_of_object
-from auditor.data.image_paths import PARTS, ImagePaths, parted
+from auditor.data.image_paths import ImagePaths
 from auditor.remote.cache import RemoteObject
 
 
@@ -22,18 +22,18 @@ def test_every_kind_of_path_is_given_back():
         path_in_manifest(path_of_object(there), "image", 12),
         "/photos/no name",
     ]
-    frame = parted(pd.DataFrame({"image_id": pd.Series(names, dtype=object), "path": paths}))
-    assert "path" not in frame
-    assert set(PARTS) < set(frame.columns)
-    found = ImagePaths.of_frame(frame)
+    found = ImagePaths.of(paths, names=names)
     assert list(found) == paths
     assert [found[i] for i in range(len(paths))] == paths
     assert list(found.take(np.array([5, 0]))) == [paths[5], paths[0]]
+    frame = pd.DataFrame(found.columns())
+    assert list(ImagePaths.of_frame(frame)) == paths
     assert list(ImagePaths.of_frame(frame.iloc[2:4].reset_index(drop=True))) == paths[2:4]
     # The name is that of the id, not another text that is equal.
     assert found.names[0] is names[0]
 
 
 def test_none_are_none():
-    frame = parted(pd.DataFrame({"image_id": pd.Series([], dtype=object), "path": []}))
-    assert list(ImagePaths.of_frame(frame)) == []
+    none = ImagePaths.of([], names=[])
+    assert list(none) == []
+    assert list(ImagePaths.of_frame(pd.DataFrame(none.columns()))) == []
