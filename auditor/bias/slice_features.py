@@ -126,12 +126,13 @@ def described(outcomes: Looked, scan: pd.DataFrame) -> Described:
 
 def image_properties(image_ids: np.ndarray, scan: pd.DataFrame) -> Mapping[str, Floats]:
     """Each property that varies, in the order of `image_ids`; the median where it is unknown."""
-    rows = scan.set_index("image_id").loc[list(image_ids)]
+    places = pd.Index(scan["image_id"]).get_indexer(pd.Index(image_ids))
+    assert (places >= 0).all(), "an image is in no scan"
     found: dict[str, Floats] = {}
     for name in PROPERTY_NAMES:
-        if name not in rows:
+        if name not in scan:
             continue
-        values = rows[name].to_numpy(dtype=np.float64)
+        values = scan[name].to_numpy(dtype=np.float64)[places]
         known = np.isfinite(values)
         if known.any() and values[known].min() < values[known].max():
             found[property_words(name)] = np.where(known, values, np.median(values[known]))

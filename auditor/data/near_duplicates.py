@@ -32,7 +32,7 @@ MOST_CONFIRMED = 1000
 MOST_OF_CROWDS = 300
 """The same of images that have crowds of look-alikes, where few copies can be told."""
 
-_CACHED, _AT_ONCE = 4096, 4096
+_CACHED, _AT_ONCE = 4096, 1024
 _NO_DIGEST = -1
 _BLOCKINESS = 0.1
 """Largest difference of the logarithms of blockiness of images that were compressed alike."""

@@ -53,6 +53,8 @@ def cross_fitted_scores(
     """
     features = rank_features(np.vstack([here, there]))
     n = len(here)
+    # Of a million images these are some hundred megabytes, which features alone stand for now.
+    del here, there
     fold = np.concatenate(
         [folds(side.units(), rng=rng)[side.unit] for side in (sides.here, sides.there)]
     )
@@ -67,6 +69,7 @@ def cross_fitted_scores(
         seen = side[~held]
         # Both sides weigh the same, however unequal in size.
         weight = len(seen) * np.where(seen, 0.5 / seen.sum(), 0.5 / (~seen).sum())
-        model = ridge(features[~held], (seen - 0.5)[:, None], weight=weight)
+        learnt = np.flatnonzero(~held)
+        model = ridge(features, (seen - 0.5)[:, None], weight=weight, among=learnt)
         scores[held] = model.scores(features[held])[:, 0]
     return scores[:n], scores[n:]

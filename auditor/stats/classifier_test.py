@@ -100,20 +100,25 @@ def ridge(
     *,
     weight: Floats | None = None,
     penalty: float | None = None,
+    among: NDArray[np.int64] | None = None,
 ) -> Ridge:
-    """Ridge regression of `targets` (n, k) on `features` (n, d).
+    """Ridge regression of `targets` (n, k) on the rows `among` (n,) of `features` (m, d).
 
-    `weight` (n,) has the sum n; every row weighs 1 where it is None. `penalty` is
-    ``max(1, d / 10)`` where None.
+    All rows where it is None. `weight` (n,) has the sum n; every row weighs 1 where it is None.
+    `penalty` is ``max(1, d / 10)`` where None.
     """
-    rows = np.ones(len(features)) if weight is None else weight
-    mean = rows @ features / len(features)
-    wide = features.shape[1]
+    n, wide = len(targets), features.shape[1]
+    rows = np.ones(n) if weight is None else weight
+    # A part at a time: of a million rows copies would fill the memory.
+    parts = [slice(start, start + _AT_ONCE) for start in range(0, n, _AT_ONCE)]
+
+    def taken(part: slice) -> Floats:
+        return features[part] if among is None else features[among[part]]
+
+    mean = sum((rows[part] @ taken(part) for part in parts), np.zeros(wide)) / n
     gram, aim = np.zeros((wide, wide)), np.zeros((wide, targets.shape[1]))
-    # A part at a time: of a million rows what is centred and weighted would be there twice more.
-    for start in range(0, len(features), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        centred = features[part] - mean
+    for part in parts:
+        centred = taken(part) - mean
         weighted = centred if weight is None else centred * rows[part, None]
         gram += weighted.T @ centred
         aim += weighted.T @ targets[part]
