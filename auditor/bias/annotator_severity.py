@@ -66,7 +66,7 @@ class Graded:
 
 def severities(ratings: Ratings, scale: SeverityScale) -> Iterator[Measured | ByGroup]:
     """Every annotator's severity towards every group; those with too few units share one reason."""
-    found = list(groupings(ratings.rows, unlabelled=True))
+    found = groupings(ratings.rows, unlabelled=True)
     for _, graded in groupby(_all_graded(ratings, scale), key=lambda graded: graded.name):
         small: list[Graded] = []
         for one in graded:

@@ -150,7 +150,7 @@ class Coverage(Check):
         adverse, judged = evidence.spec.consequences.adverse, False
         for split in evidence.labelled_splits():
             rows = evidence.scored(split).with_truth
-            gaps = group_gaps(list(groupings(rows)), limit=self.limit, gap=self.gap)
+            gaps = group_gaps(groupings(rows), limit=self.limit, gap=self.gap)
             yield from (_smallest_gap(each, split, limit=self.limit, gap=self.gap) for each in gaps)
             if not len(rows):
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,7 @@ class Rows:
     answer with a box how large that is (``area``, in pixels) and its shape (``aspect``, width by
     height); neither is good or bad, and no quantity is their mean. `numbers` (n,) tell the rows
     of one image apart in any pass, where not all that is in it has a row; None: their order does.
+    `derived` is what is made of these very rows once, for all who ask, by a name of it.
     """
 
     dataset: Dataset
@@ -55,6 +57,7 @@ class Rows:
     of: RowKind = "image"
     headline: str = "accuracy"
     numbers: np.ndarray | None = None
+    derived: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @classmethod
     def unanswered(cls, dataset: Dataset) -> Rows:

@@ -121,7 +121,7 @@ def test_what_training_never_showed_is_counted(worlds):
 @pytest.mark.parametrize(("n", "n_rest", "images"), [(40, 400, 1), (150, 1500, 1), (60, 400, 3)])
 def test_a_gap_of_that_size_is_shown_four_times_in_five(worlds, n, n_rest, images):
     evidence = world(worlds, sizes={"x": n, "y": n_rest}, images=images, buildings=("one",))
-    found = [g for g in group_gaps(list(groupings(evidence.scored())), limit=LIMIT, gap=GAP)
+    found = [g for g in group_gaps(groupings(evidence.scored()), limit=LIMIT, gap=GAP)
              if isinstance(g, GroupGap) and g.group == "x"]  # fmt: skip
     (group,) = found
     rng = np.random.default_rng(1)

@@ -334,7 +334,7 @@ def test_a_condition_is_rarely_said_to_explain_or_hide_what_it_does_not(worlds, 
             worlds, seed=seed, by_household=household, by_building=(0.0, 0.1), shares=(0.4, 0.4),
             rooms=150,
         )  # fmt: skip
-        grouping = next(groupings(evidence.scored()))
+        grouping = groupings(evidence.scored())[0]
         correct = grouping.rows.right
         gap = rate_difference(correct, member=grouping.members("accessible"), unit=grouping.unit)
         found = adjusted_difference(grouping.contrast("accessible"), correct, gap=gap)

@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from coloured_rooms import QUICK, make_world
@@ -190,7 +191,7 @@ def test_what_is_wrong_with_the_model_is_said_as_without_ray(on, loaded, tmp_pat
     runner = on(1)
     worker = next(runner.hired(1))
     made = worker.actor.prepare.remote(SweepAt(Store(tmp_path), None), {"gone": opening}, None)
-    sweep = _Sweep(runner, [], lambda progress: None, stage="sweep")
+    sweep = _Sweep(runner, SimpleNamespace(sizes=()), lambda progress: None, stage="sweep")
     with pytest.raises(ModelError, match=r"gone\.onnx"):
         sweep._take(worker, made)
 

@@ -80,7 +80,9 @@ def test_workers_share_the_accelerators_where_the_model_runs_on_one():
     ],
 )
 def test_a_node_that_would_answer_elsewhere_or_otherwise_ends_the_run(facts, sentence):
-    sweep = _Sweep(runner_on(StandIn()), [], lambda progress: None, stage="sweep")
+    sweep = _Sweep(
+        runner_on(StandIn()), types.SimpleNamespace(sizes=()), lambda progress: None, stage="sweep"
+    )
     sweep._digests = {"as-given": "d"}
     with pytest.raises(ClusterError, match=sentence):
         sweep._require_same(facts)
