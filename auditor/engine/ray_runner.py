@@ -140,9 +140,7 @@ def _workers_told(n: int) -> str:
 class _Sweep:
     """The shards of one sweep: which are done, under way, or waiting."""
 
-    def __init__(
-        self, runner: RayRunner, tasks: ShardTasks, report: Report, *, stage: str
-    ) -> None:
+    def __init__(self, runner: RayRunner, tasks: ShardTasks, report: Report, *, stage: str) -> None:
         self._runner, self._ray = runner, runner.cluster.ray
         self._tasks, self._report, self._stage = tasks, report, stage
         self._found: dict[int, ShardFiles] = {}

@@ -69,9 +69,7 @@ def test_a_plain_manifest(folder):
     assert dataset.labels.tolist() == [0, 1, 0, 1]
     assert dataset.units.tolist() == ["r1", "r1", "r2", "image:test3.png"]
     assert dataset.frame["time"].isna().tolist() == [False, True, False, True]
-    assert list(dataset.paths) == [
-        str(folder.path / "images" / name) for name in dataset.image_ids
-    ]
+    assert list(dataset.paths) == [str(folder.path / "images" / name) for name in dataset.image_ids]
     assert dataset.has_labels
     assert dataset.has_units
     failed = {(r.column, r.n_failing) for r in read.report.results if not r.success}
