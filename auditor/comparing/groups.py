@@ -174,11 +174,15 @@ def groupings(
     `by_label`: of groups that can be counted by class, for what is told of a group's rows of a
     class (`auditor.data.pooling.by_label`). `unlabelled`: with the rows whose truth is not known.
     """
-    key = "groupings", by_label, unlabelled
+    key = "rows of groupings", by_label, unlabelled
     if key not in rows.derived:
         meant = rows.by_label() if by_label else rows
-        rows.derived[key] = tuple(_groupings(meant if unlabelled else meant.with_truth))
-    found: tuple[Grouping, ...] = rows.derived[key]
+        rows.derived[key] = meant if unlabelled else meant.with_truth
+    # Mostly the same ones, however they are asked for.
+    kept = rows.derived[key].derived
+    if "groupings" not in kept:
+        kept["groupings"] = tuple(_groupings(rows.derived[key]))
+    found: tuple[Grouping, ...] = kept["groupings"]
     return found
 
 
