@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from auditor.contract import ManyRows
 from auditor.data.dataset import MISSING_GROUP, Attribute, Dataset
 from auditor.data.scan import PROPERTY_NAMES
 from auditor.findings import RowKind
@@ -153,7 +153,7 @@ def property_words(name: str) -> str:
 
 
 def seen_by_model(
-    embedding: NDArray[np.float32],
+    embedding: ManyRows,
     outcomes: Outcomes,
     *,
     at: NDArray[np.int64],
@@ -177,7 +177,7 @@ def seen_by_model(
 
     most = min(_MOST_ROWS, _MOST_CELLS // (5 * len(outcomes.classes)))
     rows = learn if len(learn) <= most else np.sort(rng.choice(learn, most, replace=False))
-    known, told = _rows(embedding, at[rows]).astype(np.float64), _expecting(outcomes, rows)
+    known, told = embedding[at[rows]].astype(np.float64), _expecting(outcomes, rows)
     centre, middle = known.mean(axis=0), told.mean(axis=0)
     slopes = _slopes(told - middle, known - centre)
     left = known - centre - (told - middle) @ slopes
@@ -193,17 +193,8 @@ def seen_by_model(
     for start in range(0, len(at), step):
         block = slice(start, start + step)
         expected = (_expecting(outcomes, block) - middle) @ (slopes @ onto)
-        seen[block] = (_rows(embedding, at[block]) - centre.astype(np.float32)) @ onto - expected
+        seen[block] = (embedding[at[block]] - centre.astype(np.float32)) @ onto - expected
     return seen
-
-
-def _rows(embedding: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """A copy of some rows; what of a memory map was read for it is let go of again."""
-    found: NDArray[np.float32] = np.array(embedding[rows])
-    mapped = getattr(embedding, "_mmap", None)
-    if mapped is not None and hasattr(mapped, "madvise"):
-        mapped.madvise(mmap.MADV_DONTNEED)
-    return found
 
 
 def _expecting(outcomes: Outcomes, rows: np.ndarray | slice) -> Floats:

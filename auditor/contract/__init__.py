@@ -12,6 +12,7 @@ from auditor.contract.check import (
 )
 from auditor.contract.evidence import (
     Evidence,
+    ManyRows,
     UndeclaredNeedError,
 )
 from auditor.contract.needs import (
@@ -61,6 +62,7 @@ __all__ = [
     "LabelledSplits",
     "LiveModel",
     "Manifest",
+    "ManyRows",
     "Need",
     "NotMeasurableError",
     "Pass",

@@ -25,6 +25,15 @@ if TYPE_CHECKING:
     from auditor.scoring.rows import Rows
 
 
+class ManyRows(Protocol):
+    """An array (n, d) of which some rows are taken at a time: it may lie in a file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray: ...
+
+
 class Evidence(Protocol):
     """What a check is handed. Asking for what was not declared raises `UndeclaredNeedError`.
 
@@ -101,7 +110,7 @@ class Evidence(Protocol):
         """
         ...
 
-    def embedding(self, split: str = "test", *, part: str = "sound") -> np.ndarray:
+    def embedding(self, split: str = "test", *, part: str = "sound") -> ManyRows:
         """Penultimate activations (n, d) float32, in the order of ``outcomes(split)``."""
         ...
 

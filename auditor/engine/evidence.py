@@ -19,6 +19,7 @@ from auditor.contract import (
     Check,
     ClassScores,
     LabelledSplits,
+    ManyRows,
     Need,
     NotMeasurableError,
     Pass,
@@ -30,6 +31,7 @@ from auditor.data.expectations import ManifestReport
 from auditor.data.soundness import Soundness
 from auditor.engine.sampling import nested_order, sample_rows
 from auditor.engine.store import Store
+from auditor.engine.stored_rows import StoredRows
 from auditor.engine.sweep import SweptPass, SweptSplit, assemble
 from auditor.findings import ModelFacts, RowKind
 from auditor.models.predictor import Predictor
@@ -260,13 +262,13 @@ class CheckEvidence(_Declared):
         dataset = self._images(wanted.split, swept.rows[keep])
         return Outcomes(dataset, probabilities if keep.all() else probabilities[keep])
 
-    def embedding(self, split: str = "test", *, part: str = "sound") -> np.ndarray:
+    def embedding(self, split: str = "test", *, part: str = "sound") -> ManyRows:
         wanted = Pass(split, embedding=True)
         self._require_pass(wanted)
         swept = self._swept(wanted)
         embedding = assemble(swept, "embeddings", store=self.gathered.store)
         keep = self._taken(wanted, swept, part)
-        return embedding if keep.all() else embedding[keep]
+        return StoredRows(embedding, np.flatnonzero(keep))
 
     def scan(self, split: str, *, part: str = "sound") -> pd.DataFrame:
         self._require_split(split)

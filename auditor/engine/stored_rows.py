@@ -1,0 +1,31 @@
+"""Some rows of an array in a file: the memory holds what is asked for, while it is used."""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """The rows `kept` (n,) of a memory map (m, d); indexed as an array of them is."""
+
+    array: np.ndarray
+    kept: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.kept), *self.array.shape[1:])
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        found: np.ndarray = np.array(self.array[self.kept[rows]])
+        mapped = getattr(self.array, "_mmap", None)
+        if mapped is not None and hasattr(mapped, "madvise"):
+            # What was read for it: of a million images all of it is gigabytes.
+            mapped.madvise(mmap.MADV_DONTNEED)
+        return found

@@ -1,0 +1,46 @@
+"""Rows of a stored array are those of the array, and leave nothing of it in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from auditor.engine.stored_rows import StoredRows
+
+
+@pytest.fixture
+def stored(tmp_path) -> tuple[StoredRows, np.ndarray]:
+    whole = np.random.default_rng(0).normal(size=(40_000, 64)).astype(np.float32)
+    np.save(tmp_path / "whole.npy", whole)
+    kept = np.flatnonzero(np.arange(40_000) % 3)
+    return StoredRows(np.load(tmp_path / "whole.npy", mmap_mode="r"), kept), whole[kept]
+
+
+def test_they_are_those_of_the_array(stored):
+    rows, whole = stored
+    assert rows.shape == whole.shape
+    assert len(rows) == len(whole)
+    some = np.random.default_rng(1).permutation(len(whole))[:500]
+    assert np.array_equal(rows[some], whole[some])
+    assert np.array_equal(rows[10:30], whole[10:30])
+    found = rows[:5]
+    found[:] = 0
+    assert np.array_equal(rows[:5], whole[:5])
+
+
+def mapped_kb() -> int:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("RssFile:")[1].split()[0])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
+def test_what_was_read_does_not_stay_in_memory(stored):
+    rows, _ = stored
+    rows[:1]
+    before = mapped_kb()
+    for at in range(0, len(rows), 1000):
+        rows[at : at + 1000]
+    # All of it are 10,000 kB.
+    assert mapped_kb() - before < 2000
