@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -82,7 +83,8 @@ def _why(status: int, said: str, seconds: int, memory_bytes: int) -> str:
     if sys.platform != "win32" and ended_by in (signal.SIGXCPU, signal.SIGKILL):
         return _too_long(seconds)
     last = said.strip().splitlines()[-1] if said.strip() else ""
-    if last.startswith("MemoryError"):
+    # What a library of C could not get is told by the number of the system's error.
+    if last.startswith("MemoryError") or f"[Errno {errno.ENOMEM}]" in last:
         return f"laying it out needed more than {memory_bytes / 1e9:g} GB of memory"
     return f"laying it out failed ({last or f'it ended with status {status}'})"
 

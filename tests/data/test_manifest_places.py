@@ -48,7 +48,7 @@ def test_images_inside_a_folder_of_parquet_files_are_read_from_it(
         rows = read_rows("test", spec, folder=partitioned.parent, columns=ColumnsSpec())
         located = locate("test", rows, column="image")
         taken = np.flatnonzero(~rows.unplaced)
-        read = [ImageFiles().read(path) for path in located.paths[taken]]
+        read = [ImageFiles().read(path) for path in located.paths.take(taken)]
     assert read == [f"{i}.png".encode() * 5 for i in range(6)]
 
 

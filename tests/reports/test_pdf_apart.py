@@ -55,6 +55,14 @@ def test_too_much_memory_ends_in_one_sentence(failing):
         apart.pdf_apart(page, failing, memory_bytes=150_000_000)
 
 
+@pytest.mark.parametrize(
+    "last", ["MemoryError", "OSError: [Errno 12] Cannot allocate memory: '/tmp/fonts'"]
+)
+def test_memory_that_is_not_given_is_told_however_it_is_raised(last):
+    said = f"Traceback (most recent call last):\n  ...\n{last}\n"
+    assert apart._why(1, said, 60, 2_000_000_000) == "laying it out needed more than 2 GB of memory"
+
+
 def test_a_crash_ends_in_one_sentence_and_all_other_files_are_there(failing, tmp_path, monkeypatch):
     modules, out = tmp_path / "modules", tmp_path / "out"
     modules.mkdir()
