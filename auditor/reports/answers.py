@@ -154,7 +154,10 @@ def _open(findings: Sequence[Finding], rest: Sequence[Finding], order: Ordered) 
     leaning = [f for f in findings if f.leaning == "worse"]
     others = [*(f for f in findings if f.leaning != "worse"), *rest]
     parts = [f"Leaning worse: {names(leaning, order)}."] if leaning else []
-    parts += [f"Too few images to decide for {names(others, order)}."] if others else []
+    few = [f for f in others if f.needed is not None]
+    parts += [f"Too few images to decide for {names(few, order)}."] if few else []
+    more = [f for f in others if f.needed is None]
+    parts += [f"Not decided, whatever the number of images: {names(more, order)}."] if more else []
     return " ".join(parts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from auditor.contract import Words
-from auditor.findings import Verdict
+from auditor.findings import Finding, Verdict
 from auditor.record import AuditRecord
 from auditor.record.files import record_digest
 from auditor.reports.action_plan import action_plan, steps
@@ -205,11 +205,14 @@ def _before_release(record: AuditRecord, order: Ordered) -> tuple[str, ...]:
 def _not_decided(order: Ordered) -> tuple[str, ...]:
     undecided = [f for f in order.findings if f.verdict is Verdict.INCONCLUSIVE]
     undecided.sort(key=lambda f: (f.leaning != "worse", not is_within_reach(f)))
-    return tuple(
-        f"{shortened(order.short(f), 70)}{', leaning worse' if f.leaning == 'worse' else ''}: "
-        f"{needed_text(f.needed, order.telling)}{' would decide' if is_within_reach(f) else ''}"
-        for f in undecided
-    )
+    return tuple(_open_text(finding, order) for finding in undecided)
+
+
+def _open_text(finding: Finding, order: Ordered) -> str:
+    leaning = ", leaning worse" if finding.leaning == "worse" else ""
+    needed = needed_text(finding.needed, order.telling)
+    decides = f": {needed}{' would decide' if is_within_reach(finding) else ''}" if needed else ""
+    return f"{shortened(order.short(finding), 70)}{leaning}{decides}"
 
 
 def _not_tested(record: AuditRecord, order: Ordered) -> str:

@@ -162,6 +162,27 @@ def test_when_nobody_is_shown_to_be_hurt_page_one_says_how_much_is_open(clean):
     assert "not decided" in harm.figures
 
 
+def test_groups_that_no_limit_is_about_are_not_said_to_be_within_one(clean):
+    free = tuple(
+        dataclasses.replace(f, verdict=None, limit=None, leaning=None) for f in clean.findings
+    )
+    harm = one(dataclasses.replace(clean, findings=free)).harms[0]
+    assert harm.what == "Not judged"
+    assert harm.figures.endswith(" comparisons of groups; the policy sets no limit on any of them")
+    assert harm.refs
+    order = ordered(clean)
+    judged = next(f for f in clean.findings if f.verdict is Verdict.PASS
+                  and order.answers(f, Question.MEASURED) and order.measure(f))  # fmt: skip
+    mixed = (f if f.id == judged.id else g for f, g in zip(clean.findings, free, strict=True))
+    harm = one(dataclasses.replace(clean, findings=tuple(mixed))).harms[0]
+    assert harm.what == "No group shown"
+    assert re.fullmatch(
+        "1 comparison of groups; none shown to be worse than the limits allow; "
+        r"\d+ more without a limit",
+        harm.figures,
+    )
+
+
 def test_the_four_questions_point_to_findings_that_exist(failing):
     order = ordered(failing)
     page = page_one(failing, order)
