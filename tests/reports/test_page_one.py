@@ -183,6 +183,25 @@ def test_groups_that_no_limit_is_about_are_not_said_to_be_within_one(clean):
     )
 
 
+def test_images_that_are_in_no_group_are_told_where_groups_were_compared(clean):
+    def told(share):
+        datasets = []
+        for dataset in clean.datasets:
+            first, *rest = dataset.attributes
+            first = dataclasses.replace(first, missing=round(share * dataset.n))
+            datasets.append(dataclasses.replace(dataset, attributes=(first, *rest)))
+        record = dataclasses.replace(clean, datasets=tuple(datasets))
+        (why,) = [q.why for q in one(record).questions if q.question.endswith("per group?")]
+        return first.name, dataset, why
+
+    name, _, why = told(0.3)
+    test = next(d for d in clean.datasets if d.split == "test")
+    missing = f"of {ordered(clean).telling.shown(name)}: {round(0.3 * test.n)} of {test.n:,} test"
+    assert f"Compared with none, being in no group {missing} images" in why
+    assert "train images" not in why
+    assert "Compared with none" not in told(0.005)[2]
+
+
 def test_the_four_questions_point_to_findings_that_exist(failing):
     order = ordered(failing)
     page = page_one(failing, order)
