@@ -10,6 +10,7 @@ import pytest
 
 from auditor.findings import Finding, Measure, Question, Side, Subject, Verdict, finding_id
 from auditor.record import AuditRecord
+from auditor.record.audit_record import GroupCount
 from auditor.record.files import record_digest
 from auditor.reports.action_plan import action_plan
 from auditor.reports.answers import _shares
@@ -200,6 +201,32 @@ def test_images_that_are_in_no_group_are_told_where_groups_were_compared(clean):
     assert f"Compared with none, being in no group {missing} images" in why
     assert "train images" not in why
     assert "Compared with none" not in told(0.005)[2]
+
+
+@pytest.mark.parametrize(
+    ("without", "more", "said"),
+    [
+        (1, 0, r"class “.+” \(no labelled image to test it on\); "),
+        (2, 0, r"classes “.+”, “.+” \(no labelled image to test them on\); "),
+        (1, 5, r"6 of \d+ classes \(no labelled image to test them on\); "),
+    ],
+)
+def test_classes_that_no_image_tests_come_first_of_what_is_not_tested(clean, without, more, said):
+    def lacking(dataset):
+        if dataset.split == "train":
+            return dataset
+        none = [dataclasses.replace(c, n=0, n_sound=0) for c in dataset.labels[:without]]
+        none += [GroupCount(f"more {i}", 0, 0) for i in range(more)]
+        return dataclasses.replace(dataset, labels=(*none, *dataset.labels[without:]))
+
+    assert "no labelled image" not in one(clean).not_tested
+    bare = dataclasses.replace(clean, datasets=tuple(map(lacking, clean.datasets)))
+    assert re.match(said, one(bare).not_tested)
+    # What is labelled where the model will run tests a class, too.
+    test = tuple(lacking(d) if d.split == "test" else d for d in clean.datasets)
+    labelled = any(d.split == "deployment" and d.has_labels for d in clean.datasets)
+    told = one(dataclasses.replace(clean, datasets=test)).not_tested
+    assert ("no labelled image" in told) is (more > 0 or not labelled)
 
 
 def test_the_four_questions_point_to_findings_that_exist(failing):
