@@ -1,6 +1,9 @@
 """PyTorch weights through the command line: what is read, what is refused, what trust records."""
 
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +68,21 @@ def test_trusted_code_is_run_and_page_one_says_so(world, tmp_path):
     assert record.model.trusted_code
     assert record.provenance.trusted_code
     assert "own code was run during this audit" in (tmp_path / "report.html").read_text()
+
+
+def test_a_program_is_read_in_a_process_that_has_exported_one(world, tmp_path):
+    """Exporting names a folder in the environment; what reads programs then asks for another."""
+    net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+                              torch.nn.Linear(3, 2)).eval()  # fmt: skip
+    shapes = ({0: torch.export.Dim("n")},)
+    exported = torch.export.export(net, (torch.rand(2, 3, 16, 16),), dynamic_shapes=shapes)
+    torch.export.save(exported, world.parent / "net.pt2")
+    spec = world.with_name("exported.yaml")
+    spec.write_text(world.read_text().replace("path: model.onnx", "path: net.pt2"))
+    command = [sys.executable, "-m", "auditor", "plan", str(spec), "--trust-code"]
+    env = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_torchvision_name_needs_no_trust(world, tmp_path):

@@ -241,7 +241,8 @@ def nothing_to_compare(
     noun = grouping.rows.noun
     if not len(grouping):
         reason, group = (
-            f"No {truth}{split} {grouping.rows.of} has a value of {attribute}.",
+            f"No {truth}{split} {grouping.rows.of} is in a group of {attribute}: its values are "
+            f"missing{', no numbers, or outside its bins' if grouping.attribute.numeric else ''}.",
             MISSING_GROUP,
         )
     elif grouping.single is not None:

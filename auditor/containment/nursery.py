@@ -33,6 +33,9 @@ Serve = Callable[[Message], Answer]
 def main(descriptor: int) -> None:
     """Fork a process for every request until the other side ends."""
     control = socket.socket(fileno=descriptor)
+    # Libraries ask for its name while they are imported, where nothing may be written any more.
+    with contextlib.suppress(FileNotFoundError):
+        tempfile.gettempdir()
     statuses: dict[int, int] = {}
     while True:
         request, descriptors = _request(control)

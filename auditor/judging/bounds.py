@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 
 from auditor.contract import Words, check_classes
+from auditor.findings import Better
 from auditor.judging.policy import Bound, Limit
 from auditor.spec.yaml_source import did_you_mean
 
@@ -14,6 +15,24 @@ Span = tuple[float, float]
 
 _BEYOND = 1e15
 """No measure without an end comes near it: milliseconds, euros, operations an image."""
+
+
+_GOOD_SIDE: Mapping[Better, tuple[str, ...]] = {
+    "higher": ("at_most", "below"),
+    "lower": ("at_least", "above"),
+    "none": (),
+}
+"""The bounds that only a good value can break, by which values are better."""
+
+
+def is_kept_by_harm(kind: str, better: Better, kinds: Collection[str]) -> bool:
+    """Whether the worst value keeps a bound, and no other limit on its measure would find it.
+
+    `kinds` are those of all limits on the measure. Accuracy lost of at least -5 points is kept
+    however much is lost: at most 5 was meant. Beside that limit, the bound keeps a ratio near 1.
+    """
+    good = _GOOD_SIDE[better]
+    return kind in good and all(k in good for k in kinds)
 
 
 @cache

@@ -19,6 +19,7 @@ from auditor.findings import (
     Verdict,
     finding_id,
 )
+from auditor.judging.bounds import is_kept_by_harm
 from auditor.judging.needed import MIN_UNITS, could_show, good_side, size, what_would_decide
 from auditor.judging.policy import Exceeds, Gate, Limit, attribute_names
 from auditor.judging.verdicts import limit_verdict, overall
@@ -99,7 +100,7 @@ def judge(
     """
     roles = dict(attributes or {})
     items = list(_items(results))
-    met = [_judge_limit(limit, items, roles) for limit in limits]
+    met = [_judge_limit(limit, items, roles, _kinds(limit, limits)) for limit in limits]
     waived = apply_waivers(_in_order(items, met), waivers=waivers, as_of=as_of)
     by_limit = _by_limit(waived.findings)
     ran = {r.check for r in results}
@@ -121,7 +122,14 @@ def _items(results: Sequence[CheckResults]) -> Iterator[_Item]:
         yield from (_Item(result.check, one) for one in result.measured)
 
 
-def _judge_limit(limit: Limit, items: Sequence[_Item], roles: Mapping[str, str]) -> _Met:
+def _kinds(limit: Limit, limits: Sequence[Limit]) -> frozenset[str]:
+    """On which sides a policy bounds the measure of one of its limits."""
+    return frozenset(other.kind for other in limits if other.measure == limit.measure)
+
+
+def _judge_limit(
+    limit: Limit, items: Sequence[_Item], roles: Mapping[str, str], kinds: Collection[str]
+) -> _Met:
     found: dict[int, Finding] = {}
     tested: dict[int, Measure] = {}
     for i, item in enumerate(items):
@@ -136,12 +144,14 @@ def _judge_limit(limit: Limit, items: Sequence[_Item], roles: Mapping[str, str])
     gates = [i for i in items if limit.when and i.name == limit.when.measure]
     families = _families(tested)
     for i, measure in tested.items():
+        compared = len(families[measure.subject.split])
         verdict = _verdict(limit, measure, p=adjusted[i])
-        finding = _detailed(
-            _finding(items[i], limit, verdict), limit, measure, len(families[measure.subject.split])
-        )
-        if verdict is Verdict.INCONCLUSIVE and i in leaning:
-            finding = replace(finding, leaning="worse")
+        finding = replace(_finding(items[i], limit, verdict), compared=compared)
+        if is_kept_by_harm(limit.kind, measure.better, kinds):
+            # It may be broken; that all is well only a bound on the other side can show.
+            finding = replace(finding, verdict=_never_met(verdict))
+        else:
+            finding = _detailed(finding, limit, measure, leans=i in leaning)
         found[i] = _gated(finding, measure, limit.when, gates)
     return _Met(limit, found)
 
@@ -226,14 +236,20 @@ def _leaning(limit: Limit, tested: Mapping[int, Measure]) -> set[int]:
     return shown
 
 
-def _detailed(finding: Finding, limit: Limit, measure: Measure, compared: int) -> Finding:
-    """The finding with how many were tested together, and what would decide it where it is open."""
-    finding = replace(finding, compared=compared)
-    if finding.verdict is not Verdict.INCONCLUSIVE or measure.unlabelled:
+def _never_met(verdict: Verdict) -> Verdict:
+    return Verdict.INCONCLUSIVE if verdict is Verdict.PASS else verdict
+
+
+def _detailed(finding: Finding, limit: Limit, measure: Measure, *, leans: bool) -> Finding:
+    """The finding with which way it leans, and what would decide it, where it is open."""
+    if finding.verdict is not Verdict.INCONCLUSIVE:
+        return finding
+    finding = replace(finding, leaning="worse" if leans else None)
+    if measure.unlabelled:
         return finding
     return replace(
         finding,
-        needed=what_would_decide(limit, measure, compared=compared),
+        needed=what_would_decide(limit, measure, compared=finding.compared),
         could_show=could_show(limit, measure),
     )
 

@@ -137,7 +137,19 @@ def _attributes(
         listed = markdown(", ".join(shortened(n, 60) for n in names[:FACTORS]) + more)
         basis = f". Basis *(declared)*: {markdown(bases[attribute])}" if attribute in bases else ""
         name = markdown(order.telling.shown(attribute))
-        yield f"{name} ({roles[attribute]['role']}): {listed}{basis}"
+        left = _in_no_group(record, attribute)
+        yield f"{name} ({roles[attribute]['role']}): {listed}{left}{basis}"
+
+
+def _in_no_group(record: AuditRecord, attribute: str) -> str:
+    """How many images of each split no group holds, as a list of groups ends with it."""
+    counts = [
+        f"{one.missing:,} of {dataset.n:,} {dataset.split} images"
+        for dataset in record.datasets
+        for one in dataset.attributes
+        if one.name == attribute and one.missing
+    ]
+    return f"; in no group, and compared with none: {', '.join(counts)}" if counts else ""
 
 
 def _tables(numbers: Sequence[SliceNumber], order: Ordered, *, rank: int) -> Iterator[GroupRows]:

@@ -218,6 +218,7 @@ def open_torch(
         checkpoint = replace(checkpoint, notes=notes)
     stated = stated_by_torch(path, format, checkpoint)
     device = _device(model.device)
+    as_saved = _mode_note(module) if format == "torchscript" else ""
     module = _settled(module, model.input, device=device, exported=format == "pt2")
     require_task(stated, path.name, task=model.task)
     plan = _plan_of(
@@ -228,11 +229,24 @@ def open_torch(
     facts = replace(
         plan.facts,
         classes=audited_classes(classes, renamed),
-        notes=(*checkpoint.notes, *filter(None, [stated.note(classes, background=background)])),
+        notes=(
+            *checkpoint.notes,
+            *filter(None, [as_saved, stated.note(classes, background=background)]),
+        ),
         listed_classes=stated.order_of(classes, background=background),
     )
     code = code_digest(model, folder) if format not in ("torchscript", "pt2") else ""
     return TorchPredictor(module, replace(plan, facts=facts, code=code), input=model.input)
+
+
+def _mode_note(module: nn.Module) -> str:
+    """What a file that was saved in training mode asks of whoever runs it; empty for others."""
+    if not any(part.training for part in module.modules()):
+        return ""
+    return (
+        "The file was saved in training mode and is measured in evaluation mode. Where it runs, "
+        "call `eval()` after loading it: without that it may drop and normalise as in training."
+    )
 
 
 def _settled(module: nn.Module, input: InputSpec, *, device: str, exported: bool) -> nn.Module:

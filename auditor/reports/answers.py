@@ -21,6 +21,11 @@ OVERSIGHT = "oversight"
 NAMES = 3
 """Groups, classes or measures that an answer names at most."""
 
+FEW = 0.01
+"""Images without a group that an answer need not tell of, as a share: as of rows left out."""
+
+_COMPARED = ("equal", "unequal", "not decided", "not judged")
+
 _SHORT = {
     "yes": "Yes",
     "no": "No",
@@ -54,7 +59,25 @@ def answer_text(answer: Answer, order: Ordered) -> AnswerText:
     if answer.question is Question.WRONG:
         stated = order.record.spec.parsed["consequences"].get("when_wrong")
         return AnswerText(stated or "Not stated", _wrong(answer, order), _oversight(order))
-    return AnswerText(short, _why(answer, order))
+    why = _why(answer, order)
+    if answer.question is Question.MEASURED and kind in _COMPARED:
+        why = " ".join([why, *_in_no_group(order)])
+    return AnswerText(short, why)
+
+
+def _in_no_group(order: Ordered) -> Iterator[str]:
+    """How many images of a split with labels no group of an attribute holds, where many."""
+    found = [
+        f"{order.telling.shown(attribute.name)}: {attribute.missing:,} of {dataset.n:,} "
+        f"{dataset.split} images"
+        for dataset in order.record.datasets
+        if dataset.has_labels and dataset.split != "train"
+        for attribute in dataset.attributes
+        if attribute.missing > FEW * dataset.n
+    ]
+    if found:
+        more = f"; and {len(found) - NAMES} more" if len(found) > NAMES else ""
+        yield f"Compared with none, being in no group of {'; of '.join(found[:NAMES])}{more}."
 
 
 def _why(answer: Answer, order: Ordered) -> str:
@@ -154,7 +177,10 @@ def _open(findings: Sequence[Finding], rest: Sequence[Finding], order: Ordered) 
     leaning = [f for f in findings if f.leaning == "worse"]
     others = [*(f for f in findings if f.leaning != "worse"), *rest]
     parts = [f"Leaning worse: {names(leaning, order)}."] if leaning else []
-    parts += [f"Too few images to decide for {names(others, order)}."] if others else []
+    few = [f for f in others if f.needed is not None]
+    parts += [f"Too few images to decide for {names(few, order)}."] if few else []
+    more = [f for f in others if f.needed is None]
+    parts += [f"Not decided, whatever the number of images: {names(more, order)}."] if more else []
     return " ".join(parts)
 
 

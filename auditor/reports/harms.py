@@ -151,6 +151,16 @@ def _nobody_shown(order: Ordered) -> Harm:
               if order.answers(f, Question.MEASURED) and order.measure(f)]  # fmt: skip
     if not tested:
         return Harm("Not tested", "no result by group of people or of circumstances")
-    open_ones = sum(f.verdict is Verdict.INCONCLUSIVE for f in tested)
-    said = f"{len(tested)} comparisons of groups; none shown to be worse than the limits allow"
-    return Harm("No group shown", f"{said}, {open_ones} not decided" if open_ones else said)
+    judged = [f for f in tested if f.verdict is not None]
+    if not judged:
+        said = f"{_comparisons(len(tested))}; the policy sets no limit on any of them"
+        return Harm("Not judged", said, references((f.id for f in tested), order))
+    open_ones = sum(f.verdict is Verdict.INCONCLUSIVE for f in judged)
+    said = f"{_comparisons(len(judged))}; none shown to be worse than the limits allow"
+    said += f", {open_ones} not decided" if open_ones else ""
+    free = len(tested) - len(judged)
+    return Harm("No group shown", f"{said}; {free} more without a limit" if free else said)
+
+
+def _comparisons(count: int) -> str:
+    return f"{count} comparison{'' if count == 1 else 's'} of groups"

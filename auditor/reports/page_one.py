@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditor.contract import Words
-from auditor.findings import Verdict
+from auditor.findings import Finding, Verdict
 from auditor.record import AuditRecord
 from auditor.record.files import record_digest
 from auditor.reports.action_plan import action_plan, steps
@@ -32,6 +33,9 @@ RANGE_NOTE = (
 )
 NEVER_TESTED = ("who watches it in use", "what happens when it fails")
 """What this version has no check for; page one says so in every report."""
+
+CLASSES = 3
+"""Classes without an image that are named; more are counted."""
 
 ID_LENGTH = 12
 """Figures of the record's digest that name an audit in print."""
@@ -205,11 +209,14 @@ def _before_release(record: AuditRecord, order: Ordered) -> tuple[str, ...]:
 def _not_decided(order: Ordered) -> tuple[str, ...]:
     undecided = [f for f in order.findings if f.verdict is Verdict.INCONCLUSIVE]
     undecided.sort(key=lambda f: (f.leaning != "worse", not is_within_reach(f)))
-    return tuple(
-        f"{shortened(order.short(f), 70)}{', leaning worse' if f.leaning == 'worse' else ''}: "
-        f"{needed_text(f.needed, order.telling)}{' would decide' if is_within_reach(f) else ''}"
-        for f in undecided
-    )
+    return tuple(_open_text(finding, order) for finding in undecided)
+
+
+def _open_text(finding: Finding, order: Ordered) -> str:
+    leaning = ", leaning worse" if finding.leaning == "worse" else ""
+    needed = needed_text(finding.needed, order.telling)
+    decides = f": {needed}{' would decide' if is_within_reach(finding) else ''}" if needed else ""
+    return f"{shortened(order.short(finding), 70)}{leaning}{decides}"
 
 
 def _not_tested(record: AuditRecord, order: Ordered) -> str:
@@ -225,7 +232,24 @@ def not_tested(record: AuditRecord, order: Ordered, *, most: int) -> list[str]:
     names += [order.telling.topic(n.check) for n in record.plan.not_run if n.applies]
     small = [f"too few to tell: {listed(groups, most=3)}"] if groups else []
     # What is not tested is told with commas ("who labelled, and how"): they do not part it.
-    return ([listed(names, most=most, join="; ")] if names else []) + small
+    found = [listed(names, most=most, join="; ")] if names else []
+    return [*_classes_without_images(record, order), *found, *small]
+
+
+def _classes_without_images(record: AuditRecord, order: Ordered) -> Iterator[str]:
+    """The classes that no labelled image of test or deployment is of: nothing is known of them."""
+    held = [d for d in record.datasets if d.split != "train" and d.has_labels]
+    seen = {label.name for dataset in held for label in dataset.labels if label.n_sound}
+    known = dict.fromkeys(label.name for dataset in held for label in dataset.labels)
+    lacking = [
+        f"“{shortened(order.telling.shown(name), 30)}”" for name in known if name not in seen
+    ]
+    if len(lacking) > CLASSES:
+        yield f"{len(lacking):,} of {len(known):,} classes (no labelled image to test them on)"
+    elif lacking:
+        them = "es" if len(lacking) > 1 else ""
+        whom = "them" if them else "it"
+        yield f"class{them} {', '.join(lacking)} (no labelled image to test {whom} on)"
 
 
 def _machine(record: AuditRecord) -> str:

@@ -159,7 +159,9 @@ def test_an_attribute_without_a_value_is_not_compared(worlds):
     dataset = worlds.dataset(np.zeros(50, int), attributes={"g": ("sensitive", [""] * 50)})
     evidence = worlds.evidence().add(dataset, worlds.probabilities(np.zeros(50, int)))
     result, _ = SubgroupGap().run(evidence)
-    assert result.reason.startswith("No labelled test image has a value of g.")
+    assert result.reason.startswith(
+        "No labelled test image is in a group of g: its values are missing."
+    )
 
 
 def test_a_declared_group_without_images_is_reported(worlds):

@@ -26,10 +26,10 @@ def limit(most=0.02, **bound):
     return Limit(id="ratio", measure=RATIO, and_difference_above=most, why="no more", **bound)
 
 
-def of(estimate, *, sides=None, group="old", **more):
+def of(estimate, *, sides=None, group="old", better="lower", **more):
     return Measure(
         "false-positive-ratio", Subject.of(building=group, split="test"), estimate, "ratio",
-        "lower", n=1000, neutral=1.0, sides=sides, **more,
+        better, n=1000, neutral=1.0, sides=sides, **more,
     )  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def found(stated, *measures):
     ],
 )
 def test_a_ratio_counts_only_where_the_difference_does(counts, bound, alone, floored):
-    measure = of(RateRatio(*counts))
+    measure = of(RateRatio(*counts), better="higher" if "at_least" in bound else "lower")
     assert found(limit(None, **bound), measure)[0].verdict is alone
     assert found(limit(**bound), measure)[0].verdict is floored
 

@@ -47,9 +47,11 @@ GAP = Limit(
 )
 
 
-def measure(estimate, *, name="accuracy", n=500, scale="share", subject=None, **more) -> Measure:
+def measure(
+    estimate, *, name="accuracy", n=500, scale="share", subject=None, better="higher", **more
+) -> Measure:
     subject = subject or Subject.of(building="old", split="test")
-    return Measure(name, subject, estimate, scale, "higher", n, **more)
+    return Measure(name, subject, estimate, scale, better, n, **more)
 
 
 def group(wrong: int, n: int, *, building="old", wrong_rest=20, n_rest=500) -> Measure:
@@ -137,7 +139,9 @@ def test_a_value_on_the_limit_says_that_no_number_decides():
 @pytest.mark.parametrize(("size", "verdict"), [(0.3, PASS), (0.29, PASS), (0.31, FAIL)])
 def test_exact_values_are_compared(size, verdict):
     limit = Limit(id="s", measure="deployment/quantization:size-ratio", at_most=0.3, why="x")
-    found = measure(Exact(size), name="size-ratio", n=1, scale="ratio", subject=Subject())
+    found = measure(
+        Exact(size), name="size-ratio", n=1, scale="ratio", subject=Subject(), better="lower"
+    )
     judgement = judged(results(found, check="deployment/quantization"), limits=[limit])
     assert only(judgement).verdict is verdict
 
@@ -152,9 +156,41 @@ def test_a_limit_on_what_counts_everything_takes_the_value():
         (0, sampled, INCONCLUSIVE),
         (1, sampled, FAIL),
     ]:
-        found = measure(Rate(seen, 200), name="seen-share", subject=Subject(split="test"))
+        subject = Subject(split="test")
+        found = measure(Rate(seen, 200), name="seen-share", subject=subject, better="lower")
         judgement = judged(results(found, check="data/leakage"), limits=[limit])
         assert only(judgement).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("better", "bound", "estimate"),
+    [
+        ("higher", {"at_most": 0.05}, RateDifference(120, 200, 195, 200)),
+        ("higher", {"below": 0.05}, RateDifference(120, 200, 195, 200)),
+        ("lower", {"at_least": -0.05}, RateDifference(195, 200, 120, 200)),
+        ("lower", {"above": -0.05}, RateDifference(195, 200, 120, 200)),
+        ("lower", {"at_least": -0.05, "exact": True}, RateDifference(195, 200, 120, 200)),
+    ],
+)
+def test_a_bound_on_the_good_side_alone_is_met_by_nothing(better, bound, estimate):
+    stated = {"measure": "bias/subgroup-gap:accuracy", "why": "x"}
+    limit = Limit(id="turned", **stated, **bound)
+    found = measure(estimate, scale="difference", better=better)
+    judgement = judged(found, limits=[limit])
+    assert judgement.verdict is only(judgement).verdict is INCONCLUSIVE
+    assert (only(judgement).needed, only(judgement).leaning) == (None, None)
+    # Beside a limit on the side of harm it is one of two, and with none of them better it may be.
+    harm = {"at_least": -0.5} if better == "higher" else {"at_most": 0.5}
+    both = judged(found, limits=[limit, Limit(id="harm", **stated, **harm)])
+    assert both.verdict is PASS
+    neither = dataclasses.replace(found, better="none")
+    assert judged(neither, limits=[limit]).verdict is PASS
+
+
+def test_a_bound_on_the_good_side_may_be_broken():
+    limit = Limit(id="turned", measure="bias/subgroup-gap:accuracy", at_most=0.05, why="x")
+    found = measure(RateDifference(195, 200, 120, 200), scale="difference")
+    assert only(judged(found, limits=[limit])).verdict is FAIL
 
 
 def test_a_strict_limit_is_not_met_at_its_bound():
@@ -447,7 +483,8 @@ GATES = {"open": Normal(0.6, 0.05), "shut": Normal(0.01, 0.02), "undecided": Nor
 )
 def test_gates(gate, worth, verdict):
     about = Subject.of(attribute="phone", split="test")
-    found = [measure(RateDifference(*WORTH[worth]), name="accuracy-worth", subject=about)]
+    lost = RateDifference(*WORTH[worth])
+    found = [measure(lost, name="accuracy-worth", subject=about, better="lower")]
     if gate == "unmeasured":
         found.append(Unmeasured("association", about, "One phone only.", "Add another."))
     elif gate == "other":

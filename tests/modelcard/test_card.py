@@ -287,6 +287,18 @@ def test_the_factors_are_all_groups_that_were_compared(failing):
         assert markdown(shortened(group, 60)) in line or " more" in line, line
 
 
+def test_images_that_are_in_no_group_are_counted_beside_the_groups(failing, card):
+    assert "in no group" not in card
+    first, *others = failing.datasets
+    attribute = dataclasses.replace(first.attributes[0], missing=7)
+    first = dataclasses.replace(first, attributes=(attribute, *first.attributes[1:]))
+    told = model_card(dataclasses.replace(failing, datasets=(first, *others)))
+    (line,) = (line for line in told.splitlines() if "in no group" in line)
+    assert line.startswith(f"- {attribute.name} (")
+    counted = f"7 of {first.n:,} {first.split} images"
+    assert line.endswith(f"; in no group, and compared with none: {counted}")
+
+
 def test_what_n_counts_is_told_with_the_units_and_no_name_of_a_key(failing, card):
     assert "n counts images, objects, answers or rooms." in card
     told = card.partition("\n# Model card")[2]

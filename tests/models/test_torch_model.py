@@ -240,6 +240,14 @@ def test_a_pickle_with_code_is_refused_and_nothing_of_it_runs(
     assert not mark.exists()
 
 
+def test_a_file_saved_in_training_mode_says_what_to_do_where_it_runs(tiny, folder):
+    saved = folder / "training.pt"
+    torch.jit.save(torch.jit.script(Net().train()), str(saved))
+    (note,) = with_code(tiny, saved).facts.notes
+    assert note.startswith("The file was saved in training mode and is measured in evaluation")
+    assert with_code(tiny, as_file("scripted", folder)).facts.notes == ()
+
+
 def test_code_is_run_only_when_trusted(tiny, folder):
     (folder / "net.py").write_text(
         f"open({str(folder / 'ran')!r}, 'w').close()\n{CODE}", encoding="utf-8"

@@ -10,6 +10,7 @@ import pytest
 
 from auditor.findings import Finding, Measure, Question, Side, Subject, Verdict, finding_id
 from auditor.record import AuditRecord
+from auditor.record.audit_record import GroupCount
 from auditor.record.files import record_digest
 from auditor.reports.action_plan import action_plan
 from auditor.reports.answers import _shares
@@ -160,6 +161,72 @@ def test_when_nobody_is_shown_to_be_hurt_page_one_says_how_much_is_open(clean):
     harm = one(clean).harms[0]
     assert harm.what == "No group shown"
     assert "not decided" in harm.figures
+
+
+def test_groups_that_no_limit_is_about_are_not_said_to_be_within_one(clean):
+    free = tuple(
+        dataclasses.replace(f, verdict=None, limit=None, leaning=None) for f in clean.findings
+    )
+    harm = one(dataclasses.replace(clean, findings=free)).harms[0]
+    assert harm.what == "Not judged"
+    assert harm.figures.endswith(" comparisons of groups; the policy sets no limit on any of them")
+    assert harm.refs
+    order = ordered(clean)
+    judged = next(f for f in clean.findings if f.verdict is Verdict.PASS
+                  and order.answers(f, Question.MEASURED) and order.measure(f))  # fmt: skip
+    mixed = (f if f.id == judged.id else g for f, g in zip(clean.findings, free, strict=True))
+    harm = one(dataclasses.replace(clean, findings=tuple(mixed))).harms[0]
+    assert harm.what == "No group shown"
+    assert re.fullmatch(
+        "1 comparison of groups; none shown to be worse than the limits allow; "
+        r"\d+ more without a limit",
+        harm.figures,
+    )
+
+
+def test_images_that_are_in_no_group_are_told_where_groups_were_compared(clean):
+    def told(share):
+        datasets = []
+        for dataset in clean.datasets:
+            first, *rest = dataset.attributes
+            first = dataclasses.replace(first, missing=round(share * dataset.n))
+            datasets.append(dataclasses.replace(dataset, attributes=(first, *rest)))
+        record = dataclasses.replace(clean, datasets=tuple(datasets))
+        (why,) = [q.why for q in one(record).questions if q.question.endswith("per group?")]
+        return first.name, dataset, why
+
+    name, _, why = told(0.3)
+    test = next(d for d in clean.datasets if d.split == "test")
+    missing = f"of {ordered(clean).telling.shown(name)}: {round(0.3 * test.n)} of {test.n:,} test"
+    assert f"Compared with none, being in no group {missing} images" in why
+    assert "train images" not in why
+    assert "Compared with none" not in told(0.005)[2]
+
+
+@pytest.mark.parametrize(
+    ("without", "more", "said"),
+    [
+        (1, 0, r"class “.+” \(no labelled image to test it on\); "),
+        (2, 0, r"classes “.+”, “.+” \(no labelled image to test them on\); "),
+        (1, 5, r"6 of \d+ classes \(no labelled image to test them on\); "),
+    ],
+)
+def test_classes_that_no_image_tests_come_first_of_what_is_not_tested(clean, without, more, said):
+    def lacking(dataset):
+        if dataset.split == "train":
+            return dataset
+        none = [dataclasses.replace(c, n=0, n_sound=0) for c in dataset.labels[:without]]
+        none += [GroupCount(f"more {i}", 0, 0) for i in range(more)]
+        return dataclasses.replace(dataset, labels=(*none, *dataset.labels[without:]))
+
+    assert "no labelled image" not in one(clean).not_tested
+    bare = dataclasses.replace(clean, datasets=tuple(map(lacking, clean.datasets)))
+    assert re.match(said, one(bare).not_tested)
+    # What is labelled where the model will run tests a class, too.
+    test = tuple(lacking(d) if d.split == "test" else d for d in clean.datasets)
+    labelled = any(d.split == "deployment" and d.has_labels for d in clean.datasets)
+    told = one(dataclasses.replace(clean, datasets=test)).not_tested
+    assert ("no labelled image" in told) is (more > 0 or not labelled)
 
 
 def test_the_four_questions_point_to_findings_that_exist(failing):

@@ -9,6 +9,7 @@ from auditor.judging.needed import MIN_UNITS
 from auditor.judging.policy import Limit
 from auditor.record import CheckResults
 from auditor.reports.ordering import ordered
+from auditor.reports.page_one import page_one
 from auditor.reports.reasons import needed_text, reason, remedy, summary, what_would_decide
 from auditor.stats import Rate
 
@@ -41,6 +42,23 @@ def test_too_few_units_says_how_many_are_there_and_how_many_are_needed(worlds):
     assert remedy(finding, order) == f"Add at least {MIN_UNITS - 4} units."
     (result,) = order.limits
     assert summary(result, order) == said
+
+
+def test_a_bound_on_the_good_side_alone_says_which_was_meant(worlds):
+    right = Measure("accuracy", Subject(split="test"), Rate(100, 200), "share", "higher", n=200,
+                    facts={"count": 100})  # fmt: skip
+    limit = Limit(id="turned", measure="performance/overall:accuracy", at_most=0.9, why="a")
+    record = worlds.record(CheckResults("performance/overall", (right,)), limits=(limit,))
+    order = ordered(record)
+    (finding,) = of(order, Verdict.INCONCLUSIVE, Measure)
+    kept = (
+        "The limit is at most 90%. The worst value would keep it: of this measure more is better."
+    )
+    assert reason(finding, order).endswith(kept)
+    assert remedy(finding, order) == (
+        "State in the policy what it must keep: a limit with `at_least`."
+    )
+    assert page_one(record, order).not_decided == ("accuracy",)
 
 
 def test_nothing_measured_says_why_and_what_to_do(order):
