@@ -20,17 +20,17 @@ class ImageDigests(Sequence[str]):
     `held` (n, 32) uint8 are their bytes, 0 where there is none.
     """
 
-    def __init__(self, held: np.ndarray, *, none: str = "") -> None:
+    def __init__(self, held: np.ndarray, *, none: str) -> None:
         self.held, self.none = held, none
 
     @classmethod
-    def of(cls, texts: Iterable[str], *, none: str = "") -> ImageDigests:
+    def of(cls, texts: Iterable[str], *, none: str) -> ImageDigests:
         """Those of texts, of 64 digits or `none`; raises ValueError for any other."""
         joined = b"".join(_NONE if text == none else _of_hex(text) for text in texts)
         return cls(np.frombuffer(joined, dtype=np.uint8).reshape(-1, _BYTES), none=none)
 
     @classmethod
-    def joined(cls, parts: Sequence[ImageDigests], *, none: str = "") -> ImageDigests:
+    def joined(cls, parts: Sequence[ImageDigests], *, none: str) -> ImageDigests:
         """Those of several, one after the other."""
         empty = np.empty((0, _BYTES), dtype=np.uint8)
         return cls(np.concatenate([empty, *(part.held for part in parts)]), none=none)
@@ -40,13 +40,13 @@ class ImageDigests(Sequence[str]):
         """Those of a column of text, or of one that `column` made."""
         kind = column.dtype
         if not isinstance(kind, pd.ArrowDtype):
-            return cls.of(column.fillna(""))
+            return cls.of(column.fillna(""), none="")
         held = pa.array(column.array)
         if isinstance(held, pa.ChunkedArray):
             held = held.combine_chunks()
         start = held.offset * _BYTES
         raw = np.frombuffer(held.buffers()[1], dtype=np.uint8)[start : start + len(held) * _BYTES]
-        return cls(raw.reshape(-1, _BYTES))
+        return cls(raw.reshape(-1, _BYTES), none="")
 
     def column(self) -> pd.Series:
         """As a column of a table, 32 bytes a row."""

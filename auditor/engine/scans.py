@@ -64,7 +64,7 @@ def _columns_of(
         if properties is not None:
             for i, name in enumerate(PROPERTY_NAMES):
                 properties[i, rows] = part[name].to_numpy()
-        pixels.append(ImageDigests.of(part["pixel_sha256"].to_pylist()))
+        pixels.append(ImageDigests.of(part["pixel_sha256"].to_pylist(), none=""))
         for name in _NAMES:
             named[name].append(part[name].combine_chunks().dictionary_encode())
         for name in _PLAIN:
@@ -75,7 +75,7 @@ def _columns_of(
         **{name: np.concatenate(parts) for name, parts in plain.items()},
         **{name: _coded(parts) for name, parts in named.items()},
     }
-    return found, ImageDigests.joined(pixels)
+    return found, ImageDigests.joined(pixels, none="")
 
 
 def _coded(parts: Sequence[pa.DictionaryArray]) -> pd.Series:

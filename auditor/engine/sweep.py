@@ -18,6 +18,7 @@ from auditor.data.annotations import ImageHeader
 from auditor.data.dataset import Dataset
 from auditor.data.donors import donor_rows
 from auditor.data.image_digests import ImageDigests
+from auditor.data.image_files import UNREADABLE
 from auditor.data.views import Donor
 from auditor.engine.answer_files import answered
 from auditor.engine.runner import Report, Runner, Threads
@@ -164,7 +165,7 @@ def sweep_split(
     files = _run_all(shards, task, runner or Threads(), store=store, predictors=predictors,
                      earlier=earlier, report=report, stage=f"{stage} {dataset.split}")  # fmt: skip
     whole = [f for f, shard in zip(files, shards, strict=True) if not shard.sparse]
-    digests = ImageDigests.joined([f.digests for f in whole])
+    digests = ImageDigests.joined([f.digests for f in whole], none=UNREADABLE)
     if earlier is None and digests != former:
         store.write_array(_digests_file(dataset, store), digests.held)
     return SweptSplit(
@@ -200,7 +201,9 @@ def _digests_file(dataset: Dataset, store: Store) -> Path:
 def _former_digests(dataset: Dataset, store: Store) -> ImageDigests:
     """Digests of a split's images as the last run into this store had them, or none."""
     path = _digests_file(dataset, store)
-    return ImageDigests(store.read_array(path)) if store.holds(path) else NO_DIGESTS
+    if not store.holds(path):
+        return NO_DIGESTS
+    return ImageDigests(store.read_array(path), none=UNREADABLE)
 
 
 class _Tasks(ShardTasks):

@@ -223,6 +223,22 @@ def decoded(monkeypatch):
     return found
 
 
+def test_images_that_are_not_there_are_known_by_that_in_every_sweep(own_rooms, worlds, tmp_path):
+    store = Store(tmp_path / "store")
+    for row in (7, 250):
+        Path(own_rooms.paths[row]).unlink()
+    first = swept(own_rooms, worlds, store, passes=EARLY, keep=True)
+    assert [first.digests[row] for row in (7, 250)] == ["unreadable", "unreadable"]
+    kinds = ("scan", "frames")
+    before = {path for path in all_bytes(store) if path.startswith(kinds)}
+    late = swept(own_rooms, worlds, store, passes=LATE, keep=True, earlier=first)
+    assert {path for path in all_bytes(store) if path.startswith(kinds)} == before
+    assert late.scans == first.scans
+    # As a later run reads what this one noted.
+    again = swept(own_rooms, worlds, Store(tmp_path / "store"), passes=EARLY, keep=True)
+    assert list(again.former) == list(first.digests)
+
+
 def repaint(dataset, row, brightness):
     Image.fromarray(np.full((12, 10, 3), brightness, np.uint8)).save(dataset.paths[row])
 
