@@ -19,7 +19,6 @@ from auditor.data.dataset import Dataset
 from auditor.data.donors import donor_rows
 from auditor.data.image_digests import ImageDigests
 from auditor.data.image_files import UNREADABLE
-from auditor.data.views import Donor
 from auditor.engine.answer_files import answered
 from auditor.engine.runner import Report, Runner, Threads
 from auditor.engine.sampling import nested_order, sample_rows
@@ -150,8 +149,7 @@ def sweep_split(
     """
     order = nested_order(dataset, seed=spec.audit.seed)
     takes = [sample_rows(order, p.sample, sound=sound) for p in passes]
-    given = _donors(dataset, {p.view.donor for p in passes}, spec, earlier)
-    donors = [given.get(p.view.donor) for p in passes]
+    donors = _donors(dataset, passes, spec, earlier)
     former = _former_digests(dataset, store) if earlier is None else earlier.former
     shards = _shards(len(dataset), takes, kept=earlier is not None and keep_frames)
 
@@ -201,9 +199,8 @@ def _digests_file(dataset: Dataset, store: Store) -> Path:
 def _former_digests(dataset: Dataset, store: Store) -> ImageDigests:
     """Digests of a split's images as the last run into this store had them, or none."""
     path = _digests_file(dataset, store)
-    if not store.holds(path):
-        return NO_DIGESTS
-    return ImageDigests(store.read_array(path), none=UNREADABLE)
+    held = store.holds(path)
+    return ImageDigests(store.read_array(path), none=UNREADABLE) if held else NO_DIGESTS
 
 
 class _Tasks(ShardTasks):
@@ -312,17 +309,19 @@ def assemble(swept: SweptPass, kind: str, *, store: Store) -> np.ndarray:
 
 
 def _donors(
-    dataset: Dataset, kinds: set[Donor | None], spec: AuditSpec, earlier: SweptSplit | None
-) -> dict[Donor | None, np.ndarray]:
-    """The row of each image's donor (n,), by kind of donor; {} where no frames were kept."""
+    dataset: Dataset, passes: Sequence[Pass], spec: AuditSpec, earlier: SweptSplit | None
+) -> list[np.ndarray | None]:
+    """For each pass the row of each image's donor (n,); None without one, or without frames."""
+    kinds = [p.view.donor for p in passes]
     if earlier is None:
-        return {}
+        return [None] * len(kinds)
     usable = earlier.scan()["readable"].to_numpy(dtype=bool)
-    return {
+    rows = {
         kind: donor_rows(dataset, kind, usable=usable, seed=spec.audit.seed)
-        for kind in kinds
+        for kind in set(kinds)
         if kind is not None
     }
+    return [None if kind is None else rows[kind] for kind in kinds]
 
 
 def _task(

@@ -35,6 +35,7 @@ from auditor.models.torch_export import exported, float_weights
 from auditor.models.torch_gradients import input_gradients
 from auditor.models.torch_head import Head, HeadTap, find_head, named_head
 from auditor.models.torch_layers import ending_of_layers, torch_architecture, trace
+from auditor.models.torch_settled import device_of, mode_note, settled
 from auditor.models.torch_stated import stated_by_torch
 from auditor.models.torch_weights import (
     load_exported_program,
@@ -217,47 +218,24 @@ def open_torch(
         )
         checkpoint = replace(checkpoint, notes=notes)
     stated = stated_by_torch(path, format, checkpoint)
-    device = _device(model.device)
-    as_saved = _mode_note(module) if format == "torchscript" else ""
-    module = _settled(module, model.input, device=device, exported=format == "pt2")
+    device = device_of(model.device)
+    as_saved = mode_note(module) if format == "torchscript" else ""
+    module = settled(module, model.input, device=device, exported=format == "pt2")
     require_task(stated, path.name, task=model.task)
     plan = _plan_of(
         path, module, format=format, model=model, classes=classes, renamed=renamed,
         own=OwnDecoder.of(model.head, classes, folder, trust_code=trust_code), device=device,
     )  # fmt: skip
     background = None if model.head is not None else model.output_spec.background
+    told = (as_saved, stated.note(classes, background=background))
     facts = replace(
         plan.facts,
         classes=audited_classes(classes, renamed),
-        notes=(
-            *checkpoint.notes,
-            *filter(None, [as_saved, stated.note(classes, background=background)]),
-        ),
+        notes=(*checkpoint.notes, *filter(None, told)),
         listed_classes=stated.order_of(classes, background=background),
     )
     code = code_digest(model, folder) if format not in ("torchscript", "pt2") else ""
     return TorchPredictor(module, replace(plan, facts=facts, code=code), input=model.input)
-
-
-def _mode_note(module: nn.Module) -> str:
-    """What a file that was saved in training mode asks of whoever runs it; empty for others."""
-    if not any(part.training for part in module.modules()):
-        return ""
-    return (
-        "The file was saved in training mode and is measured in evaluation mode. Where it runs, "
-        "call `eval()` after loading it: without that it may drop and normalise as in training."
-    )
-
-
-def _settled(module: nn.Module, input: InputSpec, *, device: str, exported: bool) -> nn.Module:
-    """The module as it will run: on its device, evaluating, its weights without gradients."""
-    if not exported:  # exported programs refuse it: their mode was fixed at export
-        module.eval()
-    if input.dtype in ("float16", "float64"):
-        module = module.half() if input.dtype == "float16" else module.double()
-    for parameter in module.parameters():  # not all at once: TorchScript does not offer that
-        parameter.requires_grad_(False)
-    return module.to(device)
 
 
 def _plan_of(
@@ -405,9 +383,3 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
 def _facts(name: str, shape: tuple[int | None, ...], tensor: torch.Tensor) -> TensorFacts:
     dtype = str(tensor.dtype).removeprefix("torch.").replace("float32", "float")
     return TensorFacts(name, shape, f"tensor({dtype})")
-
-
-def _device(wanted: str) -> str:
-    if wanted.startswith("cuda") and torch.cuda.is_available():
-        return wanted
-    return "cpu"
