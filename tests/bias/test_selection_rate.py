@@ -232,7 +232,10 @@ def test_nine_images_are_too_few(worlds):
     assert [m.facts["most_spared"] for m in ratios] == pytest.approx([0.8] * 2)
 
 
-@pytest.mark.parametrize(("group", "said"), [("only", "one group, only (g)"), ("", "has a value")])
+@pytest.mark.parametrize(
+    ("group", "said"),
+    [("only", "one group, only (g)"), ("", "is in a group of g: its values are missing.")],
+)
 def test_one_group_or_none_is_a_reason(worlds, group, said):
     dataset = worlds.dataset(np.zeros(50, int), attributes={"g": ("sensitive", [group] * 50)})
     spec = worlds.spec(consequences=ADVERSE)
