@@ -195,7 +195,7 @@ def _coded(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _in_codes(column: pd.Series) -> pd.Series:
-    codes, seen = pd.factorize(column, use_na_sentinel=False)
+    codes, seen = pd.factorize(column.fillna(MISSING_GROUP))
     held = pd.Categorical.from_codes(codes, pd.Index(seen, dtype=object))
     return pd.Series(held, index=column.index)
 

@@ -34,6 +34,15 @@ def test_a_frame_whose_rows_are_numbered_otherwise_keeps_its_names(dataset):
     assert again.units.tolist() == dataset.units.tolist()
 
 
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_what_is_missing_has_no_name(dataset, missing):
+    columns = {"attribute:light": ["a", missing, "b"] * 2, "unit": ["u", "v", missing] * 2}
+    found = replace(dataset, frame=dataset.frame.assign(**columns))
+    assert found.groups("light").tolist() == ["a", "", "b"] * 2
+    alone = [f"image:{found.image_ids[i]}" for i in (2, 5)]
+    assert found.units.tolist() == ["u", "v", alone[0], "u", "v", alone[1]]
+
+
 def test_a_name_is_held_once(dataset):
     many = dataset.take(np.tile(np.arange(6), 20_000))
     assert isinstance(many.frame["unit"].dtype, pd.CategoricalDtype)
