@@ -158,7 +158,8 @@ def shots_of_drives(path: Path, n: int, *, seed: int) -> list[Pixels]:
 def pairs_of(images: list[Pixels], formats: list[str]) -> tuple[set[tuple[int, int]], int]:
     images = [np.ascontiguousarray(image) for image in images]
     scan = pd.DataFrame(
-        {"readable": True, "sha256": str(i), "format": kind, **properties(image),
+        {"readable": True, "sha256": hashlib.sha256(str(i).encode()).hexdigest(),
+         "format": kind, **properties(image),
          "pixel_sha256": hashlib.sha256(image.tobytes() + str(image.shape).encode()).hexdigest(),
          "thumbnail": thumbnail(image).tobytes()}
         for i, (image, kind) in enumerate(zip(images, formats, strict=True))
@@ -254,9 +255,11 @@ def thumbnails_of(world: str, n: int) -> tuple[Prints, Callable[[int], Pixels]]:
         if world == "moving scene":
             part = part + 8 * fields(m, rng, side=THUMBNAIL)[..., None]
         cells[start : start + m] = np.clip(np.rint(part), 0, 255)
-    names = np.arange(n).astype(str)
-    ones, yes = np.ones(n), np.ones(n, dtype=bool)
-    known = Prints(names, names, cells, blockiness=ones, stored=ones, comparable=yes)
+    numbers, ones, yes = np.arange(n), np.ones(n), np.ones(n, dtype=bool)
+    known = Prints(
+        numbers, numbers, cells, blockiness=ones, stored=ones, comparable=yes,
+        named=list(map(str, range(n))),
+    )  # fmt: skip
     return known, lambda position: noisy(large, 4, np.random.default_rng(position))
 
 
