@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -79,10 +79,6 @@ class ImageDigests(Sequence[str]):
             return ImageDigests(self.held[at], none=self.none)
         found = self.held[at].tobytes()
         return self.none if found == _NONE else found.hex()
-
-    def __iter__(self) -> Iterator[str]:
-        for at in range(len(self)):
-            yield self[at]
 
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, ImageDigests) and np.array_equal(self.held, other.held)

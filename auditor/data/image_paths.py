@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -72,10 +72,6 @@ class ImagePaths(Sequence[str]):
             return self.take(at)
         row = int(self.rows[at])
         return f"{self.heads[self.codes[at]]}{self.names[at] if row < 0 else row}"
-
-    def __iter__(self) -> Iterator[str]:
-        for at in range(len(self)):
-            yield self[at]
 
 
 def _parts(path: str, name: str) -> tuple[str, int, str | None]:

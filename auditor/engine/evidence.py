@@ -89,6 +89,13 @@ class Gathered:
         """Mask over a split's rows: images that could be decoded."""
         return self.scans[split]["readable"].to_numpy(dtype=bool)
 
+    def images(self, split: str, rows: np.ndarray) -> Dataset:
+        """Some images of a split, one dataset for whoever asks for the same ones."""
+        key = split, hashlib.sha256(rows.tobytes()).digest()
+        if key not in self.parts:
+            self.parts[key] = self.available.datasets[split].take(rows)
+        return self.parts[key]
+
 
 @dataclass(frozen=True)
 class _Declared:
@@ -166,7 +173,7 @@ class CheckEvidence(_Declared):
         dataset = self.gathered.available.datasets[split]
         if part != "sound":
             return dataset
-        return self._images(split, np.flatnonzero(self._keep(split)))
+        return self.gathered.images(split, np.flatnonzero(self._keep(split)))
 
     def scored(
         self,
@@ -238,7 +245,7 @@ class CheckEvidence(_Declared):
         keep = self._taken(wanted, swept, part)
         if not keep.any():
             raise _nothing_left(self.gathered.soundness, wanted.split)
-        dataset = self._images(wanted.split, swept.rows[keep])
+        dataset = self.gathered.images(wanted.split, swept.rows[keep])
         return dataset, swept.scored()[keep].reset_index(drop=True)
 
     def answers(
@@ -259,7 +266,7 @@ class CheckEvidence(_Declared):
         keep = self._taken(wanted, swept, part)
         if not keep.any():
             raise _nothing_left(self.gathered.soundness, wanted.split)
-        dataset = self._images(wanted.split, swept.rows[keep])
+        dataset = self.gathered.images(wanted.split, swept.rows[keep])
         return Outcomes(dataset, probabilities if keep.all() else probabilities[keep])
 
     def embedding(self, split: str = "test", *, part: str = "sound") -> ManyRows:
@@ -324,14 +331,6 @@ class CheckEvidence(_Declared):
             dataset = self.gathered.available.datasets[split]
             known[split] = nested_order(dataset, seed=self.spec.audit.seed)
         return known[split]
-
-    def _images(self, split: str, rows: np.ndarray) -> Dataset:
-        """Some images of a split, one dataset for whoever asks for the same ones."""
-        known = self.gathered.parts
-        key = split, hashlib.sha256(rows.tobytes()).digest()
-        if key not in known:
-            known[key] = self.gathered.available.datasets[split].take(rows)
-        return known[key]
 
     def _keep(self, split: str) -> np.ndarray:
         return self.gathered.soundness.keep(split)

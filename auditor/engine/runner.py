@@ -85,7 +85,7 @@ class Threads:
                     under_way[begun] = place
 
             try:
-                # One more than is worked on waits, so that no thread does.
+                # As many wait as are worked on, so that no thread does.
                 begin(2 * self.workers)
                 while under_way:
                     finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
