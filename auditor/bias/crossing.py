@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from auditor.comparing.groups import Grouping, compact
+from auditor.comparing.groups import Grouping
 from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.findings import Subject
 from auditor.scoring.comparison import MIN_UNITS, has_few_units, units_by_group
 from auditor.scoring.rows import Rows
+from auditor.stats.codes import compact
 
 
 @dataclass(frozen=True)

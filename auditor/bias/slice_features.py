@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from auditor.contract import ManyRows
 from auditor.data.dataset import MISSING_GROUP, Attribute, Dataset
+from auditor.data.image_names import ImageNames
 from auditor.data.scan import PROPERTY_NAMES
 from auditor.findings import RowKind
 from auditor.scoring.comparison import MIN_UNITS
@@ -54,7 +55,7 @@ class Looked(Protocol):
     def classes(self) -> tuple[str, ...]: ...
 
     @property
-    def image_ids(self) -> np.ndarray: ...
+    def image_ids(self) -> ImageNames: ...
 
     @property
     def attributes(self) -> tuple[Attribute, ...]: ...
@@ -101,10 +102,11 @@ class Described:
     values: Floats
 
 
-def described(outcomes: Looked, scan: pd.DataFrame) -> Described:
+def described(outcomes: Looked, scan: pd.DataFrame, places: np.ndarray) -> Described:
     """Groups of every attribute, and the properties of the images that vary.
 
-    `scan` has one row an image, found by its id. Unknown properties get the median.
+    `scan` has one row an image, `places` (n,) say which are theirs. Unknown properties get the
+    median.
     """
     columns: dict[Feature, Floats] = {}
     # What is left of a group beside a slice of it may be a small cell: none is told of slices.
@@ -117,16 +119,15 @@ def described(outcomes: Looked, scan: pd.DataFrame) -> Described:
             # Few images of a group cannot be a slice; hundreds of such groups would cost much.
             if (of == group).sum() >= MIN_UNITS:
                 columns[Feature(attribute.name, group, other)] = (of == group).astype(np.float64)
-    for name, values in image_properties(outcomes.image_ids, scan).items():
+    for name, values in image_properties(scan, places).items():
         columns[Feature(name)] = values
     empty: Floats = np.empty((len(outcomes), 0))
     stacked = np.column_stack(list(columns.values())) if columns else empty
     return Described(tuple(columns), stacked)
 
 
-def image_properties(image_ids: np.ndarray, scan: pd.DataFrame) -> Mapping[str, Floats]:
-    """Each property that varies, in the order of `image_ids`; the median where it is unknown."""
-    places = pd.Index(scan["image_id"]).get_indexer(pd.Index(image_ids))
+def image_properties(scan: pd.DataFrame, places: np.ndarray) -> Mapping[str, Floats]:
+    """Each property that varies, of the rows `places`; the median where it is unknown."""
     assert (places >= 0).all(), "an image is in no scan"
     found: dict[str, Floats] = {}
     for name in PROPERTY_NAMES:

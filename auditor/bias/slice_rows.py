@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.data.dataset import Attribute, Dataset
+from auditor.data.image_names import ImageNames
 from auditor.findings import RowKind
 from auditor.scoring.rows import Rows
 
@@ -42,7 +43,7 @@ class ScoredRows:
         return self.rows.classes
 
     @property
-    def image_ids(self) -> np.ndarray:
+    def image_ids(self) -> ImageNames:
         return self.rows.image_ids
 
     @property

@@ -186,7 +186,11 @@ class Slices(Check):
             yield _too_few(found, unit, of)
             return
         half = first_half(len(known), unit=unit, stratum=known.alike[0], rng=rng)
-        told = described(known, evidence.scan("test"))
+        told = described(
+            known,
+            evidence.scan("test"),
+            evidence.dataset("test").image_ids.places_of(known.image_ids),
+        )
         seen = None
         if isinstance(known, Outcomes) and evidence.has(_EMBEDDING):
             embedding = evidence.embedding("test")

@@ -107,7 +107,7 @@ class Images(Check):
                     yield from _unused(scan, split)
                 yield _formats(scan, split)
                 if not scan["readable"].all():
-                    yield _unreadable(scan, split)
+                    yield _unreadable(scan, dataset)
 
 
 def _shares(scan: pd.DataFrame, dataset: Dataset, split: str) -> Iterator[Result]:
@@ -155,7 +155,7 @@ def _minority_colours(scan: pd.DataFrame) -> pd.Series:
 def _formats(scan: pd.DataFrame, split: str) -> Table:
     readable = scan[scan["readable"].astype(bool)]
     kinds = readable.groupby(["format", "mode", "bits"], as_index=False).agg(
-        images=("image_id", "size"), width=("width", "median"), height=("height", "median")
+        images=("readable", "size"), width=("width", "median"), height=("height", "median")
     )
     kinds = kinds.sort_values(["images", "format", "mode"], ascending=[False, True, True])
     return Table(
@@ -173,11 +173,12 @@ def _formats(scan: pd.DataFrame, split: str) -> Table:
     )
 
 
-def _unreadable(scan: pd.DataFrame, split: str) -> Table:
-    failing = scan[~scan["readable"].astype(bool)]
+def _unreadable(scan: pd.DataFrame, dataset: Dataset) -> Table:
+    split, failing = dataset.split, ~scan["readable"].to_numpy(dtype=bool)
+    reasons = scan["error"][failing].astype(str)
     return Table(
         id=f"data-images-unreadable-{split}",
         title=f"{split.capitalize()} images that cannot be read",
         columns=(Column("image"), Column("reason")),
-        rows=tuple(zip(failing["image_id"].astype(str), failing["error"].astype(str), strict=True)),
+        rows=tuple(zip(dataset.image_ids[failing], reasons, strict=True)),
     )

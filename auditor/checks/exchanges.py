@@ -12,7 +12,9 @@ import pandas as pd
 
 from auditor.comparing.pairs import Pair
 from auditor.contract import Evidence
+from auditor.data.dataset import Dataset
 from auditor.data.donors import donor_rows
+from auditor.data.image_names import ImageNames
 from auditor.data.views import Donor
 from auditor.findings import Measure, Side, Subject, Unmeasured
 from auditor.scoring.comparison import count_units, too_few, worst_first
@@ -22,9 +24,10 @@ from auditor.stats import crossed_paired_difference, mean, rate
 
 @dataclass(frozen=True)
 class Donors:
-    """Who gave to each image of a split: its unit by the id of the image that was given to."""
+    """Who gave to each image of a split: `rows` (n,) are the positions of the donors, -1: none."""
 
-    unit_of: Mapping[str, str]
+    dataset: Dataset
+    rows: np.ndarray
 
     @classmethod
     def of(cls, evidence: Evidence, kind: Donor) -> Donors:
@@ -32,13 +35,15 @@ class Donors:
         dataset = evidence.dataset("test", part="as-given")
         usable = evidence.scan("test", part="as-given")["readable"].to_numpy(dtype=bool)
         rows = donor_rows(dataset, kind, usable=usable, seed=evidence.spec.audit.seed)
-        units = dataset.image_ids if dataset.units is None else dataset.units
-        given = rows >= 0
-        return cls(dict(zip(dataset.image_ids[given], units[rows[given]], strict=True)))
+        return cls(dataset, rows)
 
-    def units(self, image_ids: np.ndarray) -> np.ndarray:
+    def units(self, image_ids: ImageNames) -> np.ndarray:
         """The unit of the donor of each image, (n,) of str."""
-        return np.array([self.unit_of[image] for image in image_ids], dtype=object)
+        donors = self.rows[self.dataset.image_ids.places_of(image_ids)]
+        assert (donors >= 0).all(), "an image that was given to has no donor"
+        units = self.dataset.units
+        found: np.ndarray = self.dataset.image_ids[donors] if units is None else units[donors]
+        return found
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Exchanged:
         pair = Pair.of(same, other)
         ids = pair.first.image_ids
         return cls(
-            image_ids=ids,
+            image_ids=np.asarray(ids),
             labels=pair.first.dataset.labels,
             same=pair.first.right,
             other=pair.second.right,

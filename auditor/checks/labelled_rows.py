@@ -114,7 +114,7 @@ def of_objects(rows: Rows) -> LabelledRows:
     """Objects to be found and their classes; the score is 1 for those found."""
     told = rows.by_label().with_truth
     assert isinstance(told.presence, OneHot)
-    units = told.image_ids if told.units is None else told.units
+    units = np.asarray(told.image_ids) if told.units is None else told.units
     return LabelledRows(
         "class", told.dataset, told.classes, told.presence.truth, told.right,
         told.right.astype(np.float64), told.confidence, units, of="object",

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
-import pandas as pd
 
 from auditor.contract import Check, ClassScores, Evidence, LiveModel, Need, Predictions, Words
 from auditor.data.class_maps import LEAST_SHARE
@@ -113,7 +112,7 @@ class Consistency(Check):
         yield from _compared("repeat", base, again, ids, point)
         if evidence.has(_SCORES):
             measured = evidence.answers("test")
-            at = pd.Index(measured.image_ids).get_indexer(ids)
+            at = measured.image_ids.places_of(ids)
             start = Prediction(np.asarray(measured.probabilities)[at])
             yield from _compared("end", start, [base, again[-1]], ids, point)
         else:
@@ -144,7 +143,7 @@ def _at_the_end(evidence: Evidence, base: Prediction, ids: np.ndarray) -> Measur
     """
     rows = evidence.scored("test", of="image")
     assert isinstance(rows.presence, Several)
-    said = rows.presence.answers[pd.Index(rows.image_ids).get_indexer(ids)]
+    said = rows.presence.answers[rows.image_ids.places_of(ids)]
     if evidence.spec.model.gives_boxes:
         point = evidence.spec.model.point.confidence
         now = class_counts(base, n_classes=len(rows.classes), confidence=point)

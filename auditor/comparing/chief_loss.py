@@ -12,6 +12,7 @@ from auditor.comparing.pairs import Pair
 from auditor.contract import Evidence
 from auditor.contract.passes import PassKeys
 from auditor.contract.quantity_words import title_of
+from auditor.data.image_names import ImageNames
 from auditor.findings import Measured, Subject, Unmeasured
 from auditor.scoring.comparison import worst_first
 from auditor.scoring.quantities import Quantity
@@ -38,10 +39,10 @@ class Chief:
         """What the quantity is called at the head of a sentence."""
         return title_of(self.rows.headline if self.value is None else self.value.name)
 
-    def over(self, image_ids: np.ndarray) -> Quantity:
+    def over(self, image_ids: ImageNames) -> Quantity:
         """The value of a set for these images alone; EmptySetError where they hold nothing."""
         assert self.value is not None
-        keep = np.isin(self.rows.image_ids.astype(str), image_ids.astype(str))
+        keep = image_ids.places_of(self.rows.image_ids) >= 0
         return replace(self.value, values=self.value.over(keep), of_set=None)
 
 

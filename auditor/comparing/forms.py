@@ -17,6 +17,7 @@ from auditor.comparing.by_group import measure_cells
 from auditor.comparing.pairs import Pair
 from auditor.contract import AS_GIVEN, Available, Evidence, LabelledSplits, Pass
 from auditor.data.dataset import MISSING_GROUP, Attribute
+from auditor.data.image_names import ImageNames
 from auditor.findings import (
     Cell,
     Column,
@@ -211,7 +212,7 @@ def _calibration(form: Form) -> Iterator[Measured]:
     if form.sureness is None:
         return
     name, subject, pair = "calibration-lost", form.subject(), form.images
-    known = set(pair.first.image_ids)
+    known = pair.first.image_ids
     sides = [_of_images(rows, known) for rows in form.sureness]
     few = too_few(
         name,
@@ -253,11 +254,11 @@ def _sureness(first: Rows, second: Rows) -> tuple[Sureness, Sureness]:
 
 
 def _owner(rows: Rows) -> np.ndarray:
-    return rows.image_ids if rows.unit_codes is None else rows.unit_codes
+    return np.asarray(rows.image_ids) if rows.unit_codes is None else rows.unit_codes
 
 
-def _of_images(rows: Rows, known: set[str]) -> Rows:
-    keep = np.array([image in known for image in rows.image_ids], dtype=bool)
+def _of_images(rows: Rows, known: ImageNames) -> Rows:
+    keep = known.places_of(rows.image_ids) >= 0
     return rows if keep.all() else rows.take(keep)
 
 
@@ -345,8 +346,7 @@ def _most_affected(form: Form) -> Iterator[Table]:
     """The images that lose most: right rows of each, and its own score where the task has one."""
     pair = form.pair
     ids = form.images.first.image_ids
-    place = {image: i for i, image in enumerate(ids)}
-    at = np.array([place.get(image, -1) for image in pair.first.image_ids], dtype=np.int64)
+    at = ids.places_of(pair.first.image_ids)
     kept, n = at >= 0, len(ids)
     right = [
         np.bincount(at[kept], weights=side.right[kept], minlength=n)

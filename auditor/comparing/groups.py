@@ -13,6 +13,7 @@ from auditor.data.dataset import MISSING_GROUP, Attribute
 from auditor.findings import Subject, Unmeasured
 from auditor.scoring.comparison import count_units, has_few_units, too_few, units_by_group
 from auditor.scoring.rows import Rows
+from auditor.stats.codes import compact
 
 
 @dataclass(frozen=True)
@@ -206,12 +207,6 @@ def _groupings(rows: Rows) -> Iterator[Grouping]:
             conditions={n: c for n, c in conditions.items() if n != attribute.name},
             latest=latest,
         )
-
-
-def compact(codes: np.ndarray) -> np.ndarray:
-    """Whole numbers in as few bytes as hold them; to be counted with, they need all eight."""
-    least = min(int(codes.min(initial=0)), -1 - int(codes.max(initial=0)))
-    return codes.astype(np.min_scalar_type(least))
 
 
 def condition_codes(rows: Rows) -> dict[str, np.ndarray]:

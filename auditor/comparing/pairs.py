@@ -32,8 +32,7 @@ class Pair:
         if first.of == "answer":
             raise ValueError("a pair of passes: found rows of answers, expected objects or images")
         first, second = first.with_truth, second.with_truth
-        place = {key: i for i, key in enumerate(second.keys)}
-        at = np.array([place.get(key, -1) for key in first.keys], dtype=np.int64)
+        at = second.keys.places_of(first.keys)
         if len(at) == len(second) and (at == np.arange(len(at))).all():
             return cls(first, second)
         return cls(first.take(at >= 0), second.take(at[at >= 0]))

@@ -50,6 +50,5 @@ def truth_strata(rows: Rows) -> Codes:
 
 def own_units(rows: Rows) -> Codes:
     """A code without gaps for the unit of each row, (n,); its image where no unit is named."""
-    names = rows.image_ids if rows.units is None else rows.units
-    found: Codes = np.unique(names.astype(str), return_inverse=True)[1]
-    return found
+    codes: Codes | None = rows.unit_codes
+    return rows.image_ids.codes() if codes is None else codes

@@ -115,8 +115,9 @@ class Evidence(Protocol):
         ...
 
     def scan(self, split: str, *, part: str = "sound") -> pd.DataFrame:
-        """One row an image: `auditor.data.scan.SCAN_COLUMNS` without thumbnails and digests.
+        """One row an image, in the order of ``dataset(split)``.
 
+        Columns are `auditor.data.scan.SCAN_COLUMNS` without names, thumbnails and digests.
         As-given has unreadable ones too.
         """
         ...

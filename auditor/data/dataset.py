@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from auditor.data.annotations import ImageHeader
+from auditor.data.image_names import ImageNames
 from auditor.data.image_paths import ImagePaths
 from auditor.data.truth import Truth
-from auditor.stats.codes import codes_of
+from auditor.stats.codes import codes_of, compact
 
 MISSING_GROUP = ""
 """The group of images whose attribute has no value."""
 
 _NAMES = ("unit", "annotator")
+_INDICES = ("label", "gold")
+_NO_NAMES = ImageNames.of(())
+_NO_PATHS = ImagePaths.of((), names=())
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,15 @@ class Attribute:
 class Dataset:
     """The images of one split, in manifest order.
 
-    `frame` has one row an image and the columns ``image_id`` (str, unique), ``path`` (str,
-    absolute, for `auditor.data.image_files`; never enters a record; held in parts, see `paths`),
-    ``label`` (int64 class index, -1 where there is none), ``unit`` and ``annotator`` (str, ""
+    `image_ids` are their names (unique), `paths` where they lie (absolute, for
+    `auditor.data.image_files`; they never enter a record). `frame` has one row an image and the
+    columns ``label`` (class index, -1 where there is none), ``unit`` and ``annotator`` (str, ""
     where missing), ``time`` (datetime64, NaT where missing), and for each attribute
     ``attribute:NAME`` (str group, `MISSING_GROUP` where missing). Where the spec names them:
-    ``rating:NAME`` for each of `annotators` and ``gold`` (int64 class index, -1 where that hand
-    did not label the image). Units, annotators and groups are held as codes (pandas'
-    ``category``): a name that a million images have is held once.
+    ``rating:NAME`` for each of `annotators` and ``gold`` (class index, -1 where that hand did not
+    label the image). A frame may be given with the columns ``image_id`` and ``path`` in place of
+    `image_ids` and `paths`. What a million images have is held once, or in few bytes: units,
+    annotators and groups as codes (pandas' ``category``), class indices as small numbers.
     Of detectors' and segmenters' images ``width``, ``height`` (as stored, 0 where they cannot be
     opened) and ``orientation`` are known before they are decoded, and `truth` is what is annotated
     in them, None where nothing is; `has_labels` then says whether anything is. Groups of
@@ -79,28 +84,29 @@ class Dataset:
     object_attributes: tuple[Attribute, ...] = ()
     drawn_by: Mapping[str, Truth] = field(default_factory=dict)
     drawn_gold: Truth | None = None
+    image_ids: ImageNames = _NO_NAMES
+    paths: ImagePaths = _NO_PATHS
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "frame", _coded(self.frame))
+        frame = self.frame
+        if "image_id" in frame:
+            object.__setattr__(self, "image_ids", ImageNames.of(frame["image_id"].to_numpy()))
+        if "path" in frame:
+            paths = ImagePaths.of(frame["path"], names=self.image_ids)
+            object.__setattr__(self, "paths", paths)
+        object.__setattr__(self, "frame", _coded(frame))
 
     def __len__(self) -> int:
         return len(self.frame)
-
-    @cached_property
-    def image_ids(self) -> np.ndarray:
-        """Id of each image as str, shape (n,); read-only."""
-        names = self.frame["image_id"].to_numpy(dtype=object)
-        names.flags.writeable = False
-        return names
 
     @property
     def labels(self) -> np.ndarray:
         """Class index of each image, -1 where there is none; shape (n,), int64."""
         return self.frame["label"].to_numpy(dtype=np.int64)
 
-    @cached_property
+    @property
     def units(self) -> np.ndarray | None:
-        """Unit of each image as str, shape (n,), read-only; None when the manifest names no unit.
+        """Unit of each image as str, shape (n,); None when the manifest names no unit.
 
         An image without one is a unit of its own: taken together, such images would be one unit.
         """
@@ -108,21 +114,17 @@ class Dataset:
             return None
         named = _names(self.frame["unit"])
         alone = np.flatnonzero(named == "")
-        if len(alone):
-            named = named.copy()
-            named[alone] = [f"image:{image}" for image in self.image_ids[alone]]
-            named.flags.writeable = False
+        named[alone] = [f"image:{image}" for image in self.image_ids[alone]]
         return named
 
-    @cached_property
+    @property
     def unit_codes(self) -> np.ndarray | None:
         """An integer for the unit of each image, (n,), rising with its name; None without units."""
-        return None if self.units is None else codes_of(self.units)
+        return None if self._unit_codes is None else self._unit_codes.astype(np.int64)
 
-    @property
-    def paths(self) -> ImagePaths:
-        """Where each image lies."""
-        return ImagePaths.of_frame(self.frame)
+    @cached_property
+    def _unit_codes(self) -> np.ndarray | None:
+        return None if self.units is None else compact(codes_of(self.units))
 
     def rating(self, annotator: str) -> np.ndarray:
         """Class index that one of `annotators` gave each image, -1 where none; (n,) int64."""
@@ -136,17 +138,8 @@ class Dataset:
         return self.frame["gold"].to_numpy(dtype=np.int64)
 
     def groups(self, attribute: str) -> np.ndarray:
-        """Group of each image under `attribute`, shape (n,), `MISSING_GROUP` where missing.
-
-        Read-only.
-        """
-        if attribute not in self._groups:
-            self._groups[attribute] = _names(self.frame[f"attribute:{attribute}"])
-        return self._groups[attribute]
-
-    @cached_property
-    def _groups(self) -> dict[str, np.ndarray]:
-        return {}
+        """Group of each image under `attribute`, shape (n,), `MISSING_GROUP` where missing."""
+        return _names(self.frame[f"attribute:{attribute}"])
 
     def attribute(self, name: str) -> Attribute:
         """The attribute of a name; KeyError where there is none."""
@@ -164,6 +157,8 @@ class Dataset:
         return replace(
             self,
             frame=self.frame.iloc[positions].reset_index(drop=True),
+            image_ids=self.image_ids.take(positions),
+            paths=self.paths.take(positions),
             truth=None if self.truth is None else self.truth.take(positions),
             drawn_by={name: drawn.take(positions) for name, drawn in self.drawn_by.items()},
             drawn_gold=None if self.drawn_gold is None else self.drawn_gold.take(positions),
@@ -182,16 +177,16 @@ class Dataset:
 
 
 def _coded(frame: pd.DataFrame) -> pd.DataFrame:
-    """With ids as objects, which every array of them shares; units, annotators, groups as codes."""
-    if "image_id" in frame and frame["image_id"].dtype != object:
-        frame = frame.assign(image_id=frame["image_id"].astype(object))
-    if "path" in frame:
-        paths = ImagePaths.of(frame["path"], names=frame["image_id"].tolist())
-        frame = frame.drop(columns="path").assign(**paths.columns(frame.index))
+    """Without names and paths; units, annotators and groups as codes, class indices narrow."""
+    frame = frame.drop(columns=["image_id", "path"], errors="ignore")
     columns = [str(name) for name in frame]
     told = [name for name in columns if name in _NAMES or name.startswith("attribute:")]
     text = [name for name in told if not isinstance(frame[name].dtype, pd.CategoricalDtype)]
-    return frame.assign(**{name: _in_codes(frame[name]) for name in text}) if text else frame
+    indices = [name for name in columns if name in _INDICES or name.startswith("rating:")]
+    wide = [name for name in indices if frame[name].dtype == np.int64]
+    found: dict[str, Any] = {name: _in_codes(frame[name]) for name in text}
+    found |= {name: compact(frame[name].to_numpy()) for name in wide}
+    return frame.assign(**found) if found else frame
 
 
 def _in_codes(column: pd.Series) -> pd.Series:
@@ -201,7 +196,6 @@ def _in_codes(column: pd.Series) -> pd.Series:
 
 
 def _names(column: pd.Series) -> np.ndarray:
-    """A column of codes as an array of str, (n,), read-only; equal names are one object."""
+    """A column of codes as an array of str, (n,); equal names are one object."""
     names: np.ndarray = column.cat.categories.to_numpy(dtype=object)[column.cat.codes.to_numpy()]
-    names.flags.writeable = False
     return names

@@ -364,8 +364,6 @@ def _dataset(
     ids = typed.located.ids
     frame = pd.DataFrame(
         {
-            "image_id": pd.Series(ids, dtype=object),
-            **typed.located.paths.columns(),
             "label": np.maximum(typed.labels, NO_LABEL),
             "unit": rows.text(plan.optional.get("unit")),
             "annotator": rows.text(plan.optional.get("annotator")),
@@ -378,18 +376,21 @@ def _dataset(
     )
     if "annotation" in plan.optional:
         frame["annotation"] = rows.text(plan.optional["annotation"])
-    kept = frame if typed.good.all() else frame[typed.good].reset_index(drop=True)
-    return Dataset(
+    good, gold = typed.good, frame.get(GOLD)
+    whole = Dataset(
         split=split,
-        frame=kept,
+        frame=frame,
         classes=classes,
         attributes=tuple(grouped.attribute for grouped in typed.groups.values()),
         digest=rows.digest(plan.used),
-        has_labels=bool((kept["label"] >= 0).any()),
+        has_labels=bool((frame["label"][good] >= 0).any()),
         has_units="unit" in plan.optional,
         annotators=tuple(name.partition(":")[2] for name in plan.second if name != GOLD),
-        has_gold=bool(GOLD in kept and (kept[GOLD] >= 0).any()),
+        has_gold=gold is not None and bool((gold[good] >= 0).any()),
+        image_ids=typed.located.names,
+        paths=typed.located.paths,
     )
+    return whole.take(good)
 
 
 def _first_sentence(report: ManifestReport) -> str:

@@ -58,8 +58,17 @@ def repeated(dataset: Dataset, places: np.ndarray, labels: np.ndarray) -> Datase
     lines = lines.assign(label=labels.astype(np.int64))
     # Objects of an image fail together: where no unit is named, the image is theirs.
     if not dataset.has_units:
-        lines = lines.assign(unit=lines["image_id"])
-    return replace(dataset, frame=lines, has_units=True, truth=None, drawn_by={}, drawn_gold=None)
+        lines = lines.assign(unit=dataset.image_ids[places])
+    return replace(
+        dataset,
+        frame=lines,
+        has_units=True,
+        truth=None,
+        drawn_by={},
+        drawn_gold=None,
+        image_ids=dataset.image_ids.take(places),
+        paths=dataset.paths.take(places),
+    )
 
 
 def with_object_groups(lines: Dataset, dataset: Dataset, kept: np.ndarray) -> Dataset:

@@ -143,7 +143,7 @@ def _members(
         codes = pd.Index(groups, dtype=object).get_indexer(
             pd.Index(part.groups(name), dtype=object)
         )
-        units = pd.factorize(part.image_ids if part.units is None else part.units)[0]
+        units = _unit_codes(part)
         for column in _labels(part) if by_label else [np.zeros(len(part), np.int64)]:
             known = (codes != _NONE) & (column >= 0)
             group.append(codes[known].astype(np.int64))
@@ -151,6 +151,12 @@ def _members(
             unit.append(units[known].astype(np.int64))
             width += int(column.max(initial=0)) + 1
     return Members(np.concatenate(group), np.concatenate(context), np.concatenate(unit))
+
+
+def _unit_codes(part: Dataset) -> np.ndarray:
+    """What tells units apart, (n,): without any, every image is one."""
+    codes = part.unit_codes
+    return np.arange(len(part)) if codes is None else codes
 
 
 def _labels(part: Dataset) -> list[np.ndarray]:
@@ -221,8 +227,7 @@ def crossed(dataset: Dataset, names: tuple[str, str]) -> Dataset:
         for a in (first, second)
     ]
     known = (of[0] != _NONE) & (of[1] != _NONE)
-    units = dataset.image_ids if dataset.units is None else dataset.units
-    members = Members(*(codes[known].astype(np.int64) for codes in (*of, pd.factorize(units)[0])))
+    members = Members(*(codes[known].astype(np.int64) for codes in (*of, _unit_codes(dataset))))
     place = pooled_places(members, groups=len(first.groups), smallest=first.smallest)
     return renamed(dataset, names[0], merged_names(first.groups, place, held=first.pooled))
 

@@ -18,6 +18,7 @@ import pandas as pd
 from auditor.data.attributes import OTHER
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.expectations import ExpectationResult, ManifestReport
+from auditor.data.image_names import ImageNames
 from auditor.data.left_out import QUOTES_AN_IMAGE, QUOTES_ROWS
 from auditor.data.manifest import split_columns
 from auditor.spec import DataSpec
@@ -109,10 +110,10 @@ def renamed(
 ) -> Dataset:
     """A split under its pseudonyms; `groups` are attributes whose groups are names as well."""
     frame = dataset.frame.assign(annotator=_mapped(dataset.frame["annotator"], by.annotator))
+    ids = dataset.image_ids
     if by.key is not None:
-        frame = frame.assign(
-            image_id=_mapped(frame["image_id"], by.image), unit=_mapped(frame["unit"], by.unit)
-        )
+        ids = ImageNames.of(map(by.image, ids))
+        frame = frame.assign(unit=_mapped(frame["unit"], by.unit))
     named = {f"rating:{name}": f"rating:{by.annotator(name)}" for name in dataset.annotators}
     # Bins of a number that is in a name, too, are none.
     by_name = {a.name: a for a in dataset.attributes if not a.numeric}
@@ -122,6 +123,7 @@ def renamed(
     return replace(
         dataset,
         frame=frame.rename(columns=named),
+        image_ids=ids,
         annotators=tuple(map(by.annotator, dataset.annotators)),
         drawn_by={by.annotator(name): drawn for name, drawn in dataset.drawn_by.items()},
         attributes=tuple(

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.image_files import path_in_manifest
+from auditor.data.image_names import ImageNames
 from auditor.data.image_paths import ImagePaths
 from auditor.data.image_sources import ImageSource, image_source
 from auditor.data.images import is_image_name
@@ -218,11 +219,13 @@ def _rows_of_manifest(split: str, manifest: str, place: str) -> ManifestTable:
 @dataclass(frozen=True)
 class Located:
     """Image names as ids (posix, below the image folder; "" where missing), whether the image
-    is there, and the path that it is read by (see `auditor.data.image_files`), (n,) each.
+    is there, the ids again as they are held, and the path that each is read by (see
+    `auditor.data.image_files`), (n,) each.
     """
 
     ids: np.ndarray
     there: np.ndarray
+    names: ImageNames
     paths: ImagePaths
 
 
@@ -248,7 +251,8 @@ def locate(split: str, rows: Rows, *, column: str) -> Located:
         path_in_manifest(*_of_column(next(held), column)) if within else rows.images.path(name)
         for within, name in zip(inside.tolist(), ids, strict=True)
     )
-    return Located(ids=ids, there=there, paths=ImagePaths.of(paths, names=ids.tolist()))
+    names = ImageNames.of(ids)
+    return Located(ids, there, names, ImagePaths.of(paths, names=names))
 
 
 def _of_column(place: tuple[str, int], column: str) -> tuple[str, str, int]:

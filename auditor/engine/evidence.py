@@ -285,7 +285,7 @@ class CheckEvidence(_Declared):
     def scan_of(self, split: str, image_ids: Sequence[str]) -> pd.DataFrame:
         self._require_split(split)
         scan = self.gathered.scans[split]
-        places = pd.Index(scan["image_id"]).get_indexer(pd.Index(image_ids))
+        places = self.gathered.available.datasets[split].image_ids.places_of(image_ids)
         rows, inverse = np.unique(places, return_inverse=True)
         parts = self.gathered.splits[split].thumbnails(rows)
         held = pd.Series([cell for part in parts for cell in part], dtype=object)

@@ -99,7 +99,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report, runner: Runner) -> G
     }
     scans = {split: swept.scan() for split, swept in first.items()}
     for split, scan in scans.items():
-        _stop_if_unusable(split, scan, loaded.spec)
+        _stop_if_unusable(datasets[split], scan, loaded.spec)
     return_freed_memory()
     soundness = _assessed(loaded, first, store=store)
     return_freed_memory()
@@ -209,14 +209,16 @@ def _sweep(
     )
 
 
-def _stop_if_unusable(split: str, scan: pd.DataFrame, spec: AuditSpec) -> None:
-    unreadable = scan.loc[~scan["readable"], ["image_id", "error"]]
+def _stop_if_unusable(dataset: Dataset, scan: pd.DataFrame, spec: AuditSpec) -> None:
+    unreadable = np.flatnonzero(~scan["readable"].to_numpy(dtype=bool))
     allowed = spec.data.limits.unreadable_share
     if len(unreadable) > allowed * len(scan):
-        shown = "; ".join(f"{row.image_id}: {row.error}" for row in unreadable.head(3).itertuples())
+        first = unreadable[:3]
+        told = zip(dataset.image_ids[first], scan["error"].iloc[first], strict=True)
+        shown = "; ".join(f"{image}: {error}" for image, error in told)
         raise DataError(
-            f"{len(unreadable)} of {len(scan)} {split} images cannot be read ({shown}). An audit "
-            f"goes on up to a share of {allowed:.0%}. Mend or remove the files, or raise "
+            f"{len(unreadable)} of {len(scan)} {dataset.split} images cannot be read ({shown}). An "
+            f"audit goes on up to a share of {allowed:.0%}. Mend or remove the files, or raise "
             f"`data.limits.unreadable_share` in the audit spec and say why."
         )
 

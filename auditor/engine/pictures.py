@@ -164,9 +164,12 @@ def _places(measure: Measure, datasets: Mapping[str, Dataset]) -> tuple[Place, .
     What is said of them is what the measure's form of the model answered.
     """
     own = [split for split in datasets if split == measure.subject.split]
-    known = {split: set(datasets[split].image_ids) for split in (*own, *datasets)}
+    ids, known = measure.examples, dict[str, str]()
+    for split in (*own, *datasets):
+        places = datasets[split].image_ids.places_of(ids)
+        known = {i: split for i, at in zip(ids, places, strict=True) if at >= 0} | known
     form = measure.subject.variant or AS_GIVEN
-    at = ((next((s for s in known if i in known[s]), ""), i, form) for i in measure.examples)
+    at = ((known.get(i, ""), i, form) for i in ids)
     return tuple(dict.fromkeys(place for place in at if place[0]))
 
 
@@ -179,7 +182,7 @@ def _kept(
 ) -> Picture:
     split, image, form = place
     dataset = gathered.available.datasets[split]
-    row = int((dataset.image_ids == image).argmax())
+    row = int(dataset.image_ids.places_of([image])[0])
     label, answer = _said(place, gathered)
     made = _made(dataset.paths[row], gathered.available.spec, blur)
     if made is None:
@@ -211,9 +214,9 @@ def _said(place: Place, gathered: Gathered) -> tuple[str, str]:
     for part in ("sound", "as-given"):
         rows = gathered.scored.get((Pass(split, variant=form), part, "image"))
         if rows is not None and isinstance(rows.presence, OneHot):
-            at = (rows.image_ids == image).nonzero()[0]
-            if len(at):
-                codes = (rows.presence.truth[at[0]], rows.presence.answers[at[0]])
+            at = int(rows.image_ids.places_of([image])[0])
+            if at >= 0:
+                codes = (rows.presence.truth[at], rows.presence.answers[at])
                 label, answer = ("" if i < 0 else rows.presence.classes[i] for i in codes)
                 return label, answer
     return "", ""

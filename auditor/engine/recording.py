@@ -144,6 +144,9 @@ def _attribute_summary(
 
 
 def _images_digest(dataset: Dataset, gathered: Gathered) -> str:
-    pairs = sorted(zip(dataset.image_ids, gathered.splits[dataset.split].digests, strict=True))
-    text = "".join(f"{digest}  {image_id}\n" for image_id, digest in pairs)
-    return hashlib.sha256(text.encode("utf-8", errors="backslashreplace")).hexdigest()
+    digests, found = gathered.splits[dataset.split].digests, hashlib.sha256()
+    order = dataset.image_ids.order()
+    for digest, image_id in zip(digests.take(order), dataset.image_ids.take(order), strict=True):
+        line = f"{digest}  {image_id}\n"
+        found.update(line.encode("utf-8", errors="backslashreplace"))
+    return found.hexdigest()

@@ -76,14 +76,13 @@ def _frame(rows: Rows, gathered: Gathered) -> pd.DataFrame:
     # Of special categories of personal data nothing but counts leaves the memory.
     attributes = [a for a in rows.attributes if not a.special_category]
     of_split = gathered.available.datasets[rows.split]
-    digests = dict(zip(of_split.image_ids, gathered.splits[rows.split].digests, strict=True))
-    numbers = pd.Series(rows.image_ids).groupby(rows.image_ids).cumcount().to_numpy()
+    image = of_split.image_ids.places_of(rows.image_ids)
     frame = pd.DataFrame(
         {
-            "image_id": rows.image_ids,
-            "image_digest": [digests[image] for image in rows.image_ids],
+            "image_id": rows.image_ids.column(),
+            "image_digest": pd.Series(gathered.splits[rows.split].digests.take(image), dtype="str"),
             "unit": rows.dataset.units if rows.dataset.has_units else "",
-            "number": numbers if rows.numbers is None else rows.numbers,
+            "number": _numbers(image) if rows.numbers is None else rows.numbers,
             "right": rows.right,
             **{f"attribute:{a.name}": rows.groups(a.name) for a in attributes},
             **dict(_presence_columns(rows.presence)),
@@ -101,6 +100,11 @@ def _frame(rows: Rows, gathered: Gathered) -> pd.DataFrame:
                     for n, a in rows.amounts.items()},
     }  # fmt: skip
     return frame
+
+
+def _numbers(image: np.ndarray) -> np.ndarray:
+    """Which row of its image each is, (n,), by the image's position."""
+    return pd.Series(image).groupby(image).cumcount().to_numpy()
 
 
 def _presence_kind(presence: Presence) -> str:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from auditor.data.image_digests import ImageDigests
+from auditor.data.image_names import ImageNames
 from auditor.data.scan import PROPERTY_NAMES, SCAN_COLUMNS
 from auditor.engine.store import Store, key_of
 
@@ -25,13 +26,13 @@ _PLAIN = [n for n in _COLUMNS if n not in (*_NAMES, *PROPERTY_NAMES, "image_id")
 
 @dataclass(frozen=True)
 class Scanned:
-    """One row an image: `SCAN_COLUMNS` without thumbnails and digests, and digests of pixels."""
+    """One row an image: `SCAN_COLUMNS` without names, thumbnails, digests; digests of pixels."""
 
     frame: pd.DataFrame
     pixels: ImageDigests
 
 
-def read_scans(paths: Sequence[Path], *, image_ids: np.ndarray, store: Store) -> Scanned:
+def read_scans(paths: Sequence[Path], *, image_ids: ImageNames, store: Store) -> Scanned:
     """What lies in the files of shards; names that many images share are held as ``category``.
 
     `image_ids` (n,) are the images that were swept, in order. Properties lie in a file of `store`,
@@ -49,7 +50,7 @@ def read_scans(paths: Sequence[Path], *, image_ids: np.ndarray, store: Store) ->
 
 
 def _columns_of(
-    paths: Sequence[Path], image_ids: np.ndarray, properties: np.ndarray | None
+    paths: Sequence[Path], image_ids: ImageNames, properties: np.ndarray | None
 ) -> tuple[dict[str, Any], ImageDigests]:
     """All but the properties, which are written to (names, n) where that is given."""
     pixels: list[ImageDigests] = []
@@ -71,7 +72,6 @@ def _columns_of(
             plain[name].append(part[name].to_numpy())
     assert at == len(image_ids), "a sweep lost rows"
     found = {
-        "image_id": pd.Series(image_ids, dtype=object),
         **{name: np.concatenate(parts) for name, parts in plain.items()},
         **{name: _coded(parts) for name, parts in named.items()},
     }

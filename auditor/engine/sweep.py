@@ -19,6 +19,7 @@ from auditor.data.dataset import Dataset
 from auditor.data.donors import donor_rows
 from auditor.data.image_digests import ImageDigests
 from auditor.data.image_files import UNREADABLE
+from auditor.data.image_names import ImageNames
 from auditor.engine.answer_files import answered
 from auditor.engine.runner import Report, Runner, Threads
 from auditor.engine.sampling import nested_order, sample_rows
@@ -83,7 +84,7 @@ class SweptSplit:
     """
 
     split: str
-    image_ids: np.ndarray
+    image_ids: ImageNames
     digests: ImageDigests
     scans: tuple[Path, ...]
     frames: tuple[Path | None, ...]
@@ -92,7 +93,7 @@ class SweptSplit:
     former: ImageDigests = NO_DIGESTS
 
     def scan(self) -> pd.DataFrame:
-        """One row an image, in manifest order; without thumbnails and digests, most of it."""
+        """One row an image, in manifest order; without names, thumbnails and digests."""
         return self._scanned.frame
 
     def scan_with_digests(self) -> pd.DataFrame:
@@ -193,7 +194,7 @@ def _swept(
 
 
 def _digests_file(dataset: Dataset, store: Store) -> Path:
-    return store.path("digests", key_of(dataset.split, dataset.image_ids.tolist()))
+    return store.path("digests", key_of(dataset.split, dataset.image_ids.digest()))
 
 
 def _former_digests(dataset: Dataset, store: Store) -> ImageDigests:
@@ -358,7 +359,7 @@ def _task(
         )
     return ShardTask(
         split=dataset.split,
-        image_ids=tuple(part["image_id"]),
+        image_ids=tuple(dataset.image_ids[rows]),
         paths=tuple(dataset.paths.take(rows)),
         truth=_truth(dataset, rows),
         headers=_headers(part),

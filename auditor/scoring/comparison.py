@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from auditor.data.image_names import ImageNames
 from auditor.findings import Subject, Unmeasured
 from auditor.stats.codes import codes_of, distinct
 
@@ -103,7 +104,7 @@ def points(share: float) -> str:
 
 
 def worst_first(
-    image_ids: np.ndarray, *, badness: np.ndarray, among: np.ndarray | None = None
+    image_ids: ImageNames | np.ndarray, *, badness: np.ndarray, among: np.ndarray | None = None
 ) -> tuple[str, ...]:
     """Ids of the images under the mask `among` (all, where None), largest `badness` (n,) first.
 

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from auditor.data.dataset import Attribute, Dataset
+from auditor.data.image_names import ImageNames
 from auditor.data.pooling import by_label, crossed
 from auditor.findings import RowKind
 
@@ -42,7 +43,7 @@ class Outcomes:
         return self.dataset.classes
 
     @property
-    def image_ids(self) -> np.ndarray:
+    def image_ids(self) -> ImageNames:
         return self.dataset.image_ids
 
     @property

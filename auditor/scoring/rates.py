@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from auditor.data.image_names import ImageNames
 from auditor.findings import Better, Cell, Measure, RowKind, Subject, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, count_units, too_few, worst_first
 from auditor.scoring.quantities import Quantity
@@ -19,7 +20,7 @@ class Answered(Protocol):
 
     def __len__(self) -> int: ...
     @property
-    def image_ids(self) -> np.ndarray: ...
+    def image_ids(self) -> ImageNames: ...
     @property
     def units(self) -> np.ndarray | None: ...
     @property

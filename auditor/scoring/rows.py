@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from auditor.data.dataset import Attribute, Dataset
+from auditor.data.image_names import ImageNames
 from auditor.data.pooling import by_label, crossed
 from auditor.findings import Better, RowKind
 from auditor.scoring.presence import OneHot, Presence
@@ -80,13 +81,13 @@ class Rows:
         return f"{self.of}s"
 
     @property
-    def keys(self) -> np.ndarray:
+    def keys(self) -> ImageNames:
         """What tells the rows of one image from each other and from others', (n,) of str."""
         if self.of == "image":
             return self.image_ids
-        ids = pd.Series(self.image_ids)
+        ids = pd.Series(np.asarray(self.image_ids))
         counted = ids.groupby(ids).cumcount() if self.numbers is None else pd.Series(self.numbers)
-        return (ids + "\n" + counted.astype(str)).to_numpy(dtype=object)
+        return ImageNames.of((ids + "\n" + counted.astype(str)).to_numpy(dtype=object))
 
     @property
     def split(self) -> str:
@@ -97,7 +98,7 @@ class Rows:
         return self.presence.classes
 
     @property
-    def image_ids(self) -> np.ndarray:
+    def image_ids(self) -> ImageNames:
         return self.dataset.image_ids
 
     @property

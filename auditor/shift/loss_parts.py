@@ -124,7 +124,7 @@ def _strata(evidence: Evidence, rows: list[Rows], rng: np.random.Generator) -> l
     found = []
     for one, part in zip(rows, (code[:n], code[n:]), strict=True):
         ids = evidence.dataset(one.split).image_ids
-        found.append(part[pd.Index(ids).get_indexer(pd.Index(one.image_ids))])
+        found.append(part[ids.places_of(one.image_ids)])
     return found
 
 

@@ -239,7 +239,7 @@ def _corrupted(evidence: Evidence) -> Iterator[tuple[str, str, Floats, Floats]]:
     for kind in asked.kinds:
         view = min((v for v in asked.views if v.kind == kind), key=lambda v: v.severity)
         seen = evidence.answers("test", view=view, sample=asked.sample)
-        at = pd.Index(shot.image_ids).get_indexer(pd.Index(seen.image_ids))
+        at = shot.image_ids.places_of(seen.image_ids)
         named = f"{kind.replace('-', ' ')} of severity {view.severity}"
         yield "scores", named, _scores(shot.take(at)), _scores(seen)
 

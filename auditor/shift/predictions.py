@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
-import pandas as pd
 
 from auditor.comparing.two_samples import Sample, two_samples
 from auditor.contract import Check, ClassScores, Evidence, Need, Predictions, Scan, Words
@@ -194,7 +193,7 @@ def _of_boxes(evidence: Evidence, images: Rows) -> dict[str, Floats]:
     boxes = evidence.scored(images.split, of="answer")
     sizes = evidence.scan_of(images.split, tuple(images.image_ids))
     pixels = sizes["width"].to_numpy(np.float64) * sizes["height"].to_numpy(np.float64)
-    image = pd.Index(images.image_ids).get_indexer(boxes.image_ids)
+    image = images.image_ids.places_of(boxes.image_ids)
     n = np.bincount(image, minlength=len(images)).astype(np.float64)
 
     def mean(values: Floats) -> Floats:

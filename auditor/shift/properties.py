@@ -11,6 +11,7 @@ import pandas as pd
 
 from auditor.contract import Check, Evidence, Need, Scan, Words
 from auditor.contract.numbers import percent
+from auditor.data.image_names import ImageNames
 from auditor.findings import (
     Axis,
     Cell,
@@ -280,7 +281,7 @@ def _any(
     found: Mapping[str, Shifted],
     constant: list[str],
     rng: np.random.Generator,
-    image_ids: np.ndarray,
+    image_ids: ImageNames,
     photographs: np.ndarray,
 ) -> Measure:
     ours, theirs = cross_fitted_scores(

@@ -42,12 +42,12 @@ class Answered:
     @classmethod
     def of_images(cls, found: Outcomes) -> Answered:
         scores = np.asarray(found.probabilities, dtype=np.float64)
-        return cls(scores, found.correct, found.labelled, found.image_ids, found.labels)
+        return cls(scores, found.correct, found.labelled, np.asarray(found.image_ids), found.labels)
 
     @classmethod
     def of_answers(cls, rows: Rows) -> Answered:
         seen = np.asarray(rows.confidence, dtype=np.float64)
-        return cls(seen, rows.right, rows.known, rows.image_ids)
+        return cls(seen, rows.right, rows.known, np.asarray(rows.image_ids))
 
     def __len__(self) -> int:
         return len(self.right)

@@ -14,6 +14,7 @@ from auditor.contract import Available, Check, Evidence, LabelledSplits, Need, S
 from auditor.contract.quantity_words import lost_words
 from auditor.contract.words import EITHER_WAY
 from auditor.data.dataset import Dataset
+from auditor.data.image_names import ImageNames
 from auditor.findings import (
     Cell,
     Column,
@@ -193,7 +194,9 @@ class Order:
         if min(cut, n - cut) < MIN_UNITS:
             return _too_few(dataset, min(cut, n - cut), len(moments))
         stretch = np.unique(before * min(most, n // MIN_UNITS) // n, return_inverse=True)[1]
-        place = pd.Series(times.index, index=times["unit"]).reindex(names, fill_value=-1)
+        place = pd.Series(times.index, index=times["unit"]).reindex(
+            np.asarray(names), fill_value=-1
+        )
         at = place.to_numpy(dtype=np.int64)
         timed = at >= 0
         return cls(
@@ -209,9 +212,9 @@ class Order:
     def noun(self) -> str:
         return "images" if self.dataset.units is None else "units"
 
-    def on_halves(self, image_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def on_halves(self, image_ids: ImageNames) -> tuple[np.ndarray, np.ndarray]:
         """Which of some rows, by the ids of their images, are of the earlier and later half."""
-        at = pd.Index(self.dataset.image_ids).get_indexer(pd.Index(image_ids))
+        at = self.dataset.image_ids.places_of(image_ids)
         return ((self.stretch >= 0) & ~self.later)[at], self.later[at]
 
     def by_unit(self, values: np.ndarray) -> np.ndarray:
@@ -372,7 +375,7 @@ def _answers(evidence: Evidence, split: str, order: Order) -> Iterator[Result]:
 
 
 def _course(split: str, order: Order, rows: Rows) -> Table:
-    at = pd.Index(order.dataset.image_ids).get_indexer(pd.Index(rows.image_ids))
+    at = order.dataset.image_ids.places_of(rows.image_ids)
     stretch, codes = order.stretch[at], rows.unit_codes
     lines: list[tuple[Cell, ...]] = []
     for s in range(order.n_stretches):

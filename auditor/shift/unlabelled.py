@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any, Unpack
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from auditor.contract import ClassScores, Evidence
@@ -82,7 +81,7 @@ class Answers:
 
     @classmethod
     def of(cls, answers: Answered, dataset: Dataset, unit: Codes) -> Answers:
-        at = pd.Index(dataset.image_ids).get_indexer(pd.Index(answers.image_ids))
+        at = dataset.image_ids.places_of(answers.image_ids)
         attributes = dataset.attributes_of("sensitive", "condition")
         return cls(answers, unit[at], {a.name: dataset.groups(a.name)[at] for a in attributes})
 

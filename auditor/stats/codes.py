@@ -51,6 +51,12 @@ def _codes_of_names(names: NDArray[np.object_]) -> Codes:
     return codes
 
 
+def compact(codes: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers (n,) in as few bytes as hold them; to be counted with, they need all eight."""
+    least = min(int(codes.min(initial=0)), -1 - int(codes.max(initial=0)))
+    return codes.astype(np.min_scalar_type(least))
+
+
 def distinct(labels: NDArray[Any]) -> int:
     """How many different ones there are among labels (n,), quickly if they are codes."""
     if _are_small(labels, times=100):

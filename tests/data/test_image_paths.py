@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from auditor.data.image_files import path_in_manifest, path_in_tar, path_of_object
+from auditor.data.image_names import ImageNames
 from auditor.data.image_paths import ImagePaths
 from auditor.remote.cache import RemoteObject
 
@@ -26,14 +26,17 @@ def test_every_kind_of_path_is_given_back():
     assert list(found) == paths
     assert [found[i] for i in range(len(paths))] == paths
     assert list(found.take(np.array([5, 0]))) == [paths[5], paths[0]]
-    frame = pd.DataFrame(found.columns())
-    assert list(ImagePaths.of_frame(frame)) == paths
-    assert list(ImagePaths.of_frame(frame.iloc[2:4].reset_index(drop=True))) == paths[2:4]
-    # The name is that of the id, not another text that is equal.
-    assert found.names[0] is names[0]
+    assert list(found[2:4]) == paths[2:4]
+
+
+def test_names_are_held_once_where_paths_end_with_them():
+    ids = ImageNames.of(["a/1.jpg", "b/2.jpg", "row-3"])
+    inside = path_in_manifest("/data/rooms.parquet", "image", 2)
+    found = ImagePaths.of(["/photos/a/1.jpg", "/photos/b/2.jpg", inside], names=ids)
+    assert found.names is ids
+    assert list(found) == ["/photos/a/1.jpg", "/photos/b/2.jpg", inside]
 
 
 def test_none_are_none():
     none = ImagePaths.of([], names=[])
     assert list(none) == []
-    assert list(ImagePaths.of_frame(pd.DataFrame(none.columns()))) == []

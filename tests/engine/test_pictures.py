@@ -16,6 +16,7 @@ from PIL import Image
 import auditor
 from auditor.contract import Pass
 from auditor.data.bare_thumbnail import thumbnail
+from auditor.data.image_names import ImageNames
 from auditor.engine.pictures import _chosen, _clear, _said
 from auditor.errors import DataError
 from auditor.findings import Subject, Verdict, finding_id
@@ -182,7 +183,7 @@ def test_a_picture_tells_what_the_form_that_is_judged_answered(private):
 
     def rows(answer):
         presence = OneHot(("compliant", "minor"), np.array([0]), np.array([answer]))
-        return SimpleNamespace(image_ids=np.array(["a"]), presence=presence)
+        return SimpleNamespace(image_ids=ImageNames.of(["a"]), presence=presence)
 
     scored = {
         (Pass("test"), "sound", "image"): rows(0),

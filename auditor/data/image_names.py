@@ -1,0 +1,159 @@
+"""Names of many images: as Python's strings they would be a large part of what an audit holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_AT_ONCE = 65_536
+"""Names that are written down, or handed out, at a time."""
+
+
+class ImageNames(Collection[str]):
+    """Names of images, (n,) str, whose texts lie in one piece of memory; read like an array.
+
+    An array or slice of positions gives an array of objects, as `numpy.asarray` does of all. Those
+    of some of the images (`take`) share the texts.
+    """
+
+    def __init__(self, texts: pa.Array, rows: np.ndarray | None = None) -> None:
+        """Of UTF-8 `texts` (pyarrow's large_binary) all, or those at the positions `rows` (n,)."""
+        self.texts, self._rows = texts, rows
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> ImageNames:
+        """Those names, in their order."""
+        if isinstance(names, ImageNames):
+            return names
+        held = names if isinstance(names, Sequence | np.ndarray) else list(names)
+        starts = range(0, len(held), _AT_ONCE)
+        parts = [_written(held[start : start + _AT_ONCE]) for start in starts]
+        return cls(pa.concat_arrays(parts) if parts else pa.array([], pa.large_binary()))
+
+    def take(self, rows: np.ndarray) -> ImageNames:
+        """Those at the positions `rows` (m,)."""
+        meant = rows if self._rows is None else self._rows[rows]
+        return ImageNames(self.texts, meant.astype(np.int32, copy=False))
+
+    def places_of(self, names: ImageNames | Iterable[str]) -> np.ndarray:
+        """The position of each of `names` (m,) among these, (m,) int64, -1 where it is not there.
+
+        Of a name that occurs several times it is the first.
+        """
+        wanted = ImageNames.of(names)
+        if wanted.texts is not self.texts:
+            return _by_texts(self._meant(), wanted._meant())
+        place: np.ndarray = np.full(len(self.texts), -1, dtype=np.int32)
+        # Backwards, so that the first of equal ones stays.
+        place[self._positions()[::-1]] = np.arange(len(self), dtype=np.int32)[::-1]
+        found: np.ndarray = place[wanted._positions()].astype(np.int64)
+        return found
+
+    def order(self) -> np.ndarray:
+        """The positions of the names in the order of their letters, (n,) int64."""
+        # Bytes of UTF-8 are in the order of the letters that they stand for.
+        found: np.ndarray = pc.sort_indices(self._meant()).to_numpy().astype(np.int64)
+        return found
+
+    def codes(self) -> np.ndarray:
+        """An integer for each name, (n,) int64 without gaps, rising with the names."""
+        found = self._meant().dictionary_encode()
+        rank = np.empty(len(found.dictionary), dtype=np.int64)
+        rank[pc.sort_indices(found.dictionary).to_numpy()] = np.arange(len(rank))
+        codes: np.ndarray = rank[found.indices.to_numpy()]
+        return codes
+
+    def digest(self) -> str:
+        """SHA-256 of all, 64 hexadecimal digits: other names, or another order, have another."""
+        found = hashlib.sha256()
+        for start in range(0, len(self), _AT_ONCE):
+            texts = self._texts_of(np.arange(start, min(start + _AT_ONCE, len(self))))
+            found.update(json.dumps([len(text) for text in texts]).encode())
+            found.update(b"".join(texts))
+        return found.hexdigest()
+
+    def column(self) -> pd.Series:
+        """As a column of a table."""
+        return pd.Series(pa.chunked_array([self._meant().cast(pa.large_string())]), dtype="str")
+
+    def tolist(self) -> list[str]:
+        """All of them."""
+        return [*self]
+
+    def astype(self, kind: Any) -> np.ndarray:
+        """As an array of that kind."""
+        return np.asarray(self).astype(kind)
+
+    def _meant(self) -> pa.Array:
+        """The texts of these names alone."""
+        return self.texts if self._rows is None else self.texts.take(pa.array(self._rows))
+
+    def _positions(self) -> np.ndarray:
+        return np.arange(len(self)) if self._rows is None else self._rows
+
+    def _texts_of(self, rows: np.ndarray) -> list[bytes]:
+        meant = rows if self._rows is None else self._rows[rows]
+        found: list[bytes] = self.texts.take(pa.array(meant)).to_pylist()
+        return found
+
+    def _read(self, rows: np.ndarray) -> list[str]:
+        return [text.decode("utf-8", "surrogatepass") for text in self._texts_of(rows)]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and bool(self.places_of([name])[0] >= 0)
+
+    def __len__(self) -> int:
+        return len(self.texts) if self._rows is None else len(self._rows)
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), _AT_ONCE):
+            yield from self._read(np.arange(start, min(start + _AT_ONCE, len(self))))
+
+    @overload
+    def __getitem__(self, at: int | np.integer) -> str: ...
+    @overload
+    def __getitem__(self, at: slice | np.ndarray) -> np.ndarray: ...
+    def __getitem__(self, at: int | np.integer | slice | np.ndarray) -> str | np.ndarray:
+        if isinstance(at, int | np.integer):
+            return self._read(np.array([range(len(self))[at]]))[0]
+        return _objects(self._read(np.arange(len(self))[at]))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        whole = _objects(self.tolist())
+        return whole if dtype is None else whole.astype(dtype)
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, ImageNames) and self.tolist() == other.tolist()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+
+def _written(names: Sequence[str] | np.ndarray) -> pa.Array:
+    try:
+        return pa.array(names, pa.large_string()).cast(pa.large_binary())
+    except UnicodeEncodeError:
+        # File systems may hold names that are no text.
+        held = [name.encode("utf-8", "surrogatepass") for name in names]
+        return pa.array(held, pa.large_binary())
+
+
+def _objects(names: list[str]) -> np.ndarray:
+    """As an array of objects, (n,); numpy itself would make texts of one width."""
+    found = np.empty(len(names), dtype=object)
+    found[:] = names
+    return found
+
+
+def _by_texts(texts: pa.Array, wanted: pa.Array) -> np.ndarray:
+    """The first position of each wanted text, (m,) int64, -1 for none."""
+    found = pc.index_in(wanted, value_set=texts).fill_null(-1)
+    places: np.ndarray = found.to_numpy(zero_copy_only=False)
+    return places.astype(np.int64)

@@ -1,0 +1,82 @@
+"""Names of many images are read like an array of them, whatever letters they hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditor.data.image_names import ImageNames
+
+# A file system may hold halves of surrogate pairs: names that are no text.
+NAMES = st.lists(st.text(st.characters(codec=None), max_size=6), max_size=40)
+
+
+@given(NAMES, st.data())
+def test_they_are_the_strings_that_they_were_made_of(names, data):
+    found = ImageNames.of(names)
+    assert found.tolist() == names
+    assert len(found) == len(names)
+    assert [found[at] for at in range(len(names))] == names
+    places = st.integers(0, len(names) - 1) if names else st.nothing()
+    rows = np.array(data.draw(st.lists(places, max_size=9)), dtype=int)
+    assert found[rows].tolist() == found.take(rows).tolist() == [names[row] for row in rows]
+    assert found.take(rows)[1:].tolist() == [names[row] for row in rows][1:]
+
+
+@given(NAMES, NAMES)
+def test_places_are_those_of_the_first_of_equal_names(names, others):
+    found, place = ImageNames.of(names), {}
+    for at, name in enumerate(names):
+        place.setdefault(name, at)
+    wanted = [place.get(name, -1) for name in others]
+    assert found.places_of(others).tolist() == wanted
+    assert found.places_of(ImageNames.of(others)).tolist() == wanted
+    # Of parts of the same names, which share their texts.
+    back = np.arange(len(names))[::-1]
+    assert found.places_of(found.take(back)).tolist() == back.tolist() or len(place) < len(names)
+    half = found.take(back[: len(names) // 2])
+    there = half.places_of(found)
+    kept = np.flatnonzero(there >= 0)
+    assert len(kept) == len(half)
+    assert half[there[kept]].tolist() == found[kept].tolist()
+
+
+@given(NAMES)
+def test_they_are_sorted_and_numbered_as_strings_are(names):
+    found = ImageNames.of(names)
+    assert found.take(found.order()).tolist() == sorted(names)
+    rank = {name: place for place, name in enumerate(sorted(set(names)))}
+    assert found.codes().tolist() == [rank[name] for name in names]
+    back = found.take(np.arange(len(names))[::-1])
+    assert back.codes().tolist() == [rank[name] for name in names[::-1]]
+
+
+def test_other_names_have_another_digest_however_they_are_cut():
+    digests = {ImageNames.of(n).digest() for n in (["ab", "c"], ["a", "bc"], ["c", "ab"], [], [""])}
+    assert len(digests) == 5
+    whole = ImageNames.of(["x", "ab", "c"])
+    assert whole.take(np.array([1, 2])).digest() == ImageNames.of(["ab", "c"]).digest()
+
+
+def test_numpy_and_pandas_take_them_for_an_array_of_objects():
+    found = ImageNames.of(["b", "ü", "a"])
+    assert np.asarray(found).dtype == object
+    assert np.asarray(found).tolist() == ["b", "ü", "a"]
+    assert pd.Index(found).tolist() == found.column().tolist() == ["b", "ü", "a"]
+    assert found[np.array([True, False, True])].tolist() == ["b", "a"]
+    assert found[-1] == "a"
+    assert "ü" in found
+    assert "u" not in found
+    assert 3 not in found
+    with pytest.raises(IndexError):
+        found[3]
+
+
+def test_many_names_are_handed_out_some_at_a_time():
+    names = [f"rooms/{at:06}.jpg" for at in range(150_000)]
+    found = ImageNames.of(iter(names))
+    assert list(found) == names
+    assert found.take(np.arange(0, 150_000, 2)).tolist() == names[::2]
