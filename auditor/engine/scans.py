@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from auditor.data.image_digests import ImageDigests
 from auditor.data.image_names import ImageNames
 from auditor.data.scan import PROPERTY_NAMES, SCAN_COLUMNS
 from auditor.engine.store import Store, key_of
+from auditor.stats.codes import compact
 
 _NAMES = ("error", "format", "mode")
 _APART = ("thumbnail", "sha256", "pixel_sha256")
@@ -24,58 +24,58 @@ _COLUMNS = [name for name in SCAN_COLUMNS if name not in _APART]
 _PLAIN = [n for n in _COLUMNS if n not in (*_NAMES, *PROPERTY_NAMES, "image_id")]
 
 
-@dataclass(frozen=True)
-class Scanned:
-    """One row an image: `SCAN_COLUMNS` without names, thumbnails, digests; digests of pixels."""
-
-    frame: pd.DataFrame
-    pixels: ImageDigests
-
-
-def read_scans(paths: Sequence[Path], *, image_ids: ImageNames, store: Store) -> Scanned:
-    """What lies in the files of shards; names that many images share are held as ``category``.
+def read_scans(paths: Sequence[Path], *, image_ids: ImageNames, store: Store) -> pd.DataFrame:
+    """One row an image: `SCAN_COLUMNS` without names, thumbnails and digests, from shards' files.
 
     `image_ids` (n,) are the images that were swept, in order. Properties lie in a file of `store`,
-    of which the memory holds what was asked for.
+    of which the memory holds what was asked for; names that many images share are held as codes.
     """
     whole = store.path("properties-whole", key_of([path.stem for path in paths]))
     shape = len(PROPERTY_NAMES), len(image_ids)
     filled = nullcontext() if store.holds(whole) else store.growing_array(whole, shape, np.float64)
     with filled as properties:
-        found, pixels = _columns_of(paths, image_ids, properties)
+        found = _columns_of(paths, image_ids, properties)
     # As they lie, column by column: put together otherwise, they would be copied.
     numbers = store.read_array(whole).T
     frames = pd.DataFrame(found), pd.DataFrame(numbers, columns=list(PROPERTY_NAMES), copy=False)
-    return Scanned(pd.concat(frames, axis=1), pixels)
+    return pd.concat(frames, axis=1)
+
+
+def pixel_digests(paths: Sequence[Path]) -> ImageDigests:
+    """SHA-256 of the pixels of each image, from the files of shards."""
+    read = (pq.read_table(path, columns=["pixel_sha256"]).column(0) for path in paths)
+    parts = [ImageDigests.of(part.to_pylist(), none="") for part in read]
+    return ImageDigests.joined(parts, none="")
 
 
 def _columns_of(
     paths: Sequence[Path], image_ids: ImageNames, properties: np.ndarray | None
-) -> tuple[dict[str, Any], ImageDigests]:
+) -> dict[str, Any]:
     """All but the properties, which are written to (names, n) where that is given."""
-    pixels: list[ImageDigests] = []
     named: dict[str, list[pa.Array]] = {name: [] for name in _NAMES}
     plain: dict[str, list[np.ndarray]] = {name: [] for name in _PLAIN}
     at = 0
     for path in paths:
-        part = pq.read_table(path, columns=[*_COLUMNS, "pixel_sha256"])
+        part = pq.read_table(path, columns=_COLUMNS)
         rows = slice(at, at + len(part))
         at += len(part)
         assert part["image_id"].to_pylist() == image_ids[rows].tolist(), "a sweep lost rows"
         if properties is not None:
             for i, name in enumerate(PROPERTY_NAMES):
                 properties[i, rows] = part[name].to_numpy()
-        pixels.append(ImageDigests.of(part["pixel_sha256"].to_pylist(), none=""))
         for name in _NAMES:
             named[name].append(part[name].combine_chunks().dictionary_encode())
         for name in _PLAIN:
-            plain[name].append(part[name].to_numpy())
+            plain[name].append(_narrow(part[name].to_numpy()))
     assert at == len(image_ids), "a sweep lost rows"
-    found = {
+    return {
         **{name: np.concatenate(parts) for name, parts in plain.items()},
         **{name: _coded(parts) for name, parts in named.items()},
     }
-    return found, ImageDigests.joined(pixels, none="")
+
+
+def _narrow(values: np.ndarray) -> np.ndarray:
+    return compact(values) if values.dtype == np.int64 else values
 
 
 def _coded(parts: Sequence[pa.DictionaryArray]) -> pd.Series:

@@ -21,9 +21,10 @@ from auditor.data.image_digests import ImageDigests
 from auditor.data.image_files import UNREADABLE
 from auditor.data.image_names import ImageNames
 from auditor.engine.answer_files import answered
+from auditor.engine.file_digests import former_digests, kept_digests
 from auditor.engine.runner import Report, Runner, Threads
 from auditor.engine.sampling import nested_order, sample_rows
-from auditor.engine.scans import Scanned, read_scans
+from auditor.engine.scans import pixel_digests, read_scans
 from auditor.engine.shard_files import (
     NO_DIGESTS,
     KeptRows,
@@ -94,15 +95,15 @@ class SweptSplit:
 
     def scan(self) -> pd.DataFrame:
         """One row an image, in manifest order; without names, thumbnails and digests."""
-        return self._scanned.frame
+        return self._scanned
 
     def scan_with_digests(self) -> pd.DataFrame:
         """The same, with digests."""
-        digests = {"sha256": self.digests.column(), "pixel_sha256": self._scanned.pixels.column()}
-        return self.scan().assign(**digests)
+        of_pixels = pixel_digests(self.scans)
+        return self.scan().assign(sha256=self.digests.column(), pixel_sha256=of_pixels.column())
 
     @cached_property
-    def _scanned(self) -> Scanned:
+    def _scanned(self) -> pd.DataFrame:
         return read_scans(self.scans, image_ids=self.image_ids, store=self.store)
 
     def thumbnails(self, rows: np.ndarray | None = None) -> Iterator[list[bytes]]:
@@ -151,7 +152,7 @@ def sweep_split(
     order = nested_order(dataset, seed=spec.audit.seed)
     takes = [sample_rows(order, p.sample, sound=sound) for p in passes]
     donors = _donors(dataset, passes, spec, earlier)
-    former = _former_digests(dataset, store) if earlier is None else earlier.former
+    former = former_digests(dataset, store) if earlier is None else earlier.former
     shards = _shards(len(dataset), takes, kept=earlier is not None and keep_frames)
 
     def task(shard: _Shard) -> ShardTask:
@@ -164,9 +165,11 @@ def sweep_split(
     files = _run_all(shards, task, runner or Threads(), store=store, predictors=predictors,
                      earlier=earlier, report=report, stage=f"{stage} {dataset.split}")  # fmt: skip
     whole = [f for f, shard in zip(files, shards, strict=True) if not shard.sparse]
-    digests = ImageDigests.joined([f.digests for f in whole], none=UNREADABLE)
-    if earlier is None and digests != former:
-        store.write_array(_digests_file(dataset, store), digests.held)
+    if earlier is None:
+        found = ImageDigests.joined([f.digests for f in whole], none=UNREADABLE)
+        digests = kept_digests(found, dataset, store, former=former)
+    else:
+        digests = earlier.digests
     return SweptSplit(
         split=dataset.split,
         image_ids=dataset.image_ids,
@@ -191,17 +194,6 @@ def _swept(
         embeddings=tuple(f.embeddings[at] for f, at in found),
         scores=tuple(f.scores[at] for f, at in found),
     )
-
-
-def _digests_file(dataset: Dataset, store: Store) -> Path:
-    return store.path("digests", key_of(dataset.split, dataset.image_ids.digest()))
-
-
-def _former_digests(dataset: Dataset, store: Store) -> ImageDigests:
-    """Digests of a split's images as the last run into this store had them, or none."""
-    path = _digests_file(dataset, store)
-    held = store.holds(path)
-    return ImageDigests(store.read_array(path), none=UNREADABLE) if held else NO_DIGESTS
 
 
 class _Tasks(ShardTasks):
