@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import mmap
 from dataclasses import dataclass
 
 import numpy as np
+
+from auditor.data.held_rows import let_go
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,5 @@ class StoredRows:
 
     def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
         found: np.ndarray = np.array(self.array[self.kept[rows]])
-        mapped = getattr(self.array, "_mmap", None)
-        if mapped is not None and hasattr(mapped, "madvise"):
-            # What was read for it: of a million images all of it is gigabytes.
-            mapped.madvise(mmap.MADV_DONTNEED)
+        let_go(self.array)
         return found
