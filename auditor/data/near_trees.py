@@ -100,13 +100,14 @@ def _within_leaf(
     apart = squares[:, None] + squares - 2 * (points @ points.T)
     np.fill_diagonal(apart, 0)
     near = apart <= bound
-    crowded = np.flatnonzero(near.sum(axis=1) > most)
+    count = near.sum(axis=1)
+    crowded = np.flatnonzero(count > most)
     if len(crowded):
         nearest = np.argpartition(apart[crowded], most - 1, axis=1)[:, :most]
         near[crowded] = False
         near[crowded[:, None], nearest] = True
     # They are most, and of each point would take the memory of a pair.
-    near[(near.sum(axis=1) == 1) & near.diagonal()] = False
+    near[count == 1] = False
     one, other = np.nonzero(near)
     return np.stack([rows[one], rows[other]], axis=1), np.maximum(apart[one, other], 0)
 
