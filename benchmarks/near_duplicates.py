@@ -255,11 +255,11 @@ def thumbnails_of(world: str, n: int) -> tuple[Prints, Callable[[int], Pixels]]:
         if world == "moving scene":
             part = part + 8 * fields(m, rng, side=THUMBNAIL)[..., None]
         cells[start : start + m] = np.clip(np.rint(part), 0, 255)
-    numbers, ones, yes = np.arange(n), np.ones(n), np.ones(n, dtype=bool)
+    numbers, yes = np.arange(n, dtype=np.int32), np.ones(n, dtype=bool)
+    stored = pd.DataFrame({"format": "PNG", "width": 128, "height": 128, "blockiness": np.ones(n)})
     known = Prints(
-        numbers, numbers, cells, blockiness=ones, stored=ones, comparable=yes,
-        named=list(map(str, range(n))),
-    )  # fmt: skip
+        numbers, numbers, cells, comparable=yes, scans=[stored], named=list(map(str, range(n)))
+    )
     return known, lambda position: noisy(large, 4, np.random.default_rng(position))
 
 

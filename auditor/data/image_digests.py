@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any, overload
 
 import numpy as np
@@ -55,14 +57,6 @@ class ImageDigests(Sequence[str]):
         held = pa.FixedSizeBinaryArray.from_buffers(kind, len(self), [None, buffer])
         return pd.Series(held, dtype=pd.ArrowDtype(kind))
 
-    def codes(self) -> np.ndarray:
-        """An integer for each digest, (n,), equal for equal ones and rising with them; -1: none."""
-        texts = np.ascontiguousarray(self.held).view(f"S{_BYTES}").ravel()
-        seen, codes = np.unique(texts, return_inverse=True)
-        absent = int(len(seen) > 0 and seen[0] == b"")
-        found: np.ndarray = codes.astype(np.int64) - absent
-        return found
-
     def take(self, rows: np.ndarray) -> ImageDigests:
         """Those of some images."""
         return ImageDigests(self.held[rows], none=self.none)
@@ -85,6 +79,60 @@ class ImageDigests(Sequence[str]):
 
     def __hash__(self) -> int:
         return hash(self.held.tobytes())
+
+
+class DigestParts:
+    """Digests of several parts, one after the other, none copied."""
+
+    def __init__(self, parts: Sequence[ImageDigests]) -> None:
+        self.parts = tuple(parts)
+        self._starts = [0, *accumulate(map(len, self.parts))]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, at: int) -> str:
+        part = bisect_right(self._starts, at) - 1
+        return self.parts[part][at - self._starts[part]]
+
+    def codes(self) -> np.ndarray:
+        """A number for each digest, (n,) int32, equal for equal ones, rising with them; -1: none.
+
+        They are 0 to the number of different ones, less 1.
+        """
+        heads = np.concatenate([np.empty(0, np.uint64), *map(_heads, self.parts)])
+        order = np.argsort(heads)
+        heads = heads[order]
+        fresh = np.ones(len(heads), dtype=bool)
+        fresh[1:] = heads[1:] != heads[:-1]
+        del heads
+        # Of those that begin alike, mostly equal ones, all of their bytes are compared.
+        alike = ~fresh
+        alike[:-1] |= ~fresh[1:]
+        tied = np.flatnonzero(alike)
+        texts = self._texts(order[tied])
+        by_text = np.argsort(texts, kind="stable")
+        order[tied], texts = order[tied][by_text], texts[by_text]
+        fresh[tied[1:]] = texts[1:] != texts[:-1]
+        codes = np.empty(len(order), dtype=np.int32)
+        codes[order] = np.cumsum(fresh, dtype=np.int32) - 1
+        if len(order) and self._texts(order[:1])[0] == b"":
+            codes -= 1
+        return codes
+
+    def _texts(self, rows: np.ndarray) -> np.ndarray:
+        """The bytes of some digests, in their order, as text (k,)."""
+        found = np.empty((len(rows), _BYTES), dtype=np.uint8)
+        for part, start in zip(self.parts, self._starts, strict=False):
+            mine = (rows >= start) & (rows < start + len(part))
+            found[mine] = part.held[rows[mine] - start]
+        return found.view(f"S{_BYTES}").ravel()
+
+
+def _heads(digests: ImageDigests) -> np.ndarray:
+    """The first eight bytes of each as a number, (n,) uint64, which rises with them."""
+    first = np.ascontiguousarray(digests.held[:, :8])
+    return first.view(">u8").ravel().astype(np.uint64)
 
 
 def _of_hex(text: str) -> bytes:

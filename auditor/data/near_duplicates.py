@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.copies import LEAST_AGREEING, LEAST_GRAIN, Likeness, likeness, reduced
-from auditor.data.image_digests import ImageDigests
+from auditor.data.image_digests import DigestParts, ImageDigests
 from auditor.data.near_pairs import CROWD, SIDE, Candidates, candidates, turned
 from auditor.data.thumbnails import Thumbnails
 
@@ -37,9 +37,7 @@ _NO_DIGEST = -1
 _BLOCKINESS = 0.1
 """Largest difference of the logarithms of blockiness of images that were compressed alike."""
 
-PRINTED = ("readable", "sha256", "pixel_sha256", "blockiness", "format", "width", "height",
-           "thumbnail")  # fmt: skip
-"""Columns of a scan that `prints` reads; thumbnails may lie elsewhere."""
+_FORMAT = ["format", "width", "height"]
 
 _ROUNDS = 3
 _SERIES, _EQUALLY = 3, 1.2
@@ -54,7 +52,7 @@ Comparisons = dict[str, Likeness]
 
 @dataclass(frozen=True)
 class Digests:
-    """What equal images are told by: numbers, (n,) each, that rise with the digests.
+    """What equal images are told by: numbers, (n,) int32 each, that rise with the digests.
 
     -1 where an image was unreadable. Those of one `prints` may be compared with each other.
     """
@@ -65,7 +63,7 @@ class Digests:
     def __len__(self) -> int:
         return len(self.files)
 
-    def take(self, rows: np.ndarray) -> Digests:
+    def take(self, rows: slice) -> Digests:
         """Those of some images."""
         return Digests(self.files[rows], self.pixels[rows])
 
@@ -74,15 +72,15 @@ class Digests:
 class Prints(Digests):
     """What images are recognised by, one row an image.
 
-    `thumbnails` are (n, 32, 32, 3) uint8, 0 of unreadable images; `stored` numbers format and
-    size; `comparable` (n,) bool says which show a pattern. `named` are digests of pixels.
+    `thumbnails` are (n, 32, 32, 3) uint8, 0 of unreadable images; `comparable` (n,) bool says which
+    show a pattern. `scans` are tables, one after the other, of how images were stored: ``format``,
+    ``width``, ``height`` and ``blockiness``. `named` are digests of pixels.
     """
 
     thumbnails: Thumbnails
-    blockiness: np.ndarray
-    stored: np.ndarray
     comparable: np.ndarray
-    named: Sequence[str]
+    scans: Sequence[pd.DataFrame]
+    named: DigestParts | Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -106,42 +104,62 @@ def no_pairs(n: int) -> NearPairs:
     return NearPairs(none, none, np.empty(0), np.zeros(n, dtype=bool))
 
 
-def prints(scan: pd.DataFrame, thumbnails: Thumbnails | None = None) -> Prints:
-    """Prints of the images of a scan, in its order; `thumbnails`: left out, the scan holds them."""
-    readable = scan["readable"].to_numpy(dtype=bool)
-    cells = _thumbnails_of(scan, readable) if thumbnails is None else thumbnails
-    files, pixels = (ImageDigests.of_column(scan[name]) for name in ("sha256", "pixel_sha256"))
-    parts = (cells[at : at + _AT_ONCE] for at in range(0, len(cells), _AT_ONCE))
-    contrast = [part.mean(axis=3).std(axis=(1, 2)) for part in parts]
+def prints(*scans: pd.DataFrame, thumbnails: Thumbnails | None = None) -> Prints:
+    """Prints of the images of scans, one after the other; `thumbnails`: None, scans hold them."""
+    readable = np.concatenate([scan["readable"].to_numpy(dtype=bool) for scan in scans])
+    cells = _thumbnails_of(scans, readable) if thumbnails is None else thumbnails
+    files, pixels = (
+        DigestParts([ImageDigests.of_column(scan[name]) for scan in scans])
+        for name in ("sha256", "pixel_sha256")
+    )
+    shows = np.empty(len(readable), dtype=bool)
+    for at in range(0, len(cells), _AT_ONCE):
+        part = cells[at : at + _AT_ONCE]
+        shows[at : at + _AT_ONCE] = part.mean(axis=3).std(axis=(1, 2)) >= LEAST_CONTRAST
     return Prints(
-        files=np.where(readable, files.codes(), _NO_DIGEST),
-        pixels=np.where(readable, pixels.codes(), _NO_DIGEST),
+        files=_where(readable, files.codes()),
+        pixels=_where(readable, pixels.codes()),
         thumbnails=cells,
-        blockiness=scan["blockiness"].to_numpy(dtype=float),
-        stored=scan.groupby(["format", "width", "height"], dropna=False).ngroup().to_numpy(),
-        comparable=readable & (np.concatenate([*contrast, np.empty(0)]) >= LEAST_CONTRAST),
+        comparable=readable & shows,
+        scans=scans,
         named=pixels,
     )
 
 
-def _thumbnails_of(scan: pd.DataFrame, readable: np.ndarray) -> np.ndarray:
-    cells = np.zeros((len(scan), SIDE, SIDE, 3), dtype=np.uint8)
+def _where(readable: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    codes[~readable] = _NO_DIGEST
+    return codes
+
+
+def _thumbnails_of(scans: Sequence[pd.DataFrame], readable: np.ndarray) -> np.ndarray:
+    cells = np.zeros((len(readable), SIDE, SIDE, 3), dtype=np.uint8)
     if readable.any():
-        joined = b"".join(scan.loc[readable, "thumbnail"])
+        joined = b"".join(
+            cell for scan in scans for cell in scan.loc[scan["readable"].astype(bool), "thumbnail"]
+        )
         cells[readable] = np.frombuffer(joined, dtype=np.uint8).reshape(-1, SIDE, SIDE, 3)
     return cells
 
 
 def exact_twins(given: Digests, others: Digests) -> tuple[np.ndarray, np.ndarray]:
-    """Of each image the first of `others` with the same pixels (-1), and the kind."""
+    """Of each image the first of `others` with the same pixels (-1), int32, and the kind, int8."""
     size = 1 + max(given.pixels.max(initial=_NO_DIGEST), others.pixels.max(initial=_NO_DIGEST))
     # One more for those without a digest: their number, -1, takes the last place.
-    first = np.full(size + 1, -1, dtype=np.int64)
-    first[others.pixels[::-1]] = np.arange(len(others))[::-1]
+    first = first_places(others.pixels, size + 1)
     first[_NO_DIGEST] = -1
     index = first[given.pixels]
-    kind = np.where(given.files == others.files[index], FILE, PIXELS) if len(others) else index
-    return index, np.where(index >= 0, kind, NONE).astype(np.int8)
+    kind = np.full(len(index), NONE, dtype=np.int8)
+    kind[index >= 0] = PIXELS
+    if len(others):
+        kind[(index >= 0) & (given.files == others.files[index])] = FILE
+    return index, kind
+
+
+def first_places(numbers: np.ndarray, size: int) -> np.ndarray:
+    """Of each number below `size` the first place in `numbers` that has it (-1), (size,) int32."""
+    first = np.full(size, -1, dtype=np.int32)
+    first[numbers[::-1]] = np.arange(len(numbers), dtype=np.int32)[::-1]
+    return first
 
 
 def near_pairs(given: Prints, *, pixels: Pixels, known: Comparisons | None = None) -> NearPairs:
@@ -187,9 +205,11 @@ def near_pairs(given: Prints, *, pixels: Pixels, known: Comparisons | None = Non
     kept = copies(crowded, suspected) & ~_of_a_series(one, other, alike)
     first, _ = exact_twins(given, given)
     distance = np.array([a.distance for a in alike], dtype=float)[kept]
-    cut = np.isin(first, first[rows[partly]])
-    ends = first[rows[one[kept]]], first[rows[other[kept]]]
-    return NearPairs(np.minimum(*ends), np.maximum(*ends), distance, cut)
+    cut = np.zeros(len(given), dtype=bool)
+    cut[first[rows[partly]]] = True
+    cut = cut[first] & (first >= 0)
+    low, high = np.sort([first[rows[end[kept]]].astype(np.int64) for end in (one, other)], axis=0)
+    return NearPairs(low, high, distance, cut)
 
 
 def _compared(
@@ -231,11 +251,11 @@ def _comparison(one: str, other: str, turn: int, window: np.ndarray) -> str:
 
 
 def _distinct(given: Prints) -> np.ndarray:
-    """One of each set of equal images, in an order that is that of their digests."""
-    order = np.lexsort((given.files, given.pixels))
+    """One of each set of equal images, in an order that is that of their digests; (k,) int32."""
+    order = np.lexsort((given.files, given.pixels)).astype(np.int32)
     order = order[given.comparable[order]]
-    first: np.ndarray = order[~pd.Series(given.pixels[order]).duplicated().to_numpy()]
-    return first
+    found: np.ndarray = order[np.diff(given.pixels[order], prepend=_NO_DIGEST - 1) != 0]
+    return found
 
 
 def _chosen(found: Candidates) -> tuple[np.ndarray, np.ndarray]:
@@ -266,9 +286,21 @@ def _marked(n: int, *rows: np.ndarray) -> np.ndarray:
 
 
 def _stored_alike(given: Prints, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    apart = np.abs(np.log(given.blockiness[one] / given.blockiness[other]))
+    rows, at = np.unique([one, other], return_inverse=True)
+    starts = np.cumsum([0, *map(len, given.scans)])
+    cuts = np.split(rows, np.searchsorted(rows, starts[1:-1]))
+    columns = [*_FORMAT, "blockiness"]
+    stored = pd.concat(
+        [
+            pd.DataFrame({name: scan[name].iloc[mine - start] for name in columns})
+            for scan, mine, start in zip(given.scans, cuts, starts[:-1], strict=True)
+        ],
+        ignore_index=True,
+    )
+    kind = stored.groupby(_FORMAT, dropna=False).ngroup().to_numpy()[at]
+    apart = np.abs(np.log(np.divide(*stored["blockiness"].to_numpy(dtype=float)[at])))
     # Tiny images have no blocks.
-    alike: np.ndarray = (given.stored[one] == given.stored[other]) & ~(apart > _BLOCKINESS)
+    alike: np.ndarray = (kind[0] == kind[1]) & ~(apart > _BLOCKINESS)
     return alike
 
 

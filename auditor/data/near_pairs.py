@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import dct
 
-from auditor.data.near_trees import nearest_in_trees
+from auditor.data.held_rows import HeldRows
+from auditor.data.near_trees import Points, nearest_in_trees
 from auditor.data.scan import THUMBNAIL
-from auditor.data.thumbnails import Thumbnails
+from auditor.data.thumbnails import HeldThumbnails, Thumbnails
 
 SIDE = THUMBNAIL
 """Side of a thumbnail."""
@@ -111,7 +112,7 @@ def resampling(side: int, start: float, end: float) -> np.ndarray:
 def candidates(given: Thumbnails) -> Candidates:
     """Pairs that may be copies, of thumbnails (n, 32, 32, 3) uint8, each pair once."""
     thumbnails = given[:] if len(given) <= MOST_WINDOWED else given
-    whole = sketches(thumbnails, WHOLE)
+    whole = _whole(thumbnails)
     one, other = _alike(whole)
     found = [_fitting(thumbnails, one, other, WHOLE, WHOLE, least=_CORRELATION)]
     close = _apart(whole, one, other) <= _CROWD_RADIUS
@@ -131,24 +132,42 @@ def candidates(given: Thumbnails) -> Candidates:
     if searched:
         found += _without_colour(thumbnails[:])
     columns = [np.concatenate(parts) for parts in zip(*found, strict=True)]
-    low, high = np.minimum(columns[0], columns[1]), np.maximum(columns[0], columns[1])
+    ends = [column.astype(np.int64) for column in columns[:2]]
+    low, high = np.minimum(*ends), np.maximum(*ends)
     # Of the ways in which two images were found that which fits best.
     order = np.lexsort((-columns[4], high, low))
     first = np.flatnonzero(np.diff(low[order] * len(thumbnails) + high[order], prepend=-1))
-    one, other, turn, place, correlation = (column[order[first]] for column in columns)
+    one, other, turn, place, correlation = (
+        column[order[first]] for column in (*ends, *columns[2:])
+    )
     return Candidates(one, other, turn, place, correlation, crowded)
 
 
-def _alike(whole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each image, itself among them, the nearest as a whole."""
-    if len(whole) > MOST_COMPARED_WHOLE:
+def _whole(thumbnails: Thumbnails) -> Points:
+    """Sketches of whole images, of very many in the file of their thumbnails."""
+    if len(thumbnails) > MOST_COMPARED_WHOLE and isinstance(thumbnails, HeldThumbnails):
+        return _held_sketches(thumbnails)
+    return sketches(thumbnails, WHOLE)
+
+
+def _alike(whole: Points) -> tuple[np.ndarray, np.ndarray]:
+    """Of each image that has look-alikes the nearest as a whole, itself among them."""
+    if isinstance(whole, HeldRows) or len(whole) > MOST_COMPARED_WHOLE:
         return nearest_in_trees(whole, radius=_RADIUS, most=CROWD + 1)
     return nearest(whole, whole, radius=_RADIUS, most=CROWD + 1, close=_CROWD_RADIUS)
 
 
-def _apart(whole: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _held_sketches(thumbnails: HeldThumbnails) -> HeldRows:
+    """Sketches of whole images, appended to their file: of a million they are 200 MB."""
+    parts = (thumbnails[part] for part in _slices(len(thumbnails), _SKETCHED_AT_ONCE))
+    sketched = (sketches(part, WHOLE) for part in parts)
+    width = sketches(np.zeros((1, SIDE, SIDE, 3), np.uint8), WHOLE).shape[1]
+    return HeldRows.written(sketched, thumbnails.file, width=width)
+
+
+def _apart(whole: Points, one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Distances of pairs (n,), a part at a time: pairs are more than images."""
-    found = np.empty(len(one), dtype=whole.dtype)
+    found = np.empty(len(one), dtype=np.float32)
     for part in _slices(len(one), _PAIRS_AT_ONCE):
         found[part] = np.linalg.norm(whole[one[part]] - whole[other[part]], axis=1)
     return found

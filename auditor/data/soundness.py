@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from auditor.data.dataset import Dataset
 from auditor.data.image_files import ImageFiles
@@ -17,18 +16,15 @@ from auditor.data.images import Decoded, decode
 from auditor.data.near_duplicates import (
     KIND_NAMES,
     NEAR,
-    NONE,
-    PRINTED,
     Comparisons,
-    NearPairs,
     Pixels,
-    Prints,
-    exact_twins,
+    first_places,
     near_pairs,
     no_pairs,
     prints,
 )
 from auditor.data.thumbnails import Thumbnails
+from auditor.data.twins import KnownCopies, Twins
 from auditor.errors import DataError
 from auditor.spec import DicomSpec
 
@@ -98,7 +94,7 @@ class RoleSoundness:
 class Soundness:
     """What was set apart, by split. `units_compared`: both test and train name their units.
 
-    `photographs`: of each split's images a number (n,) that copies share, also across splits.
+    `photographs`: of each split's images a number (n,) int32 that copies share, also across splits.
     """
 
     splits: Mapping[str, RoleSoundness]
@@ -147,13 +143,12 @@ def assess(
     `max_pixels`, `white` and `dicom` as of `auditor.data.images.decode`, `known` as of
     `near_pairs`; `thumbnails` of all images, split by split, where the scans hold none.
     """
-    told = [scans[split].filter(PRINTED) for split in datasets]
-    seen = prints(pd.concat(told, ignore_index=True), thumbnails)
-    starts = np.cumsum([0, *map(len, datasets.values())])
-    places = {s: np.arange(a, b) for s, a, b in zip(datasets, starts[:-1], starts[1:], strict=True)}
+    seen = prints(*(scans[split] for split in datasets), thumbnails=thumbnails)
+    starts = np.cumsum([0, *map(len, datasets.values())]).tolist()
+    places = {split: slice(*ends) for split, ends in zip(datasets, pairwise(starts), strict=True)}
     reader = _reader(datasets, partial(decode, max_pixels=max_pixels, white=white, dicom=dicom))
     pairs = no_pairs(len(seen)) if near == "off" else near_pairs(seen, pixels=reader, known=known)
-    whole = _Known(datasets, seen, places, pairs, may_go=near == "set-apart")
+    whole = KnownCopies(datasets, seen, places, pairs, may_go=near == "set-apart")
     return Soundness(
         splits={split: _split_soundness(split, scans[split], whole) for split in datasets},
         units_compared=all(
@@ -178,126 +173,12 @@ def _reader(datasets: Mapping[str, Dataset], decoded: Callable[[bytes], Decoded]
     return pixels
 
 
-class _Known:
-    """All splits' images in one row: which are copies of which."""
-
-    def __init__(
-        self,
-        datasets: Mapping[str, Dataset],
-        known: Prints,
-        places: Mapping[str, np.ndarray],
-        pairs: NearPairs,
-        *,
-        may_go: bool,
-    ) -> None:
-        self.datasets, self.known, self.places, self.pairs = datasets, known, places, pairs
-        # Of equal images the first stands for all.
-        equal, _ = exact_twins(known, known)
-        self.first = np.where(equal >= 0, equal, np.arange(len(known)))
-        self.goes = may_go & ~self._one_unit() & ~self._other_labels()
-        self.photographs = self._linked(np.ones(len(pairs.one), dtype=bool))[self.first]
-
-    def _one_unit(self) -> np.ndarray:
-        """Mask of near pairs of images, or of equal ones, of one unit."""
-        units = np.concatenate(
-            [np.full(len(d), "") if d.units is None else d.units for d in self.datasets.values()]
-        )
-        paired = np.isin(self.first, np.concatenate([self.pairs.one, self.pairs.other]))
-        known = pd.DataFrame({"one": self.first[paired], "unit": units[paired]})
-        known = known[known["unit"] != ""].drop_duplicates()
-        pairs = pd.DataFrame({"one": self.pairs.one, "other": self.pairs.other}).reset_index()
-        both = pairs.merge(known, on="one").merge(
-            known.rename(columns={"one": "other"}), on=["other", "unit"]
-        )
-        found: np.ndarray = np.isin(pairs["index"], both["index"])
-        return found
-
-    def _other_labels(self) -> np.ndarray:
-        """Mask of near pairs that have, with their equal ones, more than one label."""
-        labels = pd.Series(np.concatenate([d.labels for d in self.datasets.values()]))
-        known = labels.where(labels >= 0).groupby(self.first)
-        low, high = (
-            known.transform(end).to_numpy()[[self.pairs.one, self.pairs.other]]
-            for end in ("min", "max")
-        )
-        found: np.ndarray = np.fmin(*low) < np.fmax(*high)
-        return found
-
-    def _linked(self, pairs: np.ndarray) -> np.ndarray:
-        """Numbers (n,) that images share which a mask of near pairs links."""
-        one, other = self.pairs.one[pairs], self.pairs.other[pairs]
-        links = coo_array((np.ones(len(one)), (one, other)), [len(self.first)] * 2)
-        found: np.ndarray = connected_components(links, directed=False)[1]
-        return found
-
-    def twins(self, split: str, others: str) -> _Twins:
-        """Of each image of a split the twin in another; in its own, of all but the first of copies.
-
-        How many have one does not depend on the order of images.
-        """
-        ours, theirs = self.places[split], self.places[others]
-        index, kind = exact_twins(self.known.take(ours), self.known.take(theirs))
-        near = self._nearest(ours, theirs)
-        copies, gone = index >= 0, near["goes"].to_numpy() == 1
-        if split == others:
-            index[index >= np.arange(len(ours))] = -1
-            copies, gone = self._repeats(ours)
-        else:
-            copies = copies | near["to"].notna().to_numpy()
-        with_near = copies & (index < 0)
-        index[with_near] = near["to"].to_numpy()[with_near]
-        kind = np.where(with_near, NEAR, np.where(copies, kind, NONE))
-        distance = np.where(copies, np.where(with_near, near["distance"], 0.0), np.nan)
-        return _Twins(index, kind, distance, reported=with_near & ~gone)
-
-    def _repeats(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Masks of the images of a split that are not the first of their copies; that go for it."""
-        present = np.isin(self.first, self.first[rows])
-        inside = present[self.pairs.one] & present[self.pairs.other]
-        return tuple(
-            pd.Series(self._linked(mask)[self.first[rows]]).duplicated().to_numpy()
-            for mask in (inside, inside & self.goes)
-        )
-
-    def _nearest(self, ours: np.ndarray, theirs: np.ndarray) -> pd.DataFrame:
-        """Of each of ours the near copy among theirs: one that goes, else earlier, else nearest."""
-        mine = pd.DataFrame({"one": self.first[ours], "from": np.arange(len(ours))})
-        other = pd.DataFrame({"other": self.first[theirs], "to": np.arange(len(theirs))})
-        ends = self.pairs.one, self.pairs.other
-        pairs = pd.DataFrame(
-            {
-                "one": np.concatenate(ends),
-                "other": np.concatenate(ends[::-1]),
-                "distance": np.tile(self.pairs.distance, 2),
-                "goes": np.tile(self.goes, 2),
-            }
-        )
-        found = mine.merge(pairs, on="one").merge(other.drop_duplicates("other"), on="other")
-        found["later"] = theirs[found["to"]] > ours[found["from"]]
-        found = found.assign(stays=~found["goes"]).sort_values(["stays", "later", "distance", "to"])
-        return found.drop_duplicates("from").set_index("from").reindex(range(len(ours)))
-
-
-@dataclass(frozen=True)
-class _Twins:
-    """Position of each image's twin (-1 for none), its kind, distance, and whether it stays."""
-
-    index: np.ndarray
-    kind: np.ndarray
-    distance: np.ndarray
-    reported: np.ndarray
-
-    @property
-    def found(self) -> np.ndarray:
-        return self.index >= 0
-
-
-def _split_soundness(split: str, scan: pd.DataFrame, whole: _Known) -> RoleSoundness:
+def _split_soundness(split: str, scan: pd.DataFrame, whole: KnownCopies) -> RoleSoundness:
     dataset = whole.datasets[split]
     own, seen, shared = (
         whole.twins(split, others)
         if there and others in whole.datasets
-        else _no_twins(len(dataset))
+        else Twins.none(len(dataset))
         for others, there in (
             (split, True),
             ("train", split == "test"),
@@ -311,9 +192,9 @@ def _split_soundness(split: str, scan: pd.DataFrame, whole: _Known) -> RoleSound
         seen_image=seen.found,
         seen_unit=_seen_units(dataset, whole.datasets.get("train") if split == "test" else None),
         in_test=shared.found,
-        repeat_reported=own.reported,
-        seen_reported=seen.reported,
-        in_test_reported=shared.reported,
+        repeat_reported=own.told,
+        seen_reported=seen.told,
+        in_test_reported=shared.told,
         partly_compared=whole.pairs.partly[whole.places[split]],
         duplicates=_pairs(dataset, dataset, own),
         seen=_pairs(dataset, whole.datasets.get("train"), seen),
@@ -321,16 +202,19 @@ def _split_soundness(split: str, scan: pd.DataFrame, whole: _Known) -> RoleSound
     )
 
 
-def _no_twins(n: int) -> _Twins:
-    none = np.full(n, -1, dtype=np.int64)
-    return _Twins(none, np.zeros(n, dtype=np.int8), np.full(n, np.nan), none > 0)
-
-
 def of_two_labels(labels: np.ndarray, photograph: np.ndarray) -> np.ndarray:
-    """Mask of images (n,), labelled or not (-1), whose photograph has two labels or more."""
-    known = pd.Series(labels).where(labels >= 0)
-    counts = known.groupby(photograph).transform("nunique")
-    return (counts > 1).to_numpy(dtype=bool)
+    """Mask of images (n,), labelled or not (-1), whose photograph has two labels or more.
+
+    `photograph` (n,): a number, 0 or more, that copies share.
+    """
+    labelled = np.flatnonzero(labels >= 0)
+    known, shown = labels[labelled], photograph[labelled]
+    size = int(photograph.max(initial=-1)) + 1
+    other = known != known[first_places(shown, size)[shown]]
+    found = np.zeros(size, dtype=bool)
+    found[shown[other]] = True
+    mask: np.ndarray = found[photograph]
+    return mask
 
 
 def _seen_units(test: Dataset, train: Dataset | None) -> np.ndarray:
@@ -340,27 +224,26 @@ def _seen_units(test: Dataset, train: Dataset | None) -> np.ndarray:
     return test.frame["unit"].isin(known).to_numpy(dtype=bool)
 
 
-def _pairs(dataset: Dataset, others: Dataset | None, twins: _Twins) -> pd.DataFrame:
+def _pairs(dataset: Dataset, others: Dataset | None, twins: Twins) -> pd.DataFrame:
     if others is None:
         # Typed: joined to others, a column of objects would take their truth values with it.
         empty = pd.DataFrame(columns=list(PAIR_COLUMNS))
         return empty.astype({"distance": float, "reported": bool})
-    rows = np.flatnonzero(twins.found)
-    found = twins.index[rows]
+    rows, found = twins.rows, twins.index
     return pd.DataFrame(
         {
             "image": dataset.image_ids[rows],
             "twin": others.image_ids[found],
-            "kind": [KIND_NAMES[kind] for kind in twins.kind[rows].tolist()],
-            "distance": twins.distance[rows].round(2),
-            "label": _class_names(dataset)[rows],
-            "twin_label": _class_names(others)[found],
-            "reported": twins.reported[rows],
+            "kind": [KIND_NAMES[kind] for kind in twins.kind.tolist()],
+            "distance": twins.distance.round(2),
+            "label": _class_names(dataset, rows),
+            "twin_label": _class_names(others, found),
+            "reported": twins.reported,
         }
     )
 
 
-def _class_names(dataset: Dataset) -> np.ndarray:
+def _class_names(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
     # Index -1, no label, takes the last entry.
-    names: np.ndarray = np.array([*dataset.classes, ""], dtype=object)[dataset.labels]
+    names: np.ndarray = np.array([*dataset.classes, ""], dtype=object)[dataset.labels[rows]]
     return names

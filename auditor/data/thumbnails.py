@@ -20,7 +20,7 @@ class HeldThumbnails:
     """Thumbnails (n, 32, 32, 3) uint8, read when they are asked for; 0 of unreadable images.
 
     Indexed as an array is along its first axis. `rows` (n,) are their places in the file. Of use to
-    one thread at a time.
+    one thread at a time; others may append to the file.
     """
 
     file: IO[bytes]
@@ -34,7 +34,7 @@ class HeldThumbnails:
             file.write(b"".join(cell or bytes(_BYTES) for cell in part))
             n += len(part)
         file.flush()
-        return cls(file, np.arange(n))
+        return cls(file, np.arange(n, dtype=np.int32))
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import mmap
 from dataclasses import dataclass
 
 import numpy as np
+
+from auditor.data.held_rows import let_go
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,5 @@ class StoredRows:
 
     def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
         found: np.ndarray = np.array(self.array[self.kept[rows]])
-        # What was read for it: of a million images all of it is gigabytes.
         let_go(self.array)
         return found
-
-
-def let_go(array: np.ndarray) -> None:
-    """Keep nothing in the memory of an array that lies in a file; it is read again when asked."""
-    mapped = getattr(array, "_mmap", None)
-    if mapped is not None and hasattr(mapped, "madvise"):
-        mapped.madvise(mmap.MADV_DONTNEED)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auditor.data.image_digests import ImageDigests
+from auditor.data.image_digests import DigestParts, ImageDigests
 
 
 def some(n: int, *, seed: int = 0) -> list[str]:
@@ -27,13 +27,24 @@ def test_they_are_given_back():
     assert not ImageDigests.of([], none="")
 
 
-def test_their_numbers_are_equal_and_rise_where_they_do():
-    # The last ends with zeros, which text of a fixed width would lose.
-    texts = [*some(60), *some(30), "", f"{'f' * 62}00", f"{'f' * 60}0000"]
-    codes = ImageDigests.of(texts, none="").codes()
+@pytest.mark.parametrize("cuts", [[], [40], [0, 25, 90]])
+def test_their_numbers_are_equal_and_rise_where_they_do(cuts):
+    # Some begin alike; the last end with zeros, which text of a fixed width would lose.
+    alike = [f"{'a' * 16}{text[16:]}" for text in some(5, seed=2)]
+    texts = [*some(60), *some(30), "", *alike, *alike[:2], f"{'f' * 62}00", f"{'f' * 60}0000", ""]
+    ends = [*cuts, len(texts)]
+    parts = [texts[start:stop] for start, stop in zip([0, *cuts], ends, strict=True)]
+    held = DigestParts([ImageDigests.of(part, none="") for part in parts])
     ranks = pd.Series(texts).rank(method="dense").to_numpy().astype(int) - 2
-    assert codes.tolist() == ranks.tolist()
-    assert codes[90] == -1
+    assert held.codes().tolist() == ranks.tolist()
+    assert held.codes()[90] == -1
+    assert [held[i] for i in range(len(held))] == texts
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["", ""], some(1), 2 * some(1)])
+def test_numbers_of_few(texts):
+    codes = DigestParts([ImageDigests.of(texts, none="")]).codes()
+    assert codes.tolist() == [0 if text else -1 for text in texts]
 
 
 @pytest.mark.parametrize("text", ["a", "f" * 63, "g" * 64])

@@ -56,5 +56,12 @@ def test_of_a_crowd_no_more_than_asked_for_nearest_first():
     assert (other.reshape(300, 5)[:, 0] == np.arange(300)).all()
 
 
+def test_of_a_point_that_is_alone_there_is_none():
+    # Three stand together, the others far from everything: whatever the trees, none is parted.
+    given = np.concatenate([np.eye(60) * 9, np.eye(60)[:3] * 0.01]).astype(np.float32)
+    pairs = found(given, radius=0.2, most=3)
+    assert sorted(pairs) == [(i, j) for i in (60, 61, 62) for j in (60, 61, 62)]
+
+
 def test_two_searches_find_the_same():
     assert found(points(), radius=0.2, most=3) == found(points(), radius=0.2, most=3)

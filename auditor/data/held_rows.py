@@ -1,0 +1,57 @@
+"""Rows of numbers in a file: the memory holds what is asked for, while it is used."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+
+_WINDOW = 16 << 20
+"""Bytes of the file that the memory holds at most while rows are copied out of it."""
+
+
+@dataclass(frozen=True)
+class HeldRows:
+    """Rows (n, d), a memory map; indexed as an array of them is, along its first axis."""
+
+    mapped: np.ndarray
+
+    @classmethod
+    def written(cls, parts: Iterable[np.ndarray], file: IO[bytes], *, width: int) -> HeldRows:
+        """Append parts (k, width) float32 to a file that is open to be read, too."""
+        start = file.seek(0, 2)
+        n = 0
+        for part in parts:
+            # Anew each time: parts may be made of what lies in the file.
+            file.seek(0, 2)
+            file.write(np.ascontiguousarray(part, dtype=np.float32).data)
+            n += len(part)
+        file.flush()
+        return cls(np.memmap(file, np.float32, mode="r", offset=start, shape=(n, width)))
+
+    def __len__(self) -> int:
+        return len(self.mapped)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        # As they lie in the file: in any other order all of it would be in memory.
+        order = np.argsort(rows)
+        found = np.empty((len(rows), self.mapped.shape[1]), dtype=self.mapped.dtype)
+        step = max(1, _WINDOW // (self.mapped.itemsize * self.mapped.shape[1]))
+        ends = np.searchsorted(rows, np.arange(0, len(self) + step, step), sorter=order)
+        for start, stop in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+            if start < stop:
+                some = order[start:stop]
+                found[some] = self.mapped[rows[some]]
+                let_go(self.mapped)
+        return found
+
+
+def let_go(array: np.ndarray) -> None:
+    """Have the memory hold nothing of an array's file, if it is a memory map, until it is read."""
+    mapped = getattr(array, "_mmap", None)
+    if mapped is not None and hasattr(mapped, "madvise"):
+        # What was read for it: of a million images all of it is gigabytes.
+        mapped.madvise(mmap.MADV_DONTNEED)
