@@ -53,7 +53,6 @@ class Crossing(Grouping):
         return cls(
             attribute=Attribute(" x ".join(a.name for a in attributes), attributes[0].role, ()),
             rows=rows,
-            positions=compact(at),
             groups=tuple(str(cell) for cell in range(int(np.prod(shape)))),
             places=compact(places),
             missing=int((~known).sum()),

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from auditor.comparing.groups import compact
 from auditor.stats import Draws, draws_of, multinomial_bootstrap
 from auditor.stats.codes import codes_of
 
@@ -44,7 +45,7 @@ def pairs(ratings: Codes) -> Pairs:
         both = np.flatnonzero(packed[:, b] >= 0)
         agree.append(packed[both, a] == packed[both, b])
         rows.append(both)
-    return Pairs(np.concatenate(agree), np.concatenate(rows))
+    return Pairs(np.concatenate(agree), compact(np.concatenate(rows)))
 
 
 def alpha(ratings: Codes, *, ordinal: bool = False) -> float:

@@ -127,6 +127,8 @@ def displayed(
         heading = f"{title} of every group, against all others"
         yield group_table(check, found, title=heading, facts=facts)
     yield from adjusted_table(check, [m for one in found for m in one.measures])
+    for one in found:
+        one.compared.grouping.latest.clear()
 
 
 def group_table(
