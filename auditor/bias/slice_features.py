@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from auditor.comparing.groups import compact
 from auditor.contract import ManyRows
 from auditor.data.dataset import MISSING_GROUP, Attribute, Dataset
 from auditor.data.scan import PROPERTY_NAMES
@@ -72,8 +71,6 @@ class Looked(Protocol):
         """Codes of what rows that are alike share, (n,) each: the label, and the answer."""
         ...
 
-    def groups(self, attribute: str) -> np.ndarray: ...
-
     def of_class(self) -> tuple[tuple[str, str, NDArray[np.bool_]], ...]:
         """What a row may be of, beside its groups: kind, words, and a mask over the rows."""
         ...
@@ -127,14 +124,14 @@ def described(outcomes: Looked, scan: pd.DataFrame) -> Described:
     columns: dict[Feature, Callable[[], np.ndarray]] = {}
     # What is left of a group beside a slice of it may be a small cell: none is told of slices.
     for attribute in (a for a in outcomes.attributes if a.smallest is None):
-        places, seen = pd.factorize(outcomes.groups(attribute.name))
-        of, place_of = compact(places), {group: place for place, group in enumerate(seen)}
-        for group in attribute.groups:
-            others = sorted({*seen.tolist()} - {group, MISSING_GROUP})
-            other = others[0] if len(others) == 1 and MISSING_GROUP not in place_of else None
-            place = place_of.get(group, -1)
+        coded = outcomes.dataset.coded_groups(attribute.name)
+        of, seen = coded.places_in(attribute.groups), coded.seen
+        images = np.bincount(of[of >= 0], minlength=len(attribute.groups))
+        for place, group in enumerate(attribute.groups):
+            others = sorted(seen - {group, MISSING_GROUP})
+            other = others[0] if len(others) == 1 and MISSING_GROUP not in seen else None
             # Few images of a group cannot be a slice; hundreds of such groups would cost much.
-            if np.count_nonzero(of == place) >= MIN_UNITS:
+            if images[place] >= MIN_UNITS:
                 columns[Feature(attribute.name, group, other)] = partial(np.equal, of, place)
     for name, column in _image_properties(outcomes.image_ids, scan):
         columns[Feature(name)] = column

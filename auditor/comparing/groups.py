@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from auditor.data.dataset import MISSING_GROUP, Attribute
+from auditor.data.dataset import MISSING_GROUP, Attribute, CodedGroups
 from auditor.findings import Subject, Unmeasured
 from auditor.scoring.comparison import count_units, has_few_units, too_few, units_by_group
 from auditor.scoring.rows import Rows
@@ -240,12 +240,10 @@ def groupings(
 def _groupings(rows: Rows) -> Iterator[Grouping]:
     conditions, latest = condition_codes(rows), Latest()
     for attribute in rows.attributes:
-        names = rows.groups(attribute.name)
-        places, seen = pd.factorize(names)
-        others = sorted({*seen.tolist()} - {*attribute.groups, MISSING_GROUP})
+        coded = rows.dataset.coded_groups(attribute.name)
+        others = sorted(coded.seen - {*attribute.groups, MISSING_GROUP})
         groups = (*attribute.groups, *others)
-        place_of = {group: place for place, group in enumerate(groups)}
-        of = compact(np.array([place_of.get(name, -1) for name in seen], dtype=np.int64))[places]
+        of = coded.places_in(groups)
         yield Grouping(
             attribute=attribute,
             rows=rows,
@@ -266,12 +264,13 @@ def compact(codes: np.ndarray) -> np.ndarray:
 def condition_codes(rows: Rows) -> dict[str, np.ndarray]:
     """For each attribute of role condition the code of each row's group, (n,), -1 for none."""
     conditions = rows.dataset.attributes_of("condition")
-    return {a.name: _group_codes(rows.groups(a.name)) for a in conditions}
+    return {a.name: _in_order(rows.dataset.coded_groups(a.name)) for a in conditions}
 
 
-def _group_codes(groups: np.ndarray) -> np.ndarray:
-    codes: np.ndarray = pd.factorize(groups)[0]
-    return compact(np.where(groups == MISSING_GROUP, -1, codes))
+def _in_order(groups: CodedGroups) -> np.ndarray:
+    """Codes in the order in which groups appear, so that sums over them are the same."""
+    codes = compact(pd.factorize(groups.codes)[0])
+    return np.where(groups.places_in([MISSING_GROUP]) == 0, codes.dtype.type(-1), codes)
 
 
 def nothing_to_compare(
