@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,25 +35,12 @@ from auditor.stats import (
 )
 
 
+@dataclass
 class _Taken:
-    """A quantity's arrays over the rows of a grouping, each made when it is asked for."""
+    """A quantity's arrays over the rows of a grouping, (n,), None until they are asked for."""
 
-    def __init__(self, compared: AgainstRest) -> None:
-        self._take = compared.grouping.taken if compared.whole else _as_it_is
-        self._quantity = compared.quantity
-
-    @cached_property
-    def values(self) -> np.ndarray:
-        return self._take(self._quantity.values)
-
-    @cached_property
-    def harmed(self) -> np.ndarray | None:
-        harmed = self._quantity.harmed
-        return None if harmed is None else self._take(harmed)
-
-
-def _as_it_is(values: np.ndarray) -> np.ndarray:
-    return values
+    values: np.ndarray | None = None
+    harmed: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -72,12 +58,25 @@ class AgainstRest:
 
     @property
     def _taken(self) -> _Taken:
-        return self.grouping.latest.of(self.token, lambda: _Taken(self), kind=_Taken)
+        return self.grouping.latest.of(self.token, _Taken, kind=_Taken)
+
+    def _take(self, values: np.ndarray) -> np.ndarray:
+        return self.grouping.taken(values) if self.whole else values
 
     @property
     def values(self) -> np.ndarray:
         """The quantity's values, over the rows of the grouping."""
-        return self._taken.values
+        taken = self._taken
+        if taken.values is None:
+            taken.values = self._take(self.quantity.values)
+        return taken.values
+
+    @property
+    def _harmed(self) -> np.ndarray | None:
+        taken = self._taken
+        if taken.harmed is None and self.quantity.harmed is not None:
+            taken.harmed = self._take(self.quantity.harmed)
+        return taken.harmed
 
     def over(self, keep: np.ndarray) -> np.ndarray:
         """Values of the rows under the mask `keep` (n,), as those rows alone have them."""
@@ -210,7 +209,7 @@ class AgainstRest:
 
     def examples(self, inside: np.ndarray) -> tuple[str, ...]:
         """Ids of the harmed rows under the mask, the worst first."""
-        rows, badness, harmed = self.grouping.rows, self.quantity.badness, self._taken.harmed
+        rows, badness, harmed = self.grouping.rows, self.quantity.badness, self._harmed
         among = np.flatnonzero(inside if harmed is None else inside & harmed)
         places = self.grouping.at[among]
         if badness is None:
