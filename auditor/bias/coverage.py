@@ -13,7 +13,7 @@ import numpy as np
 from auditor.bias.coverage_tables import Row, bars, cannot_say, cannot_say_rows, heat
 from auditor.bias.detectable_gap import SMALLEST_GAP, GroupGap, group_gaps
 from auditor.bias.group_cells import Cells, Coded, Decidable, Wanted, cells, decidable
-from auditor.comparing.groups import compact, groupings
+from auditor.comparing.groups import compact, groupings, let_go
 from auditor.contract import Attributes, Check, Evidence, LabelledSplits, Manifest, Need, Words
 from auditor.contract.quantity_words import share_of
 from auditor.contract.words import FROM_0
@@ -170,6 +170,7 @@ class Coverage(Check):
             )
             yield from bars(gaps, split=split, limit=self.limit, measured=measured)
             yield from (heat(found, split=split, gap=self.gap, noun=rows.noun) for found in labels)
+            let_go(groupings(rows))
         if judged:
             if evidence.has(TRAIN):
                 train = evidence.dataset("train")

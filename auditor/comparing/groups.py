@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
@@ -59,7 +59,6 @@ class Latest:
         return found
 
     def clear(self) -> None:
-        """Let go of it, for when no more is asked: groupings stay for the checks to come."""
         self._made.clear()
 
 
@@ -253,6 +252,12 @@ def _groupings(rows: Rows) -> Iterator[Grouping]:
             conditions={n: c for n, c in conditions.items() if n != attribute.name},
             latest=latest,
         )
+
+
+def let_go(found: Iterable[Grouping]) -> None:
+    """Drop what was made of groupings, for when no more is asked: they stay for other checks."""
+    for grouping in found:
+        grouping.latest.clear()
 
 
 def compact(codes: np.ndarray) -> np.ndarray:
