@@ -99,14 +99,20 @@ class Amplification(Check):
         for split in evidence.labelled_splits():
             rows = evidence.scored(split, of="image")
             adverse = adverse_classes(stated, classes=rows.classes)
-            for grouping in groupings(rows, by_label=True):
+            together = groupings(rows, by_label=True)
+            of_class = [
+                (_labels(one.rows, label), calls(one.rows, label))
+                for one in together[:1]
+                for label in adverse
+            ]
+            for grouping in together:
                 nothing = nothing_to_compare(grouping, name=NAME)
                 if nothing is not None:
                     yield nothing
                     continue
-                for label in adverse:
-                    found.append(by_group(_labels(grouping.rows, label), grouping, _shown_only))
-                    found.append(by_group(calls(grouping.rows, label), grouping, _amplified))
+                for labels, answers in of_class:
+                    found.append(by_group(labels, grouping, _shown_only))
+                    found.append(by_group(answers, grouping, _amplified))
         yield from told(found, always=stated.adverse)
         yield from displayed(
             self.id, found, title="Adverse labels and adverse answers",
@@ -210,11 +216,11 @@ def _amplified(compared: AgainstRest, group: str) -> Iterator[Measured]:
     if few is not None:
         yield few
         return
-    grouping, called = compared.grouping, compared.values
-    labelled = grouping.rows.present(compared.quantity.keys["class"])[grouping.at]
-    inside = grouping.members(group)
-    found = amplified(called, labelled=labelled, member=inside, unit=grouping.unit)
-    added = (called & ~labelled) if found.answers_way > 0 else (labelled & ~called)
+    grouping, called = compared.grouping, compared.quantity.values
+    of_class = grouping.rows.present(compared.quantity.keys["class"])
+    labelled, inside = of_class[grouping.at], grouping.members(group)
+    found = amplified(compared.values, labelled=labelled, member=inside, unit=grouping.unit)
+    added = (called & ~of_class) if found.answers_way > 0 else (of_class & ~called)
     compared = replace(compared, quantity=replace(compared.quantity, harmed=added))
     shares = {"labelled": labelled[inside], "labelled_rest": labelled[~inside]}
     yield compared.measure(

@@ -91,7 +91,7 @@ def agreements(doubly: Doubly) -> Iterator[Measured | ByGroup]:
     if not doubly.ratings.dataset.attributes:
         yield no_attribute(AGREEMENT, doubly.ratings.dataset.split)
     for grouping in groupings(doubly.ratings.rows, unlabelled=True):
-        twice = grouping.take(images[grouping.at])
+        twice = grouping.only(images)
         nothing = nothing_to_compare(twice, name=AGREEMENT, truth="doubly labelled ")
         yield nothing or _by_group(doubly, twice)
 
@@ -161,9 +161,9 @@ def _alpha(doubly: Doubly, name: str, images: Mask, *, ordinal: bool, subject: S
 
 def _by_group(doubly: Doubly, grouping: Grouping) -> ByGroup:
     """Raw agreement about each group against all other images, and each group's alphas."""
-    of_pairs, known = observed(grouping, doubly.pair.row)
-    quantity = Quantity(AGREEMENT, doubly.pair.agree[known], "higher", among=TWICE)
-    compared = AgainstRest(quantity, of_pairs)
+    of_pairs, _ = observed(grouping, doubly.pair.row)
+    quantity = Quantity(AGREEMENT, doubly.pair.agree, "higher", among=TWICE)
+    compared = AgainstRest(quantity, of_pairs, whole=True)
     results = {}
     for group in grouping.groups:
         images = np.zeros(len(doubly.ratings.dataset), dtype=bool)

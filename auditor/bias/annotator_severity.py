@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -19,6 +20,7 @@ from auditor.findings import Measured, Subject, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS, count_units, too_few, worst_first
 from auditor.scoring.quantities import Quantity
 from auditor.stats import RateDifference, interval
+from auditor.stats.codes import compact
 from auditor.stats.group_rates import GroupRates
 
 SEVERITY, RELATIVE = "severity", "relative-severity"
@@ -35,8 +37,7 @@ class Graded:
 
     `row` (m,) is the image, `step` (m,) by how much the annotator was more severe (below 0: more
     lenient), `like` (m,) a code of the images that are compared with each other. `labelled` (n,)
-    marks what the annotator labelled, of the rows that have a group where one is asked for; the
-    annotator "" stands for the labels as a whole.
+    marks what the annotator labelled; the annotator "" stands for the labels as a whole.
     """
 
     ratings: Ratings
@@ -46,6 +47,11 @@ class Graded:
     step: NDArray[np.float64]
     like: Codes
     labelled: Mask
+
+    @cached_property
+    def more_severe(self) -> Mask:
+        """Entries where the annotator was more severe, (m,)."""
+        return np.asarray(self.step > 0)
 
     @property
     def reference(self) -> str:
@@ -95,14 +101,14 @@ def _all_graded(ratings: Ratings, scale: SeverityScale) -> Iterator[Graded]:
 
 def _beside_gold(ratings: Ratings, annotator: str, given: Codes, scale: SeverityScale) -> Graded:
     gold = ratings.dataset.gold
-    row = np.flatnonzero((given >= 0) & (gold >= 0))
+    row = compact(np.flatnonzero((given >= 0) & (gold >= 0)))
     step = scale.severity[given[row]] - scale.severity[gold[row]]
     return Graded(ratings, annotator, SEVERITY, row, step, gold[row], given >= 0)
 
 
 def _beside_others(ratings: Ratings, annotator: str, scale: SeverityScale) -> Graded:
     given, others = ratings.of(annotator), ratings.but(annotator)
-    row, column = np.nonzero((others >= 0) & (given >= 0)[:, None])
+    row, column = map(compact, np.nonzero((others >= 0) & (given >= 0)[:, None]))
     step = scale.severity[given[row]] - scale.severity[others[row, column]]
     # Neither is the truth: taking one's label as a stratum would blame the other for its errors.
     like = np.zeros(len(row), dtype=np.int64)
@@ -126,18 +132,19 @@ def _small(small: list[Graded]) -> Unmeasured:
 
 def _by_group(graded: Graded, grouping: Grouping) -> ByGroup | Unmeasured:
     entries, known = observed(grouping, graded.row)
-    graded = replace(graded.take(known), labelled=graded.labelled[grouping.at])
     keys = {"annotator": graded.annotator} if graded.annotator else {}
     both = f"labelled both by {graded.annotator or 'someone'} and by {graded.reference} "
     nothing = nothing_to_compare(entries, name=graded.name, truth=both, keys=keys)
     if nothing is not None:
         return nothing
     title = f"{graded.annotator or 'all labels'}, more severe than {graded.reference}"
-    quantity = Quantity(graded.name, graded.step > 0, "lower", keys=keys, title=title)
-    compared = AgainstRest(quantity, entries)
+    quantity = Quantity(graded.name, graded.more_severe, "lower", keys=keys, title=title)
+    compared = AgainstRest(quantity, entries, whole=True)
     labelled = GroupRates.of(
-        graded.labelled, group=grouping.of, groups=len(grouping.groups), unit=grouping.unit
-    )
+        grouping.taken(graded.labelled), group=grouping.of, groups=len(grouping.groups),
+        unit=grouping.unit,
+    )  # fmt: skip
+    graded = graded.take(known)
     found = {g: (_compared(graded, compared, grouping, g, labelled),) for g in grouping.groups}
     return ByGroup(compared, found)
 

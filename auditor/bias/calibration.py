@@ -11,7 +11,7 @@ import numpy as np
 from auditor.bias.ranking import ranking
 from auditor.comparing.against_rest import AgainstRest
 from auditor.comparing.by_group import ByGroup, by_group, displayed, told
-from auditor.comparing.groups import Grouping, groupings, nothing_to_compare
+from auditor.comparing.groups import groupings, nothing_to_compare
 from auditor.contract import (
     Attributes,
     Check,
@@ -28,6 +28,7 @@ from auditor.scoring.calibration import calibration_error
 from auditor.scoring.comparison import count_units, too_few
 from auditor.scoring.cost import adverse_classes
 from auditor.scoring.quantities import Quantity
+from auditor.scoring.rows import Rows
 
 ECE, OVERCONFIDENCE, AUC = "ece", "overconfidence-difference", "auc-difference"
 SCORES = ClassScores(optional=True)
@@ -120,12 +121,13 @@ class GroupCalibration(Check):
             adverse = adverse_classes(stated, classes=rows.classes)
             ranked = self._classes(rows.classes, adverse) if scored else ()
             names = (ECE, OVERCONFIDENCE, *([AUC] if ranked else []))
-            for grouping in groupings(rows, by_label=True):
+            together = groupings(rows, by_label=True)
+            quantities = _quantities(together[0].rows, ranked, evidence) if together else []
+            for grouping in together:
                 nothing = [nothing_to_compare(grouping, name=name) for name in names]
                 yield from filter(None, nothing)
                 if not any(nothing):
-                    found += _calibration(grouping)
-                    found += [_ranked(grouping, label, evidence) for label in ranked]
+                    found += [by_group(one, grouping, _MEASURES[one.name]) for one in quantities]
         yield from told(found, always=None)
         pictured = [one for one in found if one.compared.quantity.name == OVERCONFIDENCE]
         yield from displayed(
@@ -151,12 +153,11 @@ def overconfidence(confidence: np.ndarray, right: np.ndarray) -> Quantity:
     )  # fmt: skip
 
 
-def _calibration(grouping: Grouping) -> Iterator[ByGroup]:
-    confidence, right = grouping.rows.confidence, grouping.rows.right
-    quantity = overconfidence(confidence, right)
+def _quantities(rows: Rows, ranked: tuple[str, ...], evidence: Evidence) -> list[Quantity]:
+    """What is compared, the same for every attribute; `ranked` are classes."""
+    quantity = overconfidence(rows.confidence, rows.right)
     off = replace(quantity, name=ECE, title="calibration error")
-    yield by_group(off, grouping, _calibration_error)
-    yield by_group(quantity, grouping, _overconfidence)
+    return [off, quantity, *_ranked(rows, ranked, evidence)]
 
 
 def _calibration_error(compared: AgainstRest, group: str) -> Iterator[Measured]:
@@ -193,17 +194,18 @@ def _overconfidence(compared: AgainstRest, group: str) -> Iterator[Measured]:
     yield measure
 
 
-def _ranked(grouping: Grouping, label: str, evidence: Evidence) -> ByGroup:
-    """How the score of a class ranks; the images that are ranked worst are the examples."""
-    answers, rows = evidence.answers(grouping.rows.split), grouping.rows
-    table = np.asarray(answers.probabilities)[answers.labelled]
-    scores = table[:, rows.classes.index(label)].astype(np.float64)
-    against = np.where(rows.present(label), 1 - scores, scores)
-    quantity = Quantity(
-        AUC, scores, "higher", keys={"class": label}, badness=against,
-        title=f"ranking of {label} (AUC)",
-    )  # fmt: skip
-    return by_group(quantity, grouping, _ranking)
+def _ranked(rows: Rows, classes: tuple[str, ...], evidence: Evidence) -> Iterator[Quantity]:
+    """How the score of each class ranks."""
+    if not classes:
+        return
+    answers = evidence.answers(rows.split)
+    table = np.asarray(answers.probabilities)
+    table = table if answers.labelled.all() else table[answers.labelled]
+    for label in classes:
+        yield Quantity(
+            AUC, table[:, rows.classes.index(label)], "higher", keys={"class": label},
+            title=f"ranking of {label} (AUC)",
+        )  # fmt: skip
 
 
 def _ranking(compared: AgainstRest, group: str) -> Iterator[Measured]:
@@ -224,6 +226,13 @@ def _ranking(compared: AgainstRest, group: str) -> Iterator[Measured]:
         yield few
         return
     sides = ranking(compared.values, of_class=of_class, member=inside, unit=unit)
+    # Examples are the images that are ranked worst.
+    scores = compared.quantity.values.astype(np.float64)
+    against = np.where(grouping.rows.present(label), 1 - scores, scores)
+    compared = replace(compared, quantity=replace(compared.quantity, badness=against))
     yield compared.measure(
         group, AUC, sides.difference(), "difference", sides=(sides.group, sides.rest)
     )
+
+
+_MEASURES = {ECE: _calibration_error, OVERCONFIDENCE: _overconfidence, AUC: _ranking}

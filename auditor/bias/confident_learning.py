@@ -8,6 +8,7 @@ This is the selection by the off-diagonals of the confident joint.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ Codes = NDArray[np.int64]
 _FITTED = 20_000
 """Images that the temperature is fitted on, at most; one number needs no more."""
 _NO_CLASS = -1
+_BLOCK = 16_384
 
 
 @dataclass(frozen=True)
@@ -46,20 +48,31 @@ def doubted(probabilities: NDArray[np.floating], labels: Codes) -> Doubted:
     probabilities : (n, classes), each row sums to 1; of images that training has not seen.
     labels : (n,) class indices; every image has one.
     """
-    scores = np.asarray(probabilities, dtype=np.float64)
-    suggested = _sure_of(scores, thresholds(scores, labels))
-    answer = scores.argmax(axis=1)
-    flagged = (suggested != _NO_CLASS) & (suggested != labels) & (answer != labels)
+    given = np.asarray(probabilities)
+    n, classes = given.shape
+    least = thresholds(given, labels)
+    flagged, suggested, margin = np.zeros(n, dtype=bool), np.zeros(n, dtype=np.int64), np.zeros(n)
+    for block, scores in _blocks(given):
+        sure, label = _sure_of(scores, least), labels[block]
+        flagged[block] = (sure != _NO_CLASS) & (sure != label) & (scores.argmax(axis=1) != label)
+        suggested[block], margin[block] = sure, _margins(scores, label)
     return Doubted(
         flagged=flagged,
         suggested=suggested,
-        margin=_margins(scores, labels),
-        if_right=_flagged_if_right(scores, labels),
-        wrong_share=1 - float(np.trace(joint(suggested, labels, classes=scores.shape[1]))),
+        margin=margin,
+        if_right=_flagged_if_right(given, labels),
+        wrong_share=1 - float(np.trace(joint(suggested, labels, classes=classes))),
     )
 
 
-def thresholds(scores: Floats, labels: Codes) -> Floats:
+def _blocks(scores: NDArray[np.floating]) -> Iterator[tuple[slice, Floats]]:
+    """Scores of some rows at a time, and which rows: of many classes all would fill the memory."""
+    for start in range(0, len(scores), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        yield block, scores[block].astype(np.float64)
+
+
+def thresholds(scores: NDArray[np.floating], labels: Codes) -> Floats:
     """Mean score of each class over the images labelled so, (classes,); infinite without one."""
     counts = np.bincount(labels, minlength=scores.shape[1])
     own = np.bincount(
@@ -75,9 +88,9 @@ def joint(suggested: Codes, labels: Codes, *, classes: int) -> Floats:
     The confident joint, each row scaled to the label's count; a label without a confident image
     is taken to be right.
     """
-    counted = np.zeros((classes, classes))
     sure = suggested != _NO_CLASS
-    np.add.at(counted, (labels[sure], suggested[sure]), 1.0)
+    cells = np.bincount(labels[sure] * classes + suggested[sure], minlength=classes**2)
+    counted = cells.reshape(classes, classes).astype(np.float64)
     empty = counted.sum(axis=1) == 0
     counted[empty, empty] = 1.0
     counts = np.bincount(labels, minlength=classes)
@@ -86,22 +99,23 @@ def joint(suggested: Codes, labels: Codes, *, classes: int) -> Floats:
     return found
 
 
-def calibrated(scores: Floats, labels: Codes) -> Floats:
-    """Scores at the temperature that fits the labels best (Guo et al. 2017, arXiv:1706.04599).
+def temperature(scores: NDArray[np.floating], labels: Codes) -> float:
+    """The temperature, its logarithm, that fits labels best (Guo et al. 2017, arXiv:1706.04599).
 
-    Where labels are wrong, the temperature takes part of that for uncertainty.
+    `scores` (n, classes), `labels` (n,). Where labels are wrong, it takes part of that for
+    uncertainty.
     """
     chosen = np.linspace(0, len(labels) - 1, min(len(labels), _FITTED)).astype(np.int64)
-    logs = np.log(np.clip(scores, 1e-12, 1.0))
+    logs, labels = _logs(scores[chosen]), labels[chosen]
     low, high = np.log(0.05), np.log(20.0)
     golden = (np.sqrt(5) - 1) / 2
     for _ in range(25):
         left, right = high - golden * (high - low), low + golden * (high - low)
-        if _loss(logs[chosen], labels[chosen], left) < _loss(logs[chosen], labels[chosen], right):
+        if _loss(logs, labels, left) < _loss(logs, labels, right):
             high = right
         else:
             low = left
-    return _at_temperature(logs, (low + high) / 2)
+    return float((low + high) / 2)
 
 
 def _loss(logs: Floats, labels: Codes, log_temperature: float) -> float:
@@ -111,11 +125,17 @@ def _loss(logs: Floats, labels: Codes, log_temperature: float) -> float:
     return float((total - scaled[np.arange(len(labels)), labels]).mean())
 
 
-def _at_temperature(logs: Floats, log_temperature: float) -> Floats:
-    scaled = logs / np.exp(log_temperature)
+def calibrated(scores: NDArray[np.floating], log_temperature: float) -> Floats:
+    """Scores (n, classes) at a temperature; each row sums to 1."""
+    scaled = _logs(scores) / np.exp(log_temperature)
     raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     found: Floats = raised / raised.sum(axis=1, keepdims=True)
     return found
+
+
+def _logs(scores: NDArray[np.floating]) -> Floats:
+    logs: Floats = np.log(np.clip(scores.astype(np.float64), 1e-12, 1.0))
+    return logs
 
 
 def _sure_of(scores: Floats, least: Floats) -> Codes:
@@ -135,15 +155,32 @@ def _margins(scores: Floats, labels: Codes) -> Floats:
     return found
 
 
-def _flagged_if_right(scores: Floats, labels: Codes) -> Floats:
+def _flagged_if_right(scores: NDArray[np.floating], labels: Codes) -> Floats:
     """Probability of a flag where labels are drawn from the calibrated scores.
 
     What many simulated sets of right labels would show on average, in closed form: thresholds
     are then the mean scores over such labels.
     """
-    chance = calibrated(scores, labels)
-    weight = chance.sum(axis=0)
-    least = np.where(weight > 0, (chance * scores).sum(axis=0) / np.maximum(weight, 1e-300), np.inf)
+    fitted = temperature(scores, labels)
+    weight, own = np.zeros(scores.shape[1]), np.zeros(scores.shape[1])
+    for _, block in _blocks(scores):
+        chance = calibrated(block, fitted)
+        weight, own = _added(weight, chance), _added(own, chance * block)
+    least = np.where(weight > 0, own / np.maximum(weight, 1e-300), np.inf)
+    found: Floats = np.zeros(len(scores))
+    for rows, block in _blocks(scores):
+        found[rows] = _unlikely(block, calibrated(block, fitted), least)
+    return found
+
+
+def _added(total: Floats, values: Floats) -> Floats:
+    """Sums of columns, (k,), each with `total` (k,) before them: as if all were summed at once."""
+    found: Floats = np.concatenate([total[None], values]).sum(axis=0)
+    return found
+
+
+def _unlikely(scores: Floats, chance: Floats, least: Floats) -> Floats:
+    """Probability of a flag, of which an image's answer and the class it is sure of have none."""
     suggested, answer = _sure_of(scores, least), scores.argmax(axis=1)
     rows = np.arange(len(scores))
     unflagged = chance[rows, answer]

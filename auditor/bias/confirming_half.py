@@ -41,7 +41,7 @@ class ConfirmingHalf:
             looked=rest,
             unannounced=sure,
             unit=None if unit is None else unit[keep],
-            traits=traits(rest, Described(told.features, told.values[keep])),
+            traits=traits(rest, told, keep=keep),
             keep=keep,
         )
 

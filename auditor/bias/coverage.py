@@ -13,7 +13,7 @@ import numpy as np
 from auditor.bias.coverage_tables import Row, bars, cannot_say, cannot_say_rows, heat
 from auditor.bias.detectable_gap import SMALLEST_GAP, GroupGap, group_gaps
 from auditor.bias.group_cells import Cells, Coded, Decidable, Wanted, cells, decidable
-from auditor.comparing.groups import groupings
+from auditor.comparing.groups import groupings, let_go
 from auditor.contract import Attributes, Check, Evidence, LabelledSplits, Manifest, Need, Words
 from auditor.contract.quantity_words import share_of
 from auditor.contract.words import FROM_0
@@ -25,6 +25,7 @@ from auditor.findings import Measure, Measured, Result, RowKind, Subject, Unmeas
 from auditor.scoring.comparison import MIN_UNITS, count_units
 from auditor.scoring.rows import Rows
 from auditor.stats import Exact, rate
+from auditor.stats.codes import compact
 
 TRAIN = Manifest(split="train", optional=True)
 NAMED = 5
@@ -170,6 +171,7 @@ class Coverage(Check):
             )
             yield from bars(gaps, split=split, limit=self.limit, measured=measured)
             yield from (heat(found, split=split, gap=self.gap, noun=rows.noun) for found in labels)
+            let_go(groupings(rows))
         if judged:
             if evidence.has(TRAIN):
                 train = evidence.dataset("train")
@@ -183,10 +185,8 @@ class Coverage(Check):
 
     def _by_group(self, test: _Judged) -> list[Decidable]:
         """Groups of an attribute as cells of one column, for those too small to be compared."""
-        everyone = Coded(
-            f"all {test.rows.noun}", ("all",), np.zeros(len(test.rows), dtype=np.int64)
-        )
-        counted = [cells(c, everyone, unit=test.rows.unit_codes) for c in test.attributes]
+        everyone = Coded(f"all {test.rows.noun}", ("all",), np.zeros(len(test.rows), dtype=np.int8))
+        counted = [cells(c, everyone, unit=test.unit) for c in test.attributes]
         wanted = Wanted(self.limit, self.gap, test.right, _comparisons(counted))
         return [decidable(c, rest_over=0, wanted=wanted, deff=test.deff) for c in counted]
 
@@ -194,14 +194,13 @@ class Coverage(Check):
         """Group by label, whose rest are the other groups with the label."""
         if not classes:
             return []
-        rows, unit = test.rows, test.rows.unit_codes
+        rows, unit = test.rows, test.unit
         holding = [np.flatnonzero(rows.present(label)) for label in classes]
         at = np.concatenate(holding)
-        label = Coded("label", classes, np.repeat(np.arange(len(classes)), [*map(len, holding)]))
-        counted = [
-            cells(c.take(at), label, unit=None if unit is None else unit[at])
-            for c in test.attributes
-        ]
+        places = compact(np.arange(len(classes)))
+        label = Coded("label", classes, np.repeat(places, [*map(len, holding)]))
+        unit = None if unit is None else unit[at]
+        counted = [cells(c.take(at), label, unit=unit) for c in test.attributes]
         found = [_share(rows.called(name)[of]) for name, of in zip(classes, holding, strict=True)]
         wanted = Wanted(self.limit, self.gap, np.maximum(0.5, found), _comparisons(counted))
         return [decidable(c, rest_over=0, wanted=wanted, deff=test.deff) for c in counted]
@@ -212,7 +211,7 @@ class Coverage(Check):
         for a, b in combinations(test.attributes, 2):
             pair = test.rows.crossed(a.column, b.column).dataset
             first = _groups(pair, pair.attribute(a.column))
-            counted.append(cells(first, b, unit=test.rows.unit_codes))
+            counted.append(cells(first, b, unit=test.unit))
         wanted = Wanted(self.limit, self.gap, test.right, _comparisons(counted))
         return [decidable(c, rest_over=None, wanted=wanted, deff=test.deff) for c in counted]
 
@@ -226,6 +225,7 @@ class _Judged:
     """
 
     rows: Rows
+    unit: np.ndarray | None
     attributes: tuple[Coded, ...]
     right: float
     deff: float
@@ -237,6 +237,7 @@ class _Judged:
         everyone = rate(rows.right, unit=unit if several else None)
         return cls(
             rows=rows,
+            unit=unit,
             attributes=tuple(_groups(rows.dataset, a) for a in rows.attributes),
             right=max(0.5, everyone.x / everyone.n),
             deff=len(rows) / everyone.n,
@@ -248,8 +249,8 @@ def _share(found: np.ndarray) -> float:
 
 
 def _groups(dataset: Dataset, attribute: Attribute) -> Coded:
-    values = dataset.groups(attribute.name)
-    return Coded.of(attribute.name, names=attribute.groups, values=values)
+    places = dataset.coded_groups(attribute.name).places_in(attribute.groups)
+    return Coded(attribute.name, attribute.groups, places)
 
 
 def _comparisons(counted: Sequence[Cells]) -> int:
@@ -309,7 +310,8 @@ def _never_shown(train: Dataset, classes: tuple[str, ...]) -> Iterator[Measure]:
     if not len(held) or not classes:
         return
     counted_of = train.take(train.truth.known) if isinstance(train.truth, MapTruth) else held
-    label = Coded.of("label", names=classes, values=np.array(train.classes)[held.labels])
+    place_of = np.array([classes.index(c) if c in classes else -1 for c in train.classes])
+    label = Coded("label", classes, compact(place_of)[held.labels])
     for attribute in held.attributes:
         counted = cells(_groups(held, attribute), label, unit=None)
         there = counted.images > 0

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 
 from auditor.comparing.groups import Grouping
-from auditor.data.dataset import MISSING_GROUP, Attribute
+from auditor.data.dataset import MISSING_GROUP, Attribute, CodedGroups
 from auditor.findings import Subject
 from auditor.scoring.comparison import MIN_UNITS, has_few_units, units_by_group
 from auditor.scoring.rows import Rows
@@ -36,25 +35,22 @@ class Crossing(Grouping):
         conditions: Mapping[str, np.ndarray],
     ) -> Crossing:
         """Cross `attributes`; `conditions` as of `condition_codes`."""
-        groups = [rows.groups(a.name) for a in attributes]
-        known = np.logical_and.reduce([g != MISSING_GROUP for g in groups])
+        groups = [rows.dataset.coded_groups(a.name) for a in attributes]
+        known = np.logical_and.reduce([g.places_in([MISSING_GROUP]) < 0 for g in groups])
         names, codes = [], []
         for attribute, of in zip(attributes, groups, strict=True):
-            places, seen = pd.factorize(of[known])
-            ordered = [g for g in attribute.groups if g in seen]
-            ordered += sorted({*seen} - {*ordered})
+            among = CodedGroups(of.codes[known], of.names)
+            ordered = [g for g in attribute.groups if g in among.seen]
+            ordered += sorted(among.seen - {*ordered})
             names.append(tuple(ordered))
-            place_of = {name: i for i, name in enumerate(ordered)}
-            codes.append(np.array([place_of[name] for name in seen], dtype=np.int64)[places])
+            codes.append(among.places_in(ordered))
         shape = tuple(len(n) for n in names)
         crossed = {a.name for a in attributes}
-        at = np.flatnonzero(known)
         places = np.full(len(rows), -1)
-        places[at] = np.ravel_multi_index(tuple(codes), shape)
+        places[known] = np.ravel_multi_index(tuple(codes), shape)
         return cls(
             attribute=Attribute(" x ".join(a.name for a in attributes), attributes[0].role, ()),
             rows=rows,
-            positions=compact(at),
             groups=tuple(str(cell) for cell in range(int(np.prod(shape)))),
             places=compact(places),
             missing=int((~known).sum()),

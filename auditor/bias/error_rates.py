@@ -16,7 +16,7 @@ from auditor.contract import Attributes, Check, Declared, Evidence, LabelledSpli
 from auditor.contract.words import EITHER_WAY, FROM_0
 from auditor.findings import Measure, Measured, Question, Result, Subject, Unmeasured
 from auditor.scoring.cost import adverse_classes, error_weight
-from auditor.scoring.quantities import false_negatives, false_positives
+from auditor.scoring.quantities import Quantity, false_negatives, false_positives
 from auditor.scoring.rows import Rows
 from auditor.spec import ConsequencesSpec
 
@@ -227,6 +227,8 @@ class ErrorRates(Check):
     ) -> Iterator[Measured]:
         """What has no comparison, and equalised odds; comparisons of errors go to `found`."""
         forms = ("ratio", "difference") if adverse else ("difference",)
+        # The rows of an error are the same for every attribute.
+        errors: dict[tuple[str, str], Quantity] = {}
         for side in sides:
             nothing = [nothing_to_compare(among, name=f"{kind}-{form}")
                        for form in forms for kind, among in side.items()]  # fmt: skip
@@ -235,8 +237,10 @@ class ErrorRates(Check):
                 continue
             for label in reported:
                 measure = partial(_both, consequences) if label in adverse else _difference
-                found += [by_group(_ERRORS[kind](among.rows, label), among, measure)
-                          for kind, among in side.items()]  # fmt: skip
+                for kind, among in side.items():
+                    if (kind, label) not in errors:
+                        errors[kind, label] = _ERRORS[kind](among.rows, label)
+                    found.append(by_group(errors[kind, label], among, measure))
             # Groups of objects have misses only.
             if len(side) == len(KINDS):
                 alarms, misses = (side[kind] for kind in KINDS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy.special import ndtri, stdtrit
 
 from auditor.scoring.comparison import MIN_UNITS
@@ -15,19 +14,18 @@ _MOST = 1e9
 
 
 @dataclass(frozen=True)
-class Coded:
-    """A column as places in `names`, (n,) int64, -1 where an image has no value."""
+class Named:
+    """A column and the names that it has."""
 
     column: str
     names: tuple[str, ...]
-    codes: np.ndarray
 
-    @classmethod
-    def of(cls, column: str, *, names: tuple[str, ...], values: np.ndarray) -> Coded:
-        codes: np.ndarray = pd.Index(names, dtype=object).get_indexer(
-            pd.Index(values, dtype=object)
-        )
-        return cls(column, names, codes)
+
+@dataclass(frozen=True)
+class Coded(Named):
+    """A column as places in `names`, (n,) whole numbers, -1 where an image has no value."""
+
+    codes: np.ndarray
 
     def take(self, at: np.ndarray) -> Coded:
         """The images at the positions `at`."""
@@ -41,8 +39,8 @@ class Cells:
     `clustered` says that units hold several images; else they are the images.
     """
 
-    rows: Coded
-    columns: Coded
+    rows: Named
+    columns: Named
     images: np.ndarray
     units: np.ndarray
     clustered: bool
@@ -52,17 +50,20 @@ def cells(rows: Coded, columns: Coded, *, unit: np.ndarray | None) -> Cells:
     """Count the images that have both; `unit` (n,) int64 codes, None where images are units."""
     shape = (len(rows.names), len(columns.names))
     known = (rows.codes >= 0) & (columns.codes >= 0)
-    cell = rows.codes[known] * shape[1] + columns.codes[known]
+    cell = rows.codes[known].astype(np.int64) * shape[1] + columns.codes[known]
     images = np.bincount(cell, minlength=shape[0] * shape[1])
     units = images
     if unit is not None and len(cell):
         size = int(unit.max()) + 1
         # Sorting beats np.unique, which hashes, ten times over where nearly all are distinct.
-        pairs = np.sort(cell * size + unit[known])
-        first = np.append(True, pairs[1:] != pairs[:-1])
-        units = np.bincount(pairs[first] // size, minlength=shape[0] * shape[1])
+        cell *= size
+        cell += unit[known]
+        cell.sort()
+        first = np.append(True, cell[1:] != cell[:-1])
+        units = np.bincount(cell[first] // size, minlength=shape[0] * shape[1])
+    named, across = (Named(of.column, of.names) for of in (rows, columns))
     return Cells(
-        rows, columns, images.reshape(shape), units.reshape(shape), clustered=unit is not None
+        named, across, images.reshape(shape), units.reshape(shape), clustered=unit is not None
     )
 
 

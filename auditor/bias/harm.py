@@ -32,7 +32,7 @@ from auditor.scoring.cost import (
     expected_cost,
     mean_error_cost,
 )
-from auditor.scoring.quantities import costs
+from auditor.scoring.quantities import Quantity, costs
 from auditor.spec import ConsequencesSpec
 from auditor.stats import ENDLESS, Draws, interval
 
@@ -124,11 +124,12 @@ class Harm(Check):
             bill = _bill(evidence.spec.consequences, rows.classes)
             # Costs of both errors, beside how many are right, tell how many there are of each
             # class.
+            quantity: Quantity | None = None
             for grouping in groupings(rows, by_label=True):
                 nothing = [_nothing(bill, grouping, name) for name in NAMES]
                 yield from filter(None, nothing)
                 if not any(nothing):
-                    quantity = costs(grouping.rows, bill.matrix, unit=bill.unit)
+                    quantity = quantity or costs(grouping.rows, bill.matrix, unit=bill.unit)
                     found.append(by_group(quantity, grouping, partial(_results, bill)))
         yield from told(found)
         yield from displayed(self.id, found, title="What errors cost")
@@ -211,9 +212,10 @@ def _borne(bill: _Bill, compared: AgainstRest, group: str) -> dict[str, list[flo
     """The part of a group's mean cost that falls on each party: value, low, high."""
     grouping, inside = compared.grouping, compared.grouping.members(group)
     unit = None if grouping.unit is None else grouping.unit[inside]
+    presence = grouping.rows.presence.take(grouping.at[inside])
     found = {}
     for party, matrix in bill.borne_by.items():
-        spent = grouping.rows.presence.costs(matrix)[grouping.at][inside]
+        spent = presence.costs(matrix)
         cost = expected_cost(spent, span=cost_span(matrix, spent), unit=unit)
         ends = interval(cost)
         found[party] = [cost.value, ends.low, ends.high]

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from auditor.stats import Draws, draws_of, multinomial_bootstrap
-from auditor.stats.codes import codes_of
+from auditor.stats.codes import codes_of, compact
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -44,7 +44,7 @@ def pairs(ratings: Codes) -> Pairs:
         both = np.flatnonzero(packed[:, b] >= 0)
         agree.append(packed[both, a] == packed[both, b])
         rows.append(both)
-    return Pairs(np.concatenate(agree), np.concatenate(rows))
+    return Pairs(np.concatenate(agree), compact(np.concatenate(rows)))
 
 
 def alpha(ratings: Codes, *, ordinal: bool = False) -> float:

@@ -231,6 +231,7 @@ def _flags(rows: Rows, found: Doubted) -> Iterator[ByGroup | Unmeasured]:
     """Flags by group, beside what right labels would show."""
     if not rows.attributes:
         yield no_attribute(FLAGGED, rows.split)
+    flags = _flag(found)
     by_chance = Quantity("by-chance", found.if_right, "lower", title="would by chance")
     for grouping in groupings(rows):
         nothing = [nothing_to_compare(grouping, name=name) for name in (FLAGGED, EXCESS)]
@@ -241,7 +242,7 @@ def _flags(rows: Rows, found: Doubted) -> Iterator[ByGroup | Unmeasured]:
         def both(compared: AgainstRest, group: str) -> tuple[Measured, Measured]:
             return _flags_of(compared, group, found.if_right[compared.grouping.at])
 
-        yield by_group(_flag(found), grouping, both)
+        yield by_group(flags, grouping, both)
         yield by_group(by_chance, grouping, lambda compared, group: ())
 
 

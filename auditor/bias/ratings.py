@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from auditor.comparing.groups import Grouping
 from auditor.data.dataset import Dataset
 from auditor.scoring.rows import Rows
+from auditor.stats.codes import compact
 
 Codes = NDArray[np.int64]
 
@@ -31,7 +32,7 @@ class Ratings:
     def rows(self) -> Rows:
         return Rows.unanswered(self.dataset)
 
-    @property
+    @cached_property
     def unit(self) -> Codes | None:
         """A code of the unit of each image, (n,); None where the manifest names none."""
         return self.rows.unit_codes
@@ -86,7 +87,7 @@ def ratings_of(dataset: Dataset) -> Ratings:
     for name, column in zip(dataset.annotators, columns, strict=True):
         by[(by == name) & (column >= 0)] = ""
     labels = np.where(by != "", dataset.labels, -1)
-    return Ratings(dataset, np.stack([*columns, labels], axis=1), by)
+    return Ratings(dataset, np.stack([*map(compact, (*columns, labels))], axis=1), by)
 
 
 def has_second_labels(dataset: Dataset) -> bool:
@@ -101,11 +102,8 @@ def observed(grouping: Grouping, row: Codes) -> tuple[Grouping, NDArray[np.bool_
 
     An image that is observed several times is a unit of its own where the manifest names none.
     """
-    place = np.full(len(grouping.rows), -1)
-    place[grouping.at] = np.arange(len(grouping))
-    known = place[row] >= 0
-    found = grouping.take(place[row[known]])
-    if found.unit is None and _repeats(row[known]):
+    found, known = replace(grouping, among=row), grouping.places[row] >= 0
+    if not grouping.rows.dataset.has_units and _repeats(row[known]):
         found = replace(found, rows_are_units=True)
     return found, known
 

@@ -118,8 +118,9 @@ class SelectionRate(Check):
             rows = evidence.scored(split, of="image")
             adverse = adverse_classes(stated, classes=rows.classes)
             # How many are called so, beside how many are called right, tells how many are so.
-            for grouping in groupings(rows, by_label=True, unlabelled=True):
-                quantities = [calls(grouping.rows, label) for label in adverse]
+            together = groupings(rows, by_label=True, unlabelled=True)
+            quantities = [calls(one.rows, label) for one in together[:1] for label in adverse]
+            for grouping in together:
                 nothing = [
                     nothing_to_compare(grouping, name=name, truth="", keys=quantity.keys)
                     for quantity in quantities

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, Self
 
 import numpy as np
@@ -71,8 +72,6 @@ class Looked(Protocol):
         """Codes of what rows that are alike share, (n,) each: the label, and the answer."""
         ...
 
-    def groups(self, attribute: str) -> np.ndarray: ...
-
     def of_class(self) -> tuple[tuple[str, str, NDArray[np.bool_]], ...]:
         """What a row may be of, beside its groups: kind, words, and a mask over the rows."""
         ...
@@ -96,10 +95,26 @@ class Feature:
 
 @dataclass(frozen=True)
 class Described:
-    """What is told of each image: `values` (n, features) without NaN, 0 or 1 for a group."""
+    """What is told of each of `n` images by its features.
 
-    features: tuple[Feature, ...]
-    values: Floats
+    `columns` give that of each feature, (n,) without NaN, True or False for a group. They are made
+    when they are asked for: all of them together take more than what they are made of.
+    """
+
+    n: int
+    columns: Mapping[Feature, Callable[[], np.ndarray]]
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        return tuple(self.columns)
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """All columns, (n, features) as trees take them; 0 or 1 for a group."""
+        found = np.empty((self.n, len(self.columns)), dtype=np.float32, order="F")
+        for place, column in enumerate(self.columns.values()):
+            found[:, place] = column()
+        return found
 
 
 def described(outcomes: Looked, scan: pd.DataFrame, places: np.ndarray) -> Described:
@@ -108,36 +123,41 @@ def described(outcomes: Looked, scan: pd.DataFrame, places: np.ndarray) -> Descr
     `scan` has one row an image, `places` (n,) say which are theirs. Unknown properties get the
     median.
     """
-    columns: dict[Feature, Floats] = {}
+    columns: dict[Feature, Callable[[], np.ndarray]] = {}
     # What is left of a group beside a slice of it may be a small cell: none is told of slices.
     for attribute in (a for a in outcomes.attributes if a.smallest is None):
-        of = outcomes.groups(attribute.name)
-        seen = sorted(set(of.tolist()))
-        for group in attribute.groups:
-            others = [g for g in seen if g not in (group, MISSING_GROUP)]
+        coded = outcomes.dataset.coded_groups(attribute.name)
+        of, seen = coded.places_in(attribute.groups), coded.seen
+        images = np.bincount(of[of >= 0], minlength=len(attribute.groups))
+        for place, group in enumerate(attribute.groups):
+            others = sorted(seen - {group, MISSING_GROUP})
             other = others[0] if len(others) == 1 and MISSING_GROUP not in seen else None
             # Few images of a group cannot be a slice; hundreds of such groups would cost much.
-            if (of == group).sum() >= MIN_UNITS:
-                columns[Feature(attribute.name, group, other)] = (of == group).astype(np.float64)
-    for name, values in image_properties(scan, places).items():
-        columns[Feature(name)] = values
-    empty: Floats = np.empty((len(outcomes), 0))
-    stacked = np.column_stack(list(columns.values())) if columns else empty
-    return Described(tuple(columns), stacked)
+            if images[place] >= MIN_UNITS:
+                columns[Feature(attribute.name, group, other)] = partial(np.equal, of, place)
+    for name, column in _image_properties(scan, places):
+        columns[Feature(name)] = column
+    return Described(len(outcomes), columns)
 
 
-def image_properties(scan: pd.DataFrame, places: np.ndarray) -> Mapping[str, Floats]:
+def _image_properties(
+    scan: pd.DataFrame, places: np.ndarray
+) -> Iterator[tuple[str, Callable[[], Floats]]]:
     """Each property that varies, of the rows `places`; the median where it is unknown."""
     assert (places >= 0).all(), "an image is in no scan"
-    found: dict[str, Floats] = {}
     for name in PROPERTY_NAMES:
         if name not in scan:
             continue
         values = scan[name].to_numpy(dtype=np.float64)[places]
-        known = np.isfinite(values)
-        if known.any() and values[known].min() < values[known].max():
-            found[property_words(name)] = np.where(known, values, np.median(values[known]))
-    return found
+        values = values[np.isfinite(values)]
+        if len(values) and values.min() < values.max():
+            median = float(np.median(values))
+            yield property_words(name), partial(_filled, scan[name], places, median)
+
+
+def _filled(column: pd.Series, places: NDArray[np.int64], median: float) -> Floats:
+    values: Floats = column.to_numpy(dtype=np.float64)[places]
+    return np.where(np.isfinite(values), values, median)
 
 
 def property_words(name: str) -> str:
@@ -178,11 +198,13 @@ def seen_by_model(
 
     most = min(_MOST_ROWS, _MOST_CELLS // (5 * len(outcomes.classes)))
     rows = learn if len(learn) <= most else np.sort(rng.choice(learn, most, replace=False))
-    known, told = embedding[at[rows]].astype(np.float64), _expecting(outcomes, rows)
-    centre, middle = known.mean(axis=0), told.mean(axis=0)
-    slopes = _slopes(told - middle, known - centre)
-    left = known - centre - (told - middle) @ slopes
-    if left.std() <= 1e-6 * max(float(known.std()), 1e-12):
+    # What is left of wide embeddings, in place: twenty thousand of them fill much memory.
+    left, told = embedding[at[rows]].astype(np.float64), _expecting(outcomes, rows)
+    spread, centre, middle = float(left.std()), left.mean(axis=0), told.mean(axis=0)
+    left -= centre
+    slopes = _slopes(told - middle, left)
+    left -= (told - middle) @ slopes
+    if left.std() <= 1e-6 * max(spread, 1e-12):
         return None
     width = min(_COMPONENTS, left.shape[1], len(rows) - 1)
     reduce = PCA(width, svd_solver="auto", random_state=int(rng.integers(2**31))).fit(left)
@@ -217,7 +239,11 @@ def _expecting(outcomes: Outcomes, rows: np.ndarray | slice) -> Floats:
 
 def margins(outcomes: Outcomes) -> Floats:
     """By how much the log-score of the answer exceeds that of the second answer, (n,)."""
-    return _over_second(_logs(outcomes, slice(None)))
+    found: Floats = np.empty(len(outcomes))
+    for start in range(0, len(found), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        found[rows] = _over_second(_logs(outcomes, rows))
+    return found
 
 
 def _logs(outcomes: Outcomes, rows: np.ndarray | slice) -> Floats:
@@ -262,15 +288,21 @@ class Trait:
     member: NDArray[np.bool_]
 
 
-def traits(outcomes: Looked, told: Described) -> tuple[Trait, ...]:
-    """Groups, thirds of properties, and what the rows are of (labels; answers of a classifier)."""
+def traits(
+    outcomes: Looked, told: Described, *, keep: NDArray[np.bool_] | None = None
+) -> tuple[Trait, ...]:
+    """Groups, thirds of properties, and what the rows are of (labels; answers of a classifier).
+
+    `outcomes` are those under the mask `keep` of the images that `told` is of; all, where None.
+    """
     found: list[Trait] = []
-    for feature, column in zip(told.features, told.values.T, strict=True):
+    for feature, column in told.columns.items():
+        values = column() if keep is None else column()[keep]
         if feature.group is None:
-            named = ((f"{feature.name} {band}", mask) for band, mask in bands(column))
+            named = ((f"{feature.name} {band}", mask) for band, mask in bands(values))
             found += [Trait(feature.name, words, mask) for words, mask in named]
         else:
             words = f"{feature.group} ({feature.name})"
-            found.append(Trait(feature.name, words, column > 0))
+            found.append(Trait(feature.name, words, values))
     found += [Trait(*of) for of in outcomes.of_class()]
     return tuple(found)

@@ -74,9 +74,6 @@ class ScoredRows:
     def alike(self) -> tuple[NDArray[np.int64], ...]:
         return (self.labels,)
 
-    def groups(self, attribute: str) -> np.ndarray:
-        return self.rows.groups(attribute)
-
     def of_class(self) -> tuple[tuple[str, str, NDArray[np.bool_]], ...]:
         """What a row may be of, beside its groups: kind, words, and a mask over the rows."""
         kind = "answer" if self.of == "answer" else "label"

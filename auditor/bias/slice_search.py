@@ -27,6 +27,7 @@ _MOST_CLUSTERS = 25
 _MOST_FITTED = 20_000
 """Images that clusters are found among; every image then belongs to the nearest one."""
 _MOST_IN_SLICE = 0.5
+_BLOCK = 16_384
 _SHARES = (0.05, 0.1, 0.2)
 _LEAST_SPREAD = 0.02
 """Variance of an answer that the model is surest of, at least: of 0, one error would be all."""
@@ -128,12 +129,11 @@ def candidates(
     (benchmarks/slices.py).
     """
     excess, seed = errors.excess, int(rng.integers(2**31))
-    rules = _tree_nodes(told.values, excess, half=half, depth=depth, features=told.features)
+    rules = _tree_nodes(told, excess, half=half, depth=depth)
     kinds = [rules]
     if seen is not None:
         kinds = [
-            _along(seen, errors.surprise, half=half, scaled=False),
-            _along(seen, errors.surprise, half=half, scaled=True),
+            *(_far_ends(score, half) for score in _along(seen, errors.surprise, half=half)),
             rules,
             _clusters(seen, half=half, seed=seed),
         ]
@@ -177,27 +177,33 @@ def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
 
 
 def _tree_nodes(
-    values: Floats,
-    excess: Floats,
-    *,
-    half: NDArray[np.bool_],
-    depth: int,
-    features: tuple[Feature, ...],
+    told: Described, excess: Floats, *, half: NDArray[np.bool_], depth: int
 ) -> Iterator[tuple[NDArray[np.bool_], str]]:
     """Every node below the root of a regression tree of the excess, with its rule."""
     from sklearn.tree import DecisionTreeRegressor
 
-    if not values.shape[1]:
+    if not told.features:
         return
+    values = told.values
     leaf = max(2 * MIN_UNITS, round(_LEAF_SHARE * int(half.sum())))
     tree = DecisionTreeRegressor(max_depth=depth, min_samples_leaf=leaf, random_state=0)
     tree.fit(values[half], excess[half])
-    paths = tree.decision_path(values).tocsc()
-    conditions = _conditions(tree.tree_)
+    leaf_of = tree.apply(values)
+    del values
+    conditions, within = _conditions(tree.tree_), _within(tree.tree_)
     for node in range(1, tree.tree_.node_count):
-        member = np.zeros(len(values), dtype=bool)
-        member[paths[:, node].indices] = True
-        yield member, _rule(conditions[node], features)
+        yield within[node][leaf_of], _rule(conditions[node], told.features)
+
+
+def _within(tree: object) -> NDArray[np.bool_]:
+    """Whether a node (second axis) is another one (first axis) or below it, (nodes, nodes)."""
+    left, right = (getattr(tree, name) for name in ("children_left", "children_right"))
+    found = np.eye(len(left), dtype=bool)
+    # Nodes are numbered before those below them.
+    for node in reversed(range(len(left))):
+        if left[node] >= 0:
+            found[node] |= found[left[node]] | found[right[node]]
+    return found
 
 
 @dataclass(frozen=True)
@@ -259,26 +265,39 @@ def _clusters(
     count = min(_MOST_CLUSTERS, int(half.sum()) // _IMAGES_A_CLUSTER)
     if count < 2:
         return
-    fitted = seen[half]
+    fitted = np.flatnonzero(half)
     if len(fitted) > _MOST_FITTED:
         fitted = np.random.default_rng(seed).choice(fitted, _MOST_FITTED, replace=False)
-    means = KMeans(count, n_init=2, random_state=seed).fit(fitted)
+    means = KMeans(count, n_init=2, random_state=seed).fit(seen[fitted])
     of = means.predict(seen)
     for cluster in range(count):
         yield of == cluster, ""
 
 
-def _along(
-    seen: Seen, surprise: Floats, *, half: NDArray[np.bool_], scaled: bool
-) -> Iterator[tuple[NDArray[np.bool_], str]]:
-    """The far ends of the direction along which the surprise rises most.
+def _along(seen: Seen, surprise: Floats, *, half: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """How far each image lies along the directions in which the surprise rises most, (n,) each.
 
-    Components do not correlate on `half`. `scaled` to one variance each, their slopes together
-    are the least squares; as they are, what varies little says little: noise has it that most of
-    64 slopes are nothing, and a slice is more often apart where images differ.
+    Components do not correlate on `half`. Scaled to one variance each (the second), their slopes
+    together are the least squares; as they are (the first), what varies little says little: noise
+    has it that most of 64 slopes are nothing, and a slice is more often apart where images differ.
     """
-    centred = seen - seen[half].mean(axis=0)
-    slopes = centred[half].T @ (surprise[half] - surprise[half].mean())
-    score = centred @ (slopes / seen[half].var(axis=0) if scaled else slopes)
+    own = seen[half]
+    centre, variance = own.mean(axis=0), own.var(axis=0)
+    own -= centre
+    rising, slopes = surprise[half] - surprise[half].mean(), np.zeros(seen.shape[1])
+    # In blocks: as float64, in which they are summed, all would take twice what is seen.
+    for start in range(0, len(own), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        slopes += own[block].T @ rising[block]
+    del own
+    plain, scaled = np.empty(len(seen)), np.empty(len(seen))
+    for start in range(0, len(seen), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        centred = (seen[block] - centre).astype(np.float64)
+        plain[block], scaled[block] = centred @ slopes, centred @ (slopes / variance)
+    return plain, scaled
+
+
+def _far_ends(score: Floats, half: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.bool_], str]]:
     for share in _SHARES:
         yield score > np.quantile(score[half], 1 - share), ""

@@ -186,11 +186,10 @@ class Slices(Check):
             yield _too_few(found, unit, of)
             return
         half = first_half(len(known), unit=unit, stratum=known.alike[0], rng=rng)
-        told = described(
-            known,
-            evidence.scan("test"),
-            evidence.dataset("test").image_ids.places_of(known.image_ids),
-        )
+        # As given, for a scan of the clean subset alone would be made anew.
+        everything = evidence.dataset("test", part="as-given")
+        places = everything.image_ids.places_of(known.image_ids)
+        told = described(known, evidence.scan("test", part="as-given"), places)
         seen = None
         if isinstance(known, Outcomes) and evidence.has(_EMBEDDING):
             embedding = evidence.embedding("test")

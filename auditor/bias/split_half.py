@@ -17,11 +17,13 @@ def first_half(
     is not left to luck; a stratum of odd size gives its last unit to either half in turn.
     """
     owner = np.arange(n) if unit is None else unit_codes(unit)
-    first = np.unique(owner, return_index=True)[1]
-    units = len(first)
+    units = int(owner.max(initial=-1)) + 1
+    first = np.empty(units, dtype=np.int64)
+    # Of several images of a unit the last one written stays: the first, from the end.
+    first[owner[::-1]] = np.arange(n - 1, -1, -1)
     groups = np.zeros(units, dtype=np.int64)
     if stratum is not None:
-        groups = unit_codes(stratum)[first]
+        groups = unit_codes(stratum[first])
     order = np.lexsort((rng.permutation(units), groups))
     taken = np.zeros(units, dtype=bool)
     taken[order[::2]] = True

@@ -8,12 +8,12 @@ from typing import Annotated, ClassVar
 
 from auditor.comparing.against_rest import AgainstRest
 from auditor.comparing.by_group import ByGroup, by_group, displayed, told
-from auditor.comparing.groups import Grouping, groupings, nothing_to_compare
+from auditor.comparing.groups import groupings, nothing_to_compare
 from auditor.contract import Attributes, Check, Evidence, LabelledSplits, Need, Words
 from auditor.contract.quantity_words import NAMINGS, group_words
 from auditor.contract.words import ANY, EITHER_WAY
 from auditor.findings import Measured, Question, Result
-from auditor.scoring.quantities import amount, flag, headline, recall
+from auditor.scoring.quantities import Quantity, amount, flag, headline, recall
 from auditor.scoring.rows import Rows
 
 _TITLES = {name: naming.title for name, naming in NAMINGS.items()}
@@ -112,13 +112,17 @@ class SubgroupGap(Check):
                 # Recall is of what should be found.
                 classes = self._classes(rows, adverse) if of == evidence.kinds[0] else ()
                 finer, coarser = groupings(rows), groupings(rows, by_label=True)
+                if not finer:
+                    continue
+                every, recalls = _quantities(finer[0].rows), _recalls(coarser[0].rows, classes)
                 for grouping, by_label in zip(finer, coarser, strict=True):
-                    names = (rows.headline, *rows.amounts, *rows.flags)
-                    nothing = [nothing_to_compare(grouping, name=name) for name in names]
+                    nothing = [nothing_to_compare(grouping, name=each.name) for each in every]
                     if any(nothing):
                         yield from filter(None, nothing)
-                    else:
-                        found += _compared(grouping, by_label, classes)
+                        continue
+                    found += [by_group(each, grouping, _difference) for each in every]
+                    if by_label.single is None:
+                        found += [by_group(each, by_label, _difference) for each in recalls]
             found += self._of_sets(evidence, split, adverse)
         yield from told(found, always=adverse)
         chief = {evidence.scored(split).headline for split in evidence.labelled_splits()}
@@ -144,17 +148,14 @@ class SubgroupGap(Check):
                 yield from (by_group(quantity, grouping, _difference) for quantity in chosen)
 
 
-def _compared(
-    grouping: Grouping, by_label: Grouping, classes: tuple[str, ...]
-) -> Iterator[ByGroup]:
-    """The headline, amounts and faults of every group, and recall of `classes`."""
-    rows = grouping.rows
-    yield by_group(headline(rows), grouping, _difference)
-    yield from (by_group(amount(rows, name), grouping, _difference) for name in rows.amounts)
-    yield from (by_group(flag(rows, name), grouping, _difference) for name in rows.flags)
-    if by_label.single is None:
-        for label in classes:
-            yield by_group(recall(by_label.rows, label), by_label, _difference)
+def _quantities(rows: Rows) -> list[Quantity]:
+    """The headline, amounts and faults."""
+    amounts, faults = (amount(rows, n) for n in rows.amounts), (flag(rows, n) for n in rows.flags)
+    return [headline(rows), *amounts, *faults]
+
+
+def _recalls(rows: Rows, classes: tuple[str, ...]) -> list[Quantity]:
+    return [recall(rows, label) for label in classes]
 
 
 def _difference(compared: AgainstRest, group: str) -> Iterator[Measured]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from auditor.bias.threshold_tables import MOVES_HARM, gap_lines, table_rows, threshold_table
 from auditor.bias.thresholds import Cutoffs, Threshold
-from auditor.comparing.groups import Grouping, groupings, nothing_to_compare
+from auditor.comparing.groups import Grouping, groupings, let_go, nothing_to_compare
 from auditor.contract import (
     Attributes,
     Check,
@@ -146,6 +146,7 @@ class ThresholdGaps(Check):
                     yield nothing
                 else:
                     yield from self._of_attribute(evidence, grouping, scores, rows)
+                let_go([grouping])
         if rows:
             yield threshold_table(rows)
 

@@ -87,7 +87,7 @@ class Cutoffs:
         # Once for all thresholds and groups: copies of a million rows take longer than their sums.
         return replace(
             self,
-            grouping=replace(self.grouping, conditions={}).take(keep),
+            grouping=replace(self.grouping.take(keep), conditions={}),
             score=self.score[keep],
             own=self.own[keep],
             of_class=self.of_class[keep],

@@ -7,8 +7,8 @@ of a measure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,16 +35,57 @@ from auditor.stats import (
 )
 
 
+@dataclass
+class _Taken:
+    """A quantity's arrays over the rows of a grouping, (n,), None until they are asked for."""
+
+    values: np.ndarray | None = None
+    harmed: np.ndarray | None = None
+
+
 @dataclass(frozen=True)
 class AgainstRest:
-    """A quantity by the groups of one attribute; its arrays are over the rows of `grouping`."""
+    """A quantity by the groups of one attribute.
+
+    Its arrays are over the rows of `grouping`; where it is `whole`, over all rows that these are
+    of, or over all that is observed of them, and are taken from that when they are asked for.
+    """
 
     quantity: Quantity
     grouping: Grouping
+    whole: bool = False
+    token: object = field(default_factory=object, init=False, compare=False, repr=False)
+
+    @property
+    def _taken(self) -> _Taken:
+        return self.grouping.latest.of(self.token, _Taken, kind=_Taken)
+
+    def _take(self, values: np.ndarray) -> np.ndarray:
+        return self.grouping.taken(values) if self.whole else values
 
     @property
     def values(self) -> np.ndarray:
-        return self.quantity.values
+        """The quantity's values, over the rows of the grouping."""
+        taken = self._taken
+        if taken.values is None:
+            taken.values = self._take(self.quantity.values)
+        return taken.values
+
+    @property
+    def _harmed(self) -> np.ndarray | None:
+        taken = self._taken
+        if taken.harmed is None and self.quantity.harmed is not None:
+            taken.harmed = self._take(self.quantity.harmed)
+        return taken.harmed
+
+    def over(self, keep: np.ndarray) -> np.ndarray:
+        """Values of the rows under the mask `keep` (n,), as those rows alone have them."""
+        of_set = self.quantity.of_set
+        if of_set is None or not self.whole:
+            return self.values[keep] if of_set is None else of_set(keep)
+        among = np.zeros(len(self.quantity.values), dtype=bool)
+        among[self.grouping.at[keep]] = True
+        return of_set(among)
 
     def subject(self, group: str) -> Subject:
         return self.grouping.subject(group, self.quantity.keys)
@@ -58,7 +99,7 @@ class AgainstRest:
     def side(self, keep: np.ndarray) -> Side:
         """The quantity over the rows under the mask `keep` (n,)."""
         unit = None if self.grouping.unit is None else self.grouping.unit[keep]
-        values = self.quantity.over(keep)
+        values = self.over(keep)
         if self.quantity.is_rate:
             return self._side(rate(values, unit=unit), keep)
         return self._side(mean(values, unit=unit, span=self.quantity.span), keep)
@@ -70,7 +111,10 @@ class AgainstRest:
     def two_means(self, group: str) -> TwoSides:
         """The mean of the group and of the rest."""
         inside, unit = self.grouping.members(group), self.grouping.unit
-        values = self.quantity.on_sides(inside)
+        values = self.values
+        if self.quantity.of_set is not None:
+            values = np.empty(len(values))
+            values[inside], values[~inside] = self.over(inside), self.over(~inside)
         return two_means(values, member=inside, unit=unit, span=self.quantity.span)
 
     def difference(
@@ -165,11 +209,14 @@ class AgainstRest:
 
     def examples(self, inside: np.ndarray) -> tuple[str, ...]:
         """Ids of the harmed rows under the mask, the worst first."""
-        rows, at, quantity = self.grouping.rows, self.grouping.at, self.quantity
-        among = np.flatnonzero(inside if quantity.harmed is None else inside & quantity.harmed)
-        places = at[among]
-        badness = rows.confidence[places] if quantity.badness is None else quantity.badness[among]
-        return worst_first(rows.image_ids[places], badness=badness)
+        rows, badness, harmed = self.grouping.rows, self.quantity.badness, self._harmed
+        among = np.flatnonzero(inside if harmed is None else inside & harmed)
+        places = self.grouping.at[among]
+        if badness is None:
+            bad = rows.confidence[places]
+        else:
+            bad = badness[places] if self.whole else badness[among]
+        return worst_first(rows.image_ids, badness=bad, places=places)
 
     def _none_at_all(self, group: str, name: str) -> Unmeasured:
         n, among, noun = len(self.values), self.quantity.among, self.grouping.rows.noun
@@ -187,27 +234,5 @@ class AgainstRest:
 def against_rest(quantity: Quantity, grouping: Grouping) -> AgainstRest:
     """A quantity over a grouping's parent rows, by the groups of its attribute."""
     if quantity.at_risk is not None:
-        grouping = grouping.take(quantity.at_risk[grouping.at])
-    at, harmed, badness = grouping.at, quantity.harmed, quantity.badness
-    taken = replace(
-        quantity,
-        values=quantity.values[at],
-        of_set=None if quantity.of_set is None else _among(quantity.of_set, at, quantity.values),
-        at_risk=None,
-        harmed=None if harmed is None else harmed[at],
-        badness=None if badness is None else badness[at],
-    )
-    return AgainstRest(taken, grouping)
-
-
-def _among(
-    of_set: Callable[[np.ndarray], np.ndarray], at: np.ndarray, values: np.ndarray
-) -> Callable[[np.ndarray], np.ndarray]:
-    """`of_set` of the rows at the rising places `at` alone, of as many as `values`."""
-
-    def of_taken(keep: np.ndarray) -> np.ndarray:
-        among = np.zeros(len(values), dtype=bool)
-        among[at[keep]] = True
-        return of_set(among)
-
-    return of_taken
+        grouping = grouping.only(quantity.at_risk)
+    return AgainstRest(replace(quantity, at_risk=None), grouping, whole=True)

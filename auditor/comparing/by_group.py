@@ -10,7 +10,7 @@ import numpy as np
 
 from auditor.comparing.adjustment import adjusted_table
 from auditor.comparing.against_rest import AgainstRest, against_rest
-from auditor.comparing.groups import Grouping
+from auditor.comparing.groups import Grouping, let_go
 from auditor.comparing.interval_row import interval_row
 from auditor.contract.numbers import percent
 from auditor.contract.quantity_words import NAMINGS, called
@@ -127,6 +127,7 @@ def displayed(
         heading = f"{title} of every group, against all others"
         yield group_table(check, found, title=heading, facts=facts)
     yield from adjusted_table(check, [m for one in found for m in one.measures])
+    let_go(one.compared.grouping for one in found)
 
 
 def group_table(

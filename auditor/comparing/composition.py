@@ -12,7 +12,6 @@ import pandas as pd
 
 from auditor.data.dataset import Attribute, Dataset
 from auditor.findings import RowKind, Side
-from auditor.scoring.comparison import count_units
 from auditor.stats import (
     GRID,
     Draws,
@@ -26,6 +25,7 @@ from auditor.stats import (
     two_sample_difference,
     value,
 )
+from auditor.stats.codes import distinct
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,9 @@ class _Known:
     def first_of_unit(self) -> np.ndarray:
         """Group of the first image of each unit, (units,)."""
         assert self.unit is not None
-        found: np.ndarray = self.codes[np.unique(self.unit, return_index=True)[1]]
+        # Units are numbered as they appear: the first image of each exceeds all before.
+        highest = np.maximum.accumulate(self.unit)
+        found: np.ndarray = self.codes[np.diff(highest, prepend=-1) > 0]
         return found
 
     @property
@@ -153,14 +155,13 @@ class _Known:
 
 
 def _known(dataset: Dataset, attribute: str, groups: tuple[str, ...]) -> _Known:
-    of = pd.Index(groups, dtype=object).get_indexer(
-        pd.Index(dataset.groups(attribute), dtype=object)
-    )
+    of = dataset.coded_groups(attribute).places_in(groups)
     places = np.flatnonzero(of >= 0)
-    units = dataset.units
+    units = dataset.unit_codes
     return _Known(
         places=places,
         codes=of[places],
+        # In the order in which they appear, so that sums over them are the same in any split.
         unit=None if units is None else pd.factorize(units[places])[0],
     )
 
@@ -173,7 +174,6 @@ def _composition(
     *,
     by_unit: bool,
 ) -> Composition:
-    ids = dataset.image_ids[known.places]
     images = np.bincount(known.codes, minlength=len(groups))
     return Composition(
         split=dataset.split,
@@ -183,17 +183,19 @@ def _composition(
         unit=None if by_unit else known.unit,
         by_unit=by_unit,
         n_images=len(known.codes),
-        n_units=None if known.unit is None else count_units(np.ones(len(ids), bool), known.unit),
+        n_units=None if known.unit is None else distinct(known.unit),
         images_of={group: int(images[i]) for i, group in enumerate(groups)},
         missing=len(dataset) - len(known.codes),
         spanning=known.spanning,
-        image_ids={g: _first(ids, known.codes == i) for i, g in enumerate(groups)},
+        image_ids={
+            g: _first(dataset, known.places[known.codes == i]) for i, g in enumerate(groups)
+        },
     )
 
 
-def _first(ids: np.ndarray, keep: np.ndarray, *, most: int = 12) -> tuple[str, ...]:
+def _first(dataset: Dataset, places: np.ndarray, *, most: int = 12) -> tuple[str, ...]:
     # An image of several objects is named once.
-    return tuple(dict.fromkeys(str(i) for i in ids[np.flatnonzero(keep)[:most]]))
+    return tuple(dict.fromkeys(str(i) for i in dataset.image_ids[places[:most]]))
 
 
 def ratio_to_share(found: Rate, *, share: float) -> Draws:

@@ -36,6 +36,7 @@ from auditor.scoring.rows import Rows
 from auditor.scoring.set_values import EmptySetError
 from auditor.spec import INT8
 from auditor.stats import Normal, mcnemar_exact, mean_difference, value
+from auditor.stats.codes import codes_of, distinct
 
 Floats = NDArray[np.float64]
 
@@ -245,7 +246,7 @@ def _calibration(form: Form) -> Iterator[Measured]:
 def _sureness(first: Rows, second: Rows) -> tuple[Sureness, Sureness]:
     """How sure each of two forms is of its answers, units numbered alike; images without any."""
     owners = [_owner(rows) for rows in (first, second)]
-    unit = np.unique(np.concatenate(owners), return_inverse=True)[1]
+    unit = codes_of(np.concatenate(owners))
     units = unit[: len(first)], unit[len(first) :]
     return (
         Sureness(first.confidence, first.right, units[0]),
@@ -264,7 +265,7 @@ def _of_images(rows: Rows, known: ImageNames) -> Rows:
 
 def _units(rows: Rows) -> int:
     """Independent units among rows: images, where the manifest names no unit."""
-    return len(set(_owner(rows).tolist()))
+    return distinct(_owner(rows))
 
 
 def _by_group(form: Form) -> Iterator[Result]:
@@ -290,8 +291,7 @@ def _gap_change(
     lost = pair.first.right.astype(np.float64) - pair.second.right
     inside, units = member[known], None if pair.units is None else pair.units[known]
     owners = np.flatnonzero(known) if units is None else units
-    sides = {named: len(set(owners[inside].tolist())),
-             f"all but {named}": len(set(owners[~inside].tolist()))}  # fmt: skip
+    sides = {named: distinct(owners[inside]), f"all but {named}": distinct(owners[~inside])}
     few = too_few(name, subject, sides=sides, noun="images" if units is None else "units")
     if few is not None:
         return few
@@ -359,8 +359,9 @@ def _most_affected(form: Form) -> Iterator[Table]:
     ]
     lost = right[0] - right[1]
     moved = np.nan_to_num(scores[0] - scores[1])
-    order = np.lexsort((ids, -moved, -lost))
-    order = order[(lost[order] > 0) | (moved[order] > 0 if score else False)][:MOST_AFFECTED]
+    affected = np.flatnonzero((lost > 0) | (moved > 0 if score else False))
+    order = np.lexsort((ids[affected], -moved[affected], -lost[affected]))
+    order = affected[order][:MOST_AFFECTED]
     if not len(order):
         return
     named = score or "confidence"

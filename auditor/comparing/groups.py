@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from auditor.data.dataset import MISSING_GROUP, Attribute
+from auditor.data.dataset import MISSING_GROUP, Attribute, CodedGroups
 from auditor.findings import Subject, Unmeasured
 from auditor.scoring.comparison import count_units, has_few_units, too_few, units_by_group
 from auditor.scoring.rows import Rows
@@ -29,27 +30,37 @@ class _Arrays:
     """What the rows of a grouping are counted by, (n,) int64 each."""
 
     def __init__(self, grouping: Grouping) -> None:
-        self.at = grouping.positions.astype(np.int64)
-        self.of = grouping.places[self.at].astype(np.int64)
+        self.at = grouping.positions()
+        self.of = np.asarray(grouping.places[self.at], dtype=np.int64)
         codes = grouping.rows.unit_codes
         self.unit = codes[self.at] if codes is not None else None
         if grouping.rows_are_units:
             self.unit = self.at
 
 
-class _Latest:
-    """The arrays of the grouping that was asked last: those of all would fill the memory."""
+Made = TypeVar("Made")
+
+
+class Latest:
+    """What was made for whoever asked last: that of all who ask would fill the memory."""
 
     def __init__(self) -> None:
-        self._token: object = None
-        self._arrays: _Arrays | None = None
+        self._made: dict[type, tuple[object, object]] = {}
 
-    def of(self, grouping: Grouping) -> _Arrays:
-        if self._arrays is None or self._token is not grouping.token:
+    def of(self, token: object, make: Callable[[], Made], *, kind: type[Made]) -> Made:
+        """What `make` gives, of a `kind`, unless it was last made for the same `token`."""
+        held = self._made.get(kind)
+        if held is None or held[0] is not token:
             # Before others are made.
-            self._arrays = None
-            self._token, self._arrays = grouping.token, _Arrays(grouping)
-        return self._arrays
+            held = None
+            self._made.pop(kind, None)
+            held = self._made[kind] = token, make()
+        found = held[1]
+        assert isinstance(found, kind)
+        return found
+
+    def clear(self) -> None:
+        self._made.clear()
 
 
 @dataclass(frozen=True)
@@ -77,41 +88,74 @@ class Controls(Mapping[str, np.ndarray]):
 class Grouping:
     """The rows whose group under `attribute` is known; `missing` counts the others.
 
-    `positions` (n,) are theirs in `rows`, in rising order unless rows are observed several times;
-    `places` the place of the group of every row of `rows` in `groups` (every group declared or
-    seen, in the attribute's order), -1 where it is not known. `conditions` maps every other
-    attribute of role condition to the code of the group of every row of `rows`, -1 for none.
-    `rows_are_units` says that what is observed of one row is of one unit, where none are named.
+    `places` are the place of the group of every row of `rows` in `groups` (every group declared or
+    seen, in the attribute's order), -1 where it is not known. Of the rows only those under the
+    mask `among` are meant, or, as often as they stand there, those at the positions `among` (m,)
+    that are observed; all, where None. `conditions` maps every other attribute of role condition
+    to the code of the group of every row of `rows`, -1 for none. `rows_are_units` says that what
+    is observed of one row is of one unit, where none are named.
     """
 
     attribute: Attribute
     rows: Rows
-    positions: np.ndarray
     groups: tuple[str, ...]
     places: np.ndarray
     missing: int
     conditions: Mapping[str, np.ndarray] = field(default_factory=dict)
+    among: np.ndarray | None = None
     rows_are_units: bool = False
-    latest: _Latest = field(default_factory=_Latest, compare=False, repr=False)
+    latest: Latest = field(default_factory=Latest, compare=False, repr=False)
     token: object = field(default_factory=object, init=False, compare=False, repr=False)
 
     def __len__(self) -> int:
-        return len(self.positions)
+        return self._size
+
+    @cached_property
+    def _size(self) -> int:
+        return int(np.count_nonzero(self._known()))
+
+    def _known(self) -> np.ndarray:
+        """Which of `rows`, or of what is observed of them, are meant and have a group, a mask."""
+        if self.among is None:
+            known: np.ndarray = self.places >= 0
+            return known
+        if self.among.dtype == bool:
+            return np.asarray(self.among & (self.places >= 0))
+        return np.asarray(self.places[self.among] >= 0)
+
+    @property
+    def observes(self) -> bool:
+        """Whether rows are observed, each perhaps several times."""
+        return self.among is not None and self.among.dtype != bool
+
+    def positions(self) -> np.ndarray:
+        """Positions in `rows`, (n,) int64; rising unless rows are observed."""
+        if self.among is not None and self.observes:
+            return np.asarray(self.among[self._known()], dtype=np.int64)
+        return np.flatnonzero(self._known())
+
+    def taken(self, values: np.ndarray) -> np.ndarray:
+        """Values of each row, (n,), from `values` of all `rows`, or of all that is observed."""
+        return np.asarray(values[self._known() if self.observes else self.at])
+
+    @property
+    def _arrays(self) -> _Arrays:
+        return self.latest.of(self.token, lambda: _Arrays(self), kind=_Arrays)
 
     @property
     def at(self) -> np.ndarray:
         """Positions in `rows`, (n,) int64."""
-        return self.latest.of(self).at
+        return self._arrays.at
 
     @property
     def of(self) -> np.ndarray:
         """The place of each row's group in `groups`, (n,) int64."""
-        return self.latest.of(self).of
+        return self._arrays.of
 
     @property
     def unit(self) -> np.ndarray | None:
         """A code of each row's unit, (n,) int64; None where the manifest names none."""
-        return self.latest.of(self).unit
+        return self._arrays.unit
 
     @property
     def controls(self) -> Mapping[str, np.ndarray]:
@@ -125,7 +169,7 @@ class Grouping:
 
     def units_of(self, group: str) -> int | None:
         """Independent units of a group; None where the manifest names none."""
-        if self.rows.unit_codes is None:
+        if not self.rows.dataset.has_units:
             return None
         return int(self._units[self.groups.index(group)])
 
@@ -141,10 +185,10 @@ class Grouping:
     @cached_property
     def _images(self) -> np.ndarray:
         groups = len(self.groups)
-        if (np.diff(self.at) > 0).all():
-            found: np.ndarray = np.bincount(self.of, minlength=groups)
-            return found
-        return units_by_group(self.of, self.at, groups=groups)
+        if self.observes:
+            return units_by_group(self.of, self.at, groups=groups)
+        found: np.ndarray = np.bincount(self.of, minlength=groups)
+        return found
 
     def contrast(self, group: str) -> Contrast:
         """The rows of a group against those of all others."""
@@ -152,7 +196,13 @@ class Grouping:
 
     def take(self, keep: np.ndarray) -> Grouping:
         """The rows under the mask, or at the positions, `keep`; groups left empty stay."""
-        return replace(self, positions=self.positions[keep])
+        return replace(self, among=compact(self.at[keep]))
+
+    def only(self, meant: np.ndarray) -> Grouping:
+        """Those of the rows that are under the mask `meant` over all `rows`; groups stay."""
+        if self.observes:
+            return self.take(meant[self.at])
+        return replace(self, among=meant if self.among is None else meant & self.among)
 
     def named(self, group: str) -> str:
         return f"{group} ({self.attribute.name})"
@@ -163,7 +213,7 @@ class Grouping:
     @property
     def single(self) -> str | None:
         """The only group that has rows, None where two or more have."""
-        seen = np.unique(self.of)
+        seen = np.flatnonzero(np.bincount(self.of))
         return self.groups[int(seen[0])] if len(seen) == 1 else None
 
 
@@ -188,36 +238,39 @@ def groupings(
 
 
 def _groupings(rows: Rows) -> Iterator[Grouping]:
-    conditions, latest = condition_codes(rows), _Latest()
+    conditions, latest = condition_codes(rows), Latest()
     for attribute in rows.attributes:
-        names = rows.groups(attribute.name)
-        places, seen = pd.factorize(names)
-        others = sorted({*seen.tolist()} - {*attribute.groups, MISSING_GROUP})
+        coded = rows.dataset.coded_groups(attribute.name)
+        others = sorted(coded.seen - {*attribute.groups, MISSING_GROUP})
         groups = (*attribute.groups, *others)
-        place_of = {group: place for place, group in enumerate(groups)}
-        of = compact(np.array([place_of.get(name, -1) for name in seen], dtype=np.int64))[places]
-        at = compact(np.flatnonzero(of >= 0))
+        of = coded.places_in(groups)
         yield Grouping(
             attribute=attribute,
             rows=rows,
-            positions=at,
             groups=groups,
             places=of,
-            missing=len(rows) - len(at),
+            missing=int(np.count_nonzero(of < 0)),
             conditions={n: c for n, c in conditions.items() if n != attribute.name},
             latest=latest,
         )
 
 
+def let_go(found: Iterable[Grouping]) -> None:
+    """Drop what was made of groupings, for when no more is asked: they stay for other checks."""
+    for grouping in found:
+        grouping.latest.clear()
+
+
 def condition_codes(rows: Rows) -> dict[str, np.ndarray]:
     """For each attribute of role condition the code of each row's group, (n,), -1 for none."""
     conditions = rows.dataset.attributes_of("condition")
-    return {a.name: _group_codes(rows.groups(a.name)) for a in conditions}
+    return {a.name: _in_order(rows.dataset.coded_groups(a.name)) for a in conditions}
 
 
-def _group_codes(groups: np.ndarray) -> np.ndarray:
-    codes: np.ndarray = pd.factorize(groups)[0]
-    return compact(np.where(groups == MISSING_GROUP, -1, codes))
+def _in_order(groups: CodedGroups) -> np.ndarray:
+    """Codes in the order in which groups appear, so that sums over them are the same."""
+    codes = compact(pd.factorize(groups.codes)[0])
+    return np.where(groups.places_in([MISSING_GROUP]) == 0, codes.dtype.type(-1), codes)
 
 
 def nothing_to_compare(

@@ -48,6 +48,31 @@ class Attribute:
 
 
 @dataclass(frozen=True)
+class CodedGroups:
+    """The group of each image as a place in `names`; `codes` (n,) are in as few bytes as do.
+
+    Of some of `names` there may be no image.
+    """
+
+    codes: np.ndarray
+    names: tuple[str, ...]
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """The names that images have."""
+        counted = np.bincount(self.codes, minlength=len(self.names))
+        return frozenset(name for name, n in zip(self.names, counted, strict=True) if n)
+
+    def places_in(self, groups: Sequence[str]) -> np.ndarray:
+        """The place of each image's group in other names, (n,), -1 where it is not among them."""
+        place_of = {group: place for place, group in enumerate(groups)}
+        places = np.array([place_of.get(name, -1) for name in self.names], dtype=np.int64)
+        least = np.min_scalar_type(-1 - len(groups))
+        found: np.ndarray = places.astype(least)[self.codes]
+        return found
+
+
+@dataclass(frozen=True)
 class Dataset:
     """The images of one split, in manifest order.
 
@@ -140,6 +165,11 @@ class Dataset:
     def groups(self, attribute: str) -> np.ndarray:
         """Group of each image under `attribute`, shape (n,), `MISSING_GROUP` where missing."""
         return _names(self.frame[f"attribute:{attribute}"])
+
+    def coded_groups(self, attribute: str) -> CodedGroups:
+        """`groups` by their places in a few names, for what counts and compares them."""
+        held = self.frame[f"attribute:{attribute}"].cat
+        return CodedGroups(held.codes.to_numpy(), tuple(held.categories))
 
     def attribute(self, name: str) -> Attribute:
         """The attribute of a name; KeyError where there is none."""

@@ -104,12 +104,30 @@ def points(share: float) -> str:
 
 
 def worst_first(
-    image_ids: ImageNames | np.ndarray, *, badness: np.ndarray, among: np.ndarray | None = None
+    image_ids: ImageNames | np.ndarray,
+    *,
+    badness: np.ndarray,
+    among: np.ndarray | None = None,
+    places: np.ndarray | None = None,
 ) -> tuple[str, ...]:
     """Ids of the images under the mask `among` (all, where None), largest `badness` (n,) first.
 
-    At most `MAX_EXAMPLES`.
+    At most `MAX_EXAMPLES`. `places` (n,) say which of `image_ids` are meant, where not all are.
     """
-    found = np.arange(len(badness)) if among is None else np.flatnonzero(among)
-    order = found[np.argsort(-badness[found], kind="stable")][:MAX_EXAMPLES]
+    found = None if among is None else np.flatnonzero(among)
+    order = _largest_first(badness if found is None else badness[found])
+    order = order if found is None else found[order]
+    order = order if places is None else places[order]
     return tuple(str(image_id) for image_id in image_ids[order])
+
+
+def _largest_first(values: np.ndarray) -> np.ndarray:
+    """Where the `MAX_EXAMPLES` largest values stand, the first of equals first; NaN come last."""
+    falling = -values
+    if len(falling) > MAX_EXAMPLES:
+        # Few are asked for: to sort a million takes an array of their places and many passes.
+        last = np.partition(falling, MAX_EXAMPLES - 1)[MAX_EXAMPLES - 1]
+        if not np.isnan(last):
+            near = np.flatnonzero(falling <= last)
+            return near[np.argsort(falling[near], kind="stable")][:MAX_EXAMPLES]
+    return np.argsort(falling, kind="stable")[:MAX_EXAMPLES]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from auditor.stats.codes import codes_of
 from auditor.stats.estimates import GRID, Draws
 
 Floats = NDArray[np.float64]
@@ -90,7 +91,7 @@ def whole_units(
     """
     if len(rows) <= most:
         return rows
-    owner = np.arange(len(rows)) if unit is None else np.unique(unit[rows], return_inverse=True)[1]
+    owner = np.arange(len(rows)) if unit is None else codes_of(unit[rows])
     sizes = np.bincount(owner)
     order = rng.permutation(len(sizes))
     count = max(int(np.searchsorted(np.cumsum(sizes[order]), most, side="right")), 1)

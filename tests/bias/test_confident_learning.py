@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from auditor.bias.confident_learning import calibrated, doubted, joint, thresholds
+from auditor.bias.confident_learning import calibrated, doubted, joint, temperature, thresholds
 
 
 def softmax(logits):
@@ -90,7 +90,8 @@ def test_calibration_undoes_a_temperature(factor):
     rng = np.random.default_rng(1)
     logits = rng.normal(size=(4000, 3)) * 2
     labels = drawn(rng, softmax(logits))
-    back = calibrated(softmax(logits * factor), labels)
+    scores = softmax(logits * factor)
+    back = calibrated(scores, temperature(scores, labels))
     assert np.abs(back - softmax(logits)).mean() < 0.02
 
 
@@ -101,7 +102,7 @@ def test_the_false_alarm_rate_is_that_of_simulated_right_labels(factor):
     logits = rng.normal(size=(1500, 3)) * 1.5 + np.array([2.5, 0, 0])
     scores = softmax(logits * factor)
     labels = drawn(rng, softmax(logits))
-    chance = calibrated(scores, labels)
+    chance = calibrated(scores, temperature(scores, labels))
     draws = 150
     flagged = np.mean([doubted(scores, drawn(rng, chance)).flagged for _ in range(draws)], axis=0)
     if_right = doubted(scores, labels).if_right
@@ -120,3 +121,24 @@ def test_equal_scores_flag_nothing_absurd():
     found = doubted(hard, np.arange(40) % 2)
     assert not found.flagged.any()
     assert found.if_right.max() < 0.01
+
+
+def test_many_rows_are_told_as_few_are():
+    """What is worked out in blocks is that of all rows together."""
+    rng = np.random.default_rng(6)
+    scores = softmax(rng.normal(size=(40_000, 4)) * 2).astype(np.float32)
+    labels = drawn(rng, softmax(rng.normal(size=(40_000, 4))))
+    wide = scores.astype(np.float64)
+    least = thresholds(scores, labels)
+    found = doubted(scores, labels)
+    sure = np.where(wide >= least - 1e-6, wide, -np.inf)
+    assert (
+        found.suggested.tolist()
+        == np.where(np.isfinite(sure.max(axis=1)), sure.argmax(axis=1), -1).tolist()
+    )
+    chance = calibrated(scores, temperature(scores, labels))
+    expected = (chance * wide).sum(axis=0) / chance.sum(axis=0)
+    reached = np.where(wide >= expected - 1e-6, wide, -np.inf)
+    nothing = ~np.isfinite(reached.max(axis=1))
+    assert (found.if_right[nothing] == 0).all()
+    assert (found.if_right[~nothing] > 0).all()

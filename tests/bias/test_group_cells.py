@@ -41,8 +41,8 @@ def test_cells_are_counted_as_by_hand():
     a, b = rng.choice(["x", "y", ""], 500), rng.choice(["p", "q", "r"], 500)
     unit = rng.integers(0, 60, 500)
     counted = cells(
-        Coded.of("a", names=("x", "y", "z"), values=a.astype(object)),
-        Coded.of("b", names=("p", "q", "r"), values=b.astype(object)),
+        Coded("a", ("x", "y", "z"), np.array(["xyz".find(v) if v else -1 for v in a])),
+        Coded("b", ("p", "q", "r"), np.array(["pqr".find(v) for v in b])),
         unit=unit,
     )
     for i, group in enumerate("xyz"):

@@ -3,11 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.tree import DecisionTreeRegressor
 
 from auditor.bias import slice_features
 from auditor.bias.confirming_half import ConfirmingHalf
 from auditor.bias.slice_features import described, seen_by_model, traits
-from auditor.bias.slice_search import Candidate, Errors, candidates
+from auditor.bias.slice_search import Candidate, Errors, _along, _within, candidates
 from auditor.bias.slices import Slices, _confirmed
 from auditor.contract import Available
 from auditor.findings import Figure, Measure, Table, Unmeasured
@@ -474,3 +475,23 @@ def test_the_embedding_is_optional_and_predictions_are_not(worlds):
     available = Available(worlds.spec(), worlds.facts(embedding=None), {"test": dataset})
     unmet = [need for need in Slices.needs if need.unmet(available) is not None]
     assert [need.optional for need in unmet] == [True]
+
+
+def test_directions_worked_out_in_blocks_are_those_of_all_images_together():
+    rng = np.random.default_rng(11)
+    seen = (rng.normal(size=(40_000, 12)) * np.linspace(3, 1, 12)).astype(np.float32)
+    surprise, half = rng.normal(size=40_000), rng.random(40_000) < 0.5
+    centred = (seen - seen[half].mean(axis=0)).astype(np.float64)
+    slopes = centred[half].T @ (surprise[half] - surprise[half].mean())
+    plain, scaled = _along(seen, surprise, half=half)
+    assert plain == pytest.approx(centred @ slopes, rel=1e-9)
+    assert scaled == pytest.approx(centred @ (slopes / seen[half].var(axis=0)), rel=1e-9)
+
+
+def test_images_of_a_node_are_those_that_its_path_leads_through():
+    rng = np.random.default_rng(12)
+    values = rng.normal(size=(3000, 4))
+    tree = DecisionTreeRegressor(max_depth=3, random_state=0).fit(values, values[:, 0] > 1)
+    within, paths = _within(tree.tree_), tree.decision_path(values).toarray()
+    for node in range(tree.tree_.node_count):
+        assert (within[node][tree.apply(values)] == (paths[:, node] > 0)).all()

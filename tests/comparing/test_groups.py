@@ -8,10 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auditor.comparing.groups import compact, errors_by_group, groupings
+from auditor.bias.ratings import observed
+from auditor.comparing.against_rest import AgainstRest, against_rest
+from auditor.comparing.groups import errors_by_group, groupings
 from auditor.data.dataset import MISSING_GROUP
 from auditor.scoring.presence import OneHot
+from auditor.scoring.quantities import recall
 from auditor.scoring.rows import Rows
+from auditor.stats.codes import compact
 
 N = 400
 
@@ -110,3 +114,44 @@ def test_errors_by_group_are_those_of_the_rows(rows):
         false = part["called"][~part["truth"]].mean()
         assert found.loc[group, "false-negative"] == pytest.approx(missed)
         assert found.loc[group, "false-positive"] == pytest.approx(false)
+
+
+def test_only_some_rows_are_those_under_the_mask(rows):
+    room = groupings(rows)[0]
+    meant = np.random.default_rng(5).random(len(room.rows)) < 0.5
+    some, at = room.only(meant), np.flatnonzero((room.places >= 0) & meant)
+    assert some.at.tolist() == at.tolist()
+    assert len(some) == len(at)
+    assert some.taken(room.rows.right).tolist() == room.rows.right[at].tolist()
+    for other in (
+        some.only(~meant),
+        some.take(np.arange(0)),
+        room.take(meant[room.at]).only(~meant),
+    ):
+        assert (len(other), other.at.tolist()) == (0, [])
+    assert [some.images_of(g) for g in room.groups] == np.bincount(
+        room.places[at], minlength=len(room.groups)
+    ).tolist()
+
+
+def test_what_is_observed_of_rows_is_counted_as_often_as_it_is_there(rows):
+    room = groupings(rows)[0]
+    row = np.array([3, 3, 1, 0, 7, 3])
+    seen, known = observed(room, row)
+    assert seen.at.tolist() == row[known].tolist()
+    assert seen.taken(np.arange(6)).tolist() == np.flatnonzero(known).tolist()
+    assert sum(seen.images_of(g) for g in room.groups) == len(set(row[known].tolist()))
+
+
+def test_a_quantity_of_all_rows_is_compared_as_one_of_those_of_the_groups(rows):
+    room = groupings(rows)[0]
+    quantity = recall(room.rows, rows.classes[1])
+    found = against_rest(quantity, room)
+    at = np.flatnonzero((room.places >= 0) & quantity.at_risk)
+    own = replace(
+        quantity, values=quantity.values[at], harmed=quantity.harmed[at], at_risk=None
+    )  # fmt: skip
+    alone = AgainstRest(own, room.only(quantity.at_risk))
+    assert found.values.tolist() == alone.values.tolist()
+    for group in room.groups:
+        assert found.difference(group) == alone.difference(group)

@@ -49,3 +49,14 @@ def test_a_name_is_held_once(dataset):
     assert len(set(map(id, many.groups("light")))) == 3
     assert many.image_ids.tolist() == dataset.image_ids.tolist() * 20_000
     assert many.image_ids.texts is dataset.image_ids.texts
+
+
+def test_groups_as_places_are_the_same_groups(dataset):
+    coded = dataset.coded_groups("light")
+    assert [coded.names[code] for code in coded.codes] == dataset.groups("light").tolist()
+    assert coded.seen == {"b", "", "a"}
+    assert coded.places_in(["a", "c"]).tolist() == [-1, -1, 0, -1, 0, -1]
+    few = dataset.take(np.array([0, 3])).coded_groups("light")
+    assert few.seen == {"b"}
+    assert few.places_in(["", "b"]).tolist() == [1, 1]
+    assert not dataset.take(np.arange(0)).coded_groups("light").seen

@@ -51,3 +51,21 @@ def test_worst_first_keeps_twelve_of_those_asked_for():
     found = worst_first(ids, badness=badness, among=among)
     assert found == tuple(f"i{k:02d}" for k in range(38, 14, -2))
     assert worst_first(ids, badness=badness, among=np.zeros(40, dtype=bool)) == ()
+
+
+@pytest.mark.parametrize("of", ["many", "few values", "missing", "nearly all missing", "few"])
+def test_worst_first_is_the_head_of_all_in_order(of):
+    rng = np.random.default_rng(4)
+    badness = rng.random(8 if of == "few" else 500)
+    if of == "few values":
+        badness = np.round(badness, 1)
+    if of == "missing":
+        badness[::3] = np.nan
+    if of == "nearly all missing":
+        badness[5:] = np.nan
+    ids = np.array([f"i{i}" for i in range(len(badness))], dtype=object)
+    expected = tuple(ids[np.argsort(-badness, kind="stable")][:12])
+    assert worst_first(ids, badness=badness) == expected
+    places = np.arange(0, len(badness), 2)
+    told = worst_first(ids, badness=badness[places], places=places)
+    assert told == worst_first(ids, badness=badness, among=np.arange(len(badness)) % 2 == 0)
