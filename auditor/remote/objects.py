@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from auditor.errors import DataError, MissingLibraryError
+from auditor.opening import FULL
 from auditor.remote.urls import shown_url
 
 Result = TypeVar("Result")
@@ -110,6 +111,11 @@ def listing(place: str, *, deep: bool = True) -> dict[str, Found]:
         if each.get("type") != "directory" and name.startswith(root) and name != root:
             held[name[len(root) :]] = _found(each)
     return dict(sorted(held.items()))
+
+
+def is_folder(url: str) -> bool:
+    """Whether objects lie below a place; False of a web server, which does not tell."""
+    return _lists(url) and bool(listing(url, deep=False))
 
 
 def _listed(system: Any, place: str, deep: bool) -> list[dict[str, Any]]:
@@ -267,16 +273,26 @@ def _failure(error: BaseException, url: str) -> OSError | DataError:
         return PermissionError(errno.EACCES, f"the server refuses access ({status or 403})")
     if "Credential" in type(error).__name__:
         return PermissionError(errno.EACCES, "no credentials were found in the environment")
-    if isinstance(error, _TooLargeError):
-        return OSError(errno.EFBIG, str(error))
-    if type(error).__name__ in _CUT_OFF:
-        return OSError(errno.EIO, "the object ends before the size that its server states")
+    broken_off = _broken_off(error)
+    if broken_off is not None:
+        return broken_off
     said = f"status {status}" if status is not None else type(error).__name__
     return DataError(
         f"{shown_url(url)} could not be reached ({said}, tried {_ATTEMPTS} times). See to the "
         "network, and to the address and the credentials in the environment; what was finished is "
         "kept, and the same command goes on from there."
     )
+
+
+def _broken_off(error: BaseException) -> OSError | None:
+    """Why the bytes of an object were not taken to their end."""
+    if isinstance(error, _TooLargeError):
+        return OSError(errno.EFBIG, str(error))
+    if isinstance(error, OSError) and error.errno in FULL:
+        return OSError(error.errno, f"this disk takes no more ({os.strerror(error.errno)})")
+    if type(error).__name__ in _CUT_OFF:
+        return OSError(errno.EIO, "the object ends before the size that its server states")
+    return None
 
 
 def _status(error: BaseException | None) -> int | None:
