@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import threading
 import uuid
 from collections.abc import Iterator
@@ -21,7 +22,6 @@ from typing import BinaryIO
 
 from auditor.errors import SpecError
 from auditor.remote import objects
-from auditor.remote.places import link_or_copy
 
 DEFAULT_GB = 20.0
 _COPIES = "[0-9a-f][0-9a-f]"
@@ -95,15 +95,16 @@ class Cache:
         return objects.opened(wanted.url, wanted.size)
 
     def copy(self, wanted: RemoteObject, into: Path, *, most: int) -> None:
-        """An object of at most `most` bytes as the file `into`, which must never be written to.
+        """An object of at most `most` bytes as the file `into`, which stays when the cache's goes.
 
-        It stays when the cache's own is removed; one too large to keep is this file alone.
+        One too large to keep is this file alone.
         """
         path = self._path(wanted)
         if self._keeps(wanted.size):
             for _ in range(2):
                 with suppress(FileNotFoundError):
-                    link_or_copy(path, into)
+                    # No link: onnx refuses weights in a file of two names.
+                    shutil.copyfile(path, into)
                     _touch(path)
                     return
                 self._fetch(wanted, path, most=min(most, self.most_bytes // 2))

@@ -93,14 +93,14 @@ class FolderPlace:
     def fetch(self, name: str, into: Path) -> bool:
         with _told(self):
             try:
-                link_or_copy(self.folder / name, into)
+                _link_or_copy(self.folder / name, into)
             except FileNotFoundError:
                 return False
             return True
 
     def put(self, source: Path, name: str) -> None:
         with self._renamed(name) as part:
-            link_or_copy(source, part)
+            _link_or_copy(source, part)
 
     def write(self, name: str, content: bytes) -> None:
         with self._renamed(name) as part:
@@ -153,7 +153,7 @@ def _part(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex}.part")
 
 
-def link_or_copy(source: Path, into: Path) -> None:
+def _link_or_copy(source: Path, into: Path) -> None:
     """One file with two names where both lie on one disk: nothing writes to either again."""
     try:
         os.link(source, into)

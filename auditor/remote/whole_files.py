@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import shutil
@@ -18,7 +19,9 @@ from auditor.remote import objects
 from auditor.remote.cache import RemoteObject, cache
 from auditor.remote.urls import shown_url
 
-_WITHOUT_RIGHT = "See to the rights of the credentials in the environment"
+_HEAD = 512
+_PAGES = (b"<!doctype html", b"<html")
+WITHOUT_RIGHT = "See to the rights of the credentials in the environment"
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,18 @@ class Wanted:
     at_most: int
     error: type[AuditorError]
     remedy: str
+    there: RemoteObject | None = None
+    """What is known to be there already, so that nobody asks again."""
 
     def found(self) -> RemoteObject:
         """What is there; nothing of it is read."""
+        if self.there is not None:
+            return self.there
         try:
             held = objects.info(self.url)
             folder = held is None and objects.is_folder(self.url)
         except OSError as error:
-            self._refuse(f"cannot be read: {error.strerror}. {_WITHOUT_RIGHT}.", error)
+            self._refuse(f"cannot be read: {error.strerror}. {WITHOUT_RIGHT}.", error)
         if held is None:
             found = "is a folder, expected a file" if folder else "is not there (404)"
             self._refuse(f"{found}. {self.remedy}")
@@ -54,19 +61,30 @@ class Wanted:
         """All of its bytes."""
         wanted = self.found()
         try:
-            return cache().content(wanted, most=self.at_most)
+            content = cache().content(wanted, most=self.at_most)
         except OSError as error:
             self._unread(error)
+        self._require_no_page(content)
+        return content
 
     def copy(self, into: Path) -> RemoteObject:
-        """As the file `into`, which must never be written to; its folder is made."""
+        """As the file `into`, whose folder is made."""
         wanted = self.found()
         try:
             into.parent.mkdir(parents=True, exist_ok=True)
             cache().copy(wanted, into, most=self.at_most)
+            with into.open("rb") as file:
+                self._require_no_page(file.read(_HEAD))
         except OSError as error:
             self._unread(error)
         return wanted
+
+    def _require_no_page(self, content: bytes) -> None:
+        if content[:_HEAD].removeprefix(codecs.BOM_UTF8).lstrip().lower().startswith(_PAGES):
+            self._refuse(
+                "is a web page, as a server sends in place of a file (a login, an error). "
+                f"{self.remedy}"
+            )
 
     def _unread(self, error: OSError) -> NoReturn:
         self._refuse(f"cannot be read: {error.strerror}. Put it there again, or copy it here.",
