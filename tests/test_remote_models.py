@@ -1,6 +1,7 @@
 """Audits of models that lie elsewhere: as of files here, to the byte; and what is refused."""
 
 import contextlib
+import hashlib
 import shutil
 
 import onnx
@@ -144,12 +145,15 @@ def test_a_change_of_a_model_or_of_what_lies_beside_it_is_seen(world, copies, tm
         auditor.run(spec, out=tmp_path / "out", only=ONLY)
         model = folder / "onnx" / "model.onnx"
         content = bytearray(model.read_bytes())
-        content[content.index(b"rooms")] ^= 1
+        at = content.index(b"rooms")
+        content[at] ^= 1
         model.write_bytes(content)
         assert kept_run(tmp_path / "out", asked_for(spec)) is None
+        # That was looked at a moment ago, and is another again.
+        content[at] ^= 2
+        model.write_bytes(content)
         record = auditor.run(spec, out=tmp_path / "other", only=ONLY)
-        before = auditor.read_record(tmp_path / "out")
-        assert record.model.digest != before.model.digest
+        assert record.model.digest == hashlib.sha256(content).hexdigest()
 
 
 def test_a_form_that_is_not_there_leaves_the_others(world, copies, tmp_path):
@@ -297,12 +301,19 @@ def test_weights_that_are_missing_or_too_many_are_told(world, copies, tmp_path, 
         auditor.run(spec, out=tmp_path / "out", only=ONLY)
 
 
-def test_weights_are_bounded_together_with_their_model(world, copies, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("room", "left"), [(5, 5), (29, 5)])
+def test_weights_are_bounded_together_with_their_model(
+    world, copies, tmp_path, monkeypatch, room, left
+):
     folder = external(files_of(world, tmp_path / "files"), "w.bin")
     size = (folder / "onnx" / "model.onnx").stat().st_size
+    (folder / "onnx" / "a.bin").write_bytes(bytes(24))
+    names = ("w.bin",) if room < 24 else ("a.bin", "w.bin")
+    monkeypatch.setattr("auditor.models.elsewhere.external_names", lambda path: names)
     place = put_in_memory(folder, "bounded")
-    monkeypatch.setattr("auditor.models.elsewhere.LARGEST_FILE", size + 5)
-    with pytest.raises(ModelError, match=r"w\.bin' has \d+ bytes, expected at most 5 bytes\. Put"):
+    monkeypatch.setattr("auditor.models.elsewhere.LARGEST_FILE", size + room)
+    says = rf"w\.bin' has 24 bytes, expected at most {left} bytes\. Put the files"
+    with pytest.raises(ModelError, match=says):
         auditor.run(one_model(world, f"{place}/onnx/model.onnx"), out=tmp_path / "out", only=ONLY)
 
 

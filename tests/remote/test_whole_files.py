@@ -2,9 +2,8 @@ import os
 import subprocess
 import sys
 
-import fsspec
 import pytest
-from web_servers import cache_in, put_in_memory, s3_server, serving
+from web_servers import cache_in, put_in_memory, put_on_s3, s3_server, serving
 
 from auditor.errors import DataError, ModelError, SpecError
 from auditor.remote.cache import Cache, RemoteObject
@@ -91,12 +90,10 @@ def test_a_folder_is_no_file(copies, files, monkeypatch):
         f"model.path: '{place}/below' is a folder, expected a file. Give the URL of a model's file."
     )
     with s3_server(monkeypatch):
-        system = fsspec.filesystem("s3")
-        system.mkdir("models")
-        system.put(f"{files}/", "models/first/", recursive=True)
-        assert "'s3://models/first' is a folder, expected a file" in said_of("s3://models/first")
-        assert "is not there (404)" in said_of("s3://models/other.onnx")
-        assert wanted("s3://models/first/model.onnx").content() == b"0123456789"
+        place = put_on_s3(files, "whole/first")
+        assert f"'{place}' is a folder, expected a file" in said_of(place)
+        assert "is not there (404)" in said_of("s3://whole/other.onnx")
+        assert wanted(f"{place}/model.onnx").content() == b"0123456789"
 
 
 def test_a_full_disk_is_told_as_one(copies, files, monkeypatch, tmp_path):
