@@ -267,6 +267,22 @@ def test_weights_beside_a_model_come_with_it(world, copies, tmp_path, location):
             "model.onnx", "model.onnx.data", "part 0.bin"))  # fmt: skip
 
 
+def test_a_torchscript_file_elsewhere_is_opened_as_one_here(world, copies, tmp_path):
+    torch = pytest.importorskip("torch")
+    layers = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 2, 1), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+    )
+    path = tmp_path / "files" / "net.pt"
+    path.parent.mkdir()
+    torch.jit.trace(layers.eval(), torch.zeros(1, 3, 16, 16)).save(str(path))
+    place = put_in_memory(path.parent, "torch")
+    with opened(one_model(world, path)) as here:
+        local = here.facts
+    with opened(one_model(world, f"{place}/net.pt")) as there:
+        assert there.facts == local
+        assert there.facts.digest == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 @pytest.mark.parametrize(
     "said", ["../config.json", "/etc/passwd", "http://elsewhere/x", "a/../../x", "", "a\\b"]
 )
