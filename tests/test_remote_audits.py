@@ -1,6 +1,5 @@
 """Whole audits of one small world, wherever its files lie: the same numbers, to the byte."""
 
-import json
 import os
 import shutil
 import socket
@@ -8,7 +7,7 @@ import tarfile
 
 import pytest
 from coloured_rooms import make_world
-from web_servers import SECRET, cache_in, put_in_memory, s3_server, serving
+from web_servers import SECRET, cache_in, put_in_memory, results, s3_server, serving
 
 import auditor
 from auditor.engine import run as engine
@@ -34,15 +33,6 @@ def local(world, tmp_path_factory):
 def copies(tmp_path, monkeypatch):
     with cache_in(tmp_path / "copies", monkeypatch) as folder:
         yield folder
-
-
-def results(out):
-    """The text of a record without what says where its data lay, when it ran, and its digest."""
-    found = json.loads((out / "audit.json").read_text(encoding="utf-8"))
-    for name in ("started", "duration_s", "remote"):
-        found["provenance"].pop(name, None)
-    del found["digest"], found["spec"]
-    return json.dumps(found)
 
 
 def spec_at(world, place, *, images=None, name="elsewhere.yaml"):

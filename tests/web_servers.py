@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import http.server
+import json
 import os
 import threading
 from pathlib import Path
@@ -124,6 +125,16 @@ def cache_in(folder, monkeypatch, *, gigabytes="1"):
         cache.unmarked.cache_clear()
 
 
+def put_on_s3(folder, name):
+    """The files of a folder in a bucket of `s3_server`; the URL that they have there."""
+    import fsspec
+
+    system = fsspec.filesystem("s3")
+    system.makedirs(name.partition("/")[0], exist_ok=True)
+    system.put(f"{folder}/", f"{name}/", recursive=True)
+    return f"s3://{name}"
+
+
 def put_in_memory(folder, name):
     """The files of a folder in fsspec's memory; the URL that they have there."""
     import fsspec
@@ -133,3 +144,12 @@ def put_in_memory(folder, name):
         if path.is_file():
             memory.pipe_file(f"/{name}/{path.relative_to(folder).as_posix()}", path.read_bytes())
     return f"memory://{name}"
+
+
+def results(out):
+    """The text of a record without what says where its data lay, when it ran, and its digest."""
+    found = json.loads((out / "audit.json").read_text(encoding="utf-8"))
+    for name in ("started", "duration_s", "remote"):
+        found["provenance"].pop(name, None)
+    del found["digest"], found["spec"]
+    return json.dumps(found)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from auditor.data.annotation_files.coco import read_coco
-from auditor.data.annotation_files.pascal_voc import read_pascal_voc
-from auditor.data.annotation_files.yolo import read_yolo
+from auditor.data.annotation_places import maps_elsewhere, texts_at_hand
 from auditor.data.annotations import MAX_LISTED, Failing, ImageHeader, Reading, annotated
 from auditor.data.attributes import Grouped, group_images
 from auditor.data.boxes import SHOWN
@@ -21,6 +18,7 @@ from auditor.data.class_map_files import MapFiles, map_files, usable_maps
 from auditor.data.class_maps import PixelClasses
 from auditor.data.dataset import Dataset
 from auditor.data.drawn import Drawn
+from auditor.data.drawn_files import names_of_file, read_drawn
 from auditor.data.expectations import ExpectationResult
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import UnreadableImageError, read_header
@@ -28,12 +26,9 @@ from auditor.data.left_out import unannotated
 from auditor.data.manifest import Edges, ReadDataset, read_datasets
 from auditor.data.truth import BoxTruth, MapTruth
 from auditor.errors import DataError
-from auditor.opening import require_file
+from auditor.remote.urls import is_url, name_of, placed
 from auditor.spec import DataSpec, ModelSpec
 from auditor.spec.spec_file import audited_classes
-
-MOST_ANNOTATION_BYTES = 2_000_000_000
-"""Size that a file of annotations may have."""
 
 ANNOTATIONS = "annotations"
 """What a report's expectations of annotations are about, in place of a column."""
@@ -115,13 +110,11 @@ def with_annotations(
     dataset = dataset.with_headers(headers)
     if spec.annotations is None:
         return replace(read, dataset=dataset)
-    place = task.folder / spec.annotations
     named = f"data.{dataset.split}.annotations"
-    if not place.exists():
-        raise DataError(
-            f"{named}: there is nothing called {spec.annotations!r} (beside the audit spec). Give "
-            "a COCO file, a folder of Pascal VOC or YOLO files, or a folder of class maps."
-        )
+    place = place_of(
+        spec.annotations, task, named,
+        remedy="Give a COCO file, a folder of Pascal VOC or YOLO files, or a folder of class maps.",
+    )  # fmt: skip
     if task.model.gives_boxes:
         found = _with_boxes(dataset, place, headers, data, task, named)
         dataset, groups, more = _with_object_groups(found.dataset, data, edges)
@@ -138,6 +131,14 @@ def with_annotations(
     results, notes = [*read.report.results, *results], (*read.report.notes, *notes)
     report = replace(read.report, results=tuple(results), counts=counts, notes=notes)
     return replace(read, dataset=dataset, report=report)
+
+
+def place_of(given: str, task: AnnotatedTask, named: str, *, remedy: str) -> str:
+    """Where annotations lie that the spec names: a path at which something is, or a URL."""
+    place = placed(task.folder, given)
+    if is_url(place) or os.path.exists(place):
+        return place
+    raise DataError(f"{named}: there is nothing called {given!r} (beside the audit spec). {remedy}")
 
 
 def image_headers(dataset: Dataset) -> tuple[ImageHeader | None, ...]:
@@ -187,7 +188,7 @@ def _of_class(dataset: Dataset) -> dict[str, int]:
 
 def _with_boxes(
     dataset: Dataset,
-    place: Path,
+    place: str,
     headers: Sequence[ImageHeader | None],
     data: DataSpec,
     task: AnnotatedTask,
@@ -195,9 +196,10 @@ def _with_boxes(
 ) -> _WithTruth:
     there = np.array([header is not None for header in headers])
     reading = Reading(data.classes.map, data.boxes_in, data.unannotated)
+    ids = dataset.image_ids[there].tolist()
     found = annotated(
-        drawn_in(place, data, task, named),
-        image_ids=dataset.image_ids[there].tolist(),
+        drawn_in(place, ids, data, task, named),
+        image_ids=ids,
         headers=[header for header in headers if header is not None],
         classes=dataset.classes,
         reading=reading,
@@ -205,7 +207,7 @@ def _with_boxes(
     if task.model.task == "instance-segmentation" and len(found.boxes) and not found.boxes.masks:
         raise DataError(
             f"{named}: instance segmentation is measured by outlines, and not every object of "
-            f"{place.name!r} has one. Outline them all, or audit it as `task: detection`."
+            f"{name_of(place)!r} has one. Outline them all, or audit it as `task: detection`."
         )
     known = np.zeros(len(dataset), dtype=bool)
     known[there] = found.known
@@ -251,26 +253,24 @@ def _with_object_groups(
     return whole, groups, results
 
 
-def drawn_in(place: Path, data: DataSpec, task: AnnotatedTask, named: str) -> Drawn:
-    if place.is_file():
-        _require(place, named)
-        return read_coco(place)
-    suffixes = Counter(path.suffix.lower() for path in place.rglob("*") if path.is_file())
-    if suffixes[".xml"]:
-        return read_pascal_voc(place)
-    if suffixes[".txt"]:
-        names = class_names(data, task)
-        most = max(names, default=-1) + 1
-        return read_yolo(place, names=[names.get(i, f"class {i}") for i in range(most)])
-    raise DataError(
-        f"{named}: the folder {place.name!r} holds neither .xml files (Pascal VOC) nor .txt files "
-        "(YOLO). Give one of these, or a COCO file."
-    )
+def drawn_in(
+    place: str, images: Sequence[str], data: DataSpec, task: AnnotatedTask, named: str
+) -> Drawn:
+    """What is drawn at a place; `images` are the names of those that are there."""
+
+    def names() -> list[str]:
+        known = class_names(data, task)
+        return [known.get(i, f"class {i}") for i in range(max(known, default=-1) + 1)]
+
+    if not is_url(place):
+        return read_drawn(Path(place), names=names, named=named)
+    with texts_at_hand(place, images, named=named) as copies:
+        return read_drawn(copies, names=names, named=named)
 
 
 def _with_maps(
     dataset: Dataset,
-    place: Path,
+    place: str,
     headers: Sequence[ImageHeader | None],
     data: DataSpec,
     task: AnnotatedTask,
@@ -291,7 +291,7 @@ def _with_maps(
     if missing and data.unannotated != "unlabelled":
         raise DataError(
             f"{named}: {len(missing)} of {len(dataset)} images have no class map in "
-            f"{place.name!r} ({', '.join(missing[:3])}). Draw them, or write `unannotated: "
+            f"{name_of(place)!r} ({', '.join(missing[:3])}). Draw them, or write `unannotated: "
             "unlabelled` under `data`; they are then left out of all that needs truth"
         )
     found = usable_maps(
@@ -310,18 +310,20 @@ def _with_maps(
         failings.append(left_out_classes(dict.fromkeys(meaning.left_out, 1), "class maps"))
     if not truth.known.any():
         raise DataError(
-            f"{named}: no class map in {place.name!r} can be used "
+            f"{named}: no class map in {name_of(place)!r} can be used "
             f"({next(iter(found.misfits), 'none is there')}). Draw them on the images as they are."
         )
     dataset = replace(dataset, truth=truth, has_labels=True)
     return _WithTruth.of(dataset, failings, dict.fromkeys(meaning.left_out, 1), data)
 
 
-def maps_of(dataset: Dataset, place: Path, named: str) -> MapFiles:
+def maps_of(dataset: Dataset, place: str, named: str) -> MapFiles:
     """The class maps in the folder `place`, one for each image, "" where it has none."""
     stated = dataset.frame["annotation"].tolist() if "annotation" in dataset.frame else None
     paths = dict(zip(dataset.image_ids.tolist(), dataset.paths, strict=True))
-    return map_files(paths, place, stated=stated, named=named)
+    if is_url(place):
+        return maps_elsewhere(paths, place, stated=stated, named=named)
+    return map_files(paths, Path(place), stated=stated, named=named)
 
 
 def map_meaning(dataset: Dataset, data: DataSpec, task: AnnotatedTask) -> PixelClasses:
@@ -341,31 +343,8 @@ def class_names(data: DataSpec, task: AnnotatedTask) -> Mapping[int, str]:
     if stated is None:
         return dict(enumerate(task.classes))
     if isinstance(stated, str):
-        return _names_of_file(task.folder, stated)
+        return names_of_file(stated, task.folder)
     return stated
-
-
-def _names_of_file(folder: Path, name: str) -> Mapping[int, str]:
-    path = next(
-        (f / name for f in (folder, *folder.parents) if (f / name).is_file()), folder / name
-    )
-    _require(path, "data.classes.names")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
-        entries = found.items() if isinstance(found, dict) else enumerate(found)
-        return {int(number): str(label) for number, label in entries}
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(
-            f"data.classes.names: {name!r} is no JSON file that maps numbers to names ({error}). "
-            'Write one as {"0": "road", "1": "car"}.'
-        ) from error
-
-
-def _require(path: Path, named: str) -> None:
-    require_file(
-        path, what=named, at_most=MOST_ANNOTATION_BYTES, error=DataError,
-        remedy="Give a file of annotations.",
-    )  # fmt: skip
 
 
 def left_out_classes(counts: Mapping[str, int], what: str) -> Failing:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from auditor.data.annotate import (
     image_headers,
     map_meaning,
     maps_of,
+    place_of,
     result_of,
 )
 from auditor.data.annotation_names import places
@@ -23,6 +23,7 @@ from auditor.data.dataset import Dataset
 from auditor.data.manifest import ReadDataset
 from auditor.data.truth import BoxTruth, MapTruth, Truth
 from auditor.errors import DataError
+from auditor.remote.urls import name_of
 from auditor.spec import DataSpec
 
 _GOLD = "annotations_gold"
@@ -48,17 +49,14 @@ def _with_annotators(read: ReadDataset, data: DataSpec, task: AnnotatedTask) -> 
     drawn: dict[str, Truth] = {}
     failings: list[Failing] = []
     for key, given in spec.second_annotations.items():
-        place, named = task.folder / given, f"data.{dataset.split}.{key}"
-        if not place.exists():
-            raise DataError(
-                f"{named}: there is nothing called {given!r} (beside the audit spec). Give what "
-                "this annotator drew, in the form of `annotations`."
-            )
+        named = f"data.{dataset.split}.{key}"
+        remedy = "Give what this annotator drew, in the form of `annotations`."
+        place = place_of(given, task, named, remedy=remedy)
         look = _boxes if task.model.gives_boxes else _maps
         drawn[key], more = look(dataset, place, headers, data, task, named)
         if not drawn[key].known.any():
             raise DataError(
-                f"{named}: nothing in {place.name!r} goes with an image of the {dataset.split} "
+                f"{named}: nothing in {name_of(place)!r} goes with an image of the {dataset.split} "
                 "data by name. Correct the place, or the names of its files."
             )
         failings += [replace(one, rule=f"{one.rule}, of {key}") for one in more]
@@ -74,7 +72,7 @@ def _with_annotators(read: ReadDataset, data: DataSpec, task: AnnotatedTask) -> 
 
 def _boxes(
     dataset: Dataset,
-    place: Path,
+    place: str,
     headers: Sequence[ImageHeader | None],
     data: DataSpec,
     task: AnnotatedTask,
@@ -82,7 +80,7 @@ def _boxes(
 ) -> tuple[BoxTruth, tuple[Failing, ...]]:
     there = np.flatnonzero([header is not None for header in headers])
     ids = dataset.image_ids[there].tolist()
-    drawn = drawn_in(place, data, task, named)
+    drawn = drawn_in(place, ids, data, task, named)
     found = annotated(
         drawn,
         image_ids=ids,
@@ -102,7 +100,7 @@ def _boxes(
 
 def _maps(
     dataset: Dataset,
-    place: Path,
+    place: str,
     headers: Sequence[ImageHeader | None],
     data: DataSpec,
     task: AnnotatedTask,

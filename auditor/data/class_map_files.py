@@ -13,7 +13,13 @@ from typing import Literal
 
 from auditor.data.annotation_names import SHORTER_NAMES
 from auditor.data.annotations import MAX_LISTED, ImageHeader
-from auditor.data.class_maps import MOST_MAP_BYTES, PixelClasses, numbers_in
+from auditor.data.class_maps import (
+    MOST_MAP_BYTES,
+    PixelClasses,
+    UnusableMapError,
+    file_name,
+    numbers_in,
+)
 from auditor.errors import DataError
 from auditor.opening import why_not
 
@@ -168,8 +174,8 @@ def usable_maps(
             return ()
         size = header.size if drawn_on == "stored" else header.displayed
         try:
-            return numbers_in(Path(found.files[i]), size)
-        except DataError as error:
+            return numbers_in(found.files[i], size)
+        except UnusableMapError as error:
             return str(error)
 
     with ThreadPoolExecutor(max_workers=_READERS) as pool:
@@ -181,7 +187,7 @@ def usable_maps(
     }
     if strange:
         numbers = sorted({number for odd in strange.values() for number in odd})
-        first = Path(found.files[next(iter(strange))]).name
+        first = file_name(found.files[next(iter(strange))])
         more = ", ..." if len(numbers) > MAX_LISTED else ""
         raise DataError(
             f"{named}: {len(strange)} class maps hold numbers that stand for no class "

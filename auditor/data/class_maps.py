@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,10 @@ from PIL import Image, UnidentifiedImageError
 
 from auditor.data.annotations import ImageHeader
 from auditor.data.geometry import sampled
+from auditor.data.image_files import ImageFiles, remote_of
 from auditor.errors import DataError
 from auditor.opening import require_file
+from auditor.remote.urls import name_of
 
 MOST_MAP_BYTES = 200_000_000
 """Size that the file of a class map may have."""
@@ -86,8 +88,12 @@ class PixelClasses:
         return found
 
 
+class UnusableMapError(DataError):
+    """A class map that is not what it must be; the message is the reason."""
+
+
 def read_class_map(
-    path: Path,
+    path: Path | str,
     meaning: PixelClasses,
     *,
     header: ImageHeader,
@@ -108,7 +114,7 @@ def read_class_map(
     if len(unknown):
         shown = ", ".join(map(str, unknown[:5].tolist()))
         raise DataError(
-            f"mask {path.name!r}: found the numbers {shown}, which stand for no class; name them "
+            f"{_told(path)}: found the numbers {shown}, which stand for no class; name them "
             "in the list of classes, or under `void`"
         )
     if drawn_on == "displayed" or header.orientation == 1:
@@ -117,38 +123,62 @@ def read_class_map(
     return sampled(classes, back, size=size, outside=VOID).astype(np.int16)
 
 
-def numbers_in(path: Path, size: tuple[int, int]) -> tuple[int, ...]:
+def numbers_in(path: Path | str, size: tuple[int, int]) -> tuple[int, ...]:
     """The numbers that a class map holds, rising; DataError as `read_class_map`.
 
     `size` (width, height) is what it must have.
     """
-    require_file(path, what=f"mask {path.name!r}", at_most=MOST_MAP_BYTES, error=DataError,
-                 remedy="Give an indexed PNG.")  # fmt: skip
+    if remote_of(str(path)) is None:
+        require_file(
+            Path(path), what=_told(path), at_most=MOST_MAP_BYTES, error=UnusableMapError,
+            remedy="Give an indexed PNG.",
+        )  # fmt: skip
     numbers = _numbers(path, size)
     if numbers.dtype == np.uint8:
         return tuple(np.flatnonzero(np.bincount(numbers.ravel(), minlength=256)).tolist())
     return tuple(map(int, np.unique(numbers)))
 
 
-def _numbers(path: Path, size: tuple[int, int]) -> NDArray[np.generic]:
+def file_name(path: Path | str) -> str:
+    """What the file of a class map is called, without its folder."""
+    found = remote_of(str(path))
+    return Path(path).name if found is None else name_of(found.url)
+
+
+def _told(path: Path | str) -> str:
+    return f"mask {file_name(path)!r}"
+
+
+def _opened(path: Path | str) -> BinaryIO:
+    return open(path, "rb") if remote_of(str(path)) is None else ImageFiles().open(str(path))
+
+
+def _numbers(path: Path | str, size: tuple[int, int]) -> NDArray[np.generic]:
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with _opened(path) as file, Image.open(file, formats=_FORMATS) as image:
             # Before its pixels are read: a small file may claim very many.
             if image.size != size:
-                raise DataError(
-                    f"mask {path.name!r}: found {image.width} x {image.height} pixels, expected "
+                raise UnusableMapError(
+                    f"{_told(path)}: found {image.width} x {image.height} pixels, expected "
                     f"those of its image, {size[0]} x {size[1]}; draw it on the image as it is"
                 )
-            return _grey(path, image) // _stretched(path, image)
+            return _grey(path, image) // _stretched(file, image)
     except (*_DAMAGED, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        reason = "it is not there" if isinstance(error, FileNotFoundError) else "it is damaged"
-        raise DataError(
-            f"mask {path.name!r} cannot be read ({reason}), expected a PNG file; restore it, or "
-            "leave its image out of the manifest"
+        raise UnusableMapError(
+            f"{_told(path)} cannot be read ({_why(error, path)}), expected a PNG file; restore it, "
+            "or leave its image out of the manifest"
         ) from error
 
 
-def _grey(path: Path, image: Image.Image) -> NDArray[np.generic]:
+def _why(error: Exception, path: Path | str) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "it is not there"
+    if isinstance(error, OSError) and remote_of(str(path)) is not None:
+        return error.strerror or "it is damaged"
+    return "it is damaged"
+
+
+def _grey(path: Path | str, image: Image.Image) -> NDArray[np.generic]:
     """Its numbers, (h, w): of a file in colours only where no pixel has one."""
     pixels = np.asarray(image)
     if image.mode in _MODES:
@@ -157,17 +187,17 @@ def _grey(path: Path, image: Image.Image) -> NDArray[np.generic]:
         image.mode not in _COLOURED
         or (pixels[..., : _COLOURED[image.mode]] != pixels[..., :1]).any()
     ):
-        raise DataError(
-            f"mask {path.name!r}: found colours (mode {image.mode}), expected a palette or "
+        raise UnusableMapError(
+            f"{_told(path)}: found colours (mode {image.mode}), expected a palette or "
             "grey file whose numbers are classes; save it as an indexed PNG"
         )
     return pixels[..., 0]
 
 
-def _stretched(path: Path, image: Image.Image) -> int:
+def _stretched(file: BinaryIO, image: Image.Image) -> int:
     """By how much Pillow multiplies the numbers of a grey PNG file of 2 or 4 bits."""
     if image.format != "PNG" or image.mode != "L":
         return 1
-    with path.open("rb") as file:
-        bits = file.read(_PNG_BIT_DEPTH + 1)[_PNG_BIT_DEPTH]
+    file.seek(_PNG_BIT_DEPTH)
+    bits = file.read(1)[0]
     return 255 // (2**bits - 1) if bits < 8 else 1

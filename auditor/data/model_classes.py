@@ -8,6 +8,8 @@ import pandas as pd
 
 from auditor.errors import SpecError
 from auditor.opening import require_file
+from auditor.remote.urls import is_url
+from auditor.remote.whole_files import Wanted
 from auditor.spec import ClassCount
 from auditor.spec.bounds import MOST_CLASSES
 from auditor.spec.usual_splits import usual_split
@@ -49,11 +51,17 @@ def load_classes(
 
 
 def _class_lines(name: str, folder: Path) -> tuple[str, ...]:
-    path, what = folder / name, f"model.classes: the file {name!r} cannot be read"
+    what = f"model.classes: the file {name!r} cannot be read"
     remedy = "Give a list of names, a UTF-8 file with one name a line, or `{count: 1000}`."
-    require_file(path, what=what, at_most=MOST_LIST_BYTES, error=SpecError, remedy=remedy)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = _content(name, folder, what, remedy).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{what} ({error.__class__.__name__}). {remedy}") from error
     return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _content(name: str, folder: Path, what: str, remedy: str) -> bytes:
+    if is_url(name):
+        return Wanted(name, "model.classes", MOST_LIST_BYTES, SpecError, remedy).content()
+    require_file(folder / name, what=what, at_most=MOST_LIST_BYTES, error=SpecError, remedy=remedy)
+    return (folder / name).read_bytes()

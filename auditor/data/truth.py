@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
@@ -124,7 +123,10 @@ def _moved_pixels(pixels: np.ndarray, shown: Shown, *, outside: int) -> np.ndarr
 
 @dataclass(frozen=True, eq=False)
 class MapTruth:
-    """The file of each image's class map, "" for none, read when it is asked for."""
+    """The file of each image's class map, "" for none, read when it is asked for.
+
+    `files` are paths as `ImageFiles` reads them.
+    """
 
     files: tuple[str, ...]
     headers: tuple[ImageHeader | None, ...]
@@ -161,9 +163,7 @@ class MapTruth:
             if not file or header is None:
                 yield None
             else:
-                yield read_class_map(
-                    Path(file), self.meaning, header=header, drawn_on=self.drawn_on
-                )
+                yield read_class_map(file, self.meaning, header=header, drawn_on=self.drawn_on)
 
 
 @dataclass(frozen=True, eq=False)

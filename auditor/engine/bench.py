@@ -11,6 +11,9 @@ from auditor.checks.target_runs import Audited
 from auditor.engine.gather import load
 from auditor.errors import DataError
 from auditor.models.bench_file import NONCES, emit_program
+from auditor.models.elsewhere import with_models
+from auditor.remote.urls import name_of
+from auditor.spec import AuditSpec
 from auditor.spec.spec_file import read_spec
 
 
@@ -22,17 +25,21 @@ def emit(spec: str | Path, *, into: str | Path, force: bool = False) -> list[str
     place = Path(into)
     if place.exists() and not force:
         raise DataError(f"{place} exists. Give another name, or say --force.")
-    read = read_spec(Path(spec)).spec
-    _require_place(place, (Path(spec), read.resolve(read.model.path), read.folder / NONCES))
-    without = read.model_copy(
-        update={"target": read.target and read.target.model_copy(update={"bench": None})}
-    )
+    with with_models(read_spec(Path(spec)).spec) as read:
+        _require_place(place, (Path(spec), read.resolve(read.model.path), read.folder / NONCES))
+        without = read.model_copy(
+            update={"target": read.target and read.target.model_copy(update={"bench": None})}
+        )
+        return _written(without, place)
+
+
+def _written(without: AuditSpec, place: Path) -> list[str]:
     loaded = load(without, only=("deployment",))
     audited = Audited(without, loaded.predictor.facts, loaded.model_path)
     if without.target is None:
         raise DataError("The audit spec names no target. Say under `target` where it will run.")
     held = emit_program(without, device_request(audited, without.checks), into=place)
-    model = Path(without.model.path).name
+    model = name_of(without.model.path)
     # As YAML within braces would need it, whatever the name holds.
     name = json.dumps(without.target.name, ensure_ascii=False)
     return [

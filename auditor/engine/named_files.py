@@ -15,7 +15,7 @@ from auditor.data.images import is_image_name
 from auditor.data.tar_shards import is_tar, shard_places
 from auditor.engine.evidence import Gathered
 from auditor.engine.footprint import Footprint, mark_of, marked
-from auditor.engine.remote_marks import marks_of_images, marks_of_named
+from auditor.engine.remote_marks import can_all_be_marked, marks_of_images, marks_of_named
 from auditor.judging.policy_file import load_policy
 from auditor.models.stated import neighbour_places
 from auditor.record import AuditRecord
@@ -74,18 +74,24 @@ def can_be_kept(record: AuditRecord, spec: AuditSpec, footprint: Footprint) -> b
     files of gigabytes are not hashed.
     """
     reference = spec.model.reference
-    return not (
+    return can_all_be_marked(spec) and not (
         record.provenance.trusted_code
         or not footprint.whole
-        or footprint.digest(spec.resolve(spec.model.path)) != record.model.digest
+        or _digest(footprint, spec, spec.model.path) != record.model.digest
         or (reference is not None and Path(reference).suffix.lower() == ".onnx")
         or any(
             record.provenance.inputs.get(f"variants.{name}")
-            != footprint.digest(spec.resolve(variant.path))
+            != _digest(footprint, spec, variant.path)
             for name, variant in spec.variants.items()
             if variant.path is not None
         )
     )
+
+
+def _digest(footprint: Footprint, spec: AuditSpec, model: str) -> str:
+    """SHA-256 of a model's file: as it was before it was read, or of its copy, which stays."""
+    path = spec.resolve(model)
+    return mark_of(path).partition(" ")[2] if is_url(model) else footprint.digest(path)
 
 
 def untimed(record: AuditRecord) -> bool:
@@ -125,7 +131,7 @@ def _named(spec: AuditSpec) -> Iterator[Path]:
             if not path.is_dir():
                 yield path
     names = spec.data.classes.names
-    if isinstance(names, str):
+    if isinstance(names, str) and not is_url(names):
         yield from (folder / names for folder in spec.folder.parents)
 
 
@@ -137,8 +143,9 @@ def _folders(spec: AuditSpec) -> Iterator[Path]:
         if not is_url(text) and not is_tar(text):
             place = spec.resolve(text)
             yield place if part.images is not None or place.is_dir() else place.parent
-        if part.annotations is not None and spec.resolve(part.annotations).is_dir():
-            yield spec.resolve(part.annotations)
+        if part.annotations is not None and not is_url(part.annotations):
+            place = spec.resolve(part.annotations)
+            yield from (place,) if place.is_dir() else ()
 
 
 def _annotations(spec: AuditSpec) -> Iterator[Path]:
@@ -146,7 +153,7 @@ def _annotations(spec: AuditSpec) -> Iterator[Path]:
     for split in spec.data.splits:
         part = spec.data.split(split)
         assert part is not None
-        if part.annotations is not None:
+        if part.annotations is not None and not is_url(part.annotations):
             yield from _files(spec.resolve(part.annotations))
         place = str(part.images)
         if part.manifest is None and not is_url(place):
@@ -182,5 +189,6 @@ def _files(folder: Path) -> Iterable[Path]:
 
 def _beside(spec: AuditSpec) -> Iterator[Path]:
     for named in (spec.model.path, spec.model.reference):
-        for places in neighbour_places(spec.resolve(named)) if named is not None else ():
-            yield from places
+        if named is not None and not is_url(named):
+            for places in neighbour_places(spec.resolve(named)):
+                yield from places

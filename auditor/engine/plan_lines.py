@@ -13,10 +13,11 @@ from auditor.data.views import AS_SHOT
 from auditor.engine.driving import cluster_lines
 from auditor.engine.gather import CostEstimate, Loaded, cost_of, pass_size
 from auditor.engine.ray_cluster import OnRay
-from auditor.engine.remote_marks import named_urls, told_apart_by
+from auditor.engine.remote_marks import copy_told_apart_by, told_apart_by
 from auditor.models.bench.machine import threads_allowed
 from auditor.record.reasons import set_apart_text
 from auditor.spec import ModelSpec
+from auditor.spec.named_urls import data_urls, model_urls, named_urls
 
 
 def plan_lines(loaded: Loaded, *, on: OnRay | None = None) -> list[str]:
@@ -52,10 +53,12 @@ def _head_lines(model: ModelSpec) -> list[str]:
 
 def _remote_lines(loaded: Loaded) -> Iterator[str]:
     """What is read over the network, and how a change of it is seen."""
+    how = {url: copy_told_apart_by(loaded.spec.copies, url) for _, url in model_urls(loaded.spec)}
+    for key, url in data_urls(loaded.spec):
+        if key.endswith("images"):
+            how[url] = told_apart_by(loaded.available.datasets[key.split(".")[1]].paths)
     for key, url in named_urls(loaded.spec):
-        split = key.split(".")[1]
-        how = told_apart_by(loaded.available.datasets[split].paths)
-        yield f"Over the network: {key}: {url}" + (f" ({how})" if key.endswith("images") else "")
+        yield f"Over the network: {key}: {url}" + (f" ({how[url]})" if how.get(url) else "")
 
 
 def _row_lines(loaded: Loaded) -> Iterator[str]:

@@ -7,59 +7,70 @@ object without one is read and hashed again whenever it is asked about, as a fil
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
 
+from auditor.data.annotation_places import is_one_file
+from auditor.data.drawn import MOST_TEXT_BYTES
 from auditor.data.image_files import remote_of
 from auditor.data.manifest_places import manifest_files
 from auditor.data.tar_shards import is_tar, shard_places
-from auditor.errors import DataError
+from auditor.errors import AuditorError
 from auditor.remote.cache import RemoteObject, cache, forget_unmarked
-from auditor.remote.objects import Found, infos, listing
-from auditor.remote.urls import is_url, placed, shown_url
+from auditor.remote.objects import Found, info, infos, listing, lists
+from auditor.remote.urls import joined, placed, shown_url
+from auditor.remote.whole_files import Copies, Copy
 from auditor.spec import AuditSpec
+from auditor.spec.named_urls import annotation_urls, data_urls, list_urls
+
+Answer = TypeVar("Answer")
 
 _ABSENT = ""
 """In place of a mark: there is no such object."""
+
+_UNREAD = "unread"
+"""In place of a mark: it could not be looked at, or is larger than anything that is read."""
 
 _AT_ONCE = 1 << 20
 _SEVERAL = "/*"
 """Ends the key under which the names, or the objects, of a folder are marked."""
 
 
-def marks(urls: Iterable[str]) -> dict[str, str]:
+def marks(urls: Iterable[str], *, most: int | None = None) -> dict[str, str]:
     """What each object is marked by: its size with its server's mark, or with its SHA-256.
 
-    A key that ends in ``/*`` stands for the names below a folder. Raises DataError where a server
-    could not be asked, or refuses to answer.
+    `most` bounds the bytes of one that is read for that. A key that ends in ``/*`` stands for the
+    names below a folder. What cannot be looked at is marked so: whoever reads it says why. Raises
+    DataError where a server could not be asked.
     """
     wanted = list(urls)
     folders = [url for url in wanted if url.endswith(_SEVERAL)]
+    found = _looked_at([url for url in wanted if not url.endswith(_SEVERAL)])
+    held = {url: _or_unread(_mark, url, one, most) for url, one in found.items()}
+    return held | {url: _or_unread(_names, url.removesuffix(_SEVERAL)) for url in folders}
+
+
+def _looked_at(urls: Sequence[str]) -> Mapping[str, Found | str | None]:
     try:
-        found = infos(url for url in wanted if not url.endswith(_SEVERAL))
-        held = {url: _mark(url, one) for url, one in found.items()}
-        return held | {url: _names(url.removesuffix(_SEVERAL)) for url in folders}
-    except OSError as error:
-        raise DataError(
-            f"What lies at {shown_url(wanted[0])!r} cannot be looked at: {error.strerror}. See to "
-            "the credentials in the environment."
-        ) from error
+        return infos(urls)
+    except OSError:
+        return {url: _or_unread(info, url) for url in urls}
 
 
-def named_urls(spec: AuditSpec) -> Iterator[tuple[str, str]]:
-    """The URLs that a spec names, each with its key in the spec."""
-    for split in spec.data.splits:
-        part = spec.data.split(split)
-        assert part is not None
-        for key, text in (("manifest", part.manifest), ("images", part.images)):
-            if text is not None and is_url(text):
-                yield f"data.{split}.{key}", text
+def _or_unread(ask: Callable[..., Answer], *given: Any) -> Answer | str:
+    try:
+        return ask(*given)
+    except OSError:
+        return _UNREAD
 
 
 def marks_of_named(spec: AuditSpec) -> dict[str, str]:
-    """Of manifests, tar files, and the names in folders that can be listed; read anew."""
+    """Of files, and of the names in folders that can be listed, read anew; of models as copied."""
     forget_unmarked()
     wanted: dict[str, None] = {}
-    for key, text in named_urls(spec):
+    for key, text in data_urls(spec):
         place = placed(spec.folder, text)
         files = manifest_files(place, named=key) if key.endswith("manifest") else None
         if files is not None:
@@ -71,7 +82,38 @@ def marks_of_named(spec: AuditSpec) -> dict[str, str]:
             wanted |= dict.fromkeys(shard_places(place, named=key))
         elif not place.startswith("http"):
             wanted[place.rstrip("/") + _SEVERAL] = None
-    return marks(wanted)
+    texts = dict.fromkeys(url for _, url in list_urls(spec))
+    for _, url in annotation_urls(spec):
+        texts |= dict.fromkeys(_annotations(url))
+    copies = dict(_marks_of_copies(spec.copies))
+    return marks(wanted) | marks(texts, most=MOST_TEXT_BYTES) | copies
+
+
+def _annotations(url: str) -> Iterator[str]:
+    """The objects at a URL of annotations, and the names of those in a folder."""
+    with suppress(OSError):
+        if is_one_file(url):
+            yield url
+        elif lists(url):
+            yield url.rstrip("/") + _SEVERAL
+            yield from (joined(url, name) for name in listing(url))
+
+
+def _marks_of_copies(copies: Copies) -> Iterator[tuple[str, str]]:
+    for url, one in copies.held.items():
+        if isinstance(one, Copy):
+            yield url, _ABSENT if one.of is None else _mark_of_copy(one.path, one.of)
+
+
+def can_all_be_marked(spec: AuditSpec) -> bool:
+    """Whether a change of anything elsewhere that the spec names would be seen by its marks.
+
+    Not where a web server was asked for a file of each image's name, or a model was not to be had.
+    """
+    asked = (url for _, url in annotation_urls(spec) if not lists(url) and not is_one_file(url))
+    return not any(asked) and not any(
+        isinstance(one, AuditorError) for one in spec.copies.held.values()
+    )
 
 
 def marks_of_images(paths: Iterable[str], digests: Iterable[str]) -> dict[str, str]:
@@ -82,13 +124,23 @@ def marks_of_images(paths: Iterable[str], digests: Iterable[str]) -> dict[str, s
 
 def told_apart_by(paths: Iterable[str]) -> str:
     """How a change of the objects that `paths` lie in is seen, in words; "" for none elsewhere."""
-    held = [one for one in map(remote_of, paths) if one is not None]
+    return _told_apart([one for one in map(remote_of, paths) if one is not None])
+
+
+def copy_told_apart_by(copies: Copies, url: str) -> str:
+    """As `told_apart_by`, of a model; "" of one that could not be had."""
+    found = copies.held.get(url)
+    return _told_apart([found.of]) if isinstance(found, Copy) and found.of is not None else ""
+
+
+def _told_apart(held: Sequence[RemoteObject]) -> str:
     if not held:
         return ""
     unmarked = sum(_is_of_run(one.mark) for one in held)
     if not unmarked:
         return "a change is seen by the server's ETag or version"
-    some = "they are" if unmarked == len(held) else f"{unmarked:,} of {len(held):,} are"
+    whole = "it is" if len(held) == 1 else "they are"
+    some = whole if unmarked == len(held) else f"{unmarked:,} of {len(held):,} are"
     return f"the server gives no ETag or version, so that {some} read and hashed at every run"
 
 
@@ -96,16 +148,27 @@ def _is_of_run(mark: str) -> bool:
     return mark.startswith("run ")
 
 
-def _mark(url: str, found: Found | None) -> str:
-    if found is None:
-        return _ABSENT
+def _mark(url: str, found: Found | str | None, most: int | None) -> str:
+    if found is None or isinstance(found, str):
+        return found or _ABSENT
     if found.mark:
         return _stated(found.size, found.mark, "")
-    digest = hashlib.sha256()
+    if most is not None and not 0 <= found.size <= most:
+        return _UNREAD
     with cache().opened(RemoteObject.of(url, found)) as file:
-        while part := file.read(_AT_ONCE):
-            digest.update(part)
-    return _stated(found.size, "run ", digest.hexdigest())
+        return _stated(found.size, "run ", _digest(file))
+
+
+def _mark_of_copy(path: Path, of: RemoteObject) -> str:
+    with path.open("rb") as file:
+        return _stated(of.size, of.mark, _digest(file) if _is_of_run(of.mark) else "")
+
+
+def _digest(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while part := file.read(_AT_ONCE):
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _stated(size: int, mark: str, digest: str) -> str:
@@ -121,4 +184,5 @@ def changed(before: Mapping[str, str]) -> str | None:
     """The first URL, shown without what is secret, whose mark is another; None where none is."""
     forget_unmarked()
     now = marks(before)
-    return next((shown_url(url) for url, mark in before.items() if now[url] != mark), None)
+    seen = (url for url, mark in before.items() if now[url] != mark or mark == _UNREAD)
+    return next(map(shown_url, seen), None)

@@ -36,7 +36,6 @@ from auditor.engine.recording import (
     pass_facts,
     plan_summary,
 )
-from auditor.engine.remote_marks import named_urls
 from auditor.engine.row_files import write_rows
 from auditor.engine.runner import Progress
 from auditor.engine.store import Store
@@ -52,6 +51,7 @@ from auditor.judging.judged_record import (
 )
 from auditor.judging.known_names import KnownNames, require_known_names
 from auditor.judging.policy_file import PolicyFile, load_policy, require_sensible_claims
+from auditor.models.elsewhere import with_models
 from auditor.record import AuditRecord
 from auditor.record.clauses import ClauseTable
 from auditor.record.files import write_record
@@ -63,6 +63,7 @@ from auditor.remote.places import Place, place_at
 from auditor.remote.urls import is_url
 from auditor.spec import AuditSpec, Document
 from auditor.spec.declarations import read_declarations, require_basis, require_picture_basis
+from auditor.spec.named_urls import named_urls
 from auditor.spec.spec_file import SpecFile, read_spec
 
 Show = Callable[[str, int, int], None]
@@ -121,35 +122,36 @@ def audit_into(
     policy_file = _policy(policy, file.spec)
     require_sensible_claims(file, policy_file.policy)
     declarations = _declarations(file.spec)
-    footprint = footprint_of_named(file.spec, texts=texts, out=folder)
-    loaded = load(file.spec, only=only, trust_code=trust_code)
-    private = under_pseudonyms(loaded, file, declarations, out=folder, as_of=started.date())
-    loaded, spec_file = private.loaded, private.file
-    require_known_names(policy_file, _known_names(loaded), file)
-    require_own_folders(file.spec, folder)
-    blur = regions_to_blur(file.spec)
-    past = _note_attempt(folder, loaded, policy=policy_file, started=started)
-    held = Store(folder / "store", shared)
-    held.remove_partial()
-    with one_blas_thread(), driven(loaded, on) as runner:
-        gathered = gather(loaded, store=held, report=_as_show(report), runner=runner)
-    runs = run_checks(loaded.plan.checks, gathered, report=report, quoted=not private.written)
-    record = _record_of(
-        loaded, gathered, runs, spec=spec_file, policy=policy_file, declarations=declarations,
-        past=past, started=started, remote=_remote(file.spec, shared),
-    )  # fmt: skip
-    pictured = with_pictures(record, gathered, folder, blur=blur)
-    record = pictured.record
-    write_rows(record, gathered)
-    note_used(record, gathered)
-    tables = write_tables([table for each in runs for table in each.tables], folder / "tables")
-    written = (write_record(record, folder / "audit.json"), *tables, *pictured.files,
-               *private.written)  # fmt: skip
-    end(folder, record)
-    if can_be_kept(record, file.spec, footprint):
-        asked = Asked.of(spec, only=only, policy=policy, trust_code=trust_code)
-        _note_run(folder, asked, record, with_images(footprint, gathered), written)
-    return record
+    with with_models(file.spec) as own:
+        footprint = footprint_of_named(own, texts=texts, out=folder)
+        loaded = load(own, only=only, trust_code=trust_code)
+        private = under_pseudonyms(loaded, file, declarations, out=folder, as_of=started.date())
+        loaded, spec_file = private.loaded, private.file
+        require_known_names(policy_file, _known_names(loaded), file)
+        require_own_folders(own, folder)
+        blur = regions_to_blur(own)
+        past = _note_attempt(folder, loaded, policy=policy_file, started=started)
+        held = Store(folder / "store", shared)
+        held.remove_partial()
+        with one_blas_thread(), driven(loaded, on) as runner:
+            gathered = gather(loaded, store=held, report=_as_show(report), runner=runner)
+        runs = run_checks(loaded.plan.checks, gathered, report=report, quoted=not private.written)
+        record = _record_of(
+            loaded, gathered, runs, spec=spec_file, policy=policy_file, declarations=declarations,
+            past=past, started=started, remote=_remote(spec_file.spec, shared),
+        )  # fmt: skip
+        pictured = with_pictures(record, gathered, folder, blur=blur)
+        record = pictured.record
+        write_rows(record, gathered)
+        note_used(record, gathered)
+        tables = write_tables([table for each in runs for table in each.tables], folder / "tables")
+        written = (write_record(record, folder / "audit.json"), *tables, *pictured.files,
+                   *private.written)  # fmt: skip
+        end(folder, record)
+        if can_be_kept(record, own, footprint):
+            asked = Asked.of(spec, only=only, policy=policy, trust_code=trust_code)
+            _note_run(folder, asked, record, with_images(footprint, gathered), written)
+        return record
 
 
 def _note_run(
@@ -290,9 +292,10 @@ def plan(
     policy_file = _policy(None, file.spec)
     require_sensible_claims(file, policy_file.policy)
     _declarations(file.spec)
-    loaded = load(file.spec, only=only, trust_code=trust_code)
-    require_known_names(policy_file, _known_names(loaded), file)
-    return plan_lines(loaded, on=on)
+    with with_models(file.spec) as own:
+        loaded = load(own, only=only, trust_code=trust_code)
+        require_known_names(policy_file, _known_names(loaded), file)
+        return plan_lines(loaded, on=on)
 
 
 def clauses_before(spec: str | Path, *, trust_code: bool = False) -> ClauseTable:
@@ -302,7 +305,8 @@ def clauses_before(spec: str | Path, *, trust_code: bool = False) -> ClauseTable
     """
     file = read_spec(Path(spec))
     declarations = _declarations(file.spec)
-    loaded = load(file.spec, only=(), trust_code=trust_code)
+    with with_models(file.spec) as own:
+        checks = load(own, only=(), trust_code=trust_code).plan.checks
     policy = _policy(None, file.spec).policy
     return clause_table(
         AtHand(
@@ -311,7 +315,7 @@ def clauses_before(spec: str | Path, *, trust_code: bool = False) -> ClauseTable
             policy=policy.model_dump(mode="json", by_alias=True),
             declarations=declarations,
             as_of=datetime.now(UTC).date(),
-            planned=frozenset(check.id for check in loaded.plan.checks),
+            planned=frozenset(check.id for check in checks),
         )
     )
 

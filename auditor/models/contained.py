@@ -165,6 +165,18 @@ def look_at(
     return guessed
 
 
+def external_names(file: Path) -> tuple[str, ...]:
+    """What an ONNX file calls the files that hold its weights, in a contained process."""
+    process = ContainedProcess(
+        "auditor.models.serving:serving",
+        preload=_imports(file),
+        limits=Limits(_memory(file, RunLimits()), RunLimits().seconds),
+    )
+    with contextlib.closing(process):
+        found = process.call({"do": "external", "file": str(file.absolute())}).values["names"]
+    return tuple(map(str, found))
+
+
 def int8_form(file: Path, *, model: ModelSpec, calibration: np.ndarray) -> bytes:
     """As `quantize_int8`, in a contained process, with a folder for what onnxruntime writes."""
     asked = {

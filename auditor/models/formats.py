@@ -14,7 +14,7 @@ Format = Literal["onnx", "torchscript", "torch-weights", "safetensors", "pt2"]
 LARGEST_FILE = 4 * 10**9
 """Bytes that a model's file may have, all files of its weights together."""
 
-_TAKEN = (
+TAKEN = (
     "Give an ONNX file (.onnx), TorchScript, or PyTorch weights (.pt, .pth, .safetensors) with "
     "`model.architecture`."
 )
@@ -37,7 +37,7 @@ def require_model_file(path: Path) -> int:
         what="model.path",
         at_most=LARGEST_FILE,
         error=ModelError,
-        remedy=f"A relative path starts at the spec's folder. {_TAKEN}",
+        remedy=f"A relative path starts at the spec's folder. {TAKEN}",
     )
 
 
@@ -62,7 +62,7 @@ def detect_format(path: Path) -> Format:
         raise ModelError(f"{path} cannot be read ({error.strerror}). Check its rights.") from error
     found = _from_head(path, head)
     if found is None:
-        raise ModelError(f"{path.name} is {_what(head)}, not a model that can be audited. {_TAKEN}")
+        raise ModelError(f"{path.name} is {_what(head)}, not a model that can be audited. {TAKEN}")
     return found
 
 

@@ -71,13 +71,7 @@ class OnnxFile:
 
 def read_onnx(path: Path) -> OnnxFile:
     """Read an ONNX file; raises ModelError when it, or its external data, cannot be had."""
-    try:
-        shell = onnx.load(str(path), load_external_data=False)
-    except (DecodeError, ValueError, OSError) as error:
-        raise ModelError(
-            f"{path.name} is not an ONNX model ({_first_line(error)}). Give a file written by an "
-            "ONNX exporter."
-        ) from error
+    shell = _shell(path)
     if not shell.graph.node:
         raise ModelError(f"{path.name} holds an ONNX model without a single operator. Export it.")
     _require_sound(shell.graph, path)
@@ -96,6 +90,28 @@ def read_onnx(path: Path) -> OnnxFile:
     _require_whole(model, path)
     files = [path, *(path.parent / name for name in names)]
     return OnnxFile(model, _digest(files), sum(f.stat().st_size for f in files))
+
+
+def _shell(path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.load(str(path), load_external_data=False)
+    except (DecodeError, ValueError, OSError) as error:
+        raise ModelError(
+            f"{path.name} is not an ONNX model ({_first_line(error)}). Give a file written by an "
+            "ONNX exporter."
+        ) from error
+
+
+def external_names(path: Path) -> list[str]:
+    """What an ONNX file calls the files that hold its weights; none of them is looked at."""
+    stated = (
+        entry.value
+        for tensor in external_data_helper._get_all_tensors(_shell(path))
+        if external_data_helper.uses_external_data(tensor)
+        for entry in tensor.external_data
+        if entry.key == "location"
+    )
+    return sorted(set(stated))
 
 
 def _require_sound(graph: onnx.GraphProto, path: Path) -> None:

@@ -115,6 +115,12 @@ def _notes(values: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> Answer:
     return {"notes": encode(quantization_notes(Path(values["file"])))}, ()
 
 
+def _external(values: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> Answer:
+    from auditor.models.onnx_graph import external_names
+
+    return {"names": external_names(Path(values["file"]))}, ()
+
+
 def _halved(values: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> Answer:
     from auditor.models.half import half_precision
 
@@ -146,6 +152,7 @@ _OF_FILES = {
     "quantize": _quantized,
     "randomise": _randomised,
     "notes": _notes,
+    "external": _external,
     "halve": _halved,
     "layers": _layers,
 }

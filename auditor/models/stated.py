@@ -27,7 +27,7 @@ _NEIGHBOUR_CLASS_KEYS = ("id2label", "label2id", "label_names")
 _PLACEHOLDER = re.compile(r"(?i)(label|class)[_ ]?\d+")
 """Names that libraries make up where nobody gave any."""
 
-_MOST_TEXT = 4_000_000
+MOST_TEXT = 4_000_000
 """Characters of a list of classes that is read; 22,000 classes of ImageNet take a quarter."""
 
 
@@ -118,7 +118,7 @@ def neighbours(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The configurations beside a model's file, by the names of their files."""
     for name, places in zip(_NEIGHBOURS, neighbour_places(path), strict=True):
         for file in places:
-            if not file.is_file() or file.stat().st_size > _MOST_TEXT:
+            if not file.is_file() or file.stat().st_size > MOST_TEXT:
                 continue
             try:
                 held = json.loads(file.read_bytes())
@@ -134,7 +134,7 @@ def torchscript_metadata(path: Path) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
     with zipfile.ZipFile(path) as archive:
         for each in archive.infolist():
-            if "/extra/" in each.filename and each.file_size <= _MOST_TEXT:
+            if "/extra/" in each.filename and each.file_size <= MOST_TEXT:
                 held = _parsed(archive.read(each).decode("utf-8", errors="replace"))
                 if isinstance(held, Mapping):
                     found |= {str(k): v for k, v in held.items()}
@@ -186,7 +186,7 @@ def _by_index(value: Mapping[Any, Any]) -> list[Any]:
 
 def _parsed(text: str) -> Any:
     """A value from JSON or from a Python literal; a list of the lines or items of other text."""
-    if len(text) > _MOST_TEXT:
+    if len(text) > MOST_TEXT:
         return None
     for parse in (json.loads, ast.literal_eval):
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import threading
 import uuid
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from auditor.errors import SpecError
 from auditor.remote import objects
 
 DEFAULT_GB = 20.0
+_COPIES = "[0-9a-f][0-9a-f]"
+"""Folders of copies, named by how their files' names begin."""
 MOST_UNSTATED = 1_000_000_000
 """Bytes that are held in memory of an object whose server does not say how many it has."""
 
@@ -60,15 +63,18 @@ class Cache:
     _added: int | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def content(self, wanted: RemoteObject) -> bytes:
-        """All bytes of an object. Raises OSError as `objects` does, and where some are missing."""
+    def content(self, wanted: RemoteObject, *, most: int | None = None) -> bytes:
+        """All bytes of an object. Raises OSError as `objects` does, and where some are missing.
+
+        `most` bounds one whose server does not say how many it has.
+        """
         path = self._path(wanted)
         with suppress(FileNotFoundError):
             found = path.read_bytes()
             _touch(path)
             return found
-        most = wanted.size if wanted.size >= 0 else MOST_UNSTATED
-        content = _whole(objects.read(wanted.url, most=most), wanted)
+        bound = wanted.size if wanted.size >= 0 else most or MOST_UNSTATED
+        content = _whole(objects.read(wanted.url, most=bound), wanted)
         if not self._keeps(wanted.size):
             return content
         with self._putting(path) as part:
@@ -85,11 +91,28 @@ class Cache:
                 return found
             if not self._keeps(wanted.size):
                 break
-            with self._putting(path) as part:
-                room = wanted.size if wanted.size >= 0 else self.most_bytes // 2
-                objects.download(wanted.url, part, most=room)
-                _require_whole(part.stat().st_size, wanted)
+            self._fetch(wanted, path, most=self.most_bytes // 2)
         return objects.opened(wanted.url, wanted.size)
+
+    def copy(self, wanted: RemoteObject, into: Path, *, most: int) -> None:
+        """An object of at most `most` bytes as the file `into`, which stays when the cache's goes.
+
+        One too large to keep is this file alone.
+        """
+        path = self._path(wanted)
+        if self._keeps(wanted.size):
+            for _ in range(2):
+                with suppress(FileNotFoundError):
+                    # No link: onnx refuses weights in a file of two names.
+                    shutil.copyfile(path, into)
+                    _touch(path)
+                    return
+                self._fetch(wanted, path, most=min(most, self.most_bytes // 2))
+        _download(wanted, into, most)
+
+    def _fetch(self, wanted: RemoteObject, path: Path, *, most: int) -> None:
+        with self._putting(path) as part:
+            _download(wanted, part, most)
 
     def _path(self, wanted: RemoteObject) -> Path:
         name = hashlib.sha256(f"{wanted.url}\0{wanted.mark}".encode()).hexdigest()
@@ -122,7 +145,7 @@ class Cache:
     def trim(self) -> None:
         """Remove what was read longest ago, until a tenth of the bound is free."""
         held = []
-        for path in self.folder.glob("*/*"):
+        for path in self.folder.glob(f"{_COPIES}/*"):
             with suppress(FileNotFoundError):
                 found = path.stat()
                 held.append((found.st_mtime_ns, found.st_size, path))
@@ -132,6 +155,11 @@ class Cache:
                 return
             path.unlink(missing_ok=True)
             total -= size
+
+
+def _download(wanted: RemoteObject, into: Path, most: int) -> None:
+    objects.download(wanted.url, into, most=wanted.size if wanted.size >= 0 else most)
+    _require_whole(into.stat().st_size, wanted)
 
 
 def _touch(path: Path) -> None:
@@ -163,6 +191,6 @@ def cache() -> Cache:
     if not 0 <= gigabytes < float("inf"):
         raise SpecError(
             f"AUDITOR_CACHE_GB is {stated[:40]!r} in the environment, expected how many gigabytes "
-            "of remote images are kept on this disk, as 20."
+            "of remote files are kept on this disk, as 20."
         )
     return Cache(Path(os.environ.get("AUDITOR_CACHE") or usual), int(gigabytes * 1e9))

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from auditor.errors import DataError, MissingLibraryError
+from auditor.opening import FULL
 from auditor.remote.urls import shown_url
 
+Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 _EXTRAS = {
@@ -67,25 +69,40 @@ def infos(urls: Iterable[str]) -> dict[str, Found | None]:
         by_folder.setdefault(url.rpartition("/")[0], []).append(url)
     single = [url for urls in by_folder.values() if len(urls) <= _FEW for url in urls]
     for folder, inside in by_folder.items():
-        if len(inside) > _FEW and _lists(folder):
-            held = listing(folder, deep=False)
+        held = _listing_of(folder) if len(inside) > _FEW else None
+        if held is not None:
             found |= {url: held.get(url[len(folder) + 1 :]) for url in inside}
         elif len(inside) > _FEW:
             single += inside
-    return found | dict(zip(single, _side_by_side(info, single), strict=True))
+    return found | dict(zip(single, side_by_side(info, single), strict=True))
 
 
 _FEW, _AT_ONCE = 4, 16
 
 
-def _side_by_side(ask: Callable[[str], Result], urls: list[str]) -> list[Result]:
+def _listing_of(folder: str) -> dict[str, Found] | None:
+    """What lies right in a folder; None where nobody, or not whoever asks, is told."""
+    try:
+        return listing(folder, deep=False) if lists(folder) else None
+    except PermissionError:
+        return None
+
+
+def side_by_side(ask: Callable[[Given], Result], asked: Iterable[Given]) -> list[Result]:
+    """The answer to each, several at a time; at the first error no other is begun."""
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        return list(pool.map(ask, urls))
+        waiting = [pool.submit(ask, each) for each in asked]
+        try:
+            return [each.result() for each in waiting]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
-def _lists(url: str) -> bool:
+def lists(url: str) -> bool:
+    """Whether what lies below a place can be asked for: a web server does not tell."""
     return not url.startswith("http")
 
 
@@ -94,7 +111,7 @@ def listing(place: str, *, deep: bool = True) -> dict[str, Found]:
 
     Raises DataError of a web server, and what `info` raises.
     """
-    if not _lists(place):
+    if not lists(place):
         raise DataError(
             f"{shown_url(place)}: a web server does not list its files. Give a manifest that names "
             "the images below it."
@@ -112,6 +129,11 @@ def listing(place: str, *, deep: bool = True) -> dict[str, Found]:
     return dict(sorted(held.items()))
 
 
+def is_folder(url: str) -> bool:
+    """Whether objects lie below a place; False of a web server, which does not tell."""
+    return lists(url) and bool(listing(url, deep=False))
+
+
 def _listed(system: Any, place: str, deep: bool) -> list[dict[str, Any]]:
     if deep:
         return list(system.find(place, detail=True).values())
@@ -124,7 +146,7 @@ def read(url: str, *, start: int | None = None, stop: int | None = None, most: i
     Of a web server, which may send what it likes, at most `most` bytes (-1: any number) and no more
     than were asked for are taken; raises OSError where there are more.
     """
-    if _lists(url):
+    if lists(url):
         return bytes(_asked(url, lambda system: system.cat_file(url, start=start, end=stop)))
     headers = {} if start is None or stop is None else {"Range": f"bytes={start}-{stop - 1}"}
     bound = most if start is None or stop is None else stop - start
@@ -140,7 +162,7 @@ def read(url: str, *, start: int | None = None, stop: int | None = None, most: i
 
 def download(url: str, into: Path, *, most: int = -1) -> None:
     """The bytes of an object in a file; `most` as in `read`."""
-    if _lists(url):
+    if lists(url):
         _asked(url, lambda system: system.get_file(url, str(into)))
         return
 
@@ -267,16 +289,26 @@ def _failure(error: BaseException, url: str) -> OSError | DataError:
         return PermissionError(errno.EACCES, f"the server refuses access ({status or 403})")
     if "Credential" in type(error).__name__:
         return PermissionError(errno.EACCES, "no credentials were found in the environment")
-    if isinstance(error, _TooLargeError):
-        return OSError(errno.EFBIG, str(error))
-    if type(error).__name__ in _CUT_OFF:
-        return OSError(errno.EIO, "the object ends before the size that its server states")
+    broken_off = _broken_off(error)
+    if broken_off is not None:
+        return broken_off
     said = f"status {status}" if status is not None else type(error).__name__
     return DataError(
         f"{shown_url(url)} could not be reached ({said}, tried {_ATTEMPTS} times). See to the "
         "network, and to the address and the credentials in the environment; what was finished is "
         "kept, and the same command goes on from there."
     )
+
+
+def _broken_off(error: BaseException) -> OSError | None:
+    """Why the bytes of an object were not taken to their end."""
+    if isinstance(error, _TooLargeError):
+        return OSError(errno.EFBIG, str(error))
+    if isinstance(error, OSError) and error.errno in FULL:
+        return OSError(error.errno, f"this disk takes no more ({os.strerror(error.errno)})")
+    if type(error).__name__ in _CUT_OFF:
+        return OSError(errno.EIO, "the object ends before the size that its server states")
+    return None
 
 
 def _status(error: BaseException | None) -> int | None:

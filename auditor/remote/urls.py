@@ -68,6 +68,19 @@ def local_path(url: str) -> str:
     return unquote(urlsplit(url).path)
 
 
+def name_of(url: str) -> str:
+    """What a file is called whose URL this is, so that one on this disk can be called so."""
+    last = url.rstrip("/").rpartition("/")[2]
+    name = re.sub(r"[/\0]", "_", unquote(last) if url.lower().startswith("http") else last)
+    return name if name.strip(".") else f"_{name}"
+
+
+def leads_inside(name: str) -> bool:
+    """Whether a name that somebody else states is that of a file in a folder, or below it."""
+    plain = name.isprintable() and "\\" not in name and not is_url(name)
+    return plain and all(part not in ("", "..") for part in name.split("/"))
+
+
 def joined(place: str, name: str) -> str:
     """The URL of a file below a place; of a web server with its name quoted."""
     written = quote(name) if place.lower().startswith("http") else name

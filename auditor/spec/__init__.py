@@ -13,7 +13,6 @@ from auditor.spec.audit_spec import (
     DataSpec,
     DicomSpec,
     ImageLimits,
-    ShortcutSpec,
     Split,
     UnitColumn,
 )
@@ -33,6 +32,7 @@ from auditor.spec.model_spec import (
     RunLimits,
     Task,
 )
+from auditor.spec.shortcut_spec import ShortcutSpec
 from auditor.spec.spec_part import Fraction, Positive, SpecPart
 from auditor.spec.target import TargetSpec
 from auditor.spec.variants import AS_GIVEN, COMPRESSED, FP16, INT8, RuntimeSpec, VariantSpec

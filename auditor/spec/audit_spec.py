@@ -8,8 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
+from auditor.remote.urls import is_url
+from auditor.remote.whole_files import Copies
 from auditor.spec.bounds import (
     MOST_ATTRIBUTES,
     MOST_CLAIMS,
@@ -20,6 +22,7 @@ from auditor.spec.consequences_spec import ConsequencesSpec
 from auditor.spec.cue_conflict_spec import CueConflictSpec
 from auditor.spec.handing_on import PrivacySpec, ReportSpec
 from auditor.spec.model_spec import InputSpec, ModelSpec
+from auditor.spec.shortcut_spec import ShortcutSpec
 from auditor.spec.spec_part import Fraction, SpecPart
 from auditor.spec.target import TargetSpec
 from auditor.spec.variants import Variants, require_named_forms
@@ -114,20 +117,20 @@ class ColumnsSpec(SpecPart):
 class DatasetSpec(SpecPart):
     """A manifest with its image folder, or a folder of images by class.
 
-    Without `images` the names in a manifest are relative to its own folder. Both may be URLs;
-    a manifest may be a folder of Parquet files, `images` tar shards. `where` takes the
-    rows of a manifest that have in each of its columns the value, or one of the values, given.
+    Without `images` the names in a manifest are relative to its own folder. Both may be URLs, as
+    annotations may; a manifest may be a folder of Parquet files, `images` tar shards. `where` takes
+    the rows of a manifest that have in each of its columns the value, or one of the values, given.
     """
 
     manifest: DataPlace | None = None
     images: DataPlace | None = None
     where: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     columns: ColumnsSpec | None = None
-    annotations: FilePath | None = None
-    annotations_by: dict[str, FilePath] = Field(default_factory=dict)
+    annotations: DataPlace | None = None
+    annotations_by: dict[str, DataPlace] = Field(default_factory=dict)
     """Annotator -> what that annotator drew of the same images, as `annotations`, of some or all;
     an image that the file does not list, or that has no file of its own, was not looked at."""
-    annotations_gold: FilePath | None = None
+    annotations_gold: DataPlace | None = None
     """What an expert drew of the same images, without seeing the annotations."""
 
     @property
@@ -241,7 +244,7 @@ class DataClassesSpec(SpecPart):
     """
 
     map: dict[str, str | None] = Field(default_factory=dict)
-    names: dict[int, str] | FilePath | None = None
+    names: dict[int, str] | DataPlace | None = None
     void: tuple[int, ...] = (255,)
 
 
@@ -327,36 +330,6 @@ class ClaimSpec(SpecPart):
         return self
 
 
-class ShortcutSpec(SpecPart):
-    """A known artefact to probe: a region, a picture in it, or a change of the whole picture.
-
-    `region` (x0, y0, x1, y1) is in fractions of the model's frame; `patch` is a picture of the
-    artefact (PNG, alpha used) to add in it. `transform` names a change instead of a region: one
-    that is added to every image (a corruption's kind, ``grey``, ``tint``, ``mirror``), or a
-    component that is exchanged (``colour``, ``sharpness``, ``border``, ``coarse pattern``).
-    `carried_by` names the attribute value of images known to carry it.
-    """
-
-    name: str
-    region: tuple[Fraction, Fraction, Fraction, Fraction] | None = None
-    patch: FilePath | None = None
-    transform: str | None = None
-    carried_by: dict[str, str] | None = None
-
-    @model_validator(mode="after")
-    def _region_has_area(self) -> Self:
-        if (self.region is None) == (self.transform is None):
-            raise ValueError("give either a region or a transform of the whole picture")
-        if self.region is None:
-            if self.patch is not None:
-                raise ValueError("a patch needs the region that it is put in; give one")
-            return self
-        x0, y0, x1, y1 = self.region
-        if x0 >= x1 or y0 >= y1:
-            raise ValueError(f"region {list(self.region)} is empty; give [x0, y0, x1, y1] rising")
-        return self
-
-
 class AuditSection(SpecPart):
     title: str
     system: dict[str, Any] = Field(default_factory=dict)
@@ -384,6 +357,7 @@ class AuditSpec(SpecPart):
     checks: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Parameters of checks, by check id."""
     folder: Path = Field(default=Path(), exclude=True)
+    _copies: Copies = PrivateAttr(default_factory=Copies)
 
     @model_validator(mode="after")
     def _forms_are_others(self) -> Self:
@@ -396,5 +370,18 @@ class AuditSpec(SpecPart):
         return self.model.input if found is None or found.input is None else found.input
 
     def resolve(self, path: str) -> Path:
-        """A path of the spec as one that can be opened."""
-        return self.folder / path
+        """A path of the spec as one that can be opened: of a model's URL that of its copy.
+
+        Raises the error that was met when the copy was made (`with_copies`).
+        """
+        return self._copies.path(path) if is_url(path) else self.folder / path
+
+    def with_copies(self, copies: Copies) -> Self:
+        """The spec with copies on this disk of the models that it names by URL."""
+        found = self.model_copy()
+        found._copies = copies
+        return found
+
+    @property
+    def copies(self) -> Copies:
+        return self._copies

@@ -44,8 +44,8 @@ def _place(text: str) -> str:
 def _path(text: str) -> str:
     if is_url(text) and not text.lower().startswith("file://"):
         raise ValueError(
-            f"found the URL {shown_url(text)!r}, expected a path: manifests and images alone are "
-            "read from elsewhere; copy the file to this disk"
+            f"found the URL {shown_url(text)!r}, expected a path: data, annotations, models and "
+            "lists of classes may lie elsewhere, and this may not; copy the file to this disk"
         )
     return _place(text)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from auditor.spec.bounds import MOST_CLASSES, MOST_SIDE, FilePath
+from auditor.spec.bounds import MOST_CLASSES, MOST_SIDE, DataPlace
 from auditor.spec.heads import HEADS, AnyHead, HeadSpec
 from auditor.spec.spec_part import Fraction, Positive, SpecPart
 
@@ -111,10 +111,10 @@ class RunLimits(SpecPart):
 
 
 class ModelSpec(SpecPart):
-    path: FilePath
+    path: DataPlace
     architecture: str | None = None
     task: Task = "classification"
-    classes: tuple[str, ...] | FilePath | ClassCount
+    classes: tuple[str, ...] | DataPlace | ClassCount
     ordinal: bool = False
     """Whether the classes are grades, listed from the mildest to the most severe."""
     input: InputSpec
@@ -127,7 +127,7 @@ class ModelSpec(SpecPart):
     weights: str | None = None
     """Which weights of a checkpoint: a key in it (``ema``), or a prefix of their names."""
     embedding: str | None = "auto"
-    reference: FilePath | None = None
+    reference: DataPlace | None = None
     """A second file of the same model (the ONNX export's PyTorch original, or the reverse)."""
     device: str = "cpu"
     limits: RunLimits = RunLimits()

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from auditor.spec.bounds import MOST_THREADS, FilePath
+from auditor.spec.bounds import MOST_THREADS, DataPlace
 from auditor.spec.heads import AnyHead
 from auditor.spec.model_spec import InputSpec, OutputSpec
 from auditor.spec.spec_part import Fraction, SpecPart
@@ -39,8 +39,8 @@ class VariantSpec(SpecPart):
     compressed forms, which the audit makes itself where they have no `path`.
     """
 
-    path: FilePath | None = None
-    """The file; the model's own where left out."""
+    path: DataPlace | None = None
+    """The file, or its URL; the model's own where left out."""
     made_by: MadeBy = "other"
     """How it was made, for readers."""
     architecture: str | None = None

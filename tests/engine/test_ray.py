@@ -13,9 +13,11 @@ import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
+import fsspec
 import pytest
 from coloured_rooms import QUICK, make_world
 from ray_processes import without_address_parsers
+from web_servers import cache_in
 
 from auditor.engine import ray_runner
 from auditor.engine.gather import gather, load
@@ -25,6 +27,7 @@ from auditor.engine.ray_worker import SweepAt
 from auditor.engine.runner import Threads
 from auditor.engine.store import Store
 from auditor.errors import ClusterError, ModelError
+from auditor.models.elsewhere import with_models
 from auditor.spec.spec_file import read_spec
 
 # Not imported here: Ray reads its environment when it is.
@@ -106,6 +109,22 @@ def test_the_store_is_the_thread_pools_to_the_byte(on, loaded, by_threads, tmp_p
     noun = "worker" if workers == 1 else "workers"
     assert f"decode and predict test on {workers} {noun}" in last
     assert all(progress.done == progress.total for progress in last.values())
+
+
+def test_a_model_elsewhere_is_opened_by_the_workers(on, world, by_threads, tmp_path, monkeypatch):
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/ray/model.onnx", (world.parent / "model.onnx").read_bytes())
+    spec = world.with_name("elsewhere.yaml")
+    spec.write_text(world.read_text().replace("model.onnx", "memory://ray/model.onnx"))
+    with (
+        cache_in(tmp_path / "copies", monkeypatch),
+        with_models(read_spec(spec).spec) as own,
+    ):
+        # Those of other tests have the model open already.
+        runner = dataclasses.replace(on(1), _workers=[])
+        assert gathered(load(own, only=QUICK), tmp_path / "store", runner) == by_threads
+        assert runner._workers[0].facts.sees_store
+        runner.dismiss(runner._workers[0])
 
 
 def end_one(runner, how, *, after=lambda: True):

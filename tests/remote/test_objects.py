@@ -141,3 +141,17 @@ def test_google_storage_is_asked_by_one_protocol_alone(monkeypatch):
     objects._system("gs")
     objects._system.cache_clear()
     assert seen == [("gs", "false")]
+
+
+def test_where_nobody_may_list_each_object_is_asked_about(monkeypatch):
+    system = fsspec.filesystem("memory")
+    urls = [f"memory://unlisted/{i}" for i in range(9)]
+    for url in urls[:8]:
+        system.pipe_file(url.partition(":/")[2], b"x")
+
+    def refused(place, *, deep=True):
+        raise PermissionError(13, "the server refuses access (403)")
+
+    monkeypatch.setattr(objects, "listing", refused)
+    found = objects.infos(urls)
+    assert [url for url in urls if found[url] is None] == urls[8:]

@@ -71,10 +71,45 @@ def test_the_spec_refuses_credentials_and_names_the_line_alone(tmp_path, url):
     assert not any(secret in said for secret in SECRETS), said
 
 
-def test_a_file_url_is_a_path_and_a_model_is_never_fetched(tmp_path):
+def test_a_file_url_is_a_path(tmp_path):
     path = tmp_path / "audit.yaml"
-    path.write_text(SPEC % "file:///data/my%20photos")
-    assert read_spec(path).spec.data.test.images == "/data/my photos"
-    path.write_text((SPEC % "photos").replace("model.onnx", "s3://bucket/model.onnx"))
-    with pytest.raises(SpecError, match="manifests and images alone are read from elsewhere"):
+    path.write_text((SPEC % "file:///data/my%20photos").replace("model.onnx", "file:///m.onnx"))
+    spec = read_spec(path).spec
+    assert (spec.data.test.images, spec.model.path) == ("/data/my photos", "/m.onnx")
+
+
+CONFLICTS = "  cue_conflict: {manifest: 's3://bucket/cues.csv'}"
+PATCH = "shortcuts: [{name: a, region: [0, 0, 1, 1], patch: 's3://bucket/patch.png'}]"
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("data.cue_conflict.manifest", CONFLICTS),
+        ("shortcuts[0].patch", PATCH),
+        ("target.bench", "target: {name: t, bench: 's3://bucket/bench.json'}"),
+        ("policy", "policy: s3://bucket/policy.yaml"),
+        ("declarations", "declarations: s3://bucket/declarations.yaml"),
+        ("privacy.key", "privacy: {images: pseudonyms, key: 's3://bucket/key'}"),
+    ],
+)
+def test_what_must_lie_on_this_disk_is_refused_by_its_line(tmp_path, key, line):
+    path = tmp_path / "audit.yaml"
+    path.write_text(SPEC % "photos" + line)
+    with pytest.raises(SpecError) as refused:
         read_spec(path)
+    said = str(refused.value)
+    assert f"audit.yaml:6: {key}: found the URL 's3://bucket/" in said
+    assert "expected a path: data, annotations, models and lists of classes may lie" in said
+    assert "copy the file to this disk" in said
+
+
+@pytest.mark.parametrize("key", ["path", "reference"])
+def test_a_models_url_is_as_plain_as_one_of_data(tmp_path, key):
+    path = tmp_path / "audit.yaml"
+    stated = f"{key}: 'https://marian:hunter2@host/model.onnx'"
+    path.write_text((SPEC % "photos").replace("path: model.onnx", stated))
+    with pytest.raises(SpecError) as refused:
+        read_spec(path)
+    assert f"audit.yaml:3: model.{key}: found the URL" in str(refused.value)
+    assert not any(secret in str(refused.value) for secret in SECRETS)
