@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,17 @@ class StoredRows:
 
     def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
         found: np.ndarray = np.array(self.array[self.kept[rows]])
-        mapped = getattr(self.array, "_mmap", None)
-        if mapped is not None and hasattr(mapped, "madvise"):
-            # What was read for it: of a million images all of it is gigabytes.
-            mapped.madvise(mmap.MADV_DONTNEED)
+        let_go(self.array)
         return found
+
+
+def let_go(array: np.ndarray) -> None:
+    """Keep none of the file that an array is a view of in memory, where it is of one.
+
+    It is read again where it is asked for: of a million images all of it is gigabytes.
+    """
+    mapped: Any = array
+    while mapped is not None and not isinstance(mapped, mmap.mmap):
+        mapped = getattr(mapped, "base", None)
+    if mapped is not None and hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)
