@@ -15,6 +15,7 @@ from auditor.contract.numbers import percent
 from auditor.findings import Cell, Column, Measure, Question, Result, Subject, Table
 from auditor.scoring.outcomes import Outcomes
 from auditor.shift.corruptions import CorruptedAnswers, Corruptions
+from auditor.shift.image_properties import ImageProperties
 from auditor.shift.sides import Sides, looks
 from auditor.stats import Rate
 from auditor.stats.noticed import noticed
@@ -186,7 +187,7 @@ def _changes(
     """What is looked at, the change, the numbers of the images and those of the changed ones."""
     one = np.flatnonzero(sides.here.one_a_unit)
     kept = whole_units(one, unit=None, most=_MOST_POOLED, rng=rng)
-    scan = evidence.scan("test").iloc[kept]
+    scan = pd.DataFrame({n: v[kept] for n, v in ImageProperties.of(evidence, "test").items()})
     for change, moved in _PROPERTIES.items():
         pool, changed = _properties(scan, moved)
         if not np.array_equal(pool, changed, equal_nan=True):
@@ -220,9 +221,7 @@ def _mixed(
 def _properties(
     scan: pd.DataFrame, moved: Mapping[str, tuple[float, float]]
 ) -> tuple[Floats, Floats]:
-    from auditor.data.scan import PROPERTY_NAMES
-
-    varying = [n for n in PROPERTY_NAMES if scan[n].nunique() > 1]
+    varying = [n for n in scan if scan[n].nunique() > 1]
     pool = scan[varying].to_numpy(dtype=np.float64)
     changed = pool.copy()
     for name, (factor, more) in moved.items():
@@ -236,10 +235,11 @@ def _corrupted(evidence: Evidence) -> Iterator[tuple[str, str, Floats, Floats]]:
     """The mildest corruption of each kind, by the scores of the sample that was corrupted."""
     asked = Corruptions.asked(evidence.spec)
     shot = evidence.answers("test")
+    places = pd.Index(shot.image_ids)
     for kind in asked.kinds:
         view = min((v for v in asked.views if v.kind == kind), key=lambda v: v.severity)
         seen = evidence.answers("test", view=view, sample=asked.sample)
-        at = pd.Index(shot.image_ids).get_indexer(pd.Index(seen.image_ids))
+        at = places.get_indexer(pd.Index(seen.image_ids))
         named = f"{kind.replace('-', ' ')} of severity {view.severity}"
         yield "scores", named, _scores(shot.take(at)), _scores(seen)
 
