@@ -157,11 +157,12 @@ def _known(dataset: Dataset, attribute: str, groups: tuple[str, ...]) -> _Known:
         pd.Index(dataset.groups(attribute), dtype=object)
     )
     places = np.flatnonzero(of >= 0)
-    units = dataset.units
+    units = dataset.unit_codes
+    # Held for every attribute of every split at a time.
     return _Known(
         places=places,
-        codes=of[places],
-        unit=None if units is None else pd.factorize(units[places])[0],
+        codes=of[places].astype(np.int32),
+        unit=None if units is None else pd.factorize(units[places])[0].astype(np.int32),
     )
 
 
@@ -173,7 +174,7 @@ def _composition(
     *,
     by_unit: bool,
 ) -> Composition:
-    ids = dataset.image_ids[known.places]
+    n = len(known.codes)
     images = np.bincount(known.codes, minlength=len(groups))
     return Composition(
         split=dataset.split,
@@ -182,18 +183,20 @@ def _composition(
         codes=known.first_of_unit if by_unit else known.codes,
         unit=None if by_unit else known.unit,
         by_unit=by_unit,
-        n_images=len(known.codes),
-        n_units=None if known.unit is None else count_units(np.ones(len(ids), bool), known.unit),
+        n_images=n,
+        n_units=None if known.unit is None else count_units(np.ones(n, bool), known.unit),
         images_of={group: int(images[i]) for i, group in enumerate(groups)},
-        missing=len(dataset) - len(known.codes),
+        missing=len(dataset) - n,
         spanning=known.spanning,
-        image_ids={g: _first(ids, known.codes == i) for i, g in enumerate(groups)},
+        image_ids={
+            g: _first(dataset, known.places[known.codes == i]) for i, g in enumerate(groups)
+        },
     )
 
 
-def _first(ids: np.ndarray, keep: np.ndarray, *, most: int = 12) -> tuple[str, ...]:
+def _first(dataset: Dataset, places: np.ndarray, *, most: int = 12) -> tuple[str, ...]:
     # An image of several objects is named once.
-    return tuple(dict.fromkeys(str(i) for i in ids[np.flatnonzero(keep)[:most]]))
+    return tuple(dict.fromkeys(str(i) for i in dataset.image_ids[places[:most]]))
 
 
 def ratio_to_share(found: Rate, *, share: float) -> Draws:

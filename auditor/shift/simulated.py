@@ -60,8 +60,8 @@ class Answered:
 
     def among(self, image_ids: NDArray[np.object_]) -> NDArray[np.bool_]:
         """Which answers are to some of the images, (n,)."""
-        found: NDArray[np.bool_] = np.isin(self.image_ids.astype(str), image_ids.astype(str))
-        return found
+        wanted = set(image_ids.tolist())
+        return np.fromiter((i in wanted for i in self.image_ids), dtype=bool, count=len(self))
 
     def estimator(self) -> Estimator:
         """Learned from these answers, all of known truth."""
