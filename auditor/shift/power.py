@@ -235,11 +235,10 @@ def _corrupted(evidence: Evidence) -> Iterator[tuple[str, str, Floats, Floats]]:
     """The mildest corruption of each kind, by the scores of the sample that was corrupted."""
     asked = Corruptions.asked(evidence.spec)
     shot = evidence.answers("test")
-    places = pd.Index(shot.image_ids)
     for kind in asked.kinds:
         view = min((v for v in asked.views if v.kind == kind), key=lambda v: v.severity)
         seen = evidence.answers("test", view=view, sample=asked.sample)
-        at = places.get_indexer(pd.Index(seen.image_ids))
+        at = pd.Index(shot.image_ids).get_indexer(pd.Index(seen.image_ids))
         named = f"{kind.replace('-', ' ')} of severity {view.severity}"
         yield "scores", named, _scores(shot.take(at)), _scores(seen)
 

@@ -53,6 +53,8 @@ class Answered:
         return len(self.right)
 
     def take(self, at: NDArray[np.bool_] | Codes) -> Answered:
+        if at.dtype == np.bool_ and at.all():
+            return self
         labels = None if self.labels is None else self.labels[at]
         return Answered(
             self.seen[at], self.right[at], self.known[at], self.image_ids[at], labels

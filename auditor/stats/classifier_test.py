@@ -11,6 +11,7 @@ from auditor.stats.row_blocks import ManyNumbers, row_blocks
 from auditor.stats.two_samples import PERMUTATIONS, TwoSamples, p_of
 
 FOLDS = 5
+_DEALS = 64
 
 Floats = NDArray[np.float64]
 
@@ -137,6 +138,11 @@ def _areas(scores: Floats, sides: NDArray[np.bool_]) -> Floats:
     from scipy.stats import rankdata
 
     there = sides.sum(axis=0)
-    ranks = np.einsum("ij,ij->j", rankdata(scores, axis=0), sides.astype(np.float64))
-    areas: Floats = (ranks - there * (there + 1) / 2) / (there * (len(sides) - there))
+    sums = np.empty(sides.shape[1])
+    # Ranks of all deals at a time would be several times their scores.
+    for start in range(0, len(sums), _DEALS):
+        part = slice(start, start + _DEALS)
+        ranks = rankdata(scores[:, part], axis=0)
+        sums[part] = np.einsum("ij,ij->j", ranks, sides[:, part].astype(np.float64))
+    areas: Floats = (sums - there * (there + 1) / 2) / (there * (len(sides) - there))
     return areas
