@@ -39,6 +39,7 @@ from auditor.stats.classifier_test import classifier_test
 from auditor.stats.distribution_test import distribution_test
 from auditor.stats.kernel_test import kernel_test
 from auditor.stats.label_shift import calibration, from_answers, from_scores
+from auditor.stats.rank_features import RankFeatures
 from auditor.stats.two_samples import TwoSamples, pooled_components
 
 ALPHA, LOOKS, DEALS = 0.05, 3, 199
@@ -277,12 +278,13 @@ def _area(rng: np.random.Generator, n: int, copies: int, kind: str) -> Normal:
     if kind == "properties":
         a, b = here.properties, there.properties + np.eye(16)[0] * 0.9
         apart = np.arange(2 * len(unit))
-        scores = cross_fitted_scores(a, b, sides=sides, rng=rng, photographs=apart)
+        features = RankFeatures.of(np.concatenate([a, b]).T)
+        scores = cross_fitted_scores(features, sides=sides, rng=rng, photographs=apart)
         return area_of(*scores, sides=sides)
     moved = there.embedding + 0.25 * (np.arange(64) < 8)
-    features = pooled_components(np.concatenate([here.embedding, moved]))
-    assert features is not None
-    return told_apart(features, sides, rng=rng, permutations=0).area
+    seen = pooled_components(np.concatenate([here.embedding, moved]))
+    assert seen is not None
+    return told_apart(seen, sides, rng=rng, permutations=0).area
 
 
 # The mix of classes

@@ -272,8 +272,9 @@ class FakeEvidence:
     def embedding(self, split="test", *, part="sound"):
         return self.embeddings[split]
 
-    def scan(self, split, *, part="sound"):
-        return self._part(self.scans, (split,), part)
+    def scan(self, split, *, part="sound", columns=None):
+        scan = self._part(self.scans, (split,), part)
+        return scan if columns is None else scan[list(columns)]
 
     def scan_of(self, split, image_ids):
         return self.scan(split).set_index("image_id").loc[list(image_ids)].reset_index()

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.stats import Draws, RateDifference, draws_of, permutation_test
+from auditor.stats.codes import codes_of, distinct
 from auditor.stats.design_effects import design_effect
+from auditor.stats.resampling import unit_draws
 
 MOST_LABELS = 20
 """Labels kept apart; rarer ones are one label together, or tables would be all gaps."""
@@ -20,6 +22,7 @@ _DRAWS = 2000
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
+Names = NDArray[np.object_]
 Mask = NDArray[np.bool_]
 
 
@@ -56,7 +59,7 @@ class Association:
 
 
 def associated(
-    labels: Codes, groups: NDArray[np.object_], *, unit: NDArray[np.object_] | None,
+    labels: Codes, groups: Names, *, unit: Names | Codes | None,
     rng: np.random.Generator,
 ) -> Association:  # fmt: skip
     """How `groups` (n,) go with `labels` (n,): two of each or more, two units or more.
@@ -68,7 +71,7 @@ def associated(
     bias implies (Rao & Scott 1981, doi:10.1080/01621459.1981.10477633).
     """
     folded, names = _folded(labels)
-    group_names, group = np.unique(groups.astype(str), return_inverse=True)
+    group, group_names = codes_of(groups), sorted(set(groups.tolist()))
     shape = (len(group_names), len(names))
     table = np.bincount(group * shape[1] + folded, minlength=shape[0] * shape[1])
     counts = table.reshape(shape).astype(np.float64)
@@ -91,7 +94,7 @@ def associated(
 
 def aligned_minus_conflicting(
     success: Mask, labels: Codes, *, aligned: Mask, conflicting: Mask,
-    unit: NDArray[np.object_] | Codes | None = None,
+    unit: Names | Codes | None = None,
 ) -> RateDifference:  # fmt: skip
     """The rate of success among aligned minus conflicting images of the same label.
 
@@ -125,12 +128,12 @@ def aligned_minus_conflicting(
     df = None
     if unit is not None:
         # The side with fewer units decides how well the spread is known.
-        df = min(len(np.unique(unit[side].astype(str))) for side in sides) - 1
+        df = min(distinct(unit[side]) for side in sides) - 1
     return RateDifference(x, n, x_rest, n_rest, df)
 
 
 def depends_on_group(
-    score: Floats, found: Association, *, unit: NDArray[np.object_] | None,
+    score: Floats, found: Association, *, unit: Names | Codes | None,
     rng: np.random.Generator,
 ) -> float:  # fmt: skip
     """P-value of "given the label, scores do not depend on the group", by permutation.
@@ -153,7 +156,7 @@ def depends_on_group(
 
 
 def answers_depend_on_group(
-    answers: Codes, found: Association, *, unit: NDArray[np.object_] | None,
+    answers: Codes, found: Association, *, unit: Names | Codes | None,
     rng: np.random.Generator,
 ) -> float:  # fmt: skip
     """Likewise of answers (n,): what is answered in place of a label may go with the group alone.
@@ -174,11 +177,11 @@ def answers_depend_on_group(
     return permutation_test(between, folded, rng=rng, strata=labels).p_value
 
 
-def units_by_label(labels: Codes, *, unit: NDArray[np.object_] | None) -> int:
+def units_by_label(labels: Codes, *, unit: Names | Codes | None) -> int:
     """How many images tell of that: one a unit and label."""
     if unit is None:
         return len(labels)
-    return len(set(zip(unit.tolist(), labels.tolist(), strict=True)))
+    return distinct(codes_of(unit) * (int(labels.max()) + 1) + labels)
 
 
 def _folded(labels: Codes) -> tuple[Codes, tuple[int, ...]]:
@@ -193,7 +196,7 @@ def _folded(labels: Codes) -> tuple[Codes, tuple[int, ...]]:
 
 
 def _strength(
-    cell: Codes, shape: tuple[int, int], *, unit: NDArray[np.object_] | None,
+    cell: Codes, shape: tuple[int, int], *, unit: Names | Codes | None,
     rng: np.random.Generator,
 ) -> tuple[Draws, float]:  # fmt: skip
     from scipy.special import chdtrc
@@ -215,20 +218,18 @@ def _strength(
 
 
 def _resampled(
-    cell: Codes, cells: int, *, unit: NDArray[np.object_] | None, rng: np.random.Generator
+    cell: Codes, cells: int, *, unit: Names | Codes | None, rng: np.random.Generator
 ) -> Floats:
     """Tables of resampled images, or of whole units, (draws, cells)."""
     if unit is None:
         share = np.bincount(cell, minlength=cells) / len(cell)
         return rng.multinomial(len(cell), share, size=_DRAWS).astype(np.float64)
-    owner = np.unique(unit.astype(str), return_inverse=True)[1]
+    owner = codes_of(unit)
     units = int(owner.max()) + 1
-    by_unit = np.bincount(owner * cells + cell, minlength=units * cells).reshape(units, cells)
-    out = np.empty((_DRAWS, cells))
-    for start in range(0, _DRAWS, 100):
-        drawn = rng.multinomial(units, np.full(units, 1 / units), size=100)
-        out[start : start + 100] = drawn @ by_unit.astype(np.float64)
-    return out
+    counted = np.bincount(owner * cells + cell, minlength=units * cells)
+    by_unit = counted.reshape(units, cells).astype(np.float64)
+    drawn = unit_draws(units, draws=_DRAWS, rng=rng)
+    return np.concatenate([times @ by_unit for times in drawn])
 
 
 def _with_one_missed(
@@ -264,12 +265,10 @@ def _phi2(tables: Floats, shape: tuple[int, int]) -> Floats:
     return phi2
 
 
-def _one_a_unit(
-    labels: Codes, *, unit: NDArray[np.object_] | None, rng: np.random.Generator
-) -> Codes:
+def _one_a_unit(labels: Codes, *, unit: Names | Codes | None, rng: np.random.Generator) -> Codes:
     shuffled = rng.permutation(len(labels))
     if unit is not None:
-        owner = np.unique(unit.astype(str), return_inverse=True)[1]
+        owner = codes_of(unit)
         key = owner * (int(labels.max()) + 1) + labels
         shuffled = shuffled[np.unique(key[shuffled], return_index=True)[1]]
         shuffled = rng.permutation(shuffled)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from auditor.comparing.same_truth import told_classes
 from auditor.contract import ClassScores, Evidence
 from auditor.data.dataset import Dataset
+from auditor.data.image_names import ImageNames
 from auditor.findings import RowKind
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.presence import OneHot
@@ -33,8 +34,9 @@ class LabelledRows:
     `answers` are codes of what was answered, where `success` does not say it.
 
     `about` says of what the labels are: of all classes of a row, or whether the class named in
-    `keys` is in an image. `units` are what was sampled independently; of objects their images,
-    where the manifest names none. None where each row is.
+    `keys` is in an image. `units` are codes of what was sampled independently; of objects their
+    images, where the manifest names none. None where each row is. `at` are the places of the rows
+    in `dataset`, None where they are its rows.
     """
 
     about: Literal["class", "presence"]
@@ -44,10 +46,11 @@ class LabelledRows:
     success: Mask
     score: Floats
     confidence: Floats
-    units: Names | None
+    units: Codes | None
     of: RowKind = "image"
     answers: Codes | None = None
     keys: dict[str, str] = field(default_factory=dict)
+    at: Codes | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -70,7 +73,14 @@ class LabelledRows:
         return "presence" if self.about == "presence" else self.of
 
     def groups(self, attribute: str) -> Names:
-        return self.dataset.groups(attribute)
+        names = self.dataset.groups(attribute)
+        return names if self.at is None else names[self.at]
+
+    @property
+    def image_ids(self) -> ImageNames:
+        """Id of the image of each row, (n,)."""
+        ids = self.dataset.image_ids
+        return ids if self.at is None else ids.take(self.at)
 
     def named(self, label: int) -> str:
         return "other classes" if label < 0 else self.label_names[label]
@@ -81,7 +91,7 @@ class LabelledRows:
             return self
         return replace(
             self,
-            dataset=self.dataset.take(np.flatnonzero(keep)),
+            at=np.flatnonzero(keep) if self.at is None else self.at[keep],
             labels=self.labels[keep],
             success=self.success[keep],
             score=self.score[keep],
@@ -106,7 +116,7 @@ def of_classifier(outcomes: Outcomes) -> LabelledRows:
     told = outcomes.by_label().with_labels()
     return LabelledRows(
         "class", told.dataset, told.classes, told.labels, told.correct, told.true_probability,
-        told.confidence, told.units, answers=told.predicted,
+        told.confidence, told.dataset.unit_codes, answers=told.predicted,
     )  # fmt: skip
 
 
@@ -114,7 +124,8 @@ def of_objects(rows: Rows) -> LabelledRows:
     """Objects to be found and their classes; the score is 1 for those found."""
     told = rows.by_label().with_truth
     assert isinstance(told.presence, OneHot)
-    units = np.asarray(told.image_ids) if told.units is None else told.units
+    codes = told.unit_codes
+    units = told.image_ids.codes() if codes is None else codes
     return LabelledRows(
         "class", told.dataset, told.classes, told.presence.truth, told.right,
         told.right.astype(np.float64), told.confidence, units, of="object",
@@ -130,5 +141,5 @@ def of_presence(rows: Rows, *, most: int) -> Iterator[LabelledRows]:
         yield LabelledRows(
             "presence", told.dataset, (f"without {label}", f"with {label}"),
             there.astype(np.int64), right, right.astype(np.float64), right.astype(np.float64),
-            told.units, keys={"class": label},
+            told.unit_codes, keys={"class": label},
         )  # fmt: skip

@@ -116,11 +116,12 @@ def _gain(rows: Rows) -> Measure:
     present = {name: rows.present(name) for name in rows.classes}
     commonest = max(present, key=lambda name: int(present[name].sum()))
     always = present[commonest]
-    model, fixed = (rate(right, unit=rows.units) for right in (rows.right, always))
+    unit = rows.unit_codes
+    model, fixed = (rate(right, unit=unit) for right in (rows.right, always))
     return Measure(
         name="gain",
         subject=Subject.of(split=rows.split),
-        estimate=paired_difference(always, rows.right, unit=rows.units),
+        estimate=paired_difference(always, rows.right, unit=unit),
         scale="difference",
         neutral=0.0,
         better="higher",

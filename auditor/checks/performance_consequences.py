@@ -265,7 +265,7 @@ def _cost_measure(
     return Measure(
         name=name,
         subject=Subject.about(keys or {}, split=rows.split),
-        estimate=expected_cost(spent, span=span, unit=rows.units),
+        estimate=expected_cost(spent, span=span, unit=rows.unit_codes),
         scale="amount",
         unit=unit,
         least=min(span[0], 0.0),

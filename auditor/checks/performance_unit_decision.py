@@ -218,15 +218,17 @@ def _wrong_units(decisions: UnitDecisions, images: Rows) -> tuple[str, ...]:
 
 def _firsts(images: Rows, names: np.ndarray) -> np.ndarray:
     """The row of the first image of each of the named units."""
-    first = ~pd.Series(images.units).duplicated().to_numpy()
-    at = np.flatnonzero(first)
-    units = np.asarray(images.units, dtype=object)[at]
-    return np.asarray(at[pd.Index(units).get_indexer(names)])
+    # As objects: pandas would make text of its own of a million names.
+    units = pd.Index(np.asarray(images.units, dtype=object), dtype=object)
+    at = np.flatnonzero(~units.duplicated())
+    return np.asarray(at[units[at].get_indexer(pd.Index(names, dtype=object))])
 
 
 def _difference(decisions: UnitDecisions, images: Rows) -> Measure:
     images = images.with_truth
-    owner = pd.Index(decisions.names).get_indexer(np.asarray(images.units, dtype=object))
+    names = pd.Index(decisions.names, dtype=object)
+    units = np.asarray(images.units, dtype=object)
+    owner = names.get_indexer(pd.Index(units, dtype=object))
     correct = images.presence.exact().astype(float)
     by_image, by_unit = float(correct.mean()), float(decisions.correct.mean())
     return Measure(

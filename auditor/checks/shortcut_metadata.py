@@ -312,7 +312,7 @@ def _measured(
         n_units=None if known.units is None else count_units(both, known.units),
         sides=(_side(known, aligned), _side(known, conflicting)),
         examples=worst_first(
-            known.dataset.image_ids,
+            known.image_ids,
             badness=known.confidence,
             among=conflicting & ~known.success,
         ),

@@ -158,11 +158,12 @@ def _known(dataset: Dataset, attribute: str, groups: tuple[str, ...]) -> _Known:
     of = dataset.coded_groups(attribute).places_in(groups)
     places = np.flatnonzero(of >= 0)
     units = dataset.unit_codes
+    # In the order in which they appear, so that sums over them are the same in any split; narrow,
+    # as they are held for every attribute of every split at a time.
     return _Known(
         places=places,
-        codes=of[places],
-        # In the order in which they appear, so that sums over them are the same in any split.
-        unit=None if units is None else pd.factorize(units[places])[0],
+        codes=of[places].astype(np.int32),
+        unit=None if units is None else pd.factorize(units[places])[0].astype(np.int32),
     )
 
 
@@ -174,6 +175,7 @@ def _composition(
     *,
     by_unit: bool,
 ) -> Composition:
+    n = len(known.codes)
     images = np.bincount(known.codes, minlength=len(groups))
     return Composition(
         split=dataset.split,
@@ -182,10 +184,10 @@ def _composition(
         codes=known.first_of_unit if by_unit else known.codes,
         unit=None if by_unit else known.unit,
         by_unit=by_unit,
-        n_images=len(known.codes),
+        n_images=n,
         n_units=None if known.unit is None else distinct(known.unit),
         images_of={group: int(images[i]) for i, group in enumerate(groups)},
-        missing=len(dataset) - len(known.codes),
+        missing=len(dataset) - n,
         spanning=known.spanning,
         image_ids={
             g: _first(dataset, known.places[known.codes == i]) for i, g in enumerate(groups)

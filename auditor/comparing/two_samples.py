@@ -24,10 +24,13 @@ class Sample:
     of: RowKind = "image"
 
     @classmethod
-    def right(cls, rows: Rows) -> Sample:
-        """Whether each row of known truth is answered rightly."""
-        rows = rows.with_truth
-        return cls(rows.right, rows.unit_codes, rows.of)
+    def right(cls, rows: Rows, *, among: np.ndarray | None = None) -> Sample:
+        """Whether each row of known truth, under the mask `among` (n,), is answered rightly."""
+        rows = rows.with_truth if among is None else rows
+        right, unit = rows.right, rows.unit_codes
+        if among is None:
+            return cls(right, unit, rows.of)
+        return cls(right[among], None if unit is None else unit[among], rows.of)
 
     def __len__(self) -> int:
         return len(self.success)

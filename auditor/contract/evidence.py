@@ -114,11 +114,14 @@ class Evidence(Protocol):
         """Penultimate activations (n, d) float32, in the order of ``outcomes(split)``."""
         ...
 
-    def scan(self, split: str, *, part: str = "sound") -> pd.DataFrame:
-        """One row an image, in the order of ``dataset(split)``.
+    def scan(
+        self, split: str, *, part: str = "sound", columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """One row an image, in the order of ``dataset(split)``; as-given has unreadable ones too.
 
-        Columns are `auditor.data.scan.SCAN_COLUMNS` without names, thumbnails and digests.
-        As-given has unreadable ones too.
+        Columns are `auditor.data.scan.SCAN_COLUMNS` without names, thumbnails and digests. Of a
+        million images a column is 5 MB: ask for the `columns` that are looked at together, None
+        for all.
         """
         ...
 

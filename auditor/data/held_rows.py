@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -50,8 +50,12 @@ class HeldRows:
 
 
 def let_go(array: np.ndarray) -> None:
-    """Have the memory hold nothing of an array's file, if it is a memory map, until it is read."""
-    mapped = getattr(array, "_mmap", None)
+    """Keep none of the file that an array is a view of in memory, where it is of one.
+
+    It is read again where it is asked for: of a million images all of it is gigabytes.
+    """
+    mapped: Any = array
+    while mapped is not None and not isinstance(mapped, mmap.mmap):
+        mapped = getattr(mapped, "base", None)
     if mapped is not None and hasattr(mapped, "madvise"):
-        # What was read for it: of a million images all of it is gigabytes.
         mapped.madvise(mmap.MADV_DONTNEED)

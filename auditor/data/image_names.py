@@ -38,8 +38,9 @@ class ImageNames(Collection[str]):
         return cls(pa.concat_arrays(parts) if parts else pa.array([], pa.large_binary()))
 
     def take(self, rows: np.ndarray) -> ImageNames:
-        """Those at the positions `rows` (m,)."""
-        meant = rows if self._rows is None else self._rows[rows]
+        """Those at the positions, or under the mask, `rows`."""
+        places = np.flatnonzero(rows) if rows.dtype == bool else rows
+        meant = places if self._rows is None else self._rows[places]
         return ImageNames(self.texts, meant.astype(np.int32, copy=False))
 
     def places_of(self, names: ImageNames | Iterable[str]) -> np.ndarray:
@@ -61,6 +62,11 @@ class ImageNames(Collection[str]):
         # Bytes of UTF-8 are in the order of the letters that they stand for.
         found: np.ndarray = pc.sort_indices(self._meant()).to_numpy().astype(np.int64)
         return found
+
+    def distinct(self) -> ImageNames:
+        """Each name once, in the order of their letters."""
+        order = self.order()
+        return self.take(order[np.diff(self.codes()[order], prepend=-1) > 0])
 
     def codes(self) -> np.ndarray:
         """An integer for each name, (n,) int64 without gaps, rising with the names."""

@@ -28,6 +28,7 @@ from auditor.contract import (
 from auditor.contract.passes import PassKeys
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import ManifestReport
+from auditor.data.held_rows import let_go
 from auditor.data.soundness import Soundness
 from auditor.engine.sampling import nested_order, sample_rows
 from auditor.engine.store import Store
@@ -277,10 +278,20 @@ class CheckEvidence(_Declared):
         keep = self._taken(wanted, swept, part)
         return StoredRows(embedding, np.flatnonzero(keep))
 
-    def scan(self, split: str, *, part: str = "sound") -> pd.DataFrame:
+    def scan(
+        self, split: str, *, part: str = "sound", columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         self._require_split(split)
         scan = self.gathered.scans[split]
-        return scan[self._keep(split)].reset_index(drop=True) if part == "sound" else scan
+        named = list(scan) if columns is None else columns
+        if part != "sound":
+            return scan if columns is None else scan[list(named)]
+        keep, found = self._keep(split), {}
+        for name in named:
+            found[name] = scan[name][keep].reset_index(drop=True)
+            if isinstance(scan[name].dtype, np.dtype):
+                let_go(scan[name].to_numpy())
+        return pd.DataFrame(found, copy=False)
 
     def scan_of(self, split: str, image_ids: Sequence[str]) -> pd.DataFrame:
         self._require_split(split)

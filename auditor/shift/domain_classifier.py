@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from auditor.shift.sides import Sides, linked
 from auditor.stats import Normal, auc
 from auditor.stats.classifier_test import FOLDS, folds, ridge
-from auditor.stats.rank_features import rank_features
+from auditor.stats.rank_features import RankFeatures
 
 Floats = NDArray[np.float64]
 
@@ -37,8 +37,7 @@ def area_of(here: Floats, there: Floats, *, sides: Sides) -> Normal:
 
 
 def cross_fitted_scores(
-    here: Floats,
-    there: Floats,
+    features: RankFeatures,
     *,
     sides: Sides,
     rng: np.random.Generator,
@@ -46,22 +45,13 @@ def cross_fitted_scores(
 ) -> tuple[Floats, Floats]:
     """For each image how much its features look like those there, by models that never saw it.
 
-    Ridge regression on side, both sides weighing the same, five folds of whole units and of copies
-    together (`photographs`: a number that copies share, of images here, then there); see
-    `auditor.stats.classifier_test`. Returns scores of the images here and of those there, in their
-    order.
+    `features` (n, d) are of images here, then there. Ridge regression on side, both sides weighing
+    the same, five folds of whole units and of copies together (`photographs`: a number that copies
+    share, (n,)); see `auditor.stats.classifier_test`. Returns scores of the images here and of
+    those there, in their order.
     """
-    features = rank_features(np.vstack([here, there]))
-    n = len(here)
-    # Of a million images these are some hundred megabytes, which features alone stand for now.
-    del here, there
-    fold = np.concatenate(
-        [folds(side.units(), rng=rng)[side.unit] for side in (sides.here, sides.there)]
-    )
-    if len(np.unique(photographs)) < len(photographs):
-        apart = sides.there.unit + sides.here.unit.max() + 1
-        unit = linked(np.concatenate([sides.here.unit, apart]), photographs)
-        fold = folds(int(unit.max()) + 1, rng=rng)[unit]
+    fold = _folds(sides, rng=rng, photographs=photographs)
+    n = len(sides.here.unit)
     side = np.arange(len(features)) >= n
     scores = np.empty(len(features))
     for k in range(FOLDS):
@@ -71,5 +61,19 @@ def cross_fitted_scores(
         weight = len(seen) * np.where(seen, 0.5 / seen.sum(), 0.5 / (~seen).sum())
         learnt = np.flatnonzero(~held)
         model = ridge(features, (seen - 0.5)[:, None], weight=weight, among=learnt)
-        scores[held] = model.scores(features[held])[:, 0]
+        model.put_scores(scores, features, np.flatnonzero(held))
     return scores[:n], scores[n:]
+
+
+def _folds(
+    sides: Sides, *, rng: np.random.Generator, photographs: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The fold of each image here, then there, (n,)."""
+    fold = np.concatenate(
+        [folds(side.units(), rng=rng)[side.unit] for side in (sides.here, sides.there)]
+    )
+    if len(np.unique(photographs)) == len(photographs):
+        return fold
+    apart = sides.there.unit + sides.here.unit.max() + 1
+    unit = linked(np.concatenate([sides.here.unit, apart]), photographs)
+    return folds(int(unit.max()) + 1, rng=rng)[unit]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.contract import Evidence
+from auditor.contract import Evidence, ManyRows
 from auditor.findings import Subject, Unmeasured
 from auditor.shift.domain_classifier import area_of
 from auditor.shift.sides import Sides
@@ -38,6 +38,27 @@ def embedded(
     )
     finite = np.isfinite(both).all(axis=0)
     return pooled_components(both[:, finite]) if finite.any() else None
+
+
+@dataclass(frozen=True, eq=False)
+class BothEmbeddings:
+    """The embeddings of all images of two splits, (n, d), those of the first first; read by row."""
+
+    first: ManyRows
+    second: ManyRows
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Images and numbers of each."""
+        return self.first.shape[0] + self.second.shape[0], self.first.shape[1]
+
+    def __getitem__(self, rows: Codes | slice) -> NDArray[Any]:
+        n = self.first.shape[0]
+        at = np.arange(self.shape[0])[rows] if isinstance(rows, slice) else rows
+        found = np.empty((len(at), self.shape[1]), dtype=np.float64)
+        found[at < n] = self.first[at[at < n]]
+        found[at >= n] = self.second[at[at >= n] - n]
+        return found
 
 
 def nothing_seen(name: str, subject: Subject) -> Unmeasured:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from auditor.contract import Embedding, Evidence, Need, Scan
@@ -13,12 +12,15 @@ from auditor.findings import Measure, Measured, Result, Subject, Unmeasured
 from auditor.scoring.comparison import MIN_UNITS
 from auditor.scoring.presence import OneHot, Placed
 from auditor.scoring.rows import Rows
-from auditor.shift.embedded import embedded
+from auditor.shift.embedded import BothEmbeddings
+from auditor.shift.image_properties import ImageProperties
 from auditor.shift.sides import Sides
 from auditor.stats import draws_of
 from auditor.stats.classifier_test import FOLDS, classifier_test
 from auditor.stats.codes import distinct
+from auditor.stats.components import components
 from auditor.stats.loss_parts import Cells, LossParts, loss_parts
+from auditor.stats.row_blocks import ManyNumbers
 from auditor.stats.two_samples import TwoSamples, pooled_components
 
 SEEN: tuple[Need, ...] = tuple(
@@ -113,7 +115,7 @@ def _apart(overlap: float, subject: Subject) -> Unmeasured:
 def _strata(evidence: Evidence, rows: list[Rows], rng: np.random.Generator) -> list[Codes]:
     """Of each row how much its image looks like one from there, in groups of equal size."""
     sides = Sides.of(evidence, rng=rng)
-    features = _features(evidence, sides)
+    features = _features(evidence)
     samples = TwoSamples.of(sides.here.unit, sides.there.unit)
     score = np.zeros(len(samples))
     if features is not None and min(sides.here.units(), sides.there.units()) >= FOLDS:
@@ -128,15 +130,13 @@ def _strata(evidence: Evidence, rows: list[Rows], rng: np.random.Generator) -> l
     return found
 
 
-def _features(evidence: Evidence, sides: Sides) -> Floats | None:
+def _features(evidence: Evidence) -> ManyNumbers | None:
     """The embedding of all images of both splits, or their properties, (n, d)."""
-    everyone = (np.arange(len(sides.here.unit)), np.arange(len(sides.there.unit)))
+    splits = ("test", "deployment")
     if all(evidence.has(need) for need in SEEN if isinstance(need, Embedding)):
-        return embedded(evidence, everyone)
-    from auditor.data.scan import PROPERTY_NAMES
-
-    scans = [evidence.scan(split)[list(PROPERTY_NAMES)] for split in ("test", "deployment")]
-    both = pd.concat(scans).to_numpy(dtype=np.float64)
+        return components(BothEmbeddings(*(evidence.embedding(split) for split in splits)))
+    scans = [ImageProperties.of(evidence, split) for split in splits]
+    both = np.stack([np.concatenate([one[name] for one in scans]) for name in scans[0]]).T
     middle = np.nanmedian(np.where(np.isfinite(both).any(axis=0), both, 0.0), axis=0)
     return pooled_components(np.where(np.isfinite(both), both, middle))
 

@@ -15,6 +15,7 @@ from auditor.contract.numbers import percent
 from auditor.findings import Cell, Column, Measure, Question, Result, Subject, Table
 from auditor.scoring.outcomes import Outcomes
 from auditor.shift.corruptions import CorruptedAnswers, Corruptions
+from auditor.shift.image_properties import ImageProperties
 from auditor.shift.sides import Sides, looks
 from auditor.stats import Rate
 from auditor.stats.noticed import noticed
@@ -186,7 +187,7 @@ def _changes(
     """What is looked at, the change, the numbers of the images and those of the changed ones."""
     one = np.flatnonzero(sides.here.one_a_unit)
     kept = whole_units(one, unit=None, most=_MOST_POOLED, rng=rng)
-    scan = evidence.scan("test").iloc[kept]
+    scan = pd.DataFrame({n: v[kept] for n, v in ImageProperties.of(evidence, "test").items()})
     for change, moved in _PROPERTIES.items():
         pool, changed = _properties(scan, moved)
         if not np.array_equal(pool, changed, equal_nan=True):
@@ -220,9 +221,7 @@ def _mixed(
 def _properties(
     scan: pd.DataFrame, moved: Mapping[str, tuple[float, float]]
 ) -> tuple[Floats, Floats]:
-    from auditor.data.scan import PROPERTY_NAMES
-
-    varying = [n for n in PROPERTY_NAMES if scan[n].nunique() > 1]
+    varying = [n for n in scan if scan[n].nunique() > 1]
     pool = scan[varying].to_numpy(dtype=np.float64)
     changed = pool.copy()
     for name, (factor, more) in moved.items():

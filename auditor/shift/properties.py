@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
-import pandas as pd
 
 from auditor.contract import Check, Evidence, Need, Scan, Words
 from auditor.contract.numbers import percent
@@ -27,6 +26,7 @@ from auditor.findings import (
 from auditor.scoring.comparison import worst_first
 from auditor.shift.cost import COST, LABELLED, cost
 from auditor.shift.domain_classifier import area_of, cross_fitted_scores
+from auditor.shift.image_properties import ImageProperties
 from auditor.shift.sides import Sides, looks, photographs, same_images
 from auditor.shift.two_sample import (
     HIGHER,
@@ -38,6 +38,7 @@ from auditor.shift.two_sample import (
     shifted,
 )
 from auditor.stats import value
+from auditor.stats.rank_features import RankFeatures
 
 _TRAIN = Scan(split="train", optional=True)
 
@@ -175,21 +176,19 @@ class Properties(Check):
         self, evidence: Evidence, sides: Sides, names: _Names, rng: np.random.Generator
     ) -> Iterator[Result]:
         split = sides.there.split
-        here, there, constant = _varying(evidence.scan("test"), evidence.scan(split))
-        if not here:
+        here, there = (ImageProperties.of(evidence, s) for s in ("test", split))
+        vary = [name for name in here if _varies(here[name], there[name])]
+        constant = [name for name in here if name not in vary]
+        if not vary:
             yield _nothing_varies(names.any, split)
             return
-        lacking = [_lacking(names.auc, name, here[name], there[name], sides) for name in here]
+        lacking = [_lacking(names.auc, name, here[name], there[name], sides) for name in vary]
         yield from (few for few in lacking if few is not None)
-        enough = [name for name, few in zip(here, lacking, strict=True) if few is None]
+        enough = [name for name, few in zip(vary, lacking, strict=True) if few is None]
         if not enough:
             return
         found = shifted(
-            {name: here[name] for name in enough},
-            {name: there[name] for name in enough},
-            sides=sides,
-            looks=looks(evidence),
-            rng=rng,
+            here.among(enough), there.among(enough), sides=sides, looks=looks(evidence), rng=rng
         )
         for name, one in found.items():
             yield one.measure({"property": name}, name=names.auc, what=_noun(name))
@@ -231,24 +230,11 @@ def _photographs(evidence: Evidence, split: str) -> np.ndarray:
     return np.concatenate([photographs(evidence, s) for s in ("test", split)])
 
 
-def _varying(
-    test: pd.DataFrame, deployment: pd.DataFrame
-) -> tuple[dict[str, Floats], dict[str, Floats], list[str]]:
-    """Values of each property that is not the same in all images, and the names of the others."""
-    from auditor.data.scan import PROPERTY_NAMES
-
-    ours: dict[str, Floats] = {}
-    theirs: dict[str, Floats] = {}
-    constant = []
-    for name in PROPERTY_NAMES:
-        values = [frame[name].to_numpy(dtype=np.float64) for frame in (test, deployment)]
-        both = np.concatenate(values)
-        finite = both[np.isfinite(both)]
-        if len(finite) and finite.min() < finite.max():
-            ours[name], theirs[name] = values
-        else:
-            constant.append(name)
-    return ours, theirs, constant
+def _varies(test: Floats, deployment: Floats) -> bool:
+    """Whether a property is not the same in all images."""
+    both = np.concatenate([test, deployment])
+    finite = both[np.isfinite(both)]
+    return len(finite) > 0 and bool(finite.min() < finite.max())
 
 
 def _nothing_varies(name: str, split: str) -> Unmeasured:
@@ -284,13 +270,9 @@ def _any(
     image_ids: ImageNames,
     photographs: np.ndarray,
 ) -> Measure:
-    ours, theirs = cross_fitted_scores(
-        np.column_stack([here[name] for name in found]),
-        np.column_stack([there[name] for name in found]),
-        sides=sides,
-        rng=rng,
-        photographs=photographs,
-    )
+    features = RankFeatures.of(np.concatenate([here[name], there[name]]) for name in found)
+    ours, theirs = cross_fitted_scores(features, sides=sides, rng=rng, photographs=photographs)
+    del features
     return Measure(
         name=name,
         subject=sides.subject,

@@ -36,31 +36,33 @@ class Answered:
     seen: Floats
     right: NDArray[np.bool_]
     known: NDArray[np.bool_]
-    image_ids: NDArray[np.object_]
+    image_ids: ImageNames
     labels: Codes | None = None
 
     @classmethod
     def of_images(cls, found: Outcomes) -> Answered:
         scores = np.asarray(found.probabilities, dtype=np.float64)
-        return cls(scores, found.correct, found.labelled, np.asarray(found.image_ids), found.labels)
+        return cls(scores, found.correct, found.labelled, found.image_ids, found.labels)
 
     @classmethod
     def of_answers(cls, rows: Rows) -> Answered:
         seen = np.asarray(rows.confidence, dtype=np.float64)
-        return cls(seen, rows.right, rows.known, np.asarray(rows.image_ids))
+        return cls(seen, rows.right, rows.known, rows.image_ids)
 
     def __len__(self) -> int:
         return len(self.right)
 
     def take(self, at: NDArray[np.bool_] | Codes) -> Answered:
+        if at.dtype == np.bool_ and at.all():
+            return self
         labels = None if self.labels is None else self.labels[at]
         return Answered(
-            self.seen[at], self.right[at], self.known[at], self.image_ids[at], labels
+            self.seen[at], self.right[at], self.known[at], self.image_ids.take(at), labels
         )  # fmt: skip
 
-    def among(self, image_ids: NDArray[np.object_]) -> NDArray[np.bool_]:
+    def among(self, image_ids: ImageNames) -> NDArray[np.bool_]:
         """Which answers are to some of the images, (n,)."""
-        found: NDArray[np.bool_] = np.isin(self.image_ids.astype(str), image_ids.astype(str))
+        found: NDArray[np.bool_] = image_ids.places_of(self.image_ids) >= 0
         return found
 
     def estimator(self) -> Estimator:
@@ -106,9 +108,12 @@ def corrupted_sets(
     """A sample all corrupted, and with half of its images, drawn at random, as shot."""
     family = family_of(view.kind)
     both = [(1.0, answers)]
-    ids = np.unique(answers.image_ids.astype(str))
+    ids = answers.image_ids.distinct()
     half = rng.random(len(ids)) < 0.5
-    parts = (answers.take(answers.among(ids[half])), as_shot.take(as_shot.among(ids[~half])))
+    parts = (
+        answers.take(answers.among(ids.take(half))),
+        as_shot.take(as_shot.among(ids.take(~half))),
+    )
     both.append((0.5, joined(*parts)))
     for share, found in both:
         if len(found) >= _LEAST_ANSWERS:
@@ -121,7 +126,7 @@ def joined(first: Answered, second: Answered) -> Answered:
         seen=np.concatenate([first.seen, second.seen]),
         right=np.concatenate([first.right, second.right]),
         known=np.concatenate([first.known, second.known]),
-        image_ids=np.concatenate([first.image_ids, second.image_ids]),
+        image_ids=ImageNames.of([*first.image_ids, *second.image_ids]),
         labels=None
         if first.labels is None or second.labels is None
         else np.concatenate([first.labels, second.labels]),

@@ -14,7 +14,6 @@ from auditor.contract import Available, Check, Evidence, LabelledSplits, Need, S
 from auditor.contract.quantity_words import lost_words
 from auditor.contract.words import EITHER_WAY
 from auditor.data.dataset import Dataset
-from auditor.data.image_names import ImageNames
 from auditor.findings import (
     Cell,
     Column,
@@ -27,8 +26,10 @@ from auditor.findings import (
 )
 from auditor.scoring.quantities import Quantity, amount
 from auditor.scoring.rows import Rows
+from auditor.shift.image_properties import ImageProperties
 from auditor.shift.properties import PROPERTY_WORDS
 from auditor.stats import auc, drift_p, holm, rate, value
+from auditor.stats.codes import distinct
 
 SPLITS = ("test", "deployment")
 MIN_UNITS = 30
@@ -180,10 +181,11 @@ class Order:
     @classmethod
     def of(cls, dataset: Dataset, *, most: int) -> Order | Unmeasured:
         """By the median time of each unit; units of one time stay in one stretch."""
-        names = dataset.image_ids if dataset.units is None else dataset.units
-        frame = pd.DataFrame({"unit": names, "time": dataset.frame["time"]}).dropna()
-        times = frame.groupby("unit")["time"].median().reset_index()
-        times = times.sort_values(["time", "unit"], ignore_index=True)
+        unit, time = _unit_codes(dataset), dataset.frame["time"]
+        timed = np.flatnonzero(time.notna())
+        # Codes rise with names, so that units of one time are in the order of their names.
+        medians = time.iloc[timed].groupby(unit[timed]).median().rename_axis("unit")
+        times = medians.rename("time").reset_index().sort_values(["time", "unit"])
         n = len(times)
         if times["time"].nunique() < 2:
             return _too_few(dataset, n, 1)
@@ -194,16 +196,15 @@ class Order:
         if min(cut, n - cut) < MIN_UNITS:
             return _too_few(dataset, min(cut, n - cut), len(moments))
         stretch = np.unique(before * min(most, n // MIN_UNITS) // n, return_inverse=True)[1]
-        place = pd.Series(times.index, index=times["unit"]).reindex(
-            np.asarray(names), fill_value=-1
-        )
-        at = place.to_numpy(dtype=np.int64)
-        timed = at >= 0
+        place = np.full(int(unit.max()) + 1, -1, dtype=np.int64)
+        place[times["unit"].to_numpy()] = np.arange(n)
+        at = place[unit]
+        has = at >= 0
         return cls(
             dataset,
             at,
-            timed & (before[at] >= cut),
-            np.where(timed, stretch[at], -1),
+            has & (before[at] >= cut),
+            np.where(has, stretch[at], -1),
             n,
             int(stretch.max()) + 1,
         )
@@ -212,10 +213,11 @@ class Order:
     def noun(self) -> str:
         return "images" if self.dataset.units is None else "units"
 
-    def on_halves(self, image_ids: ImageNames) -> tuple[np.ndarray, np.ndarray]:
-        """Which of some rows, by the ids of their images, are of the earlier and later half."""
-        at = self.dataset.image_ids.places_of(image_ids)
-        return ((self.stretch >= 0) & ~self.later)[at], self.later[at]
+    def places(self, rows: Rows) -> np.ndarray:
+        """Of which image of the split each row is, (n,)."""
+        if rows.dataset is self.dataset:
+            return np.arange(len(rows))
+        return self.dataset.image_ids.places_of(rows.image_ids)
 
     def by_unit(self, values: np.ndarray) -> np.ndarray:
         """Mean rank of the values of each unit's images, in the order of time; NaN where none."""
@@ -233,6 +235,11 @@ class Order:
         """The days of a stretch, from the first to the last."""
         times = self.dataset.frame["time"][self.stretch == stretch]
         return f"{times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}"
+
+
+def _unit_codes(dataset: Dataset) -> np.ndarray:
+    codes = dataset.unit_codes
+    return dataset.image_ids.codes() if codes is None else codes
 
 
 def _has_times(dataset: Dataset) -> bool:
@@ -253,26 +260,23 @@ def _too_few(dataset: Dataset, n: int, moments: int) -> Unmeasured:
 
 
 def _properties(evidence: Evidence, split: str, order: Order) -> Iterator[Result]:
-    from auditor.data.scan import PROPERTY_NAMES
-
-    scan = evidence.scan(split)
-    values = {name: scan[name].to_numpy(dtype=np.float64) for name in PROPERTY_NAMES}
-    values = {name: v for name, v in values.items() if _varies(v, order)}
-    if not values:
+    values = ImageProperties.of(evidence, split)
+    vary = [name for name, found in values.items() if _varies(found, order)]
+    if not vary:
         return
-    by_unit = np.column_stack([order.by_unit(v) for v in values.values()])
+    by_unit = np.column_stack([order.by_unit(values[name]) for name in vary])
     tested = dict(
-        zip(values, drift_p(by_unit, windows=order.n_stretches, rng=evidence.rng), strict=True)
+        zip(vary, drift_p(by_unit, windows=order.n_stretches, rng=evidence.rng), strict=True)
     )
     untold = [name for name, p in tested.items() if not np.isfinite(p)]
     yield from (_alike(name, split, order) for name in untold)
-    told = {name: v for name, v in values.items() if name not in untold}
+    told = values.among([name for name in vary if name not in untold])
     if not told:
         return
     adjusted = holm([tested[name] for name in told])
     measures = [
-        _area(name, v, order, p=float(tested[name]), p_holm=float(p_holm))
-        for (name, v), p_holm in zip(told.items(), adjusted, strict=True)
+        _area(name, found, order, p=float(tested[name]), p_holm=float(p_holm))
+        for (name, found), p_holm in zip(told.items(), adjusted, strict=True)
     ]
     yield from measures
     yield _table(split, order, told, measures)
@@ -281,7 +285,7 @@ def _properties(evidence: Evidence, split: str, order: Order) -> Iterator[Result
 def _varies(values: np.ndarray, order: Order) -> bool:
     """Whether both halves have a value of some units, and not all the same."""
     has = np.isfinite(values) & (order.unit >= 0)
-    units = [len(np.unique(order.unit[has & half])) for half in (order.later, ~order.later)]
+    units = [distinct(order.unit[has & half]) for half in (order.later, ~order.later)]
     return min(units) >= MIN_UNITS and bool(values[has].min() < values[has].max())
 
 
@@ -310,7 +314,7 @@ def _area(name: str, values: np.ndarray, order: Order, *, p: float, p_holm: floa
         neutral=0.5,
         better="none",
         n=int((early | late).sum()),
-        n_units=len(np.unique(order.unit[early | late])) if units else None,
+        n_units=distinct(order.unit[early | late]) if units else None,
         facts={
             "what": _noun(name),
             "p": p,
@@ -355,28 +359,31 @@ def _median(values: np.ndarray) -> float | None:
 
 def _answers(evidence: Evidence, split: str, order: Order) -> Iterator[Result]:
     rows = evidence.scored(split).with_truth
-    halves = [rows.take(half) for half in order.on_halves(rows.image_ids)]
+    at = order.places(rows)
+    later, stretch = order.later[at], order.stretch[at]
+    del at
+    earlier = (stretch >= 0) & ~later
     subject = Subject(split=split)
     if "image-iou" in rows.amounts:
+        halves = [rows.take(half) for half in (earlier, later)]
         found: list[Quantity] = [amount(half, "image-iou") for half in halves]
         measure = two_set_values("image-iou-lost", subject, values=(found[0], found[1]),
                                  rows=halves)  # fmt: skip
     else:
-        earlier, later = (Sample.right(half) for half in halves)
+        here, there = (Sample.right(rows, among=half) for half in (earlier, later))
         measure = two_samples(
-            "lost", subject, here=earlier, there=later,
-            named=("the earlier half", "the later half"), better="lower", counted=later,
+            "lost", subject, here=here, there=there,
+            named=("the earlier half", "the later half"), better="lower", counted=there,
         )  # fmt: skip
         if isinstance(measure, Measure):
             measure = replace(measure, n=len(rows))
     yield measure
     if isinstance(measure, Measure):
-        yield _course(split, order, rows)
+        yield _course(split, order, rows, stretch)
 
 
-def _course(split: str, order: Order, rows: Rows) -> Table:
-    at = order.dataset.image_ids.places_of(rows.image_ids)
-    stretch, codes = order.stretch[at], rows.unit_codes
+def _course(split: str, order: Order, rows: Rows, stretch: np.ndarray) -> Table:
+    codes = rows.unit_codes
     lines: list[tuple[Cell, ...]] = []
     for s in range(order.n_stretches):
         mine = stretch == s

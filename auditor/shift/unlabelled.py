@@ -81,9 +81,10 @@ class Answers:
 
     @classmethod
     def of(cls, answers: Answered, dataset: Dataset, unit: Codes) -> Answers:
+        """With the `unit` of each answer, (n,)."""
         at = dataset.image_ids.places_of(answers.image_ids)
         attributes = dataset.attributes_of("sensitive", "condition")
-        return cls(answers, unit[at], {a.name: dataset.groups(a.name)[at] for a in attributes})
+        return cls(answers, unit, {a.name: dataset.groups(a.name)[at] for a in attributes})
 
     def take(self, keep: Flags) -> Answers:
         groups = {name: found[keep] for name, found in self.groups.items()}
@@ -119,14 +120,19 @@ class Unlabelled:
         here, there = here.take(here.known), answered(evidence, "deployment")
         data = evidence.dataset("deployment")
         kept = whole_units(np.flatnonzero(images), unit=sides.there.unit, most=most, rng=rng)
-        of_there = Answers.of(there, data, sides.there.unit)
+        asked = there.among(data.image_ids.take(kept))
+        unit = sides.there.unit[data.image_ids.places_of(there.image_ids)]
+        of_there, labelled = (
+            Answers.of(there.take(some), data, unit[some]) for some in (asked, there.known)
+        )
         sets = list(_sets(evidence, here, rng))
-        of_here = Answers.of(here, evidence.dataset("test"), sides.here.unit)
-        known = whole_units(np.arange(len(here)), unit=of_here.unit, most=most_known, rng=rng)
+        test = evidence.dataset("test")
+        unit = sides.here.unit[test.image_ids.places_of(here.image_ids)]
+        known = whole_units(np.arange(len(here)), unit=unit, most=most_known, rng=rng)
         return cls(
-            here=of_here.take(np.isin(np.arange(len(here)), known)),
-            there=of_there.take(there.among(data.image_ids[kept])),
-            labelled=of_there.take(there.known),
+            here=Answers.of(here.take(known), test, unit[known]),
+            there=of_there,
+            labelled=labelled,
             sets=tuple(sets),
             sample=min((len(s.answers) for s in sets if s.severity and s.share == 1), default=0),
             named=sides.here.named or sides.there.named,

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from auditor.stats.row_blocks import ManyNumbers, row_blocks
 from auditor.stats.two_samples import PERMUTATIONS, TwoSamples, p_of
 
 FOLDS = 5
-_AT_ONCE = 1 << 17
+_DEALS = 64
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +31,7 @@ class ClassifierTest:
 
 
 def classifier_test(
-    features: Floats,
+    features: ManyNumbers,
     samples: TwoSamples,
     *,
     rng: np.random.Generator,
@@ -65,8 +66,7 @@ def classifier_test(
         held = fold == k
         model = ridge(means[~held], sides[~held].astype(np.float64))
         dealt[held] = model.scores(means[held])
-        images = held[samples.unit]
-        scores[images] = model.scores(features[images])[:, 0]
+        model.put_scores(scores, features, np.flatnonzero(held[samples.unit]))
     areas = _areas(dealt, sides)
     return ClassifierTest(float(areas[0]), p_of(areas), scores, areas[1:])
 
@@ -93,9 +93,14 @@ class Ridge:
         found: Floats = (features - self.mean) @ self.coefficients
         return found
 
+    def put_scores(self, into: Floats, features: ManyNumbers, rows: NDArray[np.int64]) -> None:
+        """Write the scores by the first model of the `rows` of `features` to their places (m,)."""
+        for part in row_blocks(len(rows), width=features.shape[1]):
+            into[rows[part]] = self.scores(features[rows[part]])[:, 0]
+
 
 def ridge(
-    features: Floats,
+    features: ManyNumbers,
     targets: Floats,
     *,
     weight: Floats | None = None,
@@ -110,7 +115,7 @@ def ridge(
     n, wide = len(targets), features.shape[1]
     rows = np.ones(n) if weight is None else weight
     # A part at a time: of a million rows copies would fill the memory.
-    parts = [slice(start, start + _AT_ONCE) for start in range(0, n, _AT_ONCE)]
+    parts = list(row_blocks(n, width=wide))
 
     def taken(part: slice) -> Floats:
         return features[part] if among is None else features[among[part]]
@@ -133,6 +138,11 @@ def _areas(scores: Floats, sides: NDArray[np.bool_]) -> Floats:
     from scipy.stats import rankdata
 
     there = sides.sum(axis=0)
-    ranks = np.einsum("ij,ij->j", rankdata(scores, axis=0), sides.astype(np.float64))
-    areas: Floats = (ranks - there * (there + 1) / 2) / (there * (len(sides) - there))
+    sums = np.empty(sides.shape[1])
+    # Ranks of all deals at a time would be several times their scores.
+    for start in range(0, len(sums), _DEALS):
+        part = slice(start, start + _DEALS)
+        ranks = rankdata(scores[:, part], axis=0)
+        sums[part] = np.einsum("ij,ij->j", ranks, sides[:, part].astype(np.float64))
+    areas: Floats = (sums - there * (there + 1) / 2) / (there * (len(sides) - there))
     return areas

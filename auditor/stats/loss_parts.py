@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from auditor.stats.resampling import unit_draws
+
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
@@ -76,8 +78,9 @@ def loss_parts(
 
 def _units(cells: Cells, strata: int) -> Codes:
     """Independent units in each stratum, (strata,)."""
-    pairs = np.unique(np.column_stack([cells.stratum, cells.unit]), axis=0)
-    found: Codes = np.bincount(pairs[:, 0], minlength=strata)
+    width = int(cells.unit.max()) + 1
+    pairs = np.unique(cells.stratum * width + cells.unit)
+    found: Codes = np.bincount(pairs // width, minlength=strata)
     return found
 
 
@@ -91,10 +94,10 @@ def _tables(
     counts = np.bincount(at, minlength=len(units) * width).reshape(-1, width)
     hits = np.bincount(at, weights=cells.right, minlength=len(units) * width).reshape(-1, width)
     n = len(units)
-    drawn = rng.multinomial(n, np.full(n, 1 / n), size=draws)
-    times = np.vstack([np.ones(n), drawn]).astype(np.float64)
-    rows: Floats = (times @ counts).reshape(-1, *shape)
-    right: Floats = (times @ hits).reshape(-1, *shape)
+    both = np.hstack([counts, hits])
+    drawn = [times @ both for times in unit_draws(n, draws=draws, rng=rng)]
+    summed = np.vstack([both.sum(axis=0), *drawn])
+    rows, right = (part.reshape(-1, *shape) for part in np.hsplit(summed, 2))
     return rows, right
 
 

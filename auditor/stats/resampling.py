@@ -7,7 +7,7 @@ their resampling distribution excludes the truth (see `largest_gap`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,7 @@ Statistic = Callable[[Floats], Floats]
 
 # Of 8-byte numbers at a time: resamples of many cells are drawn in blocks of 32 MB.
 _BLOCK = 4_000_000
+_UNIT_BLOCK = 1_000_000
 
 
 def draws_of(value: float, *, samples: ArrayLike) -> Draws:
@@ -74,8 +75,20 @@ def _blocks(draws: int, *, width: int) -> list[int]:
         raise ValueError(
             f"bootstrap: found {draws} draws, expected 1000 or more for the quantiles kept"
         )
-    size = max(1, _BLOCK // width)
+    return _sizes(draws, width=width)
+
+
+def _sizes(draws: int, *, width: int, block: int = _BLOCK) -> list[int]:
+    size = max(1, block // width)
     return [min(size, draws - start) for start in range(0, draws, size)]
+
+
+def unit_draws(
+    units: int, *, draws: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.float64]]:
+    """How often each of so many units is drawn, whole draws in blocks of (some, units)."""
+    for size in _sizes(draws, width=units, block=_UNIT_BLOCK):
+        yield rng.multinomial(units, np.full(units, 1 / units), size=size).astype(np.float64)
 
 
 def whole_units(

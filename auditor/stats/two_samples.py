@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditor.stats.codes import codes_of
+from auditor.stats.row_blocks import ManyNumbers, row_blocks
 
 Floats = NDArray[np.float64]
 
@@ -62,8 +63,10 @@ class TwoSamples:
         weight: Floats = 1.0 / self.sizes[self.unit]
         return weight
 
-    def means(self, values: NDArray[np.floating]) -> Floats:
+    def means(self, values: ManyNumbers) -> Floats:
         """The mean of `values` (n, d) in each unit, (units, d)."""
+        if not isinstance(values, np.ndarray):
+            return self._means_by_block(values)
         if len(self.sizes) == len(self.unit):
             found = np.empty(values.shape)
             found[self.unit] = values
@@ -72,6 +75,16 @@ class TwoSamples:
         starts = np.cumsum(self.sizes) - self.sizes
         sums: Floats = np.add.reduceat(values[order].astype(np.float64), starts, axis=0)
         return sums / self.sizes[:, None]
+
+    def _means_by_block(self, values: ManyNumbers) -> Floats:
+        n, width = values.shape
+        sums = np.zeros((width, len(self.sizes)))
+        for part in row_blocks(n, width=width):
+            block = np.asarray(values[part], dtype=np.float64)
+            for column, numbers in zip(sums, block.T, strict=True):
+                np.add.at(column, self.unit[part], numbers)
+        sums /= self.sizes
+        return np.ascontiguousarray(sums.T)
 
     def deals(self, *, rng: np.random.Generator, permutations: int) -> NDArray[np.bool_]:
         """Sides of the units, (units, permutations + 1): as they are first, then dealt anew."""

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import rankdata
 
 from auditor.data.scan import PROPERTY_NAMES
 from auditor.findings import Figure, Measure, Table, Unmeasured
@@ -16,7 +17,7 @@ from auditor.shift.properties import Properties
 from auditor.shift.sides import Sampled, Sides
 from auditor.shift.two_sample import shifted
 from auditor.stats import auc, p_value, value
-from auditor.stats.rank_features import rank_features
+from auditor.stats.rank_features import RankFeatures, rank_features
 
 
 def scan(rng, units, *, copies=1, shift=None):
@@ -222,9 +223,9 @@ def test_scores_are_of_models_that_never_saw_the_image():
     """Pure noise with as many columns as images is fitted perfectly, but not out of fold."""
     rng = np.random.default_rng(0)
     test, deployment = rng.normal(size=(60, 60)), rng.normal(size=(60, 60))
-    sides = sides_of(60)
+    features, sides = RankFeatures.of(np.concatenate([test, deployment]).T), sides_of(60)
     scores = cross_fitted_scores(
-        test, deployment, sides=sides, rng=rng, photographs=np.arange(len(test) + len(deployment))
+        features, sides=sides, rng=rng, photographs=np.arange(len(features))
     )
     assert 0.3 < value(area_of(*scores, sides=sides)) < 0.7
 
@@ -234,14 +235,15 @@ def test_images_of_a_unit_stay_in_one_fold():
     rng = np.random.default_rng(0)
     test = np.repeat(rng.normal(size=(40, 30)), 5, axis=0)
     deployment = np.repeat(rng.normal(size=(40, 30)), 5, axis=0)
+    features = RankFeatures.of(np.concatenate([test, deployment]).T)
     sides = sides_of(40, copies=5)
     scores = cross_fitted_scores(
-        test, deployment, sides=sides, rng=rng, photographs=np.arange(len(test) + len(deployment))
+        features, sides=sides, rng=rng, photographs=np.arange(len(features))
     )
     assert value(area_of(*scores, sides=sides)) < 0.7
     leaky = Sides(sides_of(200).here, sides_of(200).here)
     scores = cross_fitted_scores(
-        test, deployment, sides=leaky, rng=rng, photographs=np.arange(len(test) + len(deployment))
+        features, sides=leaky, rng=rng, photographs=np.arange(len(features))
     )
     assert value(area_of(*scores, sides=leaky)) > 0.8
 
@@ -251,6 +253,21 @@ def test_rank_features_give_missing_values_the_middle():
     assert features.shape == (4, 2)
     assert features[3, 0] == pytest.approx(features[1, 0])
     assert np.isfinite(features).all()
+
+
+def test_rank_features_are_those_of_all_rows_whatever_rows_are_asked_for():
+    values = np.random.default_rng(0).normal(size=(70_000, 3))
+    values[::7, 1] = np.nan
+    features = RankFeatures.of(values.T)
+    ranks = np.where(np.isfinite(values), rankdata(values, axis=0, nan_policy="omit"), 0.0)
+    known = np.isfinite(values).sum(axis=0)
+    ranks = np.where(np.isfinite(values), (2 * ranks - 1) / known - 1, 0.0)
+    raw = np.stack([ranks, ranks**2], axis=2).reshape(len(values), 6)
+    expected = (raw - raw.mean(axis=0)) / raw.std(axis=0)
+    some = np.arange(3, 60_000, 11)
+    assert features.shape == expected.shape
+    np.testing.assert_allclose(features[:], expected, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(features[some], features[:][some])
 
 
 def with_answers(worlds, evidence, *, accuracy, labelled=True):
