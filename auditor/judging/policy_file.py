@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from auditor.spec.yaml_source import Problem, Source, did_you_mean, load, proble
 
 BUILT_IN = ("default", "strict")
 _BUILT_IN_FOLDER = Path(__file__).parents[1] / "policies"
+_NAME = re.compile(r"[\w .,+/-]{1,60}")
 _RESERVED = ("claim:", "target:", "attribute:")
 
 
@@ -214,7 +216,14 @@ def require_sensible_claims(file: SpecFile, policy: Policy) -> None:
 
 
 def _name_problems(policy: Policy, path: Path) -> Iterator[Problem]:
-    """An id that readers of a report would take for that of a built-in policy."""
+    """Names by which readers of a report would take a policy, or its verdict, for another."""
+    for key in ("id", "version"):
+        stated = getattr(policy, key)
+        if not _NAME.fullmatch(stated):
+            text = (
+                f"found {stated!r}; write it in letters, digits, spaces and . , _ + / -, up to 60."
+            )
+            yield Problem((key,), text)
     if path.parent != _BUILT_IN_FOLDER and any(same_name(policy.id, name) for name in BUILT_IN):
         text = f"found {policy.id!r}, the id of a built-in policy; give this one an id of its own."
         yield Problem(("id",), text)

@@ -79,6 +79,15 @@ def test_a_file_may_not_call_itself_a_built_in_policy(name):
         parse_policy(HEAD.replace("ours", f'"{name}"') + "extends: default", name="default.yaml")
 
 
+@pytest.mark.parametrize("key", ["id", "version"])
+@pytest.mark.parametrize("said", ["default” version 1. “x", "a<b", "x" * 61, "", "a\u202eb"])
+def test_what_names_a_policy_can_say_nothing_else(key, said):
+    old = {"id": "id: ours", "version": 'version: "1"'}[key]
+    text = HEAD.replace(old, f'{key}: "{said}"')
+    with pytest.raises(SpecError, match="in letters, digits, spaces"):
+        parse_policy(f"{text}extends: default", name="ours.yaml")
+
+
 def test_page_one_says_what_a_policy_left_out_also_when_it_is_judged_again(worlds):
     text = HEAD + (
         "extends: default\nwithout: [calibration, preprocessing]\n"
