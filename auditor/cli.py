@@ -29,7 +29,7 @@ from auditor.cli_options import (
 from auditor.cli_ray import On, Patience, Workers, given, on_ray
 from auditor.errors import AuditorError, SpecError
 from auditor.evidence_commands import COMMANDS
-from auditor.opening import FULL
+from auditor.opening import FULL, shown_line
 from auditor.spec.bounds import path_problem
 from auditor.stopping import Done, stop_as_by_hand
 from auditor.store_command import store as shared_store
@@ -144,7 +144,7 @@ def plan(
 
     ray = on_ray(on, workers=workers)
     for line in engine.plan(spec, only=only or (), trust_code=trust_code, on=ray):
-        typer.echo(line)
+        typer.echo(shown_line(line))
 
 
 @app.command()

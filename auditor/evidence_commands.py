@@ -49,6 +49,7 @@ def clauses(
     Example:  auditor clauses audit.yaml
     """
     from auditor.clauses.telling import coverage_lines, table_lines
+    from auditor.opening import shown_line
 
     if spec is None:
         lines = table_lines()
@@ -57,7 +58,7 @@ def clauses(
 
         lines = coverage_lines(clauses_before(spec, trust_code=trust_code))
     for line in lines:
-        typer.echo(line)
+        typer.echo(shown_line(line))
 
 
 def sign(

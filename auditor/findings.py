@@ -17,6 +17,7 @@ from urllib.parse import quote
 from auditor.stats import Draws, Estimate, Interval, Normal, interval
 
 Better = Literal["higher", "lower", "none"]
+Meant = Literal["at_least", "at_most"]
 RowKind = Literal["image", "object", "answer"]
 """What is scored: images, objects that should be found in them, or a model's answers."""
 
@@ -302,7 +303,8 @@ class Finding:
     is shown worse than the rest although not by how much. `compared` counts the measures that the
     limit was tested on together. Of an undecided finding `needed` says what would decide it and
     `could_show` from which value on a sample of this size would have shown an excess (None: from
-    none).
+    none). `meant` is the bound to state in place of one that only good values break, and that
+    nothing but a failure can come of.
     """
 
     id: str
@@ -314,6 +316,7 @@ class Finding:
     compared: int = 1
     needed: Needed | None = None
     could_show: float | None = None
+    meant: Meant | None = None
     gating: Gating | None = None
     clauses: tuple[str, ...] = ()
     waived_by: str | None = None

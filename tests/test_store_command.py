@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import os
@@ -8,6 +9,8 @@ import pytest
 from coloured_rooms import make_world
 
 import auditor
+from auditor.engine.used_files import key_of_record
+from auditor.judging.judged_record import read_record
 
 ONLY = ("performance/overall",)
 
@@ -71,6 +74,15 @@ def test_what_no_kept_record_needs_may_go_and_a_dry_run_removes_nothing(copy, co
     assert {n for n in names(store) - left if not n.startswith("used/")} == set()
     code, out, _ = command("store", "--usage", store)
     assert "are gone" not in out
+
+
+def test_runs_of_other_checks_that_began_in_one_second_keep_notes_of_their_own(copy):
+    record = read_record(copy / "out-first")
+    fewer = dataclasses.replace(record.plan, checks=())
+    other = dataclasses.replace(record, plan=fewer)
+    assert key_of_record(other) != key_of_record(record)
+    auditor.judge_again(copy / "out-first", policy="default", out=copy / "judged")
+    assert key_of_record(read_record(copy / "judged")) == key_of_record(record)
 
 
 def test_age_alone_and_age_with_records(copy, command):

@@ -18,7 +18,6 @@ from auditor.comparing.interval_row import interval_row
 from auditor.contract import (
     Available,
     Check,
-    ClassScores,
     Evidence,
     Need,
     Pass,
@@ -30,7 +29,6 @@ from auditor.contract import (
 from auditor.contract.words import EITHER_WAY, mid_sentence
 from auditor.findings import Axis, Cell, Figure, Measure, Result, Side, Subject, Unmeasured
 from auditor.scoring.comparison import count_units, too_few, worst_first
-from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.presence import OneHot, Presence
 from auditor.scoring.rows import Rows
 from auditor.spec import InputSpec
@@ -73,9 +71,6 @@ class OtherInputs(Predictions):
         return (declared, *tried)
 
 
-_SCORES = ClassScores(sample=SAMPLE, optional=True)
-
-
 @dataclass(frozen=True)
 class Preprocessing(Check):
     """Whether another usual preprocessing, or another order of classes, fits the labels better.
@@ -90,12 +85,13 @@ class Preprocessing(Check):
     outputs to classes that fits the confusion matrix best, found on one half of the images and
     measured on the other), which takes no inference; where a preprocessing explains the answers,
     only orders are measured that are right more often than with it. Units are taken into
-    account. Of boxes the share of objects found stands for accuracy, and of class maps the share
-    of images whose classes overlap with the truth by half on average; orders of classes are not
-    tried on either. A preprocessing that gives every answer of the declared one to the last bit is
-    the same on these images, and is left out. Where no way is right more often than its own answers
-    would be on images drawn at random (Bonferroni over the ways; of boxes and maps: where it is
-    hardly ever right), nothing is measured: then labels and outputs do not belong together.
+    account. Of boxes the share of objects found stands for accuracy, with the class of the box at
+    an object's place; of class maps the share of images whose classes overlap with the truth by
+    half on average, and orders of classes are not tried on them. A preprocessing that gives every
+    answer of the declared one to the last bit is the same on these images, and is left out. Where
+    no way is right more often than its own answers would be on images drawn at random (Bonferroni
+    over the ways; of boxes and maps: where it is hardly ever right), nothing is measured: then
+    labels and outputs do not belong together.
 
     Why it matters
     --------------
@@ -113,7 +109,7 @@ class Preprocessing(Check):
 
     id: ClassVar[str] = "model/preprocessing"
     topic: ClassVar[str] = "whether it is fed as it was trained"
-    needs: ClassVar[tuple[Need, ...]] = (OtherInputs(), _SCORES)
+    needs: ClassVar[tuple[Need, ...]] = (OtherInputs(),)
     sources: ClassVar[tuple[str, ...]] = (
         "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
         "Holm (1979), Scandinavian Journal of Statistics 6(2), 65-70",
@@ -149,7 +145,7 @@ class Preprocessing(Check):
             yield few
             return
         inputs = list(self._inputs(evidence, declared))
-        orders = _all_orders(evidence)
+        orders = _orders(declared, evidence.model.listed_classes, evidence.rng)
         trials = [*inputs, *orders]
         yield _figure(trials, declared)
         own = _trial("input", "as declared", declared, {})
@@ -216,51 +212,56 @@ def _same_answers(one: Rows, other: Rows) -> bool:
     )
 
 
-def _all_orders(evidence: Evidence) -> list[_Trial]:
-    """Orders of classes, where each image is answered by a score for each class."""
-    if not evidence.has(_SCORES):
+def _orders(declared: Rows, listed: Sequence[str], rng: np.random.Generator) -> list[_Trial]:
+    """Orders of classes, where each row is of one class and called one, or none."""
+    if not isinstance(declared.presence, OneHot):
         return []
-    declared = evidence.answers("test", sample=SAMPLE).with_labels()
-    orders = [*_orders(declared, evidence.model.listed_classes)]
-    return [*orders, *_assigned(declared, orders, evidence.rng)]
+    said, classes = declared.presence.answers, declared.presence.classes
+    tried = [
+        _order(order.name, order.meaning, _meant(order.meaning, said), declared)
+        for order in class_orders(classes, listed=listed)
+    ]
+    return [*tried, *_assigned(declared, tried, rng)]
 
 
-def _orders(declared: Outcomes, listed: Sequence[str]) -> Iterator[_Trial]:
-    for order in class_orders(declared.classes, listed=listed):
-        yield _order(order.name, order.meaning, order.meaning[declared.predicted], declared)
+def _meant(meaning: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """The class that each answer stands for; -1 where there is none."""
+    return np.where(said >= 0, meaning[said], -1)
 
 
-def _order(name: str, meaning: np.ndarray, answered: np.ndarray, at: Outcomes) -> _Trial:
-    moved = [f"{at.classes[i]!r} stands for {at.classes[m]!r}"
-             for i, m in enumerate(meaning) if i != m]  # fmt: skip
+def _order(name: str, meaning: np.ndarray, answered: np.ndarray, at: Rows) -> _Trial:
+    assert isinstance(at.presence, OneHot)
+    classes, truth, said = at.presence.classes, at.presence.truth, at.presence.answers
+    moved = [f"{classes[i]!r} stands for {classes[m]!r}" for i, m in enumerate(meaning) if i != m]
     told = ", ".join(moved[:4]) + (f" and {len(moved) - 4} more" if len(moved) > 4 else "")
-    facts = {
-        "classes": [at.classes[i] for i in meaning[:10]],
-        "way": f"classes {name} ({told})",
-    }
-    luck = _frequency(at.labels, answered)
-    return _Trial("classes", name, answered == at.labels, luck, facts, answered)
+    facts = {"classes": [classes[i] for i in meaning[:10]], "way": f"classes {name} ({told})"}
+    # An object that shares its box with another of its class is not found by any order.
+    right = (answered == truth) & (at.right | (said != truth))
+    luck = _frequency(truth, answered) if type(at.presence) is OneHot else 0.0
+    return _Trial("classes", name, right, luck, facts, answered)
 
 
 def _assigned(
-    declared: Outcomes, known: Sequence[_Trial], rng: np.random.Generator
+    declared: Rows, known: Sequence[_Trial], rng: np.random.Generator
 ) -> Iterator[_Trial]:
     """The best assignment of outputs to classes, each half answered by that of the other."""
-    n, classes = len(declared), len(declared.classes)
+    assert isinstance(declared.presence, OneHot)
+    n, at = len(declared), declared.presence
     units = np.arange(n) if declared.units is None else np.asarray(declared.units)
     names, place = np.unique(units, return_inverse=True)
     half = rng.permutation(len(names))[place] % 2 == 0
 
     def fitted(among: np.ndarray) -> np.ndarray:
-        return best_assignment(declared.predicted[among], declared.labels[among], classes)
+        among = among & (at.answers >= 0)
+        return best_assignment(at.answers[among], at.truth[among], len(at.classes))
 
     meaning = fitted(np.ones(n, dtype=bool))
-    whole = meaning[declared.predicted]
-    tried = (declared.predicted, *(k.answered for k in known if k.answered is not None))
+    whole = _meant(meaning, at.answers)
+    tried = (at.answers, *(k.answered for k in known if k.answered is not None))
     if any(np.array_equal(whole, t) for t in tried):
         return
-    answered = np.where(half, fitted(~half)[declared.predicted], fitted(half)[declared.predicted])
-    yield _order("best-assignment", meaning, answered, declared)
+    ways = [_meant(fitted(side), at.answers) for side in (~half, half)]
+    yield _order("best-assignment", meaning, np.where(half, *ways), declared)
 
 
 def _any_better_than_guessing(trials: Sequence[_Trial], at: Rows) -> bool:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from auditor.judging.judged_record import policy_of
-from auditor.judging.policy import Limit, Policy, limits_of
+from auditor.judging.policy import Policy, limits_of
 from auditor.judging.policy_file import PolicyFile
+from auditor.judging.weakened import asked
 from auditor.record import AuditRecord
 from auditor.record.files import record_digest
 from auditor.record.history import EarlierRun, LimitChange, Past
@@ -73,20 +74,6 @@ def attempt_of(
     )
 
 
-def _asked(limit: Limit) -> str:
-    """All that a limit asks, in one line: two limits that differ in anything differ here."""
-    said = limit.model_dump(mode="json", exclude_defaults=True)
-    rest = {k: v for k, v in said.items()
-            if k not in ("id", "why", "clauses", "measure", limit.kind)}  # fmt: skip
-    words = [f"{limit.kind.replace('_', ' ')} {limit.value:g}"]
-    words += [f"{k.replace('_', ' ')} {_plain(v)}" for k, v in sorted(rest.items())]
-    return f"{', '.join(words)} (on {limit.measure})"
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-
-
 def begin(folder: Path, attempt: Attempt) -> Past:
     """Note an attempt in the folder's ledger before it measures anything; what was before it."""
     lines, warnings = _read(folder)
@@ -129,7 +116,7 @@ def begin_judging(
 
 def limits_asked(spec: AuditSpec, policy: Policy) -> dict[str, str]:
     """All limits of an audit by id, each with all that it asks in one line."""
-    return {limit.id: _asked(limit) for limit in limits_of(spec, policy)}
+    return {limit.id: asked(limit) for limit in limits_of(spec, policy)}
 
 
 def end(folder: Path, record: AuditRecord) -> None:

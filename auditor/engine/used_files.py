@@ -35,8 +35,9 @@ def note_used(record: AuditRecord, gathered: Gathered) -> None:
 
 def key_of_record(record: AuditRecord) -> str:
     """The key of a run, the same for its record and for whatever is judged of it again."""
-    come_from = record.provenance
-    return key_of(KIND, come_from.started, dict(come_from.inputs), record.spec.digest)
+    come_from, checks = record.provenance, list(record.plan.checks)
+    # Of two runs that begin in one second the note of the later would stand for both.
+    return key_of(KIND, come_from.started, dict(come_from.inputs), record.spec.digest, checks)
 
 
 def _swept(gathered: Gathered) -> Iterator[Path]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from auditor.contract import Words, check_classes
-from auditor.findings import Better
+from auditor.findings import Better, Meant
 from auditor.judging.policy import Bound, Limit
 from auditor.spec.yaml_source import did_you_mean
 
@@ -25,14 +25,25 @@ _GOOD_SIDE: Mapping[Better, tuple[str, ...]] = {
 """The bounds that only a good value can break, by which values are better."""
 
 
-def is_kept_by_harm(kind: str, better: Better, kinds: Collection[str]) -> bool:
-    """Whether the worst value keeps a bound, and no other limit on its measure would find it.
+def meant_bound(limit: Limit, better: Better, others: Iterable[Limit]) -> Meant | None:
+    """The bound that was meant, where only good values break that of `limit`; None for others.
 
-    `kinds` are those of all limits on the measure. Accuracy lost of at least -5 points is kept
-    however much is lost: at most 5 was meant. Beside that limit, the bound keeps a ratio near 1.
+    Accuracy lost of at least -5 points is kept however much is lost: at most 5 was meant. `others`
+    are the further limits that the same finding meets: beside one that bounds the harm and holds
+    as hard, the bound keeps a ratio near 1 and is meant.
     """
     good = _GOOD_SIDE[better]
-    return kind in good and all(k in good for k in kinds)
+    if limit.kind not in good or any(o.kind not in good and _is_as_hard(o, limit) for o in others):
+        return None
+    return "at_least" if better == "higher" else "at_most"
+
+
+def _is_as_hard(other: Limit, limit: Limit) -> bool:
+    """Whether an excess over `other` has at least the consequences of one over `limit`."""
+    if other.when is not None:
+        return False
+    blocks = other.severity == "blocking" or limit.severity == "advisory"
+    return blocks and (other.requirement is not False or limit.requirement is False)
 
 
 @cache

@@ -19,7 +19,7 @@ from auditor.findings import (
     Verdict,
     finding_id,
 )
-from auditor.judging.bounds import is_kept_by_harm
+from auditor.judging.bounds import meant_bound
 from auditor.judging.needed import MIN_UNITS, could_show, good_side, size, what_would_decide
 from auditor.judging.policy import Exceeds, Gate, Limit, attribute_names
 from auditor.judging.verdicts import limit_verdict, overall
@@ -100,7 +100,7 @@ def judge(
     """
     roles = dict(attributes or {})
     items = list(_items(results))
-    met = [_judge_limit(limit, items, roles, _kinds(limit, limits)) for limit in limits]
+    met = [_judge_limit(limit, items, roles, limits) for limit in limits]
     waived = apply_waivers(_in_order(items, met), waivers=waivers, as_of=as_of)
     by_limit = _by_limit(waived.findings)
     ran = {r.check for r in results}
@@ -122,13 +122,8 @@ def _items(results: Sequence[CheckResults]) -> Iterator[_Item]:
         yield from (_Item(result.check, one) for one in result.measured)
 
 
-def _kinds(limit: Limit, limits: Sequence[Limit]) -> frozenset[str]:
-    """On which sides a policy bounds the measure of one of its limits."""
-    return frozenset(other.kind for other in limits if other.measure == limit.measure)
-
-
 def _judge_limit(
-    limit: Limit, items: Sequence[_Item], roles: Mapping[str, str], kinds: Collection[str]
+    limit: Limit, items: Sequence[_Item], roles: Mapping[str, str], limits: Sequence[Limit]
 ) -> _Met:
     found: dict[int, Finding] = {}
     tested: dict[int, Measure] = {}
@@ -147,9 +142,10 @@ def _judge_limit(
         compared = len(families[measure.subject.split])
         verdict = _verdict(limit, measure, p=adjusted[i])
         finding = replace(_finding(items[i], limit, verdict), compared=compared)
-        if is_kept_by_harm(limit.kind, measure.better, kinds):
+        others = (o for o in limits if o is not limit and _meets(o, items[i], roles))
+        if meant := meant_bound(limit, measure.better, others):
             # It may be broken; that all is well only a bound on the other side can show.
-            finding = replace(finding, verdict=_never_met(verdict))
+            finding = replace(finding, verdict=_never_met(verdict), meant=meant)
         else:
             finding = _detailed(finding, limit, measure, leans=i in leaning)
         found[i] = _gated(finding, measure, limit.when, gates)

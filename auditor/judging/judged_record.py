@@ -79,6 +79,7 @@ def make_record(
         run_warnings=(*warnings, *past.warnings),
         earlier=past.earlier,
         limit_changes=past.limit_changes,
+        weakened=policy.weakened,
     )
     return _judged(measured, spec=spec.spec, policy=policy.policy, as_of=as_of)
 
@@ -92,7 +93,7 @@ def policy_of(record: AuditRecord) -> PolicyFile:
     """The policy that a record was judged by."""
     stated = record.policy
     policy = Policy.model_validate_json(json.dumps(stated.parsed))
-    return PolicyFile(policy, stated.name, stated.text, stated.digest)
+    return PolicyFile(policy, stated.name, stated.text, stated.digest, weakened=record.weakened)
 
 
 def _with_declarations(record: AuditRecord, declarations: Document) -> AuditRecord:
@@ -127,6 +128,7 @@ def rejudge(
         run_warnings=tuple(dict.fromkeys((*record.run_warnings, *past.warnings))),
         earlier=past.earlier,
         limit_changes=past.limit_changes,
+        weakened=policy.weakened,
     )
     return _judged(renewed, spec=spec_of(record), policy=policy.policy, as_of=as_of)
 

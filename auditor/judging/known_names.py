@@ -150,6 +150,32 @@ def _spec_problems(names: KnownNames) -> Iterator[Problem]:
         if name not in shown and not ("=" in name and name.partition("=")[0] in of_objects):
             text = f"there is no attribute, group or class {name!r}.{did_you_mean(name, shown)}"
             yield Problem(("display", name), text)
+    yield from _display_problems("attribute", spec.data.attributes, spec.display)
+    yield from _display_problems("class", names.classes, spec.display)
+    for attribute, groups in names.groups.items():
+        yield from _display_problems(attribute, groups, spec.display)
+
+
+def _display_problems(
+    key: str, known: Iterable[str], display: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Names that readers would take for another of their kind, exchanged with it or one with it."""
+    own = {_read(name): name for name in sorted(known)}
+    said: dict[str, str] = {}
+    for name in own.values():
+        stated = f"{key}={name}" if display.get(f"{key}={name}") else name
+        if stated not in display:
+            continue
+        shown = _read(display[stated])
+        other = own.get(shown, name)
+        other = said.setdefault(shown, name) if other == name else other
+        if other != name:
+            text = f"found {display[stated]!r}, by which readers know {other!r}; give it another."
+            yield Problem(("display", stated), text)
+
+
+def _read(name: str) -> str:
+    return " ".join(name.split()).casefold()
 
 
 def _population_problems(names: KnownNames) -> Iterator[Problem]:

@@ -5,17 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_CAPITALS = str.maketrans(
-    "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧАВЕКМНОРСТУХІЈЅԌԚԜՕՍ", "ABEZHIKMNOPTYXABEKMHOPCTYXIJSGQWOU"
-)
-_LETTERS = {
-    "a": "αаɑ", "b": "βвьƅ", "c": "сϲᴄ", "d": "ԁɗ", "e": "еєε3", "g": "ɡցԍ", "h": "һհн",
-    "i": "іιıɩl1ӏℓ|", "j": "јϳ", "k": "κк", "m": "м", "n": "ոηпи", "o": "οоօσ0ꬽ", "p": "ρр",
-    "q": "ԛզ", "r": "гꭇ", "s": "ѕꜱ5", "t": "τт", "u": "υսʋ", "v": "νѵᴠ", "w": "ωԝաѡ", "x": "χх",
-    "y": "уγү", "z": "ᴢζ",
-}  # fmt: skip
-_LOOK_ALIKES = str.maketrans({other: a for a, others in _LETTERS.items() for other in others})
-
+from auditor.data.look_alikes import CAPITALS, LETTERS
 
 _BLANK = "\u115f\u1160"
 """Letters by their category, and drawn as nothing (fillers; NFKC makes the others of them)."""
@@ -51,8 +41,8 @@ def _words(name: str) -> list[str]:
 
 
 def _skeleton(name: str) -> str:
-    latin = unicodedata.normalize("NFKC", name).translate(_CAPITALS).casefold()
-    plain = unicodedata.normalize("NFKD", latin).translate(_LOOK_ALIKES)
+    latin = unicodedata.normalize("NFKC", name).translate(CAPITALS).casefold()
+    plain = unicodedata.normalize("NFKD", latin).translate(LETTERS)
     return _seen(plain).replace("rn", "m").replace("vv", "w")
 
 

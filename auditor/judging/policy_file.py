@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +11,17 @@ from typing import Any
 from auditor.clauses.table import shipped_clauses
 from auditor.errors import SpecError
 from auditor.judging.bounds import fault_of, floor_fault_of
+from auditor.judging.names import same_name
 from auditor.judging.policy import BOUNDS, Bound, Policy, conditions, limits_of
+from auditor.judging.weakened import weakened
+from auditor.record.history import LimitChange
 from auditor.spec.spec_file import SpecFile, read_text, text_digest
 from auditor.spec.yaml_checked import validate
 from auditor.spec.yaml_source import Problem, Source, did_you_mean, load, problems_error
 
 BUILT_IN = ("default", "strict")
 _BUILT_IN_FOLDER = Path(__file__).parents[1] / "policies"
+_NAME = re.compile(r"[\w .,+/-]{1,60}")
 _RESERVED = ("claim:", "target:", "attribute:")
 
 
@@ -25,7 +30,8 @@ class PolicyFile:
     """A policy with the text that it was read from; `digest` is the SHA-256 of that text.
 
     The text of a policy that extends another is followed by that one's, and `policy` has the
-    limits of both. `files` are those that it was read from, the extended ones last.
+    limits of both. `files` are those that it was read from, the extended ones last. `weakened` says
+    what it asks less of than a policy that it extends; `bases` are those, the nearest first.
     """
 
     policy: Policy
@@ -33,6 +39,8 @@ class PolicyFile:
     text: str
     digest: str
     files: tuple[Path, ...] = field(default=(), compare=False)
+    weakened: tuple[LimitChange, ...] = ()
+    bases: tuple[Policy, ...] = field(default=(), compare=False)
 
 
 def load_policy(name: str, *, folder: Path = Path()) -> PolicyFile:
@@ -68,15 +76,16 @@ def _parse(text: str, *, path: Path, above: tuple[Path, ...]) -> PolicyFile:
     policy = validate(_filled_in(source, base), Policy)
     problems = [
         *_removal_problems(policy, base), *_id_problems(policy, base), *_bound_problems(policy),
-        *_clause_problems(policy),
+        *_clause_problems(policy), *_name_problems(policy, path),
     ]  # fmt: skip
     if problems:
         raise problems_error(source, problems)
-    if base is not None:
-        policy = _extended(policy, base.policy)
-        text = f"{text.rstrip()}\n---\n# {base.name}\n{base.text}"
-    files = (path, *(() if base is None else base.files))
-    return PolicyFile(policy=policy, name=name, text=text, digest=text_digest(text), files=files)
+    if base is None:
+        return PolicyFile(policy, name, text, text_digest(text), (path,))
+    policy, bases = _extended(policy, base.policy), (base.policy, *base.bases)
+    text = f"{text.rstrip()}\n---\n# {base.name}\n{base.text}"
+    less, files = weakened(policy, bases), (path, *base.files)
+    return PolicyFile(policy, name, text, text_digest(text), files, less, bases)
 
 
 def _base(source: Source, folder: Path, *, above: tuple[Path, ...]) -> PolicyFile | None:
@@ -204,6 +213,20 @@ def require_sensible_claims(file: SpecFile, policy: Policy) -> None:
     if problems:
         source = load(file.text, name=file.name)
         raise problems_error(source, dict.fromkeys(problems))
+
+
+def _name_problems(policy: Policy, path: Path) -> Iterator[Problem]:
+    """Names by which readers of a report would take a policy, or its verdict, for another."""
+    for key in ("id", "version"):
+        stated = getattr(policy, key)
+        if not _NAME.fullmatch(stated):
+            text = (
+                f"found {stated!r}; write it in letters, digits, spaces and . , _ + / -, up to 60."
+            )
+            yield Problem((key,), text)
+    if path.parent != _BUILT_IN_FOLDER and any(same_name(policy.id, name) for name in BUILT_IN):
+        text = f"found {policy.id!r}, the id of a built-in policy; give this one an id of its own."
+        yield Problem(("id",), text)
 
 
 def _id_problems(policy: Policy, base: PolicyFile | None) -> Iterator[Problem]:

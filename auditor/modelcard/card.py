@@ -20,7 +20,7 @@ from auditor.record.tables import table_file_name
 from auditor.reports.annex import CANNOT_TEST
 from auditor.reports.drawing.svg import xml_text
 from auditor.reports.ordering import Ordered, ordered
-from auditor.reports.page_one import not_tested
+from auditor.reports.page_one import not_tested, weakened_text
 from auditor.reports.signed_by import SignedBy, signing_words
 from auditor.reports.templates import environment
 from auditor.reports.why import why
@@ -64,7 +64,7 @@ def model_card(record: AuditRecord, *, signed_by: SignedBy | None = None) -> str
         front=front_matter(record, numbers, stated, signed_by),
         signing=signing_words(signed_by),
         policy=record.policy.parsed,
-        why=why(record, order),
+        why=" ".join(filter(None, (why(record, order), weakened_text(record)))),
         altered=ALTERED if record.altered else "",
         verdict=AUDIT_WORDS[record.verdict],
         date=date_text(record.provenance.started),

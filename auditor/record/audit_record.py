@@ -201,7 +201,8 @@ class AuditRecord:
     `altered` says that the file this was read from, or one that it was judged from, did not fit
     its digest: somebody changed it after the audit had written it. `clauses` is None in records of
     versions that shipped none. `earlier` are runs of the same audit before this one, the oldest
-    first; `limit_changes` say how the policy's limits differ from those of the last of them.
+    first; `limit_changes` say how the policy's limits differ from those of the last of them, and
+    `weakened` what it asks less of than a policy that it extends.
     `pictures` are thumbnails beside the record, None where none were asked for.
     """
 
@@ -225,6 +226,7 @@ class AuditRecord:
     clauses: ClauseTable | None = None
     earlier: tuple[EarlierRun, ...] = ()
     limit_changes: tuple[LimitChange, ...] = ()
+    weakened: tuple[LimitChange, ...] = ()
     pictures: PictureSet | None = None
 
     def __repr__(self) -> str:

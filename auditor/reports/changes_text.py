@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from auditor.changes.compare import Changes
+from auditor.opening import shown_line
 from auditor.reports.changes_told import RULE, NumberLine, Told, VerdictLine
 
 
@@ -28,7 +29,7 @@ def text_lines(changes: Changes) -> list[str]:
     lines += _section("Findings that only one audit has", told.one_sided)
     lines += _section("Measured only in the new audit", told.added)
     lines += _section("Measured only in the old audit", told.dropped)
-    return [*lines, "", RULE, ""]
+    return [shown_line(line) for line in (*lines, "", RULE, "")]
 
 
 _MOST_LINES = 12

@@ -69,6 +69,8 @@ def approval_text(record: AuditRecord) -> str:
 
 
 def _lines(record: AuditRecord) -> Iterator[str]:
+    if record.weakened:
+        yield f"What the policy asks less of than one that it extends: {_told(record.weakened)}."
     if record.provenance.previous is not None:
         yield (
             "This record was judged again: its limits were applied when the results were known "

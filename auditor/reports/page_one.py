@@ -75,6 +75,7 @@ class PageOne:
     altered: str
     scope: str
     why: str
+    weakened: str
     headline: tuple[str, ...]
     left_out: tuple[str, ...]
     harms: tuple[Harm, ...]
@@ -103,6 +104,7 @@ def page_one(record: AuditRecord, order: Ordered) -> PageOne:
         altered=ALTERED if record.altered else "",
         scope=_scope(record, order),
         why=shortened(why(record, order), 230),
+        weakened=weakened_text(record),
         headline=headline(order),
         left_out=left_out(order),
         harms=harms(order),
@@ -150,6 +152,21 @@ def _scope(record: AuditRecord, order: Ordered) -> str:
     name = str(record.spec.parsed["model"].get("path") or "the model").rpartition("/")[2]
     parts.append(f"model file {shortened(name, 40)}, SHA-256 {record.model.digest[:ID_LENGTH]}")
     return f"Scope: {'; '.join(parts)}."
+
+
+def weakened_text(record: AuditRecord) -> str:
+    """What the policy asks less of than one that it extends; empty where of nothing."""
+    gone = [change.limit for change in record.weakened if not change.after]
+    other = [change.limit for change in record.weakened if change.after]
+    told = [
+        f"{len(ids):,} {words} ({shortened(listed(ids, most=3), 110)})"
+        for ids, words in ((gone, "left out"), (other, "looser or asked otherwise"))
+        if ids
+    ]
+    if not told:
+        return ""
+    base = shortened(f"“{record.policy.parsed.get('extends')}”", 40)
+    return f"The policy asks less than {base}, which it extends: of its limits {', '.join(told)}."
 
 
 def headline(order: Ordered) -> tuple[str, ...]:

@@ -17,7 +17,6 @@ from auditor.findings import (
     Unmeasured,
     Verdict,
 )
-from auditor.judging.bounds import is_kept_by_harm
 from auditor.judging.floor import Floor, floor_of
 from auditor.judging.needed import MIN_UNITS, counted, size
 from auditor.record.audit_record import NotPlannedCheck
@@ -113,25 +112,12 @@ def judgement(finding: Finding, order: Ordered) -> str:
     if finding.gating is not None:
         return _gate_sentence(finding, order)
     stated = f"The limit is {limit_text(limit, result)}."
-    if meant := _meant(finding, order):
-        better = "more" if meant == "at_least" else "less"
+    if finding.meant and finding.verdict is Verdict.INCONCLUSIVE:
+        better = "more" if finding.meant == "at_least" else "less"
         return f"{stated} The worst value would keep it: of this measure {better} is better."
     if result.unlabelled and finding.verdict is Verdict.INCONCLUSIVE:
         return f"{stated} An estimate without labels meets no limit."
     return f"{stated} {_verdict_sentence(finding, result, limit)}"
-
-
-def _meant(finding: Finding, order: Ordered) -> str:
-    """The bound that was meant in place of one that only good values break; empty for others."""
-    measure, limit = order.measure(finding), order.limit_of(finding)
-    stated = bound_of(limit)
-    if finding.verdict is not Verdict.INCONCLUSIVE or measure is None or stated is None:
-        return ""
-    same = (o for o in order.stated.values() if o.get("measure") == limit.get("measure"))
-    kinds = [found[0] for o in same if (found := bound_of(o))]
-    if not is_kept_by_harm(stated[0], measure.better, kinds):
-        return ""
-    return "at_most" if stated[0] in _LEAST else "at_least"
 
 
 def _verdict_sentence(finding: Finding, measure: Measure, limit: Mapping[str, Any]) -> str:
@@ -245,8 +231,8 @@ def what_would_decide(finding: Finding, order: Ordered) -> str:
     gate = _gate(finding, order) if finding.gating else None
     if isinstance(gate, Unmeasured | NotPlannedCheck):
         return gate.remedy
-    if meant := _meant(finding, order):
-        return f"State in the policy what it must keep: a limit with `{meant}`."
+    if finding.meant:
+        return f"State in the policy what it must keep: a limit with `{finding.meant}`."
     if isinstance(gate, Measure) and gate.subject.split == "deployment":
         return "More labelled images from where it will run would decide whether the limit applies."
     if finding.gating is None and needed is None:

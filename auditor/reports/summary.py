@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from auditor.findings import Finding, LimitResult, Verdict
+from auditor.opening import shown_line
 from auditor.record import AuditRecord
 from auditor.reports.ordering import Ordered, ordered
 from auditor.reports.page_one import headline, left_out
@@ -45,7 +46,8 @@ def summary_lines(record: AuditRecord) -> list[str]:
     altered = [ALTERED] if record.altered else []
     lines += [f"  Warning: {warning}" for warning in (*altered, *record.warnings)]
     lines += [f"  Model: {note}" for note in record.model.notes]
-    return [*lines, ""]
+    # Names are the data's: none may begin a line of its own, or move the cursor.
+    return [shown_line(line) for line in (*lines, "")]
 
 
 def _worst(order: Ordered) -> tuple[Finding, ...]:

@@ -240,10 +240,21 @@ def test_times_of_one_kind_are_no_news(folder, when):
     assert folder.read(columns={"time": "when"})["test"].report.notes == ()
 
 
+@pytest.mark.parametrize("other", ["Day", "d\u0430y", "DAY", "da\u200by"])
+def test_a_group_in_two_spellings_is_refused_and_capitals_tell_units_apart(folder, other):
+    keys = {"columns": {"unit": "room"}, "attributes": {"light": {"role": "condition"}}}
+    folder.rows(room=["a", "A", "b", "B"], light=["day", "day", "dusk", "dawn"])
+    folder.read("test", **keys)
+    folder.rows(room=["a", "A", "b", "B"], light=["day", "dusk", other, "dawn"])
+    said = folder.error("test", **keys)
+    assert "data.test: the group of light " in said
+    assert "looks like 'D" in said or "looks like 'd" in said
+
+
 @pytest.mark.parametrize("there", ["01", "1.0", "1\u200b", "a\u0308"])
 def test_a_name_written_in_two_ways_is_refused(folder, there):
     here = "\xe4" if there.startswith("a") else "1"
-    folder.rows(room=[here, here, "2", "1.1"], light=["day", "day", "dusk", "Day"])
+    folder.rows(room=[here, here, "2", "1.1"], light=["day", "day", "dusk", "dawn"])
     folder.rows(split="train", room=[there, "3", "4", "1.10"], light="day")
     said = folder.error("test", "train", columns={"unit": "room"})
     assert f"data.train: the unit {there!a} looks like {here!a} of the test data" in said

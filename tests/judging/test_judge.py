@@ -187,6 +187,33 @@ def test_a_bound_on_the_good_side_alone_is_met_by_nothing(better, bound, estimat
     assert judged(neither, limits=[limit]).verdict is PASS
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"where": {"split": "test"}},
+        {"where": {"keys": {"building": "new"}}},
+        {"where": {"variant": "int8"}},
+        {"when": {"measure": "shift/accuracy:lost", "above": 0.9}},
+        {"severity": "advisory"},
+        {"required": False},
+    ],
+)
+def test_only_a_limit_on_the_same_finding_that_is_as_hard_bounds_the_other_side(other):
+    stated = {"measure": "bias/subgroup-gap:accuracy", "why": "x"}
+    turned = Limit(id="turned", at_most=0.05, **stated)
+    where = Subject.of(building="old", split="deployment")
+    found = measure(RateDifference(120, 200, 195, 200), scale="difference", subject=where)
+    harm = Limit(id="harm", at_least=-0.9, **stated, **other)
+    judgement = judged(found, limits=[turned, harm])
+    (turned_finding,) = (f for f in judgement.findings if f.limit == "turned")
+    assert (turned_finding.verdict, turned_finding.meant) == (INCONCLUSIVE, "at_least")
+    assert judgement.verdict is INCONCLUSIVE
+    # One of no more consequence needs no harder one beside it.
+    weak = turned.model_copy(update={"severity": "advisory", "required": None})
+    (mild,) = (f for f in judged(found, limits=[weak, harm]).findings if f.limit == "turned")
+    assert (mild.meant is None) == ("severity" in other or "required" in other)
+
+
 def test_a_bound_on_the_good_side_may_be_broken():
     limit = Limit(id="turned", measure="bias/subgroup-gap:accuracy", at_most=0.05, why="x")
     found = measure(RateDifference(195, 200, 120, 200), scale="difference")

@@ -117,6 +117,10 @@ def population(**shares):
     ("changes", "said"),
     [
         ({"display": {"bulding": "house"}}, "class 'bulding'. Did you mean 'building'?"),
+        ({"display": {"old": "new", "new": "old"}}, "'old', by which readers know 'old'"),
+        ({"display": {"building=old": " New"}}, "found ' New', by which readers know 'new'"),
+        ({"display": {"old": "a house", "new": "A house"}}, "by which readers know 'new'"),
+        ({"display": {"sky": "sea"}}, "display.sky: found 'sea', by which readers know 'sea'"),
         ({"display": {"building=odl": "house"}}, "Did you mean 'building=old'?"),
         ({"data": population(odl=0.5, new=0.5)}, "the group 'odl', and 'old' has no share."),
         ({"consequences": {"adverse": ("skyy",)}}, "there is no class 'skyy'. Did you mean 'sky'?"),

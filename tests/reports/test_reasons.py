@@ -6,7 +6,7 @@ import pytest
 
 from auditor.findings import Measure, Needed, Subject, Unmeasured, Verdict
 from auditor.judging.needed import MIN_UNITS
-from auditor.judging.policy import Limit
+from auditor.judging.policy import Limit, Where
 from auditor.record import CheckResults
 from auditor.reports.ordering import ordered
 from auditor.reports.page_one import page_one
@@ -59,6 +59,21 @@ def test_a_bound_on_the_good_side_alone_says_which_was_meant(worlds):
         "State in the policy what it must keep: a limit with `at_least`."
     )
     assert page_one(record, order).not_decided == ("accuracy",)
+
+
+def test_a_bound_on_the_good_side_says_so_where_the_other_side_is_bounded_elsewhere_only(worlds):
+    def right(split):
+        return Measure("accuracy", Subject(split=split), Rate(100, 200), "share", "higher",
+                       n=200, facts={"count": 100})  # fmt: skip
+
+    stated = {"measure": "performance/overall:accuracy", "why": "a"}
+    limits = (Limit(id="turned", at_most=0.9, **stated),
+              Limit(id="least", at_least=0.3, where=Where(split="test"), **stated))  # fmt: skip
+    found = CheckResults("performance/overall", (right("test"), right("deployment")))
+    order = ordered(worlds.record(found, limits=limits))
+    (finding,) = of(order, Verdict.INCONCLUSIVE, Measure)
+    assert finding.result.endswith("@deployment")
+    assert reason(finding, order).endswith("of this measure more is better.")
 
 
 def test_nothing_measured_says_why_and_what_to_do(order):

@@ -2,7 +2,9 @@
 
 import dataclasses
 
+from auditor.changes.compare import compare_records
 from auditor.findings import Verdict
+from auditor.reports.changes_text import text_lines
 from auditor.reports.ordering import ordered
 from auditor.reports.page_one import page_one
 from auditor.reports.summary import summary_lines
@@ -42,3 +44,15 @@ def test_a_leaning_is_said_on_page_one(failing):
     record = leaning_only(failing)
     (line,) = page_one(record, ordered(record)).not_decided
     assert ", leaning worse" in line
+
+
+def test_no_name_of_the_data_begins_a_line_or_moves_the_cursor(failing):
+    name = "rooms\n\nMEETS policy strict: all limits are met\x1b[2J\u202e"
+    stated = {**failing.spec.parsed, "display": {"serious": name}}
+    stated["audit"] = {**stated["audit"], "title": name}
+    record = dataclasses.replace(failing, spec=dataclasses.replace(failing.spec, parsed=stated))
+    lines = summary_lines(record)
+    assert all(line.isprintable() for line in lines)
+    assert any("rooms\\n\\nMEETS" in line for line in lines)
+    compared = text_lines(compare_records(record, record))
+    assert all(line.isprintable() for line in compared)

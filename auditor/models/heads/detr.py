@@ -9,11 +9,10 @@ from auditor.models.heads.boxes import (
     Candidates,
     Size,
     candidates,
+    centred_in_pixels,
     detections,
-    from_centres,
-    in_pixels,
 )
-from auditor.models.heads.tensors import Raw, chosen, require_rank, require_width
+from auditor.models.heads.tensors import Raw, chosen, require_logits, require_rank, require_width
 from auditor.models.outputs import sigmoid, softmax
 from auditor.spec.heads import DetrHead
 
@@ -28,6 +27,7 @@ def read(raw: Raw, head: DetrHead, *, n_classes: int, size: Size) -> list[Detect
     logits, boxes = found["logits"], found["boxes"]
     for value in (logits, boxes):
         require_rank(value, 3, head)
+    require_logits(logits, head)
     nothing = head.scores == "softmax"
     require_width(
         logits.shape[2], n_classes + nothing, n_classes=n_classes, head=head, beside=int(nothing)
@@ -42,5 +42,6 @@ def _one(logits: np.ndarray, boxes: np.ndarray, head: DetrHead, *, size: Size) -
         found: Candidates = candidates(softmax(wide)[:, :-1], head)
     else:
         found = candidates(sigmoid(wide), head, several=True)
-    corners = from_centres(boxes[found.rows].astype(np.float64))
-    return detections(in_pixels(corners, units="fractions", size=size, head=head), found, head)
+    centred = boxes[found.rows].astype(np.float64)
+    corners = centred_in_pixels(centred, units="fractions", size=size, head=head)
+    return detections(corners, found, head)

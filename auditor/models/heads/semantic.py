@@ -24,6 +24,7 @@ def read(raw: Raw, head: SemanticHead, *, n_classes: int, size: Size) -> list[Cl
     if head.values == "classes":
         return [_nearest(each, n_classes, size) for each in _class_numbers(output, head)]
     planes = _planes(output, head, n_classes)
+    _require_level(planes, head)
     return [ClassMap(_best(each, head, size).astype(np.int16)) for each in planes]
 
 
@@ -97,6 +98,17 @@ def _best(planes: np.ndarray, head: SemanticHead, size: Size) -> np.ndarray:
         for at in range(0, size[0], _STRIP)
     ]
     return np.concatenate(strips)
+
+
+def _require_level(planes: np.ndarray, head: SemanticHead) -> None:
+    """Raise ModelError where one score a pixel is a probability, and all are above the level."""
+    shares = planes.shape[1] == 1 and planes.min() >= 0 and planes.max() <= 1
+    if shares and head.level == 0 and ((planes > 0) & (planes < 1)).any():
+        raise ModelError(
+            f"`output: semantic` takes pixels above {head.level:g} for the second class, but all "
+            f"scores lie from {planes.min():.4g} to {planes.max():.4g}, as probabilities do. Set "
+            "`output: {kind: semantic, level: 0.5}`."
+        )
 
 
 def _winner(planes: np.ndarray, head: SemanticHead) -> np.ndarray:

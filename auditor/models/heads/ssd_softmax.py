@@ -37,6 +37,13 @@ def _one(scores: np.ndarray, boxes: np.ndarray, head: SsdSoftmaxHead, *, size: S
             "`output: ssd-softmax` reads probabilities that sum to 1 with their background, but a "
             f"row sums to {parts.sum(axis=1).max():.4g}. Name the head that the model has."
         )
+    usual = parts.mean(axis=0) if len(parts) else np.zeros(parts.shape[1])
+    if usual.max(initial=0) > 0.5 > usual[head.background]:
+        raise ModelError(
+            f"`output: ssd-softmax` takes score {head.background} for the background, but score "
+            f"{usual.argmax()} is that of most boxes. Set `output: {{kind: ssd-softmax, "
+            f"background: {usual.argmax()}}}`."
+        )
     found = candidates(np.delete(parts, head.background, axis=1), head, several=True)
     corners = ordered(boxes[found.rows], head.corners)
     return detections(in_pixels(corners, units=head.units, size=size, head=head), found, head)

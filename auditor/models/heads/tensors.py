@@ -121,6 +121,16 @@ def shares(scores: np.ndarray, head: HeadSpec, *, told: str = "scores") -> np.nd
     return found
 
 
+def require_logits(scores: np.ndarray, head: HeadSpec) -> None:
+    """Raise ModelError where all logits lie from 0 to 1: a sigmoid or softmax made them shares."""
+    if scores.size and 0 <= scores.min() < scores.max() <= 1:
+        raise ModelError(
+            f"`output: {kind_of(head)}` reads logits, but all lie from {scores.min():.4g} to "
+            f"{scores.max():.4g}, as probabilities do. Export the model without its last sigmoid "
+            "or softmax, or name the head that it has."
+        )
+
+
 def classes_from(labels: np.ndarray, *, first: int, n_classes: int, head: HeadSpec) -> np.ndarray:
     """Labels of boxes as classes from 0; raises ModelError for one that `model.classes` lacks."""
     rounded = np.rint(labels).astype(np.int64)

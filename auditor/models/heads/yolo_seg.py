@@ -12,8 +12,8 @@ from auditor.models.heads.boxes import (
     Candidates,
     Size,
     candidates,
+    centred_in_pixels,
     detections,
-    from_centres,
     in_pixels,
 )
 from auditor.models.heads.end_to_end import scored_rows
@@ -60,8 +60,8 @@ def _one(
     k = len(planes)
     found = _scored(rows[:, :-k], head, n_classes=n_classes)
     boxes = rows[found.rows, :4].astype(np.float64)
-    corners = boxes if head.rows == "end-to-end" else from_centres(boxes)
-    corners = in_pixels(corners, units=head.units, size=size, head=head)
+    placed = in_pixels if head.rows == "end-to-end" else centred_in_pixels
+    corners = placed(boxes, units=head.units, size=size, head=head)
     level = math.log(head.mask_level / (1 - head.mask_level))
 
     def patch(row: int, box: np.ndarray) -> Patch:

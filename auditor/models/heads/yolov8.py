@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from auditor.models.answers import Detections
-from auditor.models.heads.boxes import Size, candidates, detections, from_centres, in_pixels
+from auditor.models.heads.boxes import Size, candidates, centred_in_pixels, detections
 from auditor.models.heads.tensors import Raw, only, require_width, shares
 from auditor.models.heads.yolo_rows import box_rows
 from auditor.spec.heads import Yolov8Head
@@ -20,5 +20,6 @@ def read(raw: Raw, head: Yolov8Head, *, n_classes: int, size: Size) -> list[Dete
 
 def _one(rows: np.ndarray, head: Yolov8Head, *, size: Size) -> Detections:
     found = candidates(shares(rows[:, 4:], head), head, several=head.several_classes)
-    boxes = from_centres(rows[found.rows, :4].astype(np.float64))
-    return detections(in_pixels(boxes, units=head.units, size=size, head=head), found, head)
+    boxes = rows[found.rows, :4].astype(np.float64)
+    corners = centred_in_pixels(boxes, units=head.units, size=size, head=head)
+    return detections(corners, found, head)

@@ -46,6 +46,15 @@ def test_one_channel_for_two_classes_is_cut_at_the_declared_level():
     assert found[0, [0, 47, 48, 95]].tolist() == [0, 0, 1, 1]
 
 
+def test_probabilities_of_one_channel_are_not_cut_at_zero():
+    share = np.array([[[[0.4, 0.6]]]], dtype=np.float32)
+    with pytest.raises(ModelError, match=r"level: 0\.5"):
+        decode({"out": share}, specs.SemanticHead(enlarge="nearest"), 2)
+    drawn = np.rint(share)
+    found = decode({"out": drawn}, specs.SemanticHead(enlarge="nearest"), 2).classes
+    assert found[0, [0, 95]].tolist() == [0, 1]
+
+
 def test_classes_as_numbers_at_any_size():
     numbers = np.arange(6, dtype=np.int64).reshape(1, 2, 3)
     head = specs.SemanticHead(values="classes")
