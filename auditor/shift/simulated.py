@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from auditor.data.image_names import ImageNames
 from auditor.data.views import Corrupted
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.rows import Rows

@@ -50,7 +50,9 @@ def test_they_are_sorted_and_numbered_as_strings_are(names):
     assert found.take(found.order()).tolist() == sorted(names)
     rank = {name: place for place, name in enumerate(sorted(set(names)))}
     assert found.codes().tolist() == [rank[name] for name in names]
+    assert found.distinct().tolist() == sorted(set(names))
     back = found.take(np.arange(len(names))[::-1])
+    assert back.distinct().tolist() == sorted(set(names))
     assert back.codes().tolist() == [rank[name] for name in names[::-1]]
 
 
