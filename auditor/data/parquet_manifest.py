@@ -91,8 +91,7 @@ def held_bytes(column: pa.Array) -> pa.Array:
 
 def _held(stored: pq.ParquetFile, name: str, named: str) -> tuple[np.ndarray, pd.Series]:
     """Which rows hold bytes, (n,) bool, and the images' names."""
-    held: list[np.ndarray] = []
-    paths: list[str | None] = []
+    held, names = [np.zeros(0, dtype=bool)], [pa.array([], pa.large_string())]
     written = 0
     for at in range(stored.num_row_groups):
         size = 0
@@ -105,9 +104,9 @@ def _held(stored: pq.ParquetFile, name: str, named: str) -> tuple[np.ndarray, pd
             stated = _stated_paths(column)
             written += 0 if stated is None else pc.sum(_lengths(stated)).as_py() or 0
             _refuse_text(written, named)
-            paths += [None] * len(column) if stated is None else stated.to_pylist()
-    mask = np.concatenate(held) if held else np.zeros(0, dtype=bool)
-    return mask, _names(mask, paths)
+            names.append(_plain_names(stated, held[-1]))
+    mask = np.concatenate(held)
+    return mask, _names(mask, pa.chunked_array(names))
 
 
 def _stated_paths(column: pa.Array) -> pa.Array | None:
@@ -126,12 +125,21 @@ def _lengths(values: pa.Array) -> pa.Array:
     return pc.fill_null(pc.cast(found, pa.int64()), 0)
 
 
-def _names(held: np.ndarray, paths: list[str | None]) -> pd.Series:
+def _plain_names(stated: pa.Array | None, held: np.ndarray) -> pa.Array:
+    """Names of some images as text, null where none is stated; those of `held` ones are plain."""
+    if stated is None:
+        return pa.nulls(len(held), pa.large_string())
+    told = zip(stated.to_pylist(), held.tolist(), strict=True)
+    return pa.array([_plain(path) if holds else path for path, holds in told], pa.large_string())
+
+
+def _names(held: np.ndarray, plain: pa.ChunkedArray) -> pd.Series:
     """The stated paths where they tell the held images apart, else ``row-N``."""
-    plain = [_plain(path) if holds else path for holds, path in zip(held, paths, strict=True)]
-    stated = [name for holds, name in zip(held, plain, strict=True) if holds]
-    if not all(stated) or len(set(stated)) < len(stated):
-        plain = [f"row-{i + 1}" if holds else plain[i] for i, holds in enumerate(held)]
+    stated = plain.filter(pa.array(held))
+    known = pc.count_distinct(stated, mode="only_valid").as_py()
+    if known < len(stated) or pc.any(pc.equal(stated, "")).as_py():
+        rows = pa.array([f"row-{i + 1}" for i in range(len(held))], pa.large_string())
+        plain = pc.if_else(pa.array(held), rows, plain)
     return pd.Series(plain, dtype="str")
 
 

@@ -296,14 +296,16 @@ def _below(split: str, rows: Rows, name: str, *, row: int) -> str:
 
 def _find(split: str, rows: Rows, ids: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Which images are there, (n,) bool; completes `ids` by the files' own names."""
-    parts = [(name.rpartition("/")[0], name.rpartition("/")[2]) for name in ids]
-    files = rows.images.files(ids[~inside].tolist())
-    found = (name in files.get(parent, ()) for parent, name in parts)
-    there: np.ndarray = np.fromiter(found, dtype=bool, count=len(ids)) | inside
+    there, outside = inside.copy(), np.flatnonzero(~inside)
+    files = rows.images.files(ids[outside].tolist())
+    for i in outside:
+        parent, _, name = ids[i].rpartition("/")
+        there[i] = name in files.get(parent, ())
     absent = [i for i in np.flatnonzero(~there) if ids[i]]
-    alike = {parent: _alike(files[parent]) for parent in {parts[i][0] for i in absent}}
+    parents = {ids[i].rpartition("/")[0] for i in absent}
+    alike = {parent: _alike(files[parent]) for parent in parents}
     for i in absent:
-        parent, name = parts[i]
+        parent, _, name = ids[i].rpartition("/")
         fitting = alike[parent].get(_folded(name), [])
         if len(fitting) > 1:
             raise AmbiguousNameError(
