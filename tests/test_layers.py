@@ -10,7 +10,7 @@ import auditor
 PACKAGE = Path(auditor.__file__).parent
 LAYERS = (
     ("errors",),
-    ("opening", "containment", "remote"),
+    ("freed_memory", "opening", "containment", "remote"),
     ("stats",),
     ("findings", "spec"),
     ("record", "data"),

@@ -214,12 +214,13 @@ def _coded(frame: pd.DataFrame) -> pd.DataFrame:
     text = [name for name in told if not isinstance(frame[name].dtype, pd.CategoricalDtype)]
     indices = [name for name in columns if name in _INDICES or name.startswith("rating:")]
     wide = [name for name in indices if frame[name].dtype == np.int64]
-    found: dict[str, Any] = {name: _in_codes(frame[name]) for name in text}
+    found: dict[str, Any] = {name: in_codes(frame[name]) for name in text}
     found |= {name: compact(frame[name].to_numpy()) for name in wide}
     return frame.assign(**found) if found else frame
 
 
-def _in_codes(column: pd.Series) -> pd.Series:
+def in_codes(column: pd.Series) -> pd.Series:
+    """Names, "" where missing, as codes (pandas' ``category``): each different one held once."""
     codes, seen = pd.factorize(column.fillna(MISSING_GROUP))
     held = pd.Categorical.from_codes(codes, pd.Index(seen, dtype=object))
     return pd.Series(held, index=column.index)

@@ -57,6 +57,21 @@ class ImageNames(Collection[str]):
         found: np.ndarray = place[wanted._positions()].astype(np.int64)
         return found
 
+    def blank(self) -> np.ndarray:
+        """Which names are empty, (n,) bool."""
+        found: np.ndarray = pc.equal(pc.binary_length(self._meant()), 0).to_numpy(
+            zero_copy_only=False
+        )
+        return found
+
+    def first_places(self) -> np.ndarray:
+        """The position of the first of the names that are equal to each, (n,) int64."""
+        number = self._numbered()[0]
+        first = np.full(len(self), len(self), dtype=np.int64)
+        np.minimum.at(first, number, np.arange(len(self)))
+        found: np.ndarray = first[number]
+        return found
+
     def order(self) -> np.ndarray:
         """The positions of the names in the order of their letters, (n,) int64."""
         # Bytes of UTF-8 are in the order of the letters that they stand for.
@@ -70,10 +85,10 @@ class ImageNames(Collection[str]):
 
     def codes(self) -> np.ndarray:
         """An integer for each name, (n,) int64 without gaps, rising with the names."""
-        found = self._meant().dictionary_encode()
-        rank = np.empty(len(found.dictionary), dtype=np.int64)
-        rank[pc.sort_indices(found.dictionary).to_numpy()] = np.arange(len(rank))
-        codes: np.ndarray = rank[found.indices.to_numpy()]
+        number, seen = self._numbered()
+        rank = np.empty(len(seen), dtype=np.int64)
+        rank[pc.sort_indices(seen).to_numpy()] = np.arange(len(rank))
+        codes: np.ndarray = rank[number]
         return codes
 
     def digest(self) -> str:
@@ -96,6 +111,11 @@ class ImageNames(Collection[str]):
     def astype(self, kind: Any) -> np.ndarray:
         """As an array of that kind."""
         return np.asarray(self).astype(kind)
+
+    def _numbered(self) -> tuple[np.ndarray, pa.Array]:
+        """A number for each name, (n,), and the name of each number."""
+        found = self._meant().dictionary_encode()
+        return found.indices.to_numpy(), found.dictionary
 
     def _meant(self) -> pa.Array:
         """The texts of these names alone."""

@@ -12,6 +12,7 @@ import pandas as pd
 from auditor.data.class_labels import NO_LABEL, UNKNOWN_LABEL
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import RowCounts
+from auditor.data.image_names import ImageNames
 from auditor.data.rows import Rows
 from auditor.errors import DataError
 from auditor.record import SetApart
@@ -31,16 +32,14 @@ NOT_LOST = frozenset({ELSEWHERE, "repeated_row", "duplicate", "in_test"})
 
 
 def row_reasons(
-    ids: np.ndarray, there: np.ndarray, labels: np.ndarray, unplaced: np.ndarray
+    ids: ImageNames, there: np.ndarray, labels: np.ndarray, unplaced: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Masks (n,) of the rows left out, by `ROW_REASONS`; a row is in one of them at most."""
-    images = pd.Series(labels).groupby(ids, sort=False)
+    first = ids.first_places()
+    repeated = first < np.arange(len(ids))
     # A repeated image with two labels has no label that could be trusted.
-    agreed = (images.transform("min") == images.transform("max")).to_numpy(dtype=bool)
-    holds = (
-        unplaced, ids == "", ~there, labels == UNKNOWN_LABEL, ~agreed,
-        pd.Series(ids).duplicated().to_numpy(dtype=bool),
-    )  # fmt: skip
+    disputed = np.isin(first, first[labels != labels[first]])
+    holds = (unplaced, ids.blank(), ~there, labels == UNKNOWN_LABEL, disputed, repeated)
     taken = np.zeros(len(ids), dtype=bool)
     found = {}
     for reason, mask in zip(ROW_REASONS, holds, strict=True):
@@ -50,7 +49,7 @@ def row_reasons(
 
 
 def counted(
-    masks: Mapping[str, np.ndarray], *, ids: np.ndarray, text: pd.Series | None,
+    masks: Mapping[str, np.ndarray], *, ids: ImageNames, text: pd.Series | None,
     labels: np.ndarray, classes: tuple[str, ...], required: bool,
 ) -> RowCounts:  # fmt: skip
     """What there is under the masks of `row_reasons`; `text` are the labels as written.

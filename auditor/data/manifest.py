@@ -25,14 +25,16 @@ from auditor.data.class_labels import (
     with_names,
 )
 from auditor.data.class_labels import expectations as label_expectations
-from auditor.data.dataset import Dataset
+from auditor.data.dataset import Dataset, in_codes
 from auditor.data.expectations import Expectation, ManifestReport, report_of, validate
 from auditor.data.left_out import counted, in_no_split, no_known_label, row_reasons
 from auditor.data.rows import Located, Rows, locate, missing_column, read_rows
 from auditor.data.times import read_times, zone_note
 from auditor.data.written_alike import require_written_alike
 from auditor.errors import DataError
+from auditor.freed_memory import return_freed_memory
 from auditor.spec import AttributeSpec, ColumnsSpec, DataSpec
+from auditor.stats.codes import compact
 
 Edges = Mapping[str, GroupEdges]
 """Inner edges of quantile groups, or names of the largest groups, by attribute."""
@@ -58,6 +60,8 @@ def read_datasets(
     """Read every split, test first: quantile groups are cut at the test images' quantiles."""
     read: dict[str, ReadDataset] = {}
     for split in data.splits:
+        # Manifests as text, which nothing needs any more, are most of what was read.
+        return_freed_memory()
         edges = read["test"].edges if "test" in read else None
         read[split] = read_dataset(split, data, folder=folder, classes=classes, edges=edges)
     require_written_alike(found.dataset for found in read.values())
@@ -94,6 +98,7 @@ def read_dataset(
     assert spec is not None
     columns = split_columns(data, split)
     rows = read_rows(split, spec, folder=folder, columns=columns)
+    return_freed_memory()
     rows, columns = one_label_column(split, rows, columns)
     attributes = {spec.column or name for name, spec in data.attributes.items()}
     rows = with_names(rows, columns, attributes=attributes, classes=classes)
@@ -110,6 +115,7 @@ def read_dataset(
         ),
         notes=_notes(rows, plan, typed),
     )  # fmt: skip
+    return_freed_memory()
     dataset = _dataset(split, rows, plan, typed, classes)
     if split == "test" and plan.label is not None and not (dataset.labels >= 0).any():
         raise no_known_label(rows, plan.label, classes)
@@ -299,9 +305,9 @@ _FILE, _ID, _KNOWN, _TIME, _PLACED = "__file__", "__id__", "__known__", "__time_
 
 def _checked_frame(rows: Rows, plan: _ReadingPlan, typed: _Typed) -> pd.DataFrame:
     computed = {
-        _FILE: typed.located.there | (typed.located.ids == ""),
+        _FILE: typed.located.there | typed.located.ids.blank(),
         # One file may be spelled in several ways.
-        _ID: pd.Series(typed.located.ids, dtype="str").replace("", None).to_numpy(),
+        _ID: np.where(typed.located.ids.blank(), np.nan, typed.located.ids.first_places()),
         _KNOWN: typed.labels != UNKNOWN_LABEL,
         _PLACED: ~rows.unplaced,
     }
@@ -361,17 +367,19 @@ def _value_rule(spec: AttributeSpec) -> str:
 def _dataset(
     split: str, rows: Rows, plan: _ReadingPlan, typed: _Typed, classes: tuple[str, ...]
 ) -> Dataset:
-    ids = typed.located.ids
     frame = pd.DataFrame(
         {
-            "label": np.maximum(typed.labels, NO_LABEL),
-            "unit": rows.text(plan.optional.get("unit")),
-            "annotator": rows.text(plan.optional.get("annotator")),
+            "label": compact(np.maximum(typed.labels, NO_LABEL)),
+            "unit": in_codes(rows.text(plan.optional.get("unit"))),
+            "annotator": in_codes(rows.text(plan.optional.get("annotator"))),
             "time": typed.times
             if typed.times is not None
-            else pd.Series(pd.NaT, index=range(len(ids)), dtype="datetime64[ns]"),
-            **{name: np.maximum(found, NO_LABEL) for name, found in typed.second.items()},
-            **{f"attribute:{name}": g.groups for name, g in typed.groups.items()},
+            else pd.Series(pd.NaT, index=range(len(rows)), dtype="datetime64[ns]"),
+            **{name: compact(np.maximum(found, NO_LABEL)) for name, found in typed.second.items()},
+            **{
+                f"attribute:{name}": in_codes(pd.Series(g.groups))
+                for name, g in typed.groups.items()
+            },
         }
     )
     if "annotation" in plan.optional:
@@ -387,7 +395,7 @@ def _dataset(
         has_units="unit" in plan.optional,
         annotators=tuple(name.partition(":")[2] for name in plan.second if name != GOLD),
         has_gold=gold is not None and bool((gold[good] >= 0).any()),
-        image_ids=typed.located.names,
+        image_ids=typed.located.ids,
         paths=typed.located.paths,
     )
     return whole.take(good)

@@ -219,13 +219,11 @@ def _rows_of_manifest(split: str, manifest: str, place: str) -> ManifestTable:
 @dataclass(frozen=True)
 class Located:
     """Image names as ids (posix, below the image folder; "" where missing), whether the image
-    is there, the ids again as they are held, and the path that each is read by (see
-    `auditor.data.image_files`), (n,) each.
+    is there, and the path that each is read by (see `auditor.data.image_files`), (n,) each.
     """
 
-    ids: np.ndarray
+    ids: ImageNames
     there: np.ndarray
-    names: ImageNames
     paths: ImagePaths
 
 
@@ -252,7 +250,7 @@ def locate(split: str, rows: Rows, *, column: str) -> Located:
         for within, name in zip(inside.tolist(), ids, strict=True)
     )
     names = ImageNames.of(ids)
-    return Located(ids, there, names, ImagePaths.of(paths, names=names))
+    return Located(names, there, ImagePaths.of(paths, names=names))
 
 
 def _of_column(place: tuple[str, int], column: str) -> tuple[str, str, int]:

@@ -26,7 +26,6 @@ from auditor.data.pooling import pool_small_groups
 from auditor.data.soundness import Soundness, assess
 from auditor.data.thumbnails import HeldThumbnails
 from auditor.engine.evidence import Gathered
-from auditor.engine.freed_memory import return_freed_memory
 from auditor.engine.plan import Plan, make_plan
 from auditor.engine.runner import Report, Runner
 from auditor.engine.sampling import nested_order
@@ -34,6 +33,7 @@ from auditor.engine.store import Store, key_of
 from auditor.engine.sweep import SweptSplit, sweep_split
 from auditor.engine.variants import decoded_frames, make_variants
 from auditor.errors import DataError
+from auditor.freed_memory import return_freed_memory
 from auditor.models.bench_file import read_bench
 from auditor.models.contained import ContainedPredictor
 from auditor.models.load import load_model, model_classes
@@ -66,7 +66,6 @@ def load(spec: AuditSpec, *, only: Sequence[str] = (), trust_code: bool = False)
     read = _read(spec, classes)
     datasets = {split: found.dataset for split, found in read.items()}
     reports = {split: found.report for split, found in read.items()}
-    # Manifests as text, which nothing needs any more, are most of what was read.
     del read
     return_freed_memory()
     predictor = load_model(spec, classes=classes, trust_code=trust_code)

@@ -9,9 +9,9 @@ from typing import Any
 
 from auditor.contract import Check, NotMeasurableError
 from auditor.engine.evidence import CheckEvidence, Gathered
-from auditor.engine.freed_memory import return_freed_memory
 from auditor.engine.linear_algebra import one_blas_thread
 from auditor.findings import Figure, Measure, Result, Subject, Table, Unmeasured
+from auditor.freed_memory import return_freed_memory
 from auditor.record import CheckResults, keep_table
 from auditor.record.codec import encode
 from auditor.record.tables import table_digest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 
 
@@ -12,6 +13,8 @@ def return_freed_memory() -> None:
     They keep it for later: of a stage that took a gigabyte the next would begin with one. Does
     nothing where the C library cannot.
     """
+    # Frames and what is made of them often hold each other.
+    gc.collect()
     if "pyarrow" in sys.modules:
         import pyarrow as pa
 
