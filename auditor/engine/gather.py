@@ -20,6 +20,7 @@ from auditor.data.copies import LIKENESS_VERSION, Likeness
 from auditor.data.dataset import Dataset
 from auditor.data.dicom import require_pydicom
 from auditor.data.expectations import ManifestReport
+from auditor.data.held_rows import let_go
 from auditor.data.manifest import ReadDataset, read_datasets
 from auditor.data.near_duplicates import KIND_NAMES, NEAR
 from auditor.data.pooling import pool_small_groups
@@ -156,6 +157,8 @@ def _assessed(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store) 
             known=known,
             thumbnails=HeldThumbnails.written(parts, file),
         )
+    for split in swept.values():
+        let_go(split.digests.held)
     if known.keys() != held.keys():
         with store.writing(path) as temporary:
             # Of images without noise a comparison holds NaN, which Python's JSON can.
