@@ -145,7 +145,7 @@ def test_of_one_limit_the_finding_about_people_has_pictures_first(private):
 
 class _Images:
     def __init__(self, measure):
-        self.image_ids = measure.examples
+        self.image_ids = ImageNames.of(measure.examples)
 
 
 def test_what_is_not_worst_first_is_called_examples(private):

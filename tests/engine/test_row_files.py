@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from auditor.contract import Pass
+from auditor.data.image_digests import ImageDigests
 from auditor.engine.row_files import read_rows, write_rows
 from auditor.engine.store import Store
 from auditor.record import DatasetSummary
 from auditor.scoring.presence import OneHot, Placed, Several
 from auditor.scoring.rows import Amount, Rows
 
+DIGESTS = [64 * digit for digit in "abcd"]
 ONE_HOT = OneHot(("a", "b"), np.array([0, 1, 0, -1]), np.array([0, 0, 1, 1]))
 PLACED = Placed(("a", "b"), np.array([0, 1, 0, 1]), np.array([0, -1, 1, 1]))
 SEVERAL = Several(
@@ -47,7 +49,7 @@ def record_of(worlds):
 
 def kept(worlds, tmp_path, rows, *, wanted=None, part="sound"):
     record = record_of(worlds)
-    digests = tuple(f"digest-{i}" for i in range(4))
+    digests = ImageDigests.of(DIGESTS, none="")
     gathered = SimpleNamespace(
         store=Store(tmp_path / "store"),
         scored={(wanted or Pass("test"), part, rows.of): rows},
@@ -76,7 +78,7 @@ def test_what_is_kept_is_read_again(worlds, tmp_path, presence, of):
     assert again.amounts["cost"].values.tolist() == [0.5, 1, 2, 3]
     assert again.amounts["cost"].span == (0.0, np.inf)
     assert again.flags["odd"].tolist() == [False, True, False, False]
-    assert found["test", of].digests.tolist() == [f"digest-{i}" for i in range(4)]
+    assert found["test", of].digests.tolist() == DIGESTS
     assert (again.headline, again.of) == (rows.headline, of)
 
 
@@ -94,7 +96,7 @@ def test_groups_of_special_categories_are_not_kept(worlds, tmp_path):
 def test_rows_of_unknown_truth_are_left_out(worlds, tmp_path):
     known = np.array([True, False, True, True])
     _, found = kept(worlds, tmp_path, rows_of(worlds, ONE_HOT, known=known))
-    assert found["test", "image"].digests.tolist() == ["digest-0", "digest-2", "digest-3"]
+    assert found["test", "image"].digests.tolist() == [DIGESTS[0], *DIGESTS[2:]]
 
 
 @pytest.mark.parametrize(

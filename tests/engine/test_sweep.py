@@ -111,7 +111,7 @@ def test_each_image_gets_its_answer_and_broken_ones_none(rooms, worlds, tmp_path
     assert np.isnan(probabilities[~readable]).all()
     wanted = np.array([brightness(i) / 255 for i in range(300)], dtype=np.float32)
     np.testing.assert_allclose(probabilities[readable, 1], wanted[readable], atol=1e-6)
-    assert result.scan()["image_id"].tolist() == rooms.image_ids.tolist()
+    assert result.image_ids.tolist() == rooms.image_ids.tolist()
 
 
 def test_thumbnails_are_read_where_they_are_asked_for(rooms, worlds, tmp_path):
