@@ -34,7 +34,7 @@ from auditor.engine.store import Store, key_of
 from auditor.engine.sweep import SweptSplit, sweep_split
 from auditor.engine.variants import decoded_frames, make_variants
 from auditor.errors import DataError
-from auditor.freed_memory import return_freed_memory
+from auditor.freed_memory import hold_large_apart, return_freed_memory
 from auditor.models.bench_file import read_bench
 from auditor.models.contained import ContainedPredictor
 from auditor.models.load import load_model, model_classes
@@ -59,6 +59,7 @@ class Loaded:
 
 def load(spec: AuditSpec, *, only: Sequence[str] = (), trust_code: bool = False) -> Loaded:
     """Read manifests, load the model, plan. Raises AuditorError for whatever does not fit."""
+    hold_large_apart()
     if spec.data.dicom is not None:
         require_pydicom()
     # A result of the target that is refused is told before any work.
@@ -114,6 +115,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report, runner: Runner) -> G
         for split in datasets
         if any(p.split == split for p in late)
     ]  # fmt: skip
+    return_freed_memory()
     pooled = pool_small_groups(
         datasets,
         sound={split: soundness.keep(split) for split in datasets},
