@@ -6,7 +6,6 @@ import ctypes
 import gc
 import sys
 
-
 _M_MMAP_THRESHOLD = -3
 _LARGE = 1 << 20
 """Bytes from which what is freed goes back to the system at once: an array of many images."""
@@ -25,14 +24,15 @@ def hold_large_apart() -> None:
             mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
-def return_freed_memory() -> None:
+def return_freed_memory(*, with_cycles: bool = False) -> None:
     """Have allocators hand back what nothing in this process uses any more.
 
-    They keep it for later: of a stage that took a gigabyte the next would begin with one. Does
-    nothing where the C library cannot.
+    They keep it for later: of a stage that took a gigabyte the next would begin with one. What
+    is held only by each other, as frames and what is made of them, goes `with_cycles`, which
+    takes .3 s where all libraries are loaded. Does nothing where the C library cannot.
     """
-    # Frames and what is made of them often hold each other.
-    gc.collect()
+    if with_cycles:
+        gc.collect()
     if "pyarrow" in sys.modules:
         import pyarrow as pa
 

@@ -69,7 +69,7 @@ def load(spec: AuditSpec, *, only: Sequence[str] = (), trust_code: bool = False)
     datasets = {split: found.dataset for split, found in read.items()}
     reports = {split: found.report for split, found in read.items()}
     del read
-    return_freed_memory()
+    return_freed_memory(with_cycles=True)
     predictor = load_model(spec, classes=classes, trust_code=trust_code)
     available = Available(spec=spec, model=predictor.facts, datasets=datasets)
     return Loaded(
@@ -103,7 +103,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report, runner: Runner) -> G
         _stop_if_unusable(datasets[split], scan, loaded.spec)
     return_freed_memory()
     soundness = _assessed(loaded, first, store=store)
-    return_freed_memory()
+    return_freed_memory(with_cycles=True)
     _stop_if_too_few_left(soundness, loaded.spec)
     variants = make_variants(
         loaded.available, loaded.plan.variants, given=loaded.predictor, swept=first, store=store
@@ -115,7 +115,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report, runner: Runner) -> G
         for split in datasets
         if any(p.split == split for p in late)
     ]  # fmt: skip
-    return_freed_memory()
+    return_freed_memory(with_cycles=True)
     pooled = pool_small_groups(
         datasets,
         sound={split: soundness.keep(split) for split in datasets},

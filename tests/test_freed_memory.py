@@ -1,0 +1,53 @@
+"""What is freed goes back to the system: at once where it is large, else when that is asked for."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from auditor.freed_memory import hold_large_apart, return_freed_memory
+
+SCRIPT = """
+import os
+import numpy as np
+from auditor.freed_memory import hold_large_apart, return_freed_memory
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
+
+if {apart}:
+    hold_large_apart()
+# The size from which arrays are held apart would rise to that of the one that is freed here.
+np.ones(500_000)
+start, held, kept = resident(), [], []
+for _ in range(40):
+    held.append(np.ones(500_000))
+    kept.append(np.ones(5_000))
+held.clear()
+if {returned}:
+    return_freed_memory()
+print(resident() - start)
+"""
+
+
+def grown(**how):
+    ran = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(**how)], capture_output=True, text=True, check=True
+    )
+    return float(ran.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps freed arrays")
+def test_large_arrays_among_others_are_given_back_once_they_are_freed():
+    assert grown(apart=False, returned=False) > 100
+    assert grown(apart=True, returned=False) < 30
+    assert grown(apart=False, returned=True) < 30
+
+
+def test_elsewhere_nothing_is_done(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr("ctypes.CDLL", None)
+    hold_large_apart()
+    return_freed_memory()
