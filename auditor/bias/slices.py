@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 
 from auditor.bias.confirming_half import ALPHA, ConfirmingHalf
-from auditor.bias.slice_features import Looked, described, seen_by_model
+from auditor.bias.slice_features import Described, Looked, described, seen_by_model
 from auditor.bias.slice_rows import ScoredRows
 from auditor.bias.slice_search import Candidate, Errors, candidates
 from auditor.bias.slice_tables import MOST_TRAITS, slice_forest, slice_table, strongest
@@ -186,10 +186,7 @@ class Slices(Check):
             yield _too_few(found, unit, of)
             return
         half = first_half(len(known), unit=unit, stratum=known.alike[0], rng=rng)
-        # As given, for a scan of the clean subset alone would be made anew.
-        everything = evidence.dataset("test", part="as-given")
-        places = everything.image_ids.places_of(known.image_ids)
-        told = described(known, evidence.scan("test", part="as-given"), places)
+        told = _told(evidence, known)
         seen = None
         if isinstance(known, Outcomes) and evidence.has(_EMBEDDING):
             embedding = evidence.embedding("test")
@@ -225,6 +222,13 @@ class Slices(Check):
         if measures:
             yield slice_table(measures, n=len(other.looked))
             yield slice_forest(measures)
+
+
+def _told(evidence: Evidence, known: Looked) -> Described:
+    # As given, for a scan of the clean subset alone would be made anew.
+    everything = evidence.dataset("test", part="as-given")
+    places = everything.image_ids.places_of(known.image_ids)
+    return described(known, evidence.scan("test", part="as-given"), places)
 
 
 def _looked(evidence: Evidence, of: RowKind) -> tuple[Looked, np.ndarray]:

@@ -93,6 +93,11 @@ class ManifestReport:
         return int(self.failing["row"].nunique())
 
     @property
+    def first_failing(self) -> str:
+        """What the first expectation that failed says."""
+        return next((r.sentence for r in self.results if not r.success), "none found")
+
+    @property
     def n_set_apart(self) -> int:
         return int(self.failing.loc[self.failing["set_apart"].astype(bool), "row"].nunique())
 

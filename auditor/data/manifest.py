@@ -123,7 +123,7 @@ def read_dataset(
         require_known(rows, plan.second, typed.second, classes=classes)
     if not len(dataset):
         raise DataError(f"data.{split}: no row of {rows.source!r} can be used; the first failing: "
-                        f"{_first_sentence(report)}")  # fmt: skip
+                        f"{report.first_failing}")  # fmt: skip
     edges = {name: grouped.edges for name, grouped in typed.groups.items() if grouped.edges}
     return ReadDataset(dataset, report, edges, rows.manifest, rows.elsewhere)
 
@@ -385,7 +385,7 @@ def _dataset(
     if "annotation" in plan.optional:
         frame["annotation"] = rows.text(plan.optional["annotation"])
     good, gold = typed.good, frame.get(GOLD)
-    whole = Dataset(
+    return Dataset(
         split=split,
         frame=frame,
         classes=classes,
@@ -397,9 +397,4 @@ def _dataset(
         has_gold=gold is not None and bool((gold[good] >= 0).any()),
         image_ids=typed.located.ids,
         paths=typed.located.paths,
-    )
-    return whole.take(good)
-
-
-def _first_sentence(report: ManifestReport) -> str:
-    return next((r.sentence for r in report.results if not r.success), "none found")
+    ).take(good)

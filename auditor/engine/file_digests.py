@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from auditor.data.dataset import Dataset
@@ -19,12 +20,13 @@ def former_digests(dataset: Dataset, store: Store) -> ImageDigests:
 
 
 def kept_digests(
-    digests: ImageDigests, dataset: Dataset, store: Store, *, former: ImageDigests
+    parts: Sequence[ImageDigests], dataset: Dataset, store: Store, *, former: ImageDigests
 ) -> ImageDigests:
-    """The same `digests`, for the next run to find; read from their file when they are asked for.
+    """Digests of a split, from those of its shards, kept for the next run to find.
 
-    `former` are those that the last run had.
+    They are read from their file when they are asked for. `former` are those of the last run.
     """
+    digests = ImageDigests.joined(parts, none=UNREADABLE)
     path = _file_of(dataset, store)
     if digests != former:
         store.write_array(path, digests.held)

@@ -18,7 +18,6 @@ from auditor.data.annotations import ImageHeader
 from auditor.data.dataset import Dataset
 from auditor.data.donors import donor_rows
 from auditor.data.image_digests import ImageDigests
-from auditor.data.image_files import UNREADABLE
 from auditor.data.image_names import ImageNames
 from auditor.engine.answer_files import answered
 from auditor.engine.file_digests import former_digests, kept_digests
@@ -166,8 +165,7 @@ def sweep_split(
                      earlier=earlier, report=report, stage=f"{stage} {dataset.split}")  # fmt: skip
     whole = [f for f, shard in zip(files, shards, strict=True) if not shard.sparse]
     if earlier is None:
-        found = ImageDigests.joined([f.digests for f in whole], none=UNREADABLE)
-        digests = kept_digests(found, dataset, store, former=former)
+        digests = kept_digests([f.digests for f in whole], dataset, store, former=former)
     else:
         digests = earlier.digests
     return SweptSplit(
