@@ -157,9 +157,10 @@ def test_judging_on_the_half_that_found_would_alarm_nearly_always(worlds):
         evidence = world(worlds, seed=seed)
         outcomes = evidence.answers()
         everyone = np.ones(len(outcomes), dtype=bool)
+        told = described(outcomes, evidence.scan("test"), np.arange(len(outcomes)))
         found = candidates(
             Errors.of(outcomes, half=everyone),
-            told=described(outcomes, evidence.scan("test")), seen=None, half=everyone, unit=None,
+            told=told, seen=None, half=everyone, unit=None,
             depth=3, most=8, rng=np.random.default_rng(0),
         )  # fmt: skip
         alarms += found[0].z > 2.5
@@ -169,7 +170,7 @@ def test_judging_on_the_half_that_found_would_alarm_nearly_always(worlds):
 def other_half(worlds, **kwargs):
     evidence = world(worlds, seed=4, **kwargs)
     outcomes = evidence.answers()
-    told = described(outcomes, evidence.scan("test"))
+    told = described(outcomes, evidence.scan("test"), np.arange(len(outcomes)))
     half = np.arange(len(outcomes)) % 2 == 0
     return ConfirmingHalf.of(outcomes, told, half, None)
 
@@ -211,7 +212,7 @@ def test_answers_of_the_confirming_half_have_no_part_in_finding(worlds):
     evidence = world(worlds, seed=1, plant="dim")
     outcomes = evidence.answers()
     half = np.arange(len(outcomes)) % 2 == 0
-    told = described(outcomes, evidence.scan("test"))
+    told = described(outcomes, evidence.scan("test"), np.arange(len(outcomes)))
     errors, rng = Errors.of(outcomes, half=half), np.random.default_rng(0)
     noise = [
         np.where(half, e, rng.normal(size=len(half))) for e in (errors.excess, errors.surprise)
@@ -354,10 +355,13 @@ def test_unlabelled_images_are_left_out_of_everything(worlds):
     assert exceeds(found[1])
 
 
-def test_a_scan_in_another_order_changes_nothing(worlds):
+def test_images_are_found_among_all_that_were_given(worlds):
     evidence = world(worlds, seed=2, plant="dim")
     before = run(evidence)
-    evidence.scans["test", "sound"] = evidence.scans["test", "sound"].iloc[::-1]
+    dataset, scan = evidence.dataset("test"), evidence.scan("test")
+    everyone = np.arange(len(dataset))[::-1]
+    evidence.datasets["test", "as-given"] = dataset.take(everyone)
+    evidence.scans["test", "as-given"] = scan.iloc[everyone].reset_index(drop=True)
     assert run(evidence) == worlds.nearly(before)
 
 
@@ -367,7 +371,7 @@ def test_properties_that_are_unknown_or_constant_do_no_harm(worlds):
     scan.loc[::7, "sharpness"] = np.nan
     scan["noise"] = np.nan
     scan["std"] = 5.0
-    told = described(evidence.answers(), scan)
+    told = described(evidence.answers(), scan, np.arange(len(scan)))
     assert {f.name for f in told.features} == {
         "building", "light", "brightness", "sharpness", "saturation"
     }  # fmt: skip
@@ -381,7 +385,7 @@ def test_names_with_signs_in_them_stay_whole(worlds):
     dataset = worlds.dataset(labels, attributes={"x=y": ("condition", groups)})
     evidence = worlds.evidence().add(dataset, worlds.probabilities(labels))
     scan = pd.DataFrame({"image_id": dataset.image_ids})
-    told = described(evidence.answers(), scan)
+    told = described(evidence.answers(), scan, np.arange(len(scan)))
     words = [t.words for t in traits(evidence.answers(), told)]
     assert words[:2] == ["a=b, c (x=y)", "d (x=y)"]
 
