@@ -103,7 +103,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report, runner: Runner) -> G
         _stop_if_unusable(datasets[split], scan, loaded.spec)
     return_freed_memory()
     soundness = _assessed(loaded, first, store=store)
-    return_freed_memory(with_cycles=True)
+    _let_go_of_digests(first)
     _stop_if_too_few_left(soundness, loaded.spec)
     variants = make_variants(
         loaded.available, loaded.plan.variants, given=loaded.predictor, swept=first, store=store
@@ -115,7 +115,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report, runner: Runner) -> G
         for split in datasets
         if any(p.split == split for p in late)
     ]  # fmt: skip
-    return_freed_memory(with_cycles=True)
+    _let_go_of_digests(first)
     pooled = pool_small_groups(
         datasets,
         sound={split: soundness.keep(split) for split in datasets},
@@ -139,6 +139,13 @@ def gather(loaded: Loaded, *, store: Store, report: Report, runner: Runner) -> G
     )
 
 
+def _let_go_of_digests(swept: Mapping[str, SweptSplit]) -> None:
+    """And of all that nothing needs any more."""
+    for split in swept.values():
+        let_go(split.digests.held)
+    return_freed_memory(with_cycles=True)
+
+
 def _assessed(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store) -> Soundness:
     """What is set apart; comparisons that an earlier run made of the same pixels are kept."""
     data, white = loaded.spec.data, loaded.spec.model.input.range
@@ -159,8 +166,6 @@ def _assessed(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store) 
             known=known,
             thumbnails=HeldThumbnails.written(parts, file),
         )
-    for split in swept.values():
-        let_go(split.digests.held)
     if known.keys() != held.keys():
         with store.writing(path) as temporary:
             # Of images without noise a comparison holds NaN, which Python's JSON can.

@@ -59,7 +59,9 @@ class SweptPass:
 
     def scored(self) -> pd.DataFrame:
         """What the rows of the pass are made of, one line an image, in order."""
-        return pd.concat([pd.read_parquet(path) for path in self.scores], ignore_index=True)
+        parts = [pq.read_table(path) for path in self.scores]
+        found: pd.DataFrame = pa.concat_tables(parts, promote_options="permissive").to_pandas()
+        return found
 
 
 @dataclass(frozen=True)
