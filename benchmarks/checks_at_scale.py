@@ -185,8 +185,10 @@ class ArrayEvidence:
         numbers = dict(zip(found, np.split(np.arange(sum(sizes)), np.cumsum(sizes)), strict=False))
         return Soundness(found, units_compared=True, photographs=numbers)
 
-    def scan(self, split: str, *, part: str = "sound") -> pd.DataFrame:
-        return self.scans[split]
+    def scan(
+        self, split: str, *, part: str = "sound", columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        return self.scans[split] if columns is None else self.scans[split][list(columns)]
 
     def scan_of(self, split: str, image_ids: Sequence[str]) -> pd.DataFrame:
         return self.scans[split].set_index("image_id").loc[list(image_ids)].reset_index()

@@ -245,15 +245,18 @@ class FrameEvidence:
     def set_values(self, split: str = "test", **_: Any) -> tuple[()]:
         return ()
 
-    def scan(self, split: str, *, part: str = "sound") -> pd.DataFrame:
+    def scan(
+        self, split: str, *, part: str = "sound", columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         from auditor.data.scan import PROPERTY_NAMES, THUMBNAIL, properties
 
         small = [Image.fromarray(f).resize((THUMBNAIL, THUMBNAIL)).tobytes() for f in self.shot]
         found = pd.DataFrame([properties(f) for f in self.shot], columns=list(PROPERTY_NAMES))
-        return found.assign(
+        found = found.assign(
             image_id=self.data.image_ids, readable=True, width=SIDE, height=SIDE, mode="RGB",
             format="PNG", bytes=1000, thumbnail=small,
         )  # fmt: skip
+        return found if columns is None else found[list(columns)]
 
     def scan_of(self, split: str, image_ids: Sequence[str]) -> pd.DataFrame:
         return self.scan(split).set_index("image_id").loc[list(image_ids)].reset_index()
