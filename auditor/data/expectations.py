@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from auditor.freed_memory import return_freed_memory
 from auditor.record import SetApart
 
 Rule = Literal["exists", "unique", "not-null", "in-set", "true"]
@@ -114,6 +115,8 @@ def validate(
         {c: _as_asked(frame[c], rules) for c, rules in asked.items() if rules}
     ).assign(**{_ROW: np.arange(len(frame))})
     gx = _library()
+    # The library takes more than what it is given.
+    return_freed_memory()
     with _environment(GX_ANALYTICS_ENABLED="false"):
         found = _validated(gx, rows, expectations)
     return tuple(
@@ -127,7 +130,8 @@ def _as_asked(column: pd.Series, rules: set[Rule]) -> pd.Series:
     if rules & {"in-set", "true"}:
         return column
     if "unique" not in rules:
-        return column.isna().map({True: np.nan, False: 1.0}).astype(np.float32)
+        missing = np.where(column.isna(), np.float32(np.nan), np.float32(1.0))
+        return pd.Series(missing, index=column.index)
     codes, _ = pd.factorize(column)
     return pd.Series(np.where(codes < 0, np.nan, codes), index=column.index)
 
