@@ -247,7 +247,7 @@ class CheckEvidence(_Declared):
         if not keep.any():
             raise _nothing_left(self.gathered.soundness, wanted.split)
         dataset = self.gathered.images(wanted.split, swept.rows[keep])
-        return dataset, swept.scored()[keep].reset_index(drop=True)
+        return dataset, swept.scored(keep)
 
     def answers(
         self, split: str = "test", *, part: str = "sound", **asked: Unpack[PassKeys]

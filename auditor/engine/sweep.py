@@ -57,10 +57,17 @@ class SweptPass:
         """Which images of the pass were answered, (n,) bool."""
         return np.concatenate([answered(task, path) for path in self.answers])
 
-    def scored(self) -> pd.DataFrame:
-        """What the rows of the pass are made of, one line an image, in order."""
-        parts = [pq.read_table(path) for path in self.scores]
-        found: pd.DataFrame = pa.concat_tables(parts, promote_options="permissive").to_pandas()
+    def scored(self, taken: np.ndarray) -> pd.DataFrame:
+        """What the rows of the images `taken` (n,) bool are made of, in their order."""
+        parts, at = [], 0
+        for path in self.scores:
+            part = pq.read_table(path).drop_columns("image_id")
+            parts.append(part.filter(pa.array(taken[at : at + len(part)])))
+            at += len(part)
+        whole = pa.concat_tables(parts, promote_options="permissive")
+        del parts
+        # Column by column, so that what is made of one does not hold all.
+        found: pd.DataFrame = whole.to_pandas(split_blocks=True, self_destruct=True)
         return found
 
 
