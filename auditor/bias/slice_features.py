@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from auditor.contract import ManyRows
 from auditor.data.dataset import MISSING_GROUP, Attribute, Dataset
+from auditor.data.held_rows import let_go
 from auditor.data.image_names import ImageNames
 from auditor.data.scan import PROPERTY_NAMES
 from auditor.findings import RowKind
@@ -148,7 +149,7 @@ def _image_properties(
     for name in PROPERTY_NAMES:
         if name not in scan:
             continue
-        values = scan[name].to_numpy(dtype=np.float64)[places]
+        values = _of(scan[name], places)
         values = values[np.isfinite(values)]
         if len(values) and values.min() < values.max():
             median = float(np.median(values))
@@ -156,8 +157,15 @@ def _image_properties(
 
 
 def _filled(column: pd.Series, places: NDArray[np.int64], median: float) -> Floats:
-    values: Floats = column.to_numpy(dtype=np.float64)[places]
+    values = _of(column, places)
     return np.where(np.isfinite(values), values, median)
+
+
+def _of(column: pd.Series, places: NDArray[np.int64]) -> Floats:
+    held = column.to_numpy(dtype=np.float64)
+    values: Floats = held[places]
+    let_go(held)
+    return values
 
 
 def property_words(name: str) -> str:

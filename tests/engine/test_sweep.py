@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -393,7 +394,12 @@ def test_a_shard_without_an_image_of_a_sample_holds_no_file_of_its_pass(
     found = assemble(part, "predictions", store=store)
     wanted = assemble(whole, "predictions", store=store)[part.rows]
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
-    assert part.scored()["image_id"].tolist() == rooms.image_ids[part.rows].tolist()
+    written = pd.concat([pd.read_parquet(path) for path in part.scores])
+    assert written["image_id"].tolist() == rooms.image_ids[part.rows].tolist()
+    taken = np.arange(len(part.rows)) % 3 == 0
+    pd.testing.assert_frame_equal(
+        part.scored(taken), written.drop(columns="image_id")[taken].reset_index(drop=True)
+    )
 
 
 def test_a_small_sample_of_many_images_is_swept_in_shards_of_its_own(
@@ -427,7 +433,8 @@ def test_a_small_sample_of_many_images_is_swept_in_shards_of_its_own(
             for p, store in ((one, spread_store), (other, packed_store))
         )
         np.testing.assert_allclose(*answers, rtol=1e-6)
-        assert one.scored().equals(other.scored())
+        everyone = np.ones(len(one.rows), dtype=bool)
+    assert one.scored(everyone).equals(other.scored(everyone))
     assert (packed.digests, packed.former) == (spread.digests, spread.former)
     # Frames were kept: none is described or kept again.
     assert len(list((tmp_path / "8" / "scan").glob("*.parquet"))) == 30
