@@ -104,7 +104,7 @@ def test_examples_are_photos_of_wrong_rooms_one_each(worlds):
     evidence = world(worlds, seed=9, right=1.0, alike=0.4)
     examples = worlds.measures(UnitDecision(), evidence)["unit-accuracy:@test"].examples
     o = evidence.answers("test")
-    rows = [int(np.flatnonzero(o.image_ids == e)[0]) for e in examples]
+    rows = o.image_ids.places_of(examples).tolist()
     assert len({o.units[r] for r in rows}) == 12
     assert not o.correct[rows].any()
 
