@@ -235,7 +235,7 @@ def _outcomes(split: str, scan: pd.DataFrame, rng: np.random.Generator) -> Outco
     )
     dataset = Dataset(
         split=split,
-        frame=frame,
+        table=frame,
         classes=CLASSES,
         attributes=tuple(Attribute(name, *declared) for name, declared in ATTRIBUTES.items()),
         digest="0" * 64,

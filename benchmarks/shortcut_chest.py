@@ -67,7 +67,7 @@ def dataset(rows: pd.DataFrame) -> Dataset:
         groups = tuple(sorted(set(frame[f"attribute:{name}"]) - {""}))
         declared.append(Attribute(name=name, role="nuisance", groups=groups))
     return Dataset(
-        split="test", frame=frame, classes=CLASSES, attributes=tuple(declared), digest="0" * 64,
+        split="test", table=frame, classes=CLASSES, attributes=tuple(declared), digest="0" * 64,
         has_labels=True, has_units=True,
     )  # fmt: skip
 

@@ -296,7 +296,7 @@ def dataset_of(
         for name, groups in attributes.items()
     )  # fmt: skip
     return Dataset(
-        split="test", frame=frame, classes=CLASSES, attributes=declared,
+        split="test", table=frame, classes=CLASSES, attributes=declared,
         digest="0" * 64, has_labels=True, has_units=False,
     )  # fmt: skip
 

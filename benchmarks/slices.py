@@ -136,7 +136,7 @@ def evidence(made: World, *, seed: int) -> ArrayEvidence:
     frame = pd.DataFrame({"image_id": ids, "path": ids, "label": made.labels.astype(np.int64)})
     dataset = Dataset(
         split="test",
-        frame=frame,
+        table=frame,
         classes=tuple(f"c{i}" for i in range(classes)),
         attributes=(),
         digest="0" * 64,

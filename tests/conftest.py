@@ -91,7 +91,7 @@ def make_dataset(
         frame[column] = values
     return Dataset(
         split=split,
-        frame=frame,
+        table=frame,
         classes=classes,
         attributes=tuple(declared),
         digest="0" * 64,

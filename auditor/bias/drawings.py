@@ -79,7 +79,7 @@ def drawings_of(dataset: Dataset) -> list[Drawing]:
         by = np.full(len(dataset), name, dtype=object)
         found.append(Drawing(by, truth))
     if dataset.truth is not None:
-        found.append(Drawing(dataset.frame["annotator"].to_numpy(dtype=object), dataset.truth))
+        found.append(Drawing(dataset.table["annotator"].to_numpy(dtype=object), dataset.truth))
     return found
 
 

@@ -82,7 +82,7 @@ def ratings_of(dataset: Dataset) -> Ratings:
     with a label for the image, that one stands.
     """
     columns = [dataset.rating(name) for name in dataset.annotators]
-    by = dataset.frame["annotator"].to_numpy(dtype=object).copy()
+    by = dataset.table["annotator"].to_numpy(dtype=object).copy()
     by[dataset.labels < 0] = ""
     for name, column in zip(dataset.annotators, columns, strict=True):
         by[(by == name) & (column >= 0)] = ""

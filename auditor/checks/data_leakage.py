@@ -122,7 +122,7 @@ def _units(dataset: Dataset, found: RoleSoundness, soundness: Soundness) -> Meas
             remedy="Name the column of what was sampled independently (room, person, video) "
             "under `data.columns.unit`, in both manifests.",
         )
-    seen_of = dict(zip(dataset.frame["unit"], found.seen_unit, strict=True))
+    seen_of = dict(zip(dataset.table["unit"], found.seen_unit, strict=True))
     seen_of.pop("", None)
     if len(seen_of) < LEAST:
         return too_few(name, TEST, n=len(seen_of), what="units")

@@ -319,7 +319,7 @@ def _with_maps(
 
 def maps_of(dataset: Dataset, place: str, named: str) -> MapFiles:
     """The class maps in the folder `place`, one for each image, "" where it has none."""
-    stated = dataset.frame["annotation"].tolist() if "annotation" in dataset.frame else None
+    stated = dataset.table["annotation"].tolist() if "annotation" in dataset.table else None
     paths = dict(zip(dataset.image_ids.tolist(), dataset.paths, strict=True))
     if is_url(place):
         return maps_elsewhere(paths, place, stated=stated, named=named)

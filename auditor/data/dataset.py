@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
 
 from auditor.data.annotations import ImageHeader
+from auditor.data.columns import Columns
 from auditor.data.image_names import ImageNames
 from auditor.data.image_paths import ImagePaths
 from auditor.data.truth import Truth
@@ -19,8 +20,6 @@ from auditor.stats.codes import codes_of, compact
 MISSING_GROUP = ""
 """The group of images whose attribute has no value."""
 
-_NAMES = ("unit", "annotator")
-_INDICES = ("label", "gold")
 _NO_NAMES = ImageNames.of(())
 _NO_PATHS = ImagePaths.of((), names=())
 
@@ -77,14 +76,15 @@ class Dataset:
     """The images of one split, in manifest order.
 
     `image_ids` are their names (unique), `paths` where they lie (absolute, for
-    `auditor.data.image_files`; they never enter a record). `frame` has one row an image and the
+    `auditor.data.image_files`; they never enter a record). `table` has one row an image and the
     columns ``label`` (class index, -1 where there is none), ``unit`` and ``annotator`` (str, ""
     where missing), ``time`` (datetime64, NaT where missing), and for each attribute
     ``attribute:NAME`` (str group, `MISSING_GROUP` where missing). Where the spec names them:
     ``rating:NAME`` for each of `annotators` and ``gold`` (class index, -1 where that hand did not
-    label the image). A frame may be given with the columns ``image_id`` and ``path`` in place of
-    `image_ids` and `paths`. What a million images have is held once, or in few bytes: units,
-    annotators and groups as codes (pandas' ``category``), class indices as small numbers.
+    label the image). A frame may be given in its place, and in that the columns ``image_id`` and
+    ``path`` in place of `image_ids` and `paths`. What a million images have is held once, or in few
+    bytes: units, annotators and groups as codes (pandas' ``category``), class indices as small
+    numbers; images that are some of others (`take`) are positions among these.
     Of detectors' and segmenters' images ``width``, ``height`` (as stored, 0 where they cannot be
     opened) and ``orientation`` are known before they are decoded, and `truth` is what is annotated
     in them, None where nothing is; `has_labels` then says whether anything is. Groups of
@@ -96,7 +96,7 @@ class Dataset:
     """
 
     split: str
-    frame: pd.DataFrame
+    table: Columns
     classes: tuple[str, ...]
     attributes: tuple[Attribute, ...]
     digest: str
@@ -113,21 +113,28 @@ class Dataset:
     paths: ImagePaths = _NO_PATHS
 
     def __post_init__(self) -> None:
-        frame = self.frame
-        if "image_id" in frame:
-            object.__setattr__(self, "image_ids", ImageNames.of(frame["image_id"].to_numpy()))
-        if "path" in frame:
-            paths = ImagePaths.of(frame["path"], names=self.image_ids)
+        given: Columns | pd.DataFrame = self.table
+        if isinstance(given, Columns):
+            return
+        if "image_id" in given:
+            object.__setattr__(self, "image_ids", ImageNames.of(given["image_id"].to_numpy()))
+        if "path" in given:
+            paths = ImagePaths.of(given["path"], names=self.image_ids)
             object.__setattr__(self, "paths", paths)
-        object.__setattr__(self, "frame", _coded(frame))
+        object.__setattr__(self, "table", Columns.of(given))
 
     def __len__(self) -> int:
-        return len(self.frame)
+        return len(self.table)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """All columns of `table`; of some of other images it is made anew each time."""
+        return self.table.whole()
 
     @property
     def labels(self) -> np.ndarray:
         """Class index of each image, -1 where there is none; shape (n,), int64."""
-        return self.frame["label"].to_numpy(dtype=np.int64)
+        return self.table["label"].to_numpy(dtype=np.int64)
 
     @property
     def units(self) -> np.ndarray | None:
@@ -137,7 +144,7 @@ class Dataset:
         """
         if not self.has_units:
             return None
-        named = _names(self.frame["unit"])
+        named = _names(self.table["unit"])
         alone = np.flatnonzero(named == "")
         named[alone] = [f"image:{image}" for image in self.image_ids[alone]]
         return named
@@ -153,22 +160,22 @@ class Dataset:
 
     def rating(self, annotator: str) -> np.ndarray:
         """Class index that one of `annotators` gave each image, -1 where none; (n,) int64."""
-        return self.frame[f"rating:{annotator}"].to_numpy(dtype=np.int64)
+        return self.table[f"rating:{annotator}"].to_numpy(dtype=np.int64)
 
     @property
     def gold(self) -> np.ndarray:
         """Class index that the expert gave each image, -1 where none; shape (n,), int64."""
         if not self.has_gold:
             return np.full(len(self), -1, dtype=np.int64)
-        return self.frame["gold"].to_numpy(dtype=np.int64)
+        return self.table["gold"].to_numpy(dtype=np.int64)
 
     def groups(self, attribute: str) -> np.ndarray:
         """Group of each image under `attribute`, shape (n,), `MISSING_GROUP` where missing."""
-        return _names(self.frame[f"attribute:{attribute}"])
+        return _names(self.table[f"attribute:{attribute}"])
 
     def coded_groups(self, attribute: str) -> CodedGroups:
         """`groups` by their places in a few names, for what counts and compares them."""
-        held = self.frame[f"attribute:{attribute}"].cat
+        held = self.table[f"attribute:{attribute}"].cat
         return CodedGroups(held.codes.to_numpy(), tuple(held.categories))
 
     def attribute(self, name: str) -> Attribute:
@@ -184,9 +191,11 @@ class Dataset:
         if keep.dtype == bool and keep.all():
             return self
         positions = np.flatnonzero(keep) if keep.dtype == bool else keep
+        # One array for all that is taken.
+        positions = positions.astype(np.int32, copy=False)
         return replace(
             self,
-            frame=self.frame.iloc[positions].reset_index(drop=True),
+            table=self.table.take(positions),
             image_ids=self.image_ids.take(positions),
             paths=self.paths.take(positions),
             truth=None if self.truth is None else self.truth.take(positions),
@@ -203,27 +212,7 @@ class Dataset:
             height=[header.size[1] for header in found],
             orientation=[header.orientation for header in found],
         )
-        return replace(self, frame=frame)
-
-
-def _coded(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without names and paths; units, annotators and groups as codes, class indices narrow."""
-    frame = frame.drop(columns=["image_id", "path"], errors="ignore")
-    columns = [str(name) for name in frame]
-    told = [name for name in columns if name in _NAMES or name.startswith("attribute:")]
-    text = [name for name in told if not isinstance(frame[name].dtype, pd.CategoricalDtype)]
-    indices = [name for name in columns if name in _INDICES or name.startswith("rating:")]
-    wide = [name for name in indices if frame[name].dtype == np.int64]
-    found: dict[str, Any] = {name: in_codes(frame[name]) for name in text}
-    found |= {name: compact(frame[name].to_numpy()) for name in wide}
-    return frame.assign(**found) if found else frame
-
-
-def in_codes(column: pd.Series) -> pd.Series:
-    """Names, "" where missing, as codes (pandas' ``category``): each different one held once."""
-    codes, seen = pd.factorize(column.fillna(MISSING_GROUP))
-    held = pd.Categorical.from_codes(codes, pd.Index(seen, dtype=object))
-    return pd.Series(held, index=column.index)
+        return replace(self, table=Columns.of(frame))
 
 
 def _names(column: pd.Series) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
@@ -18,13 +18,15 @@ class ImagePaths(Sequence[str]):
     """Paths as of `auditor.data.image_files`, each put together when it is asked for.
 
     Each begins with one of `heads`, that of `codes` (n,), and ends with a number, that of `rows`
-    (n,) of a file that holds the image, or with one of `names` (n,) where that is -1.
+    (n,) of a file that holds the image, or with one of `names` (n,) where that is -1. Those at the
+    positions `at` (m,) are meant, None: all.
     """
 
     heads: Sequence[str]
     codes: np.ndarray
     rows: np.ndarray
     names: ImageNames
+    at: np.ndarray | None = None
 
     @classmethod
     def of(cls, paths: Iterable[str], *, names: Collection[str]) -> ImagePaths:
@@ -45,11 +47,13 @@ class ImagePaths(Sequence[str]):
 
     def take(self, rows: np.ndarray | slice) -> ImagePaths:
         """Those of some images."""
-        meant = np.arange(len(self))[rows]
-        return ImagePaths(self.heads, self.codes[meant], self.rows[meant], self.names.take(meant))
+        meant = rows
+        if isinstance(meant, slice) or meant.dtype == bool:
+            meant = np.arange(len(self), dtype=np.int32)[meant]
+        return replace(self, at=meant if self.at is None else self.at[meant])
 
     def __len__(self) -> int:
-        return len(self.codes)
+        return len(self.codes) if self.at is None else len(self.at)
 
     @overload
     def __getitem__(self, at: int) -> str: ...
@@ -58,8 +62,9 @@ class ImagePaths(Sequence[str]):
     def __getitem__(self, at: int | slice) -> str | ImagePaths:
         if isinstance(at, slice):
             return self.take(at)
-        row = int(self.rows[at])
-        return f"{self.heads[self.codes[at]]}{self.names[at] if row < 0 else row}"
+        place = int(at if self.at is None else self.at[at])
+        row = int(self.rows[place])
+        return f"{self.heads[self.codes[place]]}{self.names[place] if row < 0 else row}"
 
 
 def _parts(path: str, name: str) -> tuple[str, int, str | None]:

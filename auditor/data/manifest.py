@@ -25,7 +25,8 @@ from auditor.data.class_labels import (
     with_names,
 )
 from auditor.data.class_labels import expectations as label_expectations
-from auditor.data.dataset import Dataset, in_codes
+from auditor.data.columns import Columns, in_codes
+from auditor.data.dataset import Dataset
 from auditor.data.expectations import Expectation, ManifestReport, report_of, validate
 from auditor.data.left_out import counted, in_no_split, no_known_label, row_reasons
 from auditor.data.rows import Located, Rows, locate, missing_column, read_rows
@@ -387,7 +388,7 @@ def _dataset(
     good, gold = typed.good, frame.get(GOLD)
     return Dataset(
         split=split,
-        frame=frame,
+        table=Columns.of(frame),
         classes=classes,
         attributes=tuple(grouped.attribute for grouped in typed.groups.values()),
         digest=rows.digest(plan.used),

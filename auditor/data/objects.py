@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.class_maps import LEAST_SHARE
+from auditor.data.columns import Columns
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.truth import BoxTruth, MapTruth
 
@@ -30,7 +31,7 @@ def classed(objects: Dataset) -> Dataset:
     names = np.array(objects.classes, dtype=object)[objects.labels]
     frame = objects.frame.assign(**{f"attribute:{CLASS}": pd.Series(names, dtype="str")})
     attribute = Attribute(CLASS, "condition", objects.classes)
-    return replace(objects, frame=frame, attributes=(*objects.attributes, attribute))
+    return replace(objects, table=Columns.of(frame), attributes=(*objects.attributes, attribute))
 
 
 def classes_of(dataset: Dataset) -> Dataset:
@@ -54,14 +55,13 @@ def classes_in(drawn: np.ndarray, *, n_classes: int) -> np.ndarray:
 
 def repeated(dataset: Dataset, places: np.ndarray, labels: np.ndarray) -> Dataset:
     """A line of the dataset for each of `places`, with a label of its own."""
-    lines = dataset.frame.iloc[places].reset_index(drop=True)
-    lines = lines.assign(label=labels.astype(np.int64))
+    lines = dataset.table.take(places).whole().assign(label=labels.astype(np.int64))
     # Objects of an image fail together: where no unit is named, the image is theirs.
     if not dataset.has_units:
         lines = lines.assign(unit=dataset.image_ids[places])
     return replace(
         dataset,
-        frame=lines,
+        table=Columns.of(lines),
         has_units=True,
         truth=None,
         drawn_by={},
@@ -81,4 +81,5 @@ def with_object_groups(lines: Dataset, dataset: Dataset, kept: np.ndarray) -> Da
         for a in dataset.object_attributes
     }
     attributes = (*lines.attributes, *dataset.object_attributes)
-    return replace(lines, frame=lines.frame.assign(**columns), attributes=attributes)
+    table = Columns.of(lines.frame.assign(**columns))
+    return replace(lines, table=table, attributes=attributes)

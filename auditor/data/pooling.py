@@ -161,7 +161,7 @@ def _unit_codes(part: Dataset) -> np.ndarray:
 
 def _labels(part: Dataset) -> list[np.ndarray]:
     """What a group's images are counted by beside it: their labels, and whose labels they are."""
-    annotators = part.frame["annotator"]
+    annotators = part.table["annotator"]
     hands = np.where(annotators == "", _NONE, pd.factorize(annotators)[0]).astype(np.int64)
     return [part.labels, hands, part.gold, *(part.rating(name) for name in part.annotators)]
 
@@ -240,9 +240,8 @@ def renamed(dataset: Dataset, name: str, merged: Mapping[str, str]) -> Dataset:
         pooled_attribute(a, merged) if a.name == name else a for a in dataset.attributes
     )
     column = f"attribute:{name}"
-    names = dataset.frame[column].map(lambda group: merged.get(group, MISSING_GROUP))
-    frame = dataset.frame.assign(**{column: names.astype(object)})
-    return replace(dataset, attributes=attributes, frame=frame)
+    table = dataset.table.renamed(column, lambda group: merged.get(group, MISSING_GROUP))
+    return replace(dataset, attributes=attributes, table=table)
 
 
 def pooled_attribute(attribute: Attribute, merged: Mapping[str, str]) -> Attribute:

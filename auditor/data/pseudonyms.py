@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from auditor.data.attributes import OTHER
+from auditor.data.columns import Columns
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.expectations import ExpectationResult, ManifestReport
 from auditor.data.image_names import ImageNames
@@ -74,7 +75,7 @@ def annotators_of(datasets: Iterable[Dataset]) -> tuple[str, ...]:
     names: set[str] = set()
     for dataset in datasets:
         names |= {*dataset.annotators, *dataset.drawn_by}
-        names |= set(dataset.frame["annotator"].astype(str))
+        names |= set(dataset.table["annotator"].astype(str))
     return tuple(sorted(names - {""}))
 
 
@@ -109,7 +110,7 @@ def renamed(
     dataset: Dataset, by: Pseudonyms, *, groups: Mapping[str, Naming] | None = None
 ) -> Dataset:
     """A split under its pseudonyms; `groups` are attributes whose groups are names as well."""
-    frame = dataset.frame.assign(annotator=_mapped(dataset.frame["annotator"], by.annotator))
+    frame = dataset.frame.assign(annotator=_mapped(dataset.table["annotator"], by.annotator))
     ids = dataset.image_ids
     if by.key is not None:
         ids = ImageNames.of(map(by.image, ids))
@@ -122,7 +123,7 @@ def renamed(
         frame[f"attribute:{name}"] = _mapped(frame[f"attribute:{name}"], to)
     return replace(
         dataset,
-        frame=frame.rename(columns=named),
+        table=Columns.of(frame.rename(columns=named)),
         image_ids=ids,
         annotators=tuple(map(by.annotator, dataset.annotators)),
         drawn_by={by.annotator(name): drawn for name, drawn in dataset.drawn_by.items()},

@@ -220,8 +220,8 @@ def of_two_labels(labels: np.ndarray, photograph: np.ndarray) -> np.ndarray:
 def _seen_units(test: Dataset, train: Dataset | None) -> np.ndarray:
     if train is None or test.units is None or train.units is None:
         return np.zeros(len(test), dtype=bool)
-    known = set(train.frame["unit"].unique()) - {""}
-    return test.frame["unit"].isin(known).to_numpy(dtype=bool)
+    known = set(train.table["unit"].unique()) - {""}
+    return test.table["unit"].isin(known).to_numpy(dtype=bool)
 
 
 def _pairs(dataset: Dataset, others: Dataset | None, twins: Twins) -> pd.DataFrame:

@@ -56,8 +56,8 @@ def require_written_alike(datasets: Iterable[Dataset]) -> None:
 
 
 def _names(dataset: Dataset) -> Iterator[tuple[str, set[str]]]:
-    yield "the unit", set(dataset.frame["unit"].unique())
-    yield "the annotator", set(dataset.frame["annotator"].unique())
+    yield "the unit", set(dataset.table["unit"].unique())
+    yield "the annotator", set(dataset.table["annotator"].unique())
     for attribute in dataset.attributes:
         if not attribute.numeric:
             yield f"{_GROUP} {attribute.name}", set(attribute.groups)

@@ -215,7 +215,7 @@ def _write_map(store: Path, datasets: Mapping[str, Dataset], by: Pseudonyms) -> 
         for dataset in datasets.values():
             rows |= {("image", str(n), by.image(str(n))) for n in dataset.image_ids}
             if dataset.has_units:
-                units = set(dataset.frame["unit"].astype(str)) - {""}
+                units = set(dataset.table["unit"].astype(str)) - {""}
                 rows |= {("unit", name, by.unit(name)) for name in units}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

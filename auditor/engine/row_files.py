@@ -16,7 +16,9 @@ import numpy as np
 import pandas as pd
 
 from auditor.contract import Pass
+from auditor.data.columns import Columns
 from auditor.data.dataset import Attribute, Dataset
+from auditor.data.image_names import ImageNames
 from auditor.engine.evidence import Gathered
 from auditor.engine.store import Store, key_of
 from auditor.findings import RowKind
@@ -150,7 +152,8 @@ def _dataset(frame: pd.DataFrame, split: str, classes: tuple[str, ...]) -> Datas
     attributes = tuple(Attribute(name, role, tuple(groups)) for name, (role, groups) in named)
     return Dataset(
         split=split,
-        frame=frame[["image_id", "unit", *(f"attribute:{a.name}" for a in attributes)]],
+        table=Columns.of(frame[["unit", *(f"attribute:{a.name}" for a in attributes)]]),
+        image_ids=ImageNames.of(frame["image_id"].to_numpy()),
         classes=classes,
         attributes=attributes,
         digest="",

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from auditor.contract import Pass
 from auditor.data.annotations import ImageHeader
+from auditor.data.columns import Columns
 from auditor.data.dataset import Dataset
 from auditor.data.donors import donor_rows
 from auditor.data.image_digests import ImageDigests
@@ -337,7 +338,7 @@ def _task(
     former: ImageDigests,
 ) -> ShardTask:
     rows = shard.rows
-    part = dataset.frame.iloc[rows]
+    part = dataset.table.take(rows)
     work = []
     for sweep_pass, take, donated in zip(passes, takes, donors, strict=True):
         mine = _within(take, rows)
@@ -382,12 +383,12 @@ def _kept(rows: np.ndarray, earlier: SweptSplit) -> KeptRows:
 
 
 def _truth(dataset: Dataset, rows: np.ndarray) -> Any:
-    if "width" not in dataset.frame:
+    if "width" not in dataset.table:
         return dataset.labels[rows]
     return None if dataset.truth is None else dataset.truth.take(rows)
 
 
-def _headers(part: pd.DataFrame) -> tuple[ImageHeader, ...]:
+def _headers(part: Columns) -> tuple[ImageHeader, ...]:
     if "width" not in part:
         return ()
     columns = (part[name].tolist() for name in ("width", "height", "orientation"))

@@ -181,7 +181,7 @@ class Order:
     @classmethod
     def of(cls, dataset: Dataset, *, most: int) -> Order | Unmeasured:
         """By the median time of each unit; units of one time stay in one stretch."""
-        unit, time = _unit_codes(dataset), dataset.frame["time"]
+        unit, time = _unit_codes(dataset), dataset.table["time"]
         timed = np.flatnonzero(time.notna())
         # Codes rise with names, so that units of one time are in the order of their names.
         medians = time.iloc[timed].groupby(unit[timed]).median().rename_axis("unit")
@@ -233,7 +233,7 @@ class Order:
 
     def span(self, stretch: int) -> str:
         """The days of a stretch, from the first to the last."""
-        times = self.dataset.frame["time"][self.stretch == stretch]
+        times = self.dataset.table["time"][self.stretch == stretch]
         return f"{times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}"
 
 
@@ -243,7 +243,7 @@ def _unit_codes(dataset: Dataset) -> np.ndarray:
 
 
 def _has_times(dataset: Dataset) -> bool:
-    return bool(dataset.frame["time"].notna().any())
+    return bool(dataset.table["time"].notna().any())
 
 
 def _too_few(dataset: Dataset, n: int, moments: int) -> Unmeasured:

@@ -145,12 +145,12 @@ def test_without_an_expert_annotators_are_compared_with_each_other(worlds):
 def test_the_annotations_count_as_those_of_whom_they_name(worlds):
     evidence = world(worlds, seed=0, tom={"area": 1.5}, gold=False)
     dataset = evidence.dataset("test")
-    named = dataclasses.replace(dataset, frame=dataset.frame.assign(annotator="ida"))
+    named = dataclasses.replace(dataset, table=dataset.frame.assign(annotator="ida"))
     evidence.add(named)
     found = worlds.measures(LabelAgreement(), evidence)
     assert wide(found["relative-area:annotator=tom,class=a@test"])
     # Those of tom himself are no second drawing.
-    evidence.add(dataclasses.replace(dataset, frame=dataset.frame.assign(annotator="tom")))
+    evidence.add(dataclasses.replace(dataset, table=dataset.frame.assign(annotator="tom")))
     (reason, *_) = LabelAgreement().run(evidence)
     assert isinstance(reason, Unmeasured)
     assert "0 images of what two annotators drew" in reason.reason

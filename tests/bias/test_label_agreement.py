@@ -75,7 +75,7 @@ def failing(found, name="severity"):
 
 
 def with_frame(dataset, **changes):
-    """The dataset with other fields; `frame` may be a function of the old one."""
+    """The dataset with other fields."""
     return dataclasses.replace(dataset, **changes)
 
 
@@ -197,7 +197,7 @@ def test_label_and_gold_alone_are_enough(worlds):
     evidence = world(worlds, seed=4, severe=0.8, n_gold=600)
     dataset = evidence.dataset("test")
     frame = dataset.frame.drop(columns=["rating:ames", "rating:birk"])
-    evidence.add(with_frame(dataset, frame=frame, annotators=()))
+    evidence.add(with_frame(dataset, table=frame, annotators=()))
     found = measures(worlds, evidence)
     assert {m.name for m in found.values()} == {"severity"}
     assert {m.subject.get("annotator") for m in found.values()} == {None, "ames", "birk"}
@@ -214,7 +214,7 @@ def test_images_not_given_out_at_random_are_said_to_be_so(worlds):
     by = np.where(dense, "ames", dataset.frame["annotator"])
     by[np.flatnonzero(dense)[:30]] = "birk"
     frame = dataset.frame.drop(columns=["rating:ames", "rating:birk"]).assign(annotator=by)
-    evidence.add(with_frame(dataset, frame=frame, annotators=()))
+    evidence.add(with_frame(dataset, table=frame, annotators=()))
     said = measures(worlds, evidence)["severity:annotator=ames,hangings=dense@test"]
     assert said.facts["not_at_random"]
     assert "images were not assigned at random" in worlds.sentence(LabelAgreement, said)
@@ -293,7 +293,7 @@ def test_a_label_is_compared_with_the_other_hand_and_not_with_itself(worlds):
     evidence = world(worlds, seed=1, n_gold=0)
     dataset = evidence.dataset("test")
     frame = dataset.frame.drop(columns=["rating:ames"])
-    evidence.add(with_frame(dataset, frame=frame, annotators=("birk",)))
+    evidence.add(with_frame(dataset, table=frame, annotators=("birk",)))
     found = measures(worlds, evidence)
     by_ames = frame["annotator"].to_numpy() == "ames"
     dense = dataset.groups("hangings") == "dense"
@@ -307,7 +307,7 @@ def test_three_annotators_count_by_pairs_of_an_image(worlds):
     evidence = world(worlds, seed=1)
     dataset = evidence.dataset("test")
     frame = dataset.frame.assign(**{"rating:cole": dataset.rating("birk")})
-    evidence.add(with_frame(dataset, frame=frame, annotators=("ames", "birk", "cole")))
+    evidence.add(with_frame(dataset, table=frame, annotators=("ames", "birk", "cole")))
     found = measures(worlds, evidence)
     overall = found["raw-agreement:@test"]
     ames_alone = (dataset.rating("ames") == dataset.rating("birk")).mean()
@@ -329,7 +329,7 @@ def test_few_double_labels_have_a_reason_and_a_remedy(worlds):
     dataset = evidence.dataset("test")
     second = np.where(np.arange(600) < 8, dataset.rating("birk"), -1)
     frame = dataset.frame.assign(**{"rating:birk": second, "annotator": ""})
-    evidence.add(with_frame(dataset, frame=frame))
+    evidence.add(with_frame(dataset, table=frame))
     results = list(LabelAgreement().run(evidence))
     assert not any(isinstance(r, Measure) for r in results)
     reasons = {r.name: r for r in results}
@@ -348,7 +348,7 @@ def test_a_group_with_few_double_labels_has_a_reason(worlds):
     frame = dataset.frame.copy()
     frame.loc[dense[9:], ["rating:birk", "gold"]] = -1
     frame["annotator"] = ""
-    evidence.add(with_frame(dataset, frame=frame))
+    evidence.add(with_frame(dataset, table=frame))
     reasons = {
         f"{r.name}:{r.subject}": r
         for r in LabelAgreement().run(evidence)
@@ -367,7 +367,7 @@ def test_annotators_with_little_share_one_reason(worlds):
     by = dataset.frame["annotator"].to_numpy(dtype=object).copy()
     by[:20] = [f"guest{i // 5}" for i in range(20)]
     frame = dataset.frame.drop(columns=["rating:ames", "rating:birk"]).assign(annotator=by)
-    evidence.add(with_frame(dataset, frame=frame, annotators=()))
+    evidence.add(with_frame(dataset, table=frame, annotators=()))
     (reason,) = [r for r in LabelAgreement().run(evidence) if isinstance(r, Unmeasured)]
     assert str(reason.subject) == "annotator=others@test"
     assert "guest0, guest1, guest2, guest3" in reason.reason

@@ -308,7 +308,7 @@ def test_unlabelled_images_are_left_out(worlds):
     dataset, scores = evidence.dataset("test"), evidence.answers().probabilities
     frame = dataset.frame.copy()
     frame.loc[:499, "label"] = -1
-    unlabelled = dataclasses.replace(dataset, frame=frame)
+    unlabelled = dataclasses.replace(dataset, table=frame)
     found = measures(worlds, worlds.evidence().add(unlabelled, scores))
     kept = dataset.take(np.arange(500, 1500))
     fewer = measures(worlds, worlds.evidence().add(kept, scores[500:]))

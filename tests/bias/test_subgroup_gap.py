@@ -193,7 +193,7 @@ def test_unlabelled_images_are_left_out(worlds):
     dataset, probabilities = evidence.dataset("test"), evidence.answers().probabilities
     frame = dataset.frame.copy()
     frame.loc[:199, "label"] = -1
-    unlabelled = dataclasses.replace(dataset, frame=frame)
+    unlabelled = dataclasses.replace(dataset, table=frame)
     found = worlds.measures(SubgroupGap(), worlds.evidence().add(unlabelled, probabilities))
     kept = dataset.take(np.arange(200, 600))
     fewer = worlds.measures(SubgroupGap(), worlds.evidence().add(kept, probabilities[200:]))

@@ -56,7 +56,7 @@ def timed_here(worlds, tmp_path, monkeypatch):
         photo.write_bytes(b"a photo")
         for key, dataset in evidence.datasets.items():
             frame = dataset.frame.assign(path=str(photo))
-            evidence.datasets[key] = dataclasses.replace(dataset, frame=frame)
+            evidence.datasets[key] = dataclasses.replace(dataset, table=frame)
         return list(Latency().run(evidence))
 
     return run

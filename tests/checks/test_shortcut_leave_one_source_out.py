@@ -137,7 +137,7 @@ def test_a_small_site_is_said(worlds):
     sites = evidence.dataset("test").groups("site").copy()
     sites[np.flatnonzero(sites == "z")[8:]] = "x"
     data = evidence.dataset("test")
-    changed = dataclasses.replace(data, frame=data.frame.assign(**{"attribute:site": sites}))
+    changed = dataclasses.replace(data, table=data.frame.assign(**{"attribute:site": sites}))
     evidence.add(changed, evidence.answers("test").probabilities)
     few = {r.subject.get("site"): r for r in CHECK.run(evidence) if isinstance(r, Unmeasured)}
     assert "8 images of this source" in few["z"].reason

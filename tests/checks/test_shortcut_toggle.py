@@ -180,7 +180,7 @@ def test_who_carries_the_artefact_is_counted(worlds):
     for (split, part), dataset in list(evidence.datasets.items()):
         frame = dataset.frame.assign(**{"attribute:phone": np.where(dataset.labels == 1, "q", "p")})
         attribute = worlds.dataset([0], attributes={"phone": ("nuisance", ["q"])}).attributes
-        carrying = dataclasses.replace(dataset, frame=frame, attributes=attribute)
+        carrying = dataclasses.replace(dataset, table=frame, attributes=attribute)
         for key, outcomes in list(evidence.passes.items()):
             evidence.passes[key] = outcomes.__class__(carrying, outcomes.probabilities)
         evidence.datasets[split, part] = carrying

@@ -248,7 +248,7 @@ def test_selection_is_adjusted_without_labels_too(worlds):
     dataset = labelled.dataset("test")
     frame = dataset.frame.assign(label=-1)
     bare = worlds.evidence(spec=labelled.spec).add(
-        replace(dataset, frame=frame), labelled.answers().probabilities
+        replace(dataset, table=frame), labelled.answers().probabilities
     )
     gap = "selection-difference:class=b,household=accessible@test"
     found, expected = (worlds.measures(SelectionRate(), e)[gap] for e in (bare, labelled))

@@ -28,7 +28,7 @@ def test_names_are_those_that_were_given(dataset):
 
 def test_a_frame_whose_rows_are_numbered_otherwise_keeps_its_names(dataset):
     frame = dataset.frame.set_index(np.arange(60, 66)).assign(annotator=list("aabbcc"))
-    again = replace(dataset, frame=frame.assign(**{"attribute:light": list("xyxyxy")}))
+    again = replace(dataset, table=frame.assign(**{"attribute:light": list("xyxyxy")}))
     assert again.groups("light").tolist() == list("xyxyxy")
     assert again.frame["annotator"].tolist() == list("aabbcc")
     assert again.units.tolist() == dataset.units.tolist()
@@ -37,7 +37,7 @@ def test_a_frame_whose_rows_are_numbered_otherwise_keeps_its_names(dataset):
 @pytest.mark.parametrize("missing", [None, np.nan])
 def test_what_is_missing_has_no_name(dataset, missing):
     columns = {"attribute:light": ["a", missing, "b"] * 2, "unit": ["u", "v", missing] * 2}
-    found = replace(dataset, frame=dataset.frame.assign(**columns))
+    found = replace(dataset, table=dataset.frame.assign(**columns))
     assert found.groups("light").tolist() == ["a", "", "b"] * 2
     alone = [f"image:{found.image_ids[i]}" for i in (2, 5)]
     assert found.units.tolist() == ["u", "v", alone[0], "u", "v", alone[1]]

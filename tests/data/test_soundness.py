@@ -105,7 +105,7 @@ def files_of(folder, dataset, pictures) -> tuple[object, pd.DataFrame]:
         content = paths[-1].read_bytes()
         rows.append(describe(str(name), decode(content, max_pixels=10**6), content))
     frame = dataset.frame.assign(path=[str(path) for path in paths])
-    return dataclasses.replace(dataset, frame=frame), pd.DataFrame(rows)
+    return dataclasses.replace(dataset, table=frame), pd.DataFrame(rows)
 
 
 @pytest.mark.parametrize(

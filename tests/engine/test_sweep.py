@@ -71,7 +71,7 @@ def rooms(tmp_path_factory, worlds):
         paths.append(str(path))
     for broken in (3, 100, 299):
         (folder / f"{broken:05d}.png").write_bytes(b"this is text")
-    return dataclasses.replace(dataset, frame=dataset.frame.assign(path=paths))
+    return dataclasses.replace(dataset, table=dataset.frame.assign(path=paths))
 
 
 def brightness(row: int) -> int:
@@ -210,7 +210,7 @@ def own_rooms(rooms, tmp_path):
         copy = folder / f"{i:05d}.png"
         copy.write_bytes(Path(path).read_bytes())
         paths.append(str(copy))
-    return dataclasses.replace(rooms, frame=rooms.frame.assign(path=paths))
+    return dataclasses.replace(rooms, table=rooms.frame.assign(path=paths))
 
 
 @pytest.fixture
@@ -353,7 +353,7 @@ def test_late_passes_read_kept_frames_and_need_no_image_file(rooms, worlds, tmp_
     for i, path in enumerate(rooms.paths):
         os.link(path, copies / f"{i}.png")
         paths.append(str(copies / f"{i}.png"))
-    dataset = dataclasses.replace(rooms, frame=rooms.frame.assign(path=paths))
+    dataset = dataclasses.replace(rooms, table=rooms.frame.assign(path=paths))
     first = swept(dataset, worlds, store, keep=True)
     for path in paths:
         os.unlink(path)
