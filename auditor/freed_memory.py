@@ -7,7 +7,7 @@ import gc
 import sys
 
 _M_MMAP_THRESHOLD = -3
-_LARGE = 1 << 20
+_LARGE = 1 << 18
 """Bytes from which what is freed goes back to the system at once: an array of many images."""
 
 

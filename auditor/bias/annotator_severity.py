@@ -187,7 +187,7 @@ def _examples(graded: Graded, among: Mask) -> tuple[str, ...]:
     steps = np.bincount(
         np.searchsorted(chosen, graded.row[of_chosen]), weights=graded.step[of_chosen]
     )
-    return worst_first(graded.ratings.dataset.image_ids[chosen], badness=steps)
+    return worst_first(graded.ratings.dataset.image_ids.take(chosen), badness=steps)
 
 
 def _assigned(gap: RateDifference) -> dict[str, Any]:

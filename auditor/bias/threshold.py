@@ -233,7 +233,7 @@ class ThresholdGaps(Check):
             n_units=None if grouping.unit is None else count_units(inside, grouping.unit),
             sides=others.sides(best, worst),
             examples=worst_first(
-                grouping.rows.image_ids[grouping.at],
+                grouping.rows.image_ids.take(grouping.at),
                 badness=others.score,
                 among=inside & others.called(best),
             ),

@@ -134,7 +134,7 @@ def _units(dataset: Dataset, found: RoleSoundness, soundness: Soundness) -> Meas
         better="lower",
         n=len(seen_of),
         n_units=len(seen_of),
-        examples=tuple(str(i) for i in dataset.image_ids[found.seen_unit][:EXAMPLES]),
+        examples=tuple(str(i) for i in dataset.image_ids.take(found.seen_unit)[:EXAMPLES]),
         ranked=False,
         facts={"count": int(sum(seen_of.values()))},
     )

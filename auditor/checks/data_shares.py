@@ -42,7 +42,7 @@ def image_share(
         better="lower",
         n=len(mask),
         n_units=None if units is None else n,
-        examples=tuple(str(i) for i in dataset.image_ids[mask][:EXAMPLES]),
+        examples=tuple(str(i) for i in dataset.image_ids.take(mask)[:EXAMPLES]),
         ranked=False,
         searched=searched,
         facts={"count": int(mask.sum()), **(facts or {})},

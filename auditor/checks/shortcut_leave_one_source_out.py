@@ -246,7 +246,7 @@ def _lost(
         n=len(at),
         n_units=None if unit is None else count_units(inside & task.known, looked.unit),
         sides=(next(sides), next(sides)),
-        examples=worst_first(looked.rows.image_ids[at], badness=change, among=change > 0),
+        examples=worst_first(looked.rows.image_ids.take(at), badness=change, among=change > 0),
         facts={"trained": kept.trained, **looked.drawn},
     )
 

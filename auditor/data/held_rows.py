@@ -49,13 +49,19 @@ class HeldRows:
         return found
 
 
-def let_go(array: np.ndarray) -> None:
-    """Keep none of the file that an array is a view of in memory, where it is of one.
+def let_go(*arrays: np.ndarray) -> None:
+    """Keep none of the files that arrays are views of in memory, where they are of any.
 
-    It is read again where it is asked for: of a million images all of it is gigabytes.
+    They are read again where they are asked for: of a million images all of it is gigabytes.
     """
-    mapped: Any = array
-    while mapped is not None and not isinstance(mapped, mmap.mmap):
-        mapped = getattr(mapped, "base", None)
-    if mapped is not None and hasattr(mapped, "madvise"):
+    maps = (_map_of(array) for array in arrays)
+    for mapped in {id(found): found for found in maps if found is not None}.values():
         mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _map_of(array: np.ndarray) -> mmap.mmap | None:
+    """The map that an array is a view of; None for one in memory."""
+    held: Any = array
+    while held is not None and not isinstance(held, mmap.mmap):
+        held = getattr(held, "base", None)
+    return held if hasattr(held, "madvise") else None

@@ -149,6 +149,8 @@ class ImageNames(Collection[str]):
     def __getitem__(self, at: int | np.integer | slice | np.ndarray) -> str | np.ndarray:
         if isinstance(at, int | np.integer):
             return self._read(np.array([range(len(self))[at]]))[0]
+        if isinstance(at, slice):
+            return _objects(self._read(np.arange(*at.indices(len(self)))))
         return _objects(self._read(np.arange(len(self))[at]))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

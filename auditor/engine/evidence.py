@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Unpack
@@ -68,7 +68,7 @@ class Gathered:
     model_paths: Mapping[str, Path]
     missing_variants: Mapping[str, MissingVariant] = field(default_factory=dict)
     handed_out: dict[tuple[Pass, str], Outcomes] = field(default_factory=dict, compare=False)
-    """Answers handed out so far: what they derive (answers, confidences) is derived once."""
+    """Answers handed out to a check: what they derive (answers, confidences) is derived once."""
     scored: dict[tuple[Pass, str, RowKind], Rows] = field(default_factory=dict, compare=False)
     """Rows handed out so far."""
     set_values: dict[tuple[Pass, str], tuple[Quantity, ...]] = field(
@@ -78,7 +78,7 @@ class Gathered:
     last_scores: dict[tuple[Pass, str], tuple[Dataset, pd.DataFrame]] = field(
         default_factory=dict, compare=False
     )
-    """What rows of the last pass are made of, which is asked for once for each kind of row."""
+    """What rows of the last pass are made of, which a check asks for once for each kind of row."""
 
     parts: dict[tuple[str, bytes], Dataset] = field(default_factory=dict, compare=False)
     """Images handed out so far: what they derive (names, units, groups) is derived once."""
@@ -92,10 +92,18 @@ class Gathered:
 
     def images(self, split: str, rows: np.ndarray) -> Dataset:
         """Some images of a split, one dataset for whoever asks for the same ones."""
+        rows = rows.astype(np.int32, copy=False)
         key = split, hashlib.sha256(rows.tobytes()).digest()
         if key not in self.parts:
             self.parts[key] = self.available.datasets[split].take(rows)
         return self.parts[key]
+
+    def let_go(self) -> None:
+        """Keep nothing that only one check asks for more than once."""
+        self.handed_out.clear()
+        self.last_scores.clear()
+        for scan in self.scans.values():
+            let_go(*_stored(scan))
 
 
 @dataclass(frozen=True)
@@ -295,6 +303,7 @@ class CheckEvidence(_Declared):
         parts = self.gathered.splits[split].thumbnails(rows)
         held = pd.Series([cell for part in parts for cell in part], dtype=object)
         found: pd.DataFrame = scan.iloc[places].reset_index(drop=True)
+        let_go(*_stored(scan))
         return found.assign(thumbnail=held.iloc[inverse].to_numpy())
 
     def manifest_report(self, split: str) -> ManifestReport:
@@ -363,9 +372,15 @@ def _kept_rows(scan: pd.DataFrame, keep: np.ndarray, columns: Sequence[str] | No
     found = {}
     for name in scan if columns is None else columns:
         found[name] = scan[name][keep].reset_index(drop=True)
-        if isinstance(scan[name].dtype, np.dtype):
-            let_go(scan[name].to_numpy())
+        let_go(*_stored(scan[[name]]))
     return pd.DataFrame(found, copy=False)
+
+
+def _stored(scan: pd.DataFrame) -> Iterator[np.ndarray]:
+    """The columns of numbers, of which some lie in a file."""
+    for name in scan:
+        if isinstance(scan[name].dtype, np.dtype):
+            yield scan[name].to_numpy()
 
 
 def _nothing_left(soundness: Soundness, split: str) -> NotMeasurableError:

@@ -142,7 +142,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report, runner: Runner) -> G
 def _let_go_of_digests(swept: Mapping[str, SweptSplit]) -> None:
     """And of all that nothing needs any more."""
     for split in swept.values():
-        let_go(split.digests.held)
+        let_go(split.digests.held, split.former.held)
     return_freed_memory(with_cycles=True)
 
 

@@ -44,6 +44,7 @@ def run_checks(
         for i, check in enumerate(checks):
             report("checks", i, len(checks))
             runs.append(_run(check, CheckEvidence(check, gathered), quoted=quoted))
+            gathered.let_go()
             return_freed_memory()
     report("checks", len(checks), len(checks))
     return tuple(runs)

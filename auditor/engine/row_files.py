@@ -116,7 +116,7 @@ def _presence_kind(presence: Presence) -> str:
 
 def _presence_columns(presence: Presence) -> Iterator[tuple[str, np.ndarray]]:
     if isinstance(presence, OneHot):
-        yield from (("truth", presence.truth), ("answer", presence.answers))
+        yield from (("truth", presence.truth.astype(np.int64)), ("answer", presence.answers))
     else:
         for i, label in enumerate(presence.classes):
             yield f"truth:{i}", presence.present(label)

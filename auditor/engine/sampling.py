@@ -8,7 +8,7 @@ from auditor.data.dataset import Dataset
 
 
 def nested_order(dataset: Dataset, *, seed: int) -> np.ndarray:
-    """Row positions in the order in which samples take them, shape (n,).
+    """Row positions in the order in which samples take them, shape (n,) int32.
 
     The first k make the sample of k images, so that samples are nested. Units are shuffled and
     keep their images together, so that a sample of k images holds as few units as it must.
@@ -16,9 +16,9 @@ def nested_order(dataset: Dataset, *, seed: int) -> np.ndarray:
     rng = np.random.default_rng([seed, 0x5A])
     unit_of = dataset.unit_codes
     if unit_of is None:
-        return rng.permutation(len(dataset))
+        return rng.permutation(len(dataset)).astype(np.int32)
     rank = rng.permutation(unit_of.max() + 1) if len(unit_of) else unit_of
-    return np.argsort(rank[unit_of], kind="stable")
+    return np.argsort(rank[unit_of], kind="stable").astype(np.int32)
 
 
 def sample_rows(
@@ -31,5 +31,5 @@ def sample_rows(
     many are set apart.
     """
     if size is None:
-        return np.arange(len(order))
+        return np.arange(len(order), dtype=order.dtype)
     return np.sort((order if sound is None else order[sound[order]])[:size])

@@ -12,6 +12,7 @@ from auditor.scoring.presence import OneHot
 from auditor.scoring.quantities import Quantity
 from auditor.scoring.rows import Amount, Rows
 from auditor.scoring.tasks.scoring import Scoring
+from auditor.stats.codes import compact
 
 SCORER_VERSION = 2
 
@@ -46,8 +47,7 @@ def score(probabilities: np.ndarray, labels: np.ndarray, how: Scoring) -> pd.Dat
 
 def rows(dataset: Dataset, scores: pd.DataFrame, *, of: RowKind = "image") -> Rows:
     """Rows of images from `score`'s columns, in the order of `dataset`."""
-    labels = dataset.labels
-    answers = scores["answer"].to_numpy()
+    labels, answers = compact(dataset.labels), scores["answer"].to_numpy()
     known = labels >= 0
     losses = floored_log_losses(
         scores["true_probability"].to_numpy(),
