@@ -226,8 +226,9 @@ def _resampled(
         return rng.multinomial(len(cell), share, size=_DRAWS).astype(np.float64)
     owner = codes_of(unit)
     units = int(owner.max()) + 1
-    counted = np.bincount(owner * cells + cell, minlength=units * cells)
-    by_unit = counted.reshape(units, cells).astype(np.float64)
+    each = np.ones(len(cell))
+    counted = np.bincount(owner * cells + cell, weights=each, minlength=units * cells)
+    by_unit = counted.reshape(units, cells)
     drawn = unit_draws(units, draws=_DRAWS, rng=rng)
     return np.concatenate([times @ by_unit for times in drawn])
 

@@ -36,17 +36,22 @@ class HeldRows:
         return len(self.mapped)
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        # As they lie in the file: in any other order all of it would be in memory.
-        order = np.argsort(rows)
-        found = np.empty((len(rows), self.mapped.shape[1]), dtype=self.mapped.dtype)
-        step = max(1, _WINDOW // (self.mapped.itemsize * self.mapped.shape[1]))
-        ends = np.searchsorted(rows, np.arange(0, len(self) + step, step), sorter=order)
-        for start, stop in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
-            if start < stop:
-                some = order[start:stop]
-                found[some] = self.mapped[rows[some]]
-                let_go(self.mapped)
-        return found
+        return rows_of(self.mapped, rows)
+
+
+def rows_of(mapped: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The rows at the positions `rows` (m,) of a memory map (n, d), in their order."""
+    # As they lie in the file: in any other order all of it would be in memory.
+    order = np.argsort(rows)
+    found = np.empty((len(rows), mapped.shape[1]), dtype=mapped.dtype)
+    step = max(1, _WINDOW // max(1, mapped.itemsize * mapped.shape[1]))
+    ends = np.searchsorted(rows, np.arange(0, len(mapped) + step, step), sorter=order)
+    for start, stop in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+        if start < stop:
+            some = order[start:stop]
+            found[some] = mapped[rows[some]]
+            let_go(mapped)
+    return found
 
 
 def let_go(*arrays: np.ndarray) -> None:

@@ -23,6 +23,8 @@ MOST_TEXT_BYTES = 1_000_000_000
 """Bytes of text that the columns of a manifest may hold together, written out."""
 
 _BATCH = 256
+_AT_ONCE = 65_536
+"""Texts that are made at a time."""
 
 
 def read_parquet(path: Path | BinaryIO, *, named: str) -> ManifestTable:
@@ -275,7 +277,12 @@ def _as_text(values: pd.Series) -> pd.Series:
     """Values as a CSV would show them; whole numbers without a decimal point."""
     if isinstance(values.dtype, pd.StringDtype):
         codes, seen = pd.factorize(values)
-        names = pd.Series(list(map(value_text, seen)), dtype="str")
+        # Some at a time: a million strings of Python's own would leave holes in the memory.
+        parts = [
+            pd.Series(list(map(value_text, seen[at : at + _AT_ONCE])), dtype="str")
+            for at in range(0, len(seen), _AT_ONCE)
+        ]
+        names = pd.concat(parts, ignore_index=True) if parts else pd.Series(dtype="str")
         return names.reindex(codes).reset_index(drop=True)
     kept = values.dropna()
     if pd.api.types.is_float_dtype(kept.dtype) and (kept == kept.round()).all():

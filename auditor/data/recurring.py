@@ -16,6 +16,8 @@ TOLERANCE = 20
 """By how much a channel may differ from a patch's colour: what a lossy file changes."""
 
 _STEP = 32
+_AT_ONCE = 128
+"""Frames that are compared at a time."""
 _BINS = 256 // _STEP + 1
 _LEAST_SHARE = 0.15
 """Share of a class that shows the colour at a place, beyond the share of the other images."""
@@ -77,8 +79,9 @@ def _thinned(frames: np.ndarray) -> tuple[np.ndarray, int]:
 def _patches(
     small: np.ndarray, inside: np.ndarray, label: int, *, step: int, size: tuple[int, int]
 ) -> list[Recurring]:
-    off = small - _commonest(small[inside])
-    alike = np.abs(off).max(axis=3) <= TOLERANCE
+    usual = _commonest(small[inside])
+    some = (small[at : at + _AT_ONCE] for at in range(0, len(small), _AT_ONCE))
+    alike = np.concatenate([np.abs(part - usual).max(axis=3) <= TOLERANCE for part in some])
     n, rest = int(inside.sum()), int((~inside).sum())
     own, others = alike[inside].sum(axis=0) / n, alike[~inside].sum(axis=0) / rest
     pooled = alike.mean(axis=0)
@@ -93,7 +96,7 @@ def _patches(
         carriers = alike[:, place].mean(axis=1) >= _CARRIES
         if carriers.sum() < _LEAST_CARRIERS or _gap(carriers, inside) < _LEAST_SHARE:
             continue
-        if _wander(off[carriers][:, place]) <= _MOST_WANDER:
+        if _wander(small[carriers][:, place] - usual[place]) <= _MOST_WANDER:
             found.append(Recurring(_around(place, step=step, size=size), label, carriers))
     return found
 
@@ -131,10 +134,13 @@ def _commonest(frames: np.ndarray) -> np.ndarray:
         colour[fuller] = sums[fuller] / times[fuller, None]
         best = np.maximum(best, times)
     # Once more over those near it, on whichever side of an edge they fell.
-    near = np.abs(flat - colour).max(axis=2) <= TOLERANCE
-    sums = np.einsum("np,npc->pc", near, flat, dtype=np.float64)
-    times = np.maximum(near.sum(axis=0), 1)[:, None]
-    colour = np.where(near.any(axis=0)[:, None], sums / times, colour)
+    sums, times = np.zeros_like(colour), np.zeros((len(places), 1), dtype=np.int64)
+    for start in range(0, n, _AT_ONCE):
+        some = flat[start : start + _AT_ONCE]
+        near = np.abs(some - colour).max(axis=2) <= TOLERANCE
+        sums += np.einsum("np,npc->pc", near, some, dtype=np.float64)
+        times += near.sum(axis=0)[:, None]
+    colour = np.where(times > 0, sums / np.maximum(times, 1), colour)
     return colour.reshape(height, width, 3)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Unpack
@@ -31,6 +31,7 @@ from auditor.data.expectations import ManifestReport
 from auditor.data.held_rows import let_go
 from auditor.data.soundness import Soundness
 from auditor.engine.sampling import nested_order, sample_rows
+from auditor.engine.scans import numbers_of
 from auditor.engine.store import Store
 from auditor.engine.stored_rows import StoredRows
 from auditor.engine.sweep import SweptPass, SweptSplit, assemble
@@ -103,7 +104,7 @@ class Gathered:
         self.handed_out.clear()
         self.last_scores.clear()
         for scan in self.scans.values():
-            let_go(*_stored(scan))
+            let_go(*numbers_of(scan))
 
 
 @dataclass(frozen=True)
@@ -303,7 +304,7 @@ class CheckEvidence(_Declared):
         parts = self.gathered.splits[split].thumbnails(rows)
         held = pd.Series([cell for part in parts for cell in part], dtype=object)
         found: pd.DataFrame = scan.iloc[places].reset_index(drop=True)
-        let_go(*_stored(scan))
+        let_go(*numbers_of(scan))
         return found.assign(thumbnail=held.iloc[inverse].to_numpy())
 
     def manifest_report(self, split: str) -> ManifestReport:
@@ -372,15 +373,8 @@ def _kept_rows(scan: pd.DataFrame, keep: np.ndarray, columns: Sequence[str] | No
     found = {}
     for name in scan if columns is None else columns:
         found[name] = scan[name][keep].reset_index(drop=True)
-        let_go(*_stored(scan[[name]]))
+        let_go(*numbers_of(scan[[name]]))
     return pd.DataFrame(found, copy=False)
-
-
-def _stored(scan: pd.DataFrame) -> Iterator[np.ndarray]:
-    """The columns of numbers, of which some lie in a file."""
-    for name in scan:
-        if isinstance(scan[name].dtype, np.dtype):
-            yield scan[name].to_numpy()
 
 
 def _nothing_left(soundness: Soundness, split: str) -> NotMeasurableError:

@@ -30,6 +30,7 @@ from auditor.engine.evidence import Gathered
 from auditor.engine.plan import Plan, make_plan
 from auditor.engine.runner import Report, Runner
 from auditor.engine.sampling import nested_order
+from auditor.engine.scans import numbers_of
 from auditor.engine.store import Store, key_of
 from auditor.engine.sweep import SweptSplit, sweep_split
 from auditor.engine.variants import decoded_frames, make_variants
@@ -103,7 +104,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report, runner: Runner) -> G
         _stop_if_unusable(datasets[split], scan, loaded.spec)
     return_freed_memory()
     soundness = _assessed(loaded, first, store=store)
-    _let_go_of_digests(first)
+    _let_go_of_files(first)
     _stop_if_too_few_left(soundness, loaded.spec)
     variants = make_variants(
         loaded.available, loaded.plan.variants, given=loaded.predictor, swept=first, store=store
@@ -115,7 +116,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report, runner: Runner) -> G
         for split in datasets
         if any(p.split == split for p in late)
     ]  # fmt: skip
-    _let_go_of_digests(first)
+    _let_go_of_files(first)
     pooled = pool_small_groups(
         datasets,
         sound={split: soundness.keep(split) for split in datasets},
@@ -139,10 +140,10 @@ def gather(loaded: Loaded, *, store: Store, report: Report, runner: Runner) -> G
     )
 
 
-def _let_go_of_digests(swept: Mapping[str, SweptSplit]) -> None:
-    """And of all that nothing needs any more."""
+def _let_go_of_files(swept: Mapping[str, SweptSplit]) -> None:
+    """Keep nothing of files in memory, nor what nothing needs any more."""
     for split in swept.values():
-        let_go(split.digests.held, split.former.held)
+        let_go(split.digests.held, split.former.held, *numbers_of(split.scan()))
     return_freed_memory(with_cycles=True)
 
 

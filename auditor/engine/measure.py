@@ -11,7 +11,7 @@ from auditor.contract import Check, NotMeasurableError
 from auditor.engine.evidence import CheckEvidence, Gathered
 from auditor.engine.linear_algebra import one_blas_thread
 from auditor.findings import Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.freed_memory import return_freed_memory
+from auditor.freed_memory import return_freed_memory, what_stands_set_apart
 from auditor.record import CheckResults, keep_table
 from auditor.record.codec import encode
 from auditor.record.tables import table_digest
@@ -40,12 +40,12 @@ def run_checks(
     `quoted` says that a record may hold what an error says: that may name an image or a person.
     """
     runs = []
-    with one_blas_thread():
+    with one_blas_thread(), what_stands_set_apart():
         for i, check in enumerate(checks):
             report("checks", i, len(checks))
             runs.append(_run(check, CheckEvidence(check, gathered), quoted=quoted))
             gathered.let_go()
-            return_freed_memory()
+            return_freed_memory(with_cycles=True)
     report("checks", len(checks), len(checks))
     return tuple(runs)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,13 @@ def read_scans(paths: Sequence[Path], *, image_ids: ImageNames, store: Store) ->
     numbers = store.read_array(whole).T
     frames = pd.DataFrame(found), pd.DataFrame(numbers, columns=list(PROPERTY_NAMES), copy=False)
     return pd.concat(frames, axis=1)
+
+
+def numbers_of(scan: pd.DataFrame) -> Iterator[np.ndarray]:
+    """The columns of numbers of a scan, (n,) each, of which some lie in a file."""
+    for name in scan:
+        if isinstance(scan[name].dtype, np.dtype):
+            yield scan[name].to_numpy()
 
 
 def pixel_digests(paths: Sequence[Path]) -> ImageDigests:

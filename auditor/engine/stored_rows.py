@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.data.held_rows import let_go
+from auditor.data.held_rows import rows_of
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,4 @@ class StoredRows:
         return (len(self.kept), *self.array.shape[1:])
 
     def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
-        found: np.ndarray = np.array(self.array[self.kept[rows]])
-        let_go(self.array)
-        return found
+        return rows_of(self.array, self.kept[rows])

@@ -271,7 +271,8 @@ def _shards(n: int, takes: Sequence[np.ndarray], *, kept: bool) -> list[_Shard]:
 
 def _within(take: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Those of the rows taken, in rising order, that lie between a shard's first and last."""
-    start, stop = np.searchsorted(take, [rows[0], rows[-1] + 1])
+    ends = np.array([rows[0], rows[-1] + 1], dtype=take.dtype)
+    start, stop = np.searchsorted(take, ends)
     return take[start:stop]
 
 

@@ -69,6 +69,7 @@ def cost_names(costs: CostsSpec, *, classes: Sequence[str]) -> tuple[str, ...]:
 
 
 NOBODY = "not stated"
+_AT_ONCE = 65_536
 """Who bears a cost that the spec names nobody for."""
 
 
@@ -162,10 +163,13 @@ def cheapest_answers(probabilities: np.ndarray, matrix: np.ndarray) -> NDArray[n
     table = np.asarray(probabilities)
     # Of a thousand classes few have costs; the others' rows add nothing.
     costly = matrix.any(axis=1)
-    expected = table[:, costly].astype(np.float64) @ matrix[costly]
     scale = np.abs(matrix).max() or 1.0
-    cheapest = expected <= expected.min(axis=1, keepdims=True) + 1e-9 * scale
-    answers: NDArray[np.int64] = np.where(cheapest, table, -1.0).argmax(axis=1)
+    answers = np.zeros(len(table), dtype=np.int64)
+    for start in range(0, len(table), _AT_ONCE):
+        some = table[start : start + _AT_ONCE]
+        expected = some[:, costly].astype(np.float64) @ matrix[costly]
+        cheapest = expected <= expected.min(axis=1, keepdims=True) + 1e-9 * scale
+        answers[start : start + _AT_ONCE] = np.where(cheapest, some, -1.0).argmax(axis=1)
     return answers
 
 

@@ -180,10 +180,13 @@ def _residual_sums(
     if y.dtype == np.bool_:
         return _residuals_of_counts(summed(y), images)
     values = np.asarray(y, dtype=np.float64)
-    own, rest, at = values[inside], values[~inside], inside.astype(np.int64)
-    means = np.array([rest.mean(), own.mean()])
-    variances = np.array([side_variance(rest), side_variance(own)])
-    return summed((values - means[at]) * (1 / n)[at]), variances
+    # One side after the other, and in place: of a million images each array is much memory.
+    rest, own = (
+        (one.mean(), side_variance(one)) for one in (values[side] for side in (~inside, inside))
+    )
+    found = values - np.where(inside, own[0], rest[0])
+    found *= np.where(inside, *(1 / n)[::-1])
+    return summed(found), np.array([rest[1], own[1]])
 
 
 def _residuals_of_counts(successes: Floats, images: NDArray[np.int64]) -> tuple[Floats, Floats]:

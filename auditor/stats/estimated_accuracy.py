@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.stats.label_shift import Calibration, calibration, from_scores
+from auditor.stats.resampling import unit_draws
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -239,9 +240,8 @@ def _drawn(values: Floats, unit: NDArray[np.int64], rng: np.random.Generator, dr
     codes = np.unique(unit, return_inverse=True)[1]
     sizes = np.bincount(codes).astype(np.float64)
     sums = np.column_stack([np.bincount(codes, weights=column) for column in values.T])
-    times = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=draws)
-    times = times.astype(np.float64)
-    found: Floats = (times @ sums) / (times @ sizes)[:, None]
+    parts = unit_draws(len(sizes), draws=draws, rng=rng)
+    found: Floats = np.concatenate([(times @ sums) / (times @ sizes)[:, None] for times in parts])
     return found
 
 
