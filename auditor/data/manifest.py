@@ -378,7 +378,7 @@ def _dataset(
             else pd.Series(pd.NaT, index=range(len(rows)), dtype="datetime64[ns]"),
             **{name: compact(np.maximum(found, NO_LABEL)) for name, found in typed.second.items()},
             **{
-                f"attribute:{name}": in_codes(pd.Series(g.groups))
+                f"attribute:{name}": in_codes(pd.Series(g.groups, dtype=object))
                 for name, g in typed.groups.items()
             },
         }
