@@ -21,7 +21,7 @@ from auditor.models.guess import GuessedModel
 from auditor.models.packing import unpacked
 from auditor.models.predictor import Prediction
 from auditor.record.codec import decode
-from auditor.spec import InputSpec, ModelSpec, RunLimits, RuntimeSpec
+from auditor.spec import InputSpec, ModelSpec, OutputKeys, RunLimits, RuntimeSpec
 
 BATCH = 8
 """Images that `model.limits.seconds` are for."""
@@ -104,13 +104,19 @@ class ContainedPredictor:
         return self._process
 
     def predict(
-        self, frames: np.ndarray, *, input: InputSpec | None = None, embedding: bool = False
+        self,
+        frames: np.ndarray,
+        *,
+        input: InputSpec | None = None,
+        embedding: bool = False,
+        output: OutputKeys = (),
     ) -> Prediction:
         """See `Predictor`."""
         asked = {
             "do": "predict",
             "input": None if input is None else input.model_dump(mode="json"),
             "embedding": embedding,
+            "output": output,
         }
         found = self._process.call(asked, [frames], effort=len(frames) / BATCH)
         return read_prediction(found, n=len(frames))
