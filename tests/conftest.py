@@ -219,9 +219,7 @@ class FakeEvidence:
         return self._task.set_values(kept, dataset.classes)
 
     def fixed_answer(self, split="test"):
-        dataset, scores = self._scores(split, {})
-        known = self.scored(split, of="image").known
-        return self._task.fixed_answer(scores[known].reset_index(drop=True), dataset.classes)
+        return self._task.fixed_answer(*self._scores(split, {}))
 
     def ranked(self, split="test"):
         dataset, scores = self._scores(split, {})
