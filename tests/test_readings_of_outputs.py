@@ -48,6 +48,13 @@ def test_an_output_that_is_read_as_it_is_shows_nothing(tmp_path, read, seed):
     assert any("input=grey--1..1" in f.id for f in record.findings)
 
 
+@pytest.mark.parametrize("seed", [12, 16])
+def test_a_reading_that_takes_everything_for_an_object_is_no_better_one(tmp_path, seed):
+    # What it overlooks it has boxes for, too; read the other way all of these are answers.
+    record = audited(tmp_path, "detr", is_in="last", seed=seed, read={}, finds=0.1)
+    assert told(record) == ([], [])
+
+
 def test_where_boxes_are_the_same_either_way_nothing_is_told(tmp_path):
     record = audited(tmp_path, "ssd", is_in="yxyx", seed=4, read=READS["ssd"], square=True)
     assert told(record) == ([], [])

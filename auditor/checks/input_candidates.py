@@ -82,6 +82,18 @@ def candidates_for(declared: InputSpec) -> tuple[Candidate, ...]:
     return tuple(found.values())
 
 
+def input_words(given: InputSpec) -> str:
+    """A preprocessing as a reader would write it into the spec."""
+    resize = f"shortest to {given.shortest}" if given.resize == "shortest" else given.resize
+    resize += "" if given.antialias else ", antialias false"
+    resize += ", exif ignore" if given.exif == "ignore" else ""
+    if given.dtype == "uint8":
+        return f"channels {given.channels}, pixels as they are, resize {resize}"
+    numbers = {"mean": given.mean, "std": given.std}
+    told = ", ".join(f"{k} [{', '.join(f'{x:g}' for x in v)}]" for k, v in numbers.items())
+    return f"channels {given.channels}, scale {given.scale:g}, {told}, resize {resize}"
+
+
 def effect_of(given: InputSpec) -> tuple[object, ...]:
     """What a preprocessing does to the pixels: equal for specs that differ in words alone."""
     count = 1 if given.channels == "grey" else 3
