@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,11 +34,14 @@ from auditor.init_model import (
 from auditor.models.contained import look_at
 from auditor.models.guess import GuessedModel
 from auditor.opening import write_whole
+from auditor.remote.urls import shown_url
 from auditor.spec import SUBJECT_KEYS, AuditSpec
 from auditor.spec.bounds import path_problem
 from auditor.spec.declarations import basis_key
 from auditor.spec.yaml_checked import validate
 from auditor.spec.yaml_source import load
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 
 
 def write_spec(
@@ -77,7 +81,7 @@ def write_spec(
 def _require_places(paths: Iterable[Path | None], *, out: Path, force: bool) -> None:
     """Raise SpecError for a path that can be none, and where `out` may not be written."""
     for path in filter(None, paths):
-        problem = path_problem(str(path))
+        problem = path_problem(str(path)) or _url_problem(path)
         if problem:
             raise SpecError(f"{problem}.")
     if out.exists() and not force:
@@ -87,6 +91,19 @@ def _require_places(paths: Iterable[Path | None], *, out: Path, force: bool) -> 
             f"--out {out} is a folder, or lies in none that exists. Give a file in a folder that "
             "exists, such as audit.yaml."
         )
+
+
+def _url_problem(path: Path) -> str:
+    """Why a path that was a URL is not looked at; "" for any other. Paths have lost a slash."""
+    scheme = _SCHEME.match(str(path))
+    if scheme is None or path.exists():
+        return ""
+    url = shown_url(f"{scheme[1]}://{str(path)[scheme.end() :]}")
+    return (
+        f"`auditor init` takes files on this disk, but {url} is a URL. Copy the model and some "
+        "of the data here, run it on them, and write the URLs into audit.yaml in place of the "
+        "paths: `auditor run` reads them there (README, Data elsewhere)"
+    )
 
 
 def _told(seen: GuessedModel, found: FoundData, model: Path, out: Path) -> list[str]:

@@ -219,9 +219,7 @@ class FakeEvidence:
         return self._task.set_values(kept, dataset.classes)
 
     def fixed_answer(self, split="test"):
-        dataset, scores = self._scores(split, {})
-        known = self.scored(split, of="image").known
-        return self._task.fixed_answer(scores[known].reset_index(drop=True), dataset.classes)
+        return self._task.fixed_answer(*self._scores(split, {}))
 
     def ranked(self, split="test"):
         dataset, scores = self._scores(split, {})
@@ -237,12 +235,13 @@ class FakeEvidence:
         return found.dataset, classification.score(found.probabilities, labels, how)
 
     def add_found(
-        self, dataset, answers, *, view=AS_SHOT, variant="as-given", input=None, confidence=0.5
-    ):
+        self, dataset, answers, *, view=AS_SHOT, variant="as-given", input=None, output=(),
+        confidence=0.5,
+    ):  # fmt: skip
         """A pass of a detector: `answers` to the images of a dataset whose truth is boxes."""
         how = Scoring(len(dataset), len(dataset.classes), OperatingPoint(confidence))
         scores = detection.score(answers, dataset.truth, how)
-        return self._add_scores(dataset, scores, view, variant, input)
+        return self._add_scores(dataset, scores, view, variant, output or input)
 
     def add_maps(self, dataset, answers, truth, *, view=AS_SHOT, variant="as-given", input=None):
         """A pass of a segmenter: class maps `answers`, and those that are true (None: unknown)."""
@@ -264,10 +263,11 @@ class FakeEvidence:
         view=AS_SHOT,
         variant="as-given",
         input=None,
+        output=(),
         sample=None,
         part="sound",
     ):
-        return self._part(self.passes, (split, view.name, variant, input), part)
+        return self._part(self.passes, (split, view.name, variant, output or input), part)
 
     def embedding(self, split="test", *, part="sound"):
         return self.embeddings[split]

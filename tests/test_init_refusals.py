@@ -384,3 +384,23 @@ def test_rows_without_a_split_are_listed(command, folder):
     found = [t for r in record.results for t in r.tables if t.id == "data-manifest-failing-test"]
     assert [row[0] for row in found[0].rows] == [39, 40]
     assert {row[4] for row in found[0].rows} == {"a value says which split the row is of"}
+
+
+@pytest.mark.parametrize("which", ["model", "data", "--out", "--train"])
+def test_a_url_is_told_to_be_none_of_this_disk(command, folder, which):
+    photos(folder)
+    given = {"model": folder / "model.onnx", "data": folder, "--out": folder / "audit.yaml"}
+    given[which] = "s3://bucket/photos/part?key=secret"
+    model, data = given.pop("model"), given.pop("data")
+    options = [text for name, value in given.items() for text in (name, value)]
+    result = command("init", model, data, *options)
+    refused(result, "takes files on this disk, but s3://bucket/photos/part is a URL",
+            "write the URLs into audit.yaml")  # fmt: skip
+    assert "secret" not in result[2]
+
+
+def test_a_folder_may_be_called_as_a_url_begins(command, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    photos(folder / "s3:", lambda i: f"photos/{('red', 'blue')[i % 2]}/{i:02}.png")
+    code, _, err = command("init", "model.onnx", "s3:/photos", "--out", "audit.yaml")
+    assert code == 0, err

@@ -10,7 +10,7 @@ import auditor
 PACKAGE = Path(auditor.__file__).parent
 LAYERS = (
     ("errors",),
-    ("freed_memory", "opening", "containment", "remote"),
+    ("freed_memory", "opening", "own_folder", "containment", "remote"),
     ("stats",),
     ("findings", "spec"),
     ("record", "data"),

@@ -30,7 +30,8 @@ class Manifest(Check):
     `data.missing_share` allows), outside its bins or not among its declared values. Every failing
     row is listed in a table. Rows without a usable image or label are set apart; the others stay,
     with the failing value missing. Told, and no failing: times that name no time zone where others
-    of their column do, which are read as UTC; and quantile groups that are fewer than asked for.
+    of their column do, which are read as UTC; quantile groups that are fewer than asked for; and
+    a unit column of which no two rows have the same value, as a file's name taken for the unit.
 
     Why it matters
     --------------

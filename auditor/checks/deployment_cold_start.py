@@ -65,6 +65,7 @@ class ColdStart(Check):
                 ),
                 action=FASTER,
                 span=FROM_0,
+                unit="ms",
             )
         ),
     }

@@ -102,6 +102,7 @@ class FrameRate(Check):
                 ),
                 action=FASTER,
                 span=FROM_0,
+                unit="frames/s",
             )
         ),
         DROPPED: on_target(

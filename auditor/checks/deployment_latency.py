@@ -65,6 +65,7 @@ def _words(of: str, told: str, quantiles: Mapping[str, float]) -> dict[str, Word
             sentence=(_ON + f"{SHARES[quantile]} of {{n}} {told} {_TAKING}", *WHO_SAYS),
             action=FASTER,
             span=FROM_0,
+            unit="ms",
         )
         for name, quantile in quantiles.items()
     }
@@ -146,6 +147,7 @@ class Latency(Check):
                 ),
                 action=FASTER,
                 span=FROM_0,
+                unit="J",
             )
         ),
     }

@@ -67,6 +67,7 @@ class Memory(Check):
                 ),
                 action=_ACTION,
                 span=FROM_0,
+                unit="MB",
             )
         ),
         "peak-without-arena": on_target(
@@ -77,6 +78,7 @@ class Memory(Check):
                 "the next run the process took {point} at most.",
                 action=_ACTION,
                 span=FROM_0,
+                unit="MB",
             )
         ),
     }

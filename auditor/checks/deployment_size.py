@@ -45,6 +45,7 @@ class Size(Check):
         "file-megabytes": Words(
             title="Size of the model file",
             span=FROM_0,
+            unit="MB",
             short="file size",
             sentence="The model file takes {point}.",
             action="make the file smaller, or allow a larger one",

@@ -76,6 +76,7 @@ class Throughput(Check):
                 ),
                 action=FASTER,
                 span=FROM_0,
+                unit="images/s",
             )
         ),
         ROOFLINE: on_target(

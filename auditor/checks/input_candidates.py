@@ -1,4 +1,4 @@
-"""Other ways in which a model may have been trained: preprocessings and orders of classes."""
+"""Other ways in which a model may be meant: preprocessings, orders of classes, readings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from auditor.spec import InputSpec
+from auditor.spec import HeadSpec, InputSpec, OutputKeys
 
 Channels = Literal["rgb", "bgr"]
 
@@ -31,6 +31,15 @@ class ClassOrder:
 
     name: str
     meaning: np.ndarray
+
+
+@dataclass(frozen=True)
+class OutputCandidate:
+    """Another reading of a detector's outputs, by a short name, in the spec's keys and in words."""
+
+    name: str
+    output: OutputKeys
+    way: str
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,18 @@ def candidates_for(declared: InputSpec) -> tuple[Candidate, ...]:
         found.setdefault(effect_of(candidate.input), candidate)
     found.pop(effect_of(declared), None)
     return tuple(found.values())
+
+
+def input_words(given: InputSpec) -> str:
+    """A preprocessing as a reader would write it into the spec."""
+    resize = f"shortest to {given.shortest}" if given.resize == "shortest" else given.resize
+    resize += "" if given.antialias else ", antialias false"
+    resize += ", exif ignore" if given.exif == "ignore" else ""
+    if given.dtype == "uint8":
+        return f"channels {given.channels}, pixels as they are, resize {resize}"
+    numbers = {"mean": given.mean, "std": given.std}
+    told = ", ".join(f"{k} [{', '.join(f'{x:g}' for x in v)}]" for k, v in numbers.items())
+    return f"channels {given.channels}, scale {given.scale:g}, {told}, resize {resize}"
 
 
 def effect_of(given: InputSpec) -> tuple[object, ...]:
@@ -140,6 +161,27 @@ def _resized(declared: InputSpec) -> Iterator[Candidate]:
         if declared.resize != name:
             resized = InputSpec.model_validate(declared.model_dump() | given)
             yield Candidate(f"resize-{name}", resized)
+
+
+_READINGS = {
+    ("corners", "yxyx"): "boxes read as y0, x0, y1, x1",
+    ("corners", "xyxy"): "boxes read as x0, y0, x1, y1",
+    ("no_object", "first"): "the first of the logits read as no object",
+    ("no_object", "last"): "the last of the logits read as no object",
+}
+"""What keys of a head have for values that give numbers of a wrong meaning, without an error."""
+
+
+def output_candidates_for(head: HeadSpec | None) -> tuple[OutputCandidate, ...]:
+    """The readings that differ from the declared one in what no shape or range shows."""
+    declared = {} if head is None else head.model_dump()
+    if declared.get("scores") == "sigmoid":
+        declared.pop("no_object", None)
+    return tuple(
+        OutputCandidate(f"{key}-{other}", ((key, other),), f"{way} (output {key}: {other})")
+        for (key, other), way in _READINGS.items()
+        if declared.get(key, other) != other
+    )
 
 
 def class_orders(classes: Sequence[str], *, listed: Sequence[str] = ()) -> tuple[ClassOrder, ...]:

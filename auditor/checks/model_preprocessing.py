@@ -1,4 +1,4 @@
-"""model/preprocessing: whether the model is fed, and its classes listed, as it was trained."""
+"""model/preprocessing: whether the model is fed, and what it says read, as it was trained."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from auditor.checks.input_candidates import (
     best_assignment,
     candidates_for,
     class_orders,
+    input_words,
+    output_candidates_for,
 )
 from auditor.comparing.interval_row import interval_row
 from auditor.contract import (
@@ -31,7 +33,7 @@ from auditor.findings import Axis, Cell, Figure, Measure, Result, Side, Subject,
 from auditor.scoring.comparison import count_units, too_few, worst_first
 from auditor.scoring.presence import OneHot, Presence
 from auditor.scoring.rows import Rows
-from auditor.spec import InputSpec
+from auditor.spec import OutputKeys
 from auditor.stats import holm, mean, p_value, paired_difference, rate
 
 SAMPLE = 256
@@ -57,7 +59,7 @@ def _otherwise(title: str, way: str) -> Words:
 
 @dataclass(frozen=True)
 class OtherInputs(Predictions):
-    """The model's answers for a sample, preprocessed as declared and in the usual other ways."""
+    """The model's answers for a sample, fed and read as declared and in the usual other ways."""
 
     sample: int | None = SAMPLE
 
@@ -65,10 +67,10 @@ class OtherInputs(Predictions):
         return super().unmet(available) or Truth(split=self.split).unmet(available)
 
     def passes(self, available: Available) -> tuple[Pass, ...]:
-        others = candidates_for(available.spec.model.input)
-        declared = Pass(self.split, sample=self.sample)
-        tried = [Pass(self.split, input=c.input, sample=self.sample) for c in others]
-        return (declared, *tried)
+        model = available.spec.model
+        fed = [Pass(self.split, input=c.input) for c in candidates_for(model.input)]
+        read = [Pass(self.split, output=c.output) for c in output_candidates_for(model.head)]
+        return tuple(replace(p, sample=self.sample) for p in (Pass(self.split), *fed, *read))
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,11 @@ class Preprocessing(Check):
     ----------------
     A sample of the test images is put through the model again with each of the usual
     preprocessings that differ from the declared one: turned by EXIF or not, the other channel
-    order, the usual scalings, the usual ways to resize, with antialiasing or without. Accuracy
-    with each, minus accuracy as declared, on the same images. The same for orders of the classes
+    order, the usual scalings, the usual ways to resize, with antialiasing or without. A detector's
+    output is read with the corners of boxes in the other order (TensorFlow's, or not), and with
+    "no object" at the other end of DETR's logits, where the head has these keys (a reading that
+    finds more but of which fewer answers are right is left out). Accuracy with
+    each, minus accuracy as declared, on the same images. The same for orders of the classes
     (as the model's file lists them, shifted by one, reversed, sorted, and the assignment of
     outputs to classes that fits the confusion matrix best, found on one half of the images and
     measured on the other), which takes no inference; where a preprocessing explains the answers,
@@ -119,6 +124,13 @@ class Preprocessing(Check):
     words: ClassVar = {
         "accuracy-gain": (
             _otherwise("Accuracy gained by feeding the model otherwise: {input}", "{input}"),
+            replace(
+                _otherwise(
+                    "Accuracy gained by another reading of the output: {output}", "{output}"
+                ),
+                sides=("Read otherwise", "As declared"),
+                action="read the output as the model was exported, and test again",
+            ),
             _otherwise(
                 "Accuracy gained by another order of classes: {classes}", "classes {classes}"
             ),
@@ -144,7 +156,7 @@ class Preprocessing(Check):
         if few is not None:
             yield few
             return
-        inputs = list(self._inputs(evidence, declared))
+        inputs = list(_other_passes(evidence, declared))
         orders = _orders(declared, evidence.model.listed_classes, evidence.rng)
         trials = [*inputs, *orders]
         yield _figure(trials, declared)
@@ -164,16 +176,38 @@ class Preprocessing(Check):
             fits = bool(trial is best and p < SHOWN)
             yield replace(measure, facts={**measure.facts, "fits": fits})
 
-    def _inputs(self, evidence: Evidence, declared: Rows) -> Iterator[_Trial]:
-        for candidate in candidates_for(evidence.spec.model.input):
-            other = evidence.scored("test", input=candidate.input, sample=SAMPLE).with_truth
-            # A sweep gives both in the manifest's order; anything else would pair strangers.
-            if list(other.keys) != list(declared.keys):
-                raise RuntimeError(f"the pass with {candidate.name} holds other {other.noun}")
-            if _same_answers(other, declared):
-                # The same preprocessing on these images (a letterbox of squares): no other way.
-                continue
-            yield _trial("input", candidate.name, other, _input_facts(candidate))
+
+def _other_passes(evidence: Evidence, declared: Rows) -> Iterator[_Trial]:
+    """The readings and preprocessings that give other answers than the declared ones."""
+    model = evidence.spec.model
+    for read in output_candidates_for(model.head):
+        other = evidence.scored("test", output=read.output, sample=SAMPLE).with_truth
+        if other.right.mean() > declared.right.mean() and _less_right(evidence, read.output):
+            # What takes everything for an object finds more of them, too.
+            continue
+        yield from _compared("output", read.name, other, {"way": read.way}, declared)
+    for fed in candidates_for(model.input):
+        other = evidence.scored("test", input=fed.input, sample=SAMPLE).with_truth
+        yield from _compared("input", fed.name, other, _input_facts(fed), declared)
+
+
+def _less_right(evidence: Evidence, output: OutputKeys) -> bool:
+    """Whether a smaller share of answers is right as read otherwise than as declared."""
+    ways: tuple[OutputKeys, ...] = ((), output)
+    asked = (evidence.scored("test", of="answer", sample=SAMPLE, output=way) for way in ways)
+    declared, other = (rows.with_truth.right for rows in asked)
+    return len(declared) > 0 and len(other) > 0 and bool(other.mean() < declared.mean())
+
+
+def _compared(
+    key: str, name: str, other: Rows, facts: dict[str, Any], declared: Rows
+) -> Iterator[_Trial]:
+    # A sweep gives both in the manifest's order; anything else would pair strangers.
+    if list(other.keys) != list(declared.keys):
+        raise RuntimeError(f"the pass with {name} holds other {other.noun}")
+    # The same preprocessing on these images (a letterbox of squares) is no other way.
+    if not _same_answers(other, declared):
+        yield _trial(key, name, other, facts)
 
 
 @dataclass(frozen=True)
@@ -340,18 +374,6 @@ def _input_facts(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def input_words(given: InputSpec) -> str:
-    """A preprocessing as a reader would write it into the spec."""
-    resize = f"shortest to {given.shortest}" if given.resize == "shortest" else given.resize
-    resize += "" if given.antialias else ", antialias false"
-    resize += ", exif ignore" if given.exif == "ignore" else ""
-    if given.dtype == "uint8":
-        return f"channels {given.channels}, pixels as they are, resize {resize}"
-    numbers = {"mean": given.mean, "std": given.std}
-    told = ", ".join(f"{k} [{', '.join(f'{x:g}' for x in v)}]" for k, v in numbers.items())
-    return f"channels {given.channels}, scale {given.scale:g}, {told}, resize {resize}"
-
-
 def _entry(label: str, correct: np.ndarray, declared: Rows) -> dict[str, Cell]:
     n = len(declared)
     return interval_row(label, rate(correct, unit=declared.units), n=n)
@@ -369,7 +391,7 @@ def _figure(trials: list[_Trial], declared: Rows) -> Figure:
         title=f"{quantity} with other preprocessings and orders of classes",
         caption=f"{quantity} among the same {n} {declared.noun} with its 95% interval. A row "
         "far above `as declared` says how the model was trained.",
-        alt=f"Intervals of {mid_sentence(quantity)} for {len(rows)} ways to feed the model. "
+        alt=f"Intervals of {mid_sentence(quantity)} for {len(rows)} ways to feed and read it. "
         f"Highest: {best['label']} with {float(best['value'] or 0):.0%}.",
         x=Axis(mid_sentence(quantity), "share"),
         y=Axis("way"),

@@ -1,4 +1,4 @@
-"""performance/baseline: what the model is worth beyond always answering the commonest class."""
+"""performance/baseline: what the model is worth beyond one answer that is the same for all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from auditor.contract import Check, Evidence, FixedAnswer, LabelledSplits, Need, Words
+import numpy as np
+
+from auditor.contract import Check, Evidence, LabelledSplits, Need, Predictions, Words
 from auditor.contract.quantity_words import NAMINGS
 from auditor.contract.words import EITHER_WAY
 from auditor.findings import Measure, Measured, Result, Side, Subject
@@ -19,14 +21,17 @@ from auditor.stats import mean, paired_difference, rate, value
 
 @dataclass(frozen=True)
 class Baseline(Check):
-    """Accuracy gained over answering the commonest class for every image.
+    """Accuracy gained over one answer, the same for every image.
 
     What it measures
     ----------------
     Accuracy minus the accuracy of one fixed answer, the commonest label among these images. Both
     are taken on the same images, so the interval is that of a paired difference. Of a segmenter,
     mean overlap (IoU) and right pixels, minus what they are where every pixel is answered with
-    the commonest class.
+    the commonest class. Of a detector, the share of objects found, minus the share that the same
+    boxes in every image would find: as many as the model gives an image on average (20 at most),
+    each time the one that finds most of what is left, chosen on one half of the units and counted
+    on the other. Of masks the boxes are compared.
 
     Why it matters
     --------------
@@ -38,12 +43,13 @@ class Baseline(Check):
     Beating a fixed answer is little: a rule of one line (mean brightness, the place where the
     photo was taken) may beat it too. A model for a rare but grave class may be worth having
     although it gains no accuracy; read its recall and its costs. The commonest class is taken
-    from these labels themselves, which flatters the fixed answer slightly.
+    from these labels themselves, which flatters the fixed answer slightly. False alarms of a
+    detector count only as far as they raise the number of boxes: read them beside it.
     """
 
     id: ClassVar[str] = "performance/baseline"
     topic: ClassVar[str] = "whether it does better than one answer for all"
-    needs: ClassVar[tuple[Need, ...]] = (FixedAnswer(), LabelledSplits())
+    needs: ClassVar[tuple[Need, ...]] = (Predictions(), LabelledSplits())
     words: ClassVar = {
         "gain": Words(
             title="Accuracy over always giving the commonest answer, {split} data",
@@ -55,6 +61,15 @@ class Baseline(Check):
             action="do not use it: a fixed answer does as well",
             headline="Always answering “{commonest}” would give {always:percent}.",
             headline_rank=3,
+        ),
+        "objects-found-gain": Words(
+            title="Objects found beyond the same boxes in every image, {split} data",
+            span=EITHER_WAY,
+            short="finds more than fixed boxes",
+            sentence="Giving every image {commonest} would find {other}; the model finds {this}, "
+            "{gap}.",
+            sides=("The model", "The same boxes"),
+            action="do not use it: boxes that look at no image find as much",
         ),
         **{
             f"{name}-gain": Words(
@@ -78,11 +93,14 @@ class Baseline(Check):
             rows = evidence.scored(split).with_truth
             fixed = evidence.fixed_answer(split)
             if fixed is None:
-                yield _few("gain", rows) or _gain(rows)
+                yield _few("gain", rows) or _gain("gain", rows, *_commonest(rows))
                 continue
             own = {q.name: q for q in evidence.set_values(split) if not q.keys}
             for always in fixed[1]:
                 name = f"{always.name}-gain"
+                if always.is_rate:
+                    yield _few(name, rows) or _gain(name, rows, always.values, fixed[0])
+                    continue
                 yield _few(name, rows) or _gain_of_set(
                     name, rows, own[always.name], always, commonest=fixed[0]
                 )
@@ -112,14 +130,19 @@ def _gain_of_set(
     )
 
 
-def _gain(rows: Rows) -> Measure:
+def _commonest(rows: Rows) -> tuple[np.ndarray, str]:
+    """Which rows (n,) the commonest class is in, and its name."""
     present = {name: rows.present(name) for name in rows.classes}
     commonest = max(present, key=lambda name: int(present[name].sum()))
-    always = present[commonest]
+    return present[commonest], commonest
+
+
+def _gain(name: str, rows: Rows, always: np.ndarray, fixed_answer: str) -> Measure:
+    """Over rows of which the fixed answer is right of those that are `always` (n,) bool."""
     unit = rows.unit_codes
     model, fixed = (rate(right, unit=unit) for right in (rows.right, always))
     return Measure(
-        name="gain",
+        name=name,
         subject=Subject.of(split=rows.split),
         estimate=paired_difference(always, rows.right, unit=unit),
         scale="difference",
@@ -129,5 +152,6 @@ def _gain(rows: Rows) -> Measure:
         n_units=n_units(rows),
         sides=(Side(model, len(rows)), Side(fixed, len(rows))),
         examples=worst_first(rows.image_ids, badness=rows.confidence, among=always & ~rows.right),
-        facts={"commonest": commonest, "always": value(fixed)},
+        facts={"commonest": fixed_answer, "always": value(fixed)},
+        of=rows.of,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -185,6 +186,14 @@ class _Nursery:
             env={**os.environ, **_ENVIRONMENT},
         )
         theirs.close()
+        atexit.register(self._end, os.getpid())
+
+    def _end(self, owner: int) -> None:
+        """End it with this process, and the contained ones with it."""
+        if os.getpid() == owner:
+            self._control.close()
+            self._process.kill()
+            self._process.wait()
 
     def ask(self, values: Mapping[str, Any], descriptors: Sequence[int] = ()) -> dict[str, Any]:
         with self._lock:

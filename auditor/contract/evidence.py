@@ -91,9 +91,10 @@ class Evidence(Protocol):
         ...
 
     def fixed_answer(self, split: str = "test") -> tuple[str, tuple[Quantity, ...]] | None:
-        """The commonest class, and what the set is worth where it is answered everywhere.
+        """An answer that is the same for every image, in words, and what it is worth.
 
-        Quantities as of ``set_values``; None where rows say it, or where there is no such answer.
+        Quantities as of ``set_values``, or a rate over the rows of ``scored(...)`` with truth; None
+        where rows say it.
         """
         ...
 

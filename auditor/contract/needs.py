@@ -116,20 +116,6 @@ class ClassScores(Predictions):
 
 
 @dataclass(frozen=True)
-class FixedAnswer(Predictions):
-    """One answer that could be given to every image, as to classifiers and segmenters."""
-
-    def unmet(self, available: Available) -> Unmet | None:
-        if available.spec.model.gives_boxes:
-            return Unmet(
-                reason="No box is the same for every image: there is no answer that always fits.",
-                remedy="Nothing to do: this is asked of classifiers and segmenters only.",
-                applies=False,
-            )
-        return super().unmet(available)
-
-
-@dataclass(frozen=True)
 class Boxes(Predictions):
     """Boxes with a score each, as detectors give."""
 

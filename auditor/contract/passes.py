@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from auditor.data.views import AS_SHOT, View
-from auditor.spec import AS_GIVEN, InputSpec
+from auditor.spec import AS_GIVEN, InputSpec, OutputKeys
 
 EXPORTED = "exported"
 """The ONNX form that the audit writes of a PyTorch model, to make others of it."""
@@ -20,7 +20,8 @@ class Pass:
 
     `sample` is a number of images (nested, seeded, taken by unit), None for all; `input` is a
     preprocessing other than the spec's, None for the spec's own; `embedding` asks for the
-    penultimate activations too.
+    penultimate activations too; `output` has keys of `model.output` that are not as the spec has
+    them, and their values.
     """
 
     split: str
@@ -29,11 +30,13 @@ class Pass:
     input: InputSpec | None = None
     sample: int | None = None
     embedding: bool = False
+    output: OutputKeys = ()
 
     def __str__(self) -> str:
         parts = [self.split, self.view.name, self.variant]
         if self.input is not None:
             parts.append(f"input {input_name(self.input)}")
+        parts += [f"output {key} {value}" for key, value in self.output]
         if self.sample is not None:
             parts.append(f"{self.sample} images")
         return " / ".join(parts)
@@ -46,6 +49,7 @@ class PassKeys(TypedDict, total=False):
     variant: str
     input: InputSpec | None
     sample: int | None
+    output: OutputKeys
 
 
 def input_name(given: InputSpec) -> str:

@@ -60,6 +60,7 @@ class Words:
     `among` says of whom a share is (``{rows} that are not “{class}”``; empty: of all), `compared`
     what the value makes of the sides where it is not their plain difference or ratio.
     `ratio` says that it is one of two sides, for which a limit may state `and_difference_above`.
+    `unit` is the unit of an amount, which a limit on it is told in where nothing was measured.
     """
 
     title: str
@@ -81,6 +82,7 @@ class Words:
     of: RowKind | None = None
     span: tuple[float, float] = (0.0, 1.0)
     ratio: bool = False
+    unit: str = ""
     among: str = ""
     compared: str = ""
 

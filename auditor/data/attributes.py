@@ -252,3 +252,12 @@ def _numbers(text: pd.Series) -> np.ndarray:
     """Numbers (n,) float64, NaN where the text is none or is infinite."""
     found = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     return np.where(np.isfinite(found), found, np.nan)
+
+
+def value_rule(spec: AttributeSpec) -> str:
+    """What is expected of a value of an attribute, "" for nothing."""
+    if spec.bins is not None:
+        return f"a value is a number from {edge(spec.bins[0])} to {edge(spec.bins[-1])}"
+    if spec.quantiles is not None:
+        return "a value is a number"
+    return f"a value is one of {', '.join(spec.values)}" if spec.values else ""

@@ -15,6 +15,9 @@ import pyarrow.compute as pc
 _AT_ONCE = 65_536
 """Names that are written down, or handed out, at a time."""
 
+_FEW = 4
+"""Names are few beside those that they are looked for among where these are so many times more."""
+
 
 class ImageNames(Collection[str]):
     """Names of images, (n,) str, whose texts lie in one piece of memory; read like an array.
@@ -182,6 +185,19 @@ def _objects(names: list[str]) -> np.ndarray:
 
 def _by_texts(texts: pa.Array, wanted: pa.Array) -> np.ndarray:
     """The first position of each wanted text, (m,) int64, -1 for none."""
-    found = pc.index_in(wanted, value_set=texts).fill_null(-1)
+    if _FEW * len(wanted) >= len(texts):
+        return _index_in(wanted, texts)
+    # A table of a few texts that all others are looked up in is made in a tenth of the time.
+    meant = _index_in(texts, wanted)
+    at = np.flatnonzero(meant >= 0)[::-1]
+    place: np.ndarray = np.full(len(wanted), -1, dtype=np.int64)
+    # Backwards, so that the first of equal ones stays.
+    place[meant[at]] = at
+    found: np.ndarray = place[_index_in(wanted, wanted)]
+    return found
+
+
+def _index_in(texts: pa.Array, among: pa.Array) -> np.ndarray:
+    found = pc.index_in(texts, value_set=among).fill_null(-1)
     places: np.ndarray = found.to_numpy(zero_copy_only=False)
     return places.astype(np.int64)

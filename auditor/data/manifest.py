@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.attributes import Edges as GroupEdges
-from auditor.data.attributes import Grouped, edge, group_images
+from auditor.data.attributes import Grouped, group_images, value_rule
 from auditor.data.class_labels import (
     GOLD,
     NO_LABEL,
@@ -29,6 +29,7 @@ from auditor.data.columns import Columns, in_codes
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import Expectation, ManifestReport, report_of, validate
 from auditor.data.left_out import counted, in_no_split, no_known_label, row_reasons
+from auditor.data.lone_units import lone_units_note
 from auditor.data.rows import Located, Rows, locate, missing_column, read_rows
 from auditor.data.times import read_times, zone_note
 from auditor.data.written_alike import require_written_alike
@@ -298,6 +299,9 @@ def _notes(rows: Rows, plan: _ReadingPlan, typed: _Typed) -> tuple[str, ...]:
     if typed.times is not None:
         column = plan.optional["time"]
         notes.append(zone_note(rows.frame[column], typed.times, column=column))
+    if "unit" in plan.optional:
+        column = plan.optional["unit"]
+        notes.append(lone_units_note(rows.text(column), column=column))
     return tuple(filter(None, notes))
 
 
@@ -351,18 +355,10 @@ def _optional_expectations(plan: _ReadingPlan, data: DataSpec) -> list[Expectati
         column = plan.column_of(name)
         wanted.append(Expectation("a value is given", column, "not-null",
                                   allowed_share=data.missing_share))  # fmt: skip
-        rule = _value_rule(spec)
+        rule = value_rule(spec)
         if rule:
             wanted.append(Expectation(rule, f"__{name}__", "true", of=column))
     return wanted
-
-
-def _value_rule(spec: AttributeSpec) -> str:
-    if spec.bins is not None:
-        return f"a value is a number from {edge(spec.bins[0])} to {edge(spec.bins[-1])}"
-    if spec.quantiles is not None:
-        return "a value is a number"
-    return f"a value is one of {', '.join(spec.values)}" if spec.values else ""
 
 
 def _dataset(

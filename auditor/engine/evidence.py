@@ -216,7 +216,7 @@ class CheckEvidence(_Declared):
     def fixed_answer(self, split: str = "test") -> tuple[str, tuple[Quantity, ...]] | None:
         wanted = Pass(split)
         self._require_pass(wanted)
-        return self._task.fixed_answer(*self._annotated(wanted, "sound"))
+        return self._task.fixed_answer(*self._scores(wanted, "sound"))
 
     def _annotated(self, wanted: Pass, part: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
         """What the rows of annotated images are made of, and the classes."""

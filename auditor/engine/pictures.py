@@ -43,6 +43,9 @@ FINDINGS = 12
 
 _FILES = "[0-9][0-9][0-9].jpg"
 
+Places = Mapping[str, Mapping[str, int]]
+"""The row of each image that is shown somewhere, in each split that holds it."""
+
 Place = tuple[str, str, str]
 """A split, the id of an image in it, and the form of the model that answered it."""
 
@@ -91,7 +94,8 @@ def with_pictures(
     basis = require_picture_basis(spec, record.declarations, as_of=day)
     if asked is None or basis is None:
         return Pictured(record, ())
-    chosen = _chosen(record, gathered.available.datasets, most=asked.most)
+    rows = _rows_of_examples(record, gathered.available.datasets)
+    chosen = _chosen(record, rows, most=asked.most)
     places = list(dict.fromkeys(p for shown in chosen.values() for p in shown))
     found = PictureSet(
         basis=basis_text(basis),
@@ -106,7 +110,10 @@ def with_pictures(
     )
     target = picture_folder(folder, found.folder)
     target.mkdir(exist_ok=True)
-    kept = [_kept(p, n, gathered, blur, target) for n, p in enumerate(places, start=1)]
+    kept = [
+        _kept(p, rows[p[0]][p[1]], gathered, blur, target / f"{n:03}.jpg")
+        for n, p in enumerate(places, start=1)
+    ]
     said = replace(found, pictures=tuple(kept))
     files = tuple(target / one.file for one in kept if one.file)
     return Pictured(replace(record, pictures=said), files)
@@ -134,9 +141,18 @@ def _with_examples(record: AuditRecord) -> list[Finding]:
     return [f for f in wrong if (m := record.measure(f)) is not None and m.examples]
 
 
-def _chosen(
-    record: AuditRecord, datasets: Mapping[str, Dataset], *, most: int
-) -> dict[str, tuple[Place, ...]]:
+def _rows_of_examples(record: AuditRecord, datasets: Mapping[str, Dataset]) -> Places:
+    """Where the images that findings rest on are: asked once, among a million names."""
+    of = (_measure(record, finding.id).examples for finding in _with_examples(record))
+    ids = list(dict.fromkeys(image for examples in of for image in examples))
+    found = {split: data.image_ids.places_of(ids).tolist() for split, data in datasets.items()}
+    return {
+        split: {image: at for image, at in zip(ids, places, strict=True) if at >= 0}
+        for split, places in found.items()
+    }
+
+
+def _chosen(record: AuditRecord, rows: Places, *, most: int) -> dict[str, tuple[Place, ...]]:
     """The images of each finding: of each limit not met one first, about people where one is."""
     found = _with_examples(record)
     first: dict[str | None, str] = {}
@@ -146,7 +162,7 @@ def _chosen(
     chosen: dict[str, tuple[Place, ...]] = {}
     for finding in found:
         measure = _measure(record, finding.id)
-        places = _places(measure, datasets)[:most]
+        places = _places(measure, rows)[:most]
         if places and len(chosen) < FINDINGS:
             chosen[finding.id] = places
     return chosen
@@ -158,36 +174,35 @@ def _about_people(finding: Finding, record: AuditRecord) -> bool:
     return any(stated.get(name, {}).get("role") == "sensitive" for name, _ in keys)
 
 
-def _places(measure: Measure, datasets: Mapping[str, Dataset]) -> tuple[Place, ...]:
+def _places(measure: Measure, rows: Places) -> tuple[Place, ...]:
     """Where the examples are: in the measure's own split, else in the first that has them.
 
     What is said of them is what the measure's form of the model answered.
     """
-    own = [split for split in datasets if split == measure.subject.split]
-    ids, known = measure.examples, dict[str, str]()
-    for split in (*own, *datasets):
-        places = datasets[split].image_ids.places_of(ids)
-        known = {i: split for i, at in zip(ids, places, strict=True) if at >= 0} | known
+    splits = sorted(rows, key=lambda split: split != measure.subject.split)
     form = measure.subject.variant or AS_GIVEN
-    at = ((known.get(i, ""), i, form) for i in ids)
+    at = (
+        (next((split for split in splits if i in rows[split]), ""), i, form)
+        for i in measure.examples
+    )
     return tuple(dict.fromkeys(place for place in at if place[0]))
 
 
 def _kept(
     place: Place,
-    number: int,
+    row: int,
     gathered: Gathered,
     blur: Mapping[str, tuple[Region, ...]],
     target: Path,
 ) -> Picture:
+    """The picture of an image that is a `row` of its split, written as `target`."""
     split, image, form = place
     dataset = gathered.available.datasets[split]
-    row = int(dataset.image_ids.places_of([image])[0])
     label, answer = _said(place, gathered)
     made = _made(dataset.paths[row], gathered.available.spec, blur)
     if made is None:
         return Picture(image, split, "", "", 0, 0, label, answer, form)
-    path = write_whole(target / f"{number:03}.jpg", made.content)
+    path = write_whole(target, made.content)
     digest = hashlib.sha256(made.content).hexdigest()
     return Picture(image, split, path.name, digest, made.width, made.height, label, answer, form)
 

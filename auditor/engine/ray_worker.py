@@ -6,8 +6,8 @@ Ray makes an actor of `ShardWorker`; nothing of Ray is imported here.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from auditor.engine.store import Store
 from auditor.findings import ModelFacts
 from auditor.models.contained import ContainedPredictor, Opening
 from auditor.models.predictor import Prediction, Predictor
+from auditor.own_folder import own_folder
 
 BESIDE = "beside"
 """Ray's name for what a worker answers beside its shard."""
@@ -51,7 +52,9 @@ class ShardWorker:
 
     def __init__(self) -> None:
         self._predictors: dict[str, Predictor] = {}
-        self._own = tempfile.TemporaryDirectory(prefix="auditor-worker-")
+        # Ray kills workers: what is left of others is cleared by the next that needs a folder.
+        self._own = ExitStack()
+        self._folder: Path | None = None
         self._sweep: SweepAt | None = None
         self._steps = _Steps()
 
@@ -72,7 +75,9 @@ class ShardWorker:
         return WorkerFacts(os.getpid(), digests, _holds(sweep.mark))
 
     def _written(self, variant: str, opening: Opening, content: np.ndarray) -> Path:
-        path = Path(self._own.name) / variant / opening.file.name
+        if self._folder is None:
+            self._folder = self._own.enter_context(own_folder("auditor-worker-"))
+        path = self._folder / variant / opening.file.name
         path.parent.mkdir()
         with path.open("wb") as file:
             file.write(content.data)

@@ -325,7 +325,10 @@ class _PassState:
             return
         seen = map(self.work.view, self.waiting, self.contexts)
         answer = self.predictor.predict(
-            np.stack(list(seen)), input=self.work.input, embedding=self.work.embedding
+            np.stack(list(seen)),
+            input=self.work.input,
+            embedding=self.work.embedding,
+            output=self.work.output,
         )
         self.answers.put(self.slots, answer, self.origins)
         if answer.embedding is not None:

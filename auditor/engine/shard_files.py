@@ -26,7 +26,7 @@ from auditor.models.predictor import Predictor
 from auditor.scoring.detection_errors import OperatingPoint
 from auditor.scoring.tasks import task_of
 from auditor.scoring.tasks.scoring import Scoring
-from auditor.spec import DicomSpec, InputSpec, ModelSpec
+from auditor.spec import DicomSpec, InputSpec, ModelSpec, OutputKeys
 
 BATCH = 8
 """Frames a call of the model: more gains nothing on a CPU, and fixed so that results agree."""
@@ -59,6 +59,7 @@ class PassWork:
     donors: np.ndarray | None = None
     donor_digests: tuple[str, ...] = ()
     former_donor_digests: tuple[str, ...] = ()
+    output: OutputKeys = ()
 
 
 @dataclass(frozen=True)
@@ -243,6 +244,7 @@ def _prediction_key(
         [work.view.name, work.view.version, seen, labels, *drawn],
         predictor.digest,
         work.input.model_dump(mode="json"),
+        *([list(work.output)] if work.output else []),
     )
 
 

@@ -339,7 +339,6 @@ def _task(
     former: ImageDigests,
 ) -> ShardTask:
     rows = shard.rows
-    part = dataset.table.take(rows)
     work = []
     for sweep_pass, take, donated in zip(passes, takes, donors, strict=True):
         mine = _within(take, rows)
@@ -351,6 +350,7 @@ def _task(
                 input=sweep_pass.input or spec.input_of(sweep_pass.variant),
                 places=np.searchsorted(rows, mine),
                 embedding=sweep_pass.embedding,
+                output=sweep_pass.output,
                 donors=from_whom,
                 donor_digests=_digests_of(
                     from_whom, NO_DIGESTS if earlier is None else earlier.digests
@@ -363,7 +363,7 @@ def _task(
         image_ids=tuple(dataset.image_ids[rows]),
         paths=tuple(dataset.paths.take(rows)),
         truth=_truth(dataset, rows),
-        headers=_headers(part),
+        headers=_headers(dataset.table.take(rows)),
         passes=tuple(work),
         frame_input=spec.model.input,
         keep_frames=keep_frames and not shard.sparse,

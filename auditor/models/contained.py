@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,8 +19,9 @@ from auditor.models.formats import imports_of, require_model_file
 from auditor.models.guess import GuessedModel
 from auditor.models.packing import unpacked
 from auditor.models.predictor import Prediction
+from auditor.own_folder import own_folder
 from auditor.record.codec import decode
-from auditor.spec import InputSpec, ModelSpec, RunLimits, RuntimeSpec
+from auditor.spec import InputSpec, ModelSpec, OutputKeys, RunLimits, RuntimeSpec
 
 BATCH = 8
 """Images that `model.limits.seconds` are for."""
@@ -104,13 +104,19 @@ class ContainedPredictor:
         return self._process
 
     def predict(
-        self, frames: np.ndarray, *, input: InputSpec | None = None, embedding: bool = False
+        self,
+        frames: np.ndarray,
+        *,
+        input: InputSpec | None = None,
+        embedding: bool = False,
+        output: OutputKeys = (),
     ) -> Prediction:
         """See `Predictor`."""
         asked = {
             "do": "predict",
             "input": None if input is None else input.model_dump(mode="json"),
             "embedding": embedding,
+            "output": output,
         }
         found = self._process.call(asked, [frames], effort=len(frames) / BATCH)
         return read_prediction(found, n=len(frames))
@@ -185,8 +191,8 @@ def int8_form(file: Path, *, model: ModelSpec, calibration: np.ndarray) -> bytes
         "input": model.input.model_dump(mode="json"),
     }
     # What the process leaves in its folder is not looked at, and may not be removable.
-    with tempfile.TemporaryDirectory(prefix="auditor-int8-", ignore_cleanup_errors=True) as own:
-        limits = Limits(_memory(file, model.limits), model.limits.seconds, writable=own)
+    with own_folder("auditor-int8-") as own:
+        limits = Limits(_memory(file, model.limits), model.limits.seconds, writable=str(own))
         with contextlib.closing(_quantizing(limits)) as process:
             found = process.call(asked, [calibration], effort=len(calibration) / BATCH)
     return found.arrays[0].tobytes()
@@ -207,8 +213,8 @@ def randomised_form(file: Path, *, model: ModelSpec, seed: int) -> bytes:
 def half_form(file: Path, *, model: ModelSpec) -> bytes:
     """As `half_precision`, in a contained process, with a folder for what onnxruntime writes."""
     asked = {"do": "halve", "file": str(file.absolute())}
-    with tempfile.TemporaryDirectory(prefix="auditor-fp16-", ignore_cleanup_errors=True) as own:
-        limits = Limits(_memory(file, model.limits), model.limits.seconds, writable=own)
+    with own_folder("auditor-fp16-") as own:
+        limits = Limits(_memory(file, model.limits), model.limits.seconds, writable=str(own))
         with contextlib.closing(_quantizing(limits)) as process:
             return process.call(asked).arrays[0].tobytes()
 

@@ -37,7 +37,7 @@ from auditor.models.readings import ClassReading, HeadReading, OwnDecoder, Readi
 from auditor.models.sparsity import onnx_weights, sparsity_of
 from auditor.models.stated import require_task
 from auditor.models.steps import no_answers, predict_in_steps
-from auditor.spec import InputSpec, ModelSpec, RuntimeSpec
+from auditor.spec import InputSpec, ModelSpec, OutputKeys, RuntimeSpec
 from auditor.spec.spec_file import audited_classes
 
 # onnxruntime's own errors share no parent but Exception.
@@ -112,7 +112,12 @@ class OnnxPredictor:
         )
 
     def predict(
-        self, frames: np.ndarray, *, input: InputSpec | None = None, embedding: bool = False
+        self,
+        frames: np.ndarray,
+        *,
+        input: InputSpec | None = None,
+        embedding: bool = False,
+        output: OutputKeys = (),
     ) -> Prediction:
         """Answer for frames (see `Predictor`); safe from several threads."""
         if embedding and self._plan.penultimate is None:
@@ -125,7 +130,9 @@ class OnnxPredictor:
             return no_answers(self._plan.reading.n_scores, width=width)
         given = input or self._input
         return predict_in_steps(
-            frames, step=self._step, answer=lambda batch: self._answer(batch, given, embedding)
+            frames,
+            step=self._step,
+            answer=lambda batch: self._answer(batch, given, embedding=embedding, output=output),
         )
 
     def gradients(self, frames: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -134,7 +141,9 @@ class OnnxPredictor:
             "`model.architecture`)."
         )
 
-    def _answer(self, frames: np.ndarray, given: InputSpec, embedding: bool) -> Prediction:
+    def _answer(
+        self, frames: np.ndarray, given: InputSpec, *, embedding: bool, output: OutputKeys
+    ) -> Prediction:
         reading, penultimate = self._plan.reading, self._plan.penultimate
         names = list(reading.outputs or (each.name for each in self._plan.facts.outputs))
         wanted = [penultimate.tensor] if embedding and penultimate is not None else []
@@ -144,7 +153,8 @@ class OnnxPredictor:
             found = self._session.run(names + wanted, fed)
         n = len(frames)
         raw = dict(zip(names, found, strict=False))
-        prediction = reading.read(raw, n=n, size=given.size)
+        tried = output if output or given != self._input else None
+        prediction = reading.read(raw, n=n, size=given.size, tried=tried)
         if not wanted or penultimate is None:
             return prediction
         vectors = as_vectors(found[-1], features=penultimate.features, n=n)

@@ -10,7 +10,7 @@ import numpy as np
 
 from auditor.findings import ModelFacts
 from auditor.models.answers import Answer
-from auditor.spec import InputSpec
+from auditor.spec import InputSpec, OutputKeys
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,13 @@ class Predictor(Protocol):
         *,
         input: InputSpec | None = None,
         embedding: bool = False,
+        output: OutputKeys = (),
     ) -> Prediction:
         """Answer for frames (n, h, w, 3) uint8 RGB at the size of `input` (default: the spec's).
+
+        `output` has keys of the head by which outputs are read otherwise than the spec says.
+        Where a detector's outputs cannot be read with another `input` or `output` than the
+        spec's, it finds nothing.
 
         Raises ModelError when the output is not finite or not what the spec says that it is.
         """

@@ -23,8 +23,8 @@ from auditor.models.trusted_code import (
     imported,
     require_trust,
 )
-from auditor.spec import HeadSpec
-from auditor.spec.heads import OwnHead
+from auditor.spec import HeadSpec, OutputKeys
+from auditor.spec.heads import BoxHead, OwnHead
 from auditor.spec.spec_file import audited_classes
 
 
@@ -46,8 +46,14 @@ class Reading(Protocol):
         """Class scores of each frame: 0 where answers are of another kind."""
         ...
 
-    def read(self, raw: Raw, *, n: int, size: tuple[int, int]) -> Prediction:
-        """The prediction for `n` frames of `size` (height, width); raises ModelError."""
+    def read(
+        self, raw: Raw, *, n: int, size: tuple[int, int], tried: OutputKeys | None = None
+    ) -> Prediction:
+        """The prediction for `n` frames of `size` (height, width); raises ModelError.
+
+        `tried`: keys of a head that are read otherwise than the spec says, () where the frames
+        alone were fed otherwise. A detector's outputs that cannot be read so are nothing found.
+        """
         ...
 
     def key(self) -> Any:
@@ -71,7 +77,9 @@ class ClassReading:
     def n_scores(self) -> int:
         return self.reading.n_classes
 
-    def read(self, raw: Raw, *, n: int, size: tuple[int, int]) -> Prediction:
+    def read(
+        self, raw: Raw, *, n: int, size: tuple[int, int], tried: OutputKeys | None = None
+    ) -> Prediction:
         return Prediction(self.reading.read(raw[self.output], n=n))
 
     def key(self) -> Any:
@@ -132,7 +140,11 @@ class HeadReading:
     def step(self) -> int | None:
         return 1 if one_image_a_time(self.head) else None
 
-    def read(self, raw: Raw, *, n: int, size: tuple[int, int]) -> Prediction:
+    def read(
+        self, raw: Raw, *, n: int, size: tuple[int, int], tried: OutputKeys | None = None
+    ) -> Prediction:
+        if tried is not None and isinstance(self.head, BoxHead):
+            return self._read_otherwise(raw, n=n, size=size, output=tried)
         answers = self._answers(raw, size)
         if len(answers) != n:
             raise ModelError(
@@ -140,6 +152,19 @@ class HeadReading:
                 "batch, or with a batch of one."
             )
         return Prediction.answered([self._renamed(answer) for answer in answers])
+
+    def _read_otherwise(
+        self, raw: Raw, *, n: int, size: tuple[int, int], output: OutputKeys
+    ) -> Prediction:
+        other = replace(self, head=self.head.model_copy(update=dict(output)))
+        try:
+            return other.read(raw, n=n, size=size)
+        except ModelError:
+            # What is only tried must not end the audit of what is declared.
+            masks = () if self.head.serves == "instance-segmentation" else None
+            nothing = np.zeros(0, dtype=np.int64)
+            found = Detections(np.zeros((0, 4)), np.zeros(0), nothing, patches=masks)
+            return Prediction.answered([found] * n)
 
     def key(self) -> Any:
         own = [] if self.own is None else [self.own.digest, self.own.classes]

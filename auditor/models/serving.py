@@ -168,7 +168,8 @@ def _facts(model: Predictor) -> dict[str, Any]:
 def _answers(model: Predictor, values: Mapping[str, Any], frames: np.ndarray) -> Answer:
     given = values["input"]
     input = None if given is None else InputSpec.model_validate_json(json.dumps(given))
-    found = model.predict(frames, input=input, embedding=values["embedding"])
+    output = tuple((str(key), str(value)) for key, value in values["output"])
+    found = model.predict(frames, input=input, embedding=values["embedding"], output=output)
     embedding = [] if found.embedding is None else [found.embedding]
     answers = packed(found.answers) if found.answers else ()
     told = {"embedding": bool(embedding)}

@@ -42,7 +42,7 @@ from auditor.models.torch_weights import (
     load_torchscript,
     module_with_weights,
 )
-from auditor.spec import InputSpec, ModelSpec
+from auditor.spec import InputSpec, ModelSpec, OutputKeys
 from auditor.spec.spec_file import audited_classes
 
 TorchFormat = Literal["torchscript", "torch-weights", "safetensors", "pt2"]
@@ -118,7 +118,12 @@ class TorchPredictor:
         return exported(self._module, _example(self._input, "cpu"), tensors=tensors)
 
     def predict(
-        self, frames: np.ndarray, *, input: InputSpec | None = None, embedding: bool = False
+        self,
+        frames: np.ndarray,
+        *,
+        input: InputSpec | None = None,
+        embedding: bool = False,
+        output: OutputKeys = (),
     ) -> Prediction:
         """Answer for frames (see `Predictor`); safe from several threads."""
         if embedding and self._tap is None:
@@ -131,7 +136,9 @@ class TorchPredictor:
             return no_answers(self._plan.reading.n_scores, width=width)
         given = input or self._input
         return predict_in_steps(
-            frames, step=self._step, answer=lambda batch: self._answer(batch, given, embedding)
+            frames,
+            step=self._step,
+            answer=lambda batch: self._answer(batch, given, embedding=embedding, output=output),
         )
 
     def gradients(self, frames: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -159,16 +166,19 @@ class TorchPredictor:
     def _tensor(self, frames: np.ndarray, given: InputSpec) -> torch.Tensor:
         return torch.from_numpy(self._buffers.fill(frames, input=given)).to(self._plan.device)
 
-    def _answer(self, frames: np.ndarray, given: InputSpec, embedding: bool) -> Prediction:
+    def _answer(
+        self, frames: np.ndarray, given: InputSpec, *, embedding: bool, output: OutputKeys
+    ) -> Prediction:
         tensor, n, plan = self._tensor(frames, given), len(frames), self._plan
+        tried = output if output or given != self._input else None
         with torch.inference_mode():
             if not embedding or self._tap is None:
                 raw = _raw(_called(self._module, tensor), plan.reading, plan.output)
-                return plan.reading.read(raw, n=n, size=given.size)
+                return plan.reading.read(raw, n=n, size=given.size, tried=tried)
             with self._tap.reading() as tap:
                 raw = _raw(_called(self._module, tensor), plan.reading, plan.output)
                 vectors = as_vectors(_array(tap.found), features=tap.head.features, n=n)
-        found = plan.reading.read(raw, n=n, size=given.size)
+        found = plan.reading.read(raw, n=n, size=given.size, tried=tried)
         return replace(found, embedding=vectors)
 
     def _try_out(self) -> None:

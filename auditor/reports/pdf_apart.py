@@ -9,10 +9,9 @@ import signal
 import subprocess
 import sys
 from dataclasses import asdict
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from auditor.errors import MissingLibraryError, RenderingError
+from auditor.own_folder import own_folder
 from auditor.record import AuditRecord
 from auditor.record.files import record_digest, to_json
 from auditor.reports.pdf import Enclosed, MadePdf
@@ -52,8 +51,7 @@ def pdf_apart(
     RenderingError
         When the process crashed, or went beyond what it may use.
     """
-    with TemporaryDirectory(prefix="auditor-pdf-") as name:
-        folder = Path(name)
+    with own_folder("auditor-pdf-") as folder:
         write(folder / "page.html", html)
         write(folder / "enclosed.json", json.dumps(asdict(enclosed(record))))
         path = [os.path.abspath(entry) for entry in sys.path]
@@ -61,7 +59,7 @@ def pdf_apart(
         try:
             # -P: files of the folder it is started in must not hide modules.
             done = subprocess.run(
-                [sys.executable, "-P", "-c", program, name],
+                [sys.executable, "-P", "-c", program, str(folder)],
                 capture_output=True,
                 stdin=subprocess.DEVNULL,
                 timeout=_WAIT * seconds,

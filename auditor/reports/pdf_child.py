@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 from auditor.errors import MissingLibraryError
@@ -17,6 +18,8 @@ def in_child(name: str, *, seconds: int, memory_bytes: int) -> int:
     """Make the PDF of what lies in a folder, and leave it there; the status to end with."""
     _bound(seconds, memory_bytes)
     folder = Path(name)
+    # What is written beside goes with the folder, also where this process is killed.
+    tempfile.tempdir = name
     carried = Enclosed(**json.loads((folder / "enclosed.json").read_text(encoding="utf-8")))
     try:
         made = made_pdf((folder / "page.html").read_text(encoding="utf-8"), carried)

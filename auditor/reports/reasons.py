@@ -41,10 +41,11 @@ def bound_of(limit: Mapping[str, Any]) -> tuple[str, float] | None:
     return None if kind is None else (kind, float(limit[kind]))
 
 
-def limit_text(limit: Mapping[str, Any], measure: Measure | None) -> str:
+def limit_text(limit: Mapping[str, Any], measure: Measure | None, *, unit: str = "") -> str:
     """The bound of a limit in the measure's unit, unrounded: ``at most 1.25 times``.
 
-    With its floor: ``at most 1.25 times, or at most 2.5 points more``.
+    With its floor: ``at most 1.25 times, or at most 2.5 points more``. Where nothing was measured
+    (None), in the `unit` of an amount.
     """
     stated = bound_of(limit)
     if stated is None:
@@ -53,7 +54,7 @@ def limit_text(limit: Mapping[str, Any], measure: Measure | None) -> str:
     if measure is None:
         most = limit.get("and_difference_above")
         apart = f", or at most {100 * float(most):g} points apart" if most else ""
-        return f"{_WORDS[kind]} {minus(f'{number:g}')}{apart}"
+        return f"{_WORDS[kind]} {with_unit(minus(f'{number:g}'), 'amount', unit)}{apart}"
     if _is_below(kind, number, measure):
         return f"at most {_unrounded(-number, measure)} lower"
     floor = floor_in(limit, measure)

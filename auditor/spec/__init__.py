@@ -21,7 +21,7 @@ from auditor.spec.consequences_spec import NOTHING, ConsequencesSpec, CostsSpec
 from auditor.spec.document import (
     Document,
 )
-from auditor.spec.heads import HEADS, AnyHead, HeadSpec
+from auditor.spec.heads import HEADS, AnyHead, HeadSpec, OutputKeys
 from auditor.spec.model_spec import (
     ClassCount,
     InputSpec,
@@ -68,6 +68,7 @@ __all__ = [
     "Interpolation",
     "ModelSpec",
     "OperatingPointSpec",
+    "OutputKeys",
     "OutputSpec",
     "Positive",
     "RunLimits",

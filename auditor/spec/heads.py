@@ -16,6 +16,12 @@ from auditor.spec.spec_part import Fraction, SpecPart
 Strides = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, strict=False)]
 
 
+Corners = Literal["xyxy", "yxyx"]
+"""In which order the corners of a box stand; y first is TensorFlow's."""
+
+OutputKeys = tuple[tuple[str, str], ...]
+"""Keys of a head, and other values for them."""
+
 HeadTask = Literal["detection", "segmentation", "instance-segmentation"]
 
 
@@ -67,6 +73,7 @@ class TorchvisionHead(BoxHead):
 
     kind: Literal["torchvision"] = "torchvision"
     first_class: int = 1
+    corners: Corners = "xyxy"
 
 
 class MaskRcnnHead(BoxHead):
@@ -76,6 +83,7 @@ class MaskRcnnHead(BoxHead):
 
     kind: Literal["mask-rcnn"] = "mask-rcnn"
     first_class: int = 1
+    corners: Corners = "xyxy"
     mask_level: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
 
@@ -86,7 +94,7 @@ class SsdHead(BoxHead):
     """
 
     kind: Literal["ssd"] = "ssd"
-    corners: Literal["xyxy", "yxyx"] = "yxyx"
+    corners: Corners = "yxyx"
     units: Literal["fractions", "pixels"] = "fractions"
     first_class: int = 1
 
@@ -96,7 +104,7 @@ class SsdSoftmaxHead(SuppressingHead):
 
     kind: Literal["ssd-softmax"] = "ssd-softmax"
     background: int = Field(default=0, ge=0)
-    corners: Literal["xyxy", "yxyx"] = "xyxy"
+    corners: Corners = "xyxy"
     units: Literal["fractions", "pixels"] = "fractions"
     suppression: Fraction | None = 0.5
 
@@ -152,6 +160,7 @@ class EndToEndHead(BoxHead):
 
     kind: Literal["end-to-end"] = "end-to-end"
     units: Literal["fractions", "pixels"] = "pixels"
+    corners: Corners = "xyxy"
 
 
 class FastestDetHead(SuppressingHead):
@@ -170,11 +179,13 @@ class YunetHead(SuppressingHead):
 class DetrHead(BoxHead):
     """DETR: logits and boxes as fractions, a set without suppression.
 
-    `scores`: softmax with a last class "no object", or sigmoid without (Deformable, RT-DETR).
+    `scores`: softmax with a class "no object", which is `no_object` of the logits, or sigmoid
+    without (Deformable, RT-DETR).
     """
 
     kind: Literal["detr"] = "detr"
     scores: Literal["softmax", "sigmoid"] = "softmax"
+    no_object: Literal["first", "last"] = "last"
 
 
 class SemanticHead(HeadSpec):

@@ -20,7 +20,7 @@ class StubModel:
     fault: str = "none"
     calls: int = 0
 
-    def predict(self, frames, *, input=None, embedding=False):
+    def predict(self, frames, *, input=None, embedding=False, output=()):
         self.calls += 1
         level = frames[..., 0].reshape(len(frames), -1).mean(axis=1) / 255
         level = self._faulty(level, frames)

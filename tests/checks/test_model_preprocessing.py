@@ -10,8 +10,9 @@ from auditor.checks.input_candidates import (
     candidates_for,
     class_orders,
     effect_of,
+    input_words,
 )
-from auditor.checks.model_preprocessing import OtherInputs, Preprocessing, input_words
+from auditor.checks.model_preprocessing import OtherInputs, Preprocessing
 from auditor.contract import Available, Pass
 from auditor.findings import Figure, Unmeasured
 from auditor.reports.telling import Telling

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from detector_worlds import DETECTOR, SEGMENTER
+from detector_worlds import DETECTOR, SEGMENTER, boxes, detections
 
 from auditor.checks.performance_baseline import Baseline
-from auditor.contract import Available
+from auditor.data.truth import BoxTruth
 from auditor.stats import p_value, value
 
 
@@ -68,6 +68,16 @@ def mapped(worlds, *, seed, right, n=60, side=12):
     return evidence.add_maps(data, answers, truth), np.array(truth), np.array(answers)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_segmenter_that_guesses_is_shown_to_be_worse_than_one_class(worlds, seed):
+    rng = np.random.default_rng(seed)
+    evidence, truth, _ = mapped(worlds, seed=seed, right=0.0)
+    guesses = [rng.integers(0, 2, t.shape).astype(np.int16) for t in truth]
+    evidence.add_maps(evidence.dataset("test"), guesses, list(truth))
+    found = worlds.measures(Baseline(), evidence)["mean-iou-gain:@test"]
+    assert p_value(found.estimate, limit=0.0, exceeds="below") <= 0.05
+
+
 def overlap_of(truth, answers, c):
     return ((truth == c) & (answers == c)).sum() / ((truth == c) | (answers == c)).sum()
 
@@ -90,9 +100,65 @@ def test_a_segmenter_is_held_against_one_class_everywhere(worlds, seed, right, g
     )
 
 
-def test_no_box_fits_every_image(worlds):
-    spec = worlds.spec(model={**DETECTOR, "classes": ("a",)})
-    available = Available(spec, worlds.facts(task="detection"), {"test": worlds.dataset([0])})
-    unmet = next(filter(None, (need.unmet(available) for need in Baseline.needs)))
-    assert unmet.reason.startswith("No box is the same for every image")
-    assert not unmet.applies
+SIDE = 100
+
+
+def placed(worlds, *, seed, finds, n=120, place="anywhere", alarms=1, units=None):
+    """A detector that finds the share `finds` of one or two objects an image, beside alarms."""
+    rng = np.random.default_rng(seed)
+    image = np.repeat(np.arange(n), rng.integers(1, 3, n))
+    sides = rng.uniform(15, 40, (len(image), 2))
+    low = (
+        rng.uniform(0, SIDE - sides) if place == "anywhere" else np.tile([30, 40], (len(image), 1))
+    )
+    corners, classes = np.concatenate([low, low + sides], axis=1), rng.integers(0, 2, len(image))
+    truth = BoxTruth(boxes(image, corners, classes), np.ones(n, dtype=bool))
+    extra = {"width": SIDE, "height": SIDE, "orientation": 1}
+    data = worlds.dataset([-1] * n, classes=("a", "b"), units=units, extra=extra)
+    data = replace(data, has_labels=True, truth=truth)
+    kept = rng.random(len(image)) < finds
+    made_up = np.repeat(np.arange(n), alarms)
+    wide = rng.uniform(15, 40, (len(made_up), 2))
+    start = rng.uniform(0, SIDE - wide)
+    answers = detections(
+        np.concatenate([image[kept], made_up]),
+        np.concatenate([corners[kept], np.concatenate([start, start + wide], axis=1)]),
+        np.concatenate([classes[kept], rng.integers(0, 2, len(made_up))]),
+        np.full(kept.sum() + len(made_up), 0.9),
+    )
+    spec = worlds.spec(model={**DETECTOR, "classes": ("a", "b")})
+    evidence = worlds.evidence(model=worlds.facts(task="detection", classes=("a", "b")), spec=spec)
+    return evidence.add_found(data, answers)
+
+
+def found_gain(worlds, **world):
+    return worlds.measures(Baseline(), placed(worlds, **world))["objects-found-gain:@test"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("alarms", [1, 5])
+def test_a_detector_that_looks_gains_and_one_that_guesses_does_not(worlds, seed, alarms):
+    assert is_shown_above_0(found_gain(worlds, seed=seed, finds=0.5, alarms=alarms))
+    assert not is_shown_above_0(found_gain(worlds, seed=seed, finds=0.0, alarms=alarms))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_detector_that_finds_nothing_is_shown_to_find_less_than_one_box(worlds, seed):
+    found = found_gain(worlds, seed=seed, finds=0.0, n=500, alarms=0)
+    assert p_value(found.estimate, limit=0.0, exceeds="below") <= 0.05
+
+
+def test_where_all_things_lie_in_one_place_a_box_there_finds_most_of_a_class(worlds):
+    found = found_gain(worlds, seed=1, finds=0.9, place="one")
+    assert 0.6 < value(found.sides[1].estimate) < 0.9
+    said = worlds.sentence(Baseline, found)
+    assert said.startswith("Giving every image the same 3 boxes would find ")
+    assert "; the model finds " in said
+
+
+def test_boxes_are_chosen_on_units_that_they_are_not_counted_on(worlds):
+    # Twenty boxes, and as many objects in a half: chosen by the same ones they would find all.
+    world = placed(worlds, seed=2, finds=0.5, n=24, alarms=20)
+    found = worlds.measures(Baseline(), world)["objects-found-gain:@test"]
+    assert value(found.sides[1].estimate) < 0.5
+    assert (found.of, found.n) == ("object", len(world.dataset("test").truth.boxes))

@@ -44,6 +44,19 @@ def test_places_are_those_of_the_first_of_equal_names(names, others):
     assert half[there[kept]].tolist() == found[kept].tolist()
 
 
+@given(NAMES, NAMES)
+def test_places_of_few_among_many_are_the_same(names, others):
+    many = [*names, *(f"{i}.png" for i in range(200)), *names]
+    place = {name: at for at, name in reversed(list(enumerate(many)))}
+    some = [*others[:20], *names[:2], "7.png", "7.png"]
+    wanted = [place.get(name, -1) for name in some]
+    assert ImageNames.of(many).places_of(some).tolist() == wanted
+    back = np.arange(len(many))[::-1]
+    turned = ImageNames.of(many).take(back).places_of(some)
+    last = {name: len(many) - 1 - at for at, name in enumerate(many)}
+    assert turned.tolist() == [last.get(name, -1) for name in some]
+
+
 @given(NAMES)
 def test_they_are_sorted_and_numbered_as_strings_are(names):
     found = ImageNames.of(names)

@@ -779,3 +779,18 @@ def test_a_name_with_its_accents_written_apart_is_the_file(folder):
         assert read.dataset.image_ids.tolist() == [on_disk]
         assert not read.report.failing["set_apart"].any()
         (folder.path / "images" / on_disk).unlink()
+
+
+def test_units_of_one_row_each_are_told(folder):
+    folder.rows(n=12, room=[f"r{i}" for i in range(12)])
+    (note,) = folder.read(columns={"unit": "room"})["test"].report.notes
+    assert note.startswith("Column room: each of 12 rows is a unit of its own.")
+    assert "intervals are narrower than they should be" in note
+
+
+@pytest.mark.parametrize(
+    "rooms", [["r0", "r0", *(f"r{i}" for i in range(2, 12))], [f"r{i}" for i in range(9)]]
+)
+def test_units_of_several_rows_or_of_few_in_all_are_no_news(folder, rooms):
+    folder.rows(n=len(rooms), room=rooms)
+    assert folder.read(columns={"unit": "room"})["test"].report.notes == ()

@@ -17,7 +17,8 @@ import auditor
 from auditor.contract import Pass
 from auditor.data.bare_thumbnail import thumbnail
 from auditor.data.image_names import ImageNames
-from auditor.engine.pictures import _chosen, _clear, _said
+from auditor.engine import pictures as engine_pictures
+from auditor.engine.pictures import _chosen, _clear, _rows_of_examples, _said
 from auditor.errors import DataError
 from auditor.findings import Subject, Verdict, finding_id
 from auditor.judging.judged_record import read_record
@@ -139,13 +140,26 @@ def test_of_one_limit_the_finding_about_people_has_pictures_first(private):
             results=results,
             findings=(dataclasses.replace(failing, id=name), *record.findings),
         )
-        shown = [i for i in _chosen(both, {"test": _Images(measure)}, most=2) if "gap" in i]
+        rows = {"test": {image: at for at, image in enumerate(measure.examples)}}
+        shown = [i for i in _chosen(both, rows, most=2) if "gap" in i]
         assert shown == [first, *({failing.id, name} - {first})]
 
 
-class _Images:
-    def __init__(self, measure):
-        self.image_ids = ImageNames.of(measure.examples)
+def test_where_images_are_is_asked_once_a_split(monkeypatch):
+    # Each time, a million names would be looked through.
+    record, asked = SimpleNamespace(examples=("a", "b")), []
+
+    class Names:
+        def places_of(self, ids):
+            asked.append(ids)
+            return np.array([0 if i == "b" else -1 for i in ids])
+
+    datasets = {s: SimpleNamespace(image_ids=Names()) for s in ("test", "deployment")}
+    monkeypatch.setattr(engine_pictures, "_with_examples", lambda _: [SimpleNamespace(id="x")] * 3)
+    monkeypatch.setattr(engine_pictures, "_measure", lambda _, name: record)
+    rows = _rows_of_examples(None, datasets)
+    assert rows == {"test": {"b": 0}, "deployment": {"b": 0}}
+    assert asked == [["a", "b"]] * 2
 
 
 def test_what_is_not_worst_first_is_called_examples(private):

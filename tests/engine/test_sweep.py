@@ -32,7 +32,7 @@ class BrightnessModel:
         self.fail_after = fail_after
         self.lock = threading.Lock()
 
-    def predict(self, frames, *, input=None, embedding=False):
+    def predict(self, frames, *, input=None, embedding=False, output=()):
         with self.lock:
             self.frames_seen += len(frames)
             if self.fail_after is not None and self.frames_seen > self.fail_after:
@@ -322,7 +322,7 @@ def test_a_model_that_looks_across_its_batch_gives_what_it_gives_from_nothing(
     class Relative(BrightnessModel):
         """Brightness by the brightest frame of the batch, as dynamic quantisation scales."""
 
-        def predict(self, frames, *, input=None, embedding=False):
+        def predict(self, frames, *, input=None, embedding=False, output=()):
             scale = 255 / max(1, frames.max())
             return super().predict(np.clip(frames * scale, 0, 255), input=input)
 

@@ -201,6 +201,23 @@ def test_it_ends_with_what_holds_it():
     raise AssertionError("it is still there")
 
 
+def test_nothing_of_it_is_left_open_or_running_when_python_ends():
+    program = (
+        "from auditor.containment.process import ContainedProcess, Limits, _nursery\n"
+        "import os\n"
+        f"held = ContainedProcess({TRIES!r}, preload=['tests.models.test_contained'],\n"
+        "    limits=Limits(None, 60))\n"
+        "print(held.pid, _nursery(os.getpid())._process.pid)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "always::ResourceWarning", "-c", program],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    assert "ResourceWarning" not in done.stderr
+    for pid in done.stdout.split():
+        assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
+
+
 def test_answers_are_those_of_this_process_to_the_last_bit(tiny, tmp_path):
     path = tiny.channel_net(tmp_path / "m.onnx")
     spec = tiny.spec(path.name, folder=tmp_path)

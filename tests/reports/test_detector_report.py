@@ -169,7 +169,7 @@ def test_kinds_of_errors_stand_by_class_and_by_group(page):
 
 
 def test_the_annex_says_how_answers_are_read(page):
-    assert "how its output is read clip: yes; kind: end-to-end" in page
+    assert "how its output is read clip: yes; corners: xyxy; kind: end-to-end" in page
     assert "operating point confidence: 0.3; overlap: 0.5" in page
     assert "cup: 80; plate: 40" in page
     assert "pixels of no class" not in page

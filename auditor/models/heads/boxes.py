@@ -12,7 +12,7 @@ from auditor.errors import ModelError
 from auditor.models.answers import Detections, Patch
 from auditor.models.heads.suppression import suppressed
 from auditor.models.heads.tensors import kind_of
-from auditor.spec.heads import BoxHead, SuppressingHead
+from auditor.spec.heads import BoxHead, Corners, SuppressingHead
 
 Size = tuple[int, int]
 MakePatch = Callable[[int, np.ndarray], Patch]
@@ -53,6 +53,12 @@ def from_centres(boxes: np.ndarray) -> np.ndarray:
     """Corners from (k, 4) of centre x, centre y, width, height."""
     half = boxes[:, 2:] / 2
     return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+
+
+def ordered(boxes: np.ndarray, corners: Corners) -> np.ndarray:
+    """Boxes (k, 4) as x0, y0, x1, y1 float64."""
+    order = [1, 0, 3, 2] if corners == "yxyx" else [0, 1, 2, 3]
+    return boxes[:, order].astype(np.float64)
 
 
 def in_pixels(

@@ -20,7 +20,7 @@ from auditor.spec.heads import DetrHead
 def read(raw: Raw, head: DetrHead, *, n_classes: int, size: Size) -> list[Detections]:
     """From logits (images, queries, classes [+ 1]) and centres and sizes (images, queries, 4).
 
-    Softmax: the best class of each query, "no object" (the last) aside. Sigmoid: the best pairs
+    Softmax: the best class of each query, "no object" aside. Sigmoid: the best pairs
     of query and class, as Deformable DETR and RT-DETR have it.
     """
     found = chosen(raw, head, logits=("logit", "score", "class"), boxes=("box",))
@@ -39,7 +39,8 @@ def read(raw: Raw, head: DetrHead, *, n_classes: int, size: Size) -> list[Detect
 def _one(logits: np.ndarray, boxes: np.ndarray, head: DetrHead, *, size: Size) -> Detections:
     wide = logits.astype(np.float64)
     if head.scores == "softmax":
-        found: Candidates = candidates(softmax(wide)[:, :-1], head)
+        nothing = 0 if head.no_object == "first" else -1
+        found: Candidates = candidates(np.delete(softmax(wide), nothing, axis=1), head)
     else:
         found = candidates(sigmoid(wide), head, several=True)
     centred = boxes[found.rows].astype(np.float64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from auditor.models.answers import Detections
-from auditor.models.heads.boxes import Candidates, Size, detections, in_pixels
+from auditor.models.heads.boxes import Candidates, Size, detections, in_pixels, ordered
 from auditor.models.heads.tensors import (
     Raw,
     chosen,
@@ -36,7 +36,7 @@ def read(raw: Raw, head: EndToEndHead, *, n_classes: int, size: Size) -> list[De
 
 def _one(rows: np.ndarray, head: EndToEndHead, *, n_classes: int, size: Size) -> Detections:
     found = scored_rows(rows, head, n_classes=n_classes)
-    boxes = rows[found.rows, :4].astype(np.float64)
+    boxes = ordered(rows[found.rows, :4], head.corners)
     return detections(in_pixels(boxes, units=head.units, size=size, head=head), found, head)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from auditor.errors import ModelError
 from auditor.models.answers import Detections, Patch
-from auditor.models.heads.boxes import Candidates, Size, detections, in_pixels
+from auditor.models.heads.boxes import Candidates, Size, detections, in_pixels, ordered
 from auditor.models.heads.tensors import (
     Raw,
     chosen,
@@ -34,7 +34,8 @@ def read(raw: Raw, head: MaskRcnnHead, *, n_classes: int, size: Size) -> list[De
     scored = shares(scores, head)
     kept = np.flatnonzero(scored > head.lowest_score)
     classes = classes_from(labels[kept], first=head.first_class, n_classes=n_classes, head=head)
-    corners = in_pixels(boxes[kept].astype(np.float64), units="pixels", size=size, head=head)
+    placed = ordered(boxes[kept], head.corners)
+    corners = in_pixels(placed, units="pixels", size=size, head=head)
     whole = masks.shape[1:] == size
 
     def patch(row: int, box: np.ndarray) -> Patch:

@@ -13,6 +13,12 @@ from auditor.spec.heads import SemanticHead
 _STRIP = 64
 """Rows of the frame enlarged at once, so that memory does not grow with classes times pixels."""
 
+_EVEN, _SLACK = 0.5, 0.1
+"""The probability from which the second of two classes is the likelier one.
+
+And what probabilities lie beyond 0 and 1 at most: those of an eight-bit form do by a little.
+"""
+
 
 def read(raw: Raw, head: SemanticHead, *, n_classes: int, size: Size) -> list[ClassMap]:
     """From (images, classes, h, w) in `head.layout`, or classes as whole numbers (images, h, w).
@@ -22,6 +28,7 @@ def read(raw: Raw, head: SemanticHead, *, n_classes: int, size: Size) -> list[Cl
     """
     output = next(iter(raw.values())) if len(raw) == 1 else _several(raw, head)
     if head.values == "classes":
+        _require_no_level(head, "classes themselves")
         return [_nearest(each, n_classes, size) for each in _class_numbers(output, head)]
     planes = _planes(output, head, n_classes)
     _require_level(planes, head)
@@ -101,13 +108,34 @@ def _best(planes: np.ndarray, head: SemanticHead, size: Size) -> np.ndarray:
 
 
 def _require_level(planes: np.ndarray, head: SemanticHead) -> None:
-    """Raise ModelError where one score a pixel is a probability, and all are above the level."""
-    shares = planes.shape[1] == 1 and planes.min() >= 0 and planes.max() <= 1
+    """Raise ModelError where the level is no level of what a pixel has: it would not be obeyed.
+
+    Of probabilities all are above 0; 0.5 of logits is no even chance; several scores have none.
+    """
+    if planes.shape[1] > 1:
+        _require_no_level(head, f"{planes.shape[1]} scores a pixel, of which the highest wins")
+        return
+    shares = planes.min() >= 0 and planes.max() <= 1
+    beyond = planes.min() < -_SLACK or planes.max() > 1 + _SLACK
+    if head.level == _EVEN and beyond:
+        raise ModelError(
+            f"`output: semantic` takes pixels above the probability {_EVEN:g} for the second "
+            f"class, but scores lie from {planes.min():.4g} to {planes.max():.4g}, as logits do. "
+            "Set `level: 0`, which is an even chance of logits, or the logit that is meant."
+        )
     if shares and head.level == 0 and ((planes > 0) & (planes < 1)).any():
         raise ModelError(
             f"`output: semantic` takes pixels above {head.level:g} for the second class, but all "
             f"scores lie from {planes.min():.4g} to {planes.max():.4g}, as probabilities do. Set "
             "`output: {kind: semantic, level: 0.5}`."
+        )
+
+
+def _require_no_level(head: SemanticHead, found: str) -> None:
+    if head.level != 0:
+        raise ModelError(
+            f"`output: {{kind: semantic, level: {head.level:g}}}` is for one score a pixel, but "
+            f"the model gives {found}. Leave `level` out, or name the output that it is of."
         )
 
 

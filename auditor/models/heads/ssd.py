@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from auditor.models.answers import Detections
-from auditor.models.heads.boxes import Candidates, Size, detections, in_pixels
+from auditor.models.heads.boxes import Candidates, Size, detections, in_pixels, ordered
 from auditor.models.heads.tensors import Raw, chosen, classes_from, require_rank, shares
 from auditor.spec.heads import SsdHead
 
@@ -42,9 +42,3 @@ def _one(part: dict[str, np.ndarray], head: SsdHead, n_classes: int, size: Size)
     boxes = ordered(part["boxes"][kept], head.corners)
     corners = in_pixels(boxes, units=head.units, size=size, head=head)
     return detections(corners, Candidates(kept, classes, scores[kept]), head)
-
-
-def ordered(boxes: np.ndarray, corners: str) -> np.ndarray:
-    """Boxes (k, 4) as x0, y0, x1, y1 float64."""
-    order = [1, 0, 3, 2] if corners == "yxyx" else [0, 1, 2, 3]
-    return boxes[:, order].astype(np.float64)

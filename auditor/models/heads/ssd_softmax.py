@@ -6,8 +6,7 @@ import numpy as np
 
 from auditor.errors import ModelError
 from auditor.models.answers import Detections
-from auditor.models.heads.boxes import Size, candidates, detections, in_pixels
-from auditor.models.heads.ssd import ordered
+from auditor.models.heads.boxes import Size, candidates, detections, in_pixels, ordered
 from auditor.models.heads.tensors import Raw, chosen, require_rank, require_width, shares
 from auditor.spec.heads import SsdSoftmaxHead
 

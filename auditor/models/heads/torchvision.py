@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from auditor.models.answers import Detections
-from auditor.models.heads.boxes import Candidates, Size, detections, in_pixels
+from auditor.models.heads.boxes import Candidates, Size, detections, in_pixels, ordered
 from auditor.models.heads.tensors import (
     Raw,
     chosen,
@@ -32,7 +32,8 @@ def read(raw: Raw, head: TorchvisionHead, *, n_classes: int, size: Size) -> list
     scored = shares(scores, head)
     kept = np.flatnonzero(scored > head.lowest_score)
     classes = classes_from(labels[kept], first=head.first_class, n_classes=n_classes, head=head)
-    corners = in_pixels(boxes[kept].astype(np.float64), units="pixels", size=size, head=head)
+    placed = ordered(boxes[kept], head.corners)
+    corners = in_pixels(placed, units="pixels", size=size, head=head)
     return [detections(corners, Candidates(kept, classes, scored[kept]), head)]
 
 

@@ -49,12 +49,13 @@ class Task(Protocol):
         ...
 
     def fixed_answer(
-        self, scores: pd.DataFrame, classes: tuple[str, ...]
+        self, dataset: Dataset, scores: pd.DataFrame
     ) -> tuple[str, tuple[Quantity, ...]] | None:
-        """The commonest class and what a set is worth where it is the answer everywhere.
+        """An answer that is the same for every image, in words, and what it is worth.
 
-        Quantities as of `set_values`, by the same names. None where rows say it themselves, or no
-        answer is the same for every image.
+        Quantities as of `set_values`, by the same names, over the annotated images; or a rate by
+        the name of the headline, over the chief rows whose truth is known. None where rows say it
+        themselves.
         """
         ...
 

@@ -68,8 +68,6 @@ def set_values(scores: pd.DataFrame, classes: tuple[str, ...]) -> tuple[Quantity
     return ()
 
 
-def fixed_answer(
-    scores: pd.DataFrame, classes: tuple[str, ...]
-) -> tuple[str, tuple[Quantity, ...]] | None:
+def fixed_answer(dataset: Dataset, scores: pd.DataFrame) -> tuple[str, tuple[Quantity, ...]] | None:
     """Of a classifier the rows say it: each is of one class."""
     return None

@@ -6,6 +6,7 @@ first within a class) and of its objects (``object_...``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,7 @@ from auditor.data.truth import BoxTruth
 from auditor.findings import RowKind
 from auditor.scoring.average_precision import RankedAnswers, average_precision
 from auditor.scoring.detection_errors import AnswerKind, Judged, OperatingPoint, judged
+from auditor.scoring.fixed_boxes import found_by_fixed_boxes
 from auditor.scoring.matching import IOU_THRESHOLDS, match, ranked
 from auditor.scoring.overlaps import overlaps
 from auditor.scoring.presence import Placed, Several, outcomes_of
@@ -46,6 +48,8 @@ FAULTS: Mapping[str, AnswerKind] = {
 _RANGES = {"all": (0.0, 1e10), **SIZES}
 
 _LEAST_SIDE = 1e-9
+_MOST_FIXED = 20
+"""Boxes of a fixed answer at most: what an image may hold that people put them in."""
 _HELD: Mapping[str, type] = {"score": np.float64, "area": np.float32, "aspect": np.float32,
                              "class": np.int32, "meant": np.int32, "kind": np.int8}  # fmt: skip
 """How numbers of an answer are held; all others are ten bits. A split's are in memory together."""
@@ -313,11 +317,16 @@ def set_values(scores: pd.DataFrame, classes: tuple[str, ...]) -> tuple[Quantity
     return tuple(found)
 
 
-def fixed_answer(
-    scores: pd.DataFrame, classes: tuple[str, ...]
-) -> tuple[str, tuple[Quantity, ...]] | None:
-    """None: no box is the same for every image."""
-    return None
+def fixed_answer(dataset: Dataset, scores: pd.DataFrame) -> tuple[str, tuple[Quantity, ...]]:
+    """The share of objects that the same boxes find in every image, as many as the model gives.
+
+    Boxes alone, of masks too: that flatters the fixed answer.
+    """
+    n = (_flat(scores, "answer_kind", int) >= 0).sum() / max(len(scores), 1)
+    given = min(max(math.ceil(n), 1), _MOST_FIXED)
+    found = found_by_fixed_boxes(dataset, most=given, iou=IOU_THRESHOLDS[0])
+    told = "the same box" if given == 1 else f"the same {given} boxes"
+    return told, (Quantity("objects-found", found, "higher"),)
 
 
 def _present(scores: pd.DataFrame) -> tuple[list[int], list[str]]:

@@ -145,10 +145,10 @@ def set_values(scores: pd.DataFrame, classes: tuple[str, ...]) -> tuple[Quantity
     return tuple(found)
 
 
-def fixed_answer(
-    scores: pd.DataFrame, classes: tuple[str, ...]
-) -> tuple[str, tuple[Quantity, ...]] | None:
+def fixed_answer(dataset: Dataset, scores: pd.DataFrame) -> tuple[str, tuple[Quantity, ...]]:
     """Mean IoU and pixel accuracy where every pixel is answered with the commonest class."""
+    classes = dataset.classes
+    scores = scores[rows(dataset, scores).known].reset_index(drop=True)
     counts = PixelCounts.of(scores, n_classes=len(classes)).confusion
     of_class = counts.sum(axis=2)
     commonest = int(of_class.sum(axis=0).argmax())

@@ -84,3 +84,24 @@ def test_a_background_that_stands_elsewhere_is_named(place, said):
     assert len(decode(raw, head.model_copy(update={"background": place}), N_CLASSES)) == 100
     with pytest.raises(ModelError, match=f"background: {place}"):
         decode(raw, head.model_copy(update={"background": said}), N_CLASSES)
+
+
+@pytest.mark.parametrize("kind", ["torchvision", "mask-rcnn", "end-to-end"])
+def test_corners_are_read_in_the_order_that_is_stated(kind):
+    box, scores = np.array([[5.0, 10.0, 25.0, 90.0]]), np.array([0.8])
+    swapped = box[:, [1, 0, 3, 2]]
+    made = {"boxes": swapped, "labels": np.array([1]), "scores": scores}
+    raw = {
+        "torchvision": made,
+        "mask-rcnn": made | {"masks": np.full((1, 1, 28, 28), 0.9)},
+        "end-to-end": {"o": np.concatenate([swapped, scores[:, None], [[0.0]]], axis=1)[None]},
+    }[kind]
+    found = decode(raw, specs.HEADS[kind](corners="yxyx"), N_CLASSES)
+    assert np.array_equal(found.boxes, box)
+
+
+def test_no_object_may_be_the_first_of_the_logits():
+    logits = np.array([[[0.0, 9.0, 0.0, 0.0], [9.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 9.0]]])
+    raw = {"logits": logits, "boxes": np.full((1, 3, 4), 0.5)}
+    found = decode(raw, specs.DetrHead(no_object="first", lowest_score=0.1), N_CLASSES)
+    assert sorted(found.classes.tolist()) == [0, 2]

@@ -55,6 +55,31 @@ def test_probabilities_of_one_channel_are_not_cut_at_zero():
     assert found[0, [0, 95]].tolist() == [0, 1]
 
 
+def test_half_is_no_level_of_logits():
+    scores = np.array([[[[-3.0, 4.0]]]], dtype=np.float32)
+    with pytest.raises(ModelError, match=r"from -3 to 4, as logits do\. Set `level: 0`"):
+        decode({"o": scores}, specs.SemanticHead(level=0.5, enlarge="nearest"), 2)
+    found = decode({"o": scores}, specs.SemanticHead(level=0.7, enlarge="nearest"), 2).classes
+    assert found[0, [0, 95]].tolist() == [0, 1]
+    # Probabilities of an eight-bit form lie beyond 1 by a little.
+    nearly = np.array([[[[-0.01, 1.02]]]], dtype=np.float32)
+    found = decode({"o": nearly}, specs.SemanticHead(level=0.5, enlarge="nearest"), 2).classes
+    assert found[0, [0, 95]].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("output", "values", "says"),
+    [
+        (np.zeros((1, 2, 4, 4), np.float32), "logits", "2 scores a pixel"),
+        (np.zeros((1, 4, 4), np.int64), "classes", "classes themselves"),
+    ],
+)
+def test_a_level_that_would_not_be_obeyed_is_refused(output, values, says):
+    head = specs.SemanticHead(level=0.5, values=values)
+    with pytest.raises(ModelError, match=says):
+        decode({"o": output}, head, 2)
+
+
 def test_classes_as_numbers_at_any_size():
     numbers = np.arange(6, dtype=np.int64).reshape(1, 2, 3)
     head = specs.SemanticHead(values="classes")
