@@ -33,8 +33,8 @@ from auditor.data.soundness import Soundness
 from auditor.engine.sampling import nested_order, sample_rows
 from auditor.engine.scans import numbers_of
 from auditor.engine.store import Store
-from auditor.engine.stored_rows import StoredRows
-from auditor.engine.sweep import SweptPass, SweptSplit, assemble
+from auditor.engine.stored_rows import StoredRows, assemble
+from auditor.engine.sweep import SweptPass, SweptSplit
 from auditor.findings import ModelFacts, RowKind
 from auditor.models.predictor import Predictor
 from auditor.scoring.average_precision import RankedAnswers

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from auditor.data.held_rows import rows_of
+from auditor.engine.store import Store, key_of
+from auditor.engine.sweep import SweptPass
 
 
 @dataclass(frozen=True)
@@ -25,3 +27,26 @@ class StoredRows:
 
     def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
         return rows_of(self.array, self.kept[rows])
+
+
+def assemble(swept: SweptPass, kind: str, *, store: Store) -> np.ndarray:
+    """One memory map (rows, columns) of a pass's shards; `kind` is predictions or embeddings.
+
+    Predictions are a classifier's; those of others are scored, never put together.
+    """
+    paths = swept.answers if kind == "predictions" else swept.embeddings
+    found = [path for path in paths if path is not None]
+    if len(found) == 1:
+        return store.read_array(found[0])
+    whole = store.path(f"{kind}-whole", key_of([path.stem for path in found]))
+    if not store.holds(whole):
+        parts = [store.read_array(path) for path in found]
+        # A shard in which no image could be read has no columns for its embedding.
+        width = max((part.shape[1] for part in parts), default=0)
+        with store.growing_array(whole, (len(swept.rows), width), np.float32) as out:
+            start = 0
+            for part in parts:
+                stop = start + len(part)
+                out[start:stop] = part if part.shape[1] == width else np.nan
+                start = stop
+    return store.read_array(whole)

@@ -33,7 +33,7 @@ from auditor.engine.shard_files import (
     ShardTask,
     ShardTasks,
 )
-from auditor.engine.store import Store, key_of
+from auditor.engine.store import Store
 from auditor.models.predictor import Predictor
 from auditor.spec import AuditSpec
 
@@ -256,7 +256,8 @@ def _shards(n: int, takes: Sequence[np.ndarray], *, kept: bool) -> list[_Shard]:
     apart = {i for i, take in enumerate(takes) if kept and 0 < len(take) * SPARSE < n}
     found = []
     for start in range(0, n, SHARD):
-        rows = np.arange(start, min(start + SHARD, n))
+        # As samples hold them: of another kind a whole sample would be converted for each shard.
+        rows = np.arange(start, min(start + SHARD, n), dtype=np.int32)
         own = (i for i, take in enumerate(takes) if i not in apart and len(_within(take, rows)))
         found.append(_Shard(rows, tuple(own)))
     alike: dict[bytes, list[int]] = {}
@@ -271,8 +272,7 @@ def _shards(n: int, takes: Sequence[np.ndarray], *, kept: bool) -> list[_Shard]:
 
 def _within(take: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Those of the rows taken, in rising order, that lie between a shard's first and last."""
-    ends = np.array([rows[0], rows[-1] + 1], dtype=take.dtype)
-    start, stop = np.searchsorted(take, ends)
+    start, stop = np.searchsorted(take, [rows[0], rows[-1] + 1])
     return take[start:stop]
 
 
@@ -285,29 +285,6 @@ def _files_of(
         for f, shard in zip(files, shards, strict=True)
         if which in shard.passes
     ]
-
-
-def assemble(swept: SweptPass, kind: str, *, store: Store) -> np.ndarray:
-    """One memory map (rows, columns) of a pass's shards; `kind` is predictions or embeddings.
-
-    Predictions are a classifier's; those of others are scored, never put together.
-    """
-    paths = swept.answers if kind == "predictions" else swept.embeddings
-    found = [path for path in paths if path is not None]
-    if len(found) == 1:
-        return store.read_array(found[0])
-    whole = store.path(f"{kind}-whole", key_of([path.stem for path in found]))
-    if not store.holds(whole):
-        parts = [store.read_array(path) for path in found]
-        # A shard in which no image could be read has no columns for its embedding.
-        width = max((part.shape[1] for part in parts), default=0)
-        with store.growing_array(whole, (len(swept.rows), width), np.float32) as out:
-            start = 0
-            for part in parts:
-                stop = start + len(part)
-                out[start:stop] = part if part.shape[1] == width else np.nan
-                start = stop
-    return store.read_array(whole)
 
 
 def _donors(
@@ -385,7 +362,7 @@ def _kept(rows: np.ndarray, earlier: SweptSplit) -> KeptRows:
 
 def _truth(dataset: Dataset, rows: np.ndarray) -> Any:
     if "width" not in dataset.table:
-        return dataset.labels[rows]
+        return dataset.table.take(rows)["label"].to_numpy(dtype=np.int64)
     return None if dataset.truth is None else dataset.truth.take(rows)
 
 

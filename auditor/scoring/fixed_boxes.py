@@ -46,7 +46,7 @@ def found_by_fixed_boxes(dataset: Dataset, *, most: int, iou: float) -> Bools:
 
 def _shown_sizes(dataset: Dataset) -> NDArray[np.int64]:
     """Width and height (images, 2) of the images as displayed."""
-    width, height, turn = (dataset.frame[n].to_numpy() for n in ("width", "height", "orientation"))
+    width, height, turn = (dataset.table[n].to_numpy() for n in ("width", "height", "orientation"))
     # From 5 on an orientation says that the file lies on its side.
     lying = turn >= 5
     sides = np.stack([np.where(lying, height, width), np.where(lying, width, height)], axis=1)

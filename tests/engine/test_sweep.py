@@ -17,7 +17,8 @@ from auditor.engine import shard as shard_module
 from auditor.engine import sweep as sweep_module
 from auditor.engine.shard_files import BATCH
 from auditor.engine.store import Store
-from auditor.engine.sweep import SHARD, assemble, sweep_split
+from auditor.engine.stored_rows import assemble
+from auditor.engine.sweep import SHARD, sweep_split
 from auditor.models.predictor import Prediction
 
 
