@@ -17,13 +17,15 @@ def hold_large_apart() -> None:
     """Have the C library take each large array from the system, and give it back once it is freed.
 
     As it is, it raises the size that counts as large with every array that is freed, up to 32 MB;
-    what is smaller stays within the process, among what is still used. Does nothing where the C
-    library is another.
+    what is smaller stays within the process, among what is still used. Arrow, which keeps what it
+    has freed, is to ask the C library, too. Does nothing where that is another.
     """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            mallopt(_M_MMAP_THRESHOLD, _LARGE)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        import pyarrow as pa
+
+        mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        pa.set_memory_pool(pa.system_memory_pool())
 
 
 @contextmanager

@@ -152,11 +152,35 @@ class Dataset:
     @property
     def unit_codes(self) -> np.ndarray | None:
         """An integer for the unit of each image, (n,), rising with its name; None without units."""
-        return None if self._unit_codes is None else self._unit_codes.astype(np.int64)
+        if not self.has_units:
+            return None
+        if self._unit_ranks is None:
+            return self._own_unit_codes.astype(np.int64)
+        found: np.ndarray = self._unit_ranks[self._unit_places].astype(np.int64)
+        return found
+
+    @property
+    def _unit_places(self) -> np.ndarray:
+        """The place of each image's unit among the names of units, (n,)."""
+        found: np.ndarray = self.table["unit"].cat.codes.to_numpy()
+        return found
 
     @cached_property
-    def _unit_codes(self) -> np.ndarray | None:
-        return None if self.units is None else compact(codes_of(self.units))
+    def _unit_ranks(self) -> np.ndarray | None:
+        """The integer of `unit_codes` of each name of a unit; None where an image is its own."""
+        names = self.table["unit"].cat.categories.to_numpy(dtype=object)
+        seen = np.flatnonzero(np.bincount(self._unit_places, minlength=len(names)))
+        if MISSING_GROUP in names[seen]:
+            return None
+        ranks = np.zeros(len(names), dtype=np.int32)
+        ranks[seen[np.argsort(names[seen], kind="stable")]] = np.arange(len(seen))
+        return ranks
+
+    @cached_property
+    def _own_unit_codes(self) -> np.ndarray:
+        units = self.units
+        assert units is not None
+        return compact(codes_of(units))
 
     def rating(self, annotator: str) -> np.ndarray:
         """Class index that one of `annotators` gave each image, -1 where none; (n,) int64."""

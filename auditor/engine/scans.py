@@ -82,7 +82,12 @@ def _columns_of(
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:
-    return compact(values) if values.dtype == np.int64 else values
+    if values.dtype == np.int64:
+        return compact(values)
+    if values.dtype != np.float64:
+        return values
+    single = values.astype(np.float32)
+    return single if np.array_equal(single, values, equal_nan=True) else values
 
 
 def _coded(parts: Sequence[pa.DictionaryArray]) -> pd.Series:
