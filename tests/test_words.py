@@ -5,6 +5,7 @@ import importlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -54,7 +55,7 @@ class Speaking(Check):
 
 
 def ran(check: Check):
-    (run,) = run_checks((check,), None, report=lambda *_: None)
+    (run,) = run_checks((check,), Mock(), report=lambda *_: None)
     return run.results
 
 
