@@ -9,6 +9,8 @@ audit does: manifests read, images decoded, described, searched for copies, fed,
 judged, written. The reports are rendered too. Timings of the target hardware are not taken, for
 they do not grow with images.
 
+With `--workers` Ray runs the sweeps, on so many workers of a cluster of this machine's own.
+
 Says CPU seconds of the audit's process and of the model's, and the peak of resident memory of the
 audit's process (the driver): of each stage and check its own, and of the whole.
 """
@@ -255,10 +257,11 @@ def _measured(
     setattr(place, name, counted)
 
 
-def audit(spec: Path, out: Path, only: list[str]) -> None:
+def audit(spec: Path, out: Path, only: list[str], *, workers: int | None = None) -> None:
     """Run the audit of a world and render it; print what everything cost."""
     from auditor.contract import check_classes
     from auditor.engine import gather, measure, run
+    from auditor.engine.ray_cluster import OnRay
     from auditor.rendering import render
 
     costs = Costs()
@@ -273,7 +276,8 @@ def audit(spec: Path, out: Path, only: list[str]) -> None:
     names = only or [name for name in check_classes() if name not in left_out]
     print("| what | CPU s | peak MB |\n|---|---|---|")
     start = time.process_time()
-    record = run.run(spec, out=out, only=names, again=True)
+    on = None if workers is None else OnRay(workers=workers)
+    record = run.run(spec, out=out, only=names, again=True, on=on)
     with costs.of("render"):
         render(record, out)
     own, model = time.process_time() - start, _cpu_of_children()
@@ -295,6 +299,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20_000, help="of all splits (20,000)")
     parser.add_argument("--folder", type=Path, required=True, help="where world and audit are kept")
     parser.add_argument("--only", action="append", default=[], help="checks to run (all)")
+    parser.add_argument("--workers", type=int, help="of Ray; without, threads of one process")
     asked = parser.parse_args()
     world = asked.folder / f"{asked.images}"
     spec = world / "audit.yaml"
@@ -306,7 +311,7 @@ def main() -> None:
         maker.start()
         maker.join()
     print(json.dumps({"images": asked.images, "checks": asked.only or "all"}))
-    audit(spec, world / "out", asked.only)
+    audit(spec, world / "out", asked.only, workers=asked.workers)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """What is freed goes back to the system: at once where it is large, else when that is asked for."""
 
+import gc
 import platform
 import subprocess
 import sys
+import weakref
 
 import pytest
 
-from auditor.freed_memory import hold_large_apart, return_freed_memory
+from auditor.freed_memory import hold_large_apart, return_freed_memory, what_stands_set_apart
 
 SCRIPT = """
 import os
@@ -51,3 +53,31 @@ def test_elsewhere_nothing_is_done(monkeypatch):
     monkeypatch.setattr("ctypes.CDLL", None)
     hold_large_apart()
     return_freed_memory()
+
+
+def test_cycles_made_in_a_block_are_found_and_what_stood_before_is_not_looked_at():
+    class Held:
+        pass
+
+    one, before = Held(), gc.get_freeze_count()
+    one.own, seen = one, weakref.ref(one)
+    with what_stands_set_apart():
+        del one
+        return_freed_memory(with_cycles=True)
+        assert seen() is not None
+        new = Held()
+        new.own, made = new, weakref.ref(new)
+        del new
+        return_freed_memory(with_cycles=True)
+        assert made() is None
+    assert gc.get_freeze_count() == before
+    gc.collect()
+    assert seen() is None
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can hold arrays apart")
+def test_arrow_keeps_nothing_of_what_it_has_freed():
+    said = "import pyarrow as pa; from auditor.freed_memory import hold_large_apart as apart\n"
+    said += "apart(); print(pa.default_memory_pool().backend_name)"
+    ran = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "system"
