@@ -45,9 +45,8 @@ class Looked:
         sample = min(LOOKED, max(_MOST_BYTES // (height * width * 3), 1))
         frames = evidence.frames("test", sample=sample)
         dataset = evidence.dataset("test")
-        place = {image: i for i, image in enumerate(dataset.image_ids)}
         ids = evidence.frame_ids("test", sample=sample)
-        dataset = dataset.take(np.array([place[image] for image in ids], dtype=np.int64))
+        dataset = dataset.take(dataset.image_ids.places_of(ids))
         known = declared_regions(evidence.spec)
         found = recurring_patches(frames, dataset.labels, most=most + len(known))
         new = [p for p in found if not any(p.region.touches(one) for one in known)]

@@ -139,8 +139,7 @@ class Attribution(Check):
         frames = evidence.frames("test", sample=self.sample)
         ids = evidence.frame_ids("test", sample=self.sample)
         dataset = evidence.dataset("test")
-        place = {name: at for at, name in enumerate(dataset.image_ids)}
-        taken = dataset.take(np.array([place[name] for name in ids], dtype=np.int64))
+        taken = dataset.take(dataset.image_ids.places_of(ids))
         size, n = frames.shape[1:3], len(frames)
         parts: dict[tuple[str, str], list[NDArray[np.bool_] | None]] = {
             ("part", "border"): [border_of(size, self.grid)] * n

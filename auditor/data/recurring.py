@@ -124,9 +124,12 @@ def _commonest(frames: np.ndarray) -> np.ndarray:
     best = np.zeros(height * width, dtype=np.int64)
     colour = np.zeros((height * width, 3))
     for shift in (0, _STEP // 2):
-        code = ((flat + shift) // _STEP) @ np.array([_BINS**2, _BINS, 1])
-        cells = (places * _BINS**3 + code).ravel()
-        counts = np.bincount(cells, minlength=len(places) * _BINS**3).reshape(len(places), -1)
+        red, green, blue = np.moveaxis((flat + shift) // _STEP, 2, 0)
+        code = (red * _BINS + green) * _BINS + blue
+        counts = np.zeros((len(places), _BINS**3), dtype=np.int64)
+        for start in range(0, n, _AT_ONCE):
+            cells = (places * _BINS**3 + code[start : start + _AT_ONCE]).ravel()
+            counts += np.bincount(cells, minlength=counts.size).reshape(counts.shape)
         mode, times = counts.argmax(axis=1), counts.max(axis=1)
         members = code == mode
         sums = np.einsum("np,npc->pc", members, flat, dtype=np.float64)

@@ -303,8 +303,7 @@ class CheckEvidence(_Declared):
         rows, inverse = np.unique(places, return_inverse=True)
         parts = self.gathered.splits[split].thumbnails(rows)
         held = pd.Series([cell for part in parts for cell in part], dtype=object)
-        found: pd.DataFrame = scan.iloc[places].reset_index(drop=True)
-        let_go(*numbers_of(scan))
+        found = _kept_rows(scan, places, None)
         return found.assign(thumbnail=held.iloc[inverse].to_numpy())
 
     def manifest_report(self, split: str) -> ManifestReport:
@@ -369,10 +368,10 @@ class CheckEvidence(_Declared):
 
 
 def _kept_rows(scan: pd.DataFrame, keep: np.ndarray, columns: Sequence[str] | None) -> pd.DataFrame:
-    """Rows of a scan, column by column: of a million images all at once are 100 MB."""
+    """Rows of a scan, at positions or under a mask, column by column: of a million images all at once are 100 MB."""
     found = {}
     for name in scan if columns is None else columns:
-        found[name] = scan[name][keep].reset_index(drop=True)
+        found[name] = scan[name].iloc[keep].reset_index(drop=True)
         let_go(*numbers_of(scan[[name]]))
     return pd.DataFrame(found, copy=False)
 

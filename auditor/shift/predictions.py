@@ -191,8 +191,9 @@ def _answers(evidence: Evidence, split: str) -> _Answers:
 def _of_boxes(evidence: Evidence, images: Rows) -> dict[str, Floats]:
     """How many boxes each image got, and their means, NaN without one."""
     boxes = evidence.scored(images.split, of="answer")
-    sizes = evidence.scan_of(images.split, tuple(images.image_ids))
-    pixels = sizes["width"].to_numpy(np.float64) * sizes["height"].to_numpy(np.float64)
+    sizes = evidence.scan(images.split, columns=("width", "height"))
+    at = evidence.dataset(images.split).image_ids.places_of(images.image_ids)
+    pixels = np.multiply(*(sizes[name].to_numpy(np.float64)[at] for name in sizes))
     image = images.image_ids.places_of(boxes.image_ids)
     n = np.bincount(image, minlength=len(images)).astype(np.float64)
 
