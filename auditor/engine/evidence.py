@@ -368,7 +368,7 @@ class CheckEvidence(_Declared):
 
 
 def _kept_rows(scan: pd.DataFrame, keep: np.ndarray, columns: Sequence[str] | None) -> pd.DataFrame:
-    """Rows of a scan, at positions or under a mask, column by column: of a million images all at once are 100 MB."""
+    """Rows of a scan, at positions or under a mask, column by column: all at once take 100 MB."""
     found = {}
     for name in scan if columns is None else columns:
         found[name] = scan[name].iloc[keep].reset_index(drop=True)
