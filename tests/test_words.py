@@ -5,7 +5,7 @@ import importlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -55,7 +55,7 @@ class Speaking(Check):
 
 
 def ran(check: Check):
-    (run,) = run_checks((check,), Mock(), report=lambda *_: None)
+    (run,) = run_checks((check,), MagicMock(), report=lambda *_: None)
     return run.results
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,9 @@ from auditor.freed_memory import return_freed_memory, what_stands_set_apart
 from auditor.record import CheckResults, keep_table
 from auditor.record.codec import encode
 from auditor.record.tables import table_digest
+
+_MANY = 50_000
+"""Images from which what is held only by each other takes more memory than time to look for."""
 
 DIGITS = 6
 """Figures that numbers of pictures and tables, and of comparisons among images alike, keep."""
@@ -40,12 +44,13 @@ def run_checks(
     `quoted` says that a record may hold what an error says: that may name an image or a person.
     """
     runs = []
-    with one_blas_thread(), what_stands_set_apart():
+    many = sum(map(len, gathered.available.datasets.values())) >= _MANY
+    with one_blas_thread(), what_stands_set_apart() if many else nullcontext():
         for i, check in enumerate(checks):
             report("checks", i, len(checks))
             runs.append(_run(check, CheckEvidence(check, gathered), quoted=quoted))
             gathered.let_go()
-            return_freed_memory(with_cycles=True)
+            return_freed_memory(with_cycles=many)
     report("checks", len(checks), len(checks))
     return tuple(runs)
 

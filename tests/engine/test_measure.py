@@ -1,6 +1,6 @@
 """What the engine keeps of what a check yields."""
 
-from unittest.mock import Mock
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -27,7 +27,7 @@ class Crashing(Check):
 
 @pytest.mark.parametrize("quoted", [True, False])
 def test_what_an_error_says_stays_out_of_a_record_of_pseudonyms(quoted):
-    (run,) = run_checks((Crashing(),), Mock(), report=lambda *_: None, quoted=quoted)
+    (run,) = run_checks((Crashing(),), MagicMock(), report=lambda *_: None, quoted=quoted)
     (left,) = run.results.unmeasured
     assert ("Jane Roe" in left.reason) is quoted
     assert ("no Jane Roe\n" in run.results.traceback) is quoted
