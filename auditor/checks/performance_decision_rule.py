@@ -39,6 +39,7 @@ from auditor.scoring.rates import n_units, rate_cells, too_few_of
 from auditor.scoring.rows import Rows
 from auditor.spec import AuditSpec, CostsSpec
 from auditor.stats import paired_difference
+from auditor.stats.codes import compact
 
 _COSTS = Declared(
     path="consequences.costs",
@@ -227,7 +228,7 @@ class _Rule:
         others = np.array(outcomes.probabilities, copy=True)
         others[:, index] = -1
         unit = outcomes.dataset.unit_codes
-        return cls(outcomes, name, index, others.argmax(axis=1), unit)
+        return cls(outcomes, name, index, compact(others.argmax(axis=1)), unit)
 
     @property
     def split(self) -> str:

@@ -29,6 +29,7 @@ from auditor.contract.passes import PassKeys
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import ManifestReport
 from auditor.data.held_rows import let_go
+from auditor.data.image_names import ImageNames
 from auditor.data.soundness import Soundness
 from auditor.engine.sampling import nested_order, sample_rows
 from auditor.engine.scans import numbers_of
@@ -39,6 +40,7 @@ from auditor.findings import ModelFacts, RowKind
 from auditor.models.predictor import Predictor
 from auditor.scoring.average_precision import RankedAnswers
 from auditor.scoring.outcomes import Outcomes
+from auditor.scoring.presence import Presence
 from auditor.scoring.quantities import Quantity
 from auditor.scoring.rows import Rows
 from auditor.scoring.tasks import Task, task_of
@@ -71,7 +73,11 @@ class Gathered:
     handed_out: dict[tuple[Pass, str], Outcomes] = field(default_factory=dict, compare=False)
     """Answers handed out to a check: what they derive (answers, confidences) is derived once."""
     scored: dict[tuple[Pass, str, RowKind], Rows] = field(default_factory=dict, compare=False)
-    """Rows handed out so far."""
+    """Rows handed out so far; those with images that are set apart for one check."""
+    said: dict[tuple[Pass, str], tuple[ImageNames, Presence]] = field(
+        default_factory=dict, compare=False
+    )
+    """What stays of such rows: what is in each image and what was answered."""
     set_values: dict[tuple[Pass, str], tuple[Quantity, ...]] = field(
         default_factory=dict, compare=False
     )
@@ -103,6 +109,10 @@ class Gathered:
         """Keep nothing that only one check asks for more than once."""
         self.handed_out.clear()
         self.last_scores.clear()
+        for wanted, part, of in [key for key in self.scored if key[1] != "sound"]:
+            rows = self.scored.pop((wanted, part, of))
+            if of == "image":
+                self.said[wanted, part] = rows.image_ids, rows.presence
         for scan in self.scans.values():
             let_go(*numbers_of(scan))
 

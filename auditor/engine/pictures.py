@@ -226,12 +226,14 @@ def _made(path: str, spec: AuditSpec, blur: Mapping[str, tuple[Region, ...]]) ->
 def _said(place: Place, gathered: Gathered) -> tuple[str, str]:
     """The class that is true of an image, and the one answered; empty where there is no one."""
     split, image, form = place
-    for part in ("sound", "as-given"):
-        rows = gathered.scored.get((Pass(split, variant=form), part, "image"))
-        if rows is not None and isinstance(rows.presence, OneHot):
-            at = int(rows.image_ids.places_of([image])[0])
+    given = Pass(split, variant=form)
+    rows = gathered.scored.get((given, "sound", "image"))
+    sound = None if rows is None else (rows.image_ids, rows.presence)
+    for ids, presence in filter(None, (sound, gathered.said.get((given, "as-given")))):
+        if isinstance(presence, OneHot):
+            at = int(ids.places_of([image])[0])
             if at >= 0:
-                codes = (rows.presence.truth[at], rows.presence.answers[at])
-                label, answer = ("" if i < 0 else rows.presence.classes[i] for i in codes)
+                codes = (presence.truth[at], presence.answers[at])
+                label, answer = ("" if i < 0 else presence.classes[i] for i in codes)
                 return label, answer
     return "", ""

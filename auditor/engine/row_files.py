@@ -116,7 +116,9 @@ def _presence_kind(presence: Presence) -> str:
 
 def _presence_columns(presence: Presence) -> Iterator[tuple[str, np.ndarray]]:
     if isinstance(presence, OneHot):
-        yield from (("truth", presence.truth.astype(np.int64)), ("answer", presence.answers))
+        answers = presence.answers
+        yield "truth", presence.truth.astype(np.int64)
+        yield "answer", answers.astype(np.result_type(answers.dtype, np.int32))
     else:
         for i, label in enumerate(presence.classes):
             yield f"truth:{i}", presence.present(label)

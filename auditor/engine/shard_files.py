@@ -170,6 +170,30 @@ _NOWHERE = Place((0, 0), Affine())
 
 
 @dataclass(frozen=True)
+class FilePaths:
+    """Paths of files, shard by shard, None where there is none: texts, a third of the memory."""
+
+    texts: tuple[str | None, ...]
+
+    @classmethod
+    def of(cls, paths: Iterable[Path | None]) -> FilePaths:
+        """Those paths, in their order."""
+        return cls(tuple(None if path is None else str(path) for path in paths))
+
+    @property
+    def there(self) -> list[Path]:
+        """The paths of the files that there are."""
+        return [Path(text) for text in self.texts if text is not None]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, at: int) -> Path | None:
+        text = self.texts[at]
+        return None if text is None else Path(text)
+
+
+@dataclass(frozen=True)
 class ShardFiles:
     """Where the outputs of a shard lie in the store; pass by pass for predictions."""
 

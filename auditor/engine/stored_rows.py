@@ -34,8 +34,7 @@ def assemble(swept: SweptPass, kind: str, *, store: Store) -> np.ndarray:
 
     Predictions are a classifier's; those of others are scored, never put together.
     """
-    paths = swept.answers if kind == "predictions" else swept.embeddings
-    found = [path for path in paths if path is not None]
+    found = (swept.answers if kind == "predictions" else swept.embeddings).there
     if len(found) == 1:
         return store.read_array(found[0])
     whole = store.path(f"{kind}-whole", key_of([path.stem for path in found]))

@@ -27,6 +27,7 @@ from auditor.engine.sampling import nested_order, sample_rows
 from auditor.engine.scans import pixel_digests, read_scans
 from auditor.engine.shard_files import (
     NO_DIGESTS,
+    FilePaths,
     KeptRows,
     PassWork,
     ShardFiles,
@@ -50,18 +51,18 @@ class SweptPass:
 
     sweep_pass: Pass
     rows: np.ndarray
-    answers: tuple[Path, ...]
-    embeddings: tuple[Path | None, ...]
-    scores: tuple[Path, ...]
+    answers: FilePaths
+    embeddings: FilePaths
+    scores: FilePaths
 
     def answered(self, task: str) -> np.ndarray:
         """Which images of the pass were answered, (n,) bool."""
-        return np.concatenate([answered(task, path) for path in self.answers])
+        return np.concatenate([answered(task, path) for path in self.answers.there])
 
     def scored(self, taken: np.ndarray) -> pd.DataFrame:
         """What the rows of the images `taken` (n,) bool are made of, in their order."""
         parts, at = [], 0
-        for path in self.scores:
+        for path in self.scores.there:
             part = pq.read_table(path).drop_columns("image_id")
             parts.append(part.filter(pa.array(taken[at : at + len(part)])))
             at += len(part)
@@ -77,7 +78,7 @@ class FrameFiles:
     """Where the kept frames of a split lie, shard by shard."""
 
     split: str
-    paths: tuple[Path | None, ...]
+    paths: FilePaths
 
     def frame(self, row: int) -> np.ndarray:
         """The kept frame of a row, (h, w, 3) uint8."""
@@ -96,8 +97,8 @@ class SweptSplit:
     split: str
     image_ids: ImageNames
     digests: ImageDigests
-    scans: tuple[Path, ...]
-    frames: tuple[Path | None, ...]
+    scans: FilePaths
+    frames: FilePaths
     passes: tuple[SweptPass, ...]
     store: Store
     former: ImageDigests = NO_DIGESTS
@@ -108,16 +109,16 @@ class SweptSplit:
 
     def scan_with_digests(self) -> pd.DataFrame:
         """The same, with digests."""
-        of_pixels = pixel_digests(self.scans)
+        of_pixels = pixel_digests(self.scans.there)
         return self.scan().assign(sha256=self.digests.column(), pixel_sha256=of_pixels.column())
 
     @cached_property
     def _scanned(self) -> pd.DataFrame:
-        return read_scans(self.scans, image_ids=self.image_ids, store=self.store)
+        return read_scans(self.scans.there, image_ids=self.image_ids, store=self.store)
 
     def thumbnails(self, rows: np.ndarray | None = None) -> Iterator[list[bytes]]:
         """Thumbnails by shard, of all images or of some `rows` in rising order; b"" for none."""
-        for i, path in enumerate(self.scans):
+        for i, path in enumerate(self.scans.there):
             mine = None if rows is None else rows[rows // SHARD == i] - i * SHARD
             if mine is None or len(mine):
                 held = pq.read_table(path, columns=["thumbnail"]).column(0)
@@ -182,8 +183,8 @@ def sweep_split(
         split=dataset.split,
         image_ids=dataset.image_ids,
         digests=digests,
-        scans=tuple(f.scan for f in whole),
-        frames=tuple(f.frames for f in whole),
+        scans=FilePaths.of(f.scan for f in whole),
+        frames=FilePaths.of(f.frames for f in whole),
         passes=tuple(
             _swept(p, takes[i], _files_of(i, files, shards)) for i, p in enumerate(passes)
         ),
@@ -198,9 +199,9 @@ def _swept(
     return SweptPass(
         sweep_pass=sweep_pass,
         rows=rows,
-        answers=tuple(f.answers[at] for f, at in found),
-        embeddings=tuple(f.embeddings[at] for f, at in found),
-        scores=tuple(f.scores[at] for f, at in found),
+        answers=FilePaths.of(f.answers[at] for f, at in found),
+        embeddings=FilePaths.of(f.embeddings[at] for f, at in found),
+        scores=FilePaths.of(f.scores[at] for f, at in found),
     )
 
 

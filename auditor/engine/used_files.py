@@ -43,12 +43,9 @@ def key_of_record(record: AuditRecord) -> str:
 def _swept(gathered: Gathered) -> Iterator[Path]:
     """What the sweep left, also where other processes computed it."""
     for split in gathered.splits.values():
-        yield from split.scans
-        yield from filter(None, split.frames)
+        yield from (*split.scans.there, *split.frames.there)
     for swept in gathered.swept.values():
-        yield from swept.answers
-        yield from filter(None, swept.embeddings)
-        yield from swept.scores
+        yield from (*swept.answers.there, *swept.embeddings.there, *swept.scores.there)
 
 
 def parsed(content: bytes) -> dict[str, Any]:

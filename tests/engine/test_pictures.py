@@ -203,9 +203,13 @@ def test_a_picture_tells_what_the_form_that_is_judged_answered(private):
         (Pass("test"), "sound", "image"): rows(0),
         (Pass("test", variant="edge"), "sound", "image"): rows(1),
     }
-    gathered = SimpleNamespace(scored=scored)
+    apart = OneHot(("compliant", "minor"), np.array([1, 0]), np.array([0, 1]))
+    said = {(Pass("test"), "as-given"): (ImageNames.of(["set-apart", "a"]), apart)}
+    gathered = SimpleNamespace(scored=scored, said=said)
     assert _said(("test", "a", "as-given"), gathered) == ("compliant", "compliant")
     assert _said(("test", "a", "edge"), gathered) == ("compliant", "minor")
+    assert _said(("test", "set-apart", "as-given"), gathered) == ("minor", "compliant")
+    assert _said(("test", "unknown", "as-given"), gathered) == ("", "")
 
 
 def test_public_pictures_stand_in_the_report_with_an_alternative_text(world, tmp_path):

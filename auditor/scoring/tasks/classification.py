@@ -47,7 +47,7 @@ def score(probabilities: np.ndarray, labels: np.ndarray, how: Scoring) -> pd.Dat
 
 def rows(dataset: Dataset, scores: pd.DataFrame, *, of: RowKind = "image") -> Rows:
     """Rows of images from `score`'s columns, in the order of `dataset`."""
-    labels, answers = compact(dataset.labels), scores["answer"].to_numpy()
+    labels, answers = (compact(c) for c in (dataset.labels, scores["answer"].to_numpy()))
     known = labels >= 0
     losses = floored_log_losses(
         scores["true_probability"].to_numpy(),
