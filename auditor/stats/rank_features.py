@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.stats.row_blocks import row_blocks, summed
+
+_MANY = 100_000
+"""Rows from which ranks lie in files: of a million they are 4 MB a column."""
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -34,19 +39,27 @@ class RankFeatures:
     Ranks bound the pull of a single odd image; squares let a change of spread show. NaN gets
     the middle rank. Computed on both samples together, which keeps them exchangeable when they
     are alike. `sums` (n,) of each column are how many values are below each plus how many up to it,
-    of `known` (d,) values that are finite.
+    of `known` (d,) values that are finite. Those of many rows lie in files, of which the memory
+    holds what is asked for while it is used (`files`).
     """
 
     sums: tuple[NDArray[np.int32], ...]
     known: Floats
     squares: bool = True
+    files: tuple[mmap.mmap, ...] = ()
 
     @classmethod
     def of(cls, columns: Iterable[Floats], *, squares: bool = True) -> RankFeatures:
         """Of columns (n,) each, one held at a time."""
-        counted = [_counted(column) for column in columns]
-        known = np.array([size for _, size in counted], dtype=np.float64)
-        return cls(tuple(sums for sums, _ in counted), known, squares)
+        sums, known, files = [], [], []
+        for column in columns:
+            counted, size = _counted(column)
+            known.append(size)
+            if len(counted) >= _MANY:
+                files.append(_file_of(counted))
+                counted = np.frombuffer(files[-1], dtype=np.int32)
+            sums.append(counted)
+        return cls(tuple(sums), np.array(known, dtype=np.float64), squares, tuple(files))
 
     def __len__(self) -> int:
         return len(self.sums[0])
@@ -65,6 +78,8 @@ class RankFeatures:
     def _ranks(self, rows: Codes | Mask | slice) -> Floats:
         """Ranks and squares as they are, (rows, features)."""
         ranks: Floats = np.stack([sums[rows] for sums in self.sums], axis=1) / self.known - 1
+        for file in (f for f in self.files if hasattr(f, "madvise")):
+            file.madvise(mmap.MADV_DONTNEED)
         if not self.squares:
             return ranks
         both = np.empty((len(ranks), 2 * ranks.shape[1]))
@@ -84,6 +99,13 @@ class RankFeatures:
     def _parts(self) -> Iterator[Floats]:
         for part in row_blocks(len(self), width=self.shape[1]):
             yield self._ranks(part)
+
+
+def _file_of(counted: NDArray[np.int32]) -> mmap.mmap:
+    with tempfile.TemporaryFile() as file:
+        file.write(counted.data)
+        file.flush()
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _counted(column: Floats) -> tuple[NDArray[np.int32], int]:

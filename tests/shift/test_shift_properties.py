@@ -17,6 +17,7 @@ from auditor.shift.properties import Properties
 from auditor.shift.sides import Sampled, Sides
 from auditor.shift.two_sample import shifted
 from auditor.stats import auc, p_value, value
+from auditor.stats import rank_features as rank_features_of_many
 from auditor.stats.rank_features import RankFeatures, rank_features
 
 
@@ -255,7 +256,7 @@ def test_rank_features_give_missing_values_the_middle():
     assert np.isfinite(features).all()
 
 
-def test_rank_features_are_those_of_all_rows_whatever_rows_are_asked_for():
+def test_rank_features_are_those_of_all_rows_whatever_rows_are_asked_for(monkeypatch):
     values = np.random.default_rng(0).normal(size=(70_000, 3))
     values[::7, 1] = np.nan
     features = RankFeatures.of(values.T)
@@ -268,6 +269,11 @@ def test_rank_features_are_those_of_all_rows_whatever_rows_are_asked_for():
     assert features.shape == expected.shape
     np.testing.assert_allclose(features[:], expected, rtol=0, atol=1e-12)
     np.testing.assert_array_equal(features[some], features[:][some])
+    monkeypatch.setattr(rank_features_of_many, "_MANY", 1)
+    held = RankFeatures.of(values.T)
+    assert len(held.files) == 3
+    np.testing.assert_array_equal(held[some], features[some])
+    np.testing.assert_array_equal(held[::-7], features[::-7])
 
 
 def with_answers(worlds, evidence, *, accuracy, labelled=True):
