@@ -151,9 +151,7 @@ def _why(result: LimitResult, findings: Sequence[Finding], bound: str, order: Or
     return f"{said}; the limit is {bound}.{purpose}" if bound else f"{said}.{purpose}"
 
 
-def _farthest(
-    limit: Mapping[str, Any], findings: Sequence[Finding], order: Ordered
-) -> Finding:
+def _farthest(limit: Mapping[str, Any], findings: Sequence[Finding], order: Ordered) -> Finding:
     """Of failures the one whose number is farthest beyond the limit; else the first as read."""
     failed = [(value(m.estimate), f) for f in findings
               if f.verdict is Verdict.FAIL and (m := order.measure(f))]  # fmt: skip
