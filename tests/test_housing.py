@@ -244,9 +244,7 @@ def test_a_wrong_class_order_is_found_and_the_right_one_named(tmp_path):
     wrong = ("classes: [compliant, minor, serious]", "classes: [minor, compliant, serious]")
     # Which photos are copies tells nothing of it, and takes half of the time.
     alone = ("\ndata:\n", "\ndata:\n  duplicates: {near: off}\n")
-    # Its limits on the edge form are met by no form that is named here.
-    default = (f"policy: {(HOUSING / 'policy.yaml').as_posix()}", "policy: default")
-    spec = spec_with(tmp_path, wrong, alone, default)
+    spec = spec_with(tmp_path, wrong, alone)
     # One split is enough to tell the order of classes, and half the images need no reading.
     lines = spec.read_text().splitlines(keepends=True)
     spec.write_text("".join(x for x in lines if not x.startswith(("  train:", "  deployment:"))))

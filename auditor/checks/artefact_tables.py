@@ -34,19 +34,19 @@ def artefact_table(rows: list[tuple[Cell, ...]]) -> Table:
 
 
 def artefact_forest(rows: list[tuple[Cell, ...]], *, lost: str) -> Figure:
-    """What known artefacts are worth; `lost` is what is lost of, as ``accuracy``."""
+    """What known artefacts are worth; `lost` is what falls, as ``accuracy``."""
     shown = [row for row in rows if row[1] in ("accuracy-worth", "accuracy-lost")]
     label = {"accuracy-worth": "region exchanged", "accuracy-lost": "artefact added"}
     return Figure(
         id="shortcut/toggle:worth",
         kind="forest",
-        title=f"{lost.capitalize()} that artefacts are worth",
-        caption=f"{lost.capitalize()} lost when an artefact's region comes from another class "
+        title=f"What artefacts are worth in {lost}",
+        caption=f"Points by which {lost} falls when an artefact's region comes from another class "
         "rather than its own, and when the artefact is added to every image; 95% intervals.",
         alt="; ".join(
             f"{r[0]}, {label[str(r[1])]}: {points(float(r[4] or 0))} points" for r in shown
         ),
-        x=Axis(f"{lost} lost", "share"),
+        x=Axis(f"fall in {lost}", "share"),
         y=Axis("artefact"),
         rows=tuple(
             {

@@ -62,7 +62,7 @@ class LeftOut(Check):
                 "{lost} of {n} {split} rows are not measured.",
                 "The commonest reason: {most} {commonest:apart}.",
             ),
-            action="see why {split} rows are left out, and mend them",
+            action="mend or replace the {split} rows that are left out",
         ),
         "lost-classes": Words(
             title="Classes that are gone whole, {split} data",

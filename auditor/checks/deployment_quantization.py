@@ -179,15 +179,15 @@ class Quantization(Check):
 
     How it can mislead
     ------------------
-    This is the auditor's own compression with common settings: the one that ships may be better
-    (trained for it) or worse, so name its file. Where calibration used the test images it has
-    seen them, labels aside, and the loss may look a little smaller than it is. The nearer outputs
-    need not be the better answers. An INT8 file answers by the processor's instructions and the
-    runtime's version, which the sentence names: on another machine it can answer otherwise. Small
-    groups lose or gain points by luck; the interval counts. The speed is of this machine:
-    processors without instructions for 8-bit products can be slower with INT8 than without. An
-    image of a segmenter counts as right from a mean overlap (IoU) of 0.5 on: a form may draw worse
-    and lose no image.
+    Where the spec names no file, this is the auditor's own compression with common settings: the
+    one that ships may be better (trained for it) or worse, so name its file. Where calibration used
+    the test images it has seen them, labels aside, and the loss may look a little smaller than it
+    is. The nearer outputs need not be the better answers. An INT8 file answers by the processor's
+    instructions and the runtime's version, which the sentence names: on another machine it can
+    answer otherwise. Small groups lose or gain points by luck; the interval counts. The speed is of
+    this machine: processors without instructions for 8-bit products can be slower with INT8 than
+    without. An image of a segmenter counts as right from a mean overlap (IoU) of 0.5 on: a form may
+    draw worse and lose no image.
     """
 
     id: ClassVar[str] = "deployment/quantization"

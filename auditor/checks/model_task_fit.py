@@ -113,7 +113,7 @@ class TaskFit(Check):
             ),
             Words(
                 title="The model's answers can support the decision ({decision})",
-                short="answers for the decision",
+                short="answers that cannot support the decision",
                 sentence=(
                     "The decision ({decision}) needs to know {asks}, which a model for {task} "
                     "can tell.",

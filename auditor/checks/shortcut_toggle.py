@@ -315,7 +315,7 @@ class Toggle(Check):
             grades += graded(probe, measured, margin=self.margin)
         if rows:
             yield artefact_table(rows)
-            yield artefact_forest(rows, lost="objects found" if finds else "accuracy")
+            yield artefact_forest(rows, lost="the share of objects found" if finds else "accuracy")
         if grades:
             yield grade_table(grades)
 

@@ -44,7 +44,7 @@ def _lost() -> Mapping[str, Words | tuple[Words, ...]]:
             Words(
                 title="Accuracy lost in the {variant} form{of_group}{in_where}",
                 span=EITHER_WAY,
-                short="lost in the {variant} form{of_group}",
+                short="accuracy lost in the {variant} form{of_group}",
                 sentence=(
                     "Accuracy of the {variant} form{of_group}{in_where}: {this}; as given {other}; "
                     "{gap}.",

@@ -11,7 +11,7 @@ from typing import Self
 from urllib.parse import unquote
 
 from auditor.judging.bounds import measure_spans
-from auditor.judging.policy import limits_of
+from auditor.judging.policy import Limit, limits_of
 from auditor.judging.policy_file import PolicyFile
 from auditor.record import AuditRecord
 from auditor.spec import AS_GIVEN, COMPRESSED, SUBJECT_KEYS, AuditSpec
@@ -91,12 +91,10 @@ def require_known_names(policy: PolicyFile, names: KnownNames, file: SpecFile | 
     for limit in policy.policy.limits:
         inherited: Path = ("extends",)
         at: Path = ("limits", places[limit.id]) if limit.id in places else inherited
-        said = limit.where.variant
-        forms = [AS_GIVEN, *COMPRESSED, *names.spec.variants]
         # A built-in policy, or one that is extended, may speak of forms that this audit has not.
-        if said is not None and said not in forms and limit.id in places:
-            text = f"there is no form {said!r} of the model.{did_you_mean(said, forms)}"
-            problems.append(Problem((*at, "where", "variant"), text))
+        fault = _form_fault(limit, names) if limit.id in places else ""
+        if fault:
+            problems.append(Problem((*at, "where", "variant"), fault))
         for key, said in limit.where.keys.items():
             fault = names.fault(key, said)
             if fault:
@@ -104,6 +102,18 @@ def require_known_names(policy: PolicyFile, names: KnownNames, file: SpecFile | 
     problems += _waiver_problems(policy, names)
     if problems:
         raise problems_error(source, problems)
+
+
+def _form_fault(limit: Limit, names: KnownNames) -> str:
+    """What is wrong with the form of the model that a limit is on; empty where nothing is."""
+    said, forms = limit.where.variant, [AS_GIVEN, *COMPRESSED, *names.spec.variants]
+    if said is None or said in forms:
+        return ""
+    hint = did_you_mean(said, forms)
+    # A limit that holds where it applies may be on a form of another release; a slip is near one.
+    if limit.requirement == "if-applicable" and "Did you mean" not in hint:
+        return ""
+    return f"there is no form {said!r} of the model.{hint}"
 
 
 def _waiver_problems(policy: PolicyFile, names: KnownNames) -> Iterator[Problem]:

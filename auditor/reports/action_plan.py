@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from auditor.findings import Finding, LimitResult, Verdict
 from auditor.record import AuditRecord
@@ -14,6 +15,7 @@ from auditor.reports.reasons import is_within_reach, more_of, remedy, sentence
 from auditor.reports.references import Ref, references
 from auditor.reports.telling import data_of
 from auditor.reports.wording import VERDICT_WORDS, listed
+from auditor.stats import value
 
 GROUPS = 6
 REMEDIES = 3
@@ -139,7 +141,7 @@ def _why(result: LimitResult, findings: Sequence[Finding], bound: str, order: Or
     purpose = f" Limit: {for_what}." if for_what else ""
     if not findings:
         return f"{sentence(result.reason)}{purpose}"
-    worst = findings[0]
+    worst = _farthest(result.limit, findings, order)
     view = finding_view(worst, order)
     if not view.value:
         return f"{sentence(view.reason)}{purpose}"
@@ -147,6 +149,16 @@ def _why(result: LimitResult, findings: Sequence[Finding], bound: str, order: Or
     start = "Worst: " if len(findings) > 1 and worst.verdict is Verdict.FAIL else ""
     said = f"{start}{of}{view.value}"
     return f"{said}; the limit is {bound}.{purpose}" if bound else f"{said}.{purpose}"
+
+
+def _farthest(limit: Mapping[str, Any], findings: Sequence[Finding], order: Ordered) -> Finding:
+    """Of failures the one whose number is farthest beyond the limit; else the first as read."""
+    failed = [(value(m.estimate), f) for f in findings
+              if f.verdict is Verdict.FAIL and (m := order.measure(f))]  # fmt: skip
+    if not failed:
+        return findings[0]
+    pick = min if {"at_least", "above"} & set(limit) else max
+    return pick(failed, key=lambda one: one[0])[1]
 
 
 def _remedy(result: LimitResult, findings: Sequence[Finding], order: Ordered) -> str:

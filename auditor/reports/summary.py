@@ -39,6 +39,7 @@ def summary_lines(record: AuditRecord) -> list[str]:
     ]  # fmt: skip
     if skipped:
         lines += ["", f"  Not judged: {len(skipped)} limits of checks that `--only` left out."]
+        lines += [f"  Did not run: {n.check}. {n.reason}" for n in record.plan.not_run]
     if open_limits:
         lines += ["", f"  Not decided: {', '.join(open_limits)}"]
     elif record.verdict is Verdict.INCONCLUSIVE and not skipped:

@@ -1,6 +1,6 @@
 """Lay class maps over frames: a row of frames and a row of maps for each stretch.
 
-    python examples/street/look.py test s150 s215 [--maps ida] --out lab/look.png
+    python examples/street/look.py test s150 s215 [--maps ida] --out lab/street-look.png
 
 Red is pothole, yellow crack, green debris, white void. `--maps`: a folder of masks/ other than the
 split's own.

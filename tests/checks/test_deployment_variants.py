@@ -82,7 +82,7 @@ def test_the_group_that_pays_for_the_other_form_is_told(worlds, tmp_path, seed):
     said = telling.filled(Variants.words["accuracy-lost"][1].hundred, lost)
     assert said.startswith("Of 100 images of night photos, the model as given answers ")
     short = telling.filled(Variants.words["accuracy-lost"][1].short, lost)
-    assert short == "lost in the edge form, night photos"
+    assert short == "accuracy lost in the edge form, night photos"
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -38,6 +38,10 @@ def test_what_an_output_cannot_tell_is_unsupported(worlds, task, decision):
     fits = task in SUPPORTED[decision]
     assert value(measure.estimate) == pytest.approx(float(not fits))
     assert bool(measure.facts["why"]) == (not fits)
+    # What is printed beside 100% or 0% must be what the share is of.
+    assert {w.short for w in TaskFit.words["unsupported"]} == {
+        "answers that cannot support the decision"
+    }
     (limit,) = (x for x in load_policy("default").policy.limits if x.id == "decision-supported")
     assert limit.is_met_by(value(measure.estimate)) == fits
     assert any(isinstance(r, Table) for r in results)

@@ -347,9 +347,9 @@ def test_placebos_are_mirrored_places_that_touch_no_artefact(worlds, regions, ex
     assert [str(v.region) for v in views.placebos] == expected
 
 
-@pytest.mark.parametrize("lost", ["accuracy", "objects found"])
+@pytest.mark.parametrize("lost", ["accuracy", "the share of objects found"])
 def test_the_picture_says_what_is_lost(lost):
     figure = artefact_forest([("logo", "accuracy-lost", "", 90, 0.1, 0.0, 0.2)], lost=lost)
-    assert figure.x.label == f"{lost} lost"
-    assert figure.title == f"{lost.capitalize()} that artefacts are worth"
-    assert figure.caption.startswith(f"{lost.capitalize()} lost when")
+    assert figure.x.label == f"fall in {lost}"
+    assert figure.title == f"What artefacts are worth in {lost}"
+    assert figure.caption.startswith(f"Points by which {lost} falls when")

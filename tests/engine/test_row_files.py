@@ -82,6 +82,16 @@ def test_what_is_kept_is_read_again(worlds, tmp_path, presence, of):
     assert (again.headline, again.of) == (rows.headline, of)
 
 
+def test_some_of_what_was_read_can_be_taken(worlds, tmp_path):
+    # As two audits compared take the images that both have; of these rows nobody has the paths.
+    _, found = kept(worlds, tmp_path, rows_of(worlds, ONE_HOT))
+    some = found["test", "image"].rows.take(np.array([True, False, True, True]))
+    last = some.take(np.array([False, True, True]))
+    assert list(some.groups("phone")) == ["old", "", "old"]
+    assert list(last.groups("phone")) == ["", "old"]
+    assert last.right.tolist() == [True, False]
+
+
 def test_groups_of_special_categories_are_not_kept(worlds, tmp_path):
     rows = rows_of(worlds, ONE_HOT)
     (attribute,) = rows.dataset.attributes

@@ -75,6 +75,13 @@ def test_a_form_of_the_model_in_a_limit(worlds):
     assert "there is no form 'int-8' of the model. Did you mean 'int8'?" in text
 
 
+def test_a_limit_that_holds_where_it_applies_may_be_on_a_form_of_another_release(worlds):
+    asked = "where: {{variant: {}}}, required: if-applicable"
+    policy = parse_policy(limit(asked.format("edge")), name="mine.yaml")
+    require_known_names(policy, names(worlds), None)
+    assert "Did you mean 'int8'?" in fault_of(worlds, limit(asked.format("int-8")))
+
+
 @pytest.mark.parametrize(
     "keys", ["class: sky, building: 1930s", "class: '*'", "building: '-'", "kind: cmyk"]
 )

@@ -12,9 +12,11 @@ from auditor.record.files import record_digest
 from auditor.rendering import render
 from auditor.reports.action_plan import REMEDIES, action_plan, left_out_of_plan, steps
 from auditor.reports.csv_tables import action_plan_csv, findings_csv
+from auditor.reports.finding_view import finding_view
 from auditor.reports.html import report_html
 from auditor.reports.ordering import ordered
 from auditor.reports.reasons import MILLION, action, more_of, remedy, what_would_decide
+from auditor.stats import Exact, value
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,29 @@ def test_failures_of_several_groups_are_one_row_whose_remedy_names_each(failing)
         assert order.group(finding) in task.remedy
     assert task.remedy.startswith("Fix and test again for ")
     assert task.remedy.lower().count("fix and test again") == 1
+
+
+def test_the_worst_of_several_failures_is_the_one_farthest_beyond_the_limit(failing):
+    limit = next(f.limit for f in failing.findings if "error-rates:false-positive-ratio" in f.id)
+    findings = tuple(
+        dataclasses.replace(f, verdict=Verdict.FAIL) if f.limit == limit else f
+        for f in failing.findings
+    )
+    # People are read first: here the first as read is given the smallest ratio of all.
+    before = ordered(failing)
+    first = before.measure(next(f for f in before.findings if f.limit == limit))
+    results = tuple(
+        dataclasses.replace(r, measures=tuple(
+            dataclasses.replace(m, estimate=Exact(0.1)) if m is first else m for m in r.measures
+        ))
+        for r in failing.results
+    )  # fmt: skip
+    order = ordered(dataclasses.replace(failing, findings=findings, results=results))
+    (task,) = (t for t in action_plan(order) if t.is_failure and t.limit == limit)
+    ratios = {f: value(m.estimate) for f in task.findings if (m := order.measure(f))}
+    farthest = max(ratios, key=ratios.__getitem__)
+    assert farthest != task.findings[0]
+    assert task.why.startswith(f"Worst: {finding_view(farthest, order).subject}: ")
 
 
 def test_who_acts_is_what_somebody_declared_and_else_left_blank(failing, plan):

@@ -59,9 +59,9 @@ def test_one_finding_for_two_forms_is_told_once_with_the_form_that_comes_first(f
     both = (("deployment/variants", lost("edge", **FAMILY)),
             ("deployment/quantization", lost("int8", **FAMILY)))  # fmt: skip
     (first,) = listed(failing, *both)
-    assert first == "lost in the edge form, family (household)"
+    assert first == "accuracy lost in the edge form, family…"
     (first,) = listed(failing, *reversed(both))
-    assert first == "lost in the int8 form, family (household)"
+    assert first == "accuracy lost in the int8 form, family…"
 
 
 def test_a_group_under_two_measures_of_one_kind_is_told_once(failing):
@@ -74,7 +74,7 @@ def test_a_group_under_two_measures_of_one_kind_is_told_once(failing):
         ("bias/error-rates", ratio("false-positive-difference", **OTHERS)),
     )
     assert len(said) == 3
-    assert said[0].startswith("lost in the edge form")
+    assert said[0].startswith("accuracy lost in the edge form")
 
 
 def test_errors_of_two_kinds_and_two_groups_are_each_told(failing):
@@ -119,4 +119,4 @@ def test_what_a_form_costs_is_no_error_of_it(failing):
         ("deployment/quantization", lost("int8")),
         ("deployment/quantization", size),
     )
-    assert said == ("lost in the int8 form", "size of int8 form")
+    assert said == ("accuracy lost in the int8 form", "size of int8 form")

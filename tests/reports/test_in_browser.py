@@ -70,6 +70,24 @@ def test_nothing_is_wider_than_the_screen(opened, width):
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
+BROKEN_HEADINGS = """() => [...document.querySelectorAll("thead th")].flatMap(th => {
+  const text = document.createTreeWalker(th, NodeFilter.SHOW_TEXT), broken = [];
+  while (text.nextNode()) for (const word of text.currentNode.data.matchAll(/[^\\s-]+/g)) {
+    const range = document.createRange();
+    range.setStart(text.currentNode, word.index);
+    range.setEnd(text.currentNode, word.index + word[0].length);
+    const lines = new Set([...range.getClientRects()].map(box => Math.round(box.top)));
+    const read = getComputedStyle(th.closest("thead")).position !== "absolute";
+    if (lines.size > 1 && read) broken.push(word[0]);
+  }
+  return broken;
+})"""
+
+
+def test_no_word_of_a_heading_is_broken_on_a_phone(opened):
+    assert opened(PHONE, unfolded=True).evaluate(BROKEN_HEADINGS) == []
+
+
 def test_the_matrix_reads_on_a_phone(opened):
     page = opened(PHONE)
     parts = ".matrix tbody tr:not(.block) > :is(th, .cell:not(.empty))"

@@ -4,6 +4,7 @@ import dataclasses
 
 from auditor.changes.compare import compare_records
 from auditor.findings import Verdict
+from auditor.record.audit_record import NotPlannedCheck
 from auditor.reports.changes_text import text_lines
 from auditor.reports.ordering import ordered
 from auditor.reports.page_one import page_one
@@ -44,6 +45,23 @@ def test_a_leaning_is_said_on_page_one(failing):
     record = leaning_only(failing)
     (line,) = page_one(record, ordered(record)).not_decided
     assert ", leaning worse" in line
+
+
+def test_a_check_that_was_asked_for_and_did_not_run_is_named(failing):
+    limit = failing.limit_results[0]
+    left_out = dataclasses.replace(
+        limit, findings=(), limit={**limit.limit, "measure": "data/manifest:failing-rows"}
+    )
+    lacking = NotPlannedCheck("performance/claims", "No claim is on accuracy.", "Nothing to do.")
+    record = dataclasses.replace(
+        failing,
+        findings=(),
+        limit_results=(left_out,),
+        plan=dataclasses.replace(failing.plan, checks=("data/leakage",), not_run=(lacking,)),
+    )
+    said = summary_lines(record)
+    assert any("Not judged: 1 limits" in line for line in said)
+    assert "  Did not run: performance/claims. No claim is on accuracy." in said
 
 
 def test_no_name_of_the_data_begins_a_line_or_moves_the_cursor(failing):
