@@ -14,9 +14,9 @@ from auditor.contract import Check, Evidence, LabelledSplits, Need, Words
 from auditor.contract.numbers import percent
 from auditor.contract.quantity_words import plain_words
 from auditor.findings import Axis, Cell, Column, Figure, Measure, Result, Subject, Table, Unmeasured
-from auditor.scoring.accuracy import f1_scores
 from auditor.scoring.comparison import MIN_UNITS
 from auditor.scoring.presence import Several
+from auditor.scoring.quantities import rightly_called
 from auditor.scoring.rates import mean_measure, rare_classes, rate_measure
 from auditor.scoring.rows import Rows
 from auditor.stats import value
@@ -31,8 +31,8 @@ class PerClass(Check):
     What it measures
     ----------------
     Recall: of the images with a label, the share that is answered so. Precision: of the images
-    with an answer, the share whose label it is. Each with an interval that takes units into
-    account.
+    with an answer, the share whose label it is; of a detector's boxes, one that says an object
+    again is not right. Each with an interval that takes units into account.
 
     Why it matters
     --------------
@@ -97,7 +97,7 @@ class PerClass(Check):
             if any(isinstance(r, Measure) for r in found):
                 yield _forest(split, rows.classes, found, most=self.drawn)
             if not isinstance(rows.presence, Several):
-                yield _table(rows, found, by_kind["precision"])
+                yield _table(rows, answers, found, by_kind["precision"])
 
 
 def _set_values(evidence: Evidence, split: str) -> dict[str, list[Measure | Unmeasured]]:
@@ -118,7 +118,7 @@ def _of_class(rows: Rows, name: str, *, kind: Kind) -> Measure | Unmeasured:
         kind,
         subject=Subject.about({"class": name}, split=rows.split),
         among=images,
-        success=images.called(name) if recall else images.present(name),
+        success=images.called(name) if recall else rightly_called(images, name),
         better="higher",
         of=f'label "{name}"' if recall else f'answer "{name}"',
     )
@@ -147,20 +147,22 @@ def _forest(
 
 def _table(
     rows: Rows,
+    answers: Rows,
     found: Sequence[Measure | Unmeasured],
     held: Sequence[Measure | Unmeasured],
 ) -> Table:
-    counts = rows.presence.confusion()
-    f1 = f1_scores(counts)[: len(rows.classes)]
-    wrong = counts.copy()
+    wrong = rows.presence.confusion()
+    objects = wrong.sum(axis=1)
     np.fill_diagonal(wrong, 0)
     lines = []
     for i, name in enumerate(rows.classes):
         called = [*rows.classes, "nothing"]
         instead = called[int(wrong[i].argmax())] if wrong[i].any() else None
-        head: tuple[Cell, ...] = (name, int(counts[i].sum()), int(counts[:, i].sum()))
-        score = None if np.isnan(f1[i]) else float(f1[i])
-        lines.append((*head, *_cells(found[i]), *_cells(held[i]), score, instead))
+        # Those of a detector are boxes, also where there is no object.
+        said, right = int(answers.called(name).sum()), int(rightly_called(answers, name).sum())
+        f1 = 2 * right / (int(objects[i]) + said) if objects[i] + said else None
+        head: tuple[Cell, ...] = (name, int(objects[i]), said)
+        lines.append((*head, *_cells(found[i]), *_cells(held[i]), f1, instead))
     shares = [f"{kind}{end}" for kind in ("recall", "precision") for end in ("", " low", " high")]
     names = ("class", rows.noun, "answers", *shares, "F1", "most often taken for")
     return Table(

@@ -90,11 +90,20 @@ def numbered(n: int, noun: str) -> str:
 
 
 def number_texts(numbers: Sequence[float], scale: Scale) -> tuple[str, ...]:
-    """Numbers of one scale that stand together, without a unit."""
+    """Numbers of one scale that stand together, without a unit.
+
+    Examples
+    --------
+    >>> number_texts([1.51, 1.46, 1.54], "ratio"), number_texts([1.5, 1.5, 1.5], "ratio")
+    (('1.51', '1.46', '1.54'), ('1.5', '1.5', '1.5'))
+    """
     if scale == "amount":
         return amounts(numbers)
     one = {"share": percent, "difference": points, "ratio": times}[scale]
-    return tuple(NO_END if math.isinf(n) else one(n) for n in numbers)
+    texts = tuple(NO_END if math.isinf(n) else one(n) for n in numbers)
+    # A range that is printed as one number would look like none.
+    alike = scale == "ratio" and len(set(texts)) == 1 < len(set(numbers))
+    return tuple(f"{n:.2f}" for n in numbers) if alike else texts
 
 
 def with_unit(text: str, scale: Scale, unit: str = "") -> str:

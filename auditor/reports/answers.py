@@ -9,7 +9,7 @@ from datetime import datetime
 
 from auditor.contract.numbers import percent
 from auditor.findings import Finding, Measure, Question, Unmeasured
-from auditor.judging.questions import under_represented
+from auditor.judging.questions import REPRESENTED, under_represented
 from auditor.record import Answer
 from auditor.reports.ordering import Ordered
 from auditor.spec.declarations import declarations_of
@@ -115,7 +115,9 @@ def _share_text(order: Ordered) -> str:
 def _broken(question: Question, findings: Sequence[Finding], order: Ordered) -> str:
     """What the failed findings say, each as its own words answer; else what they are about."""
     if not findings:
-        return f"Too few of: {', '.join(_under_represented(order))}."
+        few = ", ".join(_under_represented(order))
+        part = f"{percent(REPRESENTED)}% of what is due"
+        return f"No limit decides it; counted, these have less than {part}: {few}."
     parts: dict[str, list[Finding]] = {}
     for finding in sorted(findings, key=lambda f: order.words(f).answer_rank):
         parts.setdefault(order.filled(order.words(finding).answer, finding), []).append(finding)

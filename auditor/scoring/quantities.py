@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from auditor.findings import Better, Scale
 from auditor.scoring.cost import cost_span
@@ -106,9 +107,19 @@ def recall(rows: Rows, label: str) -> Quantity:
     )  # fmt: skip
 
 
+def rightly_called(rows: Rows, label: str) -> NDArray[np.bool_]:
+    """Rows for which a class is called and that are of it, (n,).
+
+    A detector's box that says an object again is of its class, and not right.
+    """
+    called = rows.called(label)
+    return called & (rows.right if rows.of == "answer" else rows.present(label))
+
+
 def precision(rows: Rows, label: str) -> Quantity:
     """The share of rows for which a class is called that are of it."""
-    right, called = rows.present(label), rows.called(label)
+    called = rows.called(label)
+    right = rightly_called(rows, label)
     return Quantity(
         "precision", right, "higher", called, f" answered {label}", {"class": label},
         harmed=called & ~right, title=f"answers {label} right",

@@ -10,10 +10,10 @@ import pytest
 
 from auditor.findings import Finding, Measure, Question, Side, Subject, Verdict, finding_id
 from auditor.record import AuditRecord
-from auditor.record.audit_record import GroupCount
+from auditor.record.audit_record import AttributeSummary, GroupCount
 from auditor.record.files import record_digest
 from auditor.reports.action_plan import action_plan
-from auditor.reports.answers import _shares
+from auditor.reports.answers import _broken, _shares
 from auditor.reports.drawing.figures import group_forest_svg
 from auditor.reports.group_forest import worst_served
 from auditor.reports.group_results import group_results
@@ -379,6 +379,21 @@ def test_the_group_whose_share_lacks_most_is_named_first():
     assert said == (
         "Too few of: old: 3% where 61% are due; family: 3% where 15% are due; "
         "accessible: 4% where 10% are due."
+    )
+
+
+def test_a_no_that_no_limit_decides_says_by_which_rule():
+    counted = tuple(GroupCount(name, n, n) for name, n in (("white", 86), ("dark", 14)))
+    plate = AttributeSummary(
+        "plate", "condition", counted, population={"white": 0.68, "dark": 0.32}
+    )
+    order = SimpleNamespace(
+        record=SimpleNamespace(dataset=lambda _: SimpleNamespace(attributes=(plate,))),
+        telling=SimpleNamespace(shown_of=lambda _, group: group),
+    )
+    assert _broken(Question.REPRESENTS, (), order) == (
+        "No limit decides it; counted, these have less than 80% of what is due: "
+        "dark (14% of training images where 32% are due)."
     )
 
 

@@ -8,10 +8,12 @@ import pytest
 from coco_reference import evaluated, value
 from detector_worlds import answers_to, boxes, detections, objects
 
+from auditor.checks.performance_per_class import _of_class, _table
 from auditor.data.boxes import SIZES
 from auditor.data.dataset import Attribute
 from auditor.data.truth import BoxTruth
 from auditor.scoring.detection_errors import OperatingPoint
+from auditor.scoring.quantities import precision, rightly_called
 from auditor.scoring.tasks import detection
 from auditor.scoring.tasks.scoring import Scoring
 from auditor.stats import interval, mean, mean_difference
@@ -53,6 +55,26 @@ def scores(drawn, tmp_path_factory):
 def dataset(worlds):
     light = {"light": ("condition", ["day", "dark", "day"] * 20)}
     return worlds.dataset([-1] * N, classes=CLASSES, units=np.arange(N) // 2, attributes=light)
+
+
+def test_a_box_that_says_an_object_again_is_right_of_no_class(worlds):
+    twice = detections([0, 0, 1], [[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 10]], [0, 0, 1],
+                       [0.9, 0.8, 0.7])  # fmt: skip
+    truth = boxes([0, 1], [[0, 0, 10, 10]] * 2, [0, 1])
+    table = scored(twice, truth, np.ones(2, dtype=bool))
+    dataset = worlds.dataset([-1] * 2, classes=CLASSES)
+    answers = detection.rows(dataset, table, of="answer")
+    assert answers.right.sum() == 2
+    assert rightly_called(answers, "cat").tolist() == [True, False, False]
+    assert precision(answers, "cat").values.sum() == 1
+    # So classes and the whole say the same of the same boxes.
+    assert sum(rightly_called(answers, name).sum() for name in CLASSES) == answers.right.sum()
+    by_object = detection.rows(dataset, table, of="object")
+    found, held = ([_of_class(rows, name, kind=kind) for name in CLASSES]
+                   for rows, kind in ((by_object, "recall"), (answers, "precision")))  # fmt: skip
+    (cat, *_) = _table(by_object, answers, found, held).rows
+    assert cat[:3] == ("cat", 1, 2)
+    assert cat[-2] == pytest.approx(2 / 3)
 
 
 def test_objects_answers_and_images_agree(drawn, scores, dataset):
