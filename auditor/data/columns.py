@@ -79,5 +79,7 @@ def _coded(frame: pd.DataFrame) -> pd.DataFrame:
 def in_codes(column: pd.Series) -> pd.Series:
     """Names, "" where missing, as codes (pandas' ``category``): each different one held once."""
     codes, seen = pd.factorize(column.fillna(""))
-    held = pd.Categorical.from_codes(codes, pd.Index(seen, dtype=object))
+    # Texts as Arrow holds them take a third of what Python's take; not every name is one.
+    kind = column.dtype if isinstance(column.dtype, pd.StringDtype) else object
+    held = pd.Categorical.from_codes(codes, pd.Index(seen, dtype=kind))
     return pd.Series(held, index=column.index)
