@@ -39,7 +39,6 @@ from auditor.scoring.rates import n_units, rate_cells, too_few_of
 from auditor.scoring.rows import Rows
 from auditor.spec import AuditSpec, CostsSpec
 from auditor.stats import paired_difference
-from auditor.stats.codes import compact
 
 _COSTS = Declared(
     path="consequences.costs",
@@ -228,7 +227,8 @@ class _Rule:
         others = np.array(outcomes.probabilities, copy=True)
         others[:, index] = -1
         unit = outcomes.dataset.unit_codes
-        return cls(outcomes, name, index, compact(others.argmax(axis=1)), unit)
+        least = np.min_scalar_type(-1 - len(outcomes.classes))
+        return cls(outcomes, name, index, others.argmax(axis=1).astype(least), unit)
 
     @property
     def split(self) -> str:

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from detector_worlds import DETECTOR, SEGMENTER, boxed, boxed_evidence, detections, each_box
 
-from auditor.checks.performance_decision_rule import DecisionRule, ThresholdClass
+from auditor.checks.performance_decision_rule import DecisionRule, ThresholdClass, _Rule
 from auditor.contract import Available
 from auditor.findings import Figure, Table
+from auditor.scoring import cost
+from auditor.scoring.outcomes import Outcomes
 from auditor.stats import p_value, value
 
 LIMIT = 0.05
@@ -176,3 +178,25 @@ def test_class_maps_have_no_threshold(worlds):
     facts = worlds.facts(task="segmentation", classes=PARTS)
     unmet = ThresholdClass().unmet(Available(spec, facts, {}))
     assert "no scores to put a threshold on" in unmet.reason
+
+
+def test_the_last_of_many_classes_is_answered_from_a_threshold_on(worlds):
+    """Answers are held in as few bytes as classes need, not as few as were answered."""
+    classes = tuple(f"c{i}" for i in range(200))
+    probabilities = np.full((3, 200), 0.001, dtype=np.float32)
+    probabilities[[0, 1, 2], [5, 5, 199]] = 0.6
+    probabilities[1, 199] = 0.3
+    dataset = worlds.dataset([5, 199, 199], classes=classes)
+    rule = _Rule.of(Outcomes(dataset, probabilities), "c199")
+    assert rule.answers(0.25).tolist() == [5, 199, 199]
+    assert rule.answers(0.9).tolist()[:2] == [5, 5]
+
+
+def test_answers_of_many_images_are_those_of_each(monkeypatch):
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet([1, 1, 1], size=11).astype(np.float32)
+    matrix = np.array([[0.0, 4, 60], [2, 0, 9], [90, 30, 0]])
+    whole = cost.cheapest_answers(probabilities, matrix)
+    monkeypatch.setattr(cost, "_AT_ONCE", 4)
+    assert cost.cheapest_answers(probabilities, matrix).tolist() == whole.tolist()
+    assert len(set(whole.tolist())) > 1
