@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from auditor.data import recurring
 from auditor.data.recurring import recurring_patches
 
 
@@ -83,3 +84,15 @@ def test_few_images_of_a_class_show_nothing():
     labels = np.repeat([0, 1], [10, 90])
     frames = stamped(photographs(rng, n=100), labels == 0, rng)
     assert recurring_patches(uint8(frames), labels, most=2) == ()
+
+
+def test_the_commonest_colours_are_those_of_all_frames_however_many_are_looked_at_at_once(
+    monkeypatch,
+):
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (60, 4, 5, 3)).astype(np.int16)
+    frames[:25, :2] = (200, 40, 90)
+    whole = recurring._commonest(frames)
+    np.testing.assert_allclose(whole[0, 0], (200, 40, 90), atol=5)
+    monkeypatch.setattr(recurring, "_AT_ONCE", 7)
+    np.testing.assert_array_equal(recurring._commonest(frames), whole)
