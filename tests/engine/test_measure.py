@@ -1,10 +1,12 @@
 """What the engine keeps of what a check yields."""
 
+from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
 
-from auditor.contract import Check, Words
+from auditor.contract import Check, Pass, Words
+from auditor.engine.evidence import Gathered
 from auditor.engine.measure import _short, run_checks
 from auditor.findings import Alike, Axis, Column, Figure, Measure, Subject, Table
 from auditor.stats import Rate
@@ -48,3 +50,16 @@ def test_what_is_only_shown_keeps_six_figures_and_estimates_keep_all():
     assert _short(figure).rows == (row | {"value": 0.333333},)
     table = Table("t", "T", (Column("a"), Column("b")), ((THIRD, True), ("1/3", 10**9)))
     assert _short(table).rows == ((0.333333, True), ("1/3", 10**9))
+
+
+def test_what_one_check_asked_for_goes_and_what_others_ask_for_stays():
+    sound, apart = SimpleNamespace(), SimpleNamespace(image_ids="ids", presence="presence")
+    test = Pass("test")
+    gathered = SimpleNamespace(
+        handed_out={(test, "sound"): 1}, last_scores={(test, "sound"): 2}, scans={}, said={},
+        scored={(test, "sound", "image"): sound, (test, "as-given", "image"): apart},
+    )  # fmt: skip
+    Gathered.let_go(gathered)
+    assert (gathered.handed_out, gathered.last_scores) == ({}, {})
+    assert gathered.scored == {(test, "sound", "image"): sound}
+    assert gathered.said == {(test, "as-given"): ("ids", "presence")}
