@@ -15,14 +15,17 @@ _HELD = "held"
 
 
 @contextmanager
-def own_folder(prefix: str) -> Iterator[Path]:
+def own_folder(prefix: str, *, within: Path | None = None) -> Iterator[Path]:
     """A new folder whose name begins with `prefix`, removed at the end as far as it can be.
 
-    Folders of the same beginning and user whose processes have ended are removed too. A lock tells,
-    and no number of a process: containers that share a folder do not see each other's processes.
+    It lies in the folder `within`, else where temporary files lie. Folders of the same beginning
+    and user whose processes have ended are removed too. A lock tells, and no number of a process:
+    containers that share a folder do not see each other's processes. Raises OSError where no folder
+    can be made.
     """
-    _clear(prefix)
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    place = Path(tempfile.gettempdir()) if within is None else within
+    _clear(place, prefix)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     held = _hold(folder)
     try:
         yield folder
@@ -40,8 +43,8 @@ def _hold(folder: Path) -> int:
     return descriptor
 
 
-def _clear(prefix: str) -> None:
-    for found in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+def _clear(place: Path, prefix: str) -> None:
+    for found in place.glob(f"{prefix}*"):
         with suppress(OSError):
             if sys.platform == "win32" or found.lstat().st_uid != os.getuid():
                 continue

@@ -22,7 +22,7 @@ from auditor.remote import objects
 from auditor.remote.cache import RemoteObject
 from auditor.remote.objects import Found
 from auditor.remote.urls import joined, leads_inside, name_of, shown_url
-from auditor.remote.whole_files import WITHOUT_RIGHT, Wanted, own_folder
+from auditor.remote.whole_files import WITHOUT_RIGHT, Wanted, folder_of_copies
 
 Answer = TypeVar("Answer")
 
@@ -45,7 +45,7 @@ def texts_at_hand(url: str, images: Sequence[str], *, named: str) -> Iterator[Pa
     something cannot be read: an image must not be taken for one without objects.
     """
     one = _told(lambda: is_one_file(url), url, named)
-    with own_folder() as own:
+    with folder_of_copies() as own:
         place = own / name_of(url)
         if one:
             _wanted(url, named).copy(place)

@@ -13,7 +13,7 @@ from auditor.models.formats import LARGEST_FILE, TAKEN, detect_format
 from auditor.models.stated import MOST_TEXT, neighbour_places
 from auditor.remote.cache import forget_unmarked
 from auditor.remote.urls import joined, leads_inside, name_of, shown_url
-from auditor.remote.whole_files import Copies, Copy, Wanted, own_folder
+from auditor.remote.whole_files import Copies, Copy, Wanted, folder_of_copies
 from auditor.spec import AuditSpec
 from auditor.spec.named_urls import model_urls
 
@@ -38,7 +38,7 @@ def with_models(spec: AuditSpec) -> Iterator[AuditSpec]:
         yield spec
         return
     forget_unmarked()
-    with own_folder() as folder:
+    with folder_of_copies() as folder:
         held: dict[str, Copy | AuditorError] = {}
         for place, (url, key) in enumerate(named.items()):
             held |= _Fetching(url, key, folder / str(place)).fetch()

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import codecs
-import fcntl
-import os
-import shutil
-import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
 from auditor.errors import AuditorError, SpecError
 from auditor.opening import shown_bytes
+from auditor.own_folder import own_folder
 from auditor.remote import objects
 from auditor.remote.cache import RemoteObject, cache
 from auditor.remote.urls import shown_url
@@ -117,7 +114,7 @@ class Copies:
 
 
 @contextmanager
-def own_folder() -> Iterator[Path]:
+def folder_of_copies() -> Iterator[Path]:
     """A folder in the cache for as long as the block lasts; those of ended processes are removed.
 
     Raises SpecError where the cache cannot be written to.
@@ -126,34 +123,12 @@ def own_folder() -> Iterator[Path]:
     with ExitStack() as held:
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder = _made(place / "runs", held)
+            runs = place / "runs"
+            runs.mkdir(exist_ok=True)
+            folder = held.enter_context(own_folder("run-", within=runs))
         except OSError as error:
             raise SpecError(
                 f"The cache of remote files, {place}, cannot be written to ({error.strerror}). "
                 "Name another folder in AUDITOR_CACHE."
             ) from error
-        held.callback(shutil.rmtree, folder, ignore_errors=True)
         yield folder
-
-
-def _made(runs: Path, held: ExitStack) -> Path:
-    runs.mkdir(exist_ok=True)
-    # A folder is not held yet when it is made: nobody may look meanwhile.
-    with _locked(runs, fcntl.LOCK_EX):
-        for left in runs.iterdir():
-            with suppress(OSError), _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                shutil.rmtree(left)
-        folder = runs / uuid.uuid4().hex
-        folder.mkdir()
-        held.enter_context(_locked(folder, fcntl.LOCK_SH))
-    return folder
-
-
-@contextmanager
-def _locked(folder: Path, how: int) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, how)
-        yield
-    finally:
-        os.close(descriptor)

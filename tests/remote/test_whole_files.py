@@ -7,7 +7,7 @@ from web_servers import cache_in, put_in_memory, put_on_s3, s3_server, serving
 
 from auditor.errors import DataError, ModelError, SpecError
 from auditor.remote.cache import Cache, RemoteObject
-from auditor.remote.whole_files import Copies, Copy, Wanted, own_folder
+from auditor.remote.whole_files import Copies, Copy, Wanted, folder_of_copies
 
 
 @pytest.fixture
@@ -109,12 +109,13 @@ def test_a_full_disk_is_told_as_one(copies, files, monkeypatch, tmp_path):
 
 
 def test_a_folder_of_its_own_lasts_as_long_as_its_block_and_left_ones_go(copies, tmp_path):
-    with own_folder() as first:
+    with folder_of_copies() as first:
         (first / "model.onnx").write_bytes(b"x")
-        left = first.parent / "left"
+        left = first.parent / "run-left"
         left.mkdir()
+        (left / "held").touch()
         (left / "model.onnx").write_bytes(b"x")
-        with own_folder() as second:
+        with folder_of_copies() as second:
             assert first.is_dir()
             assert second.is_dir()
             assert not left.exists()
@@ -126,25 +127,25 @@ def test_a_folder_of_its_own_lasts_as_long_as_its_block_and_left_ones_go(copies,
 
 def test_the_folder_of_another_process_stays_until_it_ends(copies):
     code = (
-        "import sys\nfrom auditor.remote.whole_files import own_folder\n"
-        "with own_folder() as mine:\n    print(mine, flush=True)\n    sys.stdin.readline()\n"
+        "import sys\nfrom auditor.remote.whole_files import folder_of_copies\n"
+        "with folder_of_copies() as mine:\n    print(mine, flush=True)\n    sys.stdin.readline()\n"
         "    import os; os._exit(9)"
     )
     other = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     theirs = other.stdout.readline().strip()
-    with own_folder():
+    with folder_of_copies():
         assert os.path.isdir(theirs)
     other.communicate("\n", timeout=60)
     assert os.path.isdir(theirs)
-    with own_folder():
+    with folder_of_copies():
         assert not os.path.exists(theirs)
 
 
 def test_trimming_leaves_the_folders_of_runs_alone(copies, files):
     place = put_in_memory(files, "whole")
-    with own_folder() as mine:
+    with folder_of_copies() as mine:
         wanted(f"{place}/model.onnx").copy(mine / "0" / "model.onnx")
         Cache(copies, 0).trim()
         assert not list(copies.glob("??/*"))
@@ -156,7 +157,7 @@ def test_a_cache_that_cannot_be_written_to_is_told(tmp_path, monkeypatch):
     with (
         cache_in(tmp_path / "file" / "cache", monkeypatch),
         pytest.raises(SpecError, match=r"cannot be written to .* Name another folder in AUDITOR"),
-        own_folder(),
+        folder_of_copies(),
     ):
         pass
 
