@@ -87,7 +87,7 @@ def told_by(
         cells.means(features), looked.truth[cells.first], strata=None, rng=rng,
         permutations=permutations,
     )  # fmt: skip
-    unit = None if looked.rows.units is None else looked.unit
+    unit = looked.unit if looked.rows.dataset.has_units else None
     return Told(cue, areas, mean_area(areas, unit=unit), p, followed(scores, looked))
 
 

@@ -37,7 +37,7 @@ class Seen:
     @property
     def units(self) -> Codes | None:
         """`unit`, None where the manifest names none."""
-        return None if self.rows.units is None else self.unit
+        return self.unit if self.rows.dataset.has_units else None
 
     @property
     def drawn(self) -> dict[str, Any]:

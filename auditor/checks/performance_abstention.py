@@ -153,7 +153,9 @@ def _area(rows: Rows) -> Measure | Unmeasured:
 def _area_estimate(curve: RiskCoverage, rows: Rows) -> Normal:
     parts = curve.area + curve.influence
     span = (min(0.0, parts.min()), max(1.0, parts.max()))
-    return replace(mean(parts, unit=rows.units, span=span), value=curve.area, least=0.0, most=1.0)
+    return replace(
+        mean(parts, unit=rows.unit_codes, span=span), value=curve.area, least=0.0, most=1.0
+    )
 
 
 def _line(kept: Rows, *, total: int) -> tuple[Cell, ...]:

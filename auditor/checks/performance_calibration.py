@@ -94,7 +94,7 @@ class Calibration(Check):
             if any(few):
                 yield from filter(None, few)
                 continue
-            bins = reliability(rows.confidence, rows.right, unit=rows.units)
+            bins = reliability(rows.confidence, rows.right, unit=rows.unit_codes)
             yield from _measures(rows, bins)
             if evidence.has(_SCORES):
                 yield _brier(evidence.answers(split).with_labels())
@@ -104,9 +104,9 @@ class Calibration(Check):
 
 def _measures(rows: Rows, bins: tuple[ReliabilityBin, ...]) -> Iterator[Measure]:
     confidence = rows.confidence.astype(np.float64)
-    over = mean(confidence - rows.right, unit=rows.units, span=(-1.0, 1.0))
+    over = mean(confidence - rows.right, unit=rows.unit_codes, span=(-1.0, 1.0))
     claimed = {"claimed": float(confidence.mean()), "right": float(rows.right.mean())}
-    error = calibration_error(confidence, rows.right, unit=rows.units)
+    error = calibration_error(confidence, rows.right, unit=rows.unit_codes)
     spread = {"bins": len(bins), "mean_distance": mean_distance(bins)}
     yield _measure("ece", error, rows, scale="share", facts=spread)
     yield _measure("overconfidence", over, rows, scale="difference", facts=claimed)
@@ -115,7 +115,7 @@ def _measures(rows: Rows, bins: tuple[ReliabilityBin, ...]) -> Iterator[Measure]
 def _brier(outcomes: Outcomes) -> Measure:
     scores = brier_scores(outcomes.probabilities, outcomes.labels)
     most = 1.0 if len(outcomes.classes) == 2 else 2.0
-    estimate = mean(scores, unit=outcomes.units, span=(0.0, most))
+    estimate = mean(scores, unit=outcomes.unit_codes, span=(0.0, most))
     return _measure("brier", estimate, outcomes, scale="amount", facts={})
 
 

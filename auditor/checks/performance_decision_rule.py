@@ -294,7 +294,7 @@ def _cost_saved(outcomes: Outcomes, costs: CostsSpec) -> Measure | Unmeasured:
     return Measure(
         name="cost-saved",
         subject=subject,
-        estimate=expected_cost(saved, span=(least - most, most - least), unit=outcomes.units),
+        estimate=expected_cost(saved, span=(least - most, most - least), unit=outcomes.unit_codes),
         scale="amount",
         unit=f"{costs.unit} per image",
         better="lower",

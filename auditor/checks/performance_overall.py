@@ -192,7 +192,7 @@ def _top_five(outcomes: Outcomes) -> Measure | Unmeasured:
 
 
 def _averages(outcomes: Outcomes) -> Iterator[Measure]:
-    n_classes, unit = len(outcomes.classes), outcomes.units
+    n_classes, unit = len(outcomes.classes), outcomes.unit_codes
     absent = n_classes - len(np.unique(outcomes.labels))
     for name, average in (("balanced-accuracy", balanced_accuracy), ("macro-f1", macro_f1)):
         estimate = average(outcomes.labels, outcomes.predicted, n_classes=n_classes, unit=unit)

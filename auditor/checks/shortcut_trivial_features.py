@@ -207,12 +207,12 @@ class TrivialFeatures(Check):
                 ),
                 "the part where another": count_units(conflicting, said.unit),
             },
-            noun="images" if rows.units is None else "units",
+            noun="units" if rows.dataset.has_units else "images",
         )
         if few is not None:
             return few
         # Of several classes an image counts once for each: they are no independent rows.
-        unit = None if rows.units is None and rows.presence.one_each else said.unit
+        unit = said.unit if rows.dataset.has_units or not rows.presence.one_each else None
         both = aligned | conflicting
         wrong = conflicting & ~said.success
         return Measure(
@@ -225,7 +225,7 @@ class TrivialFeatures(Check):
             neutral=0.0,
             better="lower",
             n=count_units(both, said.image),
-            n_units=None if rows.units is None else count_units(both, said.unit),
+            n_units=count_units(both, said.unit) if rows.dataset.has_units else None,
             sides=(_side(said, aligned, unit), _side(said, conflicting, unit)),
             examples=worst_first(
                 rows.image_ids[said.image], badness=-np.arange(len(wrong)), among=wrong
@@ -245,7 +245,6 @@ def _shows(told: Told, p: float) -> bool:
 
 
 def _offered(told: Told, looked: Looked, subject: Subject, *, p: float) -> Measure:
-    units = looked.rows.units
     best = int(np.argmax([area.value for area in told.areas]))
     several = len(told.areas) > 1
     offered = _shows(told, p)
@@ -257,7 +256,7 @@ def _offered(told: Told, looked: Looked, subject: Subject, *, p: float) -> Measu
         neutral=0.5,
         better="lower",
         n=len(looked.rows),
-        n_units=None if units is None else len(np.unique(looked.unit)),
+        n_units=len(np.unique(looked.unit)) if looked.rows.dataset.has_units else None,
         facts={
             "p": p,
             "offered": offered,
@@ -299,7 +298,7 @@ def _table(rows: list[tuple[Cell, ...]]) -> Table:
 
 
 def _by_class(found: list[Told], looked: Looked) -> Table:
-    unit = None if looked.rows.units is None else looked.unit
+    unit = looked.unit if looked.rows.dataset.has_units else None
     rows: list[tuple[Cell, ...]] = []
     for told in found:
         for label, area in zip(looked.classes, told.areas, strict=True):

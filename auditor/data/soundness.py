@@ -218,7 +218,7 @@ def of_two_labels(labels: np.ndarray, photograph: np.ndarray) -> np.ndarray:
 
 
 def _seen_units(test: Dataset, train: Dataset | None) -> np.ndarray:
-    if train is None or test.units is None or train.units is None:
+    if train is None or not (test.has_units and train.has_units):
         return np.zeros(len(test), dtype=bool)
     known = set(train.table["unit"].unique()) - {""}
     return test.table["unit"].isin(known).to_numpy(dtype=bool)

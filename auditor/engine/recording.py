@@ -89,7 +89,7 @@ def _dataset_summary(
         split=dataset.split,
         n=len(dataset),
         n_sound=int(keep.sum()),
-        n_units=None if dataset.units is None else len(np.unique(dataset.units.astype(str))),
+        n_units=None if dataset.unit_codes is None else len(np.unique(dataset.unit_codes)),
         has_labels=dataset.has_labels,
         labels=_class_counts(dataset, keep),
         attributes=tuple(

@@ -55,6 +55,10 @@ class Outcomes:
         return self.dataset.units
 
     @property
+    def unit_codes(self) -> np.ndarray | None:
+        return self.dataset.unit_codes
+
+    @property
     def attributes(self) -> tuple[Attribute, ...]:
         return self.dataset.attributes
 

@@ -22,7 +22,7 @@ class Answered(Protocol):
     @property
     def image_ids(self) -> ImageNames: ...
     @property
-    def units(self) -> np.ndarray | None: ...
+    def unit_codes(self) -> np.ndarray | None: ...
     @property
     def confidence(self) -> np.ndarray: ...
     @property
@@ -52,7 +52,7 @@ def rate_measure(
     return Measure(
         name=name,
         subject=subject,
-        estimate=rate(success, unit=among.units),
+        estimate=rate(success, unit=among.unit_codes),
         scale="share",
         better=better,
         n=len(among),
@@ -100,7 +100,7 @@ def too_few_of(name: str, subject: Subject, among: Answered, *, of: str) -> Unme
 
     Units are images where the manifest names no unit; `of` says which images these are.
     """
-    noun = f"{among.of}s" if among.units is None else "units"
+    noun = f"{among.of}s" if among.unit_codes is None else "units"
     return too_few(name, subject, sides={of: independent(among)}, noun=noun)
 
 
@@ -123,12 +123,12 @@ def rare_classes(rare: Sequence[Unmeasured], *, noun: str, most: int) -> Iterato
 
 def independent(among: Answered) -> int:
     """How many units the images are of; images where the manifest names no unit."""
-    return count_units(np.ones(len(among), dtype=bool), among.units)
+    return count_units(np.ones(len(among), dtype=bool), among.unit_codes)
 
 
 def n_units(among: Answered) -> int | None:
     """How many units the images are of; None where the manifest names no unit."""
-    return None if among.units is None else independent(among)
+    return None if among.unit_codes is None else independent(among)
 
 
 def rate_cells(success: np.ndarray, *, unit: np.ndarray | None = None) -> tuple[Cell, ...]:

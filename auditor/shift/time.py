@@ -211,7 +211,7 @@ class Order:
 
     @property
     def noun(self) -> str:
-        return "images" if self.dataset.units is None else "units"
+        return "units" if self.dataset.has_units else "images"
 
     def places(self, rows: Rows) -> np.ndarray:
         """Of which image of the split each row is, (n,)."""
@@ -247,7 +247,7 @@ def _has_times(dataset: Dataset) -> bool:
 
 
 def _too_few(dataset: Dataset, n: int, moments: int) -> Unmeasured:
-    noun = "images" if dataset.units is None else "units"
+    noun = "units" if dataset.has_units else "images"
     found = f"only {n} {noun} are of an earlier or of a later time" if moments > 1 else (
         f"all {n} {noun} that have a time of capture were taken at the same one")  # fmt: skip
     return Unmeasured(
@@ -304,7 +304,7 @@ def _area(name: str, values: np.ndarray, order: Order, *, p: float, p_holm: floa
     has = np.isfinite(values)
     early, late = (has & half for half in ((order.stretch >= 0) & ~order.later, order.later))
     units: dict[str, Any] = {}
-    if order.dataset.units is not None:
+    if order.dataset.has_units:
         units = {"unit_a": order.unit[early], "unit_b": order.unit[late]}
     return Measure(
         name="auc",
