@@ -6,11 +6,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from auditor.data.chance import Chance
 from auditor.data.conditions import CONDITIONS
-from auditor.data.corruptions import KINDS
+from auditor.data.corruptions import KINDS, _poisson_table
 from auditor.data.plasma import diamond_square
 from auditor.data.views import Corrupted, UnderCondition, ViewContext
 
@@ -214,6 +214,15 @@ def slow_plasma(size, decay, rng):
         step, wobble = half, wobble / decay
     found -= found.min()
     return found / found.max()
+
+
+@pytest.mark.parametrize("photons", [3, 60, 600])
+@pytest.mark.parametrize("most", [1.0, 0.2])
+def test_what_a_value_becomes_are_the_quantiles_of_a_poisson_law(photons, most):
+    expected = np.arange(256)[:, None] / 255 * most * photons
+    quantiles = stats.poisson.ppf((np.arange(256) + 0.5) / 256, expected)
+    levels = np.rint(np.clip(quantiles / photons, 0, 1) * 255)
+    np.testing.assert_array_equal(_poisson_table(photons, most), levels)
 
 
 @pytest.mark.parametrize("decay", [2.0, 1.4])
