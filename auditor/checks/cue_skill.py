@@ -12,7 +12,7 @@ from auditor.data.cues import Cue
 from auditor.scoring.rows import Rows
 from auditor.stats import Normal
 from auditor.stats.areas import Area, area_within, mean_area
-from auditor.stats.out_of_fold import exchangeable, out_of_fold, permutation_p
+from auditor.stats.out_of_fold import Folds, exchangeable, out_of_fold, permutation_p
 from auditor.stats.rank_features import rank_features
 from auditor.stats.two_samples import pooled_components
 
@@ -71,7 +71,7 @@ class Told:
 
 
 def told_by(
-    cue: Cue, looked: Looked, *, fold: Codes, rng: np.random.Generator, permutations: int
+    cue: Cue, looked: Looked, *, fold: Folds, rng: np.random.Generator, permutations: int
 ) -> Told:
     features = features_of(cue)
     targets = looked.truth - looked.truth.mean(axis=0)

@@ -67,7 +67,7 @@ def cross_fitted_scores(
 
 def _folds(
     sides: Sides, *, rng: np.random.Generator, photographs: NDArray[np.int64]
-) -> NDArray[np.int64]:
+) -> NDArray[np.int8]:
     """The fold of each image here, then there, (n,)."""
     fold = np.concatenate(
         [folds(side.units(), rng=rng)[side.unit] for side in (sides.here, sides.there)]

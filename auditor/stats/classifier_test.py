@@ -71,10 +71,10 @@ def classifier_test(
     return ClassifierTest(float(areas[0]), p_of(areas), scores, areas[1:])
 
 
-def folds(units: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
+def folds(units: int, *, rng: np.random.Generator) -> NDArray[np.int8]:
     """The fold of each unit, (units,), all of nearly the same size."""
     dealt: NDArray[np.int64] = rng.permutation(units) % FOLDS
-    return dealt
+    return dealt.astype(np.int8)
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,17 @@ PERMUTATIONS = 399
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
+Folds = NDArray[np.int8]
 
 
-def folds_of(unit: Codes, *, rng: np.random.Generator) -> Codes:
+def folds_of(unit: Codes, *, rng: np.random.Generator) -> Folds:
     """The fold of each row, (n,), whole units together; `unit` (n,) codes without gaps."""
-    dealt: Codes = folds(int(unit.max(initial=-1)) + 1, rng=rng)[unit]
+    dealt: Folds = folds(int(unit.max(initial=-1)) + 1, rng=rng)[unit]
     return dealt
 
 
 def out_of_fold(
-    features: Floats, targets: Floats, *, fold: Codes, weight: Floats | None = None
+    features: Floats, targets: Floats, *, fold: Folds, weight: Floats | None = None
 ) -> Floats:
     """Scores of `targets` (n, t) by ridge regression on `features` (n, d), out of fold; (n, t).
 
