@@ -12,6 +12,9 @@ _M_MMAP_THRESHOLD = -3
 _LARGE = 1 << 20
 """Bytes from which what is freed goes back to the system at once: an array of many images."""
 
+_MANY = 5_000
+"""Images from which looking for what was freed is worth the time: up to half a second."""
+
 
 def hold_large_apart() -> None:
     """Have the C library take each large array from the system, and give it back once it is freed.
@@ -39,14 +42,16 @@ def what_stands_set_apart() -> Iterator[None]:
         gc.unfreeze()
 
 
-def return_freed_memory(*, with_cycles: bool = False) -> None:
+def return_freed_memory(*, images: int, with_cycles: bool = False) -> None:
     """Have allocators hand back what nothing in this process uses any more.
 
     They keep it for later: of a stage that took a gigabyte the next would begin with one. What
     is held only by each other, as frames and what is made of them, goes `with_cycles`: that takes
-    .3 s where all libraries are loaded, unless they are set apart. Does nothing where the C
-    library cannot.
+    .3 s where all libraries are loaded, unless they are set apart. Does nothing where what was
+    freed was of few `images`, nor where the C library cannot.
     """
+    if images < _MANY:
+        return
     if with_cycles:
         gc.collect()
     if "pyarrow" in sys.modules:

@@ -29,12 +29,13 @@ for _ in range(40):
     kept.append(np.ones(5_000))
 held.clear()
 if {returned}:
-    return_freed_memory()
+    return_freed_memory(images={images})
 print(resident() - start)
 """
 
 
-def grown(**how):
+def grown(*, images=10_000, **how):
+    how["images"] = images
     ran = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(**how)], capture_output=True, text=True, check=True
     )
@@ -46,13 +47,14 @@ def test_large_arrays_among_others_are_given_back_once_they_are_freed():
     assert grown(apart=False, returned=False) > 100
     assert grown(apart=True, returned=False) < 30
     assert grown(apart=False, returned=True) < 30
+    assert grown(apart=False, returned=True, images=100) > 100
 
 
 def test_elsewhere_nothing_is_done(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr("ctypes.CDLL", None)
     hold_large_apart()
-    return_freed_memory()
+    return_freed_memory(images=10_000)
 
 
 def test_cycles_made_in_a_block_are_found_and_what_stood_before_is_not_looked_at():
@@ -63,12 +65,12 @@ def test_cycles_made_in_a_block_are_found_and_what_stood_before_is_not_looked_at
     one.own, seen = one, weakref.ref(one)
     with what_stands_set_apart():
         del one
-        return_freed_memory(with_cycles=True)
+        return_freed_memory(images=10_000, with_cycles=True)
         assert seen() is not None
         new = Held()
         new.own, made = new, weakref.ref(new)
         del new
-        return_freed_memory(with_cycles=True)
+        return_freed_memory(images=10_000, with_cycles=True)
         assert made() is None
     assert gc.get_freeze_count() == before
     gc.collect()

@@ -148,6 +148,8 @@ def spec_of(task, *, input, boxes_in=None):
             "test": {"manifest": "photos.csv",
                      "annotations": "boxes.json" if is_detector else "masks"},
             "columns": {"image": "file"},
+            # Of drawn things many look alike: comparing them would take most of the time.
+            "duplicates": {"near": "off"},
         } | ({} if boxes_in is None else {"boxes_in": boxes_in}),
     }  # fmt: skip
 
@@ -269,6 +271,7 @@ def test_no_check_crashes_for_want_of_what_a_task_does_not_have(tmp_path, task):
             "columns": {"image": "file", "unit": "room"},
             "attributes": attributes,
             "unannotated": "empty" if is_detector else "unlabelled",
+            "duplicates": {"near": "off"},
         },
         "consequences": {"adverse": ["red"]},
     }  # fmt: skip

@@ -116,7 +116,7 @@ def validate(
     ).assign(**{_ROW: np.arange(len(frame))})
     gx = _library()
     # The library takes more than what it is given.
-    return_freed_memory()
+    return_freed_memory(images=len(frame))
     with _environment(GX_ANALYTICS_ENABLED="false"):
         found = _validated(gx, rows, expectations)
     return tuple(

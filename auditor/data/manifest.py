@@ -63,7 +63,7 @@ def read_datasets(
     read: dict[str, ReadDataset] = {}
     for split in data.splits:
         # Manifests as text, which nothing needs any more, are most of what was read.
-        return_freed_memory()
+        return_freed_memory(images=sum(len(found.dataset) for found in read.values()))
         edges = read["test"].edges if "test" in read else None
         read[split] = read_dataset(split, data, folder=folder, classes=classes, edges=edges)
     require_written_alike(found.dataset for found in read.values())
@@ -100,7 +100,7 @@ def read_dataset(
     assert spec is not None
     columns = split_columns(data, split)
     rows = read_rows(split, spec, folder=folder, columns=columns)
-    return_freed_memory()
+    return_freed_memory(images=len(rows.frame))
     rows, columns = one_label_column(split, rows, columns)
     attributes = {spec.column or name for name, spec in data.attributes.items()}
     rows = with_names(rows, columns, attributes=attributes, classes=classes)
@@ -117,7 +117,7 @@ def read_dataset(
         ),
         notes=_notes(rows, plan, typed),
     )  # fmt: skip
-    return_freed_memory()
+    return_freed_memory(images=len(rows.frame))
     dataset = _dataset(split, rows, plan, typed, classes)
     if split == "test" and plan.label is not None and not (dataset.labels >= 0).any():
         raise no_known_label(rows, plan.label, classes)

@@ -70,7 +70,7 @@ def load(spec: AuditSpec, *, only: Sequence[str] = (), trust_code: bool = False)
     datasets = {split: found.dataset for split, found in read.items()}
     reports = {split: found.report for split, found in read.items()}
     del read
-    return_freed_memory(with_cycles=True)
+    return_freed_memory(images=sum(map(len, datasets.values())), with_cycles=True)
     predictor = load_model(spec, classes=classes, trust_code=trust_code)
     available = Available(spec=spec, model=predictor.facts, datasets=datasets)
     return Loaded(
@@ -102,7 +102,7 @@ def gather(loaded: Loaded, *, store: Store, report: Report, runner: Runner) -> G
     scans = {split: swept.scan() for split, swept in first.items()}
     for split, scan in scans.items():
         _stop_if_unusable(datasets[split], scan, loaded.spec)
-    return_freed_memory()
+    return_freed_memory(images=sum(map(len, datasets.values())))
     soundness = _assessed(loaded, first, store=store)
     _let_go_of_files(first)
     _stop_if_too_few_left(soundness, loaded.spec)
@@ -144,7 +144,8 @@ def _let_go_of_files(swept: Mapping[str, SweptSplit]) -> None:
     """Keep nothing of files in memory, nor what nothing needs any more."""
     for split in swept.values():
         let_go(split.digests.held, split.former.held, *numbers_of(split.scan()))
-    return_freed_memory(with_cycles=True)
+    images = sum(len(split.image_ids) for split in swept.values())
+    return_freed_memory(images=images, with_cycles=True)
 
 
 def _assessed(loaded: Loaded, swept: Mapping[str, SweptSplit], *, store: Store) -> Soundness:

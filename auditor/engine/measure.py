@@ -44,13 +44,14 @@ def run_checks(
     `quoted` says that a record may hold what an error says: that may name an image or a person.
     """
     runs = []
-    many = sum(map(len, gathered.available.datasets.values())) >= _MANY
+    images = sum(map(len, gathered.available.datasets.values()))
+    many = images >= _MANY
     with one_blas_thread(), what_stands_set_apart() if many else nullcontext():
         for i, check in enumerate(checks):
             report("checks", i, len(checks))
             runs.append(_run(check, CheckEvidence(check, gathered), quoted=quoted))
             gathered.let_go()
-            return_freed_memory(with_cycles=many)
+            return_freed_memory(images=images, with_cycles=many)
     report("checks", len(checks), len(checks))
     return tuple(runs)
 
