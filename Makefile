@@ -20,8 +20,9 @@ demo-digits: setup
 	    case $$? in 1|3) ;; *) exit 1 ;; esac
 
 # Tests of one module share what they make, so a module stays with one worker; the slow come first.
+# They start hundreds of processes, each of which would compile our sources where none may be kept.
 test: setup
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 lint: setup
 	.venv/bin/ruff check .

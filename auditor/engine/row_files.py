@@ -8,8 +8,9 @@ personal data are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,12 @@ from auditor.scoring.presence import OneHot, Placed, Presence, Several
 from auditor.scoring.rows import Amount, Rows
 
 ROWS_VERSION = 1
+_AT_ONCE = 1 << 16
+"""Rows that are written at a time: of all of a million their digests alone are 64 MB."""
+
+_ATTRS = b"PANDAS_ATTRS"
+"""Where pandas keeps, and looks for, the `attrs` of a frame in a Parquet file."""
+
 _KINDS: tuple[RowKind, ...] = ("image", "object", "answer")
 _PRESENCE: Mapping[str, type[OneHot]] = {"one-hot": OneHot, "placed": Placed}
 
@@ -49,7 +56,8 @@ def write_rows(record: AuditRecord, gathered: Gathered) -> None:
         if one == Pass(one.split) and part == "sound" and of != "answer" and rows.known.any():
             path = _path(gathered.store, record, one.split, of)
             if not gathered.store.holds(path):
-                gathered.store.write_table(path, _frame(rows.with_truth, gathered))
+                with gathered.store.writing(path) as temporary:
+                    _write(temporary, _frames(rows.with_truth, gathered))
 
 
 def read_rows(record: AuditRecord, folder: Path) -> KeptRows:
@@ -74,17 +82,45 @@ def _path(store: Store, record: AuditRecord, split: str, of: RowKind) -> Path:
     return store.path("rows", key, ".parquet")
 
 
-def _frame(rows: Rows, gathered: Gathered) -> pd.DataFrame:
-    # Of special categories of personal data nothing but counts leaves the memory.
-    attributes = [a for a in rows.attributes if not a.special_category]
+def _write(path: Path, frames: Iterable[pd.DataFrame]) -> None:
+    """Frames of the same columns as one table, one held at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer = None
+    try:
+        for frame in frames:
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            if writer is None:
+                attrs = {_ATTRS: json.dumps(frame.attrs).encode()}
+                schema = table.schema.with_metadata({**table.schema.metadata, **attrs})
+                writer = pq.ParquetWriter(path, schema)
+            writer.write_table(table.cast(writer.schema))
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _frames(rows: Rows, gathered: Gathered) -> Iterator[pd.DataFrame]:
+    """The rows, some at a time, in their order."""
     of_split = gathered.available.datasets[rows.split]
     image = of_split.image_ids.places_of(rows.image_ids)
+    numbered = rows if rows.numbers is not None else replace(rows, numbers=_numbers(image))
+    digests = gathered.splits[rows.split].digests
+    for start in range(0, len(rows), _AT_ONCE):
+        some = np.arange(start, min(start + _AT_ONCE, len(rows)))
+        yield _frame(numbered.take(some), digests.take(image[some]))
+
+
+def _frame(rows: Rows, digests: Sequence[str] | np.ndarray) -> pd.DataFrame:
+    # Of special categories of personal data nothing but counts leaves the memory.
+    attributes = [a for a in rows.attributes if not a.special_category]
     frame = pd.DataFrame(
         {
             "image_id": rows.image_ids.column(),
-            "image_digest": pd.Series(gathered.splits[rows.split].digests.take(image), dtype="str"),
+            "image_digest": pd.Series(digests, dtype="str"),
             "unit": rows.dataset.units if rows.dataset.has_units else "",
-            "number": _numbers(image) if rows.numbers is None else rows.numbers,
+            "number": rows.numbers,
             "right": rows.right,
             **{f"attribute:{a.name}": rows.groups(a.name) for a in attributes},
             **dict(_presence_columns(rows.presence)),

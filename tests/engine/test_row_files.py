@@ -60,10 +60,12 @@ def kept(worlds, tmp_path, rows, *, wanted=None, part="sound"):
     return record, read_rows(record, tmp_path)
 
 
+@pytest.mark.parametrize("at_once", [3, 1000])
 @pytest.mark.parametrize(
     ("presence", "of"), [(ONE_HOT, "image"), (PLACED, "object"), (SEVERAL, "image")]
 )
-def test_what_is_kept_is_read_again(worlds, tmp_path, presence, of):
+def test_what_is_kept_is_read_again(worlds, tmp_path, monkeypatch, presence, of, at_once):
+    monkeypatch.setattr("auditor.engine.row_files._AT_ONCE", at_once)
     rows = rows_of(worlds, presence, of=of)
     _, found = kept(worlds, tmp_path, rows)
     again = found["test", of].rows
