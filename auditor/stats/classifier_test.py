@@ -127,6 +127,8 @@ def ridge(
         weighted = centred if weight is None else centred * rows[part, None]
         gram += weighted.T @ centred
         aim += weighted.T @ targets[part]
+        # Else they are held while those of the next part are made.
+        del centred, weighted
     least = max(1.0, 0.1 * wide) if penalty is None else penalty
     gram[np.diag_indices_from(gram)] += least
     solved = np.linalg.solve(gram, aim)

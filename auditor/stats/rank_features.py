@@ -77,14 +77,15 @@ class RankFeatures:
 
     def _ranks(self, rows: Codes | Mask | slice) -> Floats:
         """Ranks and squares as they are, (rows, features)."""
-        ranks: Floats = np.stack([sums[rows] for sums in self.sums], axis=1) / self.known - 1
+        ranks: Floats = np.stack([sums[rows] for sums in self.sums], axis=1) / self.known
+        ranks -= 1
         for file in (f for f in self.files if hasattr(f, "madvise")):
             file.madvise(mmap.MADV_DONTNEED)
         if not self.squares:
             return ranks
         both = np.empty((len(ranks), 2 * ranks.shape[1]))
         both[:, ::2] = ranks
-        both[:, 1::2] = ranks**2
+        np.square(ranks, out=both[:, 1::2])
         return both
 
     @cached_property
