@@ -393,7 +393,7 @@ class Worlds:
 
     @staticmethod
     def unfilled(check, results) -> list[str]:
-        """Results of a check (its class) without words, and words that lack a field for them."""
+        """Results without words of their check (its class), and what those lack or say wrongly."""
         found = []
         for result in (r for r in results if isinstance(r, Measure | Unmeasured)):
             keys = {key for key, _ in result.subject.keys} - SUBJECT_KEYS
@@ -403,6 +403,9 @@ class Worlds:
             texts = [words.short, words.action]
             if isinstance(result, Measure):
                 texts += [words.sentence, words.harm, words.headline, words.answer]
+                told = telling.first_words(f"{check.id}:{result.name}").told_scale
+                if told != result.scale:
+                    found.append(f"{result.name} is a {result.scale}, by its words a {told}")
             found += [str(t) for t in texts if t and not telling.filled(t, result)]
         return found
 

@@ -81,6 +81,7 @@ class GroupCalibration(Check):
     words: ClassVar = {
         ECE: Words(
             title="How far confidence is off for {group}{in_where}",
+            scale="difference",
             short="{group}: confidence off",
             sentence="Confidence{in_where}, {group}, is off by {this} for images of the same "
             "confidence; for all others by {other}.",

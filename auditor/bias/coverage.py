@@ -79,6 +79,7 @@ class Coverage(Check):
             Words(
                 title="Smallest gap in {measured} of {group} that the {split} data could have "
                 "shown",
+                scale="difference",
                 short="{group}: gaps too small to show",
                 sentence=(
                     "{group}: with {independent} {counted:noun}, {measured} would have to be "

@@ -26,6 +26,7 @@ def _area(other: str, *, beside: str) -> tuple[Words, ...]:
             title=f"Area of “{{class}}” that {who} cover{'s' if own else ''}{{in_where}}, beside "
             f"{other}",
             span=FROM_0,
+            scale="ratio",
             sides=("This annotator" if own else "The annotations", beside),
             short=f"area of “{{class}}” by {who}",
             sentence=f"{draws} “{{class}}” {{value}} as large as {other}, over {{n:rows}}"

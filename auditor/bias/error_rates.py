@@ -167,6 +167,7 @@ class ErrorRates(Check):
         EQUALISED_ODDS: (
             Words(
                 title="Largest gap in errors between groups of {attribute}{in_where}, “{class}”",
+                scale="difference",
                 short="{attribute}: error gap",
                 sentence=(
                     "Groups of {attribute}{in_where} are at most {value} apart",

@@ -56,7 +56,7 @@ def _alpha(kind: str, how: str) -> tuple[Words, Words]:
     )
     return (
         Words(f"Agreement of annotators beyond chance ({kind}){{in_where}}: {{group}}",
-              f"{{group}}: {kind} of annotators", sentence, span=EITHER_WAY),
+              f"{{group}}: {kind} of annotators", sentence, span=EITHER_WAY, scale="amount"),
         Words(f"Agreement of annotators beyond chance ({kind}), {{split}} data",
               f"{kind} of annotators", sentence),
     )  # fmt: skip

@@ -44,6 +44,7 @@ _WORDS = {
         Words(
             title="Smallest gap of {attribute} that any threshold of “{class}” gives"
             "{in_where}",
+            scale="difference",
             short="smallest gap by threshold, {attribute}",
             sentence=(
                 "From {threshold:g} on, where groups are treated most alike, " + _SEEN + "; by "

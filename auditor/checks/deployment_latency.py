@@ -135,6 +135,7 @@ class Latency(Check):
                 ),
                 action="cool the device, or test it for as long as it will run",
                 span=FROM_0,
+                scale="ratio",
             )
         ),
         "energy": on_target(

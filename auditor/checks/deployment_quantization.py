@@ -99,6 +99,7 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
         title="Distance of the {variant} form's outputs from the float ones, ranges by "
         "{calibrator}",
         span=FROM_0,
+        scale="ratio",
         short="error of ranges by {calibrator}",
         sentence=(
             "With ranges by {calibrator} the {variant} form's outputs are off by "
@@ -116,6 +117,7 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
     "size-ratio": Words(
         title="Size of the {variant} form against the model as given",
         span=FROM_0,
+        scale="ratio",
         short="size of {variant} form",
         sentence="The {variant} file takes {megabytes:,.2f} MB, {point} the "
         "{megabytes_as_given:,.2f} MB of the model as given.",
@@ -124,6 +126,7 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
     "speed-ratio": Words(
         title="Time of the model as given against the {variant} form",
         span=FROM_0,
+        scale="ratio",
         short="speed of {variant} form",
         sentence=(
             "On this machine ({processor}) the model as given takes {value} the time of "
@@ -135,6 +138,7 @@ _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
     "processor-ratio": Words(
         title="Processor time of the model as given against the {variant} form",
         span=FROM_0,
+        scale="ratio",
         short="processor time of {variant} form",
         sentence=(
             "On this machine ({processor}) the model as given takes {value} the processor "

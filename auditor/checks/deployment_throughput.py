@@ -87,6 +87,7 @@ class Throughput(Check):
                 "second that a product of matrices does there on {best_threads} thread(s).",
                 action=FASTER,
                 span=FROM_0,
+                scale="ratio",
             )
         ),
     }

@@ -136,6 +136,7 @@ class Variants(Check):
         "size-ratio": Words(
             title="Size of the {variant} form against the model as given",
             span=FROM_0,
+            scale="ratio",
             short="size of {variant} form",
             sentence="The file of the {variant} form takes {megabytes:,.2f} MB, {point} the "
             "{megabytes_as_given:,.2f} MB of the model as given.",

@@ -81,6 +81,7 @@ class Consistency(Check):
         },
         "largest-probability-difference": Words(
             title="Largest change of a probability: {way}",
+            scale="amount",
             short="change of a probability ({way})",
         ),
     }

@@ -61,12 +61,14 @@ _CLEARED = (
 _WORDS: Mapping[str, Words | tuple[Words, ...]] = {
     "association": Words(
         title="How strongly {attribute} goes with the label",
+        scale="amount",
         short="{attribute} goes with the label",
         sentence="How strongly {attribute} goes with the label, from 0 (not at all) to 1: "
         "{value} over {n:rows}. That is what the data offer, not what the model uses.",
     ),
     "presence-association": Words(
         title="How strongly {attribute} goes with {class} in the image",
+        scale="amount",
         short="{attribute} goes with {class}",
         sentence="How strongly {attribute} goes with whether {class} is in the image, from 0 "
         "(not at all) to 1: {value} over {n:rows}. That is what the data offer, not what the "

@@ -210,6 +210,7 @@ class Texture(Check):
         "survives": Words(
             title="What is left without {without} ({by})",
             span=FROM_0,
+            scale="ratio",
             short="left without {without} ({by})",
             sentence=(
                 "{quantity} without {without} ({by}): {left:percent}, as shot {shot:percent}.",

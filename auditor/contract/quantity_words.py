@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from auditor.contract.words import ANY, EITHER_WAY, FROM_0, Words
-from auditor.findings import RowKind
+from auditor.findings import RowKind, Scale
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Naming:
     """What a quantity is called: in a heading, in a list, and what goes wrong where it is worse.
 
     `hundred` completes "Of 100 objects ..." ``{here}`` being the count.
-    `span`, `headline`, `headline_rank` and `metric` as of `Words`.
+    `span`, `scale`, `headline`, `headline_rank` and `metric` as of `Words`.
     """
 
     title: str
@@ -23,6 +23,7 @@ class Naming:
     harm: str
     hundred: str = ""
     span: tuple[float, float] = (0.0, 1.0)
+    scale: Scale | None = None
     of: RowKind | None = None
     headline: str = ""
     headline_rank: int = 1
@@ -75,7 +76,7 @@ NAMINGS: Mapping[str, Naming] = {
         "Answers where nothing is", "answers where nothing is", "more answers where nothing is",
         "{here:are/is} where nothing is", of="answer",
     ),
-    "f1": Naming("F1 of an image, on average", "F1 an image", "lower F1"),
+    "f1": Naming("F1 of an image, on average", "F1 an image", "lower F1", scale="amount"),
     "false-alarms": Naming(
         "False alarms an image", "false alarms an image", "more false alarms", span=_COUNT
     ),
@@ -83,10 +84,12 @@ NAMINGS: Mapping[str, Naming] = {
         "Objects not found an image", "objects missed an image", "more objects missed", span=_COUNT
     ),
     "image-iou": Naming(
-        "Overlap (IoU) of an image, on average", "overlap an image", "less overlap"
+        "Overlap (IoU) of an image, on average", "overlap an image", "less overlap",
+        scale="amount",
     ),
     "right-pixels": Naming(
-        "Share of an image's pixels that are right", "right pixels an image", "fewer right pixels"
+        "Share of an image's pixels that are right", "right pixels an image", "fewer right pixels",
+        scale="amount",
     ),
     "ap-50-95": Naming(
         "Average precision (overlap .5 to .95)", "average precision", "lower average precision",
@@ -182,6 +185,7 @@ def _plain(naming: Naming, of: str) -> Words:
     return Words(
         title=f"{naming.title}{of}, {{split}} data",
         span=naming.span,
+        scale=naming.scale,
         short=f"{naming.short}{of}",
         sentence=f"{naming.title}{of}, {{split}} data: {{value}}.",
         action="train and test again",
@@ -202,6 +206,7 @@ def _of_group(naming: Naming, of: str) -> Words:
     return Words(
         title=f"{naming.title}{of} for {{group}}{{in_where}}, against all others",
         span=_span(naming, compared=True),
+        scale=naming.scale,
         short=f"{{group}}: {naming.short}{of}",
         sentence=f"{naming.title}{of}{{in_where}}, {{group}}: {{this}}; all others {{other}}; "
         "{gap}.",
@@ -224,6 +229,7 @@ def lost_words(
         f"{name}-lost": Words(
             title=f"{naming.title}: lost {where}",
             span=_span(naming, compared=True),
+            scale=naming.scale,
             short=f"{naming.short} lost {where}",
             sentence=f"{naming.title}: {sides[0].lower()} {{this}}; {sides[1].lower()} {{other}}; "
             f"{{point}} lost {where}.",

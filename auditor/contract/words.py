@@ -30,7 +30,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from auditor.findings import RowKind
+from auditor.findings import RowKind, Scale
 
 Text = str | tuple[str, ...]
 
@@ -60,7 +60,8 @@ class Words:
     `among` says of whom a share is (``{rows} that are not “{class}”``; empty: of all), `compared`
     what the value makes of the sides where it is not their plain difference or ratio.
     `ratio` says that it is one of two sides, for which a limit may state `and_difference_above`.
-    `unit` is the unit of an amount, which a limit on it is told in where nothing was measured.
+    `scale` and `unit` are those of the values, which a limit on them is told in where nothing was
+    measured; a scale left out is the one that `span` and `ratio` say (`told_scale`).
     """
 
     title: str
@@ -82,9 +83,20 @@ class Words:
     of: RowKind | None = None
     span: tuple[float, float] = (0.0, 1.0)
     ratio: bool = False
+    scale: Scale | None = None
     unit: str = ""
     among: str = ""
     compared: str = ""
+
+    @property
+    def told_scale(self) -> Scale:
+        """The scale of the values: the one stated, else a share of 0 to 1, a difference of shares
+        of -1 to 1, a ratio of two sides, or an amount.
+        """
+        if self.scale is not None:
+            return self.scale
+        spans: dict[tuple[float, float], Scale] = {(0.0, 1.0): "share", EITHER_WAY: "difference"}
+        return spans.get(self.span, "ratio" if self.ratio else "amount")
 
 
 def mid_sentence(heading: str) -> str:

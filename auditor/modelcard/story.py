@@ -82,7 +82,7 @@ def _told(result: LimitResult, order: Ordered) -> Iterator[Told]:
         title=order.title(first),
         sentence=shortened(text or (order.telling.sentence(first.check, measure) if measure else
                                     ""), 320),
-        bound=limit_text(result.limit, measure),
+        bound=limit_text(result.limit, measure or order.words(first)),
         also=listed([shortened(name, 60) for name in others], most=3, join="; "),
         blocking=_blocks(result),
         why=str(result.limit.get("why") or ""),

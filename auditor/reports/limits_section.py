@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from auditor.contract import Words
 from auditor.contract.quantity_words import called
 from auditor.findings import Finding, LimitResult, Verdict
 from auditor.reports.clauses_section import clause_name
@@ -176,15 +175,7 @@ def _counted(findings: Sequence[Finding]) -> str:
 def stated(limit: Mapping[str, Any], findings: tuple[Finding, ...], order: Ordered) -> str:
     """The bound in the unit of what it met."""
     measure = next((m for f in findings if (m := order.measure(f))), None)
-    return limit_text(limit, measure, unit=_unit_of(str(limit["measure"]), order))
-
-
-def _unit_of(measure: str, order: Ordered) -> str:
-    """The unit of an amount that a limit names as ``check:measure``; "" where it has none."""
-    check, _, name = measure.partition(":")
-    known = order.telling.checks.get(check)
-    told = known.words.get(name, ()) if known else ()
-    return next((w.unit for w in ((told,) if isinstance(told, Words) else told) if w.unit), "")
+    return limit_text(limit, measure or order.telling.first_words(str(limit["measure"])))
 
 
 def _told(findings: tuple[Finding, ...], severity: str, room: Room) -> tuple[Finding, ...]:

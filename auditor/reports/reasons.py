@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from auditor.contract import Words
 from auditor.contract.numbers import minus, number_text, number_texts, with_unit
 from auditor.findings import (
     Finding,
@@ -41,25 +42,28 @@ def bound_of(limit: Mapping[str, Any]) -> tuple[str, float] | None:
     return None if kind is None else (kind, float(limit[kind]))
 
 
-def limit_text(limit: Mapping[str, Any], measure: Measure | None, *, unit: str = "") -> str:
+def limit_text(limit: Mapping[str, Any], measure: Measure | Words) -> str:
     """The bound of a limit in the measure's unit, unrounded: ``at most 1.25 times``.
 
-    With its floor: ``at most 1.25 times, or at most 2.5 points more``. Where nothing was measured
-    (None), in the `unit` of an amount.
+    With its floor: ``at most 1.25 times, or at most 2.5 points more``. Where nothing was measured,
+    in the scale and the unit of the words.
     """
     stated = bound_of(limit)
     if stated is None:
         return ""
     kind, number = stated
-    if measure is None:
-        most = limit.get("and_difference_above")
-        apart = f", or at most {100 * float(most):g} points apart" if most else ""
-        return f"{_WORDS[kind]} {with_unit(minus(f'{number:g}'), 'amount', unit)}{apart}"
-    if _is_below(kind, number, measure):
-        return f"at most {_unrounded(-number, measure)} lower"
-    floor = floor_in(limit, measure)
-    apart = f", or at most {_apart_text(floor.at, floor, measure)}" if floor else ""
-    return f"{_WORDS[kind]} {_unrounded(number, measure)}{apart}"
+    scale = measure.scale if isinstance(measure, Measure) else measure.told_scale
+    if _is_below(kind, number, scale):
+        return f"at most {_unrounded(-number, scale, measure.unit)} lower"
+    return f"{_WORDS[kind]} {_unrounded(number, scale, measure.unit)}{_floor_text(limit, measure)}"
+
+
+def _floor_text(limit: Mapping[str, Any], measure: Measure | Words) -> str:
+    if isinstance(measure, Measure):
+        floor = floor_in(limit, measure)
+        return f", or at most {_apart_text(floor.at, floor, measure)}" if floor else ""
+    most = limit.get("and_difference_above")
+    return f", or at most {100 * float(most):g} points apart" if most else ""
 
 
 def floor_in(limit: Mapping[str, Any], measure: Measure) -> Floor | None:
@@ -83,14 +87,14 @@ def _apart_text(difference: float, floor: Floor, measure: Measure) -> str:
     return f"{with_unit(text, scale, unit)} {'less' if less else 'more'}"
 
 
-def _unrounded(number: float, measure: Measure) -> str:
-    shown = 100 * number if measure.scale in ("share", "difference") else number
-    return with_unit(minus(f"{shown:g}"), measure.scale, measure.unit)
+def _unrounded(number: float, scale: Scale, unit: str) -> str:
+    shown = 100 * number if scale in ("share", "difference") else number
+    return with_unit(minus(f"{shown:g}"), scale, unit)
 
 
-def _is_below(kind: str, number: float, measure: Measure) -> bool:
+def _is_below(kind: str, number: float, scale: Scale) -> bool:
     """Whether a bound is told as so many points below the rest."""
-    return measure.scale == "difference" and kind == "at_least" and number < 0
+    return scale == "difference" and kind == "at_least" and number < 0
 
 
 def reason(finding: Finding, order: Ordered) -> str:
@@ -144,7 +148,7 @@ def _verdict_sentence(finding: Finding, measure: Measure, limit: Mapping[str, An
     if finding.verdict is Verdict.PASS:
         word = "at least" if side == "low" else "at most"
         shown = f"{word} {number_text(end, measure)}"
-        if _is_below("at_least" if side == "low" else "at_most", end, measure):
+        if _is_below("at_least" if side == "low" else "at_most", end, measure.scale):
             shown = f"at most {number_text(-end, measure)} lower"
         return f"It is shown to be within: {shown}, with 95% confidence."
     reach = _reach(kind, end, limit, measure) + (apart and f" and {apart}")
@@ -154,7 +158,7 @@ def _verdict_sentence(finding: Finding, measure: Measure, limit: Mapping[str, An
 
 def _reach(kind: str, number: float, limit: Mapping[str, Any], measure: Measure) -> str:
     """How far a value may be, in the words that `limit_text` has for the limit."""
-    if _is_below(kind, float(limit[kind]), measure) and number < 0:
+    if _is_below(kind, float(limit[kind]), measure.scale) and number < 0:
         return f"{number_text(-number, measure)} lower"
     return number_text(number, measure)
 

@@ -30,6 +30,8 @@ from auditor.spec import AuditSpec
 from auditor.stats import value
 
 PLAIN = Words(title="", short="")
+_UNKNOWN = Words(title="", short="", scale="amount")
+"""Of a measure that this version does not have: its number is told as it stands in the policy."""
 SPLIT_WORDS = {"train": "training"}
 """What is said of a split's data where that is another word than its name."""
 PARTS = {"sound": "without images that were set apart", "as-given": "as given"}
@@ -106,6 +108,13 @@ class Telling:
             if _applies(words, result) and self.filled(words.title, result) is not None:
                 return words
         return PLAIN
+
+    def first_words(self, measure: str) -> Words:
+        """The first words of what a limit names as ``check:measure``, whatever was measured."""
+        check, _, name = measure.partition(":")
+        known = self.checks.get(check)
+        stated = known.words.get(name, _UNKNOWN) if known else _UNKNOWN
+        return stated if isinstance(stated, Words) else stated[0]
 
     def group_keys(self, subject: Subject) -> dict[str, str]:
         """The attributes and groups that a subject is about; empty for all images."""

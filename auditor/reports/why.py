@@ -108,7 +108,7 @@ def _set_apart(record: AuditRecord, order: Ordered) -> str:
 def _failure_sentence(order: Ordered, failed: Sequence[LimitResult]) -> str:
     worst = next(f for f in order.findings if f.limit in {r.limit["id"] for r in failed})
     measure = order.measure(worst)
-    limit = limit_text(order.limit_of(worst), measure)
+    limit = limit_text(order.limit_of(worst), measure or order.words(worst))
     count = f"{len(failed)} of {len(order.limits)} limits are not met"
     exact = bool(order.limit_of(worst).get("exact"))
     figure = value_text(measure, exact=exact) if measure else "not measured"

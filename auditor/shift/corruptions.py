@@ -128,6 +128,7 @@ class Corruptions(Check):
         "retention": Words(
             title="What is left under all corruptions, as a share of what there was",
             span=FROM_0,
+            scale="ratio",
             short="left under corruptions",
             sentence="{quantity} under {kinds} kinds of corruption, on average, is {value} that on "
             "the images as shot.",
@@ -136,6 +137,7 @@ class Corruptions(Check):
         "mean-corruption-error": Words(
             title="Error under corruptions over that of {baseline}",
             span=FROM_0,
+            scale="ratio",
             short="mean corruption error",
             sentence="Over {kinds} of the {drawn} kinds drawn, of which an error of {baseline} is "
             "known, the error is {value} that of {baseline}.",

@@ -20,7 +20,16 @@ ORDER = SimpleNamespace(telling=Telling(check_classes()), measure=lambda _: None
         ("deployment/frame-rate:frames-per-second", {"at_least": 12}, "at least 12 frames/s"),
         ("deployment/memory:peak", {"at_most": 512}, "at most 512 MB"),
         ("deployment/size:file-megabytes", {"at_most": 20}, "at most 20 MB"),
-        ("deployment/latency:sustained-slowdown", {"at_most": 1.2}, "at most 1.2"),
+        ("deployment/latency:sustained-slowdown", {"at_most": 1.2}, "at most 1.2 times"),
+        ("data/leakage:seen-share", {"at_most": 0.05}, "at most 5%"),
+        ("bias/subgroup-gap:accuracy", {"at_least": -0.05}, "at most 5 points lower"),
+        ("bias/subgroup-gap:f1", {"at_least": -0.1}, "at least −0.1"),
+        ("bias/harm:cost-ratio", {"at_most": 1.25}, "at most 1.25 times"),
+        (
+            "bias/error-rates:false-negative-ratio",
+            {"at_most": 1.25, "and_difference_above": 0.025},
+            "at most 1.25 times, or at most 2.5 points apart",
+        ),
         ("of-another/version:gone", {"at_most": 3}, "at most 3"),
     ],
 )
