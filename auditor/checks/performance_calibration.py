@@ -59,6 +59,7 @@ class Calibration(Check):
     words: ClassVar = {
         "ece": Words(
             title="Distance between how sure it says it is and how often it is right, {split} data",
+            scale="difference",
             short="false certainty",
             sentence="Among {rows} of which it is equally sure, the share that is right lies "
             "{value} from how sure it says it is, {split} data.",
@@ -108,7 +109,7 @@ def _measures(rows: Rows, bins: tuple[ReliabilityBin, ...]) -> Iterator[Measure]
     claimed = {"claimed": float(confidence.mean()), "right": float(rows.right.mean())}
     error = calibration_error(confidence, rows.right, unit=rows.unit_codes)
     spread = {"bins": len(bins), "mean_distance": mean_distance(bins)}
-    yield _measure("ece", error, rows, scale="share", facts=spread)
+    yield _measure("ece", error, rows, scale="difference", facts=spread)
     yield _measure("overconfidence", over, rows, scale="difference", facts=claimed)
 
 

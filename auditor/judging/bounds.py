@@ -88,7 +88,7 @@ def fault_of(bound: Bound) -> str:
     said = "no value breaks it" if all(ends) else "no value meets it"
     return (
         f"found {bound.kind} {bound.value:g}, but {bound.measure} lies {_between(low, high)}: "
-        f"{said}.{_percent(bound.value, high)}"
+        f"{said}.{_percent(bound)}"
     )
 
 
@@ -98,7 +98,10 @@ def _between(low: float, high: float) -> str:
     return f"between {low:g} and {high:g}"
 
 
-def _percent(value: float, high: float) -> str:
-    if high == 1 and 1 <= abs(value) <= 100:
-        return f" If {value:g}% is meant, write {value / 100:g}."
-    return " State a bound within."
+def _percent(bound: Bound) -> str:
+    words, value = _words()[bound.measure], bound.value
+    if words.span[1] != 1 or not 1 <= abs(value) <= 100:
+        return " State a bound within."
+    one = "point is" if abs(value) == 1 else "points are"
+    meant = f" {one}" if words.told_scale == "difference" else "% is"
+    return f" If {value:g}{meant} meant, write {value / 100:g}."

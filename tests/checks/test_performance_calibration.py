@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from auditor.checks.performance_calibration import Calibration
+from auditor.contract.numbers import value_text
 from auditor.findings import Figure, Table
 from auditor.stats import p_value, value
 
@@ -55,6 +56,13 @@ def test_the_sentence_says_both_numbers(worlds):
     assert said.startswith(
         f"On average the model claims {claimed:.0f}% and is right {right:.0f}% of the time"
     )
+
+
+def test_a_distance_of_two_shares_is_told_in_points(worlds):
+    measure = worlds.measures(Calibration(), world(worlds, seed=2, off=0.15))["ece:@test"]
+    assert value_text(measure).partition(" [")[0] == f"{100 * value(measure.estimate):.0f} points"
+    assert " points [" in worlds.sentence(Calibration, measure)
+    assert measure.interval.low >= 0
 
 
 def test_figure_and_table_show_the_same_bins(worlds):

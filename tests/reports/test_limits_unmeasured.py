@@ -22,6 +22,7 @@ ORDER = SimpleNamespace(telling=Telling(check_classes()), measure=lambda _: None
         ("deployment/size:file-megabytes", {"at_most": 20}, "at most 20 MB"),
         ("deployment/latency:sustained-slowdown", {"at_most": 1.2}, "at most 1.2 times"),
         ("data/leakage:seen-share", {"at_most": 0.05}, "at most 5%"),
+        ("performance/calibration:ece", {"at_most": 0.05}, "at most 5 points"),
         ("bias/subgroup-gap:accuracy", {"at_least": -0.05}, "at most 5 points lower"),
         ("bias/subgroup-gap:f1", {"at_least": -0.1}, "at least −0.1"),
         ("bias/harm:cost-ratio", {"at_most": 1.25}, "at most 1.25 times"),
