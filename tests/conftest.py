@@ -24,6 +24,7 @@ from auditor.judging.policy import Owner, Policy
 from auditor.judging.policy_file import PolicyFile
 from auditor.record import CheckText, PlanSummary
 from auditor.record.provenance import collect_provenance
+from auditor.reports.limits_section import first_words
 from auditor.reports.telling import Telling
 from auditor.scoring.detection_errors import OperatingPoint
 from auditor.scoring.outcomes import Outcomes
@@ -403,7 +404,7 @@ class Worlds:
             texts = [words.short, words.action]
             if isinstance(result, Measure):
                 texts += [words.sentence, words.harm, words.headline, words.answer]
-                told = telling.first_words(f"{check.id}:{result.name}").told_scale
+                told = first_words(f"{check.id}:{result.name}", telling).told_scale
                 if told != result.scale:
                     found.append(f"{result.name} is a {result.scale}, by its words a {told}")
             found += [str(t) for t in texts if t and not telling.filled(t, result)]

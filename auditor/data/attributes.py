@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -93,6 +93,23 @@ def bin_names(bins: Sequence[float]) -> tuple[str, ...]:
     """
     joint = " to " if min(bins) < 0 else "-"
     return tuple(f"{edge(low)}{joint}{edge(high)}" for low, high in pairwise(bins))
+
+
+def bin_words(bins: Sequence[float]) -> Mapping[str, str]:
+    """The names of bins as readers are shown them, which say where a number at an edge belongs.
+
+    Examples
+    --------
+    >>> bin_words([0, 18, 40.5])
+    {'0-18': '0 to below 18', '18-40.5': '18 to 40.5'}
+    """
+    last = len(bins) - 2
+    return {
+        name: f"{edge(low)} to {'' if place == last else 'below '}{edge(high)}"
+        for place, (name, (low, high)) in enumerate(
+            zip(bin_names(bins), pairwise(bins), strict=True)
+        )
+    }
 
 
 def edge(number: float) -> str:

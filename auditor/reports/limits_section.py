@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from auditor.contract import Words
 from auditor.contract.quantity_words import called
 from auditor.findings import Finding, LimitResult, Verdict
 from auditor.reports.clauses_section import clause_name
 from auditor.reports.finding_view import FindingView, Mark, finding_view, mark
 from auditor.reports.ordering import Ordered
 from auditor.reports.reasons import limit_text, summary
+from auditor.reports.telling import Telling
 from auditor.reports.wording import VERDICT_WORDS
 
 
@@ -175,7 +177,17 @@ def _counted(findings: Sequence[Finding]) -> str:
 def stated(limit: Mapping[str, Any], findings: tuple[Finding, ...], order: Ordered) -> str:
     """The bound in the unit of what it met."""
     measure = next((m for f in findings if (m := order.measure(f))), None)
-    return limit_text(limit, measure or order.telling.first_words(str(limit["measure"])))
+    return limit_text(limit, measure or first_words(str(limit["measure"]), order.telling))
+
+
+def first_words(measure: str, telling: Telling) -> Words:
+    """The first words of what a limit names as ``check:measure``, whatever was measured."""
+    check, _, name = measure.partition(":")
+    known = telling.checks.get(check)
+    # A measure that this version lacks has its number as it stands in the policy.
+    stated = known.words.get(name) if known else None
+    words = stated if isinstance(stated, Words) else next(iter(stated or ()), None)
+    return words or Words(title="", short="", scale="amount")
 
 
 def _told(findings: tuple[Finding, ...], severity: str, room: Room) -> tuple[Finding, ...]:

@@ -56,7 +56,7 @@ def shown_words(text: str, telling: Telling) -> str:
         if name in telling.display and not name.isalpha():
             text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", telling.shown(name), text)
         text = re.sub(rf"(?<=groups of ){re.escape(name)}(?![\w-])", telling.shown(name), text)
-    return telling.with_units(text)
+    return telling.with_units(_bins_named(text, telling))
 
 
 def _named(key: str, said: str, telling: Telling) -> str:
@@ -73,3 +73,17 @@ def _groups_named(text: str, attribute: str, telling: Telling) -> str:
         return telling.named(attribute, found[1])
 
     return re.sub(rf"([\w.-]+) \({re.escape(attribute)}\)", named, text)
+
+
+def _bins_named(text: str, telling: Telling) -> str:
+    """A text with bins in the words that say what they hold.
+
+    A name stands here without its attribute: where two attributes cut it differently, it stays.
+    """
+    found: dict[str, set[str]] = {}
+    for pair, words in telling.bins.items():
+        found.setdefault(pair.rpartition("=")[2], set()).add(words)
+    for name, (words, *others) in found.items():
+        if not others:
+            text = re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\d)", words, text)
+    return text

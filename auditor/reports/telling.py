@@ -21,6 +21,7 @@ from auditor.contract.numbers import (
 )
 from auditor.contract.quantity_words import RIGHT_MEANS, called
 from auditor.contract.words import Text
+from auditor.data.attributes import bin_words
 from auditor.findings import Measure, Measured, Question, Side, Subject
 from auditor.record import AuditRecord
 from auditor.record.reasons import set_apart_text
@@ -30,8 +31,6 @@ from auditor.spec import AuditSpec
 from auditor.stats import value
 
 PLAIN = Words(title="", short="")
-_UNKNOWN = Words(title="", short="", scale="amount")
-"""Of a measure that this version does not have: its number is told as it stands in the policy."""
 SPLIT_WORDS = {"train": "training"}
 """What is said of a split's data where that is another word than its name."""
 PARTS = {"sound": "without images that were set apart", "as-given": "as given"}
@@ -42,7 +41,8 @@ class Telling:
     """What the reports of one audit need to speak: the checks' words, and names to display.
 
     `attributes` are the spec's attributes; `display` maps a name of an attribute, group or class
-    to what readers are shown; `unit` and `units` call what was sampled independently,
+    to what readers are shown, `bins` those of an attribute of numbers, as ``floor=1-4``, to words
+    that stand beside its name; `unit` and `units` call what was sampled independently,
     `places` the images of a split. `right_means` says from when on an image counts as right, where
     that is not its label alone. `unit_is_a_name`: a name of the data holds the word "unit", so
     that the word in a text may be that name.
@@ -51,6 +51,7 @@ class Telling:
     checks: Mapping[str, type[Check]]
     attributes: frozenset[str] = frozenset()
     display: Mapping[str, str] = field(default_factory=dict)
+    bins: Mapping[str, str] = field(default_factory=dict)
     unit: str = "unit"
     units: str = "units"
     places: Mapping[str, str] = field(default_factory=dict)
@@ -63,7 +64,11 @@ class Telling:
 
     def shown_of(self, key: str, said: str) -> str:
         """What a subject says under a key; `display` may have a name for ``key=said`` alone."""
-        return self.display.get(f"{key}={said}") or self.shown(said)
+        return self._own_name(key, said) or self.bins.get(f"{key}={said}", said)
+
+    def _own_name(self, key: str, said: str) -> str:
+        """What `display` calls it; empty where it has no name of its own there."""
+        return self.display.get(f"{key}={said}") or self.display.get(said, "")
 
     def with_units(self, text: str) -> str:
         """A text on units in general, with what they are called here in the place of the word.
@@ -109,13 +114,6 @@ class Telling:
                 return words
         return PLAIN
 
-    def first_words(self, measure: str) -> Words:
-        """The first words of what a limit names as ``check:measure``, whatever was measured."""
-        check, _, name = measure.partition(":")
-        known = self.checks.get(check)
-        stated = known.words.get(name, _UNKNOWN) if known else _UNKNOWN
-        return stated if isinstance(stated, Words) else stated[0]
-
     def group_keys(self, subject: Subject) -> dict[str, str]:
         """The attributes and groups that a subject is about; empty for all images."""
         return {key: said for key, said in subject.keys if key in self.attributes}
@@ -131,7 +129,10 @@ class Telling:
     def named_groups(self, subject: Subject) -> list[tuple[str, str]]:
         """Attribute and group of each as shown; no attribute where the group has its own name."""
         return [
-            ("" if (name := self.shown_of(key, said)) != said else self.shown(key), name)
+            (
+                "" if self._own_name(key, said) not in ("", said) else self.shown(key),
+                self.shown_of(key, said),
+            )
             for key, said in self.group_keys(subject).items()
         ]
 
@@ -234,6 +235,12 @@ def telling(record: AuditRecord) -> Telling:
         checks=check_classes(),
         attributes=frozenset(spec.data.attributes),
         display=spec.display,
+        bins={
+            f"{name}={group}": words
+            for name, one in spec.data.attributes.items()
+            if one.bins is not None
+            for group, words in bin_words(one.bins).items()
+        },
         unit=unit,
         units=units,
         places=_places(record),

@@ -167,10 +167,11 @@ class AttributeSpec(SpecPart):
     """An attribute: a manifest column that groups images.
 
     `population` is the declared share of each group where the model will run (sums to 1);
-    numbers are cut at `bins` edges, or into `quantiles` groups (fewer where equal values, which
-    stay together, leave some without images); of text the `largest` groups of the test data keep
-    their names, and the others are together ``other``. `source` says that the groups are where
-    images come from (sites, devices, inspectors), of which new ones will come.
+    numbers are cut at `bins` edges (a bin is named ``4-7`` and holds its lower edge, the last one
+    its upper edge too; reports say "4 to below 7"), or into `quantiles` groups (fewer where equal
+    values, which stay together, leave some without images); of text the `largest` groups of the
+    test data keep their names, and the others are together ``other``. `source` says that the groups
+    are where images come from (sites, devices, inspectors), of which new ones will come.
     """
 
     role: Literal["sensitive", "condition", "nuisance"]

@@ -13,11 +13,13 @@ import pytest
 import auditor
 from auditor.contract import Words, check_classes
 from auditor.contract.numbers import value_text
+from auditor.data.attributes import bin_words
 from auditor.data.left_out import ELSEWHERE, ROW_REASONS, UNANNOTATED, UNLABELLED
 from auditor.data.soundness import RoleSoundness, Soundness
 from auditor.findings import Finding, Measure, Subject, Verdict
 from auditor.record.reasons import SET_APART, set_apart_text
 from auditor.reports.reasons import limit_text
+from auditor.reports.shown_figure import shown_words
 from auditor.reports.telling import Telling
 from auditor.reports.templates import template_folder
 from auditor.reports.wording import (
@@ -251,6 +253,45 @@ def test_whatever_is_set_apart_has_words():
 )
 def test_a_group_is_called_by_the_name_to_display(keys, said):
     assert DISPLAYED.group(Subject.about(keys)) == said
+
+
+BINNED = dataclasses.replace(
+    DISPLAYED,
+    attributes=frozenset({"floor", "stairs"}),
+    display={"floor": "storey", "stairs=1-4": "few stairs"},
+    bins={
+        **{f"floor={name}": words for name, words in bin_words([1, 4, 7, 9]).items()},
+        **{f"stairs={name}": words for name, words in bin_words([1, 4, 7]).items()},
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"floor": "1-4"}, "1 to below 4 (storey)"),
+        ({"floor": "7-9"}, "7 to 9 (storey)"),
+        ({"stairs": "1-4"}, "few stairs"),
+        ({"stairs": "4-7"}, "4 to 7 (stairs)"),
+    ],
+)
+def test_a_bin_is_called_by_the_numbers_it_holds(keys, said):
+    assert BINNED.group(Subject.about(keys)) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1-4", "1 to below 4"),
+        ("1-4 (floor) 4%; 7-9 (serious missed) 5%.", "1 to below 4 (storey) 4%; 7 to 9 (serious "
+         "missed) 5%."),
+        ("2021-4-7, 1-4.5, 21-4", "2021-4-7, 1-4.5, 21-4"),
+        # Of stairs it holds the 7, of floors it does not.
+        ("4-7", "4-7"),
+    ],
+)  # fmt: skip
+def test_texts_of_checks_call_a_bin_by_the_numbers_it_holds(text, said):
+    assert shown_words(text, BINNED) == said
 
 
 TELLING = Telling(check_classes(), attributes=frozenset({"household", "colour"}))
