@@ -204,6 +204,7 @@ class Policy(SpecPart):
 
     A policy that `extends` another takes over its limits, except those `without`, and its required
     attributes where it states none. A limit with the id of one of them changes what it states.
+    `id`, `version` and `owner` are always its own: whoever changes limits answers for them.
     """
 
     id: str

@@ -73,6 +73,8 @@ def _parse(text: str, *, path: Path, above: tuple[Path, ...]) -> PolicyFile:
     name = path.stem if path.parent == _BUILT_IN_FOLDER else path.name
     source = load(text, name=name)
     base = _base(source, path.parent, above=(*above, path.resolve()))
+    if base is not None and (missing := list(_own_missing(source.data, base))):
+        raise problems_error(source, missing)
     policy = validate(_filled_in(source, base), Policy)
     problems = [
         *_removal_problems(policy, base), *_id_problems(policy, base), *_bound_problems(policy),
@@ -102,6 +104,21 @@ def _base(source: Source, folder: Path, *, above: tuple[Path, ...]) -> PolicyFil
         said = f"found {name!r}, which extends this policy in turn; extend another, or none."
         raise problems_error(source, [Problem(("extends",), said)])
     return _parse(text, path=path, above=above)
+
+
+_OWN = {
+    "id": "a verdict names the policy that it was reached by",
+    "version": "a verdict names the policy that it was reached by",
+    "owner": "whoever changes limits answers for them",
+}
+"""What no policy takes over from the one that it extends, and why."""
+
+
+def _own_missing(stated: Mapping[str, Any], base: PolicyFile) -> Iterator[Problem]:
+    for key, why in _OWN.items():
+        if key not in stated:
+            text = f"{key!r} is missing; add it. That of {base.name} is not taken over: {why}."
+            yield Problem((key,), text, within=True)
 
 
 def _filled_in(source: Source, base: PolicyFile | None) -> Source:

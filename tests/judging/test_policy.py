@@ -247,6 +247,22 @@ def test_an_extending_policy_changes_what_it_states_and_keeps_the_rest(tmp_path)
     assert (advisory.kind, advisory.value, advisory.severity) == ("at_least", 0.85, "advisory")
 
 
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("id: ours\n", "a verdict names the policy that it was reached by"),
+        ('version: "1"\n', "a verdict names the policy that it was reached by"),
+        ("owner: {name: B. Owner}\n", "whoever changes limits answers for them"),
+    ],
+)
+def test_who_answers_for_changed_limits_is_never_taken_over(tmp_path, line, why):
+    key = line.partition(":")[0]
+    with pytest.raises(SpecError) as caught:
+        extending(tmp_path, line)
+    said = f"{key!r} is missing; add it. That of policy.yaml is not taken over: {why}."
+    assert said in str(caught.value)
+
+
 def test_limits_can_be_left_out_and_bases_have_bases(tmp_path):
     (tmp_path / "far").mkdir()
     extending(tmp_path / "far")
