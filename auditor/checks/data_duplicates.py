@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from auditor.checks.data_shares import image_share
+from auditor.checks.data_shares import TWO_LABELS, image_share
 from auditor.contract import Check, Evidence, Need, Scan, Words
 from auditor.data.dataset import Dataset
 from auditor.data.near_duplicates import KIND_NAMES, NEAR
@@ -70,10 +70,10 @@ class Duplicates(Check):
         ),
         "conflict-share": Words(
             title="{split} images that are there with two labels",
-            short="images with two labels",
+            short=TWO_LABELS[0],
             sentence="{count} of {n} {split} images are there with two labels; they were set "
             "apart.",
-            action="find out which label is right, and test again",
+            action=TWO_LABELS[1],
         ),
         "partly-compared-share": Words(
             title="{split} images that look like more images than were compared",

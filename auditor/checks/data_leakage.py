@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from auditor.checks.data_shares import EXAMPLES, LEAST, image_share, too_few
+from auditor.checks.data_shares import EXAMPLES, LEAST, SEEN, image_share, too_few
 from auditor.contract import Check, Evidence, Need, Scan, Words
 from auditor.data.dataset import Dataset
 from auditor.data.soundness import RoleSoundness, Soundness
@@ -52,11 +52,11 @@ class Leakage(Check):
     words: ClassVar = {
         "seen-share": Words(
             title="Test images that, or whose {unit_noun}, were seen in training",
-            short="test images seen in training",
+            short=SEEN[0],
             sentence="{count} of {n} test images were found to have been seen in training, or "
             "their {unit_noun} was. Known as changed copies alone: {near}; a search looks for such "
             "copies, and can miss some.",
-            action="test again on images that it has not seen",
+            action=SEEN[1],
         ),
         "seen-image-share": Words(
             title="Test images that are also training images",
@@ -64,20 +64,20 @@ class Leakage(Check):
             sentence="{count} of {n} test images were found among the training images: "
             "{equal:are/is} equal to the pixel, {near:are/is} known by a search for changed "
             "copies.",
-            action="test again on images that it has not seen",
+            action=SEEN[1],
         ),
         "equal-image-share": Words(
             title="Test images that equal a training image",
             short="test images equal to training images",
             sentence="{count} of {n} test images equal a training image to the pixel: of these "
             "all are counted.",
-            action="test again on images that it has not seen",
+            action=SEEN[1],
         ),
         "seen-unit-share": Words(
             title="Share of {units_noun} of the test data that are also in training",
             short="{units_noun} in training",
             sentence="{count} of {n:units} of the test data have images in training.",
-            action="test again on images that it has not seen",
+            action=SEEN[1],
         ),
     }
     sources: ClassVar[tuple[str, ...]] = (

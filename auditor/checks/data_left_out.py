@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from auditor.checks.data_shares import SEEN, TWO_LABELS
 from auditor.contract import Check, Evidence, Manifest, Need, Scan, Words
 from auditor.contract.words import FROM_0
 from auditor.data.left_out import NOT_LOST, lost_classes
@@ -21,6 +22,23 @@ NEEDS: dict[str, tuple[Need, Need]] = {
     s: (Manifest(split=s, optional=s != "test"), Scan(split=s, optional=s != "test"))
     for s in SPLITS
 }
+
+
+_ALSO_COUNTED = {"seen_image": "seen", "seen_unit": "seen", "conflicting_label": "two_labels"}
+"""Reasons that another check counts by: left out for them is the same fact, and called the same."""
+
+
+def _left_out_words(reason: str, short: str, action: str) -> Words:
+    """Words of rows that are left out most for a `reason` of `_ALSO_COUNTED`; "" for any."""
+    return Words(
+        title="Rows left out for one reason, {split} data" + (f"{{{reason}:if}}" if reason else ""),
+        short=short,
+        sentence=(
+            "{lost} of {n} {split} rows are not measured.",
+            "The commonest reason: {most} {commonest:apart}.",
+        ),
+        action=action,
+    )
 
 
 @dataclass(frozen=True)
@@ -55,14 +73,14 @@ class LeftOut(Check):
     always: ClassVar[bool] = True
     needs: ClassVar[tuple[Need, ...]] = tuple(n for pair in NEEDS.values() for n in pair)
     words: ClassVar = {
-        "largest-share": Words(
-            title="Rows left out for one reason, {split} data",
-            short="{split} rows left out",
-            sentence=(
-                "{lost} of {n} {split} rows are not measured.",
-                "The commonest reason: {most} {commonest:apart}.",
+        "largest-share": (
+            _left_out_words("seen", *SEEN),
+            _left_out_words("two_labels", *TWO_LABELS),
+            _left_out_words(
+                "",
+                "{split} rows left out",
+                "fix or replace the {split} rows that are left out",
             ),
-            action="mend or replace the {split} rows that are left out",
         ),
         "lost-classes": Words(
             title="Classes that are gone whole, {split} data",
@@ -112,6 +130,7 @@ def _share(evidence: Evidence, split: str, left_out: tuple[SetApart, ...]) -> Me
             "most": lost.get(most, 0),
             "commonest": [most, cause] if most else [],
             "by_reason": {one.reason: one.n for one in left_out},
+            **({_ALSO_COUNTED[most]: True} if most in _ALSO_COUNTED else {}),
         },
     )
 

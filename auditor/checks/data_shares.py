@@ -16,6 +16,10 @@ LEAST = 10
 
 EXAMPLES = 12
 
+SEEN = ("test images seen in training", "test again on images that it has not seen")
+TWO_LABELS = ("images with two labels", "find out which label is right, and test again")
+"""What a list calls such images, and what to do about them, whichever check counts them."""
+
 
 def image_share(
     name: str,

@@ -1,13 +1,17 @@
 """What was left out: counted by reason with its likely cause, and no policy passes over it."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 from coloured_rooms import POLICY, make_world
 
 import auditor
+from auditor.checks.data_left_out import _share
 from auditor.data.left_out import label_cause, lost_classes
 from auditor.errors import SpecError
 from auditor.judging.policy_file import load_policy, parse_policy
+from auditor.record import SetApart
 from auditor.reports.summary import summary_lines
 from auditor.stats import value
 
@@ -134,6 +138,20 @@ def test_each_reason_is_counted_and_held_to_one_in_a_hundred(audited, change, co
     assert reasons(record) == counted
     assert limit_verdicts(record)["left-out"] == verdict
     assert record.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("seen_image", {"seen"}), ("seen_unit", {"seen"}), ("conflicting_label", {"two_labels"}),
+        ("absent", set()),
+    ],
+)  # fmt: skip
+def test_a_reason_that_another_check_counts_is_a_fact(reason, said):
+    evidence = SimpleNamespace(manifest_report=lambda split: SimpleNamespace(n_rows=100))
+    lost = (SetApart("unlabelled", 1), SetApart(reason, 30))
+    facts = _share(evidence, "test", lost).facts
+    assert facts.keys() & {"seen", "two_labels"} == said
 
 
 def with_splits(table):

@@ -77,6 +77,23 @@ def test_a_group_under_two_measures_of_one_kind_is_told_once(failing):
     assert said[0].startswith("accuracy lost in the edge form")
 
 
+@pytest.mark.parametrize(
+    ("why", "other", "said"),
+    [
+        ("seen", ("data/leakage", "seen-share"), "test images seen in training"),
+        ("two_labels", ("data/duplicates", "conflict-share"), "images with two labels"),
+    ],
+)
+def test_rows_left_out_for_what_another_finding_counts_are_told_once(failing, why, other, said):
+    check, name = other
+    facts = {"lost": 9, "most": 9, "commonest": ["seen_unit", ""], "n": 20}
+    rows = dataclasses.replace(share("largest-share"), facts=facts)
+    same = dataclasses.replace(rows, facts={**facts, why: True})
+    beside = (check, dataclasses.replace(share(name), facts={"count": 9, "near": 0}))
+    assert listed(failing, ("data/left-out", same), beside) == (said,)
+    assert listed(failing, ("data/left-out", rows), beside) == ("test rows left out", said)
+
+
 def test_errors_of_two_kinds_and_two_groups_are_each_told(failing):
     said = listed(
         failing,
