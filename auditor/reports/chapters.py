@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from auditor.contract.numbers import value_text
-from auditor.contract.quantity_words import called
 from auditor.findings import Figure, Finding, Measure, Verdict
 from auditor.record import AuditRecord, CheckResults, KeptTable
 from auditor.reports.drawing.svg import figure_file_name
@@ -18,8 +17,8 @@ from auditor.reports.ordering import Ordered
 from auditor.reports.references import Ref, check_anchor, references
 from auditor.reports.shown_figure import shown_figure
 from auditor.reports.table_view import TableView, table_view
-from auditor.reports.telling import data_of
-from auditor.reports.wording import VERDICT_WORDS
+from auditor.reports.telling import SPLIT_WORDS, data_of, listed_with_and
+from auditor.reports.wording import VERDICT_WORDS, listed
 from auditor.stats import Exact, Rate, value
 
 FACTS = 3
@@ -337,13 +336,32 @@ def _facts(findings: Sequence[Finding], order: Ordered) -> Iterator[str]:
         if same and finding is not same[0]:
             continue
         if len(same) > 1:
-            yield f"{called(measure.name)}, {len(same)} kinds: none found"
+            yield _none_of(same, order)
         else:
             yield _fact(finding, measure, order)
 
 
+def _none_of(same: Sequence[Finding], order: Ordered) -> str:
+    """Several results of one measure that are all zero, as ``faulty rows: none in test data``."""
+    names = list(dict.fromkeys(order.short(f) for f in same))
+    if len(names) > 1:
+        return f"{listed(names, most=2)}: none"
+    splits = [s for f in same if (s := order.result(f).subject.split)]
+    where = listed_with_and([SPLIT_WORDS.get(s, s) for s in dict.fromkeys(splits)])
+    return f"{names[0]}: none in {where} data" if where else f"{names[0]}: none"
+
+
 def _fact(finding: Finding, measure: Measure, order: Ordered) -> str:
-    """A result's name and value; a unit that is the name itself is said once."""
+    """A result's name and value; a unit that is the name itself is said once.
+
+    In how many of a hundred pairs the higher one is of one side says nothing beside a name: such a
+    result is told in the sentence that its words open with.
+    """
+    if measure.scale == "share" and measure.neutral is not None:
+        opening = order.words(finding).sentence
+        opening = opening if isinstance(opening, str) else opening[0]
+        if told := order.filled(opening, finding):
+            return told.rstrip(".")
     name, told, unit = _fact_name(finding, order), value_text(measure), measure.unit
     if unit == name or unit.startswith(f"{name} "):
         told = told.removesuffix(f" {unit}") + unit.removeprefix(name)

@@ -56,7 +56,8 @@ def approval_text(record: AuditRecord) -> str:
     approved = record.policy.parsed.get("approved")
     if approved is None:
         return (
-            "The policy names no approval: whether its limits stood before the test is not shown."
+            "The policy does not say who approved its limits, or when: whether they were set "
+            "before the test is not shown."
         )
     who = f"The policy was approved by {approved['by']} on {approved['on']}"
     try:

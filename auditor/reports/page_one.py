@@ -290,5 +290,5 @@ def _notes(record: AuditRecord, order: Ordered) -> tuple[str, ...]:
     if any(f.limit and (m := order.measure(f)) and m.volatile for f in record.findings):
         notes.append(_machine(record))
     if record.policy.parsed.get("approved") is None:
-        notes.append("The policy names no approval.")
+        notes.append("The policy does not say who approved its limits, or when.")
     return tuple(notes)

@@ -94,7 +94,7 @@ class LabelShift(Check):
         ),
         "remains": Words(
             title="What still differs where classes are as common as where it will run",
-            short="other images of the same classes",
+            short="different images of the same classes",
             sentence=(
                 "From {drawn:,} test images with classes as common as is estimated there, a "
                 "deployment image is told in {value} of pairs, by the {looked_at} (50% is "

@@ -84,19 +84,19 @@ class PredictionShift(Check):
         "auc": (
             Words(
                 title="Deployment images get another {amount} of “{class}”",
-                short="other {amount} of “{class}”",
+                short="different {amount} of “{class}”",
                 sentence="The {amount} of {class} " + HIGHER + " (50% is no difference).",
                 answer="its answers differ",
             ),
             Words(
                 title="Deployment images get other scores for “{class}”",
-                short="other scores for “{class}”",
+                short="different scores for “{class}”",
                 sentence="The score of {class} " + HIGHER + " (50% is no difference).",
                 answer="its scores differ",
             ),
             Words(
                 title="Deployment images get another {score}",
-                short="other {score}",
+                short="different {score}",
                 sentence="The {score} " + HIGHER + " (50% is no difference).",
                 answer="its scores differ",
             ),
@@ -108,7 +108,7 @@ class PredictionShift(Check):
         "class-share": Words(
             title="Deployment images are answered “{class}” more or less often",
             span=EITHER_WAY,
-            short="other share of “{class}”",
+            short="“{class}” answered more or less often",
             sentence="Answered {class}: deployment {this}; test {other}; {gap}.",
             sides=("Where it will run", "Test data"),
             answer="“{class}” is answered {gap}",

@@ -97,7 +97,7 @@ class Properties(Check):
     words: ClassVar = {
         "any": Words(
             title="How well deployment images are told from test images",
-            short="other kind of images",
+            short="different kind of images",
             sentence=(
                 "From these properties alone, a deployment image is told from a test image in "
                 "{value} of pairs (50% is guessing).",
@@ -110,7 +110,7 @@ class Properties(Check):
         "auc": (
             Words(
                 title="Deployment images differ from test images in {what}",
-                short="other {what}",
+                short="different {what}",
                 sentence="The {what} " + HIGHER + " (50% is no difference).",
                 action="test again on images such as those where it will run",
                 answer="the images differ in {what}",
@@ -134,7 +134,7 @@ class Properties(Check):
         "train-auc": (
             Words(
                 title="Training images differ from test images in {what}",
-                short="training: other {what}",
+                short="training: different {what}",
                 sentence="The {what} of a training image is higher than in a test image in {value} "
                 "of pairs (50% is no difference).",
             ),

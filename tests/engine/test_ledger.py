@@ -101,7 +101,7 @@ def with_approval(record, approved):
 @pytest.mark.parametrize(
     ("approved", "said"),
     [
-        (None, "names no approval"),
+        (None, "does not say who approved its limits, or when"),
         ({"by": "Board", "on": "2026-10-01"}, "not after the day of this run"),
         ({"by": "Board", "on": "2026-12-24"}, NOT_BEFOREHAND),
         ({"by": "Board", "on": "soon"}, "which is no date"),

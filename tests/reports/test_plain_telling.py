@@ -7,9 +7,10 @@ from collections import defaultdict
 import pytest
 
 from auditor.contract.quantity_words import called
-from auditor.findings import Measure, Side, Subject, Verdict
+from auditor.findings import Finding, Measure, Side, Subject, Verdict, finding_id
+from auditor.record import CheckResults
 from auditor.record.audit_record import AttributeSummary, GroupCount
-from auditor.reports.chapters import _fact
+from auditor.reports.chapters import _fact, _facts
 from auditor.reports.harms import Harm, _alike, _group_harm
 from auditor.reports.html import report_html
 from auditor.reports.ordering import ordered
@@ -26,8 +27,8 @@ ROOMS = Telling(checks={}, attributes=frozenset({"size"}), unit="room", units="r
 
 
 def measure(estimate, name="largest-share", **changes):
-    stated = {"scale": "share", "better": "lower"} | changes
-    return Measure(name, Subject.of(split="test"), estimate, **stated)
+    stated = {"scale": "share", "better": "lower", "subject": Subject.of(split="test")} | changes
+    return Measure(name, estimate=estimate, **stated)
 
 
 def test_what_was_left_out_are_images_of_units_with_the_cause():
@@ -218,3 +219,44 @@ def test_findings_that_meet_a_limit_and_are_not_listed_are_counted_in_a_sentence
     counts = re.findall(r"(\d+) more (meets?) this limit; see findings.csv", page)
     assert counts
     assert all((verb == "meets") == (n == "1") for n, verb in counts)
+
+
+def facts(failing, check, *measures):
+    """What a chapter says in short of these results of a check."""
+    found = [Finding(finding_id(check, m.name, m.subject), check) for m in measures]
+    results = (CheckResults(check, measures=tuple(measures)),)
+    record = dataclasses.replace(failing, results=results, findings=tuple(found), limit_results=())
+    order = ordered(record)
+    return list(_facts(order.findings, order))
+
+
+def test_a_share_of_pairs_is_told_with_what_the_pairs_are(failing):
+    dark = measure(
+        Exact(0.35), "auc", neutral=0.5, n=100, facts={"what": "brightness"},
+        subject=Subject.of(property="brightness", split="deployment"),
+    )  # fmt: skip
+    assert facts(failing, "shift/properties", dark) == [
+        "The brightness of a deployment image is higher than in a test image in 35% of pairs "
+        "(50% is no difference)"
+    ]
+
+
+def test_results_that_are_all_zero_are_told_by_what_there_is_none_of(failing):
+    faulty = [
+        measure(Exact(0), "failing-rows", n=9, subject=Subject.of(split=s))
+        for s in ("test", "train")
+    ]
+    assert facts(failing, "data/manifest", *faulty) == [
+        "faulty manifest rows: none in test and training data"
+    ]
+    unseen = [
+        measure(
+            Exact(0), "unseen-share", n=9,
+            subject=Subject.of(attribute=name, split="deployment"),
+        )
+        for name in ("phone", "floor", "light")
+    ]  # fmt: skip
+    assert facts(failing, "shift/metadata", *unseen) == [
+        "groups of phone that the test data lack, groups of floor that the test data lack and 1 "
+        "more: none"
+    ]
