@@ -90,8 +90,9 @@ def test_manifest_images_and_annotations_name_the_same_files(split):
     assert named == [i["file_name"] for i in content["images"]]
     on_disk = {f"{split}/{f.name}" for f in (KITCHEN / "images" / split).glob("*.jpg")}
     assert set(named) == on_disk
-    ids = [a["id"] for a in content["annotations"]]
-    assert ids == list(range(len(ids)))
+    for listed in (content["images"], content["annotations"]):
+        # COCO's own evaluation takes an id of 0 for no match.
+        assert [each["id"] for each in listed] == list(range(1, len(listed) + 1))
     assert {c["name"] for c in content["categories"]} == {
         "protein", "starch", "vegetable", "garnish",
     }  # fmt: skip

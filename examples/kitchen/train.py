@@ -47,12 +47,12 @@ class Photos:
 def load(split: str, folder: Path = HERE) -> Photos:
     content = json.loads((folder / f"{split}.json").read_text())
     stack = [np.asarray(Image.open(folder / "images" / i["file_name"])) for i in content["images"]]
-    held: list[list[list[float]]] = [[] for _ in stack]
+    held: dict[int, list[list[float]]] = {i["id"]: [] for i in content["images"]}
     for each in content["annotations"]:
         x, y, width, height = each["bbox"]
         held[each["image_id"]].append([x, y, x + width, y + height, each["category_id"] - 1])
-    boxes = torch.full((len(stack), max(map(len, held)), 5), -1.0)
-    for row, found in enumerate(held):
+    boxes = torch.full((len(stack), max(map(len, held.values())), 5), -1.0)
+    for row, found in enumerate(held.values()):
         if found:
             boxes[row, : len(found)] = torch.tensor(found)
     return Photos(torch.from_numpy(np.stack(stack)).permute(0, 3, 1, 2).contiguous(), boxes)

@@ -92,9 +92,11 @@ def write(split: str, out: Path) -> None:
             picture, board = shot(dish, number)
             picture.save(out / "images" / file, quality=QUALITY, optimize=True)
             rows.append(line(dish, file, number))
-            images.append({"id": len(images), "file_name": file, "width": WIDTH, "height": HEIGHT})
+            images.append(
+                {"id": 1 + len(images), "file_name": file, "width": WIDTH, "height": HEIGHT}
+            )
             for each in annotations(dish, board):
-                objects.append({"id": len(objects), "image_id": len(images) - 1, **each})
+                objects.append({"id": 1 + len(objects), "image_id": len(images), **each})
     with (out / f"{split}.csv").open("w", newline="") as target:
         writer = csv.DictWriter(target, COLUMNS, lineterminator="\n")
         writer.writeheader()
