@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from auditor.contract.numbers import value_text
+from auditor.contract.words import mid_sentence
 from auditor.findings import Figure, Finding, Measure, Verdict
 from auditor.record import AuditRecord, CheckResults, KeptTable
 from auditor.reports.drawing.svg import figure_file_name
@@ -361,7 +362,7 @@ def _fact(finding: Finding, measure: Measure, order: Ordered) -> str:
         opening = order.words(finding).sentence
         opening = opening if isinstance(opening, str) else opening[0]
         if told := order.filled(opening, finding):
-            return told.rstrip(".")
+            return mid_sentence(told.rstrip("."))
     name, told, unit = _fact_name(finding, order), value_text(measure), measure.unit
     if unit == name or unit.startswith(f"{name} "):
         told = told.removesuffix(f" {unit}") + unit.removeprefix(name)

@@ -236,7 +236,7 @@ def test_a_share_of_pairs_is_told_with_what_the_pairs_are(failing):
         subject=Subject.of(property="brightness", split="deployment"),
     )  # fmt: skip
     assert facts(failing, "shift/properties", dark) == [
-        "The brightness of a deployment image is higher than in a test image in 35% of pairs "
+        "the brightness of a deployment image is higher than in a test image in 35% of pairs "
         "(50% is no difference)"
     ]
 
