@@ -1,12 +1,14 @@
 """Whole audits through the command line: a small world of coloured rooms and a two-line model."""
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 from coloured_rooms import POLICY, QUICK, make_world
@@ -259,3 +261,19 @@ def test_a_stored_answer_that_was_changed_is_computed_again_and_told(fair, tmp_p
     assert said in told.stderr
     assert stored.read_bytes() == content
     assert volatile_free(auditor.read_record(tmp_path / "audit.json")) == volatile_free(record)
+
+
+def test_a_preprocessing_with_which_scores_are_infinite_is_only_not_tried(fair, tmp_path):
+    world = tmp_path / "world"
+    shutil.copytree(fair.parent, world)
+    # Of pixels from 0 to 1 the powers are small; of pixels from 0 to 255 they are infinite.
+    model = onnx.load(world / "model.onnx")
+    model.graph.node.append(onnx.helper.make_node("Exp", ["logits"], ["powers"]))
+    model.graph.output[0].name = "powers"
+    onnx.save(model, world / "model.onnx")
+    record = auditor.run(world / "audit.yaml", out=tmp_path / "out", only=["model/preprocessing"])
+    (figure,) = (figure for result in record.results for figure in result.figures)
+    assert "the model then gives no scores: rgb-0..255" in figure.caption
+    tried = {f.id for f in record.findings if f.check == "model/preprocessing"}
+    assert any("input=channels-bgr" in each for each in tried)
+    assert not any("0..255" in each for each in tried)

@@ -93,7 +93,8 @@ class Preprocessing(Check):
     account. Of boxes the share of objects found stands for accuracy, with the class of the box at
     an object's place; of class maps the share of images whose classes overlap with the truth by
     half on average, and orders of classes are not tried on them. A preprocessing that gives every
-    answer of the declared one to the last bit is the same on these images, and is left out. Where
+    answer of the declared one to the last bit is the same on these images, and is left out, as is
+    one with which a classifier gives NaN, infinity or what is no score (the figure names it). Where
     no way is right more often than its own answers would be on images drawn at random (Bonferroni
     over the ways; of boxes and maps: where it is hardly ever right), nothing is measured: then
     labels and outputs do not belong together.
@@ -159,7 +160,7 @@ class Preprocessing(Check):
         inputs = list(_other_passes(evidence, declared))
         orders = _orders(declared, evidence.model.listed_classes, evidence.rng)
         trials = [*inputs, *orders]
-        yield _figure(trials, declared)
+        yield _figure(trials, declared, unread=_unread(evidence))
         own = _trial("input", "as declared", declared, {})
         if not _any_better_than_guessing([own, *trials], declared):
             yield _unrelated(len(trials))
@@ -188,7 +189,22 @@ def _other_passes(evidence: Evidence, declared: Rows) -> Iterator[_Trial]:
         yield from _compared("output", read.name, other, {"way": read.way}, declared)
     for fed in candidates_for(model.input):
         other = evidence.scored("test", input=fed.input, sample=SAMPLE).with_truth
-        yield from _compared("input", fed.name, other, _input_facts(fed), declared)
+        if _was_read(other):
+            yield from _compared("input", fed.name, other, _input_facts(fed), declared)
+
+
+def _unread(evidence: Evidence) -> list[str]:
+    """The preprocessings with which a classifier's output cannot be read."""
+    return [
+        fed.name
+        for fed in candidates_for(evidence.spec.model.input)
+        if not _was_read(evidence.scored("test", input=fed.input, sample=SAMPLE).with_truth)
+    ]
+
+
+def _was_read(rows: Rows) -> bool:
+    """Whether a classifier answered every row; others that cannot be read find nothing."""
+    return type(rows.presence) is not OneHot or bool((rows.presence.answers >= 0).all())
 
 
 def _less_right(evidence: Evidence, output: OutputKeys) -> bool:
@@ -379,18 +395,19 @@ def _entry(label: str, correct: np.ndarray, declared: Rows) -> dict[str, Cell]:
     return interval_row(label, rate(correct, unit=declared.units), n=n)
 
 
-def _figure(trials: list[_Trial], declared: Rows) -> Figure:
+def _figure(trials: list[_Trial], declared: Rows, *, unread: Sequence[str]) -> Figure:
     n, quantity = len(declared), _quantity(declared)
     entries = [("as declared", declared.right)]
     entries += [(f"{trial.key}: {trial.name}", trial.right) for trial in trials]
     rows = tuple(_entry(label, correct, declared) for label, correct in entries)
     best = max(rows, key=lambda row: float(row["value"] or 0))
+    left_out = f" Left out, since the model then gives no scores: {', '.join(unread)}."
     return Figure(
         id="model/preprocessing:accuracy",
         kind="forest",
         title=f"{quantity} with other preprocessings and orders of classes",
         caption=f"{quantity} among the same {n} {declared.noun} with its 95% interval. A row "
-        "far above `as declared` says how the model was trained.",
+        "far above `as declared` says how the model was trained." + left_out * bool(unread),
         alt=f"Intervals of {mid_sentence(quantity)} for {len(rows)} ways to feed and read it. "
         f"Highest: {best['label']} with {float(best['value'] or 0):.0%}.",
         x=Axis(mid_sentence(quantity), "share"),

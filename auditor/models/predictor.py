@@ -78,8 +78,8 @@ class Predictor(Protocol):
         """Answer for frames (n, h, w, 3) uint8 RGB at the size of `input` (default: the spec's).
 
         `output` has keys of the head by which outputs are read otherwise than the spec says.
-        Where a detector's outputs cannot be read with another `input` or `output` than the
-        spec's, it finds nothing.
+        Where outputs cannot be read with another `input` or `output` than the spec's, a
+        classifier's scores are NaN and others find nothing.
 
         Raises ModelError when the output is not finite or not what the spec says that it is.
         """

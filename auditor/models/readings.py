@@ -24,7 +24,7 @@ from auditor.models.trusted_code import (
     require_trust,
 )
 from auditor.spec import HeadSpec, OutputKeys
-from auditor.spec.heads import BoxHead, OwnHead
+from auditor.spec.heads import OwnHead
 from auditor.spec.spec_file import audited_classes
 
 
@@ -52,7 +52,8 @@ class Reading(Protocol):
         """The prediction for `n` frames of `size` (height, width); raises ModelError.
 
         `tried`: keys of a head that are read otherwise than the spec says, () where the frames
-        alone were fed otherwise. A detector's outputs that cannot be read so are nothing found.
+        alone were fed otherwise. Outputs that cannot be read so are nothing found, or NaN for a
+        classifier's: what is only tried must not end the audit of what is declared.
         """
         ...
 
@@ -80,7 +81,12 @@ class ClassReading:
     def read(
         self, raw: Raw, *, n: int, size: tuple[int, int], tried: OutputKeys | None = None
     ) -> Prediction:
-        return Prediction(self.reading.read(raw[self.output], n=n))
+        try:
+            return Prediction(self.reading.read(raw[self.output], n=n))
+        except ModelError:
+            if tried is None:
+                raise
+            return Prediction(np.full((n, self.n_scores), np.nan, dtype=np.float32))
 
     def key(self) -> Any:
         return [self.output, asdict(self.reading)]
@@ -143,7 +149,7 @@ class HeadReading:
     def read(
         self, raw: Raw, *, n: int, size: tuple[int, int], tried: OutputKeys | None = None
     ) -> Prediction:
-        if tried is not None and isinstance(self.head, BoxHead):
+        if tried is not None:
             return self._read_otherwise(raw, n=n, size=size, output=tried)
         answers = self._answers(raw, size)
         if len(answers) != n:
@@ -160,11 +166,7 @@ class HeadReading:
         try:
             return other.read(raw, n=n, size=size)
         except ModelError:
-            # What is only tried must not end the audit of what is declared.
-            masks = () if self.head.serves == "instance-segmentation" else None
-            nothing = np.zeros(0, dtype=np.int64)
-            found = Detections(np.zeros((0, 4)), np.zeros(0), nothing, patches=masks)
-            return Prediction.answered([found] * n)
+            return Prediction.answered([_nothing(self.head.serves, size)] * n)
 
     def key(self) -> Any:
         own = [] if self.own is None else [self.own.digest, self.own.classes]
@@ -183,6 +185,14 @@ class HeadReading:
         if isinstance(answer, ClassMap):
             return ClassMap(table[answer.classes].astype(np.int16))
         return _of_classes(answer, table[answer.classes])
+
+
+def _nothing(task: str, size: tuple[int, int]) -> Answer:
+    """The answer that finds nothing in a frame of `size`."""
+    if task == "segmentation":
+        return ClassMap(np.full(size, -1, dtype=np.int16))
+    masks = () if task == "instance-segmentation" else None
+    return Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64), patches=masks)
 
 
 def _of_classes(found: Detections, classes: np.ndarray) -> Detections:

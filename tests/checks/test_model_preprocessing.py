@@ -275,6 +275,20 @@ def test_a_way_that_gives_the_very_same_answers_is_no_other_way(worlds):
     assert "accuracy-gain:input=resize-letterbox@test" in found
 
 
+def test_a_way_that_gives_no_scores_is_left_out_and_named(worlds):
+    evidence = world(worlds, seed=0, true_name="rgb-0..1")
+    way = next(c for c in candidates_for(COLOUR) if c.name == "bgr-0..255")
+    scores = evidence.answers(input=way.input).probabilities.copy()
+    scores[7] = np.nan
+    evidence.add(evidence.dataset("test"), scores, input=way.input)
+    found = worlds.measures(Preprocessing(), evidence)
+    assert "accuracy-gain:input=bgr-0..255@test" not in found
+    assert failing(found) == {"rgb-0..1"}
+    (figure,) = (r for r in Preprocessing().run(evidence) if isinstance(r, Figure))
+    assert figure.caption.endswith("Left out, since the model then gives no scores: bgr-0..255.")
+    assert "input: bgr-0..255" not in {row["label"] for row in figure.rows}
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("classes", [2, 6])
 def test_labels_of_other_images_are_not_decided(worlds, seed, classes):

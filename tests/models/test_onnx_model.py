@@ -214,6 +214,18 @@ def test_nan_weights_are_found_when_the_model_is_loaded(tiny, tmp_path):
         load(tiny, nan_model(tmp_path / "m.onnx"))
 
 
+def test_scores_that_are_none_end_what_is_declared_and_not_what_is_tried(tiny, tmp_path):
+    path = tiny.channel_net(tmp_path / "m.onnx", ending="Exp")
+    frames, in_bytes = np.full((3, 8, 8, 3), 255, dtype=np.uint8), {"scale": 1.0}
+    with pytest.raises(ModelError, match="NaN or infinity"):
+        load(tiny, path, input=in_bytes).predict(frames)
+    model, tried = load(tiny, path), tiny.spec(path, input=in_bytes).model.input
+    assert np.isfinite(model.predict(frames).probabilities).all()
+    found = model.predict(frames, input=tried).probabilities
+    assert found.shape == (3, 3)
+    assert np.isnan(found).all()
+
+
 def test_external_data_are_read_and_part_of_the_digest(tiny, tmp_path):
     path = tiny.channel_net(tmp_path / "m.onnx", external="weights.bin")
     model, frames = load(tiny, path), tiny.frames()

@@ -9,6 +9,7 @@ from torch.nn.functional import interpolate
 from auditor.data.geometry import Affine
 from auditor.errors import ModelError
 from auditor.models.answers import UNSEEN, ClassMap
+from auditor.models.readings import HeadReading
 from auditor.spec import heads as specs
 
 LOGITS = np.random.default_rng(3).normal(size=(1, 5, 9, 13)).astype(np.float32)
@@ -101,3 +102,12 @@ def test_the_way_back_marks_what_a_crop_cut_off():
     assert back.classes.tolist() == [[UNSEEN, 1, 2, UNSEEN], [UNSEEN, 3, 4, UNSEEN]]
     twice = shown.to_image(Affine(xx=0.5, yy=0.5), size=(4, 4))
     assert twice.classes.tolist() == np.kron(shown.classes, np.ones((2, 2), int)).tolist()
+
+
+def test_a_map_of_no_numbers_is_of_no_class_where_it_is_only_tried():
+    reading = HeadReading.of(specs.SemanticHead(), ("road", "sky"), {})
+    raw = {"scores": np.full((3, 2, 4, 6), np.nan, dtype=np.float32)}
+    with pytest.raises(ModelError, match="NaN or infinity"):
+        reading.read(raw, n=3, size=(4, 6))
+    answers = reading.read(raw, n=3, size=(4, 6), tried=()).answers
+    assert [a.classes.tolist() for a in answers] == [[[-1] * 6] * 4] * 3
