@@ -10,12 +10,11 @@ import numpy as np
 
 from auditor.checks.input_candidates import (
     Candidate,
-    best_assignment,
     candidates_for,
-    class_orders,
     input_words,
     output_candidates_for,
 )
+from auditor.checks.input_trials import Trial, orders_of, trial_of
 from auditor.comparing.interval_row import interval_row
 from auditor.contract import (
     Available,
@@ -31,7 +30,7 @@ from auditor.contract import (
 from auditor.contract.words import EITHER_WAY, mid_sentence
 from auditor.findings import Axis, Cell, Figure, Measure, Result, Side, Subject, Unmeasured
 from auditor.scoring.comparison import count_units, too_few, worst_first
-from auditor.scoring.presence import OneHot, Presence
+from auditor.scoring.presence import OneHot
 from auditor.scoring.rows import Rows
 from auditor.spec import OutputKeys
 from auditor.stats import holm, mean, p_value, paired_difference, rate
@@ -158,10 +157,10 @@ class Preprocessing(Check):
             yield few
             return
         inputs = list(_other_passes(evidence, declared))
-        orders = _orders(declared, evidence.model.listed_classes, evidence.rng)
+        orders = orders_of(declared, evidence.model.listed_classes, evidence.rng)
         trials = [*inputs, *orders]
         yield _figure(trials, declared, unread=_unread(evidence))
-        own = _trial("input", "as declared", declared, {})
+        own = trial_of("input", "as declared", declared, {})
         if not _any_better_than_guessing([own, *trials], declared):
             yield _unrelated(len(trials))
             return
@@ -178,7 +177,7 @@ class Preprocessing(Check):
             yield replace(measure, facts={**measure.facts, "fits": fits})
 
 
-def _other_passes(evidence: Evidence, declared: Rows) -> Iterator[_Trial]:
+def _other_passes(evidence: Evidence, declared: Rows) -> Iterator[Trial]:
     """The readings and preprocessings that give other answers than the declared ones."""
     model = evidence.spec.model
     for read in output_candidates_for(model.head):
@@ -217,40 +216,13 @@ def _less_right(evidence: Evidence, output: OutputKeys) -> bool:
 
 def _compared(
     key: str, name: str, other: Rows, facts: dict[str, Any], declared: Rows
-) -> Iterator[_Trial]:
+) -> Iterator[Trial]:
     # A sweep gives both in the manifest's order; anything else would pair strangers.
     if list(other.keys) != list(declared.keys):
         raise RuntimeError(f"the pass with {name} holds other {other.noun}")
     # The same preprocessing on these images (a letterbox of squares) is no other way.
     if not _same_answers(other, declared):
-        yield _trial(key, name, other, facts)
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """Another way: which rows it answers rightly, (n,), and how likely by luck, (n,)."""
-
-    key: str
-    name: str
-    right: np.ndarray
-    by_luck: np.ndarray | float
-    facts: dict[str, Any]
-    answered: np.ndarray | None = None
-    """Of an order of classes, the class that it answers."""
-
-
-def _trial(key: str, name: str, rows: Rows, facts: dict[str, Any]) -> _Trial:
-    return _Trial(key, name, rows.right, _by_luck(rows.presence), facts)
-
-
-def _by_luck(presence: Presence) -> np.ndarray | float:
-    """How often each row's class is answered; 0 where rows may hold none or several classes."""
-    return _frequency(presence.truth, presence.answers) if type(presence) is OneHot else 0.0
-
-
-def _frequency(labels: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    counts = np.bincount(answers, minlength=int(labels.max(initial=0)) + 1)
-    return np.asarray(counts[labels] / len(labels))
+        yield trial_of(key, name, other, facts)
 
 
 def _same_answers(one: Rows, other: Rows) -> bool:
@@ -262,59 +234,7 @@ def _same_answers(one: Rows, other: Rows) -> bool:
     )
 
 
-def _orders(declared: Rows, listed: Sequence[str], rng: np.random.Generator) -> list[_Trial]:
-    """Orders of classes, where each row is of one class and called one, or none."""
-    if not isinstance(declared.presence, OneHot):
-        return []
-    said, classes = declared.presence.answers, declared.presence.classes
-    tried = [
-        _order(order.name, order.meaning, _meant(order.meaning, said), declared)
-        for order in class_orders(classes, listed=listed)
-    ]
-    return [*tried, *_assigned(declared, tried, rng)]
-
-
-def _meant(meaning: np.ndarray, said: np.ndarray) -> np.ndarray:
-    """The class that each answer stands for; -1 where there is none."""
-    return np.where(said >= 0, meaning[said], -1)
-
-
-def _order(name: str, meaning: np.ndarray, answered: np.ndarray, at: Rows) -> _Trial:
-    assert isinstance(at.presence, OneHot)
-    classes, truth, said = at.presence.classes, at.presence.truth, at.presence.answers
-    moved = [f"{classes[i]!r} stands for {classes[m]!r}" for i, m in enumerate(meaning) if i != m]
-    told = ", ".join(moved[:4]) + (f" and {len(moved) - 4} more" if len(moved) > 4 else "")
-    facts = {"classes": [classes[i] for i in meaning[:10]], "way": f"classes {name} ({told})"}
-    # An object that shares its box with another of its class is not found by any order.
-    right = (answered == truth) & (at.right | (said != truth))
-    luck = _frequency(truth, answered) if type(at.presence) is OneHot else 0.0
-    return _Trial("classes", name, right, luck, facts, answered)
-
-
-def _assigned(
-    declared: Rows, known: Sequence[_Trial], rng: np.random.Generator
-) -> Iterator[_Trial]:
-    """The best assignment of outputs to classes, each half answered by that of the other."""
-    assert isinstance(declared.presence, OneHot)
-    n, at = len(declared), declared.presence
-    units = np.arange(n) if declared.units is None else np.asarray(declared.units)
-    names, place = np.unique(units, return_inverse=True)
-    half = rng.permutation(len(names))[place] % 2 == 0
-
-    def fitted(among: np.ndarray) -> np.ndarray:
-        among = among & (at.answers >= 0)
-        return best_assignment(at.answers[among], at.truth[among], len(at.classes))
-
-    meaning = fitted(np.ones(n, dtype=bool))
-    whole = _meant(meaning, at.answers)
-    tried = (at.answers, *(k.answered for k in known if k.answered is not None))
-    if any(np.array_equal(whole, t) for t in tried):
-        return
-    ways = [_meant(fitted(side), at.answers) for side in (~half, half)]
-    yield _order("best-assignment", meaning, np.where(half, *ways), declared)
-
-
-def _any_better_than_guessing(trials: Sequence[_Trial], at: Rows) -> bool:
+def _any_better_than_guessing(trials: Sequence[Trial], at: Rows) -> bool:
     """Whether a way is right more often than its answers would be on images drawn at random."""
     for trial in trials:
         beyond = mean(trial.right - trial.by_luck, unit=at.units)
@@ -335,7 +255,7 @@ def _unrelated(ways: int) -> Unmeasured:
     )
 
 
-def _best(trials: Sequence[_Trial], declared: Rows) -> _Trial | None:
+def _best(trials: Sequence[Trial], declared: Rows) -> Trial | None:
     """The first of those that no other gains over: trials come with the most plausible first."""
     if not trials:
         return None
@@ -343,7 +263,7 @@ def _best(trials: Sequence[_Trial], declared: Rows) -> _Trial | None:
     return next(t for t in trials if t is top or not _gains(top, over=t, at=declared))
 
 
-def _gains(trial: _Trial, *, over: _Trial, at: Rows) -> bool:
+def _gains(trial: Trial, *, over: Trial, at: Rows) -> bool:
     """Whether a way is shown to be right more often than another, on the same images."""
     gain = paired_difference(over.right, trial.right, unit=at.units)
     return p_value(gain, limit=0.0, exceeds="above") < SHOWN
@@ -353,7 +273,7 @@ def _units(rows: Rows) -> int:
     return count_units(np.ones(len(rows), dtype=bool), rows.units)
 
 
-def _measure(trial: _Trial, declared: Rows) -> Measure:
+def _measure(trial: Trial, declared: Rows) -> Measure:
     n, units = len(declared), declared.units
     correct = trial.right
     there, here = (rate(c, unit=units) for c in (correct, declared.right))
@@ -373,7 +293,7 @@ def _measure(trial: _Trial, declared: Rows) -> Measure:
     )
 
 
-def _gained(trial: _Trial, declared: Rows) -> tuple[str, ...]:
+def _gained(trial: Trial, declared: Rows) -> tuple[str, ...]:
     """Images that only the other way answers rightly, those answered most surely wrong first."""
     among = trial.right & ~declared.right
     return worst_first(declared.image_ids, badness=declared.confidence, among=among)
@@ -395,7 +315,7 @@ def _entry(label: str, correct: np.ndarray, declared: Rows) -> dict[str, Cell]:
     return interval_row(label, rate(correct, unit=declared.units), n=n)
 
 
-def _figure(trials: list[_Trial], declared: Rows, *, unread: Sequence[str]) -> Figure:
+def _figure(trials: list[Trial], declared: Rows, *, unread: Sequence[str]) -> Figure:
     n, quantity = len(declared), _quantity(declared)
     entries = [("as declared", declared.right)]
     entries += [(f"{trial.key}: {trial.name}", trial.right) for trial in trials]
