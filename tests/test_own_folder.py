@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +96,64 @@ def test_the_pdfs_process_writes_in_the_folder_that_its_parent_removes(place, mo
         ((file, fonts),) = made
         assert file.is_relative_to(folder)
         fonts.cleanup()
+
+
+HOLDERS = """
+import re
+import sys
+from types import SimpleNamespace
+from auditor.checks import shortcut_attribution as attribution
+from auditor.engine import ray_cluster
+from auditor.errors import ModelError
+from auditor.models import latency
+
+def bench(held):
+    latency.subprocess.run = held
+    latency.run_bench(latency.BenchRequest((), (1, 3, 8, 8), "float32"))
+
+def random(held):
+    attribution.randomised_form = lambda *_, **__: b"weights"
+    attribution.model_classes = lambda spec: ()
+    attribution.load_model = held
+    spec = SimpleNamespace(model=None, audit=SimpleNamespace(seed=1))
+    model = SimpleNamespace(task="classification", format="onnx", trusted_code=False)
+    evidence = SimpleNamespace(spec=spec, model=model, model_path=lambda: None)
+    attribution.Attribution()._at_random(evidence, None)
+
+def ray(held):
+    fake = SimpleNamespace(init=held, shutdown=lambda: None)
+    with ray_cluster._started(fake, ray_cluster.OnRay(), workers=1, memory=1):
+        pass
+
+def held(*given, **named):
+    print(re.search(f"/[^']*/auditor-{sys.argv[1]}-[^/']+", repr((given, named)))[0], flush=True)
+    sys.stdin.read()
+    raise ModelError("left")
+
+try:
+    globals()[sys.argv[1]](held)
+except (ModelError, ray_cluster.ClusterError):
+    pass
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is cleared there")
+@pytest.mark.parametrize("who", ["bench", "random", "ray"])
+def test_what_a_killed_run_leaves_is_cleared_by_the_next(place, who):
+    def started():
+        begun = subprocess.Popen(
+            [sys.executable, "-c", HOLDERS, who], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True, env={**os.environ, "TMPDIR": str(place)},
+        )  # fmt: skip
+        return begun, Path(begun.stdout.readline().strip())
+
+    killed, left = started()
+    killed.kill()
+    killed.communicate()
+    assert left.name.startswith(f"auditor-{who}-")
+    assert left.exists()
+    following, mine = started()
+    assert not left.exists()
+    following.communicate()
+    assert following.returncode == 0
+    assert not mine.exists()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -38,6 +36,7 @@ from auditor.findings import Measure, Measured, Result, Side, Subject, Unmeasure
 from auditor.models.contained import randomised_form
 from auditor.models.load import load_model, model_classes
 from auditor.models.predictor import Predictor
+from auditor.own_folder import own_folder
 from auditor.scoring.comparison import count_units, too_few
 from auditor.stats import Exact, mean
 from auditor.stats.codes import codes_of
@@ -204,8 +203,8 @@ class Attribution(Check):
             made = randomised_form(evidence.model_path(), model=spec.model, seed=spec.audit.seed)
             if not made:
                 return [], f"The weights of a {evidence.model.format} file cannot be exchanged."
-            with tempfile.TemporaryDirectory(prefix="auditor-random-") as folder:
-                file = Path(folder) / "randomised"
+            with own_folder("auditor-random-") as folder:
+                file = folder / "randomised"
                 file.write_bytes(made)
                 model = load_model(
                     spec, classes=model_classes(spec), trust_code=evidence.model.trusted_code,

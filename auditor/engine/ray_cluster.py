@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from auditor.engine import node_facts as node_facts_module
 from auditor.engine.node_facts import node_facts
 from auditor.errors import ClusterError, MissingLibraryError, SpecError
 from auditor.models.bench.machine import cgroup_folders, number_in, threads_allowed
+from auditor.own_folder import own_folder
 
 PATIENCE_S = 600.0
 """Seconds without any progress after which a cluster is taken to be stuck."""
@@ -168,21 +168,22 @@ def _own(on: OnRay, model_bytes: int) -> Iterator[Cluster]:
 def _started(ray: Any, on: OnRay, *, workers: int, memory: int) -> Iterator[None]:
     """A cluster of this machine's own in a folder that goes with it."""
     # Sockets lie in the folder, and their paths may have 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="auditor-ray-", dir="/tmp"))
-    try:
-        with _connection(
-            ray, on,
-            address="local", num_cpus=workers, include_dashboard=False,
-            _node_ip_address="127.0.0.1", _temp_dir=str(folder),
-            _memory=memory, object_store_memory=_OBJECTS,
-            _plasma_directory=None if _room("/dev/shm") > 2 * _OBJECTS else str(folder),
-        ):  # fmt: skip
-            yield
-    except ClusterError:
-        _end_processes_of(folder)
-        raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_folder("auditor-ray-", within=Path("/tmp")) as own:
+        # Ray lets every user write in the folder that it is given.
+        folder = own / "ray"
+        folder.mkdir()
+        try:
+            with _connection(
+                ray, on,
+                address="local", num_cpus=workers, include_dashboard=False,
+                _node_ip_address="127.0.0.1", _temp_dir=str(folder),
+                _memory=memory, object_store_memory=_OBJECTS,
+                _plasma_directory=None if _room("/dev/shm") > 2 * _OBJECTS else str(folder),
+            ):  # fmt: skip
+                yield
+        except ClusterError:
+            _end_processes_of(folder)
+            raise
 
 
 def _connect(

@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from auditor.models.timings import (
     interruptions,
     result_of,
 )
+from auditor.own_folder import own_folder
 from auditor.spec import InputSpec
 
 __all__ = [
@@ -137,8 +137,8 @@ def run_bench(request: BenchRequest, *, timeout_s: float | None = None) -> Bench
         If the process does not end in time, is killed, or cannot run a model.
     """
     limit = request.budget_s + 60 if timeout_s is None else timeout_s
-    with tempfile.TemporaryDirectory(prefix="auditor-bench-") as folder:
-        asked, program = Path(folder) / "request.json", Path(folder) / "program.py"
+    with own_folder("auditor-bench-") as folder:
+        asked, program = folder / "request.json", folder / "program.py"
         asked.write_text(request.as_json())
         program.write_text(program_text(), encoding="utf-8")
         try:
