@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 if TYPE_CHECKING:
+    from auditor.signing.bundle import Certificate
     from auditor.signing.keys import Passphrase
 
 DOES_NOT_FIT = 1
@@ -158,22 +159,19 @@ def signoff(
     --notes "too many missed" --key dean.pem --pub key.pub.pem
     """
     from auditor.opening import shown_line
-    from auditor.signing.bundle import Certificate, write_sign_off
-    from auditor.signing.keys import Passphrase, private_key, public_key
+    from auditor.signing.bundle import write_sign_off
+    from auditor.signing.keys import private_key, public_key
     from auditor.signing.verifying import sign_off_text
 
-    trusted = [public_key(path) for path in pub or ()]
     path, said = write_sign_off(
         folder,
         person=name,
         role=role,
         decision=decision.value,
         notes=notes,
+        trusted=[public_key(path) for path in pub or ()],
         key=private_key(key, _passphrase(passphrase_env, passphrase_fd)),
-        trusted=trusted,
-        certificate=None
-        if certificate is None
-        else Certificate(certificate, Passphrase(variable=certificate_passphrase_env)),
+        certificate=_certificate(certificate, certificate_passphrase_env),
     )
     typer.echo(shown_line(f"{path}: {sign_off_text(said)}."))
 
@@ -185,6 +183,13 @@ def _passphrase(variable: str | None, descriptor: int | None) -> Passphrase:
     if variable is not None and descriptor is not None:
         raise SpecError("--passphrase-env and --passphrase-fd were both given. Give one of them.")
     return Passphrase(variable, descriptor)
+
+
+def _certificate(path: Path | None, variable: str | None) -> Certificate | None:
+    from auditor.signing.bundle import Certificate
+    from auditor.signing.keys import Passphrase
+
+    return None if path is None else Certificate(path, Passphrase(variable=variable))
 
 
 COMMANDS = (clauses, sign, verify, signoff)

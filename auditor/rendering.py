@@ -85,11 +85,7 @@ def render(
     if "html" in formats:
         html = report_html(record, pictures=drawn, signed_by=signed_by, photos=public)
         written.append(_write(folder / "report.html", html))
-    written += [
-        _write(folder / name, text_of(record, signed_by))
-        for kind, (name, text_of) in _TEXTS.items()
-        if kind in formats or (kind == "plan" and "csv" in formats)
-    ]
+    written += _write_texts(record, folder, formats, signed_by)
     if "pictures" in formats and photos is not None:
         written.append(_write_photos(record, photos, folder))
     written += _write_tables(record, folder / "tables", formats)
@@ -104,6 +100,16 @@ def _require_known(formats: Collection[str]) -> None:
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown:
         raise SpecError(f"There is no format {unknown[0]!r}. Expected any of {', '.join(FORMATS)}.")
+
+
+def _write_texts(
+    record: AuditRecord, folder: Path, formats: Collection[str], signed_by: SignedBy | None
+) -> list[Path]:
+    return [
+        _write(folder / name, text_of(record, signed_by))
+        for kind, (name, text_of) in _TEXTS.items()
+        if kind in formats or (kind == "plan" and "csv" in formats)
+    ]
 
 
 def _write_tables(record: AuditRecord, folder: Path, formats: Collection[str]) -> list[Path]:

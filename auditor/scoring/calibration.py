@@ -80,15 +80,7 @@ def calibration_error(
     arXiv:1909.10155), never below 0. It is at least the mean distance (the usual, L1, error)
     and equal to it where all bins are off by as much.
 
-    The quantiles invert a score: for a true square T the estimate's variance is
-    ``4 r T + 2 trace(S S)``, S being the distances' weighted covariance and r its part along
-    them. S is summed by unit, never below that of an accuracy drawn towards the confidence by
-    two images, and taken as a t statistic with as many degrees of freedom as effective
-    units, less one. A sum of squares is skewed, which takes lower quantiles further down
-    (Cornish & Fisher 1938, doi:10.2307/1400905; the third cumulant is
-    ``24 r' T + 8 trace(S S S)``, r' the part of S S along the distances).
-
-    With few images, or answers all right or all wrong, that variance would be near 0 and claim
+    With few images, or answers all right or all wrong, its variance would be near 0 and claim
     certainty. The error is at least the distance of confidence from accuracy over all images,
     and in one bin equal to it; each bin's share of the square is at least that of its own
     distance. So no upper quantile is below the bounds of these distances, means of numbers
@@ -192,7 +184,16 @@ class _Resampled:
 
 
 def _squares(distances: _Distances) -> tuple[float, float, Floats]:
-    """The debiased square, the spread that chance gives it, and its quantiles over `GRID`."""
+    """The debiased square, the spread that chance gives it, and its quantiles over `GRID`.
+
+    The quantiles invert a score: for a true square T the estimate's variance is
+    ``4 r T + 2 trace(S S)``, S being the distances' weighted covariance and r its part along
+    them. S is summed by unit, never below that of an accuracy drawn towards the confidence by
+    two images, and taken as a t statistic with as many degrees of freedom as effective
+    units, less one. A sum of squares is skewed, which takes lower quantiles further down
+    (Cornish & Fisher 1938, doi:10.2307/1400905; the third cumulant is
+    ``24 r' T + 8 trace(S S S)``, r' the part of S S along the distances).
+    """
     directed = distances.means / distances.shares
     raw = float(distances.means @ directed)
     weighted = distances.covariance / distances.shares[:, None]
