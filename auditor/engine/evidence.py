@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
 
@@ -14,7 +13,6 @@ import pandas as pd
 
 from auditor.contract import (
     AS_GIVEN,
-    Available,
     Boxes,
     Check,
     ClassScores,
@@ -29,92 +27,21 @@ from auditor.contract.passes import PassKeys
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import ManifestReport
 from auditor.data.held_rows import let_go
-from auditor.data.image_names import ImageNames
 from auditor.data.soundness import Soundness
+from auditor.engine.gathered import Gathered
 from auditor.engine.sampling import nested_order, sample_rows
 from auditor.engine.scans import numbers_of
-from auditor.engine.store import Store
 from auditor.engine.stored_rows import StoredRows, assemble
-from auditor.engine.sweep import SweptPass, SweptSplit
+from auditor.engine.sweep import SweptPass
 from auditor.findings import ModelFacts, RowKind
 from auditor.models.predictor import Predictor
 from auditor.scoring.average_precision import RankedAnswers
 from auditor.scoring.outcomes import Outcomes
-from auditor.scoring.presence import Presence
 from auditor.scoring.quantities import Quantity
 from auditor.scoring.rows import Rows
 from auditor.scoring.tasks import Task, task_of
 from auditor.scoring.tasks.detection import ranked_answers
 from auditor.spec import AuditSpec
-
-
-@dataclass(frozen=True)
-class MissingVariant:
-    """A variant that could not be made, and why."""
-
-    reason: str
-    remedy: str
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """All that the sweeps left behind, for every check."""
-
-    available: Available
-    store: Store
-    splits: Mapping[str, SweptSplit]
-    swept: Mapping[Pass, SweptPass]
-    scans: Mapping[str, pd.DataFrame]
-    soundness: Soundness
-    manifest_reports: Mapping[str, ManifestReport]
-    predictors: Mapping[str, Predictor]
-    model_paths: Mapping[str, Path]
-    missing_variants: Mapping[str, MissingVariant] = field(default_factory=dict)
-    handed_out: dict[tuple[Pass, str], Outcomes] = field(default_factory=dict, compare=False)
-    """Answers handed out to a check: what they derive (answers, confidences) is derived once."""
-    scored: dict[tuple[Pass, str, RowKind], Rows] = field(default_factory=dict, compare=False)
-    """Rows handed out so far; those with images that are set apart for one check."""
-    said: dict[tuple[Pass, str], tuple[ImageNames, Presence]] = field(
-        default_factory=dict, compare=False
-    )
-    """What stays of such rows: what is in each image and what was answered."""
-    set_values: dict[tuple[Pass, str], tuple[Quantity, ...]] = field(
-        default_factory=dict, compare=False
-    )
-    """Values of whole sets handed out so far."""
-    last_scores: dict[tuple[Pass, str], tuple[Dataset, pd.DataFrame]] = field(
-        default_factory=dict, compare=False
-    )
-    """What rows of the last pass are made of, which a check asks for once for each kind of row."""
-
-    parts: dict[tuple[str, bytes], Dataset] = field(default_factory=dict, compare=False)
-    """Images handed out so far: what they derive (names, units, groups) is derived once."""
-
-    orders: dict[str, np.ndarray] = field(default_factory=dict, compare=False)
-    """In which order samples take the images of a split, of those asked for so far."""
-
-    def readable(self, split: str) -> np.ndarray:
-        """Mask over a split's rows: images that could be decoded."""
-        return self.scans[split]["readable"].to_numpy(dtype=bool)
-
-    def images(self, split: str, rows: np.ndarray) -> Dataset:
-        """Some images of a split, one dataset for whoever asks for the same ones."""
-        rows = rows.astype(np.int32, copy=False)
-        key = split, hashlib.sha256(rows.tobytes()).digest()
-        if key not in self.parts:
-            self.parts[key] = self.available.datasets[split].take(rows)
-        return self.parts[key]
-
-    def let_go(self) -> None:
-        """Keep nothing that only one check asks for more than once."""
-        self.handed_out.clear()
-        self.last_scores.clear()
-        for wanted, part, of in [key for key in self.scored if key[1] != "sound"]:
-            rows = self.scored.pop((wanted, part, of))
-            if of == "image":
-                self.said[wanted, part] = rows.image_ids, rows.presence
-        for scan in self.scans.values():
-            let_go(*numbers_of(scan))
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from auditor.data.near_duplicates import KIND_NAMES, NEAR
 from auditor.data.pooling import pool_small_groups
 from auditor.data.soundness import Soundness, assess
 from auditor.data.thumbnails import HeldThumbnails
-from auditor.engine.evidence import Gathered
+from auditor.engine.gathered import Gathered
 from auditor.engine.plan import Plan, make_plan
 from auditor.engine.runner import Report, Runner
 from auditor.engine.sampling import nested_order

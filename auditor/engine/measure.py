@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from auditor.contract import Check, NotMeasurableError
-from auditor.engine.evidence import CheckEvidence, Gathered
+from auditor.engine.evidence import CheckEvidence
+from auditor.engine.gathered import Gathered
 from auditor.engine.linear_algebra import one_blas_thread
 from auditor.findings import Figure, Measure, Result, Subject, Table, Unmeasured
 from auditor.freed_memory import return_freed_memory, what_stands_set_apart

@@ -13,8 +13,8 @@ from typing import Any
 from auditor.data.image_files import manifest_of, remote_of
 from auditor.data.images import is_image_name
 from auditor.data.tar_shards import is_tar, shard_places
-from auditor.engine.evidence import Gathered
 from auditor.engine.footprint import Footprint, mark_of, marked
+from auditor.engine.gathered import Gathered
 from auditor.engine.remote_marks import can_all_be_marked, marks_of_images, marks_of_named
 from auditor.judging.policy_file import load_policy
 from auditor.models.stated import neighbour_places

@@ -19,7 +19,7 @@ from auditor.data.blurred import blurred_regions
 from auditor.data.dataset import Dataset
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import UnreadableImageError, decode
-from auditor.engine.evidence import Gathered
+from auditor.engine.gathered import Gathered
 from auditor.findings import Finding, Measure, Verdict
 from auditor.judging.verdicts import worst
 from auditor.opening import write_whole

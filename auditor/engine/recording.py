@@ -12,8 +12,8 @@ from auditor.contract import Check
 from auditor.contract.documentation import check_text
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.truth import BoxTruth, MapTruth
-from auditor.engine.evidence import Gathered
 from auditor.engine.gather import Loaded, pass_size
+from auditor.engine.gathered import Gathered
 from auditor.record import (
     AttributeSummary,
     CheckText,

@@ -20,7 +20,7 @@ from auditor.contract import Pass
 from auditor.data.columns import Columns
 from auditor.data.dataset import Attribute, Dataset
 from auditor.data.image_names import ImageNames
-from auditor.engine.evidence import Gathered
+from auditor.engine.gathered import Gathered
 from auditor.engine.store import Store, key_of
 from auditor.findings import RowKind
 from auditor.record import AuditRecord

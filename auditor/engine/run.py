@@ -9,9 +9,9 @@ from pathlib import Path
 from auditor.clauses.coverage import AtHand, clause_table
 from auditor.data.scan import PROPERTY_NAMES
 from auditor.engine.driving import driven
-from auditor.engine.evidence import Gathered
 from auditor.engine.footprint import Footprint
 from auditor.engine.gather import Loaded, gather, load
+from auditor.engine.gathered import Gathered
 from auditor.engine.kept import Asked, kept_run, note_run
 from auditor.engine.ledger import attempt_of, begin, begin_judging, end
 from auditor.engine.linear_algebra import one_blas_thread

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from auditor.engine.evidence import Gathered
+from auditor.engine.gathered import Gathered
 from auditor.engine.store import key_of
 from auditor.record import AuditRecord
 

@@ -13,7 +13,7 @@ from auditor.data.dataset import Dataset
 from auditor.data.frames import to_frame
 from auditor.data.image_files import ImageFiles
 from auditor.data.images import UnreadableImageError, decode
-from auditor.engine.evidence import MissingVariant
+from auditor.engine.gathered import MissingVariant
 from auditor.engine.sampling import nested_order
 from auditor.engine.shard_files import dicom_key
 from auditor.engine.store import Store, key_of

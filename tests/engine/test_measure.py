@@ -6,7 +6,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from auditor.contract import Check, Pass, Words
-from auditor.engine.evidence import Gathered
+from auditor.engine.gathered import Gathered
 from auditor.engine.measure import _short, run_checks
 from auditor.findings import Alike, Axis, Column, Figure, Measure, Subject, Table
 from auditor.stats import Rate
