@@ -167,7 +167,7 @@ def _could_show(finding: Finding, kind: str, limit: Mapping[str, Any], measure: 
     if finding.could_show is None:
         return "a sample of this size could not have shown it to be beyond the limit"
     level = _reach(kind, finding.could_show, limit, measure)
-    return f"a sample of this size would have shown it to be beyond the limit from {level} on"
+    return f"a sample of this size would have shown it to be beyond the limit at {level} or worse"
 
 
 def could_show_text(finding: Finding, order: Ordered) -> str:

@@ -131,7 +131,7 @@ def test_what_a_sample_could_have_shown_is_taken_from_the_reason(order):
     for finding in said:
         could = finding_view(finding, order).could_show
         assert could
-        assert f"beyond the limit from {could} on." in reason(finding, order)
+        assert f"beyond the limit at {could} or worse." in reason(finding, order)
 
 
 def test_what_passed_is_named_with_its_value_and_counted(said, order):
