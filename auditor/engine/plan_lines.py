@@ -93,16 +93,21 @@ def _told_passes(passes: Sequence[Pass], datasets: Mapping[str, Dataset]) -> Ite
     for one in passes:
         alike.setdefault(replace(one, view=AS_SHOT), []).append(one)
     for group in alike.values():
+        # The images that it takes are counted, so that the most it might take need not be named.
+        told = [(replace(one, sample=None), pass_size(one, datasets)) for one in group]
         if len(group) <= _FEW_VIEWS:
-            yield from (f"{one}: {numbered(pass_size(one, datasets), 'image')}" for one in group)
+            yield from (f"{named}: {numbered(n, 'image')}" for named, n in told)
         else:
-            images = sum(pass_size(one, datasets) for one in group)
-            yield f"{group[0]} and {len(group) - 1} other views: {images:,} images in all"
+            images = sum(n for _, n in told)
+            yield f"{told[0][0]} and {len(group) - 1} other views: {images:,} images in all"
 
 
 def _pass_lines(loaded: Loaded, cost: CostEstimate) -> list[str]:
     datasets = loaded.available.datasets
-    lines = [f"Passes ({len(loaded.plan.passes)}):"]
+    lines = [
+        f"Passes ({len(loaded.plan.passes)}), each a split / what is done to its images / the form "
+        "of the model:"
+    ]
     lines += [f"  {line}" for line in _told_passes(loaded.plan.passes, datasets)]
     seconds = cost.cpu_seconds / threads_allowed()
     about = f"{seconds / 60:.1f} minutes" if seconds >= 90 else f"{max(seconds, 1):.0f} seconds"
