@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from auditor.data.left_out import ELSEWHERE
 from auditor.findings import Finding, Verdict
 from auditor.record import DatasetSummary
 from auditor.record.reasons import set_apart_text
@@ -62,16 +63,22 @@ def shortened(text: str, length: int) -> str:
 
 
 def left_out_text(dataset: DatasetSummary, units: str) -> str:
-    """What was left out of a split, by reason with the likely cause; empty where nothing was."""
+    """What was left out of a split, by reason with the likely cause; empty where nothing was.
+
+    Rows of its manifest that no split takes are none of its own.
+    """
     parts = sorted((s for s in (*dataset.left_out, *dataset.set_apart) if s.n), key=lambda s: -s.n)
     if not parts:
         return ""
-    told = (
-        f"{part.n:,} {set_apart_text(part.reason, units)}{f' ({part.cause})' if part.cause else ''}"
-        for part in parts
-    )
-    of = dataset.n if dataset.n_rows is None else dataset.n_rows
-    return f"Left out of {of:,} {dataset.split} rows: {'; '.join(told)}."
+    told: dict[bool, list[str]] = {True: [], False: []}
+    for part in parts:
+        cause = f" ({part.cause})" if part.cause else ""
+        text = f"{part.n:,} {set_apart_text(part.reason, units)}{cause}"
+        told[part.reason == ELSEWHERE].append(text)
+    rows = f"{dataset.n if dataset.n_rows is None else dataset.n_rows:,} {dataset.split} rows"
+    inside = f"Left out of {rows}: {'; '.join(told[False])}." if told[False] else ""
+    beside = f"Beside the {rows}: {'; '.join(told[True])}." if told[True] else ""
+    return f"{inside} {beside}".strip()
 
 
 def listed(names: list[str], *, most: int, join: str = ", ") -> str:

@@ -17,6 +17,7 @@ from auditor.data.attributes import bin_words
 from auditor.data.left_out import ELSEWHERE, ROW_REASONS, UNANNOTATED, UNLABELLED
 from auditor.data.soundness import RoleSoundness, Soundness
 from auditor.findings import Finding, Measure, Subject, Verdict
+from auditor.record import DatasetSummary, SetApart
 from auditor.record.reasons import SET_APART, set_apart_text
 from auditor.reports.reasons import limit_text
 from auditor.reports.shown_figure import shown_words
@@ -24,6 +25,7 @@ from auditor.reports.telling import Telling
 from auditor.reports.templates import template_folder
 from auditor.reports.wording import (
     date_text,
+    left_out_text,
     listed,
     shortened,
     verdict_word,
@@ -340,3 +342,19 @@ def test_leaning_and_waivers_are_said():
     assert TELLING.about(Subject.about({"a": "b"}, split="train", variant="int8")) == (
         "a: b, training data, int8 version"
     )
+
+
+def test_rows_that_no_split_takes_are_told_beside_those_of_the_split():
+    elsewhere = SetApart(ELSEWHERE, 222, cause="they have 'train' (222 rows)")
+    whole = DatasetSummary(
+        "test", n=233, n_sound=233, n_units=None, has_labels=True, labels=(), attributes=(),
+        set_apart=(), digest="", n_rows=233, left_out=(elsewhere,),
+    )  # fmt: skip
+    beside = (
+        "Beside the 233 test rows: 222 rows of the manifest that no split takes "
+        "(they have 'train' (222 rows))."
+    )
+    assert left_out_text(whole, "rooms") == beside
+    part = dataclasses.replace(whole, left_out=(elsewhere, SetApart("absent", 3)))
+    assert left_out_text(part, "rooms").startswith("Left out of 233 test rows: 3 ")
+    assert left_out_text(part, "rooms").endswith(f". {beside}")
