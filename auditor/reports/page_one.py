@@ -186,7 +186,16 @@ def headline(order: Ordered) -> tuple[str, ...]:
         for is_test, rank, text in lines
         if is_test == lines[0][0] or rank == Words.headline_rank
     )
-    return told or ("How often it is right was not measured.",)
+    return told or (f"How often it is right was not measured. {_no_headline(order)}".strip(),)
+
+
+def _no_headline(order: Ordered) -> str:
+    """Why a number that would stand here has no value; empty where no check asked for one."""
+    for result in order.record.results:
+        for each in result.unmeasured:
+            if order.telling.words(result.check, each).headline:
+                return each.reason
+    return ""
 
 
 def left_out(order: Ordered) -> tuple[str, ...]:

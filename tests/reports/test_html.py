@@ -7,13 +7,15 @@ from itertools import pairwise
 
 import pytest
 
-from auditor.findings import Verdict
+from auditor.findings import Subject, Unmeasured, Verdict
 from auditor.judging.judged_record import from_json
+from auditor.record import CheckResults
 from auditor.record.files import record_digest, to_json
 from auditor.reports.drawing.pictures import pictures
 from auditor.reports.finding_view import finding_view
 from auditor.reports.html import FOOTER, report_html
 from auditor.reports.ordering import ordered
+from auditor.reports.page_one import headline
 
 VOID = {"meta", "img", "br", "hr", "link", "input", "wbr"}
 
@@ -219,6 +221,13 @@ def test_an_empty_record_is_a_report_that_decides_nothing(failing):
     assert "Not decided against" in said
     assert "How often it is right was not measured." in said
     assert "The policy asks nothing of the model" in said
+
+
+def test_page_one_says_why_how_often_it_is_right_has_no_value(failing):
+    few = Unmeasured("accuracy", Subject(split="test"), "Too few to compare: 2 rooms.", "Add some.")
+    overall = CheckResults("performance/overall", unmeasured=(few,))
+    (said,) = headline(ordered(dataclasses.replace(failing, results=(overall,), findings=())))
+    assert said == "How often it is right was not measured. Too few to compare: 2 rooms."
 
 
 def test_control_characters_never_reach_the_page(failing):
