@@ -4,7 +4,7 @@
 
 The model's answers are decoded and scored as the audit decodes and scores them; intervals (95%) are
 percentile bootstraps over stretches (500 draws) and not the audit's. Prints the tables of
-instructor/answers.md; `--write` puts the numbers into instructor/truth.yaml.
+instructor/ANSWERS.md; `--write` puts the numbers into instructor/truth.yaml.
 """
 
 from __future__ import annotations
