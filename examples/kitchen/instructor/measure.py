@@ -330,7 +330,7 @@ def milliseconds(model: Path, photos: Photos) -> float:
 
 
 def measure(model: Path) -> Lines:
-    """All of it but the time it takes: names as in answers.md."""
+    """All of it but the time it takes: names as in ANSWERS.md."""
     test, there = load("test"), load("deployment")
     result = said(model, test)
     lines = claims(test, result)
