@@ -13,9 +13,9 @@ LABELLED = LabelledSplits(optional=True)
 """The need of a check that tells it."""
 
 COST = (
-    "Accuracy is lost there: {right_test:percent} on test images, "
+    "It is right less often there: {right_test:percent} on test images, "
     "{right_there:percent} on deployment images{lost:if}.",
-    "No loss of accuracy is shown there: {right_test:percent} on test images, "
+    "That it is right less often there is not shown: {right_test:percent} on test images, "
     "{right_there:percent} on deployment images{no_loss_shown:if}.",
     "{right_means}{right_there:if}",
     "What it costs is not known: too few deployment images have labels{unknown:if}.",

@@ -289,9 +289,9 @@ def with_answers(worlds, evidence, *, accuracy, labelled=True):
 
 
 COSTS = [
-    (0.6, True, "Accuracy is lost there: 90% on test images, 60% on deployment images."),
-    (0.9, True, "No loss of accuracy is shown there: 90% on test images, 90% on deployment"
-     " images."),
+    (0.6, True, "It is right less often there: 90% on test images, 60% on deployment images."),
+    (0.9, True, "That it is right less often there is not shown: 90% on test images, 90% on "
+     "deployment images."),
     (0.6, False, "What it costs is not known: too few deployment images have labels."),
 ]  # fmt: skip
 
