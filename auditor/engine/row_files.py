@@ -23,6 +23,7 @@ from auditor.data.image_names import ImageNames
 from auditor.engine.gathered import Gathered
 from auditor.engine.store import Store, key_of
 from auditor.findings import RowKind
+from auditor.freed_memory import return_freed_memory
 from auditor.record import AuditRecord
 from auditor.scoring.presence import OneHot, Placed, Presence, Several
 from auditor.scoring.rows import Amount, Rows
@@ -58,6 +59,7 @@ def write_rows(record: AuditRecord, gathered: Gathered) -> None:
             if not gathered.store.holds(path):
                 with gathered.store.writing(path) as temporary:
                     _write(temporary, _frames(rows.with_truth, gathered))
+                return_freed_memory(images=len(rows))
 
 
 def read_rows(record: AuditRecord, folder: Path) -> KeptRows:
@@ -105,7 +107,7 @@ def _frames(rows: Rows, gathered: Gathered) -> Iterator[pd.DataFrame]:
     """The rows, some at a time, in their order."""
     of_split = gathered.available.datasets[rows.split]
     image = of_split.image_ids.places_of(rows.image_ids)
-    numbered = rows if rows.numbers is not None else replace(rows, numbers=_numbers(image))
+    numbered = rows if rows.numbers is not None else replace(rows, numbers=_numbers(image, rows.of))
     digests = gathered.splits[rows.split].digests
     for start in range(0, len(rows), _AT_ONCE):
         some = np.arange(start, min(start + _AT_ONCE, len(rows)))
@@ -140,8 +142,10 @@ def _frame(rows: Rows, digests: Sequence[str] | np.ndarray) -> pd.DataFrame:
     return frame
 
 
-def _numbers(image: np.ndarray) -> np.ndarray:
+def _numbers(image: np.ndarray, of: RowKind) -> np.ndarray:
     """Which row of its image each is, (n,), by the image's position."""
+    if of == "image":
+        return np.zeros(len(image), dtype=np.int64)
     return pd.Series(image).groupby(image).cumcount().to_numpy()
 
 
