@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, Self
@@ -109,12 +109,19 @@ class Described:
     def features(self) -> tuple[Feature, ...]:
         return tuple(self.columns)
 
-    @property
-    def values(self) -> NDArray[np.float32]:
-        """All columns, (n, features) as trees take them; 0 or 1 for a group."""
-        found = np.empty((self.n, len(self.columns)), dtype=np.float32, order="F")
+    def values(
+        self, *, among: NDArray[np.bool_] | None = None, of: Collection[int] | None = None
+    ) -> NDArray[np.float32]:
+        """All columns, (m, features) as trees take them; 0 or 1 for a group.
+
+        Of the images under the mask `among` (n,), or of all. Where columns `of` some places are
+        asked for alone, the others are 0, which takes no memory until something else is written.
+        """
+        n = self.n if among is None else int(among.sum())
+        found = np.zeros((n, len(self.columns)), dtype=np.float32, order="F")
         for place, column in enumerate(self.columns.values()):
-            found[:, place] = column()
+            if of is None or place in of:
+                found[:, place] = column() if among is None else column()[among]
         return found
 
 

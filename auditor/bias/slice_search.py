@@ -184,12 +184,10 @@ def _tree_nodes(
 
     if not told.features:
         return
-    values = told.values
     leaf = max(2 * MIN_UNITS, round(_LEAF_SHARE * int(half.sum())))
     tree = DecisionTreeRegressor(max_depth=depth, min_samples_leaf=leaf, random_state=0)
-    tree.fit(values[half], excess[half])
-    leaf_of = tree.apply(values)
-    del values
+    tree.fit(told.values(among=half), excess[half])
+    leaf_of = tree.apply(told.values(of=set(tree.tree_.feature.tolist())))
     conditions, within = _conditions(tree.tree_), _within(tree.tree_)
     for node in range(1, tree.tree_.node_count):
         yield within[node][leaf_of], _rule(conditions[node], told.features)
