@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_NUMBERS, _LEAST = 1 << 20, 1 << 10
+_NUMBERS, _LEAST = 1 << 18, 1 << 10
 
 
 class ManyNumbers(Protocol):
@@ -27,7 +27,7 @@ class ManyNumbers(Protocol):
 
 
 def row_blocks(n: int, *, width: int) -> Iterator[slice]:
-    """Slices that follow each other over `n` rows of `width` numbers, 8 MB each."""
+    """Slices that follow each other over `n` rows of `width` numbers, 2 MB each."""
     step = max(_NUMBERS // max(width, 1), _LEAST)
     yield from (slice(start, start + step) for start in range(0, n, step))
 
