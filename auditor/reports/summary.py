@@ -37,13 +37,15 @@ def summary_lines(record: AuditRecord) -> list[str]:
         if r.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN) and r.limit["required"]
         and r not in skipped
     ]  # fmt: skip
+    if lines[-1]:
+        lines += [""]
     if skipped:
-        lines += ["", f"  Not judged: {len(skipped)} limits of checks that `--only` left out."]
+        lines += [f"  Not judged: {len(skipped)} limits of checks that `--only` left out."]
         lines += [f"  Did not run: {n.check}. {n.reason}" for n in record.plan.not_run]
     if open_limits:
-        lines += ["", f"  Not decided: {', '.join(open_limits)}"]
+        lines += [f"  Not decided (the report says why of each limit): {', '.join(open_limits)}"]
     elif record.verdict is Verdict.INCONCLUSIVE and not skipped:
-        lines += ["", f"  {why(record, order)}"]
+        lines += [f"  {why(record, order)}"]
     altered = [ALTERED] if record.altered else []
     lines += [f"  Warning: {warning}" for warning in (*altered, *record.warnings)]
     lines += [f"  Model: {note}" for note in record.model.notes]

@@ -1,6 +1,7 @@
 """The end of a run on a terminal says which open finding leans worse."""
 
 import dataclasses
+from itertools import pairwise
 
 from auditor.changes.compare import compare_records
 from auditor.findings import Verdict
@@ -33,6 +34,12 @@ def test_a_leaning_is_said_on_the_terminal(failing):
     text = "\n".join(summary_lines(leaning_only(failing)))
     assert "INCONCLUSIVE, leaning worse" in text
     assert "(leaning worse)" in text
+
+
+def test_open_limits_are_named_with_where_to_read_on_and_no_two_lines_are_blank(failing):
+    lines = summary_lines(dataclasses.replace(leaning_only(failing), findings=()))
+    assert any(line.startswith("  Not decided (the report says why of each") for line in lines)
+    assert all(line or before for before, line in pairwise(lines))
 
 
 def test_nothing_leans_where_no_finding_does(failing):
