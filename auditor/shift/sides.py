@@ -151,14 +151,24 @@ def photographs(evidence: Evidence, split: str) -> NDArray[np.int64]:
 
 
 def linked(unit: NDArray[np.int64], photograph: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A code that images share that are of one unit or one photograph, or linked by others."""
-    codes = np.unique(photograph, return_inverse=True)[1]
-    if len(unit) == 0 or int(codes.max()) + 1 == len(unit):
+    """A code that images share that are of one unit or one photograph, or linked by others.
+
+    `unit` and `photograph` (n,) are numbers. Codes rise with the least unit of those linked.
+    """
+    ordered = np.sort(photograph)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(repeated):
         return codes_of(unit)
-    ends = codes + int(unit.max()) + 1
-    n = int(ends.max()) + 1
-    links = coo_array((np.ones(len(unit)), (unit, ends)), shape=(n, n))
-    return codes_of(connected_components(links, directed=False)[1][unit])
+    # Of most photographs there is one image: what links units is little of a million images.
+    copies = np.flatnonzero(np.isin(photograph, repeated))
+    units, ours = np.unique(unit[copies], return_inverse=True)
+    theirs = len(units) + np.unique(photograph[copies], return_inverse=True)[1]
+    n = int(theirs.max()) + 1
+    links = coo_array((np.ones(len(copies)), (ours, theirs)), shape=(n, n))
+    together = connected_components(links, directed=False)[1][: len(units)]
+    least = units[np.unique(together, return_index=True)[1]][together]
+    place = np.searchsorted(units, unit).clip(max=len(units) - 1)
+    return codes_of(np.where(units[place] == unit, least[place], unit))
 
 
 def copied(
