@@ -20,6 +20,7 @@ from auditor.engine.scans import numbers_of
 from auditor.engine.store import Store
 from auditor.engine.sweep import SweptPass, SweptSplit
 from auditor.findings import RowKind
+from auditor.freed_memory import return_freed_memory
 from auditor.models.predictor import Predictor
 from auditor.scoring.outcomes import Outcomes
 from auditor.scoring.presence import Presence
@@ -94,3 +95,10 @@ class Gathered:
                 self.said[wanted, part] = rows.image_ids, rows.presence
         for scan in self.scans.values():
             let_go(*numbers_of(scan))
+
+    def let_go_of_rows(self) -> None:
+        """Keep nothing that only checks ask for: once they are done, nobody asks any more."""
+        self.let_go()
+        for held in (self.scored, self.said, self.set_values, self.parts, self.orders):
+            held.clear()
+        return_freed_memory(images=sum(map(len, self.available.datasets.values())))

@@ -23,13 +23,12 @@ from auditor.data.image_names import ImageNames
 from auditor.engine.gathered import Gathered
 from auditor.engine.store import Store, key_of
 from auditor.findings import RowKind
-from auditor.freed_memory import return_freed_memory
 from auditor.record import AuditRecord
 from auditor.scoring.presence import OneHot, Placed, Presence, Several
 from auditor.scoring.rows import Amount, Rows
 
 ROWS_VERSION = 1
-_AT_ONCE = 1 << 16
+_AT_ONCE = 1 << 14
 """Rows that are written at a time: of all of a million their digests alone are 64 MB."""
 
 _ATTRS = b"PANDAS_ATTRS"
@@ -59,7 +58,6 @@ def write_rows(record: AuditRecord, gathered: Gathered) -> None:
             if not gathered.store.holds(path):
                 with gathered.store.writing(path) as temporary:
                     _write(temporary, _frames(rows.with_truth, gathered))
-                return_freed_memory(images=len(rows))
 
 
 def read_rows(record: AuditRecord, folder: Path) -> KeptRows:

@@ -143,6 +143,7 @@ def audit_into(
         pictured = with_pictures(record, gathered, folder, blur=blur)
         record = pictured.record
         write_rows(record, gathered)
+        gathered.let_go_of_rows()
         note_used(record, gathered)
         tables = write_tables([table for each in runs for table in each.tables], folder / "tables")
         written = (write_record(record, folder / "audit.json"), *tables, *pictured.files,

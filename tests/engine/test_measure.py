@@ -63,3 +63,15 @@ def test_what_one_check_asked_for_goes_and_what_others_ask_for_stays():
     assert (gathered.handed_out, gathered.last_scores) == ({}, {})
     assert gathered.scored == {(test, "sound", "image"): sound}
     assert gathered.said == {(test, "as-given"): ("ids", "presence")}
+
+
+def test_once_checks_are_done_nothing_of_rows_stays():
+    test = Pass("test")
+    names = ("handed_out", "last_scores", "scored", "said", "set_values", "parts", "orders")
+    gathered = SimpleNamespace(
+        **{name: {(test, "sound", "image"): SimpleNamespace()} for name in names},
+        scans={}, available=SimpleNamespace(datasets={"test": range(4)}), let_go=lambda: None,
+    )  # fmt: skip
+    Gathered.let_go_of_rows(gathered)
+    left = {name: getattr(gathered, name) for name in names[2:]}
+    assert left == {name: {} for name in names[2:]}
