@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.data.held_rows import rows_of
+from auditor.data.held_rows import let_go, rows_of
 from auditor.engine.store import Store, key_of
 from auditor.engine.sweep import SweptPass
 
@@ -39,13 +39,15 @@ def assemble(swept: SweptPass, kind: str, *, store: Store) -> np.ndarray:
         return store.read_array(found[0])
     whole = store.path(f"{kind}-whole", key_of([path.stem for path in found]))
     if not store.holds(whole):
-        parts = [store.read_array(path) for path in found]
         # A shard in which no image could be read has no columns for its embedding.
-        width = max((part.shape[1] for part in parts), default=0)
+        width = max((store.read_array(path).shape[1] for path in found), default=0)
         with store.growing_array(whole, (len(swept.rows), width), np.float32) as out:
             start = 0
-            for part in parts:
+            for path in found:
+                part = store.read_array(path)
                 stop = start + len(part)
                 out[start:stop] = part if part.shape[1] == width else np.nan
                 start = stop
+                # What is written is the file's: in memory, all of a million images would stay.
+                let_go(out)
     return store.read_array(whole)
