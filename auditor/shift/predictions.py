@@ -34,6 +34,7 @@ from auditor.shift.two_sample import (
     forest_of_areas,
     shifted,
 )
+from auditor.stats.row_blocks import row_blocks
 
 _SCORES = {s: ClassScores(split=s, optional=True) for s in ("test", "deployment")}
 _SCANS = {s: Scan(split=s) for s in ("test", "deployment")}
@@ -233,11 +234,17 @@ _CLASS = "class="
 
 def _scores(outcomes: Outcomes) -> dict[str, Floats]:
     """Every score of each image by name, classes' under ``class=NAME``."""
-    p = np.asarray(outcomes.probabilities, dtype=np.float64)
-    top = np.sort(p, axis=1)[:, ::-1]
-    logs = np.log(p, out=np.zeros_like(p), where=p > 0)
-    certainty = (top[:, 0], -(p * logs).sum(axis=1), top[:, 0] - top[:, 1])
-    named = {f"{_CLASS}{name}": p[:, i] for i, name in enumerate(outcomes.classes)}
+    p = np.asarray(outcomes.probabilities)
+    certainty = np.empty((len(_CERTAINTY), len(p)))
+    # In parts: sorted scores and their logarithms of a million images would be much memory.
+    for part in row_blocks(len(p), width=p.shape[1]):
+        some = p[part].astype(np.float64)
+        top = np.sort(some, axis=1)[:, ::-1]
+        logs = np.log(some, out=np.zeros_like(some), where=some > 0)
+        certainty[:, part] = top[:, 0], -(some * logs).sum(axis=1), top[:, 0] - top[:, 1]
+    named = {
+        f"{_CLASS}{name}": p[:, i].astype(np.float64) for i, name in enumerate(outcomes.classes)
+    }
     return named | dict(zip(_CERTAINTY, certainty, strict=True))
 
 
