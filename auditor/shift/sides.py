@@ -41,9 +41,11 @@ class Sampled:
         dataset, n = evidence.dataset(split), len(evidence.dataset(split))
         named = np.arange(n) if dataset.unit_codes is None else dataset.unit_codes
         unit = linked(named, photographs(evidence, split))
-        shuffled = rng.permutation(n)
+        # Backwards, so that of each unit the first of all stays, without a sort of all images.
+        shuffled, first = rng.permutation(n)[::-1], np.empty(distinct(unit), dtype=np.int64)
+        first[unit[shuffled]] = shuffled
         chosen = np.zeros(n, dtype=bool)
-        chosen[shuffled[np.unique(unit[shuffled], return_index=True)[1]]] = True
+        chosen[first] = True
         return cls(split, unit, dataset.has_units, chosen, _apart(evidence, split))
 
     def units(self, keep: NDArray[np.bool_] | None = None) -> int:
