@@ -3,7 +3,7 @@
 import pytest
 from pictured_outputs import audited
 
-from auditor.reports.telling import telling
+from auditor.reports.record_words import telling
 
 pytestmark = pytest.mark.slow
 

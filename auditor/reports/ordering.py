@@ -13,8 +13,9 @@ from auditor.findings import Finding, LimitResult, Measure, Measured, Question, 
 from auditor.judging.verdicts import worst
 from auditor.record import AuditRecord
 from auditor.reports.families import CHAPTERS
+from auditor.reports.record_words import telling
 from auditor.reports.shown_figure import shown_words
-from auditor.reports.telling import Telling, telling
+from auditor.reports.telling import Telling
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from auditor.contract import Check, Words, check_classes
+from auditor.contract import Check, Words
 from auditor.contract.numbers import (
     gap_text,
     number_text,
@@ -19,15 +18,12 @@ from auditor.contract.numbers import (
     times,
     value_text,
 )
-from auditor.contract.quantity_words import RIGHT_MEANS, called
+from auditor.contract.quantity_words import called
 from auditor.contract.words import Text
-from auditor.data.attributes import bin_words
 from auditor.findings import Measure, Measured, Question, Side, Subject
-from auditor.record import AuditRecord
 from auditor.record.reasons import set_apart_text
 from auditor.reports.alike import alike_clause
-from auditor.reports.unit_words import says_unit, unit_names, with_units
-from auditor.spec import AuditSpec
+from auditor.reports.unit_words import with_units
 from auditor.stats import value
 
 PLAIN = Words(title="", short="")
@@ -222,49 +218,6 @@ def counted_as(measure: Measure, n: int | None = None) -> str:
     """What the `n` of a measure counts, as ``images`` or ``timed run``; one where `n` is 1."""
     what = "timed run" if measure.volatile else measure.of
     return what if (measure.n if n is None else n) == 1 else f"{what}s"
-
-
-def telling(record: AuditRecord) -> Telling:
-    """The words for a record: its checks', and the names that its spec displays."""
-    spec = AuditSpec.model_validate_json(json.dumps(record.spec.parsed))
-    column = spec.data.columns.unit_column
-    # Objects without a stated unit are counted by their images.
-    alone = column is None and spec.model.gives_boxes
-    unit, units = ("image", "images") if alone else unit_names(column)
-    return Telling(
-        checks=check_classes(),
-        attributes=frozenset(spec.data.attributes),
-        display=spec.display,
-        bins={
-            f"{name}={group}": words
-            for name, one in spec.data.attributes.items()
-            if one.bins is not None
-            for group, words in bin_words(one.bins).items()
-        },
-        unit=unit,
-        units=units,
-        places=_places(record),
-        unit_is_a_name=any(map(says_unit, _names(record, spec))),
-        right_means=RIGHT_MEANS.get(record.model.task, ""),
-    )
-
-
-def _names(record: AuditRecord, spec: AuditSpec) -> Iterator[str]:
-    """Names of the data that a text may hold: of classes, attributes, groups and artefacts."""
-    yield from (*record.model.classes, *spec.display, *spec.display.values())
-    yield from (artefact.name for artefact in spec.shortcuts)
-    for attribute in (a for dataset in record.datasets for a in dataset.attributes):
-        yield attribute.name
-        yield from (group.name for group in attribute.groups)
-
-
-def _places(record: AuditRecord) -> dict[str, str]:
-    unseen = record.dataset("train") is not None
-    return {
-        "test": "test images that it had not seen" if unseen else "test images",
-        "train": "training images",
-        "deployment": "images from where it will run",
-    }
 
 
 def _applies(words: Words, result: Measured) -> bool:

@@ -15,8 +15,9 @@ from auditor.reports.harms import Harm, _alike, _group_harm
 from auditor.reports.html import report_html
 from auditor.reports.ordering import ordered
 from auditor.reports.reasons import more_of, reason
+from auditor.reports.record_words import telling
 from auditor.reports.shown_figure import shown_words
-from auditor.reports.telling import Telling, telling
+from auditor.reports.telling import Telling
 from auditor.reports.templates import template_text
 from auditor.reports.why import _measured_text
 from auditor.scoring.tasks.segmentation import RIGHT_IOU
