@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from auditor.data.held_rows import let_go
 from auditor.data.image_digests import ImageDigests
 from auditor.data.image_names import ImageNames
 from auditor.data.scan import PROPERTY_NAMES, SCAN_COLUMNS
@@ -70,6 +71,7 @@ def _columns_of(
         if properties is not None:
             for i, name in enumerate(PROPERTY_NAMES):
                 properties[i, rows] = part[name].to_numpy()
+            let_go(properties)
         for name in _NAMES:
             named[name].append(part[name].combine_chunks().dictionary_encode())
         for name in _PLAIN:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from auditor.engine.stored_rows import StoredRows
+from auditor.engine.store import Store
+from auditor.engine.stored_rows import StoredRows, assemble
 
 
 @pytest.fixture
@@ -44,3 +47,23 @@ def test_what_was_read_does_not_stay_in_memory(stored):
         rows[at : at + 1000]
     # All of it are 10,000 kB.
     assert mapped_kb() - before < 2000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what of files is in memory")
+def test_what_is_put_together_is_let_go_of_while_it_is_written(tmp_path, monkeypatch):
+    def of_files():
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return sum(int(status.split(n)[1].split()[0]) for n in ("RssFile:", "RssShmem:")) / 1024
+
+    store = Store(tmp_path / "store")
+    paths = [store.path("embeddings", f"{k:02}") for k in range(24)]
+    for k, path in enumerate(paths):
+        store.write_array(path, np.full((512, 512), k, dtype=np.float32))
+    held, read = [], store.read_array
+    noted = staticmethod(lambda path: held.append(of_files()) or read(path))
+    monkeypatch.setattr(Store, "read_array", noted)
+    there = SimpleNamespace(there=paths)
+    swept = SimpleNamespace(embeddings=there, rows=np.arange(512 * len(paths)))
+    whole = assemble(swept, "embeddings", store=store)
+    assert max(held) - held[0] < 10
+    assert [float(whole[512 * k, 0]) for k in range(24)] == list(range(24))
