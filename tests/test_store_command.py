@@ -53,6 +53,15 @@ def test_usage_says_what_is_held_and_by_whom_it_was_used(copy, command):
     assert "are gone" not in out
 
 
+def test_all_that_an_output_folder_holds_is_counted(copy, command):
+    store = copy / "out-first" / "store"
+    _, out, _ = command("store", "--usage", store)
+    kinds = {line.split(":")[0].strip() for line in out.splitlines() if " in " in line}
+    there = {p.name for p in store.iterdir() if p.is_dir()}
+    assert "properties-whole" in there
+    assert there - kinds == set()
+
+
 def test_what_no_kept_record_needs_may_go_and_a_dry_run_removes_nothing(copy, command):
     store = copy / "store"
     before = names(store)

@@ -15,7 +15,7 @@ from typing import Any
 
 from auditor.contract.numbers import numbered
 from auditor.engine.claims import KIND as CLAIMS
-from auditor.engine.store import DIGEST, SHARED_KINDS
+from auditor.engine.store import DIGEST, NOTES, OWN_KINDS, SHARED_KINDS
 from auditor.engine.used_files import KIND as USED
 from auditor.engine.used_files import key_of_record, parsed
 from auditor.errors import DataError, SpecError
@@ -25,16 +25,10 @@ from auditor.remote.objects import Found
 from auditor.remote.places import FolderPlace, Place, place_at
 from auditor.remote.urls import is_url
 
-NOTES = frozenset({"last-run", "digests", "likeness"})
-"""What a folder's next run goes by; small, and never removed."""
-
 LEFTOVERS_AFTER_S = 86_400.0
 """Age of a claim, or of a half-written file, from which nobody is writing it any more."""
 
-_KINDS = "|".join(
-    sorted({*SHARED_KINDS, *NOTES, CLAIMS, "rows", "variants", "seen"})
-    + [f"{kind}-whole" for kind in sorted(SHARED_KINDS)]
-)
+_KINDS = "|".join(sorted({*SHARED_KINDS, *NOTES, *OWN_KINDS, CLAIMS}))
 _FILE = re.compile(rf"({_KINDS})/([0-9a-f]{{64}})(\.[a-z.0-9]+)?")
 _PART = re.compile(rf"({_KINDS})/\..+\.part")
 _AGE = re.compile(r"(\d+)([dhw])")

@@ -47,6 +47,14 @@ DIGEST = ".sha256"
 SHARED_KINDS = frozenset({"scan", "frames", "predictions", "embeddings", "scores", "used"})
 """What is of use to other runs, on whatever machine: pure functions of their keys."""
 
+NOTES = frozenset({"last-run", "digests", "likeness"})
+"""What a folder's next run goes by; small, and never removed."""
+
+OWN_KINDS = frozenset(
+    {"rows", "variants", "seen", "predictions-whole", "embeddings-whole", "properties-whole"}
+)
+"""What else a run writes for itself, and can make anew."""
+
 
 @dataclass(frozen=True)
 class Store:
@@ -57,6 +65,8 @@ class Store:
     _checked: set[Path] = field(default_factory=set, compare=False, repr=False)
 
     def path(self, kind: str, key: str, suffix: str = ".npy") -> Path:
+        # What is not listed would be neither counted nor removed by `auditor store`.
+        assert kind in SHARED_KINDS | NOTES | OWN_KINDS, f"a store has no {kind}"
         return self.folder / kind / f"{key}{suffix}"
 
     @contextmanager
