@@ -192,7 +192,7 @@ class CheckEvidence(_Declared):
         keep = self._taken(wanted, swept, part)
         if not keep.any():
             raise _nothing_left(self.gathered.soundness, wanted.split)
-        dataset = self.gathered.images(wanted.split, swept.rows[keep])
+        dataset = self.gathered.images(wanted.split, swept.positions(keep))
         return dataset, swept.scored(keep)
 
     def answers(
@@ -213,7 +213,7 @@ class CheckEvidence(_Declared):
         keep = self._taken(wanted, swept, part)
         if not keep.any():
             raise _nothing_left(self.gathered.soundness, wanted.split)
-        dataset = self.gathered.images(wanted.split, swept.rows[keep])
+        dataset = self.gathered.images(wanted.split, swept.positions(keep))
         return Outcomes(dataset, probabilities if keep.all() else probabilities[keep])
 
     def embedding(self, split: str = "test", *, part: str = "sound") -> ManyRows:
@@ -288,15 +288,15 @@ class CheckEvidence(_Declared):
 
     def _taken(self, wanted: Pass, swept: SweptPass, part: str) -> np.ndarray:
         """Mask over the rows of a swept pass: sampled, readable, and of the part asked for."""
-        dataset = self.gathered.available.datasets[wanted.split]
-        mask = self._keep(wanted.split) if part == "sound" else self.gathered.readable(wanted.split)
         sound = self._keep(wanted.split)
-        in_sample = np.zeros(len(dataset), dtype=bool)
-        in_sample[sample_rows(self._order(wanted.split), wanted.sample, sound=sound)] = True
-        answered = np.ones(len(swept.rows), dtype=bool)
+        mask = sound if part == "sound" else self.gathered.readable(wanted.split)
+        if wanted.sample is not None:
+            in_sample = np.zeros(len(mask), dtype=bool)
+            in_sample[sample_rows(self._order(wanted.split), wanted.sample, sound=sound)] = True
+            mask = mask & in_sample
+        taken = swept.marks(mask)
         if wanted.view.donor is not None:
-            answered = swept.answered(self.spec.model.task)
-        taken: np.ndarray = (mask & in_sample)[swept.rows] & answered
+            taken = taken & swept.answered(self.spec.model.task)
         return taken
 
     def _swept(self, wanted: Pass) -> SweptPass:

@@ -39,9 +39,11 @@ def assemble(swept: SweptPass, kind: str, *, store: Store) -> np.ndarray:
         return store.read_array(found[0])
     whole = store.path(f"{kind}-whole", key_of([path.stem for path in found]))
     if not store.holds(whole):
+        shapes = [store.read_array(path).shape for path in found]
         # A shard in which no image could be read has no columns for its embedding.
-        width = max((store.read_array(path).shape[1] for path in found), default=0)
-        with store.growing_array(whole, (len(swept.rows), width), np.float32) as out:
+        width = max((columns for _, columns in shapes), default=0)
+        n = sum(rows for rows, _ in shapes)
+        with store.growing_array(whole, (n, width), np.float32) as out:
             start = 0
             for path in found:
                 part = store.read_array(path)

@@ -47,13 +47,24 @@ SPARSE = 64
 
 @dataclass(frozen=True)
 class SweptPass:
-    """A pass whose outputs lie in the store: rows of the split, and the files shard by shard."""
+    """A pass whose outputs lie in the store: rows of the split, and the files shard by shard.
+
+    `rows` (m,) are the positions in the split of the images of the pass, None: all.
+    """
 
     sweep_pass: Pass
-    rows: np.ndarray
+    rows: np.ndarray | None
     answers: FilePaths
     embeddings: FilePaths
     scores: FilePaths
+
+    def marks(self, split: np.ndarray) -> np.ndarray:
+        """What a mask over the images of the split (n,) says of those of the pass."""
+        return split if self.rows is None else split[self.rows]
+
+    def positions(self, taken: np.ndarray) -> np.ndarray:
+        """The positions in the split of the images `taken` of the pass, a mask over them."""
+        return np.flatnonzero(taken) if self.rows is None else self.rows[taken]
 
     def answered(self, task: str) -> np.ndarray:
         """Which images of the pass were answered, (n,) bool."""
@@ -186,7 +197,8 @@ def sweep_split(
         scans=FilePaths.of(f.scan for f in whole),
         frames=FilePaths.of(f.frames for f in whole),
         passes=tuple(
-            _swept(p, takes[i], _files_of(i, files, shards)) for i, p in enumerate(passes)
+            _swept(p, None if p.sample is None else takes[i], _files_of(i, files, shards))
+            for i, p in enumerate(passes)
         ),
         store=store,
         former=former,
@@ -194,7 +206,7 @@ def sweep_split(
 
 
 def _swept(
-    sweep_pass: Pass, rows: np.ndarray, found: Sequence[tuple[ShardFiles, int]]
+    sweep_pass: Pass, rows: np.ndarray | None, found: Sequence[tuple[ShardFiles, int]]
 ) -> SweptPass:
     return SweptPass(
         sweep_pass=sweep_pass,
