@@ -227,6 +227,13 @@ class Dataset:
             drawn_gold=None if self.drawn_gold is None else self.drawn_gold.take(positions),
         )
 
+    def with_names_in_file(self) -> Self:
+        """With the names of images in a file, of which the memory holds what is asked for."""
+        names = self.image_ids.in_file()
+        shared = self.paths.names is self.image_ids
+        paths = replace(self.paths, names=names) if shared else self.paths
+        return replace(self, image_ids=names, paths=paths)
+
     def with_headers(self, headers: Sequence[ImageHeader | None]) -> Self:
         """With sizes and orientations of the images."""
         absent = ImageHeader((0, 0))

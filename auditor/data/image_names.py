@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
+import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, overload
 
@@ -26,9 +28,14 @@ class ImageNames(Collection[str]):
     of some of the images (`take`) share the texts.
     """
 
-    def __init__(self, texts: pa.Array, rows: np.ndarray | None = None) -> None:
-        """Of UTF-8 `texts` (pyarrow's large_binary) all, or those at the positions `rows` (n,)."""
-        self.texts, self._rows = texts, rows
+    def __init__(
+        self, texts: pa.Array, rows: np.ndarray | None = None, *, mapped: mmap.mmap | None = None
+    ) -> None:
+        """Of UTF-8 `texts` (pyarrow's large_binary) all, or those at the positions `rows` (n,).
+
+        `mapped` is the file in which the texts lie; None: they lie in memory.
+        """
+        self.texts, self._rows, self._mapped = texts, rows, mapped
 
     @classmethod
     def of(cls, names: Iterable[str]) -> ImageNames:
@@ -39,6 +46,29 @@ class ImageNames(Collection[str]):
         starts = range(0, len(held), _AT_ONCE)
         parts = [_written(held[start : start + _AT_ONCE]) for start in starts]
         return cls(pa.concat_arrays(parts) if parts else pa.array([], pa.large_binary()))
+
+    def in_file(self) -> ImageNames:
+        """The same names, their texts in a file that goes with them.
+
+        The memory holds what was asked for since `let_go`.
+        """
+        texts = self._meant()
+        _, ends, letters = texts.buffers()
+        n = len(texts)
+        starts = np.frombuffer(ends, dtype=np.int64)[texts.offset : texts.offset + n + 1]
+        with tempfile.TemporaryFile() as file:
+            file.write((starts - starts[0]).data)
+            file.write(letters[int(starts[0]) : int(starts[-1])])
+            file.flush()
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        held = pa.py_buffer(mapped)
+        buffers = [None, held[: starts.nbytes], held[starts.nbytes :]]
+        return ImageNames(pa.Array.from_buffers(texts.type, n, buffers), mapped=mapped)
+
+    def let_go(self) -> None:
+        """Hold nothing of the file in memory, where the texts lie in one; it is read again."""
+        if self._mapped is not None and hasattr(self._mapped, "madvise"):
+            self._mapped.madvise(mmap.MADV_DONTNEED)
 
     def take(self, rows: np.ndarray) -> ImageNames:
         """Those at the positions, or under the mask, `rows`."""

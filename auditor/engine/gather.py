@@ -67,7 +67,7 @@ def load(spec: AuditSpec, *, only: Sequence[str] = (), trust_code: bool = False)
     read_bench(spec)
     classes = model_classes(spec)
     read = _read(spec, classes)
-    datasets = {split: found.dataset for split, found in read.items()}
+    datasets = {split: found.dataset.with_names_in_file() for split, found in read.items()}
     reports = {split: found.report for split, found in read.items()}
     del read
     return_freed_memory(images=sum(map(len, datasets.values())), with_cycles=True)
@@ -144,6 +144,7 @@ def _let_go_of_files(swept: Mapping[str, SweptSplit]) -> None:
     """Keep nothing of files in memory, nor what nothing needs any more."""
     for split in swept.values():
         let_go(split.digests.held, split.former.held, *numbers_of(split.scan()))
+        split.image_ids.let_go()
     images = sum(len(split.image_ids) for split in swept.values())
     return_freed_memory(images=images, with_cycles=True)
 

@@ -22,23 +22,25 @@ from auditor.stats.codes import compact
 _NAMES = ("error", "format", "mode")
 _APART = ("thumbnail", "sha256", "pixel_sha256")
 _COLUMNS = [name for name in SCAN_COLUMNS if name not in _APART]
-_PLAIN = [n for n in _COLUMNS if n not in (*_NAMES, *PROPERTY_NAMES, "image_id")]
+_MEASURED = ("highest", *PROPERTY_NAMES)
+_PLAIN = [n for n in _COLUMNS if n not in (*_NAMES, *_MEASURED, "image_id")]
 
 
 def read_scans(paths: Sequence[Path], *, image_ids: ImageNames, store: Store) -> pd.DataFrame:
     """One row an image: `SCAN_COLUMNS` without names, thumbnails and digests, from shards' files.
 
-    `image_ids` (n,) are the images that were swept, in order. Properties lie in a file of `store`,
-    of which the memory holds what was asked for; names that many images share are held as codes.
+    `image_ids` (n,) are the images that were swept, in order. What is measured of each lies in a
+    file of `store`, of which the memory holds what was asked for; names that many images share are
+    held as codes.
     """
-    whole = store.path("properties-whole", key_of([path.stem for path in paths]))
-    shape = len(PROPERTY_NAMES), len(image_ids)
+    whole = store.path("properties-whole", key_of(_MEASURED, [path.stem for path in paths]))
+    shape = len(_MEASURED), len(image_ids)
     filled = nullcontext() if store.holds(whole) else store.growing_array(whole, shape, np.float64)
-    with filled as properties:
-        found = _columns_of(paths, image_ids, properties)
+    with filled as measured:
+        found = _columns_of(paths, image_ids, measured)
     # As they lie, column by column: put together otherwise, they would be copied.
     numbers = store.read_array(whole).T
-    frames = pd.DataFrame(found), pd.DataFrame(numbers, columns=list(PROPERTY_NAMES), copy=False)
+    frames = pd.DataFrame(found), pd.DataFrame(numbers, columns=list(_MEASURED), copy=False)
     return pd.concat(frames, axis=1)
 
 
@@ -57,9 +59,9 @@ def pixel_digests(paths: Sequence[Path]) -> ImageDigests:
 
 
 def _columns_of(
-    paths: Sequence[Path], image_ids: ImageNames, properties: np.ndarray | None
+    paths: Sequence[Path], image_ids: ImageNames, measured: np.ndarray | None
 ) -> dict[str, Any]:
-    """All but the properties, which are written to (names, n) where that is given."""
+    """All but what is measured, which is written to (names, n) where that is given."""
     named: dict[str, list[pa.Array]] = {name: [] for name in _NAMES}
     plain: dict[str, list[np.ndarray]] = {name: [] for name in _PLAIN}
     at = 0
@@ -68,10 +70,10 @@ def _columns_of(
         rows = slice(at, at + len(part))
         at += len(part)
         assert part["image_id"].to_pylist() == image_ids[rows].tolist(), "a sweep lost rows"
-        if properties is not None:
-            for i, name in enumerate(PROPERTY_NAMES):
-                properties[i, rows] = part[name].to_numpy()
-            let_go(properties)
+        if measured is not None:
+            for i, name in enumerate(_MEASURED):
+                measured[i, rows] = part[name].to_numpy()
+            let_go(measured)
         for name in _NAMES:
             named[name].append(part[name].combine_chunks().dictionary_encode())
         for name in _PLAIN:
@@ -84,12 +86,7 @@ def _columns_of(
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:
-    if values.dtype == np.int64:
-        return compact(values)
-    if values.dtype != np.float64:
-        return values
-    single = values.astype(np.float32)
-    return single if np.array_equal(single, values, equal_nan=True) else values
+    return compact(values) if values.dtype == np.int64 else values
 
 
 def _coded(parts: Sequence[pa.DictionaryArray]) -> pd.Series:

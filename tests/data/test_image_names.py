@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mapped_memory import mapped_kb
 
 from auditor.data.image_names import ImageNames
 
@@ -24,6 +27,33 @@ def test_they_are_the_strings_that_they_were_made_of(names, data):
     rows = np.array(data.draw(places), dtype=int)
     assert found[rows].tolist() == found.take(rows).tolist() == [names[row] for row in rows]
     assert found.take(rows)[1:].tolist() == [names[row] for row in rows][1:]
+
+
+@given(NAMES, st.data())
+def test_names_in_a_file_are_the_same(names, data):
+    whole = ImageNames.of(["before", *names, "after"])
+    kept = np.array(data.draw(st.lists(st.integers(0, len(names) + 1), max_size=9)), dtype=int)
+    for given_names in (whole, whole.take(kept), ImageNames(whole.texts[1:-1])):
+        held = given_names.in_file()
+        assert held.tolist() == given_names.tolist()
+        held.let_go()
+        assert held[::-1].tolist() == given_names[::-1].tolist()
+        assert held[held.places_of(given_names)].tolist() == given_names.tolist()
+        assert (held.digest(), held) == (given_names.digest(), given_names)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what of files is in memory")
+def test_names_in_a_file_take_no_memory_once_they_are_let_go_of():
+    held = ImageNames.of([f"{i:050}" for i in range(200_000)]).in_file()
+    parts = held.take(np.arange(0, len(held), 2))
+    held.let_go()
+    before = mapped_kb()
+    assert parts[-1] == f"{199_998:050}"
+    assert len(parts.distinct()) == len(parts)
+    # All of them are 11,500 kB.
+    assert mapped_kb() - before > 8_000
+    held.let_go()
+    assert mapped_kb() - before < 1_000
 
 
 @given(NAMES, NAMES)

@@ -58,6 +58,7 @@ def test_what_one_check_asked_for_goes_and_what_others_ask_for_stays():
     gathered = SimpleNamespace(
         handed_out={(test, "sound"): 1}, last_scores={(test, "sound"): 2}, scans={}, said={},
         scored={(test, "sound", "image"): sound, (test, "as-given", "image"): apart},
+        available=SimpleNamespace(datasets={}),
     )  # fmt: skip
     Gathered.let_go(gathered)
     assert (gathered.handed_out, gathered.last_scores) == ({}, {})
