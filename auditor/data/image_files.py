@@ -66,6 +66,12 @@ def manifest_of(path: str) -> str | None:
     return found.file if isinstance(found.file, str) and found.inside else None
 
 
+def file_of(path: str) -> str | None:
+    """The file on this disk that is, or holds, the image of a `path`; None for one elsewhere."""
+    found = _Parts.of(path).file
+    return found if isinstance(found, str) else None
+
+
 def remote_of(path: str) -> RemoteObject | None:
     """The object elsewhere that is, or holds, the image of a `path`; None for this disk."""
     found = _Parts.of(path).file

@@ -45,6 +45,11 @@ class ImagePaths(Sequence[str]):
         ends = (apart.get(at, name) for at, name in enumerate(names)) if apart else names
         return cls(list(heads), compact(codes), compact(rows), ImageNames.of(ends))
 
+    def of_each_head(self) -> list[str]:
+        """The first of those that begin alike: one for each folder, or file, that holds images."""
+        codes = self.codes if self.at is None else self.codes[self.at]
+        return [self[int(at)] for at in np.sort(np.unique(codes, return_index=True)[1])]
+
     def take(self, rows: np.ndarray | slice) -> ImagePaths:
         """Those of some images."""
         meant = rows

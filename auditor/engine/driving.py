@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from auditor.contract.numbers import numbered
+from auditor.data.image_files import file_of
 from auditor.engine.gather import CostEstimate, Loaded
 from auditor.engine.ray_cluster import OnRay, cluster, own_workers
 from auditor.engine.ray_runner import RayRunner, travels
@@ -32,9 +33,10 @@ def _devices(loaded: Loaded) -> bool:
 
 
 def _needed(loaded: Loaded) -> list[str]:
-    """Paths that every node must see: the first image of each split; a model that cannot travel."""
+    """Files that every node must see: some that hold images; a model that cannot travel."""
     datasets = loaded.available.datasets.values()
-    images = [dataset.paths[0] for dataset in datasets if len(dataset)]
+    held = (file_of(path) for one in datasets for path in one.paths.of_each_head())
+    images = [file for file in dict.fromkeys(held) if file is not None]
     own = loaded.predictor
     return images if travels(own, own.opening) else [*images, str(own.opening.file.absolute())]
 

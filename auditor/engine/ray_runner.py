@@ -17,6 +17,8 @@ from uuid import uuid4
 
 import numpy as np
 
+from auditor.data.image_digests import ImageDigests
+from auditor.data.image_files import UNREADABLE, ImageFiles
 from auditor.engine.ray_cluster import Cluster, worker_bytes
 from auditor.engine.ray_worker import BESIDE, ShardWorker, SweepAt, WorkerFacts
 from auditor.engine.runner import Progress, Report
@@ -36,10 +38,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class _Worker:
-    """An actor, and what it is about: `place` is its shard, None while it gets ready."""
+    """An actor, and what it is about: the shard at `place`, None while it gets ready."""
 
     actor: Any
     place: int | None = None
+    task: ShardTask | None = None
     facts: WorkerFacts | None = None
     pulse: Any = None
     steps: int = -1
@@ -211,27 +214,33 @@ class _Sweep:
             self._require_same(answer)
             worker.facts, self._ended_early = answer, 0
         else:
-            self._found[worker.place] = _whole(answer, self._tasks[worker.place])
+            assert worker.task is not None
+            assert worker.facts is not None
+            found = _whole(answer, worker.task)
+            _require_read(found.digests, worker.task, node=worker.facts.node)
+            self._found[worker.place] = found
         self._next(worker)
 
     def _next(self, worker: _Worker) -> None:
-        worker.place = None
+        worker.place = worker.task = None
         if self._waiting:
             worker.place = self._waiting.popleft()
-            made = worker.actor.run.remote(self._tasks[worker.place])
+            worker.task = self._tasks[worker.place]
+            made = worker.actor.run.remote(worker.task)
             self._under_way[made] = worker
 
     def _require_same(self, facts: WorkerFacts) -> None:
         if not facts.sees_store:
             raise ClusterError(
-                "A node of the Ray cluster does not see the store of this audit. Give an --out "
-                "that every node has under the same path (a shared folder)."
+                f"Node {facts.node} of the Ray cluster does not see the store of this audit. Give "
+                "an --out that every node has under the same path (a shared folder)."
             )
         if facts.digests != self._digests:
             raise ClusterError(
-                "A node of the Ray cluster would answer otherwise in the last digits than this "
-                "machine: another processor, or other providers of onnxruntime. Run the audit on a "
-                "machine like the nodes, and take those of another kind out of the cluster."
+                f"Node {facts.node} of the Ray cluster would answer otherwise in the last digits "
+                "than this machine: another processor, or other providers of onnxruntime. Run the "
+                "audit on a machine like the nodes, and take those of another kind out of the "
+                "cluster."
             )
 
     def _replace(self, worker: _Worker) -> None:
@@ -294,6 +303,18 @@ class _Sweep:
             "started). What was done is kept. Look at the cluster (`ray status`), or give "
             "--patience more seconds."
         )
+
+
+def _require_read(digests: ImageDigests, task: ShardTask, *, node: str) -> None:
+    """Raise ClusterError for an image that a node could not read, and this machine can."""
+    images = ImageFiles()
+    for image_id, path, digest in zip(task.image_ids, task.paths, digests, strict=True):
+        if digest == UNREADABLE and images.digest(path) != UNREADABLE:
+            raise ClusterError(
+                f"Node {node} of the Ray cluster could not read {image_id} of {task.split}, which "
+                "this machine can: make the images visible there under the same path (a shared "
+                "folder), and run the same command again."
+            )
 
 
 def _whole(files: ShardFiles, task: ShardTask) -> ShardFiles:

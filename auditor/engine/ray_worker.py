@@ -6,6 +6,7 @@ Ray makes an actor of `ShardWorker`; nothing of Ray is imported here.
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -39,10 +40,11 @@ class SweepAt:
 class WorkerFacts:
     """Of a worker that is ready: its process, and the digest of each form of the model it opened.
 
-    `sees_store` is False where its node's store is another one.
+    `node` is the name of its machine; `sees_store` is False where its node's store is another one.
     """
 
     pid: int
+    node: str
     digests: dict[str, str]
     sees_store: bool = True
 
@@ -72,7 +74,7 @@ class ShardWorker:
                 opened = ContainedPredictor.of(opening, file=file)
                 self._predictors[variant] = _Counted(opened, self._steps)
         digests = {variant: self._predictors[variant].digest for variant in openings}
-        return WorkerFacts(os.getpid(), digests, _holds(sweep.mark))
+        return WorkerFacts(os.getpid(), platform.node(), digests, _holds(sweep.mark))
 
     def _written(self, variant: str, opening: Opening, content: np.ndarray) -> Path:
         if self._folder is None:

@@ -2,16 +2,22 @@
 
 import dataclasses
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 from coloured_rooms import write_model
 
+from auditor.data.image_digests import ImageDigests
+from auditor.data.image_files import UNREADABLE, ImageFiles, path_in_manifest, path_of_object
+from auditor.data.image_paths import ImagePaths
+from auditor.engine.driving import _needed
 from auditor.engine.ray_cluster import Cluster, OnRay
-from auditor.engine.ray_runner import RayRunner, _Sweep, travels
+from auditor.engine.ray_runner import RayRunner, _require_read, _Sweep, travels
 from auditor.engine.ray_worker import WorkerFacts
 from auditor.errors import ClusterError
 from auditor.models.load import load_model
+from auditor.remote.cache import RemoteObject
 
 
 class StandIn:
@@ -75,8 +81,11 @@ def test_workers_share_the_accelerators_where_the_model_runs_on_one():
 @pytest.mark.parametrize(
     ("facts", "sentence"),
     [
-        (WorkerFacts(1, {"as-given": "d"}, sees_store=False), "does not see the store"),
-        (WorkerFacts(1, {"as-given": "e"}), "would answer otherwise in the last digits"),
+        (
+            WorkerFacts(1, "n7", {"as-given": "d"}, sees_store=False),
+            "Node n7 of the Ray cluster does not see",
+        ),
+        (WorkerFacts(1, "n7", {"as-given": "e"}), "Node n7 .* would answer otherwise in the last"),
     ],
 )
 def test_a_node_that_would_answer_elsewhere_or_otherwise_ends_the_run(facts, sentence):
@@ -86,4 +95,33 @@ def test_a_node_that_would_answer_elsewhere_or_otherwise_ends_the_run(facts, sen
     sweep._digests = {"as-given": "d"}
     with pytest.raises(ClusterError, match=sentence):
         sweep._require_same(facts)
-    sweep._require_same(WorkerFacts(1, {"as-given": "d"}))
+    sweep._require_same(WorkerFacts(1, "n7", {"as-given": "d"}))
+
+
+def test_an_image_that_only_a_node_cannot_read_ends_the_run(tmp_path):
+    here = tmp_path / "here.png"
+    here.write_bytes(b"bytes")
+    task = types.SimpleNamespace(
+        image_ids=("gone.png", "here.png"), paths=(str(tmp_path / "gone.png"), str(here)),
+        split="test",
+    )  # fmt: skip
+    digests = ImageDigests.of([UNREADABLE, ImageFiles().digest(str(here))], none=UNREADABLE)
+    _require_read(digests, task, node="n7")
+    digests = ImageDigests.of([UNREADABLE] * 2, none=UNREADABLE)
+    with pytest.raises(ClusterError, match=r"^Node n7 .* could not read here.png of test, which"):
+        _require_read(digests, task, node="n7")
+
+
+def test_every_node_must_see_the_files_that_hold_images(predictor, tmp_path):
+    inside = [path_in_manifest(f"/data/{k}.parquet", "image", row) for k in "ab" for row in (4, 0)]
+    paths = {
+        "test": [*inside, "/photos/1.jpg", "/photos/2.jpg"],
+        "train": [inside[0], path_of_object(RemoteObject("https://rooms.example/7.jpg", "m", 9))],
+    }
+    datasets = {
+        split: types.SimpleNamespace(paths=ImagePaths.of(of, names=[Path(p).name for p in of]))
+        for split, of in paths.items()
+    }
+    available = types.SimpleNamespace(datasets=datasets)
+    loaded = types.SimpleNamespace(available=available, predictor=predictor)
+    assert _needed(loaded) == ["/data/a.parquet", "/data/b.parquet", "/photos/1.jpg"]
