@@ -33,7 +33,10 @@ from auditor.spec import SPLITS
 MOST_SERIES = 8
 """Annotators whose severity is drawn; the table has all."""
 
-_NET = "; more lenient in {more_lenient:percent} and {more_lenient_rest:percent}; on balance {gap}."
+_NET = (
+    "; more lenient there in {more_lenient:percent}, elsewhere in {more_lenient_rest:percent}; on "
+    "balance {gap}."
+)
 _ASSIGNED = (
     "{annotator} labelled {labelled:percent} of the images of {group} and {labelled_rest:percent} "
     "of all others: images were not assigned at random, so these may differ in more than "

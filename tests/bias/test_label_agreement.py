@@ -240,7 +240,8 @@ def test_the_sentence_can_be_repeated(worlds):
     assert worlds.sentence(LabelAgreement, severe) == (
         "The labels of ames are more severe than the expert’s for dense (hangings) in 30% "
         "[22, 40] of 100 images, for all others in 10% [6, 17] of 100, among images that the "
-        "expert labels alike; more lenient in 0% and 0%; on balance 20 points more severe [9, 31]."
+        "expert labels alike; more lenient there in 0%, elsewhere in 0%; on balance 20 points more "
+        "severe [9, 31]."
     )
     mirrored = found["severity:annotator=ames,hangings=none@test"]
     sentence = worlds.sentence(LabelAgreement, mirrored)
