@@ -27,35 +27,48 @@ class Contrast:
 
 
 class _Arrays:
-    """What the rows of a grouping are counted by, (n,) int64 each."""
+    """What the rows of a grouping are counted by, (n,) int64 each, made when it is asked for."""
 
     def __init__(self, grouping: Grouping) -> None:
         self.at = grouping.positions()
-        self.of = np.asarray(grouping.places[self.at], dtype=np.int64)
-        codes = grouping.rows.unit_codes
-        self.unit = codes[self.at] if codes is not None else None
-        if grouping.rows_are_units:
-            self.unit = self.at
+        self._places, self._rows = grouping.places, grouping.rows
+        self._rows_are_units = grouping.rows_are_units
+
+    @cached_property
+    def of(self) -> np.ndarray:
+        return np.asarray(self._places[self.at], dtype=np.int64)
+
+    @cached_property
+    def unit(self) -> np.ndarray | None:
+        if self._rows_are_units:
+            return self.at
+        codes = self._rows.unit_codes
+        return None if codes is None else codes[self.at]
 
 
 Made = TypeVar("Made")
 
 
 class Latest:
-    """What was made for whoever asked last: that of all who ask would fill the memory."""
+    """What was made for the two that asked last: that of all who ask would fill the memory.
+
+    Two, for some rows are told beside others of the same ones.
+    """
 
     def __init__(self) -> None:
-        self._made: dict[type, tuple[object, object]] = {}
+        self._made: dict[type, list[tuple[object, object]]] = {}
 
     def of(self, token: object, make: Callable[[], Made], *, kind: type[Made]) -> Made:
-        """What `make` gives, of a `kind`, unless it was last made for the same `token`."""
-        held = self._made.get(kind)
-        if held is None or held[0] is not token:
+        """What `make` gives, of a `kind`, unless it is there still for the same `token`."""
+        held = self._made.setdefault(kind, [])
+        at = next((i for i, (mine, _) in enumerate(held) if mine is token), None)
+        if at is None:
             # Before others are made.
-            held = None
-            self._made.pop(kind, None)
-            held = self._made[kind] = token, make()
-        found = held[1]
+            del held[:-1]
+            held.append((token, make()))
+        else:
+            held.append(held.pop(at))
+        found = held[-1][1]
         assert isinstance(found, kind)
         return found
 

@@ -47,6 +47,12 @@ class Columns:
         taken: pd.Series = column.iloc[self.rows].reset_index(drop=True)
         return taken
 
+    def codes(self, name: str) -> tuple[np.ndarray, pd.Index]:
+        """The place of each name of a column of names, (n,), and the names."""
+        held = self.held[name].cat
+        places = held.codes.to_numpy()
+        return places if self.rows is None else places[self.rows], held.categories
+
     def take(self, positions: np.ndarray) -> Columns:
         """Those at the `positions` (m,)."""
         return Columns(self.held, positions if self.rows is None else self.rows[positions])

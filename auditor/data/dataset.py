@@ -156,20 +156,15 @@ class Dataset:
             return None
         if self._unit_ranks is None:
             return self._own_unit_codes.astype(np.int64)
-        found: np.ndarray = self._unit_ranks[self._unit_places].astype(np.int64)
-        return found
-
-    @property
-    def _unit_places(self) -> np.ndarray:
-        """The place of each image's unit among the names of units, (n,)."""
-        found: np.ndarray = self.table["unit"].cat.codes.to_numpy()
+        found: np.ndarray = self._unit_ranks[self.table.codes("unit")[0]].astype(np.int64)
         return found
 
     @cached_property
     def _unit_ranks(self) -> np.ndarray | None:
         """The integer of `unit_codes` of each name of a unit; None where an image is its own."""
-        names = self.table["unit"].cat.categories.to_numpy(dtype=object)
-        seen = np.flatnonzero(np.bincount(self._unit_places, minlength=len(names)))
+        places, held = self.table.codes("unit")
+        names = held.to_numpy(dtype=object)
+        seen = np.flatnonzero(np.bincount(places, minlength=len(names)))
         if MISSING_GROUP in names[seen]:
             return None
         ranks = np.zeros(len(names), dtype=np.int32)
@@ -199,8 +194,8 @@ class Dataset:
 
     def coded_groups(self, attribute: str) -> CodedGroups:
         """`groups` by their places in a few names, for what counts and compares them."""
-        held = self.table[f"attribute:{attribute}"].cat
-        return CodedGroups(held.codes.to_numpy(), tuple(held.categories))
+        codes, names = self.table.codes(f"attribute:{attribute}")
+        return CodedGroups(codes, tuple(names))
 
     def attribute(self, name: str) -> Attribute:
         """The attribute of a name; KeyError where there is none."""
