@@ -1,13 +1,14 @@
 """Objects on other machines, one function a thing that is done with them; fsspec does it.
 
 Nothing here is imported, and no socket opened, before a URL of the spec or the command line is
-read. What a library says of an error may hold a signed URL, so that its own words are never told.
+read.
 """
 
 from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from auditor.errors import DataError, MissingLibraryError
-from auditor.opening import FULL
+from auditor.remote.failures import NO_BUCKET, TooLargeError, failure_of, unopened
 from auditor.remote.urls import shown_url
 
 Given = TypeVar("Given")
@@ -33,8 +34,13 @@ _EXTRAS = {
     "abfs": "az",
 }
 _ATTEMPTS, _PAUSE = 3, 0.5
+_TRY_AGAIN_THEMSELVES = ("gs", "az", "abfs")
+"""Whose packages do so for half a minute or more, and cannot be told not to."""
+
+_TALKATIVE = ("gcsfs", "adlfs", "azure", "google")
+"""Packages that print a traceback of what they also raise, where nobody listens."""
+
 _SECONDS_TO_CONNECT, _SECONDS_OF_SILENCE = 15, 60
-_CUT_OFF = ("ClientPayloadError", "IncompleteReadError", "ResponseStreamingError")
 _NO_RETRIES = {"total_max_attempts": 1}
 """Of botocore: `_asked` tries again."""
 
@@ -177,10 +183,6 @@ _TOO_MUCH = "the server sends more bytes than it states, or than are taken"
 _ANOTHER_RANGE = "the server gave another range than was asked for"
 
 
-class _TooLargeError(Exception):
-    """A server sends more than it stated, or than is taken."""
-
-
 class _Bounded(io.RawIOBase):
     """A file that takes so many bytes, and refuses the next with what is to be told."""
 
@@ -190,7 +192,7 @@ class _Bounded(io.RawIOBase):
     def write(self, content: Any) -> int:
         self._taken += len(content)
         if 0 <= self._most < self._taken:
-            raise _TooLargeError(self._told)
+            raise TooLargeError(self._told)
         return self._file.write(content)
 
 
@@ -230,21 +232,29 @@ class _Ranges(io.RawIOBase):
 
 def upload(source: Path, url: str) -> None:
     """Put a file there as one object, whole or not at all."""
-    _asked(url, lambda system: system.put_file(str(source), url))
+    _put(url, lambda system: system.put_file(str(source), url))
 
 
 def write(url: str, content: bytes) -> None:
     """Put bytes there as one object, whole or not at all."""
-    _asked(url, lambda system: system.pipe_file(url, content))
+    _put(url, lambda system: system.pipe_file(url, content))
 
 
 def create(url: str, content: bytes) -> bool:
     """As `write`, but where an object is there already False, and it stays as it is."""
     try:
-        _asked(url, lambda system: system.pipe_file(url, content, mode="create"))
+        _put(url, lambda system: system.pipe_file(url, content, mode="create"))
     except FileExistsError:
         return False
     return True
+
+
+def _put(url: str, ask: Callable[[Any], Any]) -> None:
+    try:
+        _asked(url, ask)
+    except FileNotFoundError:
+        # What is put is made: only where it is put can be missing.
+        raise FileNotFoundError(errno.ENOENT, NO_BUCKET) from None
 
 
 def remove(url: str) -> None:
@@ -262,69 +272,19 @@ def _asked(url: str, ask: Callable[[Any], Result]) -> Result:
     not whole, whose `strerror` names no place; DataError where the server could not be asked, so
     that nothing is known.
     """
-    system = _system(url.partition("://")[0].lower())
-    for attempt in range(1, _ATTEMPTS + 1):
+    protocol = url.partition("://")[0].lower()
+    system = _system(protocol)
+    attempts = 1 if protocol in _TRY_AGAIN_THEMSELVES else _ATTEMPTS
+    for attempt in range(1, attempts + 1):
         try:
             return ask(system)
         except Exception as error:  # noqa: BLE001 - each protocol's package has errors of its own
-            failure = _failure(error, url)
+            failure = failure_of(error, url)
             again = not isinstance(failure, OSError) or failure.errno == errno.EIO
-            if not again or attempt == _ATTEMPTS:
+            if not again or attempt == attempts:
                 raise failure from None
             time.sleep(_PAUSE * attempt)
     raise AssertionError("unreachable")
-
-
-def _failure(error: BaseException, url: str) -> OSError | DataError:
-    """What went wrong, in words that hold no URL, header or key."""
-    if url.startswith("http") and isinstance(error, FileNotFoundError) and error.__cause__:
-        # Fsspec says so of whatever kept it from asking.
-        error = error.__cause__
-    status = _status(error)
-    if status == 404 or (status is None and isinstance(error, FileNotFoundError)):
-        return FileNotFoundError(errno.ENOENT, "there is no such object (404)")
-    if status in (409, 412) or isinstance(error, FileExistsError):
-        return FileExistsError(errno.EEXIST, "there is such an object already")
-    if status in (401, 403) or isinstance(error, PermissionError):
-        return PermissionError(errno.EACCES, f"the server refuses access ({status or 403})")
-    if "Credential" in type(error).__name__:
-        return PermissionError(errno.EACCES, "no credentials were found in the environment")
-    broken_off = _broken_off(error)
-    if broken_off is not None:
-        return broken_off
-    said = f"status {status}" if status is not None else type(error).__name__
-    return DataError(
-        f"{shown_url(url)} could not be reached ({said}, tried {_ATTEMPTS} times). See to the "
-        "network, and to the address and the credentials in the environment; what was finished is "
-        "kept, and the same command goes on from there."
-    )
-
-
-def _broken_off(error: BaseException) -> OSError | None:
-    """Why the bytes of an object were not taken to their end."""
-    if isinstance(error, _TooLargeError):
-        return OSError(errno.EFBIG, str(error))
-    if isinstance(error, OSError) and error.errno in FULL:
-        return OSError(error.errno, f"this disk takes no more ({os.strerror(error.errno)})")
-    if type(error).__name__ in _CUT_OFF:
-        return OSError(errno.EIO, "the object ends before the size that its server states")
-    return None
-
-
-def _status(error: BaseException | None) -> int | None:
-    """The status of HTTP that an error, or its cause, stands for."""
-    while error is not None:
-        for said in (getattr(error, "status", None), _said_by_botocore(error)):
-            if isinstance(said, int):
-                return said
-        error = error.__cause__
-    return None
-
-
-def _said_by_botocore(error: BaseException) -> Any:
-    response = getattr(error, "response", None)
-    held = response.get("ResponseMetadata", {}) if isinstance(response, Mapping) else {}
-    return held.get("HTTPStatusCode")
 
 
 @lru_cache(maxsize=8)
@@ -333,9 +293,14 @@ def _system(protocol: str) -> Any:
 
     # Else gcsfs asks by gRPC first of what kind a bucket is, and waits a minute where that is shut.
     os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    for package in _TALKATIVE:
+        logging.getLogger(package).addHandler(logging.NullHandler())
     try:
         kind = fsspec.get_filesystem_class(protocol)
         return kind(**_options(protocol))
+    except ValueError:
+        # Its text may hold what is secret.
+        raise unopened(protocol) from None
     except ImportError as error:
         extra = _EXTRAS.get(protocol, "remote")
         raise MissingLibraryError(
@@ -348,25 +313,36 @@ def _options(protocol: str) -> dict[str, Any]:
     if protocol == "s3":
         seconds = {"connect_timeout": _SECONDS_TO_CONNECT, "read_timeout": _SECONDS_OF_SILENCE}
         return {"use_listings_cache": False, "config_kwargs": seconds | {"retries": _NO_RETRIES}}
+    if protocol == "gs":
+        return {"use_listings_cache": False, "requests_timeout": _patience()}
+    if protocol in ("az", "abfs"):
+        return {"use_listings_cache": False}
     if protocol.startswith("http"):
-        import aiohttp
-
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=_SECONDS_TO_CONNECT, sock_read=_SECONDS_OF_SILENCE
-        )
         # The environment names proxies, and a .netrc who one is.
-        return {"client_kwargs": {"timeout": timeout, "trust_env": True}}
+        return {"client_kwargs": {"timeout": _patience(), "trust_env": True}}
     return {}
+
+
+def _patience() -> Any:
+    import aiohttp
+
+    return aiohttp.ClientTimeout(
+        total=None, sock_connect=_SECONDS_TO_CONNECT, sock_read=_SECONDS_OF_SILENCE
+    )
 
 
 def _found(info: Mapping[str, Any]) -> Found:
     size = info.get("size")
-    moment = info.get("LastModified") or info.get("last_modified") or info.get("created")
+    moments = (info.get(key) for key in _MOMENTS)
     return Found(
         size=-1 if size is None else int(size),
         mark=_mark(info),
-        modified=moment.timestamp() if isinstance(moment, datetime) else 0.0,
+        modified=next((m.timestamp() for m in moments if isinstance(m, datetime)), 0.0),
     )
+
+
+_MOMENTS = ("LastModified", "last_modified", "mtime", "created")
+"""Where packages tell when an object was written: of S3, Azure, Google, memory."""
 
 
 def _mark(info: Mapping[str, Any]) -> str:

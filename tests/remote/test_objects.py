@@ -1,7 +1,10 @@
+import logging
 import os
 import sys
+from datetime import UTC, datetime
 
 import fsspec
+import fsspec.implementations.memory
 import pytest
 from web_servers import forget, s3_server, serving
 
@@ -55,7 +58,7 @@ def test_a_url_without_right_and_one_that_is_cut_off_are_told_apart(http):
     with pytest.raises(OSError, match="ends before the size") as cut:
         objects.read(f"{http}/half.png")
     assert "127.0.0.1" not in str(cut.value)
-    with pytest.raises(DataError, match=r"/500\.png could not be reached \(status 500, tried 3"):
+    with pytest.raises(DataError, match=r"/500\.png could not be reached \(status 500, tri"):
         objects.read(f"{http}/500.png")
 
 
@@ -155,3 +158,93 @@ def test_where_nobody_may_list_each_object_is_asked_about(monkeypatch):
     monkeypatch.setattr(objects, "listing", refused)
     found = objects.infos(urls)
     assert [url for url in urls if found[url] is None] == urls[8:]
+
+
+class Elsewhere(fsspec.implementations.memory.MemoryFileSystem):
+    """As the packages of gs and az are: they raise errors of their own, and log them."""
+
+    store = {}  # noqa: RUF012 - of fsspec's making
+    pseudo_dirs = [""]  # noqa: RUF012
+    cachable = False
+    asked = 0
+    fails = None
+    given = None
+
+    def __init__(self, **options):
+        if options.pop("unknown", False):
+            raise ValueError("AccountKey=not-to-be-told")
+        type(self).given = options
+        super().__init__()
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol("/" + path.partition("://")[2] if "://" in path else path)
+
+    def info(self, path, **stated):
+        type(self).asked += 1
+        if self.fails is not None:
+            logging.getLogger("gcsfs.retry").exception("%s", self.fails)
+            raise self.fails
+        found = super().info(path, **stated)
+        return found | {"created": None, "mtime": datetime(2026, 12, 1, tzinfo=UTC)}
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    kind = type("Elsewhere", (Elsewhere,), {"store": {}, "pseudo_dirs": [""]})
+    monkeypatch.setattr(fsspec, "get_filesystem_class", lambda protocol: kind)
+    objects._system.cache_clear()
+    yield kind
+    objects._system.cache_clear()
+
+
+@pytest.mark.parametrize("protocol", ["gs", "az"])
+def test_when_an_object_was_written_is_known_and_what_was_listed_is_not_remembered(
+    elsewhere, protocol
+):
+    """Else `store --prune --older-than` takes whatever is there for as old as can be."""
+    objects.write(f"{protocol}://box/a", b"x")
+    assert objects.info(f"{protocol}://box/a").modified == 1796083200.0
+    assert elsewhere.given["use_listings_cache"] is False
+
+
+@pytest.mark.parametrize("protocol", ["gs", "az"])
+def test_a_package_that_tries_again_itself_is_asked_once_and_prints_nothing(
+    elsewhere, protocol, monkeypatch, capsys
+):
+    elsewhere.fails = type("ClientConnectorError", (OSError,), {})("host and port")
+    # Handlers of pytest's own would take what would go to a user's terminal.
+    monkeypatch.setattr(logging.getLogger("gcsfs"), "propagate", False)
+    with pytest.raises(DataError, match=r"could not be reached \(ClientConnectorError, tried sev"):
+        objects.info(f"{protocol}://box/a")
+    assert elsewhere.asked == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_google_storage_that_is_silent_is_not_waited_for_without_end(elsewhere):
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed (extra `remote`)")
+    objects.info("gs://box/a")
+    assert elsewhere.given["requests_timeout"].sock_read == 60
+
+
+def test_an_environment_that_names_no_account_is_told_without_its_secrets(elsewhere, monkeypatch):
+    monkeypatch.setattr(objects, "_options", lambda protocol: {"unknown": True})
+    with pytest.raises(PermissionError, match="names no account that can be used") as refused:
+        objects.info("az://box/a")
+    assert "not-to-be-told" not in str(refused.value)
+    assert refused.value.__suppress_context__
+
+
+def test_a_bucket_that_is_not_there_is_no_object_that_is_not_there(elsewhere, monkeypatch):
+    def gone(*given, **stated):
+        raise FileNotFoundError("box")
+
+    monkeypatch.setattr(elsewhere, "pipe_file", gone)
+    monkeypatch.setattr(elsewhere, "put_file", gone)
+    for put in (
+        lambda: objects.write("az://box/a", b"x"),
+        lambda: objects.create("az://box/a", b"x"),
+        lambda: objects.upload("a", "az://box/a"),
+    ):
+        with pytest.raises(FileNotFoundError, match="no such bucket or container"):
+            put()
