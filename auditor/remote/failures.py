@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from auditor.errors import DataError
@@ -39,6 +39,9 @@ def failure_of(error: BaseException, url: str) -> OSError | DataError:
     if url.startswith("http") and isinstance(error, FileNotFoundError) and error.__cause__:
         # Fsspec says so of whatever kept it from asking.
         error = error.__cause__
+    broken_off = _broken_off(error)
+    if broken_off is not None:
+        return broken_off
     status = _status(error)
     if status == 404 or (status is None and isinstance(error, FileNotFoundError)):
         return FileNotFoundError(errno.ENOENT, "there is no such object (404)")
@@ -48,9 +51,6 @@ def failure_of(error: BaseException, url: str) -> OSError | DataError:
         return PermissionError(errno.EACCES, f"the server refuses access ({status or 403})")
     if _without_credentials(error):
         return PermissionError(errno.EACCES, _NO_CREDENTIALS)
-    broken_off = _broken_off(error)
-    if broken_off is not None:
-        return broken_off
     said = f"status {status}" if status is not None else type(error).__name__
     return DataError(
         f"{shown_url(url)} could not be reached ({said}, tried several times). See to the "
@@ -65,7 +65,8 @@ def _broken_off(error: BaseException) -> OSError | None:
         return OSError(errno.EFBIG, str(error))
     if isinstance(error, OSError) and error.errno in FULL:
         return OSError(error.errno, f"this disk takes no more ({os.strerror(error.errno)})")
-    if type(error).__name__ in _CUT_OFF:
+    # Azure's package says so of the cause alone, to whose cause aiohttp gives the status 400.
+    if any(type(one).__name__ in _CUT_OFF for one in _chain(error)):
         return OSError(errno.EIO, "the object ends before the size that its server states")
     return None
 
@@ -76,15 +77,16 @@ def _without_credentials(error: BaseException) -> bool:
     return "Credential" in name or name in ("ClientAuthenticationError", "AzureSigningError")
 
 
-def _status(error: BaseException | None) -> int | None:
+def _status(error: BaseException) -> int | None:
     """The status of HTTP that an error, or its cause, stands for."""
+    told = (said(one) for one in _chain(error) for said in _SAID_BY)
+    return next((status for status in told if isinstance(status, int)), None)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
-        for said in _SAID_BY:
-            one = said(error)
-            if isinstance(one, int):
-                return one
+        yield error
         error = error.__cause__
-    return None
 
 
 def _said_by_botocore(error: BaseException) -> Any:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from types import MethodType
 from typing import Any, BinaryIO, TypeVar
 
 from auditor.errors import DataError, MissingLibraryError
@@ -297,7 +298,7 @@ def _system(protocol: str) -> Any:
         logging.getLogger(package).addHandler(logging.NullHandler())
     try:
         kind = fsspec.get_filesystem_class(protocol)
-        return kind(**_options(protocol))
+        return _patient_once(kind(**_options(protocol)))
     except ValueError:
         # Its text may hold what is secret.
         raise unopened(protocol) from None
@@ -307,6 +308,14 @@ def _system(protocol: str) -> Any:
             f"{protocol}:// is read by a package that is not installed. Install it with `pip "
             f"install 'auditor[{extra}]'`, or copy the files to this disk."
         ) from error
+
+
+def _patient_once(system: Any) -> Any:
+    """Of gcsfs, which tries six times to fetch a file by trying six times: four minutes."""
+    once = getattr(getattr(type(system), "_get_file_concurrent", None), "__wrapped__", None)
+    if once is not None:
+        system._get_file_concurrent = MethodType(once, system)
+    return system
 
 
 def _options(protocol: str) -> dict[str, Any]:

@@ -56,3 +56,11 @@ def test_a_server_that_fails_is_not_one_that_refuses():
 def test_whoever_names_no_account_is_told_how():
     assert "AZURE_STORAGE_CONNECTION_STRING" in unopened("az").strerror
     assert unopened("gs").strerror == "no credentials were found in the environment"
+
+
+def test_an_object_that_ends_early_is_told_by_the_cause_of_its_cause():
+    """Azure's package raises a failure of HTTP for it, whose status is that of no server."""
+    error = error_of("HttpResponseError", status_code=None)
+    error.__cause__ = error_of("IncompleteReadError")
+    error.__cause__.__cause__ = error_of("ContentLengthError", status=400)
+    assert failure_of(error, "az://box/a").strerror.startswith("the object ends before the size")

@@ -2,6 +2,7 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import fsspec
 import fsspec.implementations.memory
@@ -248,3 +249,22 @@ def test_a_bucket_that_is_not_there_is_no_object_that_is_not_there(elsewhere, mo
     ):
         with pytest.raises(FileNotFoundError, match="no such bucket or container"):
             put()
+
+
+def test_attempts_of_google_storage_are_not_made_six_times_over(elsewhere, tmp_path):
+    class Trying(elsewhere):
+        def _get_file_concurrent(self, source, into):
+            pytest.fail("tries again what tries again")
+
+        def get_file(self, source, into, **stated):
+            self._get_file_concurrent(source, into)
+
+    def once(system, source, into):
+        Path(into).write_bytes(system.cat_file(source))
+
+    Trying._get_file_concurrent.__wrapped__ = once
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fsspec, "get_filesystem_class", lambda protocol: Trying)
+        objects.write("gs://box/a", b"whole")
+        objects.download("gs://box/a", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"whole"
