@@ -16,7 +16,7 @@ from auditor.remote.urls import shown_url
 
 NO_BUCKET = "there is no such bucket or container (404)"
 _THERE = "there is such an object already, or another changes it"
-_NO_CREDENTIALS = "no credentials were found in the environment"
+_NO_CREDENTIALS = "no usable credentials were found in the environment"
 _NO_ACCOUNT = (
     "the environment names no account that can be used (expected as AZURE_STORAGE_CONNECTION_STRING"
     ", or as AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN)"

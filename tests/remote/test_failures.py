@@ -27,9 +27,9 @@ def error_of(name, base=Exception, **held):
         (error_of("ResourceModifiedError", status_code=412), FileExistsError, "another changes"),
         (error_of("HttpError", code=401), PermissionError, "refuses access (401)"),
         (OSError(f"Forbidden: https://somewhere/a?{SECRET}\nno"), PermissionError, "access (403)"),
-        (error_of("ClientAuthenticationError"), PermissionError, "no credentials were found"),
-        (error_of("AzureSigningError"), PermissionError, "no credentials were found"),
-        (error_of("DefaultCredentialsError"), PermissionError, "no credentials were found"),
+        (error_of("ClientAuthenticationError"), PermissionError, "no usable credentials"),
+        (error_of("AzureSigningError"), PermissionError, "no usable credentials"),
+        (error_of("DefaultCredentialsError"), PermissionError, "no usable credentials"),
         (error_of("IncompleteReadError"), OSError, "ends before the size"),
     ],
 )
@@ -55,7 +55,7 @@ def test_a_server_that_fails_is_not_one_that_refuses():
 
 def test_whoever_names_no_account_is_told_how():
     assert "AZURE_STORAGE_CONNECTION_STRING" in unopened("az").strerror
-    assert unopened("gs").strerror == "no credentials were found in the environment"
+    assert unopened("gs").strerror == "no usable credentials were found in the environment"
 
 
 def test_an_object_that_ends_early_is_told_by_the_cause_of_its_cause():
