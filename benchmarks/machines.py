@@ -7,7 +7,8 @@ Each machine has a network of its own (an address on a bridge), processes, host 
 
 - same: record and store are those of the audit by threads;
 - lost: one machine goes down in the middle, and another one takes what it had;
-- unseen: one machine does not see the manifest;
+- blind: one machine loses sight of the images in the middle;
+- unseen: one machine does not see them from the beginning;
 - older: one machine has another auditor.
 """
 
@@ -22,6 +23,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from scale_rows import make_world
@@ -71,9 +74,27 @@ def on(machine: str, command: str, *, before: str = "", **asked: object) -> subp
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Machine:
+    """A machine that runs a node of the cluster."""
+
+    process: subprocess.Popen[str]
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def lose(self, folder: Path) -> None:
+        """Have a folder look empty from now on."""
+        own = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        inside = ["nsenter", "--target", own[0], "--mount"]
+        subprocess.run([*inside, "mount", "-t", "tmpfs", "tmpfs", str(folder)], check=True)
+
+
 @contextmanager
-def cluster(folder: Path, *, before: str = "", path: str = "") -> Iterator[Callable[[], None]]:
-    """Two machines in one cluster of a processor each; what is yielded ends the second one.
+def cluster(folder: Path, *, before: str = "", path: str = "") -> Iterator[Machine]:
+    """A cluster of two machines with a processor each; the second one is yielded.
 
     `before` is done on the second one, which has `path` in front of its PYTHONPATH.
     """
@@ -83,25 +104,18 @@ def cluster(folder: Path, *, before: str = "", path: str = "") -> Iterator[Calla
     paths = os.pathsep.join(part for part in (path, wide.get("PYTHONPATH", "")) if part)
     with ExitStack() as held, (folder / "machines.log").open("w") as log:
 
-        def up(machine: str, words: str, env: dict[str, str], done: str = "") -> Callable[[], None]:
-            process = on(machine, f"{start} --node-ip-address={ADDRESSES[machine]} {words}",
-                         before=done, env=env, stdout=log, stderr=log)  # fmt: skip
+        def up(machine: str, words: str, *, done: str = "", path: str = "") -> Machine:
+            command = f"{start} --node-ip-address={ADDRESSES[machine]} {words}"
+            env = wide | ({"PYTHONPATH": path} if path else {})
+            found = Machine(on(machine, command, before=done, env=env, stdout=log, stderr=log))
+            held.callback(found.end)
+            return found
 
-            def end() -> None:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
-
-            held.callback(end)
-            return end
-
-        up("head", "--head --port=6379 --ray-client-server-port=10001 --include-dashboard=false",
-           wide)  # fmt: skip
+        up("head", "--head --port=6379 --ray-client-server-port=10001 --include-dashboard=false")
         _until(lambda: _alive() >= 1)
-        end = up("second", f"--address={ADDRESSES['head']}:6379", wide | {"PYTHONPATH": paths},
-                 before)  # fmt: skip
+        second = up("second", f"--address={ADDRESSES['head']}:6379", done=before, path=paths)
         _until(lambda: _alive() >= 2)
-        yield end
+        yield second
 
 
 def _alive() -> int:
@@ -122,12 +136,16 @@ def _until(is_so: Callable[[], bool]) -> None:
 
 
 def audit(spec: Path, out: Path, *, meanwhile: Callable[[], None] | None = None) -> tuple[int, str]:
-    """`auditor run` on the third machine, through the cluster: its exit code and what it said."""
+    """`auditor run` on the third machine, through the cluster: its exit code and what it said.
+
+    `meanwhile` is done when a few shards are there.
+    """
     only = " ".join(f"--only {name}" for name in CHECKS)
     asked = f"run {spec} --out {out} {only} --on ray://{ADDRESSES['head']}:10001"
     process = on("driver", f"{sys.executable} -m auditor {asked}", env=os.environ | RAY,
                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
     if meanwhile is not None:
+        _until(lambda: len(list((out / "store" / "scan").glob("*.parquet"))) >= 5)
         meanwhile()
     _, said = process.communicate()
     return process.returncode, said
@@ -177,16 +195,15 @@ def main() -> None:
             code, _ = audit(spec, folder / "same")
         print(f"same: exit {code}; {same(folder / 'here', folder / 'same')}", flush=True)
 
-        with cluster(folder) as end:
-            scans = folder / "lost" / "store" / "scan"
-
-            def lose() -> None:
-                _until(lambda: len(list(scans.glob("*.parquet"))) >= 5)
-                end()
-
-            code, said = audit(spec, folder / "lost", meanwhile=lose)
+        with cluster(folder) as second:
+            code, said = audit(spec, folder / "lost", meanwhile=second.end)
         print(f"lost: exit {code}; {same(folder / 'here', folder / 'lost')}")
         print("\n".join(f"  {line}" for line in said.splitlines() if "attempt" in line), flush=True)
+
+        with cluster(folder) as second:
+            blind = partial(second.lose, spec.parent)
+            code, said = audit(spec, folder / "blind", meanwhile=blind)
+        print(f"blind: exit {code}; {last_line(said)}", flush=True)
 
         with cluster(folder, before=f"mount -t tmpfs tmpfs {spec.parent}"):
             code, said = audit(spec, folder / "unseen")

@@ -50,17 +50,20 @@ class ImageNames(Collection[str]):
     def in_file(self) -> ImageNames:
         """The same names, their texts in a file that goes with them.
 
-        The memory holds what was asked for since `let_go`.
+        The memory holds what was asked for since `let_go`; all, where there is no room for a file.
         """
         texts = self._meant()
         _, ends, letters = texts.buffers()
         n = len(texts)
         starts = np.frombuffer(ends, dtype=np.int64)[texts.offset : texts.offset + n + 1]
-        with tempfile.TemporaryFile() as file:
-            file.write((starts - starts[0]).data)
-            file.write(letters[int(starts[0]) : int(starts[-1])])
-            file.flush()
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            with tempfile.TemporaryFile() as file:
+                file.write((starts - starts[0]).data)
+                file.write(letters[int(starts[0]) : int(starts[-1])])
+                file.flush()
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError:
+            return self
         held = pa.py_buffer(mapped)
         buffers = [None, held[: starts.nbytes], held[starts.nbytes :]]
         return ImageNames(pa.Array.from_buffers(texts.type, n, buffers), mapped=mapped)

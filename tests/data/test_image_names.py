@@ -42,6 +42,14 @@ def test_names_in_a_file_are_the_same(names, data):
         assert (held.digest(), held) == (given_names.digest(), given_names)
 
 
+def test_without_room_for_a_file_names_stay_in_memory(monkeypatch):
+    def refused():
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refused)
+    assert ImageNames.of(["a", "b"]).in_file().tolist() == ["a", "b"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what of files is in memory")
 def test_names_in_a_file_take_no_memory_once_they_are_let_go_of():
     held = ImageNames.of([f"{i:050}" for i in range(200_000)]).in_file()
