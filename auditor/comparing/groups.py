@@ -274,6 +274,13 @@ def let_go(found: Iterable[Grouping]) -> None:
         grouping.latest.clear()
 
 
+def let_go_of(rows: Rows) -> None:
+    """`let_go` of all groupings that were asked for of some rows."""
+    for meant in rows.derived.values():
+        if isinstance(meant, Rows):
+            let_go(meant.derived.get("groupings", ()))
+
+
 def condition_codes(rows: Rows) -> dict[str, np.ndarray]:
     """For each attribute of role condition the code of each row's group, (n,), -1 for none."""
     conditions = rows.dataset.attributes_of("condition")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from auditor.comparing.groups import let_go_of
 from auditor.contract import Available, Pass
 from auditor.data.dataset import Dataset
 from auditor.data.expectations import ManifestReport
@@ -96,6 +97,8 @@ class Gathered:
             rows = self.scored.pop((wanted, part, of))
             if of == "image":
                 self.said[wanted, part] = rows.image_ids, rows.presence
+        for rows in self.scored.values():
+            let_go_of(rows)
         for scan in self.scans.values():
             let_go(*numbers_of(scan))
         for dataset in self.available.datasets.values():

@@ -10,7 +10,7 @@ import pytest
 
 from auditor.bias.ratings import observed
 from auditor.comparing.against_rest import AgainstRest, against_rest
-from auditor.comparing.groups import errors_by_group, groupings
+from auditor.comparing.groups import errors_by_group, groupings, let_go_of
 from auditor.data.dataset import MISSING_GROUP
 from auditor.scoring.presence import OneHot
 from auditor.scoring.quantities import recall
@@ -78,6 +78,16 @@ def test_arrays_are_those_of_the_grouping_that_is_asked_in_whatever_turn(rows):
     }
     assert set(room.controls) == {"light", "phone"}
     assert set(phone.controls) == {"light"}
+
+
+def test_arrays_of_two_stay_until_they_are_let_go_of(rows):
+    room, light, phone = groupings(rows)
+    held = room.of, light.unit
+    assert (room.of is held[0], light.unit is held[1]) == (True, True)
+    let_go_of(rows)
+    assert (room.of is held[0], light.unit is held[1]) == (False, False)
+    held = room.of, light.of, phone.of
+    assert (light.of is held[1], phone.of is held[2], room.of is held[0]) == (True, True, False)
 
 
 def test_rows_that_are_units_are_told_by_their_place(rows):

@@ -53,7 +53,8 @@ def test_what_is_only_shown_keeps_six_figures_and_estimates_keep_all():
 
 
 def test_what_one_check_asked_for_goes_and_what_others_ask_for_stays():
-    sound, apart = SimpleNamespace(), SimpleNamespace(image_ids="ids", presence="presence")
+    sound = SimpleNamespace(derived={})
+    apart = SimpleNamespace(image_ids="ids", presence="presence")
     test = Pass("test")
     gathered = SimpleNamespace(
         handed_out={(test, "sound"): 1}, last_scores={(test, "sound"): 2}, scans={}, said={},
