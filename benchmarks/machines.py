@@ -198,7 +198,14 @@ def main() -> None:
         with cluster(folder) as second:
             code, said = audit(spec, folder / "lost", meanwhile=second.end)
         print(f"lost: exit {code}; {same(folder / 'here', folder / 'lost')}")
-        print("\n".join(f"  {line}" for line in said.splitlines() if "attempt" in line), flush=True)
+        print(
+            "\n".join(
+                f"  {line}"
+                for line in said.splitlines()
+                if "worker" in line.lower() and "ended" in line
+            ),
+            flush=True,
+        )
 
         with cluster(folder) as second:
             blind = partial(second.lose, spec.parent)

@@ -253,6 +253,7 @@ class _Sweep:
                     f"{ATTEMPTS} workers of the Ray cluster ended one after the other before their "
                     "first images. Give the nodes more memory, or take fewer --workers."
                 )
+            _log.warning("A worker ended before its first images; others take them.")
         else:
             self._again(worker, worker.place)
         self._hire()

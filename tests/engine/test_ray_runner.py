@@ -13,7 +13,7 @@ from auditor.data.image_files import UNREADABLE, ImageFiles, path_in_manifest, p
 from auditor.data.image_paths import ImagePaths
 from auditor.engine.driving import _needed
 from auditor.engine.ray_cluster import Cluster, OnRay
-from auditor.engine.ray_runner import RayRunner, _require_read, _Sweep, travels
+from auditor.engine.ray_runner import RayRunner, _require_read, _Sweep, _Worker, travels
 from auditor.engine.ray_worker import WorkerFacts
 from auditor.errors import ClusterError
 from auditor.models.load import load_model
@@ -96,6 +96,22 @@ def test_a_node_that_would_answer_elsewhere_or_otherwise_ends_the_run(facts, sen
     with pytest.raises(ClusterError, match=sentence):
         sweep._require_same(facts)
     sweep._require_same(WorkerFacts(1, "n7", {"as-given": "d"}))
+
+
+def test_workers_that_end_before_their_first_images_are_told_and_the_third_ends_the_run(caplog):
+    ray = StandIn()
+    ray.kill = lambda actor, no_restart: None
+    runner = runner_on(ray)
+    sweep = _Sweep(
+        runner, types.SimpleNamespace(sizes=()), lambda progress: None, stage="sweep"
+    )  # fmt: skip
+    for _ in range(2):
+        runner._workers.append(_Worker(None))
+        sweep._replace(runner._workers[0])
+    assert caplog.messages == ["A worker ended before its first images; others take them."] * 2
+    runner._workers.append(_Worker(None))
+    with pytest.raises(ClusterError, match="^3 workers of the Ray cluster ended one after the"):
+        sweep._replace(runner._workers[0])
 
 
 def test_an_image_that_only_a_node_cannot_read_ends_the_run(tmp_path):
