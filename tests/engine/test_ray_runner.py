@@ -110,7 +110,7 @@ def test_workers_that_end_before_their_first_images_are_told_and_the_third_ends_
         sweep._replace(runner._workers[0])
     assert caplog.messages == ["A worker ended before its first images; others take them."] * 2
     runner._workers.append(_Worker(None))
-    with pytest.raises(ClusterError, match="^3 workers of the Ray cluster ended one after the"):
+    with pytest.raises(ClusterError, match=r"^3 workers of the Ray cluster ended one after the"):
         sweep._replace(runner._workers[0])
 
 
