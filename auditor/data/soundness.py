@@ -221,7 +221,11 @@ def _seen_units(test: Dataset, train: Dataset | None) -> np.ndarray:
     if train is None or not (test.has_units and train.has_units):
         return np.zeros(len(test), dtype=bool)
     known = set(train.table["unit"].unique()) - {""}
-    return test.table["unit"].isin(known).to_numpy(dtype=bool)
+    places, names = test.table.codes("unit")
+    # Not by pandas, which would keep a table of all names.
+    seen = np.fromiter((name in known for name in names), dtype=bool, count=len(names))
+    found: np.ndarray = seen[places]
+    return found
 
 
 def _pairs(dataset: Dataset, others: Dataset | None, twins: Twins) -> pd.DataFrame:
