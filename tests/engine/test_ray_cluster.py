@@ -104,13 +104,17 @@ def test_a_node_that_was_slow_to_start_is_started_again(monkeypatch):
     def init(*, _temp_dir, **asked):
         folders.append(Path(_temp_dir))
         if len(folders) == 1:
-            left.append(subprocess.Popen(["sh", "-c", "sleep 60; true", _temp_dir]))
+            words = ["sh", "-c", "echo; sleep 60; true", _temp_dir]
+            left.append(subprocess.Popen(words, stdout=subprocess.PIPE))
+            # Until it speaks the system may not know its command line yet.
+            left[0].stdout.read(1)
             raise Exception("The current node timed out during startup.")
 
     stand_in_for_ray(monkeypatch, init)
     with ray_cluster.cluster(OnRay(workers=2), model_bytes=1) as found:
         assert found.workers == 2
-        assert left[0].wait(timeout=10) == -signal.SIGKILL
+        with left[0]:
+            assert left[0].wait(timeout=10) == -signal.SIGKILL
     assert len(set(folders)) == 2
     assert not any(folder.exists() for folder in folders)
 
