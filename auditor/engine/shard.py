@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.frames import to_frame
-from auditor.data.image_files import ImageFiles
+from auditor.data.image_files import UNREADABLE, ImageFiles
 from auditor.data.images import Decoded, UnreadableImageError, decode
 from auditor.data.scan import describe, unreadable_row
 from auditor.data.views import ViewContext
@@ -31,6 +31,7 @@ from auditor.engine.shard_files import (
     shard_files,
 )
 from auditor.engine.store import Store
+from auditor.errors import DataError
 from auditor.models.predictor import Predictor
 from auditor.scoring.tasks import task_of
 from auditor.spec import InputSpec
@@ -200,7 +201,7 @@ def _images(
     reader = ImageFiles()
     for place in sorted(wanted):
         if place in decoded:
-            yield _decoded_image(task, place, reader)
+            yield _decoded_image(task, place, files.digests[place], reader)
         else:
             assert frame_at is not None
             frame = np.asarray(frame_at(place)) if readable[place] else None
@@ -225,19 +226,33 @@ def _kept_frames(
     return None
 
 
-def _decoded_image(task: ShardTask, place: int, files: ImageFiles) -> _Image:
-    image_id, content = task.image_ids[place], b""
+def _decoded_image(task: ShardTask, place: int, digest: str, reader: ImageFiles) -> _Image:
+    image_id = task.image_ids[place]
     try:
-        content = files.read(task.paths[place])
+        content = reader.read(task.paths[place])
+    except OSError as error:
+        # Its own text holds the path, which must not enter the record.
+        reason = error.strerror or type(error).__name__
+        if digest != UNREADABLE:
+            raise _changed(task, place, "could", now=f"it cannot ({reason})") from None
+        return _Image(place, unreadable_row(image_id, b"", reason))
+    if digest == UNREADABLE:
+        raise _changed(task, place, "could not", now="it can")
+    try:
         decoded = decode(content, max_pixels=task.max_pixels, white=task.frame_input.range,
                          dicom=task.dicom)  # fmt: skip
     except UnreadableImageError as error:
         return _Image(place, unreadable_row(image_id, content, str(error)))
-    except OSError as error:
-        # Its own text holds the path, which must not enter the record.
-        reason = error.strerror or type(error).__name__
-        return _Image(place, unreadable_row(image_id, content, reason))
     return _Image(place, describe(image_id, decoded, content), decoded=decoded)
+
+
+def _changed(task: ShardTask, place: int, was: str, *, now: str) -> DataError:
+    """Of an image that is there, or gone, since its digest was taken, by which answers are kept."""
+    return DataError(
+        f"{task.image_ids[place]} of {task.split} {was} be read earlier in this run, and now "
+        f"{now}. See that images stay where they are (a folder that is mounted) while an audit "
+        "runs, and run the same command again; what was finished is kept."
+    )
 
 
 @contextmanager

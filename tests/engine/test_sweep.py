@@ -19,6 +19,7 @@ from auditor.engine.shard_files import BATCH
 from auditor.engine.store import Store
 from auditor.engine.stored_rows import assemble
 from auditor.engine.sweep import SHARD, sweep_split
+from auditor.errors import DataError
 from auditor.models.predictor import Prediction
 
 
@@ -453,3 +454,17 @@ def test_views_of_a_frame_see_it_as_it_was_shot(rooms, worlds, tmp_path):
     np.testing.assert_allclose(flat[seen], shot[seen], atol=0.003)
     np.testing.assert_allclose(mirrored[seen], shot[seen], atol=1e-6)
     np.testing.assert_allclose(brighter[seen], np.minimum(shot[seen] + 0.5, 1), atol=0.003)
+
+
+def test_an_image_that_goes_or_comes_between_two_sweeps_ends_the_run(own_rooms, worlds, tmp_path):
+    store = Store(tmp_path / "store")
+    there, away = Path(own_rooms.paths[7]), tmp_path / "away.png"
+    mirrored = [Pass("test", view=Moved("mirror"), sample=300)]
+    for one, other, told in [(there, away, "could"), (away, there, "could not")]:
+        first = swept(own_rooms, worlds, store)
+        one.rename(other)
+        with pytest.raises(DataError, match=rf"^test/00007.png of test {told} be read earlier"):
+            swept(own_rooms, worlds, store, passes=mirrored, earlier=first)
+        # At most of the other shard, whose images are as they were.
+        answers = list((store.folder / "predictions").glob("*.npy"))
+        assert sum(len(np.load(path)) == SHARD for path in answers) == 1 + (told == "could not")
