@@ -18,7 +18,7 @@ from uuid import uuid4
 import numpy as np
 
 from auditor.data.image_digests import ImageDigests
-from auditor.data.image_files import UNREADABLE, ImageFiles
+from auditor.data.image_files import UNREADABLE, ImageFiles, remote_of
 from auditor.engine.ray_cluster import Cluster, worker_bytes
 from auditor.engine.ray_worker import BESIDE, ShardWorker, SweepAt, WorkerFacts
 from auditor.engine.runner import Progress, Report
@@ -50,6 +50,11 @@ class _Worker:
     @property
     def told(self) -> str:
         return "A worker" if self.facts is None else f"Worker {self.facts.pid}"
+
+    @property
+    def where(self) -> str:
+        """Of which node an error is, to be said before it."""
+        return "" if self.facts is None else f"Node {self.facts.node} of the Ray cluster: "
 
 
 @dataclass
@@ -205,7 +210,7 @@ class _Sweep:
             answer = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, AuditorError):
-                raise error.cause from None
+                raise type(error.cause)(f"{worker.where}{error.cause}") from None
             raise
         except self._ray.exceptions.RayActorError:
             self._replace(worker)
@@ -217,7 +222,9 @@ class _Sweep:
             assert worker.task is not None
             assert worker.facts is not None
             found = _whole(answer, worker.task)
-            _require_read(found.digests, worker.task, node=worker.facts.node)
+            # Of images whose digests an earlier sweep took, that one has looked.
+            if not worker.task.digests:
+                _require_read(found.digests, worker.task, node=worker.facts.node)
             self._found[worker.place] = found
         self._next(worker)
 
@@ -313,9 +320,13 @@ def _require_read(digests: ImageDigests, task: ShardTask, *, node: str) -> None:
         if digest == UNREADABLE and images.digest(path) != UNREADABLE:
             raise ClusterError(
                 f"Node {node} of the Ray cluster could not read {image_id} of {task.split}, which "
-                "this machine can: make the images visible there under the same path (a shared "
-                "folder), and run the same command again."
+                f"this machine can: {_VISIBLE if remote_of(path) is None else _ALLOWED}, and run "
+                "the same command again."
             )
+
+
+_VISIBLE = "make the images visible there under the same path (a shared folder)"
+_ALLOWED = "give it this machine's network and credentials"
 
 
 def _whole(files: ShardFiles, task: ShardTask) -> ShardFiles:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from coloured_rooms import write_model
+from web_servers import cache_in
 
 from auditor.data.image_digests import ImageDigests
 from auditor.data.image_files import UNREADABLE, ImageFiles, path_in_manifest, path_of_object
@@ -15,8 +16,9 @@ from auditor.engine.driving import _needed
 from auditor.engine.ray_cluster import Cluster, OnRay
 from auditor.engine.ray_runner import RayRunner, _require_read, _Sweep, _Worker, travels
 from auditor.engine.ray_worker import WorkerFacts
-from auditor.errors import ClusterError
+from auditor.errors import ClusterError, DataError
 from auditor.models.load import load_model
+from auditor.remote import objects
 from auditor.remote.cache import RemoteObject
 
 
@@ -114,7 +116,7 @@ def test_workers_that_end_before_their_first_images_are_told_and_the_third_ends_
         sweep._replace(runner._workers[0])
 
 
-def test_an_image_that_only_a_node_cannot_read_ends_the_run(tmp_path):
+def test_an_image_that_only_a_node_cannot_read_ends_the_run(tmp_path, monkeypatch):
     here = tmp_path / "here.png"
     here.write_bytes(b"bytes")
     task = types.SimpleNamespace(
@@ -124,8 +126,30 @@ def test_an_image_that_only_a_node_cannot_read_ends_the_run(tmp_path):
     digests = ImageDigests.of([UNREADABLE, ImageFiles().digest(str(here))], none=UNREADABLE)
     _require_read(digests, task, node="n7")
     digests = ImageDigests.of([UNREADABLE] * 2, none=UNREADABLE)
-    with pytest.raises(ClusterError, match=r"^Node n7 .* could not read here.png of test, which"):
+    with pytest.raises(ClusterError, match=r"^Node n7 .* could not read here.png of .*a shared fo"):
         _require_read(digests, task, node="n7")
+    objects.write("memory://rooms/1.png", b"bytes")
+    task.paths = (task.paths[0], path_of_object(RemoteObject("memory://rooms/1.png", "m", 5)))
+    given = pytest.raises(ClusterError, match=r"^Node n7 .* can: give it .* credentials, and run")
+    with cache_in(tmp_path / "cache", monkeypatch), given:
+        _require_read(digests, task, node="n7")
+
+
+@pytest.mark.parametrize("facts", [None, WorkerFacts(1, "n7", {})])
+def test_an_error_of_a_worker_that_is_ready_is_told_with_the_name_of_its_node(facts):
+    class TaskError(Exception):
+        cause = DataError("7.png cannot be read.")
+
+    def get(reference):
+        raise TaskError
+
+    ray = StandIn()
+    ray.get, ray.exceptions = get, types.SimpleNamespace(RayTaskError=TaskError)
+    tasks = types.SimpleNamespace(sizes=())
+    sweep = _Sweep(runner_on(ray), tasks, lambda progress: None, stage="sweep")
+    where = "" if facts is None else "Node n7 of the Ray cluster: "
+    with pytest.raises(DataError, match=rf"^{where}7\.png cannot"):
+        sweep._take(_Worker(None, facts=facts), "reference")
 
 
 def test_every_node_must_see_the_files_that_hold_images(predictor, tmp_path):
