@@ -60,6 +60,14 @@ def path_in_tar(shard: str, start: int, size: int) -> str:
     return f"{shard}{_MARK}{_SPAN}{start} {size}"
 
 
+def part_in_tar(path: str) -> tuple[str, str] | None:
+    """What a `path_in_tar` begins with, and where in the file it lies; None for any other path."""
+    if _MARK not in path or _Parts.of(path).span is None:
+        return None
+    end = path.rindex(_MARK) + 1
+    return path[:end], path[end:]
+
+
 def manifest_of(path: str) -> str | None:
     """The file on this disk that holds the image of a `path`; None where it has one of its own."""
     found = _Parts.of(path)

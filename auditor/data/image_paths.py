@@ -8,7 +8,7 @@ from typing import overload
 
 import numpy as np
 
-from auditor.data.image_files import part_in_manifest
+from auditor.data.image_files import part_in_manifest, part_in_tar
 from auditor.data.image_names import ImageNames
 from auditor.stats.codes import compact
 
@@ -46,7 +46,10 @@ class ImagePaths(Sequence[str]):
         return cls(list(heads), compact(codes), compact(rows), ImageNames.of(ends))
 
     def of_each_head(self) -> list[str]:
-        """The first of those that begin alike: one for each folder, or file, that holds images."""
+        """The first of those that begin alike: one for each file that holds images, among others.
+
+        Paths of images in files of their own begin alike up to their ids.
+        """
         codes = self.codes if self.at is None else self.codes[self.at]
         return [self[int(at)] for at in np.sort(np.unique(codes, return_index=True)[1])]
 
@@ -77,6 +80,9 @@ def _parts(path: str, name: str) -> tuple[str, int, str | None]:
     held = part_in_manifest(path)
     if held is not None:
         return *held, None
+    member = part_in_tar(path)
+    if member is not None:
+        return member[0], -1, member[1]
     if name and path.endswith(name):
         return path[: -len(name)], -1, None
     return "", -1, path

@@ -10,7 +10,13 @@ from coloured_rooms import write_model
 from web_servers import cache_in
 
 from auditor.data.image_digests import ImageDigests
-from auditor.data.image_files import UNREADABLE, ImageFiles, path_in_manifest, path_of_object
+from auditor.data.image_files import (
+    UNREADABLE,
+    ImageFiles,
+    path_in_manifest,
+    path_in_tar,
+    path_of_object,
+)
 from auditor.data.image_paths import ImagePaths
 from auditor.engine.driving import _needed
 from auditor.engine.ray_cluster import Cluster, OnRay
@@ -154,8 +160,10 @@ def test_an_error_of_a_worker_that_is_ready_is_told_with_the_name_of_its_node(fa
 
 def test_every_node_must_see_the_files_that_hold_images(predictor, tmp_path):
     inside = [path_in_manifest(f"/data/{k}.parquet", "image", row) for k in "ab" for row in (4, 0)]
+    members = [path_in_tar(f"/data/{k}.tar", 512 * i, 100) for k in "abc" for i in range(12)]
     paths = {
         "test": [*inside, "/photos/1.jpg", "/photos/2.jpg"],
+        "deployment": members,
         "train": [inside[0], path_of_object(RemoteObject("https://rooms.example/7.jpg", "m", 9))],
     }
     datasets = {
@@ -164,4 +172,6 @@ def test_every_node_must_see_the_files_that_hold_images(predictor, tmp_path):
     }
     available = types.SimpleNamespace(datasets=datasets)
     loaded = types.SimpleNamespace(available=available, predictor=predictor)
-    assert _needed(loaded) == ["/data/a.parquet", "/data/b.parquet", "/photos/1.jpg"]
+    tars = ["/data/a.tar", "/data/b.tar", "/data/c.tar"]
+    assert _needed(loaded) == ["/data/a.parquet", "/data/b.parquet", "/photos/1.jpg", *tars]
+    assert [*datasets["deployment"].paths] == members
