@@ -171,6 +171,10 @@ class ImageNames(Collection[str]):
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and bool(self.places_of([name])[0] >= 0)
 
+    def __reduce__(self) -> tuple[type[ImageNames], tuple[pa.Array]]:
+        # A copy, also in another process, has its texts in memory: a map does not travel.
+        return ImageNames, (self._meant(),)
+
     def __len__(self) -> int:
         return len(self.texts) if self._rows is None else len(self._rows)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sys
 
 import numpy as np
@@ -133,3 +135,12 @@ def test_many_names_are_handed_out_some_at_a_time():
     found = ImageNames.of(iter(names))
     assert list(found) == names
     assert found.take(np.arange(0, 150_000, 2)).tolist() == names[::2]
+
+
+def test_names_in_a_file_can_be_copied_and_sent_to_another_process():
+    names = ["a.png", "", "b\udcff.png", "ü"]
+    found = ImageNames.of(names).in_file()
+    found.let_go()
+    some = found.take(np.array([3, 2]))
+    for one, meant in ((found, names), (some, names[:1:-1])):
+        assert copy.deepcopy(one).tolist() == pickle.loads(pickle.dumps(one)).tolist() == meant
