@@ -151,8 +151,18 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_part(
 def test_what_is_no_fault_of_the_disk_is_no_such_sentence(tmp_path):
     with pytest.raises(FileNotFoundError), output_folder(tmp_path / "out"):
         raise FileNotFoundError(errno.ENOENT, "gone", "/elsewhere")
-    with pytest.raises(DataError, match="cannot be written to"), output_folder(tmp_path / "out"):
+    with (
+        pytest.raises(DataError, match="cannot be written") as held,
+        output_folder(tmp_path / "out"),
+    ):
         raise PermissionError(errno.EACCES, "denied", str(tmp_path / "out" / "tables"))
+    assert "TMPDIR" not in str(held.value)
+
+
+def test_of_a_full_disk_that_is_not_named_the_folder_of_temporary_files_is_told(tmp_path):
+    told = r"another --out. If it has room, the folder of temporary files \(TMPDIR\) has none. What"
+    with pytest.raises(DataError, match=told), output_folder(tmp_path / "out"):
+        raise OSError(errno.ENOSPC, "full")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")

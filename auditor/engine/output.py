@@ -25,12 +25,16 @@ def output_folder(path: Path) -> Iterator[Path]:
     try:
         yield path
     except OSError as error:
-        if not _is_of_writing(error, path):
+        inside = _is_inside(error, path)
+        if not inside and error.errno not in FULL:
             raise
+        other = (
+            "" if inside else " If it has room, the folder of temporary files (TMPDIR) has none."
+        )
         raise DataError(
             f"--out {path} cannot be written to ({error.strerror or error}). Make room and see to "
-            "its permissions, or give another --out. What was finished is kept there: the same "
-            "command goes on from it."
+            f"its permissions, or give another --out.{other} What was finished is kept there: the "
+            "same command goes on from it."
         ) from error
     finally:
         os.close(held)
@@ -39,10 +43,10 @@ def output_folder(path: Path) -> Iterator[Path]:
                 path.rmdir()
 
 
-def _is_of_writing(error: OSError, path: Path) -> bool:
+def _is_inside(error: OSError, path: Path) -> bool:
+    """Whether an error names a file in a folder; of a full disk it names none."""
     named = error.filename2 or error.filename
-    inside = isinstance(named, str) and Path(named).absolute().is_relative_to(path.absolute())
-    return inside or error.errno in FULL
+    return isinstance(named, str) and Path(named).absolute().is_relative_to(path.absolute())
 
 
 def _made(path: Path) -> Path:
