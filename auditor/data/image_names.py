@@ -50,7 +50,8 @@ class ImageNames(Collection[str]):
     def in_file(self) -> ImageNames:
         """The same names, their texts in a file that goes with them.
 
-        The memory holds what was asked for since `let_go`; all, where there is no room for a file.
+        The memory holds what was asked for since `let_go`; all, where there is no room for a file,
+        or where the folder of temporary files lies in memory itself.
         """
         texts = self._meant()
         _, ends, letters = texts.buffers()

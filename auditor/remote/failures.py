@@ -107,5 +107,5 @@ _SAID_BY: tuple[Callable[[BaseException], Any], ...] = (
     _said_by_botocore,
     _said_by_gcsfs,
 )
-"""Where packages tell the status: aiohttp, azure, gcsfs twice, botocore; asked in this order, for
+"""Where packages tell the status: aiohttp, azure, gcsfs, botocore, gcsfs; asked in this order, for
 aiohttp warns of whoever asks for its `code`."""
