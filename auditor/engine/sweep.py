@@ -178,8 +178,7 @@ def sweep_split(
 
     def task(shard: _Shard) -> ShardTask:
         return _task(
-            dataset, shard, [passes[i] for i in shard.passes], [takes[i] for i in shard.passes],
-            [donors[i] for i in shard.passes], spec=spec, keep_frames=keep_frames,
+            dataset, shard, passes, takes, donors, spec=spec, keep_frames=keep_frames,
             earlier=earlier, former=former,
         )  # fmt: skip
 
@@ -197,8 +196,7 @@ def sweep_split(
         scans=FilePaths.of(f.scan for f in whole),
         frames=FilePaths.of(f.frames for f in whole),
         passes=tuple(
-            _swept(p, None if p.sample is None else takes[i], _files_of(i, files, shards))
-            for i, p in enumerate(passes)
+            _swept(p, takes[i], _files_of(i, files, shards)) for i, p in enumerate(passes)
         ),
         store=store,
         former=former,
@@ -206,11 +204,11 @@ def sweep_split(
 
 
 def _swept(
-    sweep_pass: Pass, rows: np.ndarray | None, found: Sequence[tuple[ShardFiles, int]]
+    sweep_pass: Pass, rows: np.ndarray, found: Sequence[tuple[ShardFiles, int]]
 ) -> SweptPass:
     return SweptPass(
         sweep_pass=sweep_pass,
-        rows=rows,
+        rows=None if sweep_pass.sample is None else rows,
         answers=FilePaths.of(f.answers[at] for f, at in found),
         embeddings=FilePaths.of(f.embeddings[at] for f, at in found),
         scores=FilePaths.of(f.scores[at] for f, at in found),
@@ -330,8 +328,9 @@ def _task(
 ) -> ShardTask:
     rows = shard.rows
     work = []
-    for sweep_pass, take, donated in zip(passes, takes, donors, strict=True):
-        mine = _within(take, rows)
+    for i in shard.passes:
+        sweep_pass, donated = passes[i], donors[i]
+        mine = _within(takes[i], rows)
         from_whom = None if donated is None else donated[mine]
         work.append(
             PassWork(
